@@ -1,0 +1,1 @@
+"""The pure core: bytes and values, without I/O, clock or log."""

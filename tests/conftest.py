@@ -1,0 +1,42 @@
+"""What several tests need: telegrams of the project's own, and those that lie beside the checkout."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OWN_TELEGRAMS = ROOT / "tests" / "telegrams"
+SHARED_TELEGRAMS = ROOT.parent / "shared" / "telegrams"
+REQUIRE_PEERS = os.environ.get("DSMR_GATEWAY_REQUIRE_PEERS") == "1"
+
+
+def own_telegram(name: str) -> bytes:
+    """A telegram from tests/telegrams, without its ending `.txt`."""
+    return (OWN_TELEGRAMS / f"{name}.txt").read_bytes()
+
+
+def shared_manifest() -> list[dict[str, str]]:
+    """The rows of the third-party telegrams' manifest; empty where they are not at hand."""
+    manifest = SHARED_TELEGRAMS / "MANIFEST.csv"
+    if not manifest.is_file():
+        return []
+    with manifest.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+needs_shared_telegrams = pytest.mark.skipif(
+    not SHARED_TELEGRAMS.is_dir(), reason="the third-party telegrams in ../shared/telegrams are not here"
+)
+
+
+def program(name: str) -> str:
+    """The path of a foreign program; skips the test where it is missing, fails it where it must be there."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        (pytest.fail if REQUIRE_PEERS else pytest.skip)(f"{name} is not installed; try: apt install {name}")
+    return path

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Installs the foreign programs that the tests talk to, where that is possible, and names what is missing.
+set -u
+missing=""
+for program in ser2net mbpoll socat; do
+  PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  exit $?
+fi
+echo "Not installed:$missing. Their tests are skipped; install them with: sudo apt install$missing"
