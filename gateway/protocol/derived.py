@@ -1,0 +1,98 @@
+"""Readings that follow from the telegram's own: totals, net power, and M-Bus meters by what they measure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from gateway.protocol.obis import MBUS_CHANNELS
+
+if TYPE_CHECKING:
+    from gateway.protocol.readings import Value
+
+TARIFFS = range(1, 6)
+PHASES = (1, 2, 3)
+
+MEDIA = {
+    "gas": ((3,), "m3"),
+    "warm_water": ((6,), "m3"),
+    "water": ((7,), "m3"),
+    "heat": ((4, 12), "J"),
+    "cooling": ((10, 11), "J"),
+    "submeter": ((2,), "Wh"),
+}
+"""Medium → the M-Bus device types that measure it (EN 13757-3, 8.4.1) and the base unit it is counted in."""
+
+UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
+"""Base unit of an M-Bus reading → its code in the native register layout."""
+
+LIMITER_NAMES = {"W": "limiter_power", "A": "limiter_current", "VA": "limiter_apparent_power"}
+"""Makers give 0-0:17.0.0 in different quantities: each has its own name, so that none passes for another."""
+
+
+def derive(values: dict[str, Value], units: dict[str, str]) -> None:
+    """Add to `values` what follows from them, unless the telegram says it itself."""
+    for direction in ("import", "export"):
+        _sum_tariffs(values, units, f"energy_{direction}")
+    for suffix in ("", *(f"_l{phase}" for phase in PHASES)):
+        _net(values, units, suffix)
+    _name_limiter(values, units)
+    channels = [n for n in MBUS_CHANNELS if f"mbus{n}_reading" in values]
+    for n in channels:
+        _describe_channel(values, units, n)
+    for medium, (types, unit) in MEDIA.items():
+        _find_medium(values, units, medium, [n for n in channels if _measures(values, units, n, types, unit)])
+
+
+def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str) -> None:
+    # The lowest two always come together; a total of one of them alone would be too low.
+    if name in values or not {f"{name}_t1", f"{name}_t2"} <= values.keys():
+        return
+    parts = (values.get(f"{name}_t{t}") for t in TARIFFS)
+    values[name] = sum((part for part in parts if isinstance(part, Decimal)), Decimal(0))
+    units[name] = "Wh"
+
+
+def _net(values: dict[str, Value], units: dict[str, str], suffix: str) -> None:
+    name = f"power_net{suffix}"
+    taken, given = values.get(f"power_import{suffix}"), values.get(f"power_export{suffix}")
+    if name not in values and isinstance(taken, Decimal) and isinstance(given, Decimal):
+        values[name] = taken - given
+        units[name] = "W"
+
+
+def _name_limiter(values: dict[str, Value], units: dict[str, str]) -> None:
+    name = LIMITER_NAMES.get(units.get("limiter", ""))
+    if name:
+        values[name] = values["limiter"]
+        units[name] = units["limiter"]
+
+
+def _describe_channel(values: dict[str, Value], units: dict[str, str], n: int) -> None:
+    code = UNIT_CODES.get(units.get(f"mbus{n}_reading", ""))
+    if code:
+        values[f"mbus{n}_unit_code"] = code
+    clock, time = values.get("clock"), values.get(f"mbus{n}_reading_time")
+    if isinstance(clock, int) and isinstance(time, int) and time <= clock:
+        values[f"mbus{n}_reading_age"] = clock - time
+
+
+def _measures(values: dict[str, Value], units: dict[str, str], n: int, types: tuple[int, ...], unit: str) -> bool:
+    return values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit
+
+
+def _find_medium(values: dict[str, Value], units: dict[str, str], medium: str, channels: list[int]) -> None:
+    """The channel of a medium; of several, as after a meter exchange, the one read last is the live one."""
+    if not channels:
+        return
+    live = max(channels, key=lambda n: _time(values, n))
+    for part in ("reading", "reading_time", "reading_age", "identifier", "valve"):
+        value = values.get(f"mbus{live}_{part}")
+        if value is not None:
+            values[f"{medium}_{part}"] = value
+    units[f"{medium}_reading"] = units[f"mbus{live}_reading"]
+
+
+def _time(values: dict[str, Value], n: int) -> int:
+    time = values.get(f"mbus{n}_reading_time")
+    return time if isinstance(time, int) else 0
