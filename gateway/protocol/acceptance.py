@@ -1,0 +1,67 @@
+"""Which telegrams may be believed.
+
+A right checksum settles it. Meters of DSMR 2.2 and 3, and German ones, send none: their telegrams must be
+whole, well formed, and not contradict the one before.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gateway.protocol.readings import Readings
+from gateway.protocol.telegram import BadTelegram, Fault, Telegram
+from gateway.protocol.variants import Variant
+
+MAX_POWER_W = Decimal(300_000)
+"""More than any connection with a P1 port can carry: 3 x 400 A."""
+
+COUNTER_SLACK_WH = Decimal(1000)
+"""Counters of old meters move in steps, and a telegram may be late."""
+
+_SECONDS_PER_HOUR = 3600
+
+
+def refuse(
+    telegram: Telegram, readings: Readings, variant: Variant, before: Readings | None, elapsed_s: float
+) -> BadTelegram | None:
+    """Why `telegram` cannot be believed, or None when it can.
+
+    Args:
+        telegram: what was received.
+        readings: its lines.
+        variant: what sent it.
+        before: the readings that were believed last, None at the start.
+        elapsed_s: seconds since then.
+
+    """
+    if telegram.checked:
+        return None
+    if variant.has_checksum:
+        return BadTelegram(telegram.raw, Fault.NO_CHECKSUM, f"a {variant.title} meter sends one")
+    if readings.faults:
+        fault = readings.faults[0]
+        return BadTelegram(telegram.raw, Fault.FORM, f"line {fault.number}: {fault.why}")
+    names = readings.values.keys()
+    if "energy_import" not in names or not names & {"power_import", "power_net"}:
+        return BadTelegram(telegram.raw, Fault.FORM, "the lines of energy and power are not all there")
+    contradiction = before and contradict(before, readings, elapsed_s)
+    return BadTelegram(telegram.raw, Fault.IMPLAUSIBLE, contradiction) if contradiction else None
+
+
+def contradict(before: Readings, after: Readings, elapsed_s: float) -> str | None:
+    """What in `after` cannot be true `elapsed_s` seconds after `before`; None when all of it can."""
+    if before.identification != after.identification:
+        return "another identification"
+    if before.codes != after.codes:
+        return f"other lines: {', '.join(sorted(before.codes ^ after.codes))}"
+    most_wh = MAX_POWER_W * Decimal(elapsed_s) / _SECONDS_PER_HOUR + COUNTER_SLACK_WH
+    for name, value in after.values.items():
+        earlier = before.values.get(name)
+        if not isinstance(value, Decimal) or not isinstance(earlier, Decimal):
+            continue
+        unit = after.units.get(name)
+        if unit == "Wh" and not 0 <= value - earlier <= most_wh:
+            return f"{name} went from {earlier} to {value} Wh in {elapsed_s:.0f} s"
+        if unit == "W" and abs(value) > MAX_POWER_W:
+            return f"{name} is {value} W"
+    return None

@@ -1,0 +1,175 @@
+"""One meter's newest readings, how old they are, and what became of its telegrams.
+
+The moment of arrival on the gateway's own clock alone decides what is fresh: a meter's clock may stand
+still or run a year ahead, and a value may rightly stay the same for hours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gateway.protocol.acceptance import contradict, refuse
+from gateway.protocol.readings import Readings, Value, read
+from gateway.protocol.telegram import BadTelegram, Fault, Telegram
+from gateway.protocol.variants import Variant, detect
+
+FAST_CADENCE_S = 1.0
+STALE_AFTER_FAST_S = 5.0
+"""For a meter that sends each second: a telegram or two may be lost to noise."""
+STALE_AFTER_SLOW_S = 35.0
+"""For a meter that sends each ten seconds: three telegrams may."""
+FAST_LIMIT_S = 3.0
+"""A meter that sends more often than this counts as fast."""
+INTERVALS_KEPT = 4
+ERROR_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A telegram that is believed."""
+
+    telegram: Telegram
+    readings: Readings
+    variant: Variant
+    arrived: float
+    """On the monotonic clock, in seconds."""
+    arrived_at: float
+    """By the wall clock, in unix seconds."""
+
+
+class Meter:
+    """The cache of one meter."""
+
+    def __init__(
+        self, name: str, variant: Variant | None, stale_after_s: float | None = None, *, is_simulated: bool = False
+    ) -> None:
+        """Begin without readings.
+
+        Args:
+            name: the meter's name in the configuration.
+            variant: what the configuration says it is; None to find out from its telegrams.
+            stale_after_s: age beyond which readings are stale; None to follow the meter's cadence.
+            is_simulated: whether its readings are invented.
+
+        """
+        self.name = name
+        self.is_simulated = is_simulated
+        self.is_connected = False
+        self.newest: Received | None = None
+        self.accepted = 0
+        self.refused: Counter[Fault] = Counter()
+        self.line_faults = 0
+        self._configured_variant = variant
+        self._stale_after_s = stale_after_s
+        self._doubted: Readings | None = None
+        self._intervals: deque[float] = deque(maxlen=INTERVALS_KEPT)
+        self._last_error = float("-inf")
+
+    def take(self, item: Telegram | BadTelegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
+        """Believe a telegram or refuse it; a refused one changes nothing but the counts."""
+        received = item if isinstance(item, BadTelegram) else self._judge(item, arrived, arrived_at)
+        if isinstance(received, BadTelegram):
+            self.refused[received.fault] += 1
+            self._last_error = arrived
+            return received
+        if self.newest is not None:
+            self._intervals.append(arrived - self.newest.arrived)
+        if received.readings.faults:
+            self.line_faults += len(received.readings.faults)
+            self._last_error = arrived
+        self.newest = received
+        self.accepted += 1
+        return received
+
+    def _judge(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
+        before = self.newest
+        readings = read(telegram, before.readings if before else None)
+        variant = self._variant_of(telegram, readings)
+        elapsed = arrived - before.arrived if before else 0.0
+        bad = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
+        if bad is None:
+            self._doubted = None
+        elif bad.fault is not Fault.IMPLAUSIBLE:
+            return bad
+        elif self._doubted is None or contradict(self._doubted, readings, elapsed):
+            self._doubted = readings
+            return bad
+        # Two telegrams in a row that agree with each other and not with the past: a meter was exchanged.
+        return Received(telegram, readings, variant, arrived, arrived_at)
+
+    def _variant_of(self, telegram: Telegram, readings: Readings) -> Variant:
+        if self._configured_variant:
+            return self._configured_variant
+        if self.newest and self.newest.readings.identification == readings.identification:
+            return self.newest.variant
+        version = readings.values.get("p1_version")
+        return detect(readings.codes, str(version) if version else None, b"*255(" in telegram.raw)
+
+    @property
+    def interval_s(self) -> float | None:
+        """Seconds between the last two telegrams."""
+        return self._intervals[-1] if self._intervals else None
+
+    @property
+    def stale_after_s(self) -> float:
+        """Age in seconds beyond which the readings are stale.
+
+        Follows the shortest of the last intervals, which lost telegrams do not lengthen, and until there
+        are enough of them what is known of the variant.
+        """
+        if self._stale_after_s is not None:
+            return self._stale_after_s
+        cadence = FAST_CADENCE_S
+        if len(self._intervals) == INTERVALS_KEPT:
+            cadence = min(self._intervals)
+        elif self.newest:
+            cadence = self.newest.variant.cadence_s
+        return STALE_AFTER_FAST_S if cadence < FAST_LIMIT_S else STALE_AFTER_SLOW_S
+
+    @property
+    def fresh_until(self) -> float:
+        """The moment after which the newest readings are stale."""
+        return self.newest.arrived + self.stale_after_s if self.newest else float("-inf")
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether the newest readings may be given out as good."""
+        return now <= self.fresh_until
+
+    def has_recent_errors(self, now: float) -> bool:
+        """Whether anything was refused in the last minute."""
+        return now - self._last_error < ERROR_WINDOW_S
+
+    def status_values(self, now: float) -> Mapping[str, Value]:
+        """The gateway's own values (`names.GATEWAY_VALUES`) for the status block of a register map.
+
+        Whether it is fresh is for the unit to say, which may have a limit of its own.
+        """
+        values: dict[str, Value] = {
+            "gateway_connected": int(self.is_connected),
+            "gateway_recent_errors": int(self.has_recent_errors(now)),
+            "gateway_simulated": int(self.is_simulated),
+            "gateway_heartbeat": int(now) % 0x10000,
+            "gateway_telegrams": self.accepted,
+            "gateway_checksum_errors": self.refused[Fault.CHECKSUM] + self.refused[Fault.NO_CHECKSUM],
+        }
+        values["gateway_form_errors"] = self.refused.total() - int(values["gateway_checksum_errors"])
+        if self.newest:
+            values["gateway_telegram_age"] = Decimal(round(1000 * (now - self.newest.arrived))) / 1000
+            values["gateway_arrival_time"] = int(self.newest.arrived_at)
+            values["gateway_dsmr_version"] = _version_times_ten(self.newest)
+            if self.newest.readings.time is not None:
+                values["gateway_telegram_time"] = self.newest.readings.time
+        if self.interval_s is not None:
+            values["gateway_telegram_interval"] = Decimal(round(1000 * self.interval_s)) / 1000
+        return values
+
+
+def _version_times_ten(received: Received) -> int:
+    said = str(received.readings.values.get("p1_version", ""))
+    digits = said if said.isdecimal() else ""
+    if len(digits) == 2:
+        return int(digits)
+    return {"2.2": 22, "4": 40}.get(received.variant.key, 50)
