@@ -1,0 +1,88 @@
+"""A unit id's registers, and how they answer while there is no fresh telegram."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum, StrEnum
+
+from gateway.protocol.readings import Value
+from gateway.protocol.registers import RegisterMap, Snapshot
+
+NEVER = float("-inf")
+
+
+class ExceptionCode(IntEnum):
+    """Modbus V1.1b3, 7."""
+
+    ILLEGAL_FUNCTION = 1
+    ILLEGAL_DATA_ADDRESS = 2
+    ILLEGAL_DATA_VALUE = 3
+    SERVER_DEVICE_FAILURE = 4
+    GATEWAY_PATH_UNAVAILABLE = 10
+    """Given for a unit id that nothing is wired to."""
+    GATEWAY_TARGET_FAILED_TO_RESPOND = 11
+    """Given while the meter is silent."""
+
+
+class OnStale(StrEnum):
+    """What a unit does while its newest telegram is too old."""
+
+    EXCEPTION = "exception"
+    """Answers with exception 0x0B."""
+    SILENT = "silent"
+    """Gives no answer, as a meter without power."""
+    ABSENT = "absent"
+    """Answers with the codes for absent values."""
+    HOLD = "hold"
+    """Goes on answering with the last telegram, for as long as the gateway runs."""
+
+
+StatusValues = Callable[[float], Mapping[str, Value]]
+"""Moment → the gateway's own values (`gateway_*`) at that moment."""
+
+
+class Unit:
+    """What one unit id answers with. Times are seconds of one monotonic clock."""
+
+    def __init__(self, register_map: RegisterMap, on_stale: OnStale, status_values: StatusValues) -> None:
+        self.register_map = register_map
+        self.on_stale = on_stale
+        self.function_codes = register_map.function_codes
+        self._status_values = status_values
+        self._absent = register_map.readings.encode({})
+        self.snapshot: Snapshot | None = None
+        self._fresh_until = NEVER
+
+    def publish(self, snapshot: Snapshot, fresh_until: float) -> None:
+        """Answer with `snapshot` from now on; it is fresh while the clock is at most at `fresh_until`."""
+        self.snapshot = snapshot
+        self._fresh_until = fresh_until
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether the newest telegram may be given out as good."""
+        return now <= self._fresh_until
+
+    def read(self, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
+        """The bytes of `count` registers from `address` on, an exception, or None for no answer at all."""
+        if now <= self._fresh_until and self.snapshot is not None:
+            data = self.snapshot.read(address, count)
+            if data is not None:
+                return data
+        if self._absent.read(address, count) is None:
+            return self._read_status(address, count, now)
+        return self._read_stale(address, count)
+
+    def _read_status(self, address: int, count: int, now: float) -> bytes | ExceptionCode:
+        values = {**self._status_values(now), "gateway_fresh": int(self.is_fresh(now))}
+        status = self.register_map.status.encode(values)
+        data = status.read(address, count)
+        return ExceptionCode.ILLEGAL_DATA_ADDRESS if data is None else data
+
+    def _read_stale(self, address: int, count: int) -> bytes | ExceptionCode | None:
+        if self.on_stale is OnStale.SILENT:
+            return None
+        if self.on_stale is OnStale.ABSENT:
+            return self._absent.read(address, count)
+        if self.on_stale is OnStale.HOLD and self.snapshot is not None:
+            return self.snapshot.read(address, count)
+        return ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
