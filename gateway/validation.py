@@ -1,0 +1,99 @@
+"""Plain data from a YAML file → a pydantic model, or every fault with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.yaml_file import Document, Fault, FileError, Loc
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_FAULTS = 100
+"""More than anyone mends before trying again."""
+
+
+def validate(document: Document, model: type[Model]) -> Model:
+    """The document as a `model`.
+
+    Raises:
+        FileError: with every fault that the model finds, up to `MAX_FAULTS`.
+
+    """
+    try:
+        return model.model_validate({} if document.data is None else document.data)
+    except ValidationError as error:
+        faults = [_explain(document, model, item) for item in error.errors()]
+        raise FileError(list(dict.fromkeys(faults))[:MAX_FAULTS]) from None
+
+
+def suggest(word: str, known: Sequence[str]) -> str:
+    """`Did you mean ...?` where something is near, else nothing."""
+    import difflib  # noqa: PLC0415 - only when something is wrong
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {near[0]}?" if near else ""
+
+
+def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any]) -> Fault:
+    loc, found = _loc_in(document.data, error["loc"]), error.get("input")
+    match error["type"]:
+        case "extra_forbidden":
+            known = _keys_of(model, loc[:-1])
+            hint = suggest(str(loc[-1]), known) or f"Known here: {', '.join(known)}"
+            return document.fault(loc, "unknown key", hint)
+        case "missing":
+            return document.fault((*loc, str(error["loc"][-1])), "is missing")
+        case "literal_error":
+            choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            return document.fault(loc, f"{found!r} is none of {', '.join(choices)}", suggest(str(found), choices))
+        case "model_type" | "dict_type":
+            return document.fault(loc, f"keys with values are expected here (found {_shown(found)})")
+        case "list_type":
+            return document.fault(loc, f"a list is expected here (found {_shown(found)})")
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    what, _, hint = message.partition(" | ")
+    shown = _shown(found)
+    return document.fault(loc, what if shown in what or not _is_plain(found) else f"{what} (found {shown})", hint)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (str, int, float, bool)) or value is None
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return repr(value) if _is_plain(value) else f"a {type(value).__name__}"
+
+
+def _loc_in(data: Any, loc: Sequence[Any]) -> Loc:
+    """`loc` without what pydantic adds to it that is not in the file, such as the members of a union."""
+    found: list[str | int] = []
+    for part in loc:
+        if isinstance(data, dict):
+            key = next((key for key in data if str(key) == str(part)), None)
+            if key is not None:
+                found.append(str(key))
+                data = data[key]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            found.append(part)
+            data = data[part]
+    return tuple(found)
+
+
+def _keys_of(model: type[BaseModel], loc: Loc) -> list[str]:
+    current: Any = model
+    for part in loc:
+        fields = getattr(current, "model_fields", {})
+        if part in fields:
+            current = _model_in(fields[part].annotation) or current
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, getattr(annotation, "__args__", ()))), None)

@@ -1,0 +1,182 @@
+"""Strict YAML with line numbers: a file becomes plain data, or a list of faults that say where and what.
+
+Beyond YAML itself, keys given twice, anchors, aliases, tags and several documents in one file are faults:
+each of them lets a configuration mean something else than it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Loc = tuple[str | int, ...]
+"""The way to a value: keys as text, positions in lists as int."""
+
+MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 20
+
+_MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,])[&*!]", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something to mend in a file: `file:line:column: path: what. hint`."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: "
+        path = f"{self.path}: " if self.path else ""
+        return f"{where}{path}{self.what}" + (f". {self.hint}" if self.hint else "")
+
+
+class FileError(Exception):
+    """A file that cannot be used; carries all its faults."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = list(faults)
+
+
+@dataclass
+class Document:
+    """A YAML file as plain data, with the place of every key and value."""
+
+    file: str
+    data: Any = None
+    places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def place(self, loc: Loc) -> tuple[int, int]:
+        """Line and column of `loc`, or of the nearest thing around it that is in the file."""
+        while loc and loc not in self.places:
+            loc = loc[:-1]
+        return self.places.get(loc, (1, 1))
+
+    def fault(self, loc: Loc, what: str, hint: str = "") -> Fault:
+        """A fault at `loc`."""
+        line, column = self.place(loc)
+        return Fault(self.file, line, column, dotted(loc), what, hint)
+
+
+def dotted(loc: Loc) -> str:
+    """`modbus[0].units.1`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def load(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        FileError: when it cannot be read or holds faults.
+
+    """
+    name = str(path)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        text = content.decode("utf-8")
+    except OSError as error:
+        raise FileError([Fault(name, 0, 0, "", error.strerror or str(error))]) from None
+    except UnicodeDecodeError as error:
+        raise FileError([Fault(name, 0, 0, "", f"not UTF-8 text (byte {error.start})")]) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise FileError([Fault(name, 0, 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+    return parse(text, name)
+
+
+def parse(text: str, name: str) -> Document:
+    """As `load`, from a text."""
+    document = Document(name)
+    try:
+        # The parser in C is many times faster and gives the same nodes with the same marks.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        if _MAY_HOLD_ANCHOR_OR_TAG.search(text):
+            for event in yaml.parse(text, loader):
+                _check_event(document, event)
+        if not document.faults:
+            node = yaml.compose(text, loader)
+            document.data = _plain(document, node, (), loader("")) if node else None
+    except yaml.YAMLError as error:
+        document.faults.append(_syntax_fault(name, text, error))
+    except RecursionError:
+        document.faults.append(Fault(name, 0, 0, "", "nested too deeply"))
+    if document.faults:
+        raise FileError(document.faults)
+    return document
+
+
+def _check_event(document: Document, event: yaml.Event) -> None:
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        what, hint = "anchors and aliases are not allowed", "Write the value out"
+    elif isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None):
+        what, hint = f"the tag {getattr(event, 'tag', '')} is not allowed", "Leave it out"
+    else:
+        return
+    mark = event.start_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    document.faults.append(Fault(document.file, line, column, "", what, hint))
+
+
+def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    if mark is None:
+        return Fault(name, 1, 1, "", problem)
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    hint = "Indent with blanks, not with tabs" if "\t" in line[: len(line) - len(line.lstrip())] else ""
+    return Fault(name, mark.line + 1, mark.column + 1, "", problem, hint)
+
+
+def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
+    document.places[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if len(loc) > MAX_DEPTH:
+        document.faults.append(document.fault(loc, "nested too deeply"))
+        return None
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(document, item, (*loc, index), loader) for index, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _plain_mapping(document, node, loc, loader)
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value
+    try:
+        return loader.construct_object(node)
+    except (yaml.YAMLError, ValueError) as error:
+        document.faults.append(document.fault(loc, getattr(error, "problem", None) or str(error)))
+        return None
+
+
+def _plain_mapping(document: Document, node: yaml.MappingNode, loc: Loc, loader: Any) -> dict[Any, Any]:
+    plain: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            mark = key_node.start_mark
+            fault = Fault(document.file, mark.line + 1, mark.column + 1, dotted(loc), "a key must be a word or number")
+            document.faults.append(fault)
+            continue
+        key = loader.construct_object(key_node)
+        key = key if isinstance(key, int) and not isinstance(key, bool) else str(key_node.value)
+        here = (*loc, str(key))
+        if key in plain:
+            first = document.places[here][0]
+            mark = key_node.start_mark
+            what = f"the key is given twice, first on line {first}"
+            document.faults.append(Fault(document.file, mark.line + 1, mark.column + 1, dotted(here), what))
+            continue
+        plain[key] = _plain(document, value_node, here, loader)
+        document.places[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+    return plain
