@@ -1,0 +1,179 @@
+"""The two kinds of line that a P1 port can be read from: a serial device, and TCP as a ser2net serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import socket
+import termios
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from gateway.protocol.variants import SerialSettings
+
+CONNECT_TIMEOUT_S = 10.0
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 5, 3
+TCP_USER_TIMEOUT_MS = 20_000
+"""Together with the keepalive: a peer that lost its power is noticed within 20 s."""
+HAPPY_EYEBALLS_DELAY_S = 0.25
+
+SLOW_BELOW_BAUD = 57_600
+
+Receive = Callable[[bytes], None]
+
+
+class Line(Protocol):
+    """Something that P1 bytes come from."""
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+        """Open the line and hand what it brings to `receive`; the future ends when the line does.
+
+        Raises:
+            OSError: when it cannot be opened.
+
+        """
+
+    def close(self) -> None:
+        """Close at once, dropping what is unsent."""
+
+
+class _Receiver(asyncio.Protocol):
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self._receive(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(exc)
+
+
+class TcpLine:
+    """A TCP connection to a ser2net or anything like it. Never sends a byte."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+        """Connect, resolving the name anew."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                transport, receiver = await loop.create_connection(
+                    lambda: _Receiver(receive), self._host, self._port, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S
+                )
+        except TimeoutError:
+            raise OSError(errno.ETIMEDOUT, f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
+        self._transport = transport
+        watch_peer(transport.get_extra_info("socket"))
+        return receiver.closed
+
+    def close(self) -> None:
+        """Reset the connection: a polite close can hang on a peer that is gone."""
+        if self._transport:
+            self._transport.abort()
+
+
+def watch_peer(sock: socket.socket) -> None:
+    """Make the kernel notice a peer that is gone without a word."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
+        "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_S,
+        "TCP_KEEPCNT": KEEPALIVE_COUNT,
+        "TCP_USER_TIMEOUT": TCP_USER_TIMEOUT_MS,
+    }
+    for name, value in options.items():
+        option = getattr(socket, name, None)  # not every platform has all of them
+        if option is not None:
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class SerialLine:
+    """A serial device, opened for this process alone."""
+
+    def __init__(self, device: str, settings: SerialSettings) -> None:
+        self._device, self._settings = device, settings
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a telegram takes part of a second to arrive."""
+        return self._settings.baudrate < SLOW_BELOW_BAUD
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+        """Open the device; serialx does so in a thread."""
+        import serialx  # noqa: PLC0415 - only where a serial port is configured
+
+        loop = asyncio.get_running_loop()
+        settings, receiver = self._settings, _Receiver(receive)
+        try:
+            transport, _ = await serialx.create_serial_connection(
+                loop,
+                lambda: receiver,
+                self._device,
+                baudrate=settings.baudrate,
+                byte_size=settings.bytesize,
+                parity=serialx.Parity(settings.parity),
+                stopbits=serialx.StopBits(settings.stopbits),
+                exclusive=True,
+                # Its default of True has the kernel deliver ten bytes at a time, at many times the CPU.
+                low_latency=False,
+            )
+        except serialx.SerialException as error:
+            raise OSError(errno.EIO, str(error)) from error
+        except OSError as error:
+            raise await asyncio.to_thread(explain, error, self._device) from error
+        self._transport = transport
+        self._guard(transport.serial.fileno())
+        return receiver.closed
+
+    def _guard(self, descriptor: int) -> None:
+        with suppress(OSError, termios.error):
+            # serialx's lock is on the device node; a container's own node of the same port would not see it.
+            fcntl.ioctl(descriptor, termios.TIOCEXCL)
+            if self._settings.parity != "N":
+                # A byte that fails its parity arrives as NUL, which no reading can hold: meters that send
+                # with parity send no checksum.
+                attributes = termios.tcgetattr(descriptor)
+                attributes[0] = attributes[0] | termios.INPCK & ~termios.IGNPAR
+                termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+    def close(self) -> None:
+        """Close the device."""
+        if self._transport:
+            self._transport.abort()
+
+
+def explain(error: OSError, device: str) -> OSError:
+    """The error with what to do about it."""
+    no_right = "no right to open it; add the user to the group dialout (usermod -aG dialout USER), then log in anew"
+    hints = {
+        errno.ENOENT: "no such device; is the cable plugged in? Look in /dev/serial/by-id",
+        errno.EACCES: no_right,
+        errno.EPERM: no_right,
+    }
+    if error.errno in (errno.EBUSY, errno.EAGAIN):
+        hint = f"in use by {holder_of(device) or 'another process'}"
+    else:
+        hint = hints.get(error.errno or 0, error.strerror or str(error))
+    return OSError(error.errno, hint)
+
+
+def holder_of(device: str) -> str | None:
+    """`name (pid)` of a process that has `device` open, if that can be seen."""
+    target = os.path.realpath(device)
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            pid = link.parts[2]
+            if str(link.readlink()) == target and int(pid) != os.getpid():
+                return f"{Path('/proc', pid, 'comm').read_text().strip()} (process {pid})"
+    return None

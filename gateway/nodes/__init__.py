@@ -1,0 +1,1 @@
+"""The palette: one file per type of node. Nodes know nothing of each other; `gateway.wiring` connects them."""

@@ -1,0 +1,104 @@
+"""DSMR parser: cuts bytes into telegrams, and believes or refuses each.
+
+In: bytes. Out: telegrams that are believed, with their readings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from gateway.clock import now, unix_now
+from gateway.flow import Colour, Mark, Node
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.telegram import BadTelegram, TelegramReader
+
+TICK_S = 0.5
+GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
+"""A line that falls silent for this long inside a telegram will not end it."""
+
+
+class DsmrParser(Node):
+    """Reads one meter's telegrams."""
+
+    kind = "DSMR parser"
+
+    def __init__(self, name: str, meter: Meter, gap_s: float) -> None:
+        super().__init__(name)
+        self._meter = meter
+        self._gap_s = gap_s
+        self._reader = TelegramReader()
+        self._last_bytes = float("-inf")
+        self._trouble = ""
+        self._meter_words = ""
+        self.outputs: list[Callable[[Received], None]] = []
+
+    def receive(self, data: bytes, arrived: float) -> None:
+        """Take bytes from the line, with the moment of their arrival on the monotonic clock."""
+        if arrived - self._last_bytes > self._gap_s:
+            self._fall_silent()
+        self._last_bytes = arrived
+        for item in self._reader.feed(data):
+            self._take(item, arrived)
+
+    def line_lost(self) -> None:
+        """Give up a telegram that has begun: the halves of two would make a false whole."""
+        self._reader.reset()
+
+    async def run(self) -> None:
+        """Close telegrams on which the line fell silent, and keep the status true."""
+        self.show(Colour.GREY, Mark.RING, "no telegram yet")
+        self.ready.set()
+        while True:
+            await asyncio.sleep(TICK_S)
+            moment = now()
+            if self._reader.pending and moment - self._last_bytes > self._gap_s:
+                self._fall_silent()
+            self._show(moment)
+
+    def _fall_silent(self) -> None:
+        for item in self._reader.silence():
+            self._take(item, self._last_bytes)
+
+    def _take(self, item: object, arrived: float) -> None:
+        result = self._meter.take(item, arrived, unix_now())  # type: ignore[arg-type]
+        if isinstance(result, BadTelegram):
+            self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
+            return
+        faults = result.readings.faults
+        if faults:
+            first = faults[0]
+            self._note_trouble(f"line {first.number} cannot be read: {first.why} ({first.line[:60]!r})", first.why)
+        elif self._trouble:
+            self._trouble = ""
+            self.log(logging.INFO, "telegrams are good again")
+        self._note_meter(result)
+        for output in self.outputs:
+            output(result)
+
+    def _note_meter(self, received: Received) -> None:
+        meter = f"{received.variant.title}, /{received.readings.identification}"
+        if meter != self._meter_words:
+            self._meter_words = meter
+            self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
+
+    def _note_trouble(self, words: str, sort: str) -> None:
+        if sort != self._trouble:  # one line per change, however many telegrams
+            self._trouble = sort
+            self.log(logging.WARNING, f"telegram {words}")
+
+    def _show(self, moment: float) -> None:
+        meter = self._meter
+        newest = meter.newest
+        if newest is None:
+            bad = meter.refused.total()
+            if bad:
+                self.show(Colour.RED, Mark.DOT, f"{bad} refused, none good yet")
+            return
+        if meter.has_recent_errors(moment):
+            self.show(Colour.YELLOW, Mark.DOT, self._trouble or "errors in the last minute")
+        elif not meter.is_fresh(moment):
+            self.show(Colour.RED, Mark.DOT, f"no telegram for {moment - newest.arrived:.0f} s")
+        else:
+            self.show(Colour.GREEN, Mark.DOT, f"{newest.variant.key}, {len(newest.readings.lines)} readings")

@@ -1,0 +1,125 @@
+"""P1 port: opens the line, keeps it open, and says what is wrong with it.
+
+Out: bytes with their moment of arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import cycle
+
+from gateway.clock import now
+from gateway.flow import Backoff, ByteSink, Colour, Mark, Node
+from gateway.lines import Line
+from gateway.protocol.diagnosis import diagnose
+from gateway.protocol.meter import Meter
+
+SEARCH_DWELL_S = 15.0
+"""How long each of several settings is tried: longer than the ten seconds between two telegrams."""
+SAMPLE_BYTES = 1024
+"""Kept of what a connection brings before its first telegram, to tell what is wrong."""
+
+
+class P1Port(Node):
+    """Reads one meter's line."""
+
+    kind = "P1 port"
+
+    def __init__(
+        self, name: str, meter: Meter, lines: list[tuple[str, Line]], out: ByteSink, watchdog_s: float
+    ) -> None:
+        """Read a line.
+
+        Args:
+            name: the node's name.
+            meter: told whether the line is open.
+            lines: what to open, with the words for it; several are tried in turn until a telegram comes.
+            out: takes the bytes.
+            watchdog_s: how long an open line may go without a valid telegram.
+
+        """
+        super().__init__(name)
+        self._meter = meter
+        self._lines = cycle(lines)
+        self._line_count = len(lines)
+        self._current = next(self._lines)
+        self._out = out
+        self._watchdog_s = watchdog_s
+        self._backoff = Backoff()
+        self._sample = bytearray()
+        self._heard_telegram = False
+        self._last_trouble = ""
+        self._deadline = 0.0
+        self.bytes_received = 0
+
+    def telegram_accepted(self) -> None:
+        """A telegram that is believed came over this line."""
+        self._deadline = now() + self._watchdog_s
+        if not self._heard_telegram:
+            self._heard_telegram = True
+            self._sample.clear()
+            self._backoff.reset()
+            self._last_trouble = ""
+            self.show(Colour.GREEN, Mark.DOT, self._current[0])
+            self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
+
+    async def run(self) -> None:
+        """Open, listen, and open again."""
+        while True:
+            words, line = self._current
+            self.show(Colour.YELLOW, Mark.RING, f"connecting {words}")
+            self.ready.set()
+            try:
+                closed = await line.open(self._receive)
+            except OSError as error:
+                trouble = error.strerror or str(error)
+            else:
+                trouble = await self._listen(words, line, closed)
+            await self._pause(words, trouble)
+
+    async def _listen(self, words: str, line: Line, closed: asyncio.Future[Exception | None]) -> str:
+        """Wait until the line is lost or gives nothing; say why."""
+        self._heard_telegram = False
+        self._sample.clear()
+        self._meter.is_connected = True
+        patience = min(self._watchdog_s, SEARCH_DWELL_S) if self._line_count > 1 else self._watchdog_s
+        self._deadline = now() + patience
+        self.show(Colour.YELLOW, Mark.DOT, f"{words}, no telegram yet")
+        try:
+            while (left := self._deadline - now()) > 0:
+                done, _ = await asyncio.wait([closed], timeout=left)
+                if done:
+                    error = closed.result()
+                    return self._diagnosis() or f"the other end closed{f' ({error})' if error else ''}"
+            return self._diagnosis() or self._silence(patience)
+        finally:
+            self._meter.is_connected = False
+            line.close()
+            self._out.line_lost()
+
+    def _receive(self, data: bytes) -> None:
+        self.bytes_received += len(data)
+        if not self._heard_telegram and len(self._sample) < SAMPLE_BYTES:
+            self._sample += data[: SAMPLE_BYTES - len(self._sample)]
+        self._out.receive(data, now())
+
+    def _diagnosis(self) -> str | None:
+        return None if self._heard_telegram else diagnose(bytes(self._sample))
+
+    def _silence(self, patience: float) -> str:
+        seconds = self._watchdog_s if self._heard_telegram else patience
+        what = "no valid telegram" if self._sample or self._heard_telegram else "not a byte"
+        hint = "" if self._heard_telegram else ". Is the P1 port open, and the data request line high?"
+        return f"{what} for {seconds:.0f} s{hint}"
+
+    async def _pause(self, words: str, trouble: str) -> None:
+        pause = self._backoff.next()
+        if not self._heard_telegram and self._line_count > 1:
+            self._current = next(self._lines)
+        self.show(Colour.RED, Mark.RING, f"{trouble[:30]}, retry {pause:.0f} s")
+        if trouble != self._last_trouble:  # one line per change of state
+            self._last_trouble = trouble
+            self.log(logging.WARNING, f"{words}: {trouble}; trying again until it works")
+        self._heard_telegram = False
+        await asyncio.sleep(pause)

@@ -1,0 +1,73 @@
+"""Register map: turns each telegram's readings into the registers of one unit id.
+
+In: readings. Out: the unit's snapshot, swapped whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from gateway.clock import now
+from gateway.flow import Colour, Mark, Node
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.unit import Unit
+
+TICK_S = 1.0
+
+
+class RegisterUnit(Node):
+    """Feeds one unit id."""
+
+    kind = "register map"
+
+    def __init__(self, name: str, meter: Meter, unit: Unit, stale_after_s: float | None) -> None:
+        """Feed a unit.
+
+        Args:
+            name: the node's name.
+            meter: where the readings come from.
+            unit: what to fill.
+            stale_after_s: age beyond which the unit's registers are stale; None for the meter's own.
+
+        """
+        super().__init__(name)
+        self._meter = meter
+        self._unit = unit
+        self._stale_after_s = stale_after_s
+        self._clamped: tuple[str, ...] = ()
+        self._most_present = 0
+        self.clamped = 0
+
+    def receive(self, received: Received) -> None:
+        """Take a telegram's readings."""
+        values = received.readings.values
+        snapshot = self._unit.register_map.readings.encode(values)
+        stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
+        self._unit.publish(snapshot, received.arrived + stale_after)
+        self.clamped += len(snapshot.clamped)
+        self._most_present = max(self._most_present, snapshot.present)
+        if snapshot.clamped != self._clamped:
+            self._clamped = snapshot.clamped
+            if snapshot.clamped:
+                self.log(logging.WARNING, f"limited to the range of their registers: {', '.join(snapshot.clamped)}")
+
+    async def run(self) -> None:
+        """Keep the status true."""
+        self.show(Colour.GREY, Mark.RING, "no readings yet")
+        self.ready.set()
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._show(now())
+
+    def _show(self, moment: float) -> None:
+        snapshot, newest = self._unit.snapshot, self._meter.newest
+        if snapshot is None or newest is None:
+            return
+        if not self._unit.is_fresh(moment):
+            self.show(Colour.RED, Mark.DOT, f"stale {moment - newest.arrived:.0f} s")
+        # No meter sends all that a map has room for: what it once sent and does not now is what is missing.
+        elif missing := self._most_present - snapshot.present:
+            self.show(Colour.YELLOW, Mark.RING, f"{missing} of {self._most_present} absent")
+        else:
+            self.show(Colour.GREEN, Mark.DOT, f"{snapshot.present} registers")
