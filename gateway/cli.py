@@ -1,0 +1,145 @@
+"""The command line: the only place that prints, exits and sets up logging."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from gateway.config import Config, Listen, MeterConfig, ModbusConfig, load_config
+from gateway.maps import find_map, load_map
+from gateway.wiring import Wiring
+from gateway.yaml_file import FileError
+
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG: systemd's RestartPreventExitStatus knows that trying again will not help."""
+DEFAULT_CONFIG = "gateway.yaml"
+DEMO_PORT = 5020
+
+_MINIMAL = """\
+There is no {path}. Write one, for a cable:
+
+  meter:
+    port: /dev/ttyUSB0
+
+or for a ser2net:
+
+  meter:
+    host: 192.168.1.13
+    port: 2001
+
+or try `dsmr-gateway run --demo`, which needs no meter.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dsmr-modbus-gateway", prog_name="dsmr-gateway")
+def main() -> None:
+    """A gateway from the P1 port of a smart meter to Modbus."""
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+@click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
+@click.option("--verbose", "-v", is_flag=True, help="Log more.")
+def run(config: Path, *, demo: bool, verbose: bool) -> None:
+    """Run the gateway with CONFIG, by default gateway.yaml."""
+    _set_up_logging(verbose=verbose)
+    if demo:
+        settings, folder = _demo_config(), Path()
+    elif not config.exists():
+        click.echo(_MINIMAL.format(path=config), err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    else:
+        settings, folder = _load(config), config.parent
+    wiring = _wire(settings, folder)
+    asyncio.run(_run(wiring))
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+def check(config: Path) -> None:
+    """Say what is wrong with CONFIG, by default gateway.yaml, and the register maps it names."""
+    settings = _load(config)
+    names = {unit.map for server in settings.modbus for unit in server.units.values()}
+    faults = []
+    for name in sorted(names):
+        try:
+            load_map(find_map(name, config.parent))
+        except FileError as error:
+            faults += error.faults
+    if faults:
+        _fail(FileError(faults))
+    units = sum(len(server.units) for server in settings.modbus)
+    meters = len(settings.all_meters())
+    click.echo(f"{config} is right: {_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}.")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _listening(settings: Config) -> str:
+    return ", ".join(str(server.listen) for server in settings.modbus)
+
+
+def _load(config: Path) -> Config:
+    try:
+        return load_config(config)
+    except FileError as error:
+        _fail(error)
+
+
+def _wire(settings: Config, folder: Path) -> Wiring:
+    try:
+        return Wiring(settings, folder)
+    except FileError as error:
+        _fail(error)
+
+
+def _fail(error: FileError) -> NoReturn:
+    for fault in error.faults:
+        click.echo(str(fault), err=True)
+    sys.exit(EXIT_CONFIGURATION)
+
+
+def _demo_config() -> Config:
+    return Config(
+        meter=MeterConfig(simulate=True),
+        modbus=[ModbusConfig(listen=Listen(host="127.0.0.1", port=DEMO_PORT))],
+    )
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.addLevelName(logging.INFO, "info")
+    logging.addLevelName(logging.WARNING, "warning")
+    logging.addLevelName(logging.ERROR, "error")
+    # What pymodbus would say of a client's bytes, the gateway says itself, and once.
+    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+
+
+async def _run(wiring: Wiring) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def started() -> None:
+        # What was made so far stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        for server in wiring.servers:
+            host = server.host or "this host's address"
+            logging.getLogger("gateway").info(
+                "Modbus/TCP: connect to %s port %d, unit ids %s", host, server.port, server.unit_ids
+            )
+
+    await wiring.flow.run(stop, started)

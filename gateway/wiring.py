@@ -1,0 +1,116 @@
+"""A configuration → the flow that follows from it.
+
+P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshot──► Modbus server
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.config import AUTO, Config, MeterConfig, ModbusConfig
+from gateway.flow import Flow, Node, Wire
+from gateway.lines import Line, SerialLine, TcpLine
+from gateway.maps import find_map, load_map
+from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
+from gateway.nodes.modbus_server import ModbusServer
+from gateway.nodes.p1_port import P1Port
+from gateway.nodes.register_unit import RegisterUnit
+from gateway.protocol.meter import Meter
+from gateway.protocol.modbus import Units
+from gateway.protocol.registers import RegisterMap
+from gateway.protocol.unit import Unit
+from gateway.protocol.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
+
+SIMULATED_VERSION = "5"
+
+
+class Wiring:
+    """Builds the nodes of a configuration and connects them."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        """Build everything.
+
+        Args:
+            config: the checked configuration.
+            folder: where paths of register maps begin.
+
+        Raises:
+            FileError: when a register map cannot be used.
+
+        """
+        self._config = config
+        self._folder = folder
+        self._maps: dict[str, RegisterMap] = {}
+        self.meters: dict[str, Meter] = {}
+        self._parsers: dict[str, DsmrParser] = {}
+        self._nodes: list[Node] = []
+        self._wires: list[Wire] = []
+        for name, meter_config in config.all_meters().items():
+            self._add_meter(name, meter_config)
+        self.servers = [self._add_server(server) for server in config.modbus]
+        self.flow = Flow(self._nodes, self._wires)
+
+    def _add_meter(self, name: str, config: MeterConfig) -> None:
+        variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
+        meter = Meter(name, variant, config.stale_after, is_simulated=config.simulate)
+        lines = _lines(config)
+        is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
+        parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
+        source = self._source(name, config, meter, lines, parser)
+        if isinstance(source, P1Port):
+            parser.outputs.append(lambda _received: source.telegram_accepted())
+        self.meters[name], self._parsers[name] = meter, parser
+        self._nodes += [source, parser]
+        self._wires.append(Wire(source, parser))
+
+    def _source(
+        self, name: str, config: MeterConfig, meter: Meter, lines: list[tuple[str, Line]], parser: DsmrParser
+    ) -> Node:
+        if not config.simulate:
+            return P1Port(f"{name}/port", meter, lines, parser, config.watchdog)
+        from gateway.nodes.simulated_meter import SimulatedMeter  # noqa: PLC0415 - only where it is wanted
+
+        version = SIMULATED_VERSION if config.dsmr_version == AUTO else config.dsmr_version
+        return SimulatedMeter(f"{name}/port", meter, version, VARIANTS[version].cadence_s, parser)
+
+    def _add_server(self, config: ModbusConfig) -> ModbusServer:
+        units: dict[int, Unit] = {}
+        feeders: list[RegisterUnit] = []
+        for unit_id, unit_config in config.units.items():
+            meter = self.meters[unit_config.meter or next(iter(self.meters))]
+            unit = Unit(self._map(unit_config.map), unit_config.on_stale, meter.status_values)
+            name = f"{config.listen}/{unit_id}"
+            feeder = RegisterUnit(name, meter, unit, unit_config.stale_after)
+            parser = self._parsers[meter.name]
+            parser.outputs.append(feeder.receive)
+            self._wires.append(Wire(parser, feeder))
+            units[unit_id] = unit
+            feeders.append(feeder)
+        other = None if config.other is None else units[config.other]
+        host, port = config.listen.host, config.listen.port
+        server = ModbusServer(
+            f"modbus{config.listen}", host, port, Units(units, other), config.max_clients, config.allow
+        )
+        self._nodes += [*feeders, server]
+        self._wires += [Wire(feeder, server) for feeder in feeders]
+        return server
+
+    def _map(self, name: str) -> RegisterMap:
+        if name not in self._maps:
+            self._maps[name] = load_map(find_map(name, self._folder))
+        return self._maps[name]
+
+
+def _lines(config: MeterConfig) -> list[tuple[str, Line]]:
+    """What to open for a meter, with the words for it; both speeds in turn when the version is not known."""
+    if config.host:
+        return [(f"{config.host}:{config.port}", TcpLine(config.host, int(config.port or 0)))]
+    speeds = [FAST_LINE, SLOW_LINE] if config.dsmr_version == AUTO else [VARIANTS[config.dsmr_version].line]
+    settings = list(dict.fromkeys(_override(line, config) for line in speeds))
+    return [(f"{config.device} {line}", SerialLine(config.device, line)) for line in settings]
+
+
+def _override(line: SerialSettings, config: MeterConfig) -> SerialSettings:
+    given = {key: getattr(config, key) for key in ("baudrate", "bytesize", "parity", "stopbits")}
+    return replace(line, **{key: value for key, value in given.items() if value is not None})
