@@ -13,8 +13,7 @@ from gateway.protocol.data_type import TYPES, Order, reorder
 from gateway.protocol.expression import Evaluate, Expression, ExpressionError, compile_expression
 from gateway.protocol.modbus import ADDRESSES
 from gateway.protocol.names import GATEWAY_PREFIX, NAMES, Sort
-from gateway.protocol.obis import UNITS
-from gateway.protocol.readings import Value
+from gateway.protocol.obis import UNITS, Value
 from gateway.protocol.registers import (
     GAP_WORD,
     Block,

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from gateway.protocol.obis import MBUS_CHANNELS
-
-if TYPE_CHECKING:
-    from gateway.protocol.readings import Value
+from gateway.protocol.obis import MBUS_CHANNELS, Value
 
 TARIFFS = range(1, 6)
 PHASES = (1, 2, 3)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 
-from gateway.protocol.readings import Value
+from gateway.protocol.obis import Value
 
 Evaluate = Callable[[Mapping[str, Value]], Value | None]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway.protocol.acceptance import contradict, refuse
-from gateway.protocol.readings import Readings, Value, read
+from gateway.protocol.obis import Value
+from gateway.protocol.readings import Readings, read
 from gateway.protocol.telegram import BadTelegram, Fault, Telegram
 from gateway.protocol.variants import Variant, detect
 

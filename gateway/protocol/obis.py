@@ -16,6 +16,9 @@ from itertools import chain
 from dsmr_parser import telegram_specifications
 from dsmr_parser.parsers import ValueParser
 
+Value = Decimal | int | str
+"""What a reading may be: a measured number, a count or a moment in unix seconds, a text."""
+
 
 class Kind(StrEnum):
     """The shape of a line's value groups."""

@@ -17,11 +17,9 @@ from typing import NamedTuple
 from dsmr_parser.parsers import ValueParser
 
 from gateway.protocol.derived import derive
-from gateway.protocol.obis import UNITS, Entry, Kind, entry_of, spelled
+from gateway.protocol.obis import UNITS, Entry, Kind, Value, entry_of, spelled
 from gateway.protocol.telegram import Telegram
 from gateway.protocol.timestamp import parse_timestamp
-
-Value = Decimal | int | str
 
 MAX_LINES = 400
 """The longest telegram known, a Lithuanian one, has 93 lines."""

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from gateway.protocol.data_type import DataType, Order, encode_text, is_exact_power_of_ten, number_packer, reorder
 from gateway.protocol.expression import Evaluate
-from gateway.protocol.readings import Value
+from gateway.protocol.obis import Value
 
 Encode = Callable[[Value], tuple[bytes, bool]]
 """Value → its bytes, and whether it had to be limited to the range of its type."""

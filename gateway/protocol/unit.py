@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 
-from gateway.protocol.readings import Value
+from gateway.protocol.obis import Value
 from gateway.protocol.registers import RegisterMap, Snapshot
 
 NEVER = float("-inf")
