@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from gateway.config import Config, Listen, MeterConfig, ModbusConfig, load_config
+from gateway.config import Config, load_config
+from gateway.config.meter import MeterConfig
+from gateway.config.modbus import ModbusConfig
+from gateway.config.types import Listen
 from gateway.maps import find_map, load_map
+from gateway.nodes.control import FOLLOW, ONCE, ask, socket_path
 from gateway.wiring import Wiring
 from gateway.yaml_file import FileError
 
@@ -81,12 +87,35 @@ def check(config: Path) -> None:
     click.echo(f"{config} is right: {_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}.")
 
 
+@main.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on showing requests as they come.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def requests(*, follow: bool, as_json: bool) -> None:
+    """Show what Modbus clients asked the running gateway, and what they were answered."""
+
+    def show(line: bytes) -> None:
+        if as_json:
+            click.echo(line, nl=False)
+            return
+        exchange = json.loads(line)
+        moment = datetime.fromtimestamp(exchange["time"]).astimezone()
+        click.echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
+
+    try:
+        asyncio.run(ask(socket_path(), FOLLOW if follow else ONCE, show))
+    except OSError as error:
+        click.echo(f"No gateway of this user is running ({socket_path()}: {error.strerror}).", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        pass
+
+
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _listening(settings: Config) -> str:
-    return ", ".join(str(server.listen) for server in settings.modbus)
+    return ", ".join(str(server) for server in settings.modbus)
 
 
 def _load(config: Path) -> Config:
@@ -137,9 +166,7 @@ async def _run(wiring: Wiring) -> None:
         gc.collect()
         gc.freeze()
         for server in wiring.servers:
-            host = server.host or "this host's address"
-            logging.getLogger("gateway").info(
-                "Modbus/TCP: connect to %s port %d, unit ids %s", host, server.port, server.unit_ids
-            )
+            units = ", ".join(map(str, server.units.wired))
+            logging.getLogger("gateway").info("Modbus clients: connect to %s, unit id %s", server.settings, units)
 
     await wiring.flow.run(stop, started)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from gateway.map_file import MapFile, Placed, RegisterEntry
-from gateway.protocol.data_type import TYPES, Order, reorder
+from gateway.protocol.data_type import TYPES, Order, encode_text, number_packer, reorder
 from gateway.protocol.expression import Evaluate, Expression, ExpressionError, compile_expression
 from gateway.protocol.modbus import ADDRESSES
 from gateway.protocol.names import GATEWAY_PREFIX, NAMES, Sort
@@ -106,6 +106,7 @@ class _RegisterBuilder:
             evaluate=_nothing if is_absent else evaluate,
             encode=encode,
             absent=absent,
+            pattern=self._pattern(length),
             uses=self._uses,
             type_name=entry.type,
             unit=entry.unit,
@@ -148,6 +149,16 @@ class _RegisterBuilder:
                 self._fault("absent", f"{absent} does not fit {data_type.name}")
                 code = data_type.absent()
         return reorder(code, self._word_order, self._byte_order)
+
+    def _pattern(self, length: int) -> bytes:
+        """The address as a number of the register's type, or as text."""
+        entry, data_type = self._entry, TYPES.get(self._entry.type)
+        if entry.type == "string":
+            return encode_text(str(entry.address), length)
+        if data_type is None:
+            return reorder(entry.address.to_bytes(2 * length, "big"), self._word_order, self._byte_order)
+        number = entry.address if data_type.highest is None else min(entry.address, data_type.highest)
+        return number_packer(data_type, self._word_order, self._byte_order)(number)
 
     def _per_unit(self) -> Decimal:
         entry = self._entry

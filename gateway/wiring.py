@@ -6,18 +6,24 @@ P1 port ──bytes──► DSMR parser ──readings──► register map �
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
-from gateway.config import AUTO, Config, MeterConfig, ModbusConfig
+from gateway.config import Config
+from gateway.config.meter import AUTO, MeterConfig
+from gateway.config.modbus import ModbusConfig
 from gateway.flow import Flow, Node, Wire
 from gateway.lines import Line, SerialLine, TcpLine
 from gateway.maps import find_map, load_map
+from gateway.nodes.control import Control, socket_path
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
-from gateway.nodes.modbus_server import ModbusServer
+from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, TlsFiles, Transport
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_unit import RegisterUnit
+from gateway.protocol.identification import Identification
 from gateway.protocol.meter import Meter
-from gateway.protocol.modbus import Units
+from gateway.protocol.modbus import Responder, Units
+from gateway.protocol.monitor import Monitor
 from gateway.protocol.registers import RegisterMap
 from gateway.protocol.unit import Unit
 from gateway.protocol.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
@@ -49,7 +55,8 @@ class Wiring:
         for name, meter_config in config.all_meters().items():
             self._add_meter(name, meter_config)
         self.servers = [self._add_server(server) for server in config.modbus]
-        self.flow = Flow(self._nodes, self._wires)
+        control = Control(socket_path(), {server.name: server.monitor for server in self.servers})
+        self.flow = Flow([*self._nodes, control], self._wires)
 
     def _add_meter(self, name: str, config: MeterConfig) -> None:
         variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
@@ -79,8 +86,11 @@ class Wiring:
         feeders: list[RegisterUnit] = []
         for unit_id, unit_config in config.units.items():
             meter = self.meters[unit_config.meter or next(iter(self.meters))]
-            unit = Unit(self._map(unit_config.map), unit_config.on_stale, meter.status_values)
-            name = f"{config.listen}/{unit_id}"
+            register_map = self._map(unit_config.map)
+            unit = Unit(
+                register_map, unit_config.on_stale, meter.status_values, shows_test_pattern=unit_config.test_pattern
+            )
+            name = f"{config}/{unit_id}"
             feeder = RegisterUnit(name, meter, unit, unit_config.stale_after)
             parser = self._parsers[meter.name]
             parser.outputs.append(feeder.receive)
@@ -88,10 +98,11 @@ class Wiring:
             units[unit_id] = unit
             feeders.append(feeder)
         other = None if config.other is None else units[config.other]
-        host, port = config.listen.host, config.listen.port
-        server = ModbusServer(
-            f"modbus{config.listen}", host, port, Units(units, other), config.max_clients, config.allow
+        monitor = Monitor()
+        responder = Responder(
+            Units(units, other), _identification(config), monitor.note, is_serial=config.serial is not None
         )
+        server = ModbusServer(f"modbus {config}", _settings(config, self._folder), responder, monitor)
         self._nodes += [*feeders, server]
         self._wires += [Wire(feeder, server) for feeder in feeders]
         return server
@@ -114,3 +125,36 @@ def _lines(config: MeterConfig) -> list[tuple[str, Line]]:
 def _override(line: SerialSettings, config: MeterConfig) -> SerialSettings:
     given = {key: getattr(config, key) for key in ("baudrate", "bytesize", "parity", "stopbits")}
     return replace(line, **{key: value for key, value in given.items() if value is not None})
+
+
+def _settings(config: ModbusConfig, folder: Path) -> ServerSettings:
+    """What a server is told; paths begin at `folder`."""
+    tls, serial = config.tls, config.serial
+    return ServerSettings(
+        transport=Transport.SERIAL if serial else Transport(config.transport),
+        host=config.address.host,
+        port=config.address.port,
+        tls=TlsFiles(folder / tls.certificate, folder / tls.key, tls.client_ca and folder / tls.client_ca)
+        if tls
+        else None,
+        serial=SerialPort(serial.port, SerialSettings(serial.baudrate, serial.bytesize, serial.parity, serial.stopbits))
+        if serial
+        else None,
+        max_clients=config.max_clients,
+        allow=tuple(config.allow),
+        priority=tuple(config.priority),
+        idle_timeout_s=config.idle_timeout,
+    )
+
+
+def _identification(config: ModbusConfig) -> Identification:
+    given = config.identification
+    return Identification(
+        vendor_name=given.vendor_name,
+        product_code=given.product_code,
+        revision=given.revision or version("dsmr-modbus-gateway"),
+        vendor_url=given.vendor_url,
+        product_name=given.product_name,
+        model_name=given.model_name,
+        user_application_name=given.user_application_name,
+    )

@@ -61,6 +61,9 @@ class RegisterUnit(Node):
             self._show(now())
 
     def _show(self, moment: float) -> None:
+        if self._unit.shows_test_pattern:
+            self.show(Colour.BLUE, Mark.DOT, "test pattern")
+            return
         snapshot, newest = self._unit.snapshot, self._meter.newest
         if snapshot is None or newest is None:
             return

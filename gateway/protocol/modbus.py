@@ -3,16 +3,18 @@
 By the letter of the Application Protocol V1.1b3 and, for TCP, of the Messaging on TCP/IP Implementation
 Guide V1.0b.
 
-`answer_pdu` is the same on every transport. `answer_stream` takes what a TCP connection has received and
+A `Responder` is the same on every transport. `answer_stream` takes what a TCP connection has received and
 gives the answers in order, each under its own transaction id, however many requests came in one segment.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from gateway.protocol.identification import FUNCTION_CODE, Identification, answer_identification
 from gateway.protocol.unit import ExceptionCode, Unit
 
 MAX_READ_REGISTERS = 125
@@ -28,6 +30,15 @@ MAX_ADU_BYTES = HEADER_BYTES + MAX_LENGTH
 _HEADER = struct.Struct(">HHH")
 _ANSWER_HEADER = struct.Struct(">HHHB")
 _READ = struct.Struct(">BHH")
+_SUB_FUNCTION = struct.Struct(">BH")
+
+DIAGNOSTICS, REPORT_SERVER_ID = 8, 17
+"""For serial lines only (V1.1b3, 6.8 and 6.13)."""
+RUNNING = b"\xff"
+BROADCAST = 0
+"""On a serial line, for all units and without an answer."""
+
+_NOT_A_READ = b""
 
 
 class Units:
@@ -51,11 +62,48 @@ class Answers(NamedTuple):
     used: int
     """How many of the bytes are dealt with; the rest is the beginning of a request."""
     is_modbus: bool
-    """False when the rest is not Modbus/TCP: send `data`, then close."""
+    """False when the rest is not Modbus: send `data`, then close."""
 
 
-def answer_stream(buffer: bytes | bytearray | memoryview, units: Units, now: float) -> Answers:
-    """Answer every whole request in `buffer`.
+Note = Callable[[float, str, int, bytes, bytes | None], None]
+"""Takes down an exchange: moment, client, unit id, request and answer (`Monitor.note`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """Everything that one server answers with, whatever its transport."""
+
+    units: Units
+    identification: Identification
+    note: Note
+    is_serial: bool = False
+    """Whether it shares a serial line with others: then other units' requests are none of its business."""
+
+    def answer(self, pdu: bytes, unit_id: int, now: float, client: str) -> bytes | None:
+        """The answer to one request of at least one byte; None for no answer at all."""
+        unit = self.units[unit_id]
+        if self.is_serial and (unit is None or unit_id == BROADCAST):
+            return None
+        answer = answer_pdu(pdu, unit, now)
+        if answer is _NOT_A_READ:
+            answer = self._answer_other(pdu)
+        self.note(now, client, unit_id, pdu, answer)
+        return answer
+
+    def _answer_other(self, pdu: bytes) -> bytes:
+        function_code = pdu[0]
+        answer: bytes | ExceptionCode = ExceptionCode.ILLEGAL_FUNCTION
+        if function_code == FUNCTION_CODE:
+            answer = answer_identification(pdu, self.identification)
+        elif self.is_serial and function_code == DIAGNOSTICS:
+            answer = _answer_diagnostics(pdu)
+        elif self.is_serial and function_code == REPORT_SERVER_ID:
+            answer = _answer_server_id(pdu, self.identification)
+        return refuse(function_code, answer) if isinstance(answer, ExceptionCode) else answer
+
+
+def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
+    """Answer every whole Modbus/TCP request in `buffer`.
 
     A protocol id other than 0, or a length that no request can have, leaves no way to find where the next
     request begins (implementation guide, 3.1.3).
@@ -71,7 +119,7 @@ def answer_stream(buffer: bytes | bytearray | memoryview, units: Units, now: flo
         if following > end:
             break
         unit_id = buffer[unit_at]
-        pdu = answer_pdu(bytes(buffer[unit_at + 1 : following]), units[unit_id], now)
+        pdu = responder.answer(bytes(buffer[unit_at + 1 : following]), unit_id, now, client)
         if pdu is not None:
             answers.append(_ANSWER_HEADER.pack(transaction_id, 0, len(pdu) + 1, unit_id) + pdu)
         position = following
@@ -79,30 +127,47 @@ def answer_stream(buffer: bytes | bytearray | memoryview, units: Units, now: flo
 
 
 def answer_pdu(pdu: bytes, unit: Unit | None, now: float) -> bytes | None:
-    """The answer to one request of at least one byte; None when the unit is to be silent.
+    """The answer to a read; `_NOT_A_READ` for a function that the unit's map does not have.
 
     The order of checks is that of the state diagrams of V1.1b3, 6.3 and 6.4: function, quantity, address,
     then processing.
     """
     function_code = pdu[0]
     if unit is None:
-        return _exception(function_code, ExceptionCode.GATEWAY_PATH_UNAVAILABLE)
+        return refuse(function_code, ExceptionCode.GATEWAY_PATH_UNAVAILABLE)
     if function_code not in unit.function_codes:
-        return _exception(function_code, ExceptionCode.ILLEGAL_FUNCTION)
+        return _NOT_A_READ
     if len(pdu) != _READ.size:
-        return _exception(function_code, ExceptionCode.ILLEGAL_DATA_VALUE)
+        return refuse(function_code, ExceptionCode.ILLEGAL_DATA_VALUE)
     _, address, count = _READ.unpack(pdu)
     if not 1 <= count <= MAX_READ_REGISTERS:
-        return _exception(function_code, ExceptionCode.ILLEGAL_DATA_VALUE)
+        return refuse(function_code, ExceptionCode.ILLEGAL_DATA_VALUE)
     if address + count > ADDRESSES:
-        return _exception(function_code, ExceptionCode.ILLEGAL_DATA_ADDRESS)
+        return refuse(function_code, ExceptionCode.ILLEGAL_DATA_ADDRESS)
     data = unit.read(address, count, now)
     if data is None:
         return None
     if isinstance(data, ExceptionCode):
-        return _exception(function_code, data)
+        return refuse(function_code, data)
     return bytes((function_code, 2 * count)) + data
 
 
-def _exception(function_code: int, code: ExceptionCode) -> bytes:
+def refuse(function_code: int, code: ExceptionCode) -> bytes:
+    """An exception answer: the function code with its highest bit set, and the code (V1.1b3, 7)."""
     return bytes((function_code | 0x80, code))
+
+
+def _answer_diagnostics(pdu: bytes) -> bytes | ExceptionCode:
+    """Sub-function 0 gives the request back (V1.1b3, 6.8.1); the others are not there."""
+    if len(pdu) < _SUB_FUNCTION.size:
+        return ExceptionCode.ILLEGAL_DATA_VALUE
+    _, sub_function = _SUB_FUNCTION.unpack_from(pdu)
+    return ExceptionCode.ILLEGAL_FUNCTION if sub_function else pdu
+
+
+def _answer_server_id(pdu: bytes, identification: Identification) -> bytes | ExceptionCode:
+    """The product code and a running indicator (V1.1b3, 6.13)."""
+    if len(pdu) != 1:
+        return ExceptionCode.ILLEGAL_DATA_VALUE
+    server_id = identification.objects()[1] + RUNNING
+    return bytes((REPORT_SERVER_ID, len(server_id))) + server_id

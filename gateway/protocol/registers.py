@@ -33,6 +33,8 @@ class Register:
     evaluate: Evaluate
     encode: Encode
     absent: bytes
+    pattern: bytes
+    """What a unit's test pattern shows here: the address, in the register's own type and order."""
     uses: frozenset[str]
     """Names of the readings it is made of."""
     type_name: str
@@ -139,6 +141,8 @@ class Image:
     """Encodes the registers of some blocks."""
 
     def __init__(self, blocks: Sequence[Block], registers: Sequence[Register]) -> None:
+        self._blocks = tuple(blocks)
+        self._registers = tuple(registers)
         self._starts = tuple(block.address for block in blocks)
         self._plans = [(block.address, *_plan(block, registers)) for block in blocks]
 
@@ -160,6 +164,17 @@ class Image:
             segments.append(Segment(address, bytes(data)))
         return Snapshot(self._starts, tuple(segments), present, tuple(clamped))
 
+    def test_pattern(self) -> Snapshot:
+        """A snapshot that shows at every register its own address."""
+        segments = []
+        for block in self._blocks:
+            data = bytearray(block.fill * (block.end - block.address))
+            for register in _within(block, self._registers):
+                start = 2 * (register.address - block.address)
+                data[start : start + 2 * register.length] = register.pattern
+            segments.append(Segment(block.address, bytes(data)))
+        return Snapshot(self._starts, tuple(segments), len(self._registers), ())
+
 
 _Slot = tuple[int, int, Evaluate, Encode, str]
 
@@ -168,13 +183,16 @@ def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slo
     """The bytes of a block in which everything is absent, and where each register goes."""
     template = bytearray(block.fill * (block.end - block.address))
     slots: list[_Slot] = []
-    for register in registers:
-        if block.address <= register.address < block.end:
-            start = 2 * (register.address - block.address)
-            stop = start + 2 * register.length
-            template[start:stop] = register.absent
-            slots.append((start, stop, register.evaluate, register.encode, register.name))
+    for register in _within(block, registers):
+        start = 2 * (register.address - block.address)
+        stop = start + 2 * register.length
+        template[start:stop] = register.absent
+        slots.append((start, stop, register.evaluate, register.encode, register.name))
     return bytes(template), slots
+
+
+def _within(block: Block, registers: Sequence[Register]) -> list[Register]:
+    return [register for register in registers if block.address <= register.address < block.end]
 
 
 class RegisterMap:

@@ -212,6 +212,7 @@ def _count(sums: array[int], moment: _Moment) -> int:
     weeks, second = divmod(moment.second, _WEEK_S)
     slot, elapsed_s = divmod(second, SLOT_S)
     slots = weeks * sums[-1] + sums[slot]
+    # The hour that the clock left out was not lived; in October it is lived twice, and both then count.
     if moment.is_summer:
         slots -= sums[_SKIPPED_TO] - sums[_SKIPPED_FROM]
     return (slots * SLOT_S + (sums[slot + 1] - sums[slot]) * elapsed_s) // _HOUR_S % ROLLOVER_WH

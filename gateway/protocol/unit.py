@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 from gateway.protocol.obis import Value
 from gateway.protocol.registers import RegisterMap, Snapshot
 
-NEVER = float("-inf")
+NEVER, FOR_EVER = float("-inf"), float("inf")
 
 
 class ExceptionCode(IntEnum):
@@ -44,7 +44,14 @@ StatusValues = Callable[[float], Mapping[str, Value]]
 class Unit:
     """What one unit id answers with. Times are seconds of one monotonic clock."""
 
-    def __init__(self, register_map: RegisterMap, on_stale: OnStale, status_values: StatusValues) -> None:
+    def __init__(
+        self,
+        register_map: RegisterMap,
+        on_stale: OnStale,
+        status_values: StatusValues,
+        *,
+        shows_test_pattern: bool = False,
+    ) -> None:
         self.register_map = register_map
         self.on_stale = on_stale
         self.function_codes = register_map.function_codes
@@ -52,9 +59,18 @@ class Unit:
         self._absent = register_map.readings.encode({})
         self.snapshot: Snapshot | None = None
         self._fresh_until = NEVER
+        self.shows_test_pattern = shows_test_pattern
+        if shows_test_pattern:
+            self.snapshot = register_map.readings.test_pattern()
+            self._fresh_until = FOR_EVER
 
     def publish(self, snapshot: Snapshot, fresh_until: float) -> None:
-        """Answer with `snapshot` from now on; it is fresh while the clock is at most at `fresh_until`."""
+        """Answer with `snapshot` from now on; it is fresh while the clock is at most at `fresh_until`.
+
+        A unit that shows its test pattern goes on showing it.
+        """
+        if self.shows_test_pattern:
+            return
         self.snapshot = snapshot
         self._fresh_until = fresh_until
 
@@ -74,6 +90,8 @@ class Unit:
 
     def _read_status(self, address: int, count: int, now: float) -> bytes | ExceptionCode:
         values = {**self._status_values(now), "gateway_fresh": int(self.is_fresh(now))}
+        if self.shows_test_pattern:
+            values |= {"gateway_fresh": 0, "gateway_simulated": 1}
         status = self.register_map.status.encode(values)
         data = status.read(address, count)
         return ExceptionCode.ILLEGAL_DATA_ADDRESS if data is None else data

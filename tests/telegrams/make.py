@@ -1,4 +1,4 @@
-"""Makes the telegrams in this folder: `python make.py` writes them, `python make.py --check` compares them.
+"""Makes the telegrams in this folder; with `--check` it names the files that differ, and fails if any does.
 
 `METERS` says what each meter sends, `lines` in which form its family sends it. The broken and the odd ones
 are changes of the DSMR 5 one. The checksum is computed here, bit by bit, so that these telegrams do not

@@ -1,0 +1,118 @@
+"""`modbus:`, the servers and their units."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.config.types import Duration, Listen, ListenAddress
+from gateway.protocol.unit import OnStale
+
+DEFAULT_MAP = "dsmr"
+MODBUS_PORT, MODBUS_TLS_PORT = 502, 802
+MAX_CLIENTS = 32
+MAX_CLIENTS_LIMIT = 500
+"""Far under the number of open files that a system allows a process, 1024 on most."""
+MAX_OBJECT_CHARACTERS = 100
+
+
+class UnitConfig(BaseModel):
+    """What a unit id serves."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    meter: str | None = None
+    map: str = DEFAULT_MAP
+    on_stale: OnStale = OnStale.EXCEPTION
+    stale_after: Duration | None = None
+    test_pattern: bool = False
+
+
+class TlsConfig(BaseModel):
+    """Modbus/TCP Security; PEM files, relative to the configuration."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+class SerialConfig(BaseModel):
+    """A serial line; the settings that the Modbus serial line guide asks for unless said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    port: str
+    baudrate: int = Field(default=19_200, ge=300, le=4_000_000)
+    bytesize: Literal[7, 8] = 8
+    parity: Literal["N", "E", "O"] = "E"
+    stopbits: Literal[1, 2] = 1
+
+
+class IdentificationConfig(BaseModel):
+    """What a server says it is, to function code 43."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vendor_name: str = Field(default="dsmr-modbus-gateway", max_length=MAX_OBJECT_CHARACTERS)
+    product_code: str = Field(default="P1", max_length=MAX_OBJECT_CHARACTERS)
+    revision: str | None = Field(default=None, max_length=MAX_OBJECT_CHARACTERS)
+    vendor_url: str = Field(default="", max_length=MAX_OBJECT_CHARACTERS)
+    product_name: str = Field(default="P1 to Modbus gateway", max_length=MAX_OBJECT_CHARACTERS)
+    model_name: str = Field(default="", max_length=MAX_OBJECT_CHARACTERS)
+    user_application_name: str = Field(default="", max_length=MAX_OBJECT_CHARACTERS)
+
+
+class ModbusConfig(BaseModel):
+    """One Modbus server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: ListenAddress | None = None
+    transport: Literal["tcp", "rtu_over_tcp", "udp"] = "tcp"
+    tls: TlsConfig | None = None
+    serial: SerialConfig | None = None
+    allow: list[IPv4Network | IPv6Network] = []
+    priority: list[IPv4Network | IPv6Network] = []
+    max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
+    idle_timeout: Duration | None = None
+    identification: IdentificationConfig = IdentificationConfig()
+    units: dict[Annotated[int, Field(ge=0, le=255)], UnitConfig] = Field(
+        default_factory=lambda: {1: UnitConfig()}, min_length=1
+    )
+    other: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_other(cls, data: Any) -> Any:
+        """`other:` stands among the units, and names the one that answers for all the rest."""
+        units = data.get("units") if isinstance(data, dict) else None
+        if not isinstance(units, dict) or "other" not in units:
+            return data
+        rest = {key: value for key, value in units.items() if key != "other"}
+        return {**data, "units": rest, "other": units["other"]}
+
+    @model_validator(mode="after")
+    def _check_transport(self) -> ModbusConfig:
+        if self.serial and self.model_fields_set & {"listen", "transport", "tls", "allow", "priority"}:
+            raise ValueError("serial stands alone | Leave listen, transport, tls, allow and priority out")
+        if self.serial and 0 in self.units:
+            raise ValueError("on a serial line unit id 0 is the broadcast address | Wire 1 to 247")
+        if self.tls and self.transport != "tcp":
+            raise ValueError(f"tls goes with transport: tcp (found {self.transport})")
+        if self.transport == "udp" and self.model_fields_set & {"max_clients", "idle_timeout", "priority"}:
+            raise ValueError("UDP has no connections | Leave max_clients, idle_timeout and priority out")
+        return self
+
+    @property
+    def address(self) -> Listen:
+        """Where to listen."""
+        return self.listen or Listen(host="", port=MODBUS_TLS_PORT if self.tls else MODBUS_PORT)
+
+    def __str__(self) -> str:
+        transport = "" if self.transport == "tcp" else f" {self.transport}"
+        return self.serial.port if self.serial else f"{self.address}{transport}"

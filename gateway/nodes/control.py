@@ -1,0 +1,119 @@
+"""Control: lets the command line ask the running gateway, over a socket that only its own user can open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from gateway.clock import now, unix_now
+from gateway.flow import Colour, Mark, Node
+from gateway.protocol.monitor import Exchange, Monitor
+
+SOCKET_NAME = "dsmr-gateway.sock"
+POLL_S = 0.25
+MAX_VIEWERS = 8
+MAX_QUESTION_BYTES = 100
+QUESTION_TIMEOUT_S = 5.0
+FOLLOW, ONCE = b"requests follow\n", b"requests\n"
+
+
+def socket_path() -> Path:
+    """Where the socket lies: systemd's or the session's folder for this, or one of the user's own."""
+    folder = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR")
+    return Path(folder or Path.home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
+
+
+class Control(Node):
+    """Answers the command line."""
+
+    kind = "control"
+
+    def __init__(self, path: Path, monitors: Mapping[str, Monitor]) -> None:
+        """Answer on `path` about `monitors`, which are named after their servers."""
+        super().__init__("control")
+        self._path = path
+        self._monitors = monitors
+        self._viewers = 0
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if await self._is_served():
+            raise OSError(f"another gateway answers on {self._path}; `dsmr-gateway requests` will show that one's")
+        self._path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_QUESTION_BYTES)
+        self._path.chmod(0o600)
+        self.ready.set()
+        self.show(Colour.GREEN, Mark.DOT, "ready")
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _is_served(self) -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(self._path)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._viewers += 1
+        try:
+            async with asyncio.timeout(QUESTION_TIMEOUT_S):
+                question = await reader.readline()
+            if self._viewers <= MAX_VIEWERS and question in (FOLLOW, ONCE):
+                await self._send_requests(writer, is_endless=question == FOLLOW)
+        except (OSError, ValueError, TimeoutError):
+            pass  # the viewer went away, or never said what it wants
+        finally:
+            self._viewers -= 1
+            writer.close()
+
+    async def _send_requests(self, writer: asyncio.StreamWriter, *, is_endless: bool) -> None:
+        seen = dict.fromkeys(self._monitors, 0)
+        while not writer.is_closing():
+            fresh: list[tuple[Exchange, str]] = []
+            for name, monitor in self._monitors.items():
+                fresh += [(exchange, name) for exchange in monitor.since(seen[name])]
+                seen[name] = monitor.noted
+            for exchange, name in sorted(fresh):
+                writer.write(_line(name, exchange))
+            await writer.drain()
+            if not is_endless:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+def _line(server: str, exchange: Exchange) -> bytes:
+    fields = {
+        "time": round(unix_now() - (now() - exchange.at), 3),
+        "server": server,
+        "client": exchange.client,
+        "unit": exchange.unit_id,
+        "request": exchange.request.hex(),
+        "answer": exchange.answer and exchange.answer.hex(),
+        "text": str(exchange),
+    }
+    return json.dumps(fields).encode() + b"\n"
+
+
+async def ask(path: Path, question: bytes, show: Callable[[bytes], None]) -> None:
+    """Put a question to a running gateway, and hand each line of its answer to `show`.
+
+    Raises:
+        OSError: when none is running.
+
+    """
+    reader, writer = await asyncio.open_unix_connection(path)
+    with suppress(asyncio.CancelledError):
+        writer.write(question)
+        async for line in reader:
+            show(line)
+    writer.close()

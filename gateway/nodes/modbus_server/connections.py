@@ -1,0 +1,219 @@
+"""The connections of a Modbus server: a TCP client, all UDP clients, a serial line.
+
+pymodbus's listener needs of each `unique_id`, `listener`, `callback_disconnected` and `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Protocol
+
+from gateway.clock import now
+from gateway.lines import watch_peer
+from gateway.protocol.modbus import MAX_ADU_BYTES, Answers, Responder, answer_stream
+from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
+
+RECEIVE_BUFFER_BYTES = 4096
+"""Small, because asyncio's own 256 KiB costs an mmap a request; room for 16 requests many times over."""
+WRITE_BUFFER_BYTES = 16_384
+"""Answers that a client has not taken; past it, no more of its requests are read."""
+STALL_TIMEOUT_S = 5.0
+"""A client that takes no answer for this long is cut off."""
+SILENCE_S = 0.02
+"""Ends a frame on a serial line: more than 3.5 characters at 9600 baud, less than a client waits."""
+
+Address = IPv4Address | IPv6Address
+Framing = Callable[[memoryview, Responder, float, str], Answers]
+
+
+class Host(Protocol):
+    """What a connection needs of its server."""
+
+    responder: Responder
+    framing: Framing
+
+    def admit(self, client: StreamClient) -> bool:
+        """Whether a new client is served."""
+
+    def secure(self, client: StreamClient, transport: asyncio.Transport) -> bool:
+        """Begin TLS where it is configured; False where it is not."""
+
+    def forget(self, client: StreamClient) -> None:
+        """A client is gone."""
+
+
+class Connection:
+    """What pymodbus's listener calls."""
+
+    def __init__(self, host: Host) -> None:
+        self.unique_id = str(id(self))
+        self.listener: Any = None
+        self._host = host
+        self._transport: asyncio.Transport | None = None
+
+    def callback_disconnected(self, exc: Exception | None) -> None:
+        """The listener is closing; `close` follows."""
+
+    def close(self) -> None:
+        """Close in order where what was sent has been taken, else at once."""
+        transport = self._transport
+        if transport and transport.get_write_buffer_size():
+            transport.abort()
+        elif transport:
+            transport.close()
+
+    def _leave_listener(self) -> None:
+        if self.listener:
+            self.listener.active_connections.pop(self.unique_id, None)
+
+
+class StreamClient(Connection, asyncio.BufferedProtocol):
+    """A client over TCP, with or without TLS."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.address: Address = IPv4Address(0)
+        self.name = ""
+        self.role = ""
+        """From a TLS client's certificate (Modbus/TCP Security, R-23)."""
+        self.last_active = now()
+        self._buffer = bytearray(RECEIVE_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._stall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Check who comes, before anything of it is read."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        host, port = transport.get_extra_info("peername")[:2]
+        address = ip_address(host.partition("%")[0])
+        self.address = getattr(address, "ipv4_mapped", None) or address
+        self.name = f"{self.address}:{port}"
+        if not self._host.admit(self):
+            transport.abort()
+            return
+        watch_peer(transport.get_extra_info("socket"))
+        if not self._host.secure(self, transport):
+            self.begin(transport)
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Serve over `transport`."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everyone that knows of this client."""
+        self._host.forget(self)
+        self._leave_listener()
+        if self._stall:
+            self._stall.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._view[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Answer what has come in."""
+        end = self._filled + nbytes
+        self.last_active = moment = now()
+        answers = self._host.framing(self._view[:end], self._host.responder, moment, self.name)
+        rest = end - answers.used
+        if rest and answers.used:
+            self._buffer[:rest] = self._buffer[answers.used : end]
+        self._filled = rest
+        assert self._transport is not None
+        if answers.data:
+            self._transport.write(answers.data)
+        if not answers.is_modbus:
+            self._transport.close()
+
+    def eof_received(self) -> bool:
+        """Close when the client does, after what was answered is sent."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client does not take its answers: read no more of its requests."""
+        assert self._transport is not None
+        self._transport.pause_reading()
+        self._stall = asyncio.get_running_loop().call_later(STALL_TIMEOUT_S, self.abort)
+
+    def resume_writing(self) -> None:
+        """The client takes its answers again."""
+        assert self._transport is not None
+        self._transport.resume_reading()
+        if self._stall:
+            self._stall.cancel()
+
+    def abort(self) -> None:
+        """Cut the client off."""
+        if self._transport:
+            self._transport.abort()
+
+
+class Datagrams(Connection, asyncio.DatagramProtocol):
+    """All clients over UDP: each datagram is a request of its own."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket."""
+        self._datagrams: Any = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Answer a datagram, unless it is anything but one request."""
+        if len(data) > MAX_ADU_BYTES:
+            return
+        answers = answer_stream(data, self._host.responder, now(), f"{addr[0]}:{addr[1]}")
+        if answers.data and answers.used == len(data):
+            self._datagrams.sendto(answers.data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        """A client is not there any more; that is its own business."""
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._datagrams.close()
+
+
+class SerialClient(Connection, asyncio.Protocol):
+    """The clients of a serial line."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        super().__init__(host)
+        self._name = name
+        self._buffer = bytearray()
+        self._silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the line."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is whole; what is not ends with silence."""
+        self._buffer += data
+        answers = answer_rtu(self._buffer, self._host.responder, now(), self._name)
+        del self._buffer[: answers.used]
+        self._send(answers.data)
+        if self._silence:
+            self._silence.cancel()
+        self._silence = asyncio.get_running_loop().call_later(SILENCE_S, self._end_frame)
+
+    def _end_frame(self) -> None:
+        frame = bytes(self._buffer[: MAX_FRAME_BYTES + 1])
+        self._buffer.clear()
+        self._send(answer_after_silence(frame, self._host.responder, now(), self._name))
+
+    def _send(self, data: bytes) -> None:
+        if data and self._transport:
+            self._transport.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The line is gone; the server opens it anew."""
+        self._leave_listener()
+        if self._silence:
+            self._silence.cancel()
+
+
+assert RECEIVE_BUFFER_BYTES > MAX_ADU_BYTES + MAX_FRAME_BYTES
