@@ -55,7 +55,7 @@ class Wiring:
         for name, meter_config in config.all_meters().items():
             self._add_meter(name, meter_config)
         self.servers = [self._add_server(server) for server in config.modbus]
-        control = Control(socket_path(), {server.name: server.monitor for server in self.servers})
+        control = Control(socket_path(), {server.name: server.responder.monitor for server in self.servers})
         self.flow = Flow([*self._nodes, control], self._wires)
 
     def _add_meter(self, name: str, config: MeterConfig) -> None:
@@ -98,11 +98,10 @@ class Wiring:
             units[unit_id] = unit
             feeders.append(feeder)
         other = None if config.other is None else units[config.other]
-        monitor = Monitor()
         responder = Responder(
-            Units(units, other), _identification(config), monitor.note, is_serial=config.serial is not None
+            Units(units, other), _identification(config), Monitor(), is_serial=config.serial is not None
         )
-        server = ModbusServer(f"modbus {config}", _settings(config, self._folder), responder, monitor)
+        server = ModbusServer(f"modbus {config}", _settings(config, self._folder), responder)
         self._nodes += [*feeders, server]
         self._wires += [Wire(feeder, server) for feeder in feeders]
         return server

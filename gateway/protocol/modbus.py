@@ -10,11 +10,12 @@ gives the answers in order, each under its own transaction id, however many requ
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.protocol.identification import FUNCTION_CODE, Identification, answer_identification
+from gateway.protocol.monitor import Monitor
+from gateway.protocol.registers import Snapshot
 from gateway.protocol.unit import ExceptionCode, Unit
 
 MAX_READ_REGISTERS = 125
@@ -30,6 +31,11 @@ MAX_ADU_BYTES = HEADER_BYTES + MAX_LENGTH
 _HEADER = struct.Struct(">HHH")
 _ANSWER_HEADER = struct.Struct(">HHHB")
 _READ = struct.Struct(">BHH")
+_READ_ADU = struct.Struct(">2s10s")
+_READ_REQUEST = struct.Struct(">4xBBHH")
+READ_ADU_BYTES = 12
+MAX_READY = 256
+"""Different requests whose answers are kept; more are asked for by nobody but a scanner."""
 _SUB_FUNCTION = struct.Struct(">BH")
 
 DIAGNOSTICS, REPORT_SERVER_ID = 8, 17
@@ -48,47 +54,74 @@ class Units:
         # 0 and 255 mean "the device itself" on TCP (implementation guide, 4.4.2.1).
         device = wired[min(wired)] if wired else other
         self.wired = tuple(sorted(wired))
-        self._by_id = tuple(wired.get(i, device if i in (0, 255) else other) for i in range(256))
-
-    def __getitem__(self, unit_id: int) -> Unit | None:
-        return self._by_id[unit_id]
+        self.by_id = tuple(wired.get(i, device if i in (0, 255) else other) for i in range(256))
+        """Unit id → its unit, None for one that nothing is wired to."""
 
 
-class Answers(NamedTuple):
-    """What becomes of received bytes."""
-
-    data: bytes
-    """Answers to send, in order."""
-    used: int
-    """How many of the bytes are dealt with; the rest is the beginning of a request."""
-    is_modbus: bool
-    """False when the rest is not Modbus: send `data`, then close."""
+Answers = tuple[bytes, int, bool]
+"""What becomes of received bytes: the answers to send, in order; how many of the bytes are dealt with, the rest
+being the beginning of a request; and False when the rest is not Modbus, to send the answers and then close."""
 
 
-Note = Callable[[float, str, int, bytes, bytes | None], None]
-"""Takes down an exchange: moment, client, unit id, request and answer (`Monitor.note`)."""
+class _Ready(NamedTuple):
+    """An answer that can be given again, for as long as its snapshot is its unit's and fresh."""
+
+    unit: Unit
+    snapshot: Snapshot
+    following: bytes
+    """The answer behind its transaction id."""
+    unit_id: int
+    request: bytes
+    answer: bytes
+    counted: tuple[int, int]
+    """Unit id and function code, as the monitor counts them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Responder:
     """Everything that one server answers with, whatever its transport."""
 
-    units: Units
-    identification: Identification
-    note: Note
-    is_serial: bool = False
-    """Whether it shares a serial line with others: then other units' requests are none of its business."""
+    def __init__(
+        self, units: Units, identification: Identification, monitor: Monitor, *, is_serial: bool = False
+    ) -> None:
+        """Answer for `units`.
+
+        Args:
+            units: who answers which unit id.
+            identification: what the server says it is.
+            monitor: takes down every exchange.
+            is_serial: whether it shares a serial line with others: then other units' requests are none of
+                its business.
+
+        """
+        self.units = units
+        self.identification = identification
+        self.monitor = monitor
+        self.is_serial = is_serial
+        self.ready: dict[bytes, _Ready] = {}
+        """Request behind its transaction id → its answer: clients ask the same again and again."""
 
     def answer(self, pdu: bytes, unit_id: int, now: float, client: str) -> bytes | None:
         """The answer to one request of at least one byte; None for no answer at all."""
-        unit = self.units[unit_id]
+        unit = self.units.by_id[unit_id]
         if self.is_serial and (unit is None or unit_id == BROADCAST):
             return None
         answer = answer_pdu(pdu, unit, now)
         if answer is _NOT_A_READ:
             answer = self._answer_other(pdu)
-        self.note(now, client, unit_id, pdu, answer)
+        self.monitor.note(now, client, unit_id, pdu, answer)
         return answer
+
+    def make_ready(self, request: bytes, following: bytes, now: float) -> None:
+        """Keep the answer to a Modbus/TCP request, if it is the unit's fresh registers."""
+        unit_id, function_code, address, count = _READ_REQUEST.unpack_from(request)
+        unit = self.units.by_id[unit_id]
+        snapshot = unit.snapshot if unit and unit.is_fresh(now) else None
+        if unit is None or snapshot is None or snapshot.read(address, count) is None:
+            return
+        if len(self.ready) >= MAX_READY:
+            self.ready.clear()
+        pdu, answer = request[5:], following[5:]
+        self.ready[request] = _Ready(unit, snapshot, following, unit_id, pdu, answer, (unit_id, function_code))
 
     def _answer_other(self, pdu: bytes) -> bytes:
         function_code = pdu[0]
@@ -109,11 +142,21 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
     request begins (implementation guide, 3.1.3).
     """
     answers: list[bytes] = []
+    monitor, ready = responder.monitor, responder.ready
     position, end = 0, len(buffer)
     while end - position >= HEADER_BYTES:
-        transaction_id, protocol_id, length = _HEADER.unpack_from(buffer, position)
+        if end - position >= READ_ADU_BYTES:
+            transaction_id, request = _READ_ADU.unpack_from(buffer, position)
+            known = ready.get(request)
+            if known is not None and known.unit.snapshot is known.snapshot and now <= known.unit.fresh_until:
+                answers.append(transaction_id + known.following)
+                monitor.recent.append((now, client, known.unit_id, known.request, known.answer))
+                monitor.requests[known.counted] += 1
+                position += READ_ADU_BYTES
+                continue
+        transaction, protocol_id, length = _HEADER.unpack_from(buffer, position)
         if protocol_id or not MIN_LENGTH <= length <= MAX_LENGTH:
-            return Answers(b"".join(answers), position, is_modbus=False)
+            return b"".join(answers), position, False
         unit_at = position + HEADER_BYTES
         following = unit_at + length
         if following > end:
@@ -121,9 +164,12 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
         unit_id = buffer[unit_at]
         pdu = responder.answer(bytes(buffer[unit_at + 1 : following]), unit_id, now, client)
         if pdu is not None:
-            answers.append(_ANSWER_HEADER.pack(transaction_id, 0, len(pdu) + 1, unit_id) + pdu)
+            answer = _ANSWER_HEADER.pack(transaction, 0, len(pdu) + 1, unit_id) + pdu
+            answers.append(answer)
+            if following - position == READ_ADU_BYTES and not pdu[0] & 0x80:
+                responder.make_ready(bytes(buffer[position + 2 : following]), answer[2:], now)
         position = following
-    return Answers(b"".join(answers), position, is_modbus=True)
+    return b"".join(answers), position, True
 
 
 def answer_pdu(pdu: bytes, unit: Unit | None, now: float) -> bytes | None:

@@ -40,9 +40,8 @@ class Monitor:
     """Counts requests and keeps the newest; cheap enough to be always on."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, str, int, bytes, bytes | None]] = deque(maxlen=RECENT_REQUESTS)
-        self.noted = 0
-        """Requests so far."""
+        self.recent: deque[tuple[float, str, int, bytes, bytes | None]] = deque(maxlen=RECENT_REQUESTS)
+        """The fields of `Exchange`, oldest first."""
         self.requests: Counter[tuple[int, int]] = Counter()
         """By unit id and function code."""
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
@@ -50,14 +49,18 @@ class Monitor:
 
     def note(self, at: float, client: str, unit_id: int, request: bytes, answer: bytes | None) -> None:
         """Take down one exchange."""
-        self.noted += 1
-        self._recent.append((at, client, unit_id, request, answer))
+        self.recent.append((at, client, unit_id, request, answer))
         self.requests[unit_id, request[0]] += 1
         if answer is not None and answer[0] & 0x80:
             self.exceptions[unit_id, request[0], answer[1]] += 1
 
+    @property
+    def noted(self) -> int:
+        """Requests so far."""
+        return self.requests.total()
+
     def since(self, noted: int) -> list[Exchange]:
         """The exchanges after the first `noted` ones, oldest first, as far as they are kept."""
-        kept = len(self._recent)
+        kept = len(self.recent)
         skipped = max(0, kept - (self.noted - noted))
-        return [Exchange(*entry) for entry in islice(self._recent, skipped, kept)]
+        return [Exchange(*entry) for entry in islice(self.recent, skipped, kept)]

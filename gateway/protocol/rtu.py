@@ -42,7 +42,7 @@ def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now
     # What is longer than any request can only be noise.
     if end - position >= MAX_FRAME_BYTES:
         position = end
-    return Answers(b"".join(answers), position, is_modbus=True)
+    return b"".join(answers), position, True
 
 
 def answer_after_silence(frame: bytes, responder: Responder, now: float, client: str) -> bytes:

@@ -58,11 +58,12 @@ class Unit:
         self._status_values = status_values
         self._absent = register_map.readings.encode({})
         self.snapshot: Snapshot | None = None
-        self._fresh_until = NEVER
+        self.fresh_until = NEVER
+        """The moment after which the snapshot is stale."""
         self.shows_test_pattern = shows_test_pattern
         if shows_test_pattern:
             self.snapshot = register_map.readings.test_pattern()
-            self._fresh_until = FOR_EVER
+            self.fresh_until = FOR_EVER
 
     def publish(self, snapshot: Snapshot, fresh_until: float) -> None:
         """Answer with `snapshot` from now on; it is fresh while the clock is at most at `fresh_until`.
@@ -72,15 +73,15 @@ class Unit:
         if self.shows_test_pattern:
             return
         self.snapshot = snapshot
-        self._fresh_until = fresh_until
+        self.fresh_until = fresh_until
 
     def is_fresh(self, now: float) -> bool:
         """Whether the newest telegram may be given out as good."""
-        return now <= self._fresh_until
+        return now <= self.fresh_until
 
     def read(self, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
         """The bytes of `count` registers from `address` on, an exception, or None for no answer at all."""
-        if now <= self._fresh_until and self.snapshot is not None:
+        if now <= self.fresh_until and self.snapshot is not None:
             data = self.snapshot.read(address, count)
             if data is not None:
                 return data

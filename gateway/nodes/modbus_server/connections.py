@@ -82,11 +82,11 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self._buffer = bytearray(RECEIVE_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._filled = 0
+        self._framing, self._responder = host.framing, host.responder
         self._stall: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes, before anything of it is read."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         host, port = transport.get_extra_info("peername")[:2]
         address = ip_address(host.partition("%")[0])
@@ -119,15 +119,15 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         """Answer what has come in."""
         end = self._filled + nbytes
         self.last_active = moment = now()
-        answers = self._host.framing(self._view[:end], self._host.responder, moment, self.name)
-        rest = end - answers.used
-        if rest and answers.used:
-            self._buffer[:rest] = self._buffer[answers.used : end]
+        data, used, is_modbus = self._framing(self._view[:end], self._responder, moment, self.name)
+        rest = end - used
+        if rest and used:
+            self._buffer[:rest] = self._buffer[used:end]
         self._filled = rest
         assert self._transport is not None
-        if answers.data:
-            self._transport.write(answers.data)
-        if not answers.is_modbus:
+        if data:
+            self._transport.write(data)
+        if not is_modbus:
             self._transport.close()
 
     def eof_received(self) -> bool:
@@ -164,9 +164,9 @@ class Datagrams(Connection, asyncio.DatagramProtocol):
         """Answer a datagram, unless it is anything but one request."""
         if len(data) > MAX_ADU_BYTES:
             return
-        answers = answer_stream(data, self._host.responder, now(), f"{addr[0]}:{addr[1]}")
-        if answers.data and answers.used == len(data):
-            self._datagrams.sendto(answers.data, addr)
+        answer, used, _ = answer_stream(data, self._host.responder, now(), f"{addr[0]}:{addr[1]}")
+        if answer and used == len(data):
+            self._datagrams.sendto(answer, addr)
 
     def error_received(self, exc: Exception) -> None:
         """A client is not there any more; that is its own business."""
@@ -185,17 +185,16 @@ class SerialClient(Connection, asyncio.Protocol):
         self._buffer = bytearray()
         self._silence: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the line."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Answer what is whole; what is not ends with silence."""
         self._buffer += data
-        answers = answer_rtu(self._buffer, self._host.responder, now(), self._name)
-        del self._buffer[: answers.used]
-        self._send(answers.data)
+        answer, used, _ = answer_rtu(self._buffer, self._host.responder, now(), self._name)
+        del self._buffer[:used]
+        self._send(answer)
         if self._silence:
             self._silence.cancel()
         self._silence = asyncio.get_running_loop().call_later(SILENCE_S, self._end_frame)

@@ -13,7 +13,6 @@ from gateway.nodes.modbus_server.connections import Datagrams, Framing, SerialCl
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
 from gateway.protocol.modbus import Responder, Units, answer_stream
-from gateway.protocol.monitor import Monitor
 from gateway.protocol.rtu import answer_rtu
 
 if TYPE_CHECKING:
@@ -27,11 +26,10 @@ class ModbusServer(Node):
 
     kind = "Modbus server"
 
-    def __init__(self, name: str, settings: ServerSettings, responder: Responder, monitor: Monitor) -> None:
+    def __init__(self, name: str, settings: ServerSettings, responder: Responder) -> None:
         super().__init__(name)
         self.settings = settings
         self.responder = responder
-        self.monitor = monitor
         self.framing: Framing = answer_rtu if settings.transport is Transport.RTU_OVER_TCP else answer_stream
         self.clients: set[StreamClient] = set()
         self.refused_clients = 0
