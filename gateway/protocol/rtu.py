@@ -1,7 +1,8 @@
 """RTU framing: unit id, PDU and CRC-16 (Modbus over Serial Line V1.02, 2.5.1), on a serial line or over TCP.
 
-A frame on a line ends with silence. Over TCP there is none to be seen, so the length of a request is told by
-its function code; one whose function code does not tell it is answered only after silence.
+A frame on a line ends with silence, which neither TCP nor a busy computer shows reliably. So the length of a
+request is told by its function code; one whose function code does not tell it is answered on a line only, when
+it has stood alone between two silences.
 """
 
 from __future__ import annotations
@@ -24,24 +25,19 @@ def append_crc(frame: bytes) -> bytes:
 
 
 def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
-    """Answer every whole request in `buffer`; bytes that are no frame are passed over one by one."""
+    """Answer every whole request in `buffer`; bytes that begin none are passed over one by one."""
     answers: list[bytes] = []
     position, end = 0, len(buffer)
     while end - position >= _MIN_FRAME_BYTES:
-        length = _length(buffer[position:])
-        if length is None or position + length > end:
+        length = _length(buffer, position)
+        if length > end - position:
             break
         frame = bytes(buffer[position : position + length])
-        if crc16(frame, CRC_START) == 0:
-            answer = _answer(frame, responder, now, client)
-            if answer:
-                answers.append(answer)
+        if length and crc16(frame, CRC_START) == 0:
+            answers.append(_answer(frame, responder, now, client))
             position += length
         else:
             position += 1
-    # What is longer than any request can only be noise.
-    if end - position >= MAX_FRAME_BYTES:
-        position = end
     return b"".join(answers), position, True
 
 
@@ -52,16 +48,17 @@ def answer_after_silence(frame: bytes, responder: Responder, now: float, client:
     return _answer(frame, responder, now, client)
 
 
-def _length(buffer: bytes | bytearray | memoryview) -> int | None:
-    """Bytes of the request that begins `buffer`; None when they are not, or not yet, told."""
-    function_code = buffer[1]
+def _length(buffer: bytes | bytearray | memoryview, position: int) -> int:
+    """Bytes of the request that may begin at `position`; 0 when its function code does not tell."""
+    function_code = buffer[position + 1]
     fixed = _FIXED_LENGTHS.get(function_code)
     if fixed:
         return fixed
     counted = _COUNTED_LENGTHS.get(function_code)
-    if counted is None or len(buffer) <= counted[0]:
-        return None
-    return counted[1] + buffer[counted[0]]
+    if counted is None:
+        return 0
+    count_at = position + counted[0]
+    return counted[1] + (buffer[count_at] if count_at < len(buffer) else 0)
 
 
 def _answer(frame: bytes, responder: Responder, now: float, client: str) -> bytes:

@@ -6,6 +6,7 @@ pymodbus's listener needs of each `unique_id`, `listener`, `callback_disconnecte
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ WRITE_BUFFER_BYTES = 16_384
 """Answers that a client has not taken; past it, no more of its requests are read."""
 STALL_TIMEOUT_S = 5.0
 """A client that takes no answer for this long is cut off."""
+RTU_PATIENCE_S = 0.3
+"""RTU has no transaction ids: the rest of a request that comes later than this is not waited for."""
 SILENCE_S = 0.02
 """Ends a frame on a serial line: more than 3.5 characters at 9600 baud, less than a client waits."""
 
@@ -83,6 +86,7 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._filled = 0
         self._framing, self._responder = host.framing, host.responder
+        self._patience_s = RTU_PATIENCE_S if host.framing is answer_rtu else math.inf
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -117,8 +121,13 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Answer what has come in."""
+        moment = now()
+        if self._filled and moment - self.last_active > self._patience_s:
+            # An answer to what was left of a garbled request would be taken for another's.
+            self._buffer[:nbytes] = self._buffer[self._filled : self._filled + nbytes]
+            self._filled = 0
         end = self._filled + nbytes
-        self.last_active = moment = now()
+        self.last_active = moment
         data, used, is_modbus = self._framing(self._view[:end], self._responder, moment, self.name)
         rest = end - used
         if rest and used:
@@ -183,6 +192,8 @@ class SerialClient(Connection, asyncio.Protocol):
         super().__init__(host)
         self._name = name
         self._buffer = bytearray()
+        self._frame = bytearray()
+        """What came since the last silence, as long as none of it could be answered."""
         self._silence: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -192,15 +203,20 @@ class SerialClient(Connection, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer what is whole; what is not ends with silence."""
         self._buffer += data
+        self._frame += data[:MAX_FRAME_BYTES]
+        del self._frame[MAX_FRAME_BYTES + 1 :]
         answer, used, _ = answer_rtu(self._buffer, self._host.responder, now(), self._name)
         del self._buffer[:used]
-        self._send(answer)
+        if answer:
+            self._frame.clear()
+            self._send(answer)
         if self._silence:
             self._silence.cancel()
         self._silence = asyncio.get_running_loop().call_later(SILENCE_S, self._end_frame)
 
     def _end_frame(self) -> None:
-        frame = bytes(self._buffer[: MAX_FRAME_BYTES + 1])
+        frame = bytes(self._frame)
+        self._frame.clear()
         self._buffer.clear()
         self._send(answer_after_silence(frame, self._host.responder, now(), self._name))
 
