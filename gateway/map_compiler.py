@@ -59,6 +59,9 @@ def compile_map(
         title=whole.title,
         source=whole.source,
         function_codes=frozenset(whole.function_codes or (3, 4)),
+        clients=whole.clients,
+        unit_id=whole.unit_id,
+        accept_writes=frozenset(whole.accept_writes or ()),
         blocks=blocks,
         registers=[register for register, _ in registers],
     )
@@ -72,6 +75,7 @@ class _RegisterBuilder:
         self._item = item
         self._faults = faults
         self._entry: RegisterEntry = item.entry
+        self._absent_codes = {str(name): code for name, code in (whole.absent or {}).items()}
         self._word_order: Order = item.entry.word_order or whole.word_order or "big"
         self._byte_order: Order = item.entry.byte_order or whole.byte_order or "big"
         self._uses: frozenset[str] = frozenset()
@@ -140,6 +144,8 @@ class _RegisterBuilder:
 
     def _absent(self) -> bytes:
         data_type, absent = TYPES[self._entry.type], self._entry.absent
+        if absent is None:
+            absent = self._absent_codes.get(data_type.name)
         if absent is None:
             code = data_type.absent()
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,8 +12,10 @@ from gateway.protocol.registers import Gaps
 from gateway.yaml_file import Document, Loc
 
 MAX_REGISTERS = 5000
+MAX_INCLUDES = 10
 
-TypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64", "string", "bitfield"]
+NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
+TypeName = NumberTypeName | Literal["string", "bitfield"]
 
 
 class RegisterEntry(BaseModel):
@@ -30,7 +32,7 @@ class RegisterEntry(BaseModel):
     unit: str | None = None
     scale: int | float = 1
     offset: int | float = 0
-    absent: int | None = None
+    absent: int | float | None = None
     word_order: Order | None = None
     byte_order: Order | None = None
     description: str = ""
@@ -56,12 +58,17 @@ class MapFile(BaseModel):
     title: str = ""
     source: str = ""
     description: str = ""
+    clients: list[str] = []
+    unit_id: int | None = Field(default=None, ge=0, le=255)
     extends: str | None = None
+    include: list[str] = Field(default=[], max_length=MAX_INCLUDES)
     without: list[str] = []
     function_codes: list[Literal[3, 4]] | None = None
     word_order: Order | None = None
     byte_order: Order | None = None
     gaps: Gaps | None = None
+    absent: dict[NumberTypeName, int | float] | None = None
+    accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = None
     blocks: list[BlockEntry] | None = None
     registers: list[RegisterEntry] = Field(default=[], max_length=MAX_REGISTERS)
 

@@ -13,19 +13,24 @@ from gateway.map_compiler import compile_map
 from gateway.map_file import MapFile, Placed
 from gateway.protocol.registers import RegisterMap
 from gateway.validation import suggest, validate
-from gateway.yaml_file import Document, Fault, FileError, load
+from gateway.yaml_file import Document, Fault, FileError, Loc, load
 
-MAX_EXTENDS = 5
+MAX_CHAIN = 20
 
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE / "register_maps", _HERE.parent / "register_maps")
 """Where the gateway's own maps lie: inside the installed package, or beside it in a checkout."""
+PARTS = "parts"
+"""The folder of fragments that maps include, which are no maps themselves."""
 
 
 def map_names() -> dict[str, Path]:
     """The maps that come with the gateway, by name."""
-    files = (path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*/*.yaml")))
-    return {path.stem: path for path in files}
+    return {path.stem: path for path in _shipped() if path.parent.name != PARTS}
+
+
+def _shipped() -> list[Path]:
+    return [path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*/*.yaml"))]
 
 
 def find_map(name: str, beside: Path) -> Path:
@@ -57,7 +62,7 @@ def load_map(path: Path) -> RegisterMap:
     chain = _read_chain(path)
     placed, without, faults = _merge(chain)
     document, top = chain[0]
-    settings = ("function_codes", "word_order", "byte_order", "gaps", "blocks")
+    settings = ("function_codes", "word_order", "byte_order", "gaps", "blocks", "absent", "accept_writes", "unit_id")
     nearest = {key: _nearest(chain, key) for key in settings}
     whole = top.model_copy(update=nearest | {"name": top.name or path.stem})
     compiled, more = compile_map(whole, placed, without, document)
@@ -93,20 +98,27 @@ def _merge(chain: list[tuple[Document, MapFile]]) -> tuple[list[Placed], frozens
 
 
 def _read_chain(path: Path) -> list[tuple[Document, MapFile]]:
-    """The map and all that it extends, itself first."""
+    """The map and all that it extends or includes, itself first and what it includes right behind it."""
     chain: list[tuple[Document, MapFile]] = []
     current: Path | None = path
     while current is not None:
         document = load(current)
         part = validate(document, MapFile)
         chain.append((document, part))
-        if len(chain) > MAX_EXTENDS:
-            raise FileError([document.fault(("extends",), f"more than {MAX_EXTENDS} maps extend each other")])
-        if part.extends is None:
-            return chain
-        try:
-            current = find_map(part.extends, current.parent)
-        except LookupError as error:
-            what, _, hint = str(error).partition(" | ")
-            raise FileError([document.fault(("extends",), what, hint)]) from None
+        for index, name in enumerate(part.include):
+            fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
+            file = fragments.get(name) or _found(document, ("include", index), name, current.parent)
+            fragment = load(file)
+            chain.append((fragment, validate(fragment, MapFile)))
+        if len(chain) > MAX_CHAIN:
+            raise FileError([document.fault(("extends",), f"more than {MAX_CHAIN} maps extend or include each other")])
+        current = _found(document, ("extends",), part.extends, current.parent) if part.extends else None
     return chain
+
+
+def _found(document: Document, loc: Loc, name: str, beside: Path) -> Path:
+    try:
+        return find_map(name, beside)
+    except LookupError as error:
+        what, _, hint = str(error).partition(" | ")
+        raise FileError([document.fault(loc, what, hint)]) from None

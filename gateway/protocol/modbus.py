@@ -38,6 +38,9 @@ MAX_READY = 256
 """Different requests whose answers are kept; more are asked for by nobody but a scanner."""
 _SUB_FUNCTION = struct.Struct(">BH")
 
+WRITE_SINGLE, WRITE_MULTIPLE = 6, 16
+MAX_WRITE_REGISTERS = 123
+"""V1.1b3, 6.12."""
 DIAGNOSTICS, REPORT_SERVER_ID = 8, 17
 """For serial lines only (V1.1b3, 6.8 and 6.13)."""
 RUNNING = b"\xff"
@@ -106,8 +109,8 @@ class Responder:
         if self.is_serial and (unit is None or unit_id == BROADCAST):
             return None
         answer = answer_pdu(pdu, unit, now)
-        if answer is _NOT_A_READ:
-            answer = self._answer_other(pdu)
+        if answer is _NOT_A_READ and unit is not None:
+            answer = self._answer_other(pdu, unit)
         self.monitor.note(now, client, unit_id, pdu, answer)
         return answer
 
@@ -123,10 +126,12 @@ class Responder:
         pdu, answer = request[5:], following[5:]
         self.ready[request] = _Ready(unit, snapshot, following, unit_id, pdu, answer, (unit_id, function_code))
 
-    def _answer_other(self, pdu: bytes) -> bytes:
+    def _answer_other(self, pdu: bytes, unit: Unit) -> bytes:
         function_code = pdu[0]
         answer: bytes | ExceptionCode = ExceptionCode.ILLEGAL_FUNCTION
-        if function_code == FUNCTION_CODE:
+        if unit.register_map.accept_writes and function_code in (WRITE_SINGLE, WRITE_MULTIPLE):
+            answer = _ignore_write(pdu, unit.register_map.accept_writes)
+        elif function_code == FUNCTION_CODE:
             answer = answer_identification(pdu, self.identification)
         elif self.is_serial and function_code == DIAGNOSTICS:
             answer = _answer_diagnostics(pdu)
@@ -201,6 +206,24 @@ def answer_pdu(pdu: bytes, unit: Unit | None, now: float) -> bytes | None:
 def refuse(function_code: int, code: ExceptionCode) -> bytes:
     """An exception answer: the function code with its highest bit set, and the code (V1.1b3, 7)."""
     return bytes((function_code | 0x80, code))
+
+
+def _ignore_write(pdu: bytes, accepted: frozenset[int]) -> bytes | ExceptionCode:
+    """Answer a write as if it had been done (V1.1b3, 6.6 and 6.12); nothing is changed by it."""
+    if len(pdu) < _READ.size:
+        return ExceptionCode.ILLEGAL_DATA_VALUE
+    function_code, address, count = _READ.unpack_from(pdu)
+    if function_code == WRITE_SINGLE:
+        count = 1
+        has_right_length = len(pdu) == _READ.size
+    else:
+        is_counted = 1 <= count <= MAX_WRITE_REGISTERS and len(pdu) > _READ.size and pdu[_READ.size] == 2 * count
+        has_right_length = is_counted and len(pdu) == _READ.size + 1 + 2 * count
+    if not has_right_length:
+        return ExceptionCode.ILLEGAL_DATA_VALUE
+    if not accepted.issuperset(range(address, address + count)):
+        return ExceptionCode.ILLEGAL_DATA_ADDRESS
+    return pdu[: _READ.size]
 
 
 def _answer_diagnostics(pdu: bytes) -> bytes | ExceptionCode:

@@ -206,7 +206,16 @@ class RegisterMap:
         function_codes: frozenset[int],
         blocks: Sequence[Block],
         registers: Sequence[Register],
+        *,
+        clients: Sequence[str] = (),
+        unit_id: int | None = None,
+        accept_writes: frozenset[int] = frozenset(),
     ) -> None:
+        self.clients = tuple(clients)
+        self.unit_id = unit_id
+        """The unit id that its clients look for."""
+        self.accept_writes = accept_writes
+        """Addresses to which a write is answered and ignored, because a client insists."""
         self.name = name
         self.title = title
         self.source = source
