@@ -12,11 +12,13 @@ from itertools import cycle
 from gateway.clock import now
 from gateway.flow import Backoff, ByteSink, Colour, Mark, Node
 from gateway.lines import Line
+from gateway.protocol.arrival import ArrivalClock
 from gateway.protocol.diagnosis import diagnose
 from gateway.protocol.meter import Meter
 
 SEARCH_DWELL_S = 15.0
 """How long each of several settings is tried: longer than the ten seconds between two telegrams."""
+TICK_S = 0.25
 SAMPLE_BYTES = 1024
 """Kept of what a connection brings before its first telegram, to tell what is wrong."""
 
@@ -50,6 +52,7 @@ class P1Port(Node):
         self._sample = bytearray()
         self._heard_telegram = False
         self._last_trouble = ""
+        self._arrivals = ArrivalClock(now())
         self._deadline = 0.0
         self.bytes_received = 0
 
@@ -82,13 +85,15 @@ class P1Port(Node):
         """Wait until the line is lost or gives nothing; say why."""
         self._heard_telegram = False
         self._sample.clear()
+        self._arrivals = ArrivalClock(now())
         self._meter.is_connected = True
         patience = min(self._watchdog_s, SEARCH_DWELL_S) if self._line_count > 1 else self._watchdog_s
         self._deadline = now() + patience
         self.show(Colour.YELLOW, Mark.DOT, f"{words}, no telegram yet")
         try:
             while (left := self._deadline - now()) > 0:
-                done, _ = await asyncio.wait([closed], timeout=left)
+                self._arrivals.tick(now())
+                done, _ = await asyncio.wait([closed], timeout=min(left, TICK_S))
                 if done:
                     error = closed.result()
                     return self._diagnosis() or f"the other end closed{f' ({error})' if error else ''}"
@@ -102,7 +107,7 @@ class P1Port(Node):
         self.bytes_received += len(data)
         if not self._heard_telegram and len(self._sample) < SAMPLE_BYTES:
             self._sample += data[: SAMPLE_BYTES - len(self._sample)]
-        self._out.receive(data, now())
+        self._out.receive(data, self._arrivals.date(now()))
 
     def _diagnosis(self) -> str | None:
         return None if self._heard_telegram else diagnose(bytes(self._sample))
