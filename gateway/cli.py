@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from datetime import datetime
@@ -65,7 +66,10 @@ def run(config: Path, *, demo: bool, verbose: bool) -> None:
     else:
         settings, folder = _load(config), config.parent
     wiring = _wire(settings, folder)
-    asyncio.run(_run(wiring))
+    asyncio.new_event_loop().run_until_complete(_run(wiring))
+    logging.shutdown()
+    # A thread that still waits for a name server or for a device's driver must not hold up the end.
+    os._exit(0)
 
 
 @main.command()
@@ -165,8 +169,5 @@ async def _run(wiring: Wiring) -> None:
         # What was made so far stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        for server in wiring.servers:
-            units = ", ".join(map(str, server.units.wired))
-            logging.getLogger("gateway").info("Modbus clients: connect to %s, unit id %s", server.settings, units)
 
     await wiring.flow.run(stop, started)

@@ -129,6 +129,7 @@ _FORMS = {
     "4": _Form(_V4, _HOUR_S, has_checksum=True),
     "5": _Form(_V5, 5 * _MINUTE_S, has_checksum=True),
 }
+SIMULATED_VERSIONS = tuple(_FORMS)
 
 
 class SimulatedMeter:

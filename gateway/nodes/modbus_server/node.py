@@ -53,7 +53,8 @@ class ModbusServer(Node):
             raise OSError(error.errno, self._explain(error)) from error
         self.port = listener.bound_port or self.port
         self.ready.set()
-        self.log(logging.INFO, f"listening on {self.settings}, Modbus {self.settings.transport}")
+        units = ", ".join(map(str, self.units.wired))
+        self.log(logging.INFO, f"Modbus {self.settings.transport}: connect to {self.settings}, unit id {units}")
         try:
             await self._watch(listener)
         finally:

@@ -1,0 +1,469 @@
+"""What the tests with real programs share: a serial port, programs run as processes, Modbus clients.
+
+Nothing here waits for a fixed time: `wait_until` looks again and again, and fails when its limit has passed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from typing import Any, NamedTuple, Self, TypeVar
+
+import pytest
+import yaml
+
+from tests.conftest import program
+
+LIMIT_S = 15.0
+"""How long a test waits for what a healthy gateway does in a fraction of it."""
+LOOK_EVERY_S = 0.01
+CHARACTERS_PER_PIECE = 12
+"""What a USB adapter hands over at a time, more or less."""
+
+READ_HOLDING, READ_INPUT = 3, 4
+TARGET_FAILED = 0x0B
+"""The exception of a unit whose meter is silent."""
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
+    """The first true value of `condition`; fails the test when none comes in time."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {limit_s:g} s in vain for: {what}")
+        time.sleep(LOOK_EVERY_S)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def is_listened_on(port: int) -> bool:
+    """Whether any process listens on TCP `port`, without connecting to it."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    return True
+    return False
+
+
+class SerialPort:
+    """A serial device that is a pseudo terminal; the test is what is plugged in at the other end."""
+
+    def __init__(self, link: Path) -> None:
+        self.link = link
+        """Where it is found, as in /dev/serial/by-id: it stays the same when the device comes back as another."""
+        self.plug_in()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug()
+
+    def plug_in(self) -> None:
+        """Make the device."""
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        device = os.ttyname(slave)
+        # Left open, the slave would show up as ours when somebody asks who holds the device.
+        os.close(slave)
+        os.set_blocking(self._master, False)
+        self.link.symlink_to(device)
+
+    def unplug(self) -> None:
+        """Take the device away; whoever has it open sees it hang up."""
+        self.link.unlink(missing_ok=True)
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def send(self, data: bytes) -> float:
+        """Send `data` and say when its last byte had gone (`time.monotonic`)."""
+        rest = memoryview(data)
+        while rest:
+            if not select.select([], [self._master], [], LIMIT_S)[1]:
+                raise TimeoutError("nobody takes what the meter sends")
+            rest = rest[os.write(self._master, rest) :]
+        return time.monotonic()
+
+    def send_paced(self, data: bytes, baudrate: int) -> float:
+        """As `send`, in small pieces at the speed of a serial line with ten bits a character."""
+        begun = time.monotonic()
+        for at in range(0, len(data), CHARACTERS_PER_PIECE):
+            due = begun + 10 * at / baudrate
+            while time.monotonic() < due:
+                time.sleep(due - time.monotonic() if due > time.monotonic() else 0)
+            self.send(data[at : at + CHARACTERS_PER_PIECE])
+        return time.monotonic()
+
+    def speed(self) -> int:
+        """The `termios` constant of the speed that whoever opened the device has set."""
+        return int(termios.tcgetattr(self._master)[4])
+
+    def input_flags(self) -> int:
+        """The input flags of `termios` that it has set."""
+        return int(termios.tcgetattr(self._master)[0])
+
+    @contextmanager
+    def sending(self, *telegrams: bytes, every_s: float = 0.3) -> Iterator[None]:
+        """Send the telegrams in turn, over and over, while the block runs."""
+        stop = Event()
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                while True:
+                    for telegram in telegrams:
+                        self.send(telegram)
+                        if stop.wait(every_s):
+                            return
+            except (OSError, ValueError) as error:
+                errors.append(error)
+
+        thread = Thread(target=work, name="meter")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        if errors:
+            raise errors[0]
+
+
+class Program:
+    """A program that a test has started, and ends by its process id."""
+
+    def __init__(
+        self, command: Sequence[str | Path], folder: Path, name: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / f"{name}.log"
+        variables = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "PYTHONUNBUFFERED": "1", **(environment or {})}
+        with self._log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that it has printed."""
+        return self._log.read_text(errors="replace")
+
+    def open_files(self) -> int:
+        """How many file descriptors it has."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def wait_for_log(self, pattern: str, times: int = 1, limit_s: float = LIMIT_S) -> list[Any]:
+        """Wait until `pattern` was printed so many times; what was found."""
+
+        def found() -> list[Any]:
+            matches = re.findall(pattern, self.log)
+            if len(matches) < times and self._process.poll() is not None:
+                pytest.fail(f"{self.name} ended with {self._process.returncode}:\n{self.log}")
+            return matches if len(matches) >= times else []
+
+        try:
+            return wait_until(found, f"{pattern!r} in the log of {self.name}", limit_s)
+        except pytest.fail.Exception as failure:
+            pytest.fail(f"{failure.msg}\n{self.log}")
+
+    def wait_for_port(self, port: int, limit_s: float = LIMIT_S) -> None:
+        """Wait until it listens."""
+
+        def listens() -> bool:
+            if self._process.poll() is not None:
+                pytest.fail(f"{self.name} ended with {self._process.returncode}:\n{self.log}")
+            return is_listened_on(port)
+
+        try:
+            wait_until(listens, f"{self.name} to listen on port {port}", limit_s)
+        except pytest.fail.Exception as failure:
+            pytest.fail(f"{failure.msg}\n{self.log}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def pause(self) -> None:
+        """Stop it as a suspended machine would, and wait until it stands still."""
+        self.signal(signal.SIGSTOP)
+        # The state follows the name, which may hold anything, and its closing parenthesis.
+        state = Path(f"/proc/{self.pid}/stat")
+        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", f"{self.name} to stand still")
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def wait(self, limit_s: float = LIMIT_S) -> int:
+        """Its exit code."""
+        try:
+            return self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{self.name} still runs after {limit_s:g} s:\n{self.log}")
+
+    def kill(self) -> None:
+        """End it without a word."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def end(self) -> None:
+        """End it in order where it lets itself be ended."""
+        if self._process.poll() is None:
+            self.resume()
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LIMIT_S)
+        self.kill()
+
+
+def gateway_command() -> Path:
+    """The installed `dsmr-gateway`."""
+    return Path(sys.executable).with_name("dsmr-gateway")
+
+
+class Gateway(Program):
+    """A running `dsmr-gateway run CONFIG`; its servers listen on `ports` of 127.0.0.1."""
+
+    def __init__(
+        self,
+        folder: Path,
+        meter: Mapping[str, Any],
+        *servers: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        waits: bool = True,
+    ) -> None:
+        """Start it.
+
+        Args:
+            folder: where it runs and its configuration lies.
+            meter: the configuration's `meter:`.
+            servers: the entries of `modbus:`; without `listen`, each gets a free port. By default one with unit 1.
+            environment: variables beside the test's own.
+            prefix: a command that runs it.
+            waits: whether to wait until it listens.
+
+        """
+        self.ports: list[int] = []
+        entries = []
+        for server in servers or ({},):
+            port = int(str(server["listen"]).rpartition(":")[2]) if "listen" in server else free_port()
+            self.ports.append(port)
+            entries.append({"listen": f"127.0.0.1:{port}", **server})
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "gateway.yaml"
+        config.write_text(yaml.safe_dump({"meter": dict(meter), "modbus": entries}))
+        super().__init__([*prefix, gateway_command(), "run", config], folder, "gateway", environment)
+        if waits:
+            for port in self.ports:
+                self.wait_for_port(port)
+
+    @property
+    def port(self) -> int:
+        """The first server's port."""
+        return self.ports[0]
+
+    def client(self, **options: Any) -> ModbusClient:
+        """A client of the first server."""
+        return ModbusClient(self.port, **options)
+
+    def wait_until_connected(self) -> None:
+        """Wait until the P1 port is open: what is sent before that is lost, as it is on a real line."""
+        with self.client() as client:
+            wait_until(lambda: client.registers(1, 1)[0] & 2, f"the P1 port to be open; so far:\n{self.log}")
+
+    def wait_for_telegrams(self, count: int) -> None:
+        """Wait until that many telegrams have been accepted."""
+        with self.client() as client:
+            wait_until(lambda: client.uint32(4) >= count, f"{count} telegrams; so far:\n{self.log}")
+
+
+NOBODY = 65534
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can look into, unlike pytest's own."""
+    with TemporaryDirectory(prefix="dsmr-gateway-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def as_nobody(folder: Path) -> list[str]:
+    """What runs a command without root's rights, `folder` being its own; skips the test where that cannot be."""
+    if os.geteuid() != 0:
+        return []
+    os.chown(folder, NOBODY, NOBODY)
+    prefix = [program("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    if subprocess.run([*prefix, gateway_command(), "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("an unprivileged user cannot run the gateway from here")
+    return prefix
+
+
+@contextmanager
+def running(*programs: Program) -> Iterator[None]:
+    """End the programs whatever happens."""
+    try:
+        yield
+    finally:
+        for each in programs:
+            each.end()
+
+
+class Answer(NamedTuple):
+    """One Modbus/TCP answer."""
+
+    transaction: int
+    unit: int
+    pdu: bytes
+
+    @property
+    def code(self) -> int | None:
+        """The exception code, None for a good answer."""
+        return self.pdu[1] if self.pdu[0] & 0x80 else None
+
+
+class ModbusClient:
+    """A Modbus/TCP client that does what it is told and nothing else."""
+
+    def __init__(
+        self, port: int, source: str = "127.0.0.1", receive_buffer: int | None = None, limit_s: float = LIMIT_S
+    ) -> None:
+        is_ipv6 = ":" in source
+        self.socket = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(limit_s)
+        self.socket.bind((source, 0))
+        self.socket.connect(("::1" if is_ipv6 else "127.0.0.1", port))
+        self._transaction = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, *pdus: bytes, unit: int = 1) -> list[int]:
+        """Send requests in one segment; their transaction ids."""
+        frames, transactions = [], []
+        for pdu in pdus:
+            self._transaction = (self._transaction + 1) % 0x10000
+            transactions.append(self._transaction)
+            frames.append(struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, unit) + pdu)
+        self.socket.sendall(b"".join(frames))
+        return transactions
+
+    def receive(self) -> Answer:
+        """The next answer; raises EOFError or ConnectionResetError where the gateway has closed."""
+        transaction, protocol, length = struct.unpack(">HHH", self._exactly(6))
+        assert protocol == 0
+        body = self._exactly(length)
+        return Answer(transaction, body[0], body[1:])
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            if not piece:
+                raise EOFError(f"closed after {len(data)} of {count} bytes")
+            data += piece
+        return data
+
+    def is_closed(self) -> bool:
+        """Whether the gateway has closed the connection; waits for that or for bytes."""
+        try:
+            return not self.socket.recv(1)
+        except ConnectionResetError:
+            return True
+
+    def ask(self, pdu: bytes, unit: int = 1) -> Answer:
+        """Send one request and take its answer."""
+        (transaction,) = self.send(pdu, unit=unit)
+        answer = self.receive()
+        assert (answer.transaction, answer.unit) == (transaction, unit)
+        assert answer.pdu[0] & 0x7F == pdu[0]
+        return answer
+
+    def read(self, address: int, count: int, unit: int = 1, function: int = READ_HOLDING) -> bytes | int:
+        """The registers' bytes, or the exception code."""
+        answer = self.ask(read_request(address, count, function), unit)
+        if answer.code is not None:
+            return answer.code
+        assert answer.pdu[1] == 2 * count == len(answer.pdu) - 2
+        return answer.pdu[2:]
+
+    def registers(self, address: int, count: int, unit: int = 1, function: int = READ_HOLDING) -> tuple[int, ...]:
+        """Registers that must be readable."""
+        data = self.read(address, count, unit, function)
+        assert isinstance(data, bytes), f"exception {data} for {count} registers at {address}"
+        return struct.unpack(f">{count}H", data)
+
+    def uint32(self, address: int, unit: int = 1) -> int:
+        """A number of two registers."""
+        high, low = self.registers(address, 2, unit)
+        return high << 16 | low
+
+
+def read_request(address: int, count: int, function: int = READ_HOLDING) -> bytes:
+    """The PDU of a read."""
+    return struct.pack(">BHH", function, address, count)
+
+
+def mbpoll(port: int, *options: str, values: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run mbpoll once, with addresses from 0; with `values` it writes."""
+    command = [program("mbpoll"), "-m", "tcp", "-p", str(port), "-0", "-1", *options, "127.0.0.1", *values]
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def mbpoll_registers(
+    port: int, address: int, count: int, unit: int = 1, function: int = READ_HOLDING
+) -> tuple[int, ...]:
+    """Registers as mbpoll reads them."""
+    table = {READ_HOLDING: "4:hex", READ_INPUT: "3:hex"}[function]
+    result = mbpoll(port, "-a", str(unit), "-r", str(address), "-c", str(count), "-t", table)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = re.findall(r"^\[(\d+)\]:\s+0x([0-9A-F]{4})$", result.stdout, re.MULTILINE)
+    assert [int(at) for at, _ in found] == list(range(address, address + count))
+    return tuple(int(digits, 16) for _, digits in found)
