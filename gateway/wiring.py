@@ -8,16 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gateway.clients import Admission
 from gateway.config import Config
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
+from gateway.config.types import TlsConfig
 from gateway.flow import Flow, Node, Wire
 from gateway.lines import Line, SerialLine, TcpLine
 from gateway.maps import find_map, load_map
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
-from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, TlsFiles, Transport
+from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_unit import RegisterUnit
 from gateway.protocol.identification import Identification
@@ -27,6 +30,9 @@ from gateway.protocol.monitor import Monitor
 from gateway.protocol.registers import RegisterMap
 from gateway.protocol.unit import Unit
 from gateway.protocol.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
+
+if TYPE_CHECKING:
+    from gateway.tls import TlsFiles
 
 SIMULATED_VERSION = "5"
 
@@ -128,22 +134,30 @@ def _override(line: SerialSettings, config: MeterConfig) -> SerialSettings:
 
 def _settings(config: ModbusConfig, folder: Path) -> ServerSettings:
     """What a server is told; paths begin at `folder`."""
-    tls, serial = config.tls, config.serial
+    serial = config.serial
     return ServerSettings(
         transport=Transport.SERIAL if serial else Transport(config.transport),
         host=config.address.host,
         port=config.address.port,
-        tls=TlsFiles(folder / tls.certificate, folder / tls.key, tls.client_ca and folder / tls.client_ca)
-        if tls
-        else None,
         serial=SerialPort(serial.port, SerialSettings(serial.baudrate, serial.bytesize, serial.parity, serial.stopbits))
         if serial
         else None,
-        max_clients=config.max_clients,
-        allow=tuple(config.allow),
-        priority=tuple(config.priority),
-        idle_timeout_s=config.idle_timeout,
+        admission=Admission(
+            max_clients=config.max_clients,
+            allow=tuple(config.allow),
+            priority=tuple(config.priority),
+            idle_timeout_s=config.idle_timeout,
+            tls=_tls(config.tls, folder),
+        ),
     )
+
+
+def _tls(config: TlsConfig | None, folder: Path) -> TlsFiles | None:
+    if config is None:
+        return None
+    from gateway.tls import TlsFiles  # noqa: PLC0415 - only where there is TLS
+
+    return TlsFiles(folder / config.certificate, folder / config.key, config.client_ca and folder / config.client_ca)
 
 
 def _identification(config: ModbusConfig) -> Identification:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.config.types import Duration, Listen, ListenAddress
+from gateway.config.types import Duration, Listen, ListenAddress, TlsConfig
 from gateway.protocol.unit import OnStale
 
 DEFAULT_MAP = "dsmr"
@@ -29,16 +28,6 @@ class UnitConfig(BaseModel):
     on_stale: OnStale = OnStale.EXCEPTION
     stale_after: Duration | None = None
     test_pattern: bool = False
-
-
-class TlsConfig(BaseModel):
-    """Modbus/TCP Security; PEM files, relative to the configuration."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
 
 
 class SerialConfig(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -39,6 +40,16 @@ def _listen(value: Any) -> Any:
     if match is None or int(match[3]) > 65535:
         raise ValueError("is no address to listen on | Write it like :502, 192.168.1.5:502 or [::1]:502")
     return {"host": match[1] or match[2] or "", "port": int(match[3])}
+
+
+class TlsConfig(BaseModel):
+    """TLS: PEM files, relative to the configuration."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
 
 
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400)]

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import os
-import ssl
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from gateway.clients import Admission
 from gateway.maps import load_map
-from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, TlsFiles, Transport
+from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
 from gateway.protocol.identification import Identification
 from gateway.protocol.modbus import Responder, Units
 from gateway.protocol.monitor import Monitor
@@ -26,11 +20,11 @@ from gateway.protocol.rtu import append_crc
 from gateway.protocol.telegram import crc16
 from gateway.protocol.unit import OnStale, Unit
 from gateway.protocol.variants import SerialSettings
+from tests.certificates import client_context, make_certificates
 
 NAMES = ("tcp", "tls", "rtu_over_tcp", "udp", "serial")
 ANSWER_TIMEOUT_S = 2.0
 NO_ANSWER_AFTER_S = 0.15
-ROLE = "operator"
 
 MAP = """
 title: The registers that transports are tried with
@@ -149,8 +143,8 @@ def mbap(transaction_id: int, unit_id: int, pdu: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def serve(name: str, folder: Path, unit: Unit, **changes: object) -> AsyncIterator[ModbusServer]:
-    """Run a server on a transport, with `unit` on unit ids 1 and 9."""
+async def serve(name: str, folder: Path, unit: Unit, **admission: object) -> AsyncIterator[ModbusServer]:
+    """Run a server on a transport, with `unit` on unit ids 1 and 9 and the rules of `Admission` given."""
     device = ""
     pty: tuple[int, int] | None = None
     if name == "serial":
@@ -158,14 +152,15 @@ async def serve(name: str, folder: Path, unit: Unit, **changes: object) -> Async
         tty.setraw(pty[0])
         tty.setraw(pty[1])
         device = os.ttyname(pty[1])
-    settings = {
-        "transport": Transport.TCP if name == "tls" else Transport(name),
-        "host": "127.0.0.1",
-        "tls": make_certificates(folder) if name == "tls" else None,
-        "serial": SerialPort(device, SerialSettings(115200, 8, "N")) if pty else None,
-    }
+    tls = make_certificates(folder) if name == "tls" else None
+    settings = ServerSettings(
+        transport=Transport.TCP if name == "tls" else Transport(name),
+        host="127.0.0.1",
+        serial=SerialPort(device, SerialSettings(115200, 8, "N")) if pty else None,
+        admission=Admission(tls=tls, **admission),  # type: ignore[arg-type]
+    )
     responder = Responder(Units({1: unit, 9: unit}), IDENTIFICATION, Monitor(), is_serial=name == "serial")
-    server = ModbusServer(f"modbus {name}", ServerSettings(**(settings | changes)), responder)  # type: ignore[arg-type]
+    server = ModbusServer(f"modbus {name}", settings, responder)
     task = asyncio.create_task(server.run())
     ready = asyncio.create_task(server.ready.wait())
     try:
@@ -196,7 +191,7 @@ async def connect(server: ModbusServer, folder: Path) -> AsyncIterator[Client]:
     if settings.serial:
         yield await _open_pty(server.pty)  # type: ignore[attr-defined]
         return
-    context = client_context(folder) if settings.tls else None
+    context = client_context(folder) if settings.admission.tls else None
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
     yield StreamClient(reader, writer, is_rtu=settings.transport is Transport.RTU_OVER_TCP)
     writer.close()
@@ -210,55 +205,3 @@ async def _open_pty(descriptor: int) -> StreamClient:
         lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(os.dup(descriptor), "wb", 0)
     )
     return StreamClient(reader, asyncio.StreamWriter(transport, protocol, reader, loop), is_rtu=True)
-
-
-def make_certificates(folder: Path) -> TlsFiles:
-    """An authority, and what it signed: a server, and a client with a role."""
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _sign("authority", authority_key, None, authority_key)
-    for name in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _sign(name, key, authority, authority_key, role=ROLE if name == "client" else "")
-        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (folder / f"{name}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-    (folder / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    return TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
-
-
-def _sign(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    authority: x509.Certificate | None,
-    authority_key: ec.EllipticCurvePrivateKey,
-    role: str = "",
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    today = dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(authority.subject if authority else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
-    )
-    if role:
-        value = bytes((0x0C, len(role))) + role.encode()
-        identifier = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
-        builder = builder.add_extension(x509.UnrecognizedExtension(identifier, value), critical=False)
-    return builder.sign(authority_key, hashes.SHA256())
-
-
-def client_context(folder: Path, *, with_certificate: bool = True) -> ssl.SSLContext:
-    """What a client of the TLS server needs."""
-    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    context.check_hostname = False
-    if with_certificate:
-        context.load_cert_chain(folder / "client.pem", folder / "client.key")
-    return context

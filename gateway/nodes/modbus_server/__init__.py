@@ -6,6 +6,6 @@ bad header.
 """
 
 from gateway.nodes.modbus_server.node import ModbusServer
-from gateway.nodes.modbus_server.settings import SerialPort, ServerSettings, TlsFiles, Transport
+from gateway.nodes.modbus_server.settings import SerialPort, ServerSettings, Transport
 
-__all__ = ["ModbusServer", "SerialPort", "ServerSettings", "TlsFiles", "Transport"]
+__all__ = ["ModbusServer", "SerialPort", "ServerSettings", "Transport"]

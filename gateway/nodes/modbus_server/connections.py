@@ -6,11 +6,13 @@ pymodbus's listener needs of each `unique_id`, `listener`, `callback_disconnecte
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address
 from typing import Any, Protocol
 
+from gateway.clients import Address, Clients, peer_of
 from gateway.clock import now
 from gateway.lines import watch_peer
 from gateway.protocol.modbus import MAX_ADU_BYTES, Answers, Responder, answer_stream
@@ -27,7 +29,6 @@ RTU_PATIENCE_S = 0.3
 SILENCE_S = 0.02
 """Ends a frame on a serial line: more than 3.5 characters at 9600 baud, less than a client waits."""
 
-Address = IPv4Address | IPv6Address
 Framing = Callable[[memoryview, Responder, float, str], Answers]
 
 
@@ -36,15 +37,10 @@ class Host(Protocol):
 
     responder: Responder
     framing: Framing
+    clients: Clients[StreamClient]
 
-    def admit(self, client: StreamClient) -> bool:
-        """Whether a new client is served."""
-
-    def secure(self, client: StreamClient, transport: asyncio.Transport) -> bool:
-        """Begin TLS where it is configured; False where it is not."""
-
-    def forget(self, client: StreamClient) -> None:
-        """A client is gone."""
+    def log_seldom(self, level: int, message: str) -> None:
+        """Write a line to the log, unless it stands there already."""
 
 
 class Connection:
@@ -92,25 +88,24 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes, before anything of it is read."""
         self._transport = transport
-        host, port = transport.get_extra_info("peername")[:2]
-        address = ip_address(host.partition("%")[0])
-        self.address = getattr(address, "ipv4_mapped", None) or address
-        self.name = f"{self.address}:{port}"
-        if not self._host.admit(self):
-            transport.abort()
-            return
+        self.address, self.name = peer_of(transport)
         watch_peer(transport.get_extra_info("socket"))
-        if not self._host.secure(self, transport):
-            self.begin(transport)
+        self._host.clients.enter(self, transport)
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Serve over `transport`."""
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        if transport.get_extra_info("ssl_object"):
+            from gateway.nodes.modbus_server.role import role_of  # noqa: PLC0415 - only where there is TLS
+
+            self.role = role_of(transport)
+            if self.role:
+                self._host.log_seldom(logging.INFO, f"clients with the role {self.role!r} connect")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone that knows of this client."""
-        self._host.forget(self)
+        self._host.clients.leave(self)
         self._leave_listener()
         if self._stall:
             self._stall.cancel()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 
+from gateway.clients import Admission
 from gateway.protocol.variants import SerialSettings
-
-Network = IPv4Network | IPv6Network
 
 
 class Transport(StrEnum):
@@ -19,16 +16,6 @@ class Transport(StrEnum):
     RTU_OVER_TCP = "rtu_over_tcp"
     UDP = "udp"
     SERIAL = "serial"
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Modbus/TCP Security: PEM files."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None
-    """Who signs the clients' certificates; without it any client may connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +34,8 @@ class ServerSettings:
     host: str = ""
     """Address to listen on, empty for all."""
     port: int = 0
-    tls: TlsFiles | None = None
     serial: SerialPort | None = None
-    max_clients: int = 32
-    """Past it, the client that was silent longest is closed."""
-    allow: tuple[Network, ...] = ()
-    """Networks whose clients are served; empty for all."""
-    priority: tuple[Network, ...] = ()
-    """Networks whose clients are never closed to make room."""
-    idle_timeout_s: float | None = None
-    """A client that asks nothing for so long is closed."""
+    admission: Admission = field(default_factory=Admission)
 
     def __str__(self) -> str:
         if self.serial:

@@ -1,0 +1,184 @@
+"""The TCP clients of one listener: who is let in, who goes when there is no room, and who goes for being idle."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from gateway.flow import Node
+
+if TYPE_CHECKING:
+    from gateway.tls import ServerTls, TlsFiles
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Eviction(StrEnum):
+    """Who makes room for a new client when there are `max_clients`."""
+
+    LEAST_RECENTLY_ACTIVE = "least recently active"
+    OLDEST = "oldest"
+    NOBODY = "nobody"
+    """The new one is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who is served, and for how long."""
+
+    max_clients: int = 32
+    allow: tuple[Network, ...] = ()
+    """Networks whose clients are served; empty for all."""
+    priority: tuple[Network, ...] = ()
+    """Networks whose clients are never closed to make room."""
+    eviction: Eviction = Eviction.LEAST_RECENTLY_ACTIVE
+    idle_timeout_s: float | None = None
+    """A client with which nothing is exchanged for so long is closed."""
+    tls: TlsFiles | None = None
+
+
+class Client(Protocol):
+    """A connection, as far as its listener is concerned."""
+
+    address: Address
+    last_active: float
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Serve over `transport`; with TLS, after the handshake."""
+
+    def close(self) -> None:
+        """Close in order."""
+
+    def abort(self) -> None:
+        """Cut off at once."""
+
+
+C = TypeVar("C", bound=Client)
+
+
+class Clients(Generic[C]):
+    """Those connected, in the order in which they came."""
+
+    def __init__(self, node: Node, admission: Admission) -> None:
+        """Keep the clients of `node`, which logs what becomes of them."""
+        self._node = node
+        self._admission = admission
+        self._connected: dict[C, None] = {}
+        self._tls: ServerTls | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._connected)
+
+    def __iter__(self) -> Iterator[C]:
+        return iter(list(self._connected))
+
+    async def read_certificates(self) -> None:
+        """Get ready for TLS, where it is configured.
+
+        Raises:
+            OSError: when a certificate cannot be used.
+
+        """
+        if self._admission.tls:
+            from gateway.tls import ServerTls  # noqa: PLC0415 - only where there is TLS
+
+            self._tls = await asyncio.to_thread(ServerTls, self._admission.tls)
+
+    def enter(self, client: C, transport: asyncio.Transport) -> None:
+        """Serve a new client or close it, before anything of it is read."""
+        if not self._admit(client):
+            self.refused += 1
+            transport.abort()
+        elif self._tls is None:
+            client.begin(transport)
+        else:
+            transport.pause_reading()
+            task = asyncio.get_running_loop().create_task(self._handshake(client, transport, self._tls))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    def leave(self, client: C) -> None:
+        """A client is gone."""
+        self._connected.pop(client, None)
+
+    def close_idle(self, now: float) -> None:
+        """Close those with which nothing was exchanged for too long."""
+        timeout = self._admission.idle_timeout_s
+        for client in self if timeout else ():
+            if timeout and now - client.last_active > timeout:
+                client.close()
+
+    def close(self) -> None:
+        """Close all."""
+        for task in self._handshakes:
+            task.cancel()
+        for client in self:
+            client.close()
+
+    def _admit(self, client: C) -> bool:
+        admission = self._admission
+        if admission.allow and not any(client.address in network for network in admission.allow):
+            self._node.log_seldom(logging.WARNING, "clients whose address is not in allow: are refused")
+            return False
+        if len(self._connected) >= admission.max_clients and not self._make_room():
+            self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: new ones are closed")
+            return False
+        self._connected[client] = None
+        return True
+
+    def _make_room(self) -> bool:
+        admission = self._admission
+        others = [c for c in self._connected if not any(c.address in network for network in admission.priority)]
+        if admission.eviction is Eviction.NOBODY or not others:
+            return False
+        is_oldest = admission.eviction is Eviction.OLDEST
+        leaving = others[0] if is_oldest else min(others, key=lambda client: client.last_active)
+        who = "those connected longest" if is_oldest else "those silent longest"
+        self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: {who} go")
+        self.leave(leaving)
+        leaving.abort()
+        return True
+
+    async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls) -> None:
+        try:
+            secured = await tls.start(transport, client)  # type: ignore[arg-type]
+        except OSError as error:
+            self.refused += 1
+            reason = getattr(error, "reason", None) or error
+            self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
+            self.leave(client)
+            transport.abort()
+            return
+        client.begin(secured)
+
+
+def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:
+    """A client's address, and the words for it: an IPv4 client of an IPv6 socket is an IPv4 client."""
+    host, port = transport.get_extra_info("peername")[:2]
+    address = ip_address(host.partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def why_not_listening(error: OSError, where: str, *, port: int) -> str:
+    """What keeps the gateway from listening, and the way out; `port` is one that needs no rights."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"no right to listen on {where}: ports below 1024 are reserved. Choose another port such as {port},"
+            " or allow it with setcap cap_net_bind_service=+ep on python, AmbientCapabilities="
+            "CAP_NET_BIND_SERVICE in systemd, or sysctl net.ipv4.ip_unprivileged_port_start=502"
+        )
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another program (ss -ltnp shows which); trying again until it is free"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where} is no address of this machine (ip address shows which are); trying again"
+    return f"cannot listen on {where}: {error.strerror or error}; trying again"
