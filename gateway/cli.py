@@ -119,7 +119,9 @@ def _count(number: int, word: str) -> str:
 
 
 def _listening(settings: Config) -> str:
-    return ", ".join(str(server) for server in settings.modbus)
+    servers = ", ".join(str(server) for server in settings.modbus)
+    ports = ", ".join(str(passthrough) for passthrough in settings.passthrough)
+    return f"{servers}, passthrough on {ports}" if ports else servers
 
 
 def _load(config: Path) -> Config:

@@ -22,6 +22,8 @@ TCP_USER_TIMEOUT_MS = 20_000
 HAPPY_EYEBALLS_DELAY_S = 0.25
 
 SLOW_BELOW_BAUD = 57_600
+MAX_UNSENT_BYTES = 1024
+"""To a serial line; a meter is told a few bytes at the most."""
 
 Receive = Callable[[bytes], None]
 
@@ -36,6 +38,9 @@ class Line(Protocol):
             OSError: when it cannot be opened.
 
         """
+
+    def write(self, data: bytes) -> bool:
+        """Send to the meter; False when the line takes no more now, or is one that is never written to."""
 
     def close(self) -> None:
         """Close at once, dropping what is unsent."""
@@ -74,6 +79,10 @@ class TcpLine:
         self._transport = transport
         watch_peer(transport.get_extra_info("socket"))
         return receiver.closed
+
+    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is swallowed
+        """Send nothing: what is at the other end may not be a meter's port alone."""
+        return False
 
     def close(self) -> None:
         """Reset the connection: a polite close can hang on a peer that is gone."""
@@ -146,6 +155,14 @@ class SerialLine:
                 attributes = termios.tcgetattr(descriptor)
                 attributes[0] = attributes[0] | termios.INPCK & ~termios.IGNPAR
                 termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+    def write(self, data: bytes) -> bool:
+        """Send, unless too much waits already."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            return False
+        transport.write(data)
+        return True
 
     def close(self) -> None:
         """Close the device."""

@@ -1,38 +1,36 @@
 """A configuration → the flow that follows from it.
 
 P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshot──► Modbus server
+   └──bytes──► passthrough ◄──telegrams──┘
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.clients import Admission
 from gateway.config import Config
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
-from gateway.config.types import TlsConfig
+from gateway.config.passthrough import PassthroughConfig
 from gateway.flow import Flow, Node, Wire
-from gateway.lines import Line, SerialLine, TcpLine
+from gateway.lines import Line, SerialLine
 from gateway.maps import find_map, load_map
+from gateway.node_settings import identification_of, lines_of, passthrough_settings, server_settings
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
-from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
+from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_unit import RegisterUnit
-from gateway.protocol.identification import Identification
 from gateway.protocol.meter import Meter
 from gateway.protocol.modbus import Responder, Units
 from gateway.protocol.monitor import Monitor
 from gateway.protocol.registers import RegisterMap
 from gateway.protocol.unit import Unit
-from gateway.protocol.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
+from gateway.protocol.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from gateway.tls import TlsFiles
+    from gateway.nodes.simulated_meter import SimulatedMeter
 
 SIMULATED_VERSION = "5"
 
@@ -55,31 +53,34 @@ class Wiring:
         self._folder = folder
         self._maps: dict[str, RegisterMap] = {}
         self.meters: dict[str, Meter] = {}
+        self._sources: dict[str, P1Port | SimulatedMeter] = {}
         self._parsers: dict[str, DsmrParser] = {}
         self._nodes: list[Node] = []
         self._wires: list[Wire] = []
         for name, meter_config in config.all_meters().items():
             self._add_meter(name, meter_config)
         self.servers = [self._add_server(server) for server in config.modbus]
+        for passthrough in config.passthrough:
+            self._add_passthrough(passthrough)
         control = Control(socket_path(), {server.name: server.responder.monitor for server in self.servers})
         self.flow = Flow([*self._nodes, control], self._wires)
 
     def _add_meter(self, name: str, config: MeterConfig) -> None:
         variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
         meter = Meter(name, variant, config.stale_after, is_simulated=config.simulate)
-        lines = _lines(config)
+        lines = lines_of(config)
         is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
         source = self._source(name, config, meter, lines, parser)
         if isinstance(source, P1Port):
             parser.outputs.append(lambda _received: source.telegram_accepted())
-        self.meters[name], self._parsers[name] = meter, parser
+        self.meters[name], self._sources[name], self._parsers[name] = meter, source, parser
         self._nodes += [source, parser]
         self._wires.append(Wire(source, parser))
 
     def _source(
         self, name: str, config: MeterConfig, meter: Meter, lines: list[tuple[str, Line]], parser: DsmrParser
-    ) -> Node:
+    ) -> P1Port | SimulatedMeter:
         if not config.simulate:
             return P1Port(f"{name}/port", meter, lines, parser, config.watchdog)
         from gateway.nodes.simulated_meter import SimulatedMeter  # noqa: PLC0415 - only where it is wanted
@@ -105,69 +106,29 @@ class Wiring:
             feeders.append(feeder)
         other = None if config.other is None else units[config.other]
         responder = Responder(
-            Units(units, other), _identification(config), Monitor(), is_serial=config.serial is not None
+            Units(units, other), identification_of(config), Monitor(), is_serial=config.serial is not None
         )
-        server = ModbusServer(f"modbus {config}", _settings(config, self._folder), responder)
+        server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
         self._nodes += [*feeders, server]
         self._wires += [Wire(feeder, server) for feeder in feeders]
         return server
+
+    def _add_passthrough(self, config: PassthroughConfig) -> None:
+        from gateway.nodes.passthrough import Mode, Passthrough  # noqa: PLC0415 - only where there is one
+
+        meter = self.meters[config.meter or next(iter(self.meters))]
+        source, parser = self._sources[meter.name], self._parsers[meter.name]
+        settings = passthrough_settings(config, self._folder)
+        line = source if settings.is_writable and isinstance(source, P1Port) else None
+        passthrough = Passthrough(f"passthrough {config}", settings, meter, line)
+        # Before the parser: what a reader gets as it comes has nothing to wait for.
+        source.outputs.insert(0, passthrough)
+        if settings.mode is Mode.TELEGRAMS:
+            parser.outputs.append(passthrough.take)
+        self._nodes.append(passthrough)
+        self._wires.append(Wire(parser if settings.mode is Mode.TELEGRAMS else source, passthrough))
 
     def _map(self, name: str) -> RegisterMap:
         if name not in self._maps:
             self._maps[name] = load_map(find_map(name, self._folder))
         return self._maps[name]
-
-
-def _lines(config: MeterConfig) -> list[tuple[str, Line]]:
-    """What to open for a meter, with the words for it; both speeds in turn when the version is not known."""
-    if config.host:
-        return [(f"{config.host}:{config.port}", TcpLine(config.host, int(config.port or 0)))]
-    speeds = [FAST_LINE, SLOW_LINE] if config.dsmr_version == AUTO else [VARIANTS[config.dsmr_version].line]
-    settings = list(dict.fromkeys(_override(line, config) for line in speeds))
-    return [(f"{config.device} {line}", SerialLine(config.device, line)) for line in settings]
-
-
-def _override(line: SerialSettings, config: MeterConfig) -> SerialSettings:
-    given = {key: getattr(config, key) for key in ("baudrate", "bytesize", "parity", "stopbits")}
-    return replace(line, **{key: value for key, value in given.items() if value is not None})
-
-
-def _settings(config: ModbusConfig, folder: Path) -> ServerSettings:
-    """What a server is told; paths begin at `folder`."""
-    serial = config.serial
-    return ServerSettings(
-        transport=Transport.SERIAL if serial else Transport(config.transport),
-        host=config.address.host,
-        port=config.address.port,
-        serial=SerialPort(serial.port, SerialSettings(serial.baudrate, serial.bytesize, serial.parity, serial.stopbits))
-        if serial
-        else None,
-        admission=Admission(
-            max_clients=config.max_clients,
-            allow=tuple(config.allow),
-            priority=tuple(config.priority),
-            idle_timeout_s=config.idle_timeout,
-            tls=_tls(config.tls, folder),
-        ),
-    )
-
-
-def _tls(config: TlsConfig | None, folder: Path) -> TlsFiles | None:
-    if config is None:
-        return None
-    from gateway.tls import TlsFiles  # noqa: PLC0415 - only where there is TLS
-
-    return TlsFiles(folder / config.certificate, folder / config.key, config.client_ca and folder / config.client_ca)
-
-
-def _identification(config: ModbusConfig) -> Identification:
-    given = config.identification
-    return Identification(
-        vendor_name=given.vendor_name,
-        product_code=given.product_code,
-        revision=given.revision or version("dsmr-modbus-gateway"),
-        vendor_url=given.vendor_url,
-        product_name=given.product_name,
-        model_name=given.model_name,
-        user_application_name=given.user_application_name,
-    )

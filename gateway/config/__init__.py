@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
+from gateway.config.passthrough import PassthroughConfig
+from gateway.config.types import Listen
 from gateway.maps import find_map
 from gateway.validation import suggest, validate
-from gateway.yaml_file import Document, Fault, FileError, load
+from gateway.yaml_file import Document, Fault, FileError, Loc, load
 
 
 class Config(BaseModel):
@@ -21,6 +23,7 @@ class Config(BaseModel):
     meter: MeterConfig | None = None
     meters: dict[str, MeterConfig] = {}
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1)
+    passthrough: list[PassthroughConfig] = []
 
     def all_meters(self) -> dict[str, MeterConfig]:
         """Meters by name; a single one under `meter:` is called so."""
@@ -47,24 +50,55 @@ def _check_references(document: Document, config: Config) -> list[Fault]:
     faults: list[Fault] = []
     if config.meter is not None and config.meters:
         faults.append(document.fault(("meter",), "stands beside meters:", "Give one of them"))
-    meters = list(config.all_meters())
-    listening: dict[str, int] = {}
     for index, server in enumerate(config.modbus):
         here = ("modbus", index)
-        address = f"{server.address} {'udp' if server.transport == 'udp' else 'tcp'}"
-        if server.address.port and address in listening:
-            faults.append(document.fault((*here, "listen"), f"{server} is taken by modbus[{listening[address]}]"))
-        listening[address] = index
         for unit_id, unit in server.units.items():
-            loc = (*here, "units", str(unit_id))
-            if unit.meter is None and len(meters) > 1:
-                faults.append(document.fault(loc, "which meter?", f"Give meter: {' or '.join(meters)}"))
-            elif unit.meter is not None and unit.meter not in meters:
-                hint = suggest(unit.meter, meters) or f"There are: {', '.join(meters)}"
-                faults.append(document.fault((*loc, "meter"), f"there is no meter {unit.meter!r}", hint))
+            faults += _check_meter(document, config, (*here, "units", str(unit_id)), unit.meter)
         if server.other is not None and server.other not in server.units:
             hint = f"Wired are: {', '.join(map(str, server.units))}"
             faults.append(document.fault((*here, "units", "other"), f"unit {server.other} is not wired", hint))
+    for index, passthrough in enumerate(config.passthrough):
+        here = ("passthrough", index)
+        faults += _check_meter(document, config, here, passthrough.meter)
+        if passthrough.writable and any(meter.host for meter in _meant(config, passthrough.meter)):
+            hint = "Only a serial port of this machine can be written to"
+            faults.append(document.fault((*here, "writable"), "the meter is behind a host", hint))
+    return faults + _check_addresses(document, config)
+
+
+def _meant(config: Config, name: str | None) -> list[MeterConfig]:
+    """The meter of that name, or the only one."""
+    meters = config.all_meters()
+    if name is None:
+        return list(meters.values()) if len(meters) == 1 else []
+    return [meters[name]] if name in meters else []
+
+
+def _check_meter(document: Document, config: Config, loc: Loc, name: str | None) -> list[Fault]:
+    if _meant(config, name):
+        return []
+    meters = list(config.all_meters())
+    if name is None:
+        return [document.fault(loc, "which meter?", f"Give meter: {' or '.join(meters)}")]
+    hint = suggest(name, meters) or f"There are: {', '.join(meters)}"
+    return [document.fault((*loc, "meter"), f"there is no meter {name!r}", hint)]
+
+
+def _check_addresses(document: Document, config: Config) -> list[Fault]:
+    listeners: list[tuple[str, int, str, Listen]] = [
+        ("modbus", index, "udp" if server.transport == "udp" else "tcp", server.address)
+        for index, server in enumerate(config.modbus)
+        if server.serial is None
+    ]
+    listeners += [("passthrough", index, "tcp", port.listen) for index, port in enumerate(config.passthrough)]
+    faults: list[Fault] = []
+    taken: dict[tuple[str, str], str] = {}
+    for key, index, transport, address in listeners:
+        before = taken.setdefault((transport, str(address)), f"{key}[{index}]")
+        if address.port and before != f"{key}[{index}]":
+            faults.append(
+                document.fault((key, index, "listen"), f"{address} is taken by {before}", "Give another port")
+            )
     return faults
 
 

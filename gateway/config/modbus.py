@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.config.types import Duration, Listen, ListenAddress, TlsConfig
+from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, TlsConfig
 from gateway.protocol.unit import OnStale
 
 DEFAULT_MAP = "dsmr"
 MODBUS_PORT, MODBUS_TLS_PORT = 502, 802
 MAX_CLIENTS = 32
-MAX_CLIENTS_LIMIT = 500
-"""Far under the number of open files that a system allows a process, 1024 on most."""
 MAX_OBJECT_CHARACTERS = 100
 
 

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+MAX_CLIENTS_LIMIT = 500
+"""Of one listener. Far under the number of open files that a system allows a process, 1024 on most."""
+
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}
 _ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]+)")

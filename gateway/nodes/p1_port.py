@@ -46,7 +46,7 @@ class P1Port(Node):
         self._lines = cycle(lines)
         self._line_count = len(lines)
         self._current = next(self._lines)
-        self._out = out
+        self.outputs: list[ByteSink] = [out]
         self._watchdog_s = watchdog_s
         self._backoff = Backoff()
         self._sample = bytearray()
@@ -66,6 +66,10 @@ class P1Port(Node):
             self._last_trouble = ""
             self.show(Colour.GREEN, Mark.DOT, self._current[0])
             self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
+
+    def write(self, data: bytes) -> bool:
+        """Send to the meter; False when the line is not open, takes no more, or is one that is never written to."""
+        return self._meter.is_connected and self._current[1].write(data)
 
     async def run(self) -> None:
         """Open, listen, and open again."""
@@ -101,13 +105,16 @@ class P1Port(Node):
         finally:
             self._meter.is_connected = False
             line.close()
-            self._out.line_lost()
+            for output in self.outputs:
+                output.line_lost()
 
     def _receive(self, data: bytes) -> None:
         self.bytes_received += len(data)
         if not self._heard_telegram and len(self._sample) < SAMPLE_BYTES:
             self._sample += data[: SAMPLE_BYTES - len(self._sample)]
-        self._out.receive(data, self._arrivals.date(now()))
+        arrived = self._arrivals.date(now())
+        for output in self.outputs:
+            output.receive(data, arrived)
 
     def _diagnosis(self) -> str | None:
         return None if self._heard_telegram else diagnose(bytes(self._sample))

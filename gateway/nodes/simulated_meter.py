@@ -23,7 +23,7 @@ class SimulatedMeter(Node):
         self._meter = meter
         self._household = Household(dsmr_version)
         self._cadence_s = cadence_s
-        self._out = out
+        self.outputs = [out]
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -31,5 +31,7 @@ class SimulatedMeter(Node):
         self._meter.is_connected = True
         self.ready.set()
         while True:
-            self._out.receive(self._household.telegram(int(unix_now())), now())
+            telegram = self._household.telegram(int(unix_now()))
+            for output in self.outputs:
+                output.receive(telegram, now())
             await asyncio.sleep(self._cadence_s)

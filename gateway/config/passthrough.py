@@ -1,0 +1,35 @@
+"""`passthrough:`, the ports on which telegrams are offered as they came."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, TlsConfig
+
+DEFAULT_PORT = 2001
+MAX_CLIENTS = 32
+
+
+class PassthroughConfig(BaseModel):
+    """One port on which a meter's telegrams are offered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    meter: str | None = None
+    listen: ListenAddress = Listen(host="", port=DEFAULT_PORT)
+    mode: Literal["telegrams", "raw"] = "telegrams"
+    on_meter_loss: Literal["keep", "close"] = "keep"
+    greet: Literal["nothing", "newest"] = "nothing"
+    writable: bool = False
+    max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
+    kick_oldest: bool = False
+    allow: list[IPv4Network | IPv6Network] = []
+    idle_timeout: Duration | None = None
+    tls: TlsConfig | None = None
+    announce: bool = False
+
+    def __str__(self) -> str:
+        return str(self.listen)

@@ -1,0 +1,246 @@
+"""Passthrough: offers a meter's telegrams over TCP, as a ser2net offers its port.
+
+In: bytes of the line, telegrams that are believed. Out: the same bytes, to any number of readers.
+
+No reader is ever waited for: what one does not take is held back for it up to `QUEUE_BYTES`, and after that it
+misses whole telegrams, or in the raw mode its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from gateway.clients import Address, Admission, Clients, peer_of, why_not_listening
+from gateway.clock import now
+from gateway.flow import STATUS_CHARACTERS, Colour, Mark, Node
+from gateway.lines import watch_peer
+from gateway.protocol.joining import JoiningPoint
+from gateway.protocol.meter import Meter, Received
+
+QUEUE_BYTES = 32_768
+"""Held back for a reader that is slow, besides what its socket holds: half a minute of telegrams."""
+SEND_BUFFER_BYTES = 16_384
+"""Of the socket. The system's own choice keeps half an hour of telegrams for a reader that is gone."""
+TICK_S = 1.0
+UNPRIVILEGED_PORT = 2001
+
+
+class Mode(StrEnum):
+    """What readers get."""
+
+    TELEGRAMS = "telegrams"
+    """Each telegram that is believed, whole, in one piece."""
+    RAW = "raw"
+    """Every byte as it comes; a new reader begins where a telegram does."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassthroughSettings:
+    """What a passthrough is told."""
+
+    host: str
+    """Address to listen on, empty for all."""
+    port: int
+    mode: Mode = Mode.TELEGRAMS
+    closes_on_meter_loss: bool = False
+    greets_with_newest: bool = False
+    is_writable: bool = False
+    admission: Admission = field(default_factory=Admission)
+
+    def __str__(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host or '*'}:{self.port}"
+
+
+class WritableLine(Protocol):
+    """A line that readers may write to."""
+
+    def write(self, data: bytes) -> bool:
+        """Send to the meter; False when that is not possible now."""
+
+
+class Reader(asyncio.Protocol):
+    """One TCP client."""
+
+    def __init__(self, passthrough: Passthrough) -> None:
+        self._passthrough = passthrough
+        self._transport: asyncio.Transport | None = None
+        self._is_served = False
+        self.address: Address = IPv4Address(0)
+        self.name = ""
+        self.last_active = now()
+        self.missed = 0
+        """Telegrams that it was too slow for."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Check who comes."""
+        self._transport = transport
+        self.address, self.name = peer_of(transport)
+        sock = transport.get_extra_info("socket")
+        watch_peer(sock)
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._passthrough.clients.enter(self, transport)
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Serve over `transport`."""
+        self._transport = transport
+        self._is_served = True
+        self._passthrough.welcome(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the passthrough."""
+        self._passthrough.see_off(self)
+
+    def data_received(self, data: bytes) -> None:
+        """What a reader sends is for the meter only where that is allowed."""
+        self.last_active = now()
+        self._passthrough.take_from(self, data)
+
+    def eof_received(self) -> bool:
+        """A reader that has nothing to say may go on reading, which TLS does not allow."""
+        assert self._transport is not None
+        return self._transport.get_extra_info("ssl_object") is None
+
+    def send(self, data: bytes) -> bool:
+        """Send, unless too much waits already."""
+        transport = self._transport
+        if not self._is_served or transport is None or transport.is_closing():
+            return True
+        if transport.get_write_buffer_size() + len(data) > QUEUE_BYTES:
+            return False
+        transport.write(data)
+        self.last_active = now()
+        return True
+
+    def close(self) -> None:
+        """Close in order where what was sent has been taken, else at once."""
+        if self._transport and self._transport.get_write_buffer_size():
+            self._transport.abort()
+        elif self._transport:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut off at once."""
+        if self._transport:
+            self._transport.abort()
+
+
+class Passthrough(Node):
+    """One listening port of one meter."""
+
+    kind = "passthrough"
+
+    def __init__(
+        self, name: str, settings: PassthroughSettings, meter: Meter, line: WritableLine | None = None
+    ) -> None:
+        """Offer the telegrams of `meter`; `line` is where readers write to, if they may."""
+        super().__init__(name)
+        self.settings = settings
+        self.port = settings.port
+        self.clients: Clients[Reader] = Clients(self, settings.admission)
+        self.telegrams_sent = 0
+        self.telegrams_missed = 0
+        self.bytes_swallowed = 0
+        self._meter = meter
+        self._line = line
+        self._joining_point = JoiningPoint()
+        self._waiting: set[Reader] = set()
+        """In the raw mode: those for whom no telegram has begun yet."""
+        self._writer: Reader | None = None
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        where, loop = str(self.settings), asyncio.get_running_loop()
+        try:
+            await self.clients.read_certificates()
+            server = await loop.create_server(lambda: Reader(self), self.settings.host or None, self.settings.port)
+        except OSError as error:
+            self.show(Colour.RED, Mark.RING, f"{where}: {error.strerror or error}"[:STATUS_CHARACTERS])
+            raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
+        self.port = server.sockets[0].getsockname()[1]
+        self.ready.set()
+        self.log(logging.INFO, f"P1 of {self._meter.name} ({self.settings.mode}): connect to {where}")
+        try:
+            while True:
+                self._show()
+                await asyncio.sleep(TICK_S)
+                self.clients.close_idle(now())
+        finally:
+            self.clients.close()
+            server.close()
+
+    def receive(self, data: bytes, arrived: float) -> None:
+        """Pass on bytes of the line, in the raw mode."""
+        if self.settings.mode is not Mode.RAW:
+            return
+        start = self._joining_point.find(data, arrived)
+        for client in self.clients:
+            if client not in self._waiting:
+                self._send_raw(client, data)
+            elif start is not None:
+                self._waiting.discard(client)
+                self._send_raw(client, data[start:])
+
+    def take(self, received: Received) -> None:
+        """Pass on a telegram that is believed, in the mode for that."""
+        for client in self.clients:
+            self._send_telegram(client, received.telegram.raw)
+
+    def line_lost(self) -> None:
+        """The meter is away. What comes after it does not continue what came before."""
+        self._joining_point = JoiningPoint()
+        for client in self.clients:
+            self._waiting.add(client)
+            if self.settings.closes_on_meter_loss:
+                client.close()
+
+    def welcome(self, client: Reader) -> None:
+        """A reader is ready for its first telegram."""
+        self._waiting.add(client)
+        newest = self._meter.newest
+        if self.settings.greets_with_newest and newest and self._meter.is_fresh(now()):
+            self._send_telegram(client, newest.telegram.raw)
+
+    def see_off(self, client: Reader) -> None:
+        """A reader is gone."""
+        self.clients.leave(client)
+        self._waiting.discard(client)
+        if self._writer is client:
+            self._writer = None
+
+    def take_from(self, client: Reader, data: bytes) -> None:
+        """Pass on to the meter what a reader sends, or swallow it."""
+        if self._line and self._writer in (None, client):
+            self._writer = client
+            if self._line.write(data):
+                return
+        self.bytes_swallowed += len(data)
+        if not self.settings.is_writable:
+            self.log_seldom(logging.WARNING, "readers send bytes; they are swallowed (writable: true passes them on)")
+
+    def _send_telegram(self, client: Reader, telegram: bytes) -> None:
+        if client.send(telegram):
+            self.telegrams_sent += 1
+            return
+        client.missed += 1
+        self.telegrams_missed += 1
+        self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and misses telegrams")
+
+    def _send_raw(self, client: Reader, data: bytes) -> None:
+        if not client.send(data):
+            self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and is cut off")
+            client.abort()
+
+    def _show(self) -> None:
+        count = len(self.clients)
+        if count:
+            self.show(Colour.GREEN, Mark.DOT, f"{count} reader{'s' * (count > 1)}")
+        else:
+            self.show(Colour.GREEN, Mark.RING, "no reader")
