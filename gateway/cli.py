@@ -114,6 +114,18 @@ def requests(*, follow: bool, as_json: bool) -> None:
         pass
 
 
+@main.command("import-ser2net")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_ser2net(file: Path) -> None:
+    """Print the configuration for what a ser2net's FILE offers, old form or YAML."""
+    from gateway.ser2net import convert  # noqa: PLC0415 - only for this command
+
+    try:
+        click.echo(convert(file.read_text("utf-8", "replace"), str(file)), nl=False)
+    except FileError as error:
+        _fail(error)
+
+
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 

@@ -79,7 +79,7 @@ def _check_meter(document: Document, config: Config, loc: Loc, name: str | None)
         return []
     meters = list(config.all_meters())
     if name is None:
-        return [document.fault(loc, "which meter?", f"Give meter: {' or '.join(meters)}")]
+        return [document.fault(loc, "it is not said which meter", f"Give meter: {' or '.join(meters)}")]
     hint = suggest(name, meters) or f"There are: {', '.join(meters)}"
     return [document.fault((*loc, "meter"), f"there is no meter {name!r}", hint)]
 

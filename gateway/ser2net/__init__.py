@@ -1,0 +1,32 @@
+"""A ser2net's configuration → the gateway's, with a comment for each thing that is dropped or changed."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.ser2net.connection import Connection
+from gateway.ser2net.old_format import read_old_format
+from gateway.ser2net.render import render
+from gateway.ser2net.yaml_format import read_yaml_format
+from gateway.yaml_file import Fault, FileError
+
+_IS_YAML = re.compile(r"^(?:%YAML|---|connection\s*:)", re.MULTILINE)
+
+
+def convert(text: str, file: str) -> str:
+    """The gateway's configuration for what `text`, a ser2net.conf or ser2net.yaml, offers.
+
+    Raises:
+        FileError: nothing in it is a serial port offered over TCP, or it cannot be read.
+
+    """
+    connections, faults = read_yaml_format(text, file) if _IS_YAML.search(text) else read_old_format(text, file)
+    if faults:
+        raise FileError(faults)
+    if not connections:
+        what = "no serial port is offered over TCP here"
+        raise FileError([Fault(file, 1, 1, "", what, "Is it a ser2net.conf or ser2net.yaml?")])
+    return render(connections, file)
+
+
+__all__ = ["Connection", "convert"]

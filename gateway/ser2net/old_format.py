@@ -1,0 +1,87 @@
+"""ser2net.conf, one line a port: `[address,]port:state:timeout:device:options`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Connection
+from gateway.yaml_file import Fault
+
+_LINE = re.compile(
+    r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]+):(?P<state>\w+):(?P<timeout>[^:]*):"
+    r"(?P<device>[^:]*):(?P<options>.*)"
+)
+_NO_PORT = re.compile(
+    r"(?:BANNER|CONTROLPORT|DEFAULT|TRACEFILE|DEVICE|LED|ROTATOR"
+    r"|OPENSTR|CLOSESTR|SIGNATURE)\b",
+    re.IGNORECASE,
+)
+_SERIAL: dict[str, dict[str, object]] = {
+    "EVEN": {"parity": "E"},
+    "ODD": {"parity": "O"},
+    "NONE": {"parity": "N"},
+    "1STOPBIT": {"stopbits": 1},
+    "2STOPBITS": {"stopbits": 2},
+    "7DATABITS": {"bytesize": 7},
+    "8DATABITS": {"bytesize": 8},
+}
+_SILENT = {"-XONXOFF", "-RTSCTS", "NOBREAK", "-NOBREAK"}
+"""What the gateway does anyway."""
+
+
+def read_old_format(text: str, file: str) -> tuple[list[Connection], list[Fault]]:
+    """The ports of a ser2net.conf."""
+    connections: list[Connection] = []
+    faults: list[Fault] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.strip()
+        if not words or words.startswith("#") or _NO_PORT.match(words):
+            continue
+        match = _LINE.fullmatch(words)
+        connection = Connection(number, words)
+        problem = "is no port:state:timeout:device:options" if match is None else _take(connection, match)
+        if problem:
+            column = 1 + len(line) - len(line.lstrip())
+            faults.append(Fault(file, number, column, words.split(":")[0], problem, "See ser2net.conf(5) of ser2net 3"))
+        else:
+            connections.append(connection)
+    return connections, faults
+
+
+def _take(connection: Connection, match: re.Match[str]) -> str | None:
+    """Take a line; say what is wrong with it."""
+    connection.host = (match["host"] or "").rpartition(",")[2].strip("[]")
+    connection.port, connection.device = int(match["port"]), match["device"]
+    if not 0 < connection.port < 65536:
+        return f"{connection.port} is no TCP port"
+    if not connection.device.startswith("/"):
+        return f"{connection.device!r} is no device"
+    state = match["state"].lower()
+    if state not in ("raw", "rawlp", "telnet", "off"):
+        return f"{match['state']!r} is none of raw, rawlp, telnet, off"
+    connection.is_on = state != "off"
+    if state == "off":
+        connection.note(OFF)
+    if state == "telnet":
+        connection.note(TELNET)
+    if not connection.take_timeout(match["timeout"].strip() or "0"):
+        return f"{match['timeout']!r} is no number of seconds"
+    for option in match["options"].split():
+        _take_option(connection, option)
+    return None
+
+
+def _take_option(connection: Connection, option: str) -> None:
+    key, _, value = option.partition("=")
+    takers: dict[str, Callable[[str], bool]] = {"max-connections": connection.take_max_connections}
+    if option.upper() in _SERIAL:
+        connection.serial |= _SERIAL[option.upper()]
+    elif option.upper() == "XONXOFF":
+        connection.note(XONXOFF)
+    elif option.upper() == "LOCAL":
+        connection.note(MODEM_LINES)
+    elif option.lower() == "kickolduser":
+        connection.passthrough["kick_oldest"] = True
+    elif not (option.upper() in _SILENT or connection.take_speed(option) or (key in takers and takers[key](value))):
+        connection.note(f"{option} is dropped: there is nothing like it here")

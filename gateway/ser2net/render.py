@@ -1,0 +1,79 @@
+"""The gateway's configuration for the ports of a ser2net, as text with comments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.config.passthrough import MAX_CLIENTS
+from gateway.ser2net.connection import ONE_CLIENT, READ_ONLY, Connection
+
+
+def render(connections: Sequence[Connection], file: str) -> str:
+    """A configuration with a meter for each device and a passthrough for each port."""
+    devices = list(dict.fromkeys(c.device for c in connections))
+    names = {device: f"meter{number}" if len(devices) > 1 else "" for number, device in enumerate(devices, start=1)}
+    lines = [f"# From {file}. Comments tell what is not as it was.", *_meters(connections, names), "", "passthrough:"]
+    lines.append(f"  # {READ_ONLY}.")
+    for connection in connections:
+        entry = _passthrough(connection, names[connection.device])
+        lines += entry if connection.is_on else map(_commented, entry)
+    if all(not connection.is_on for connection in connections):
+        lines[lines.index("passthrough:")] = "passthrough: []"
+    if len(devices) > 1:
+        units = ", ".join(f"{number}: {{meter: {name}}}" for number, name in enumerate(names.values(), start=1))
+        lines += ["", "modbus:", f"  - units: {{{units}}}"]
+    return "\n".join(lines) + "\n"
+
+
+def _commented(line: str) -> str:
+    return line if line.lstrip().startswith("#") else f"  # {line.removeprefix('  ')}"
+
+
+def _meters(connections: Sequence[Connection], names: dict[str, str]) -> list[str]:
+    lines = ["meters:"] if len(names) > 1 else ["meter:"]
+    for device, name in names.items():
+        indent = "    " if name else "  "
+        if name:
+            lines.append(f"  {name}:")
+        # All ports of a device share its settings.
+        serial: dict[str, Any] = {}
+        for connection in connections:
+            if connection.device == device:
+                serial = connection.serial | serial
+        lines.append(f"{indent}port: {_scalar(device)}")
+        lines += [f"{indent}{key}: {_scalar(value)}" for key, value in serial.items()]
+    return lines
+
+
+def _passthrough(connection: Connection, meter: str) -> list[str]:
+    host = f"[{connection.host}]" if ":" in connection.host else connection.host
+    if host == "localhost":
+        host = "127.0.0.1"
+    keys: dict[str, Any] = {"listen": f"{host}:{connection.port}", "mode": "raw"}
+    if meter:
+        keys["meter"] = meter
+    keys |= connection.passthrough
+    notes = list(connection.notes)
+    if "max_clients" not in keys:
+        keys["max_clients"] = MAX_CLIENTS
+        notes.append(ONE_CLIENT)
+    return [
+        f"  # Line {connection.line}: {_on_one_line(connection.source)}",
+        *(f"    # {_on_one_line(note)}." for note in notes),
+        *(f"  {'- ' if not index else '  '}{key}: {_scalar(value)}" for index, (key, value) in enumerate(keys.items())),
+    ]
+
+
+def _on_one_line(words: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML: JSON is YAML, and plain words need no quotes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_scalar(item)}" for key, item in value.items()) + "}"
+    text = json.dumps(value)
+    is_plain = isinstance(value, str) and value[:1].isalnum() | (value[:1] == "/") and ":" not in value
+    return str(value) if is_plain and not value.isdecimal() and value not in ("N", "Y") else text

@@ -1,0 +1,144 @@
+"""ser2net.yaml, of ser2net 4.
+
+Its files repeat keys and put aliases inside words, so they are read as a tree of nodes and not as a document.
+"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Connection
+from gateway.yaml_file import Fault
+
+_ALIAS = re.compile(r"\*(\w+)")
+_LAYER = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\((?P<options>[^()]*)\))?")
+_SILENT_SERIAL = {"-xonxoff", "-rtscts", "nobreak", "-nobreak"}
+_SILENT_LAYERS = {"tcp", "keepopen"}
+_YES = ("true", "yes", "on", "1")
+
+
+def read_yaml_format(text: str, file: str) -> tuple[list[Connection], list[Fault]]:
+    """The ports of a ser2net.yaml."""
+    # ser2net takes `define: &name value`; YAML itself does not let a name be used inside a word.
+    words = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
+    defaults: dict[str, str] = {}
+    connections: list[Connection] = []
+    faults: list[Fault] = []
+    try:
+        roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return [], [Fault(file, line, column, "", f"is no YAML: {getattr(error, 'problem', None) or error}", "")]
+    for root in roots:
+        if not isinstance(root, yaml.MappingNode):
+            continue
+        for key, node in root.value:
+            if key.value == "default":
+                given = _scalars(node, words)
+                defaults[given.get("name", "")] = given.get("value", "")
+            elif key.value == "connection":
+                connection = Connection(key.start_mark.line + 1, "connection")
+                problem = _take(connection, node, words, defaults)
+                if problem:
+                    mark = (node.value[0][0] if isinstance(node, yaml.MappingNode) and node.value else node).start_mark
+                    faults.append(Fault(file, mark.line + 1, mark.column + 1, "connection", problem, ""))
+                else:
+                    connections.append(connection)
+    return connections, faults
+
+
+def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
+    """Keys with their words; aliases within words filled in."""
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {
+        str(key.value): _ALIAS.sub(lambda match: words.get(match[1], match[0]), str(value.value))
+        for key, value in node.value
+        if isinstance(value, yaml.ScalarNode)
+    }
+
+
+def _take(connection: Connection, node: yaml.Node, words: dict[str, str], defaults: dict[str, str]) -> str | None:
+    """Take a connection; say what is wrong with it."""
+    given = _scalars(node, words)
+    accepter, connector = given.get("accepter", ""), given.get("connector", "")
+    connection.source = f"accepter: {accepter}, connector: {connector}"
+    problem = _take_accepter(connection, accepter) or _take_connector(connection, connector)
+    if problem:
+        return problem
+    connection.is_on = given.get("enable", "on").lower() in _YES
+    if not connection.is_on:
+        connection.note(OFF)
+    if not connection.take_timeout(given.get("timeout", "0")):
+        return f"{given['timeout']!r} is no number of seconds"
+    options = dict(defaults)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == "options":
+                options |= _scalars(value, words)
+    for key, value in options.items():
+        _take_option(connection, key, value)
+    return None
+
+
+def _layers(words: str) -> list[str]:
+    """What stands between commas, not counting those in parentheses."""
+    return [part.strip() for part in re.split(r",(?![^()]*\))", words)]
+
+
+def _take_accepter(connection: Connection, words: str) -> str | None:
+    *layers, port = _layers(words)
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        return f"accepter {words!r} does not end in a TCP port"
+    connection.port = int(port)
+    for layer in layers:
+        match = _LAYER.fullmatch(layer)
+        name = match["name"].lower() if match else ""
+        if match and name == "telnet":
+            connection.note(TELNET)
+        elif match and name == "ssl":
+            _take_tls(connection, match["options"] or "")
+        elif name not in _SILENT_LAYERS:
+            connection.host = layer
+    return None
+
+
+def _take_tls(connection: Connection, options: str) -> None:
+    given = {key.strip().lower(): value for key, _, value in (option.partition("=") for option in options.split(","))}
+    tls = {"certificate": given.get("cert", "server.pem"), "key": given.get("key", "server.key")}
+    if "ca" in given and "clientauth" in given:
+        tls["client_ca"] = given["ca"]
+    connection.passthrough["tls"] = tls
+
+
+def _take_connector(connection: Connection, words: str) -> str | None:
+    layers = [layer for layer in _layers(words) if not layer.startswith("keepopen")]
+    if len(layers) < 2 or layers[0].partition("(")[0] not in ("serialdev", "sdev"):
+        return f"connector {words!r} is no serialdev,DEVICE,SPEED"
+    connection.device = layers[1]
+    for option in layers[2:]:
+        if option.lower() == "xonxoff":
+            connection.note(XONXOFF)
+        elif option.lower() == "local":
+            connection.note(MODEM_LINES)
+        elif not (option.lower() in _SILENT_SERIAL or connection.take_speed(option)):
+            connection.note(f"{option} is dropped: there is nothing like it here")
+    return None
+
+
+def _take_option(connection: Connection, key: str, value: str) -> None:
+    if key == "max-connections" and connection.take_max_connections(value):
+        return
+    if key == "kickolduser":
+        if value.lower() in _YES:
+            connection.passthrough["kick_oldest"] = True
+    elif key == "mdns":
+        if value.lower() in _YES:
+            connection.passthrough["announce"] = True
+    elif key == "remaddr":
+        connection.note(f"remaddr {value} is dropped: write the networks under allow: instead")
+    else:
+        connection.note(f"{key}: {value} is dropped: there is nothing like it here")

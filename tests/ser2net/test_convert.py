@@ -1,0 +1,176 @@
+"""A ser2net's configuration becomes one that the gateway takes, and says what is not as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.config import Config, load_config
+from gateway.ser2net import convert
+from gateway.yaml_file import FileError
+
+USUAL = "2001:raw:600:/dev/ttyUSB0:115200 NONE 1STOPBIT 8DATABITS XONXOFF LOCAL -RTSCTS"
+USUAL_AS_YAML = """\
+%YAML 1.1
+---
+connection: &p1
+    accepter: tcp,2001
+    timeout: 600
+    connector: serialdev,/dev/ttyUSB0,115200n81,xonxoff,local
+"""
+
+
+def converted(text: str, folder: Path) -> tuple[Config, str]:
+    result = convert(text, "ser2net.conf")
+    (folder / "gateway.yaml").write_text(result)
+    return load_config(folder / "gateway.yaml"), result
+
+
+@pytest.mark.parametrize("text", [USUAL, USUAL_AS_YAML], ids=["old", "yaml"])
+def test_the_usual_line_keeps_what_it_says_and_tells_what_it_drops(text: str, tmp_path: Path) -> None:
+    config, result = converted(text, tmp_path)
+    meter = config.all_meters()["meter"]
+    assert (meter.device, meter.baudrate, meter.bytesize, meter.parity, meter.stopbits) == (
+        "/dev/ttyUSB0",
+        115200,
+        8,
+        "N",
+        1,
+    )
+    (port,) = config.passthrough
+    assert (port.listen.host, port.listen.port, port.mode, port.idle_timeout) == ("", 2001, "raw", 600)
+    assert not port.writable
+    for words in ("XONXOFF is dropped", "one client at a time", "swallowed, unless writable", "LOCAL"):
+        assert words in result
+    assert "RTSCTS is dropped" not in result
+
+
+def test_comments_banners_and_blank_lines_of_the_old_form_are_no_ports(tmp_path: Path) -> None:
+    text = f"# ports\n\nBANNER:b1:hello\\r\\n\nCONTROLPORT:3000\n{USUAL}\n"
+    config, result = converted(text, tmp_path)
+    assert len(config.passthrough) == 1
+    assert "Line 5" in result
+
+
+@pytest.mark.parametrize(
+    ("before_port", "listens"),
+    [("", ":2001"), ("localhost,", "127.0.0.1:2001"), ("192.0.2.7,", "192.0.2.7:2001"), ("[::1],", "[::1]:2001")],
+)
+def test_the_address_of_the_old_form_is_kept(before_port: str, listens: str, tmp_path: Path) -> None:
+    config, _ = converted(before_port + USUAL, tmp_path)
+    assert str(config.passthrough[0].listen) == listens
+
+
+def test_two_devices_become_two_meters_with_a_unit_each(tmp_path: Path) -> None:
+    text = "2001:raw:0:/dev/ttyUSB0:115200\n2002:telnet:0:/dev/ttyUSB1:9600 EVEN 7DATABITS max-connections=3 banner1\n"
+    config, result = converted(text, tmp_path)
+    second = config.all_meters()["meter2"]
+    assert (second.device, second.baudrate, second.parity, second.bytesize) == ("/dev/ttyUSB1", 9600, "E", 7)
+    assert [port.meter for port in config.passthrough] == ["meter1", "meter2"]
+    assert config.passthrough[1].max_clients == 3
+    assert config.passthrough[0].idle_timeout is None
+    assert {unit.meter for unit in config.modbus[0].units.values()} == {"meter1", "meter2"}
+    assert "telnet is dropped" in result
+    assert "banner1 is dropped" in result
+
+
+def test_two_ports_of_one_device_become_two_listeners_of_one_meter(tmp_path: Path) -> None:
+    config, _ = converted("2001:raw:0:/dev/p1:115200\n2002:raw:0:/dev/p1:115200\n", tmp_path)
+    assert list(config.all_meters()) == ["meter"]
+    assert [port.listen.port for port in config.passthrough] == [2001, 2002]
+
+
+@pytest.mark.parametrize("text", [USUAL.replace("raw", "off"), USUAL_AS_YAML + "    enable: off\n"])
+def test_a_port_that_is_off_stays_off(text: str, tmp_path: Path) -> None:
+    config, result = converted(text, tmp_path)
+    assert config.passthrough == []
+    assert "switched off" in result
+
+
+YAML_WITH_EVERYTHING = """\
+%YAML 1.1
+---
+define: &device /dev/serial/by-id/usb-P1
+default:
+    name: kickolduser
+    value: true
+connection: &first
+    accepter: telnet(rfc2217),tcp(nodelay),127.0.0.1,2001
+    connector: keepopen(retry-time=500,discard-badwrites),serialdev,*device,9600e71
+    options:
+      max-connections: 10
+      banner: "hello\\r\\n"
+      mdns: true
+connection: &second
+    accepter: ssl(key=/etc/p1.key,cert=/etc/p1.pem,CA=/etc/ca.pem,clientauth),tcp,::1,2002
+    connector: serialdev,*device,9600e71,local
+    options:
+      remaddr: 192.168.1.0/24
+"""
+
+
+def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp_path: Path) -> None:
+    config, result = converted(YAML_WITH_EVERYTHING, tmp_path)
+    meter = config.all_meters()["meter"]
+    assert (meter.device, meter.baudrate, meter.parity, meter.bytesize) == ("/dev/serial/by-id/usb-P1", 9600, "E", 7)
+    first, second = config.passthrough
+    assert (str(first.listen), first.max_clients, first.kick_oldest) == ("127.0.0.1:2001", 10, True)
+    assert first.announce
+    assert str(second.listen) == "[::1]:2002"
+    assert second.tls is not None
+    assert (str(second.tls.certificate), str(second.tls.key), str(second.tls.client_ca)) == (
+        "/etc/p1.pem",
+        "/etc/p1.key",
+        "/etc/ca.pem",
+    )
+    for words in ("telnet is dropped", "banner", "remaddr 192.168.1.0/24 is dropped"):
+        assert words in result
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "1:1: no serial port is offered over TCP here"),
+        ("# nothing\n", "1:1: no serial port"),
+        ("2001:raw:600\n", "1:1: 2001: is no port:state:timeout:device:options"),
+        ("\n  2001:cooked:0:/dev/p1:9600\n", "2:3: 2001: 'cooked' is none of raw"),
+        ("70000:raw:0:/dev/p1:9600\n", "1:1: 70000: 70000 is no TCP port"),
+        ("2001:raw:soon:/dev/p1:9600\n", "'soon' is no number of seconds"),
+        ("2001:raw:0:COM1:9600\n", "'COM1' is no device"),
+        ("connection: &a\n  accepter: tcp,p1\n  connector: serialdev,/dev/p1,9600n81\n", "2:3: connection: accepter"),
+        ("connection: &a\n  accepter: tcp,2001\n  connector: tcp,host,80\n", "is no serialdev"),
+        ("connection: [\n", "2:1: is no YAML"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place(text: str, told: str) -> None:
+    with pytest.raises(FileError) as error:
+        convert(text, "file")
+    assert told in str(error.value.faults[0])
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(FileError) as error:
+        convert("2001:raw\n2002:raw\n", "file")
+    assert len(error.value.faults) == 2
+
+
+LINES = st.lists(
+    st.one_of(
+        st.text(max_size=30),
+        st.sampled_from([USUAL, *USUAL_AS_YAML.splitlines(), *YAML_WITH_EVERYTHING.splitlines(), "connection: &a"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(LINES)
+def test_whatever_a_file_holds_it_is_converted_or_told(lines: list[str]) -> None:
+    try:
+        result = convert("\n".join(lines), "file")
+    except FileError as error:
+        result = str(error.faults[0])
+    assert "passthrough:" in result or result.startswith("file:")
