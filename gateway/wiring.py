@@ -127,6 +127,12 @@ class Wiring:
             parser.outputs.append(passthrough.take)
         self._nodes.append(passthrough)
         self._wires.append(Wire(parser if settings.mode is Mode.TELEGRAMS else source, passthrough))
+        if config.announce:
+            from gateway.nodes.announcement import Announcement  # noqa: PLC0415 - only where there is one
+
+            announcement = Announcement(f"announcement {config}", passthrough)
+            self._nodes.append(announcement)
+            self._wires.append(Wire(passthrough, announcement))
 
     def _map(self, name: str) -> RegisterMap:
         if name not in self._maps:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, TlsConfig
 
@@ -30,6 +31,13 @@ class PassthroughConfig(BaseModel):
     idle_timeout: Duration | None = None
     tls: TlsConfig | None = None
     announce: bool = False
+
+    @field_validator("announce")
+    @classmethod
+    def _check_announce(cls, value: bool) -> bool:
+        if value and find_spec("zeroconf") is None:
+            raise ValueError("zeroconf is not installed | pip install 'dsmr-modbus-gateway[mdns]'")
+        return value
 
     def __str__(self) -> str:
         return str(self.listen)

@@ -155,6 +155,11 @@ class Passthrough(Node):
         """In the raw mode: those for whom no telegram has begun yet."""
         self._writer: Reader | None = None
 
+    @property
+    def meter_name(self) -> str:
+        """Whose telegrams they are."""
+        return self._meter.name
+
     async def run(self) -> None:
         """Listen until cancelled."""
         where, loop = str(self.settings), asyncio.get_running_loop()

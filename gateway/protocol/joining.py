@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 SILENCE_S = 0.2
 """A meter pauses this long between two telegrams, and hardly inside one."""
 CIPHERED = b"\xdb"
 """What is encrypted begins with this tag (DLMS general-glo-ciphering), and holds no `/` that means anything."""
+_START = re.compile(rb"(?<![ -~])/")
+"""At a line start, or behind the noise that a line makes where a meter pauses."""
 
 
 class JoiningPoint:
     """Finds the beginnings of telegrams in a stream, however its bytes are grouped."""
 
     def __init__(self) -> None:
-        self._at_line_start = True
+        self._last_byte = b""
         self._last_bytes = float("-inf")
+        self._is_ciphered = False
 
     def find(self, data: bytes, arrived: float) -> int | None:
         """Where in these next bytes of the stream, if anywhere, a telegram begins.
@@ -24,12 +29,13 @@ class JoiningPoint:
 
         """
         is_after_silence = arrived - self._last_bytes > SILENCE_S
-        at_line_start = self._at_line_start
-        self._last_bytes = arrived
-        self._at_line_start = data[-1:] in (b"\r", b"\n")
-        if is_after_silence and data[:1] == CIPHERED:
-            return 0
-        if at_line_start and data[:1] == b"/":
-            return 0
-        starts = [at + 1 for at in (data.find(b"\n/"), data.find(b"\r/")) if at >= 0]
-        return min(starts, default=None)
+        before = b"" if is_after_silence else self._last_byte
+        self._last_byte, self._last_bytes = data[-1:], arrived
+        if is_after_silence:
+            self._is_ciphered = data[:1] == CIPHERED
+            if self._is_ciphered:
+                return 0
+        if self._is_ciphered:
+            return None
+        match = _START.search(before + data, len(before))
+        return match.start() - len(before) if match else None
