@@ -1,0 +1,52 @@
+"""The command line: the only place that prints, exits and sets up logging. Each command is a module of its own."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from gateway.yaml_file import FileError
+
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG: systemd's RestartPreventExitStatus knows that trying again will not help."""
+DEFAULT_CONFIG = "gateway.yaml"
+
+COMMANDS = {
+    "run": "run",
+    "check": "check",
+    "requests": "requests",
+    "import-ser2net": "import_ser2net",
+}
+"""Command → module. A module is imported when its command is used: `run` alone needs the server."""
+
+
+class Commands(click.Group):
+    """The commands, imported when used; what is wrong with a file ends any of them."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; say every fault of a file that it cannot use."""
+        try:
+            return super().invoke(ctx)
+        except FileError as error:
+            for fault in error.faults:
+                click.echo(str(fault), err=True)
+            ctx.exit(EXIT_CONFIGURATION)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so
+        """In the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"gateway.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dsmr-modbus-gateway", prog_name="dsmr-gateway")
+def main() -> None:
+    """A gateway from the P1 port of a smart meter to Modbus."""

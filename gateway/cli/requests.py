@@ -1,0 +1,35 @@
+"""`dsmr-gateway requests`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import datetime
+
+import click
+
+from gateway.nodes.control import FOLLOW, ONCE, ask, socket_path
+
+
+@click.command("requests")
+@click.option("--follow", "-f", is_flag=True, help="Go on showing requests as they come.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def requests_command(*, follow: bool, as_json: bool) -> None:
+    """Show what Modbus clients asked the running gateway, and what they were answered."""
+
+    def show(line: bytes) -> None:
+        if as_json:
+            click.echo(line, nl=False)
+            return
+        exchange = json.loads(line)
+        moment = datetime.fromtimestamp(exchange["time"]).astimezone()
+        click.echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
+
+    try:
+        asyncio.run(ask(socket_path(), FOLLOW if follow else ONCE, show))
+    except OSError as error:
+        click.echo(f"No gateway of this user is running ({socket_path()}: {error.strerror}).", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        pass

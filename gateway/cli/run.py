@@ -1,0 +1,89 @@
+"""`dsmr-gateway run`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
+from gateway.config import Config, load_config
+from gateway.config.meter import MeterConfig
+from gateway.config.modbus import ModbusConfig
+from gateway.config.types import Listen
+from gateway.wiring import Wiring
+
+DEMO_PORT = 5020
+
+_MINIMAL = """\
+There is no {path}. Write one, for a cable:
+
+  meter:
+    port: /dev/ttyUSB0
+
+or for a ser2net:
+
+  meter:
+    host: 192.168.1.13
+    port: 2001
+
+or try `dsmr-gateway run --demo`, which needs no meter.
+"""
+
+
+@click.command("run")
+@click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+@click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
+@click.option("--verbose", "-v", is_flag=True, help="Log more.")
+def run_command(config: Path, *, demo: bool, verbose: bool) -> None:
+    """Run the gateway with CONFIG, by default gateway.yaml."""
+    _set_up_logging(verbose=verbose)
+    if demo:
+        settings, folder = _demo_config(), Path()
+    elif not config.exists():
+        click.echo(_MINIMAL.format(path=config), err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    else:
+        settings, folder = load_config(config), config.parent
+    wiring = Wiring(settings, folder)
+    asyncio.new_event_loop().run_until_complete(_run(wiring))
+    logging.shutdown()
+    # A thread that still waits for a name server or for a device's driver must not hold up the end.
+    os._exit(0)
+
+
+def _demo_config() -> Config:
+    return Config(
+        meter=MeterConfig(simulate=True),
+        modbus=[ModbusConfig(listen=Listen(host="127.0.0.1", port=DEMO_PORT))],
+    )
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.addLevelName(logging.INFO, "info")
+    logging.addLevelName(logging.WARNING, "warning")
+    logging.addLevelName(logging.ERROR, "error")
+    # What pymodbus would say of a client's bytes, the gateway says itself, and once.
+    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+
+
+async def _run(wiring: Wiring) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def started() -> None:
+        # What was made so far stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+    await wiring.flow.run(stop, started)
