@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup run test check peers format wheel clean
+.PHONY: setup run test check peers format pages wheel clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,11 @@ format: setup
 
 test: setup peers check
 	$(BIN)/pytest
+
+# What is generated from the register maps and their model.
+pages: setup
+	$(BIN)/dsmr-gateway schema map > register_maps/map.schema.json
+	$(BIN)/dsmr-gateway maps --pages docs/registers
 
 wheel: setup
 	$(BIN)/python -m build

@@ -59,6 +59,7 @@ def compile_map(
         title=whole.title,
         source=whole.source,
         function_codes=frozenset(whole.function_codes or (3, 4)),
+        description=whole.description,
         clients=whole.clients,
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
@@ -115,7 +116,16 @@ class _RegisterBuilder:
             type_name=entry.type,
             unit=entry.unit,
             description=entry.description,
+            value=self._words(),
+            scale=Decimal(str(entry.scale)),
+            offset=Decimal(str(entry.offset)),
+            word_order=self._word_order,
+            byte_order=self._byte_order,
         )
+
+    def _words(self) -> str:
+        bits = self._entry.bits
+        return ", ".join(f"{bit}: {text}" for bit, text in bits.items()) if bits else str(self._entry.value)
 
     def _fault(self, key: str, what: str, hint: str = "") -> None:
         item = self._item

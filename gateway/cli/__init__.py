@@ -16,6 +16,9 @@ COMMANDS = {
     "run": "run",
     "check": "check",
     "requests": "requests",
+    "maps": "maps",
+    "map": "maps",
+    "schema": "schema",
     "import-ser2net": "import_ser2net",
 }
 """Command → module. A module is imported when its command is used: `run` alone needs the server."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.types import Duration
 from gateway.protocol.variants import ALIASES, VARIANTS
@@ -27,6 +27,9 @@ def _version(value: Any) -> Any:
     return ALIASES.get(key, key)
 
 
+_VERSION_SCHEMA = {"anyOf": [{"enum": [*VARIANTS, *ALIASES, AUTO]}, {"type": "number"}]}
+
+
 def _port(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -36,9 +39,9 @@ class MeterConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    port: Annotated[str | None, BeforeValidator(_port)] = None
+    port: Annotated[str | None, BeforeValidator(_port), WithJsonSchema({"type": ["string", "integer"]})] = None
     host: str | None = None
-    dsmr_version: Annotated[str, BeforeValidator(_version)] = AUTO
+    dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None
     parity: Literal["N", "E", "O"] | None = None

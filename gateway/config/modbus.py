@@ -69,7 +69,9 @@ class ModbusConfig(BaseModel):
     idle_timeout: Duration | None = None
     identification: IdentificationConfig = IdentificationConfig()
     units: dict[Annotated[int, Field(ge=0, le=255)], UnitConfig] = Field(
-        default_factory=lambda: {1: UnitConfig()}, min_length=1
+        default_factory=lambda: {1: UnitConfig()},
+        min_length=1,
+        json_schema_extra={"properties": {"other": {"type": "integer"}}},
     )
     other: int | None = None
 

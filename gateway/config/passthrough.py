@@ -20,7 +20,7 @@ class PassthroughConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     meter: str | None = None
-    listen: ListenAddress = Listen(host="", port=DEFAULT_PORT)
+    listen: ListenAddress = Field(default_factory=lambda: Listen(host="", port=DEFAULT_PORT))
     mode: Literal["telegrams", "raw"] = "telegrams"
     on_meter_loss: Literal["keep", "close"] = "keep"
     greet: Literal["nothing", "newest"] = "nothing"

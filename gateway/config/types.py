@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 MAX_CLIENTS_LIMIT = 500
 """Of one listener. Far under the number of open files that a system allows a process, 1024 on most."""
@@ -55,5 +55,8 @@ class TlsConfig(BaseModel):
     client_ca: Path | None = None
 
 
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400)]
-ListenAddress = Annotated[Listen, BeforeValidator(_listen)]
+_DURATION_SCHEMA = {"type": ["string", "number"], "pattern": _DURATION.pattern, "examples": ["30s", "500ms"]}
+_LISTEN_SCHEMA = {"type": ["string", "integer"], "examples": [":502", "192.168.1.5:502", "[::1]:502"]}
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400), WithJsonSchema(_DURATION_SCHEMA)]
+ListenAddress = Annotated[Listen, BeforeValidator(_listen), WithJsonSchema(_LISTEN_SCHEMA)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -71,6 +72,9 @@ TYPES: dict[str, DataType] = {
         DataType("float64", 4, "d"),
     )
 }
+
+GREATEST = {"float32": Decimal((2 - 2**-23) * 2.0**127), "float64": Decimal(sys.float_info.max)}
+"""Floating-point type → its greatest finite value."""
 
 
 def reorder(data: bytes, word_order: Order, byte_order: Order) -> bytes:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from gateway.protocol.data_type import DataType, Order, encode_text, is_exact_power_of_ten, number_packer, reorder
+from gateway.protocol.data_type import (
+    GREATEST,
+    DataType,
+    Order,
+    encode_text,
+    is_exact_power_of_ten,
+    number_packer,
+    reorder,
+)
 from gateway.protocol.expression import Evaluate
 from gateway.protocol.obis import Value
 
@@ -40,6 +48,14 @@ class Register:
     type_name: str
     unit: str | None = None
     description: str = ""
+    value: str = ""
+    """What its map says that it shows."""
+    scale: Decimal = Decimal(1)
+    """What one step is worth, in `unit`."""
+    offset: Decimal = Decimal(0)
+    """Added to the steps."""
+    word_order: Order = "big"
+    byte_order: Order = "big"
 
     @property
     def end(self) -> int:
@@ -77,7 +93,16 @@ def number_encoding(
     scale = _scaling(per_unit, offset)
     lowest, highest = data_type.lowest, data_type.highest
     if lowest is None or highest is None:
-        return lambda value: (pack(float(scale(value))), False)
+        greatest = GREATEST[data_type.name]
+        least = greatest.copy_negate()
+
+        def encode_float(value: Value) -> tuple[bytes, bool]:
+            number = scale(value)
+            if least <= number <= greatest:
+                return pack(float(number)), False
+            return pack(float(least if number < least else greatest)), True
+
+        return encode_float
 
     def encode(value: Value) -> tuple[bytes, bool]:
         number = round(scale(value))
@@ -207,10 +232,12 @@ class RegisterMap:
         blocks: Sequence[Block],
         registers: Sequence[Register],
         *,
+        description: str = "",
         clients: Sequence[str] = (),
         unit_id: int | None = None,
         accept_writes: frozenset[int] = frozenset(),
     ) -> None:
+        self.description = description
         self.clients = tuple(clients)
         self.unit_id = unit_id
         """The unit id that its clients look for."""

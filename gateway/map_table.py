@@ -1,0 +1,132 @@
+"""A register map as a table, with the values of a telegram where there is one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from gateway.protocol.decoding import decode
+from gateway.protocol.obis import Value
+from gateway.protocol.registers import Register, RegisterMap
+
+Row = dict[str, str]
+
+ABSENT = "—"
+HOLDING_REGISTER_BASE = 40_001
+"""Address 0 in the numbering of old manuals, 40001 to 49999."""
+LAST_OF_FIVE_DIGITS = 9_998
+SIX_DIGIT_BASE = 400_001
+
+
+def rows(register_map: RegisterMap, values: Mapping[str, Value] | None = None) -> list[Row]:
+    """A row for each register, in order of address; with `values`, what each holds then, also as words in hex."""
+    # Rows of a status block are made when asked, so they hold nothing of a telegram.
+    snapshot = register_map.readings.encode(values) if values is not None else None
+    table = []
+    for register in register_map.registers:
+        row = _row(register)
+        if snapshot is not None:
+            raw = snapshot.read(register.address, register.length)
+            row |= {"now": _now(register, raw), "words": raw.hex(" ", 2) if raw else ""}
+        table.append(row | {"description": register.description})
+    return table
+
+
+def _row(register: Register) -> Row:
+    return {
+        "address": str(register.address),
+        "register": str(manual_number(register.address)),
+        "name": register.name,
+        "type": f"{register.type_name}[{register.length}]" if register.type_name == "string" else register.type_name,
+        "unit": _step(register),
+        "value": register.value,
+        "order": "" if (register.word_order, register.byte_order) == ("big", "big") else _order(register),
+    }
+
+
+def manual_number(address: int) -> int:
+    """The number of a holding register in manuals that count from 1 and put a 4 in front."""
+    return address + (HOLDING_REGISTER_BASE if address <= LAST_OF_FIVE_DIGITS else SIX_DIGIT_BASE)
+
+
+def _step(register: Register) -> str:
+    if register.scale == 1:
+        return register.unit or ""
+    return f"{register.scale.normalize():f} {register.unit or ''}".rstrip()
+
+
+def _order(register: Register) -> str:
+    words = {"big": "high word first", "little": "low word first"}[register.word_order] if register.length > 1 else ""
+    swapped = "bytes swapped" if register.byte_order == "little" else ""
+    return ", ".join(filter(None, (words, swapped)))
+
+
+def _now(register: Register, raw: bytes | None) -> str:
+    said = decode(register, raw) if raw else None
+    if said is None:
+        return ABSENT
+    text = f"{said.normalize():f}" if isinstance(said, Decimal) else str(said)
+    return f"{text} {register.unit}" if register.unit else text
+
+
+def _columns(table: Sequence[Row]) -> list[str]:
+    """Those that hold anything."""
+    return [key for key in table[0] if any(row[key] for row in table)] if table else []
+
+
+def as_text(table: Sequence[Row]) -> str:
+    """Columns in line, for a terminal."""
+    columns = _columns(table)
+    lines = [columns, *([row[key] for key in columns] for row in table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines) + "\n"
+
+
+def as_markdown(table: Sequence[Row]) -> str:
+    """A table in Markdown."""
+    columns = _columns(table)
+    lines = [columns, ["---"] * len(columns), *([row[key].replace("|", "\\|") for key in columns] for row in table)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_csv(table: Sequence[Row]) -> str:
+    """Comma-separated values, every column."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(table[0]) if table else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return stream.getvalue()
+
+
+def as_json(table: Sequence[Row]) -> str:
+    """A list of objects, every column."""
+    return json.dumps(list(table), indent=2, ensure_ascii=False) + "\n"
+
+
+def heading(register_map: RegisterMap) -> str:
+    """What a client must know before it reads the first register."""
+    codes = " and ".join(f"{code:02}" for code in sorted(register_map.function_codes))
+    unit_id = "" if register_map.unit_id is None else f" Clients look for it on unit id {register_map.unit_id}."
+    return f"Function codes {codes}. Addresses count from 0.{unit_id}"
+
+
+def page(register_map: RegisterMap) -> str:
+    """A page of documentation."""
+    read_by = f"Read by: {', '.join(register_map.clients)}.\n\n" if register_map.clients else ""
+    description = f"{register_map.description.strip()}\n\n" if register_map.description else ""
+    return (
+        f"# {register_map.name}\n\n{register_map.title}.\n\n{description}{read_by}{heading(register_map)}\n\n"
+        f"{as_markdown(rows(register_map))}\n"
+        f"Source of the layout: {register_map.source}\n"
+    )
+
+
+FORMATS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "csv": as_csv,
+    "json": as_json,
+}
