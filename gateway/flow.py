@@ -136,18 +136,34 @@ class Flow:
     def __init__(self, nodes: Sequence[Node], wires: Sequence[Wire]) -> None:
         self.nodes = list(nodes)
         self.wires = list(wires)
+        self._tasks: dict[Node, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
         """Run all nodes until `stop` is set; `started` is called once all of them have been started."""
         async with asyncio.TaskGroup() as group:
-            tasks: list[asyncio.Task[None]] = []
+            self._group = group
             for node in self.nodes:
-                tasks.append(group.create_task(_supervise(node), name=node.name))
+                self._start(node)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(_first(node.ready, stop), START_TIMEOUT_S)
             started()
             await stop.wait()
-            await _stop(tasks)
+            await _stop(list(self._tasks.values()))
+
+    async def change(self, nodes: Sequence[Node], wires: Sequence[Wire]) -> None:
+        """Become another flow while running: nodes of both go on, the others stop or start."""
+        leaving = [self._tasks.pop(node) for node in self.nodes if node not in nodes]
+        coming = [node for node in nodes if node not in self.nodes]
+        self.nodes, self.wires = list(nodes), list(wires)
+        # What leaves may hold a port that what comes will listen on.
+        await _stop(leaving)
+        for node in coming:
+            self._start(node)
+
+    def _start(self, node: Node) -> None:
+        assert self._group is not None
+        self._tasks[node] = self._group.create_task(_supervise(node), name=node.name)
 
 
 async def _first(*events: asyncio.Event) -> None:

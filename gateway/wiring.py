@@ -1,4 +1,4 @@
-"""A configuration → the flow that follows from it.
+"""A configuration → the flow that follows from it, anew whenever the configuration changes.
 
 P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshot──► Modbus server
    └──bytes──► passthrough ◄──telegrams──┘
@@ -6,15 +6,16 @@ P1 port ──bytes──► DSMR parser ──readings──► register map �
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.config import Config
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.flow import Flow, Node, Wire
-from gateway.lines import Line, SerialLine
+from gateway.lines import SerialLine
 from gateway.maps import find_map, load_map
 from gateway.node_settings import identification_of, lines_of, passthrough_settings, server_settings
 from gateway.nodes.control import Control, socket_path
@@ -28,113 +29,191 @@ from gateway.protocol.monitor import Monitor
 from gateway.protocol.registers import RegisterMap
 from gateway.protocol.unit import Unit
 from gateway.protocol.variants import VARIANTS
+from gateway.yaml_file import Fault, FileError
 
 if TYPE_CHECKING:
+    from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeter
 
 SIMULATED_VERSION = "5"
+
+Maps = Mapping[str, RegisterMap]
+"""Register maps by the name that the configuration gives them."""
+
+
+class _Source(NamedTuple):
+    """A meter, and the nodes that read it."""
+
+    meter: Meter
+    node: P1Port | SimulatedMeter
+    parser: DsmrParser
+
+
+def load_maps(config: Config, folder: Path) -> Maps:
+    """The register maps of a configuration; paths begin at `folder`.
+
+    Raises:
+        FileError: with every fault of all of them.
+
+    """
+    maps: dict[str, RegisterMap] = {}
+    faults: list[Fault] = []
+    for name in sorted({unit.map for server in config.modbus for unit in server.units.values()}):
+        try:
+            maps[name] = load_map(find_map(name, folder))
+        except FileError as error:
+            faults += error.faults
+    if faults:
+        raise FileError(faults)
+    return maps
 
 
 class Wiring:
     """Builds the nodes of a configuration and connects them."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(self, config: Config, maps: Maps, folder: Path) -> None:
         """Build everything.
 
         Args:
             config: the checked configuration.
-            folder: where paths of register maps begin.
-
-        Raises:
-            FileError: when a register map cannot be used.
+            maps: its register maps.
+            folder: where paths of certificates begin.
 
         """
-        self._config = config
         self._folder = folder
-        self._maps: dict[str, RegisterMap] = {}
-        self.meters: dict[str, Meter] = {}
-        self._sources: dict[str, P1Port | SimulatedMeter] = {}
-        self._parsers: dict[str, DsmrParser] = {}
+        self._sources: dict[tuple[str, str], _Source] = {}
+        self._servers: dict[str, ModbusServer] = {}
+        self._passthroughs: dict[tuple[str, str, int], list[Node]] = {}
+        self._monitors: dict[str, Monitor] = {}
+        self._control = Control(socket_path(), self._monitors)
         self._nodes: list[Node] = []
         self._wires: list[Wire] = []
-        for name, meter_config in config.all_meters().items():
-            self._add_meter(name, meter_config)
-        self.servers = [self._add_server(server) for server in config.modbus]
-        for passthrough in config.passthrough:
-            self._add_passthrough(passthrough)
-        control = Control(socket_path(), {server.name: server.responder.monitor for server in self.servers})
-        self.flow = Flow([*self._nodes, control], self._wires)
+        self._build(config, maps)
+        self.flow = Flow(self._nodes, self._wires)
 
-    def _add_meter(self, name: str, config: MeterConfig) -> None:
+    @property
+    def meters(self) -> dict[str, Meter]:
+        """The meters by name."""
+        return {name: source.meter for (name, _), source in self._sources.items()}
+
+    @property
+    def servers(self) -> list[ModbusServer]:
+        """The Modbus servers, in the order of the configuration."""
+        return list(self._servers.values())
+
+    async def change(self, config: Config, maps: Maps) -> None:
+        """Become what another configuration says: meters and servers that are in both keep their connections."""
+        self._build(config, maps)
+        await self.flow.change(self._nodes, self._wires)
+
+    def _build(self, config: Config, maps: Maps) -> None:
+        """Build all nodes that are not there yet, and connect all of them."""
+        self._nodes, self._wires = [], []
+        self._sources = {
+            key: self._sources.get(key) or self._make_source(name, meter)
+            for name, meter in config.all_meters().items()
+            for key in [(name, _key(meter))]
+        }
+        for source in self._sources.values():
+            self._connect_source(source)
+        by_name = {name: source for (name, _), source in self._sources.items()}
+        servers, self._servers = self._servers, {}
+        for server in config.modbus:
+            key = _key(server, but={"units", "other", "identification"})
+            while key in self._servers:  # the system chooses the port of both
+                key += "'"
+            self._servers[key] = self._add_server(server, maps, by_name, servers.get(key))
+        passthroughs, self._passthroughs = self._passthroughs, {}
+        for passthrough in config.passthrough:
+            source = by_name[passthrough.meter or next(iter(by_name))]
+            self._add_passthrough(passthrough, source, passthroughs)
+        self._monitors.clear()
+        self._monitors.update({server.name: server.responder.monitor for server in self.servers})
+        self._nodes.append(self._control)
+
+    def _make_source(self, name: str, config: MeterConfig) -> _Source:
         variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
         meter = Meter(name, variant, config.stale_after, is_simulated=config.simulate)
         lines = lines_of(config)
         is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
-        source = self._source(name, config, meter, lines, parser)
-        if isinstance(source, P1Port):
-            parser.outputs.append(lambda _received: source.telegram_accepted())
-        self.meters[name], self._sources[name], self._parsers[name] = meter, source, parser
-        self._nodes += [source, parser]
-        self._wires.append(Wire(source, parser))
-
-    def _source(
-        self, name: str, config: MeterConfig, meter: Meter, lines: list[tuple[str, Line]], parser: DsmrParser
-    ) -> P1Port | SimulatedMeter:
         if not config.simulate:
-            return P1Port(f"{name}/port", meter, lines, parser, config.watchdog)
+            return _Source(meter, P1Port(f"{name}/port", meter, lines, parser, config.watchdog), parser)
         from gateway.nodes.simulated_meter import SimulatedMeter  # noqa: PLC0415 - only where it is wanted
 
         version = SIMULATED_VERSION if config.dsmr_version == AUTO else config.dsmr_version
-        return SimulatedMeter(f"{name}/port", meter, version, VARIANTS[version].cadence_s, parser)
+        node = SimulatedMeter(f"{name}/port", meter, version, VARIANTS[version].cadence_s, parser)
+        return _Source(meter, node, parser)
 
-    def _add_server(self, config: ModbusConfig) -> ModbusServer:
+    def _connect_source(self, source: _Source) -> None:
+        node, parser = source.node, source.parser
+        node.outputs = [parser]
+        parser.outputs = []
+        if isinstance(node, P1Port):
+            parser.outputs.append(lambda _received: node.telegram_accepted())
+        self._nodes += [node, parser]
+        self._wires.append(Wire(node, parser))
+
+    def _add_server(
+        self, config: ModbusConfig, maps: Maps, sources: Mapping[str, _Source], server: ModbusServer | None
+    ) -> ModbusServer:
+        """Add a server, or give the one that is there its units."""
         units: dict[int, Unit] = {}
         feeders: list[RegisterUnit] = []
         for unit_id, unit_config in config.units.items():
-            meter = self.meters[unit_config.meter or next(iter(self.meters))]
-            register_map = self._map(unit_config.map)
+            meter, _, parser = sources[unit_config.meter or next(iter(sources))]
+            register_map = maps[unit_config.map]
             unit = Unit(
                 register_map, unit_config.on_stale, meter.status_values, shows_test_pattern=unit_config.test_pattern
             )
-            name = f"{config}/{unit_id}"
-            feeder = RegisterUnit(name, meter, unit, unit_config.stale_after)
-            parser = self._parsers[meter.name]
+            feeder = RegisterUnit(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
+            if meter.newest:
+                feeder.receive(meter.newest)
             parser.outputs.append(feeder.receive)
             self._wires.append(Wire(parser, feeder))
             units[unit_id] = unit
             feeders.append(feeder)
-        other = None if config.other is None else units[config.other]
-        responder = Responder(
-            Units(units, other), identification_of(config), Monitor(), is_serial=config.serial is not None
-        )
-        server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
+        wired = Units(units, None if config.other is None else units[config.other])
+        if server:
+            server.responder.rewire(wired, identification_of(config))
+        else:
+            responder = Responder(wired, identification_of(config), Monitor(), is_serial=config.serial is not None)
+            server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
         self._nodes += [*feeders, server]
         self._wires += [Wire(feeder, server) for feeder in feeders]
         return server
 
-    def _add_passthrough(self, config: PassthroughConfig) -> None:
-        from gateway.nodes.passthrough import Mode, Passthrough  # noqa: PLC0415 - only where there is one
+    def _add_passthrough(
+        self, config: PassthroughConfig, source: _Source, known: Mapping[tuple[str, str, int], list[Node]]
+    ) -> None:
+        from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
 
-        meter = self.meters[config.meter or next(iter(self.meters))]
-        source, parser = self._sources[meter.name], self._parsers[meter.name]
-        settings = passthrough_settings(config, self._folder)
-        line = source if settings.is_writable and isinstance(source, P1Port) else None
-        passthrough = Passthrough(f"passthrough {config}", settings, meter, line)
+        key = (source.meter.name, _key(config), id(source.meter))
+        nodes = self._passthroughs[key] = known.get(key) or self._make_passthrough(config, source)
+        passthrough: Passthrough = nodes[0]  # type: ignore[assignment]
         # Before the parser: what a reader gets as it comes has nothing to wait for.
-        source.outputs.insert(0, passthrough)
-        if settings.mode is Mode.TELEGRAMS:
-            parser.outputs.append(passthrough.take)
-        self._nodes.append(passthrough)
-        self._wires.append(Wire(parser if settings.mode is Mode.TELEGRAMS else source, passthrough))
-        if config.announce:
-            from gateway.nodes.announcement import Announcement  # noqa: PLC0415 - only where there is one
+        source.node.outputs.insert(0, passthrough)
+        if passthrough.settings.mode is Mode.TELEGRAMS:
+            source.parser.outputs.append(passthrough.take)
+        self._nodes += nodes
+        self._wires.append(
+            Wire(source.parser if passthrough.settings.mode is Mode.TELEGRAMS else source.node, nodes[0])
+        )
+        self._wires += [Wire(passthrough, node) for node in nodes[1:]]
 
-            announcement = Announcement(f"announcement {config}", passthrough)
-            self._nodes.append(announcement)
-            self._wires.append(Wire(passthrough, announcement))
+    def _make_passthrough(self, config: PassthroughConfig, source: _Source) -> list[Node]:
+        from gateway.nodes.passthrough import Passthrough  # noqa: PLC0415 - only where there is one
 
-    def _map(self, name: str) -> RegisterMap:
-        if name not in self._maps:
-            self._maps[name] = load_map(find_map(name, self._folder))
-        return self._maps[name]
+        settings = passthrough_settings(config, self._folder)
+        line = source.node if settings.is_writable and isinstance(source.node, P1Port) else None
+        passthrough = Passthrough(f"passthrough {config}", settings, source.meter, line)
+        if not config.announce:
+            return [passthrough]
+        from gateway.nodes.announcement import Announcement  # noqa: PLC0415 - only where there is one
+
+        return [passthrough, Announcement(f"announcement {config}", passthrough)]
+
+
+def _key(config: MeterConfig | ModbusConfig | PassthroughConfig, but: set[str] | None = None) -> str:
+    """What two configurations have in common exactly when one node serves for both."""
+    return config.model_dump_json(exclude=but)

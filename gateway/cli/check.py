@@ -8,8 +8,7 @@ import click
 
 from gateway.cli import DEFAULT_CONFIG
 from gateway.config import Config, load_config
-from gateway.maps import find_map, load_map
-from gateway.yaml_file import Fault, FileError
+from gateway.wiring import load_maps
 
 
 @click.command("check")
@@ -17,15 +16,7 @@ from gateway.yaml_file import Fault, FileError
 def check_command(config: Path) -> None:
     """Say what is wrong with CONFIG, by default gateway.yaml, and the register maps it names."""
     settings = load_config(config)
-    names = {unit.map for server in settings.modbus for unit in server.units.values()}
-    faults: list[Fault] = []
-    for name in sorted(names):
-        try:
-            load_map(find_map(name, config.parent))
-        except FileError as error:
-            faults += error.faults
-    if faults:
-        raise FileError(faults)
+    load_maps(settings, config.parent)
     units = sum(len(server.units) for server in settings.modbus)
     meters = len(settings.all_meters())
     click.echo(f"{config} is right: {_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}.")

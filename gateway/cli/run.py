@@ -8,6 +8,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -17,7 +19,8 @@ from gateway.config import Config, load_config
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.types import Listen
-from gateway.wiring import Wiring
+from gateway.wiring import Maps, Wiring, load_maps
+from gateway.yaml_file import FileError
 
 DEMO_PORT = 5020
 
@@ -44,18 +47,28 @@ or try `dsmr-gateway run --demo`, which needs no meter.
 def run_command(config: Path, *, demo: bool, verbose: bool) -> None:
     """Run the gateway with CONFIG, by default gateway.yaml."""
     _set_up_logging(verbose=verbose)
-    if demo:
-        settings, folder = _demo_config(), Path()
-    elif not config.exists():
+    if not demo and not config.exists():
         click.echo(_MINIMAL.format(path=config), err=True)
         sys.exit(EXIT_CONFIGURATION)
-    else:
-        settings, folder = load_config(config), config.parent
-    wiring = Wiring(settings, folder)
-    asyncio.new_event_loop().run_until_complete(_run(wiring))
+
+    def load() -> tuple[Config, Maps]:
+        settings = _demo_config() if demo else load_config(config)
+        return settings, load_maps(settings, config.parent)
+
+    wiring = Wiring(*load(), config.parent)
+    _new_loop().run_until_complete(_run(wiring, load))
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not hold up the end.
     os._exit(0)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop; uvloop's, which does the same in less time, where it is installed."""
+    try:
+        loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
+    except ImportError:
+        return asyncio.new_event_loop()
+    return loop
 
 
 def _demo_config() -> Config:
@@ -75,15 +88,36 @@ def _set_up_logging(*, verbose: bool) -> None:
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 
-async def _run(wiring: Wiring) -> None:
-    stop = asyncio.Event()
+async def _run(wiring: Wiring, load: Callable[[], tuple[Config, Maps]]) -> None:
+    stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    background: list[asyncio.Task[None]] = []
 
     def started() -> None:
+        background.append(loop.create_task(_reload(wiring, load, reload)))
         # What was made so far stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
 
     await wiring.flow.run(stop, started)
+    for task in background:
+        task.cancel()
+
+
+async def _reload(wiring: Wiring, load: Callable[[], tuple[Config, Maps]], reload: asyncio.Event) -> None:
+    """Whenever asked, read the configuration and its maps anew; keep the old ones when there is a fault."""
+    log = logging.getLogger("gateway")
+    while await reload.wait():
+        reload.clear()
+        try:
+            config, maps = await asyncio.to_thread(load)
+        except FileError as error:
+            for fault in error.faults:
+                log.error("reload: %s", fault)
+            log.error("reload: nothing is changed; correct the file and reload again")
+        else:
+            await wiring.change(config, maps)
+            log.info("reloaded")

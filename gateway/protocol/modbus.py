@@ -103,6 +103,11 @@ class Responder:
         self.ready: dict[bytes, _Ready] = {}
         """Request behind its transaction id → its answer: clients ask the same again and again."""
 
+    def rewire(self, units: Units, identification: Identification) -> None:
+        """Answer for other units from the next request on."""
+        self.units, self.identification = units, identification
+        self.ready.clear()
+
     def answer(self, pdu: bytes, unit_id: int, now: float, client: str) -> bytes | None:
         """The answer to one request of at least one byte; None for no answer at all."""
         unit = self.units.by_id[unit_id]
