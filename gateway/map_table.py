@@ -43,7 +43,7 @@ def _row(register: Register) -> Row:
         "type": f"{register.type_name}[{register.length}]" if register.type_name == "string" else register.type_name,
         "unit": _step(register),
         "value": register.value,
-        "order": "" if (register.word_order, register.byte_order) == ("big", "big") else _order(register),
+        "order": "" if (register.word_order, register.byte_order) == ("big", "big") else word_order(register),
     }
 
 
@@ -58,7 +58,8 @@ def _step(register: Register) -> str:
     return f"{register.scale.normalize():f} {register.unit or ''}".rstrip()
 
 
-def _order(register: Register) -> str:
+def word_order(register: Register) -> str:
+    """Which way the words of a register, and the bytes in them, stand."""
     words = {"big": "high word first", "little": "low word first"}[register.word_order] if register.length > 1 else ""
     swapped = "bytes swapped" if register.byte_order == "little" else ""
     return ", ".join(filter(None, (words, swapped)))

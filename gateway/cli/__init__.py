@@ -18,6 +18,7 @@ COMMANDS = {
     "requests": "requests",
     "maps": "maps",
     "map": "maps",
+    "export": "export",
     "schema": "schema",
     "import-ser2net": "import_ser2net",
 }

@@ -13,6 +13,11 @@ FLOAT_DIGITS = {"float32": 7, "float64": 15}
 """Decimal digits that survive the way through the type."""
 
 
+def absent_number(register: Register) -> int:
+    """What a client that knows nothing of absent values takes the code for it to be, where that is a whole number."""
+    return int(_number(register, register.absent))
+
+
 def decode(register: Register, raw: bytes) -> Decimal | int | str | None:
     """What `raw`, the bytes of `register`, says in the register's own unit; None for its code for absent.
 
@@ -22,13 +27,21 @@ def decode(register: Register, raw: bytes) -> Decimal | int | str | None:
         return None
     if register.type_name == "string":
         return raw.rstrip(b"\0 ").decode("latin-1")
-    # Reversing words or bytes twice gives them back.
-    ordered = reorder(raw, register.word_order, register.byte_order)
     if register.type_name == "bitfield":
-        return int.from_bytes(ordered, "big")
-    number = struct.unpack(">" + TYPES[register.type_name].code, ordered)[0]
+        return int.from_bytes(_in_order(register, raw), "big")
+    number: float | str = _number(register, raw)
     if isinstance(number, float):
         if not math.isfinite(number):
             return None
         number = f"{number:.{FLOAT_DIGITS[register.type_name]}g}"
     return (Decimal(number) - register.offset) * register.scale
+
+
+def _number(register: Register, raw: bytes) -> float:
+    number: float = struct.unpack(">" + TYPES[register.type_name].code, _in_order(register, raw))[0]
+    return number
+
+
+def _in_order(register: Register, raw: bytes) -> bytes:
+    # Reversing words or bytes twice gives them back.
+    return reorder(raw, register.word_order, register.byte_order)

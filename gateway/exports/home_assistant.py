@@ -1,0 +1,81 @@
+"""Home Assistant's modbus integration (https://www.home-assistant.io/integrations/modbus)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
+from gateway.protocol.decoding import absent_number
+from gateway.protocol.registers import Register, RegisterMap
+
+SCAN_INTERVAL_S = 5
+KINDS = {
+    "W": ("power", "measurement"),
+    "VA": ("apparent_power", "measurement"),
+    "var": ("reactive_power", "measurement"),
+    "V": ("voltage", "measurement"),
+    "A": ("current", "measurement"),
+    "Hz": ("frequency", "measurement"),
+    "Wh": ("energy", "total_increasing"),
+    "varh": ("reactive_energy", "total_increasing"),
+    "J": ("energy", "total_increasing"),
+    "s": ("duration", "measurement"),
+}
+"""Unit without its prefix → device class and state class."""
+PREFIXES = ("", "m", "k", "M", "G")
+SWAPS = {("big", "big"): None, ("little", "big"): "word", ("big", "little"): "byte", ("little", "little"): "word_byte"}
+
+
+def as_yaml(register_map: RegisterMap, target: Target) -> str:
+    """A `modbus:` section with a sensor for each number."""
+    hub = {
+        "name": target.name,
+        "type": "tcp",
+        "host": target.host,
+        "port": target.port,
+        "sensors": [_sensor(register, register_map, target) for register in numbers(register_map)],
+    }
+    return yaml.safe_dump({"modbus": [hub]}, sort_keys=False, allow_unicode=True)
+
+
+def _sensor(register: Register, register_map: RegisterMap, target: Target) -> dict[str, Any]:
+    factor, summand = factor_and_summand(register)
+    sensor: dict[str, Any] = {
+        "name": register.name.replace("_", " "),
+        "unique_id": f"{target.name}_{register_map.name}_{register.name}".replace("-", "_"),
+        "slave": target.unit_id,
+        "address": register.address,
+        "input_type": input_type(register_map),
+        "data_type": register.type_name,
+        "scan_interval": SCAN_INTERVAL_S,
+    }
+    order = register.word_order if register.length > 1 else "big"
+    swap = SWAPS[order, register.byte_order]
+    if swap:
+        sensor["swap"] = swap
+    if factor != 1:
+        sensor["scale"] = plain(factor)
+    if summand:
+        sensor["offset"] = plain(summand)
+    exponent = factor.normalize().as_tuple().exponent
+    sensor["precision"] = max(0, -exponent) if isinstance(exponent, int) and "float" not in register.type_name else 3
+    if "float" not in register.type_name:
+        # It compares before scaling and after swapping.
+        sensor["nan_value"] = absent_number(register)
+    return sensor | _kind(register)
+
+
+def _kind(register: Register) -> dict[str, str]:
+    unit = register.unit
+    if unit is None:
+        return {}
+    if unit == "m3":
+        device_class = next((word for word in ("gas", "water") if word in register.name), "volume")
+        return {"unit_of_measurement": "m³", "device_class": device_class, "state_class": "total_increasing"}
+    for prefix in PREFIXES:
+        if unit.startswith(prefix) and unit[len(prefix) :] in KINDS:
+            device_class, state_class = KINDS[unit[len(prefix) :]]
+            return {"unit_of_measurement": unit, "device_class": device_class, "state_class": state_class}
+    return {"unit_of_measurement": unit}

@@ -1,0 +1,52 @@
+"""Telegraf's inputs.modbus, request style (https://docs.influxdata.com/telegraf/v1/input-plugins/modbus)."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+
+from gateway.exports.target import Target, factor_and_summand, input_type, numbers
+from gateway.protocol.registers import Register, RegisterMap
+
+BYTE_ORDERS = {
+    ("big", "big"): "ABCD",
+    ("little", "big"): "CDAB",
+    ("big", "little"): "BADC",
+    ("little", "little"): "DCBA",
+}
+
+
+def as_toml(register_map: RegisterMap, target: Target) -> str:
+    """An `[[inputs.modbus]]` section with a field for each number."""
+    lines = [
+        "[[inputs.modbus]]",
+        f'  name = "{target.name}"',
+        f'  controller = "tcp://{target.host}:{target.port}"',
+        '  configuration_type = "request"',
+        '  optimization = "none"',
+    ]
+    fields = numbers(register_map)
+    for order, group in groupby(sorted(fields, key=_byte_order), key=_byte_order):
+        lines += [
+            "",
+            "  [[inputs.modbus.request]]",
+            f"    slave_id = {target.unit_id}",
+            f'    byte_order = "{order}"',
+            f'    register = "{input_type(register_map)}"',
+            "    fields = [",
+            *(f"      {_field(register)}," for register in group if not register.offset),
+            "    ]",
+        ]
+    lines += [f"# {register.name} is left out: Telegraf adds no offset" for register in fields if register.offset]
+    return "\n".join(lines) + "\n"
+
+
+def _byte_order(register: Register) -> str:
+    return BYTE_ORDERS[register.word_order, register.byte_order]
+
+
+def _field(register: Register) -> str:
+    scale, _ = factor_and_summand(register)
+    words = {"address": register.address, "name": register.name, "type": register.type_name.upper()}
+    text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in words.items())
+    return f'{{ {text}, scale = {float(scale)!r}, output = "FLOAT64" }}'
