@@ -49,7 +49,7 @@ class LineFault:
     """A line that could not be read."""
 
     number: int
-    """Line number in the telegram, the identification being line 1."""
+    """Number of the line, the identification being line 1; empty lines are not counted."""
     line: str
     why: str
 

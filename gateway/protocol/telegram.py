@@ -133,6 +133,8 @@ class TelegramReader:
     def silence(self) -> list[Telegram | BadTelegram]:
         """The line has been silent for longer than a meter pauses inside a telegram: close what is open."""
         if not self._inside:
+            # What was heard before the silence is no text that a coming `/` could stand in.
+            self.reset()
             return []
         if self._end is not None:
             match = _END_LINE_IN_SILENCE.match(self._buffer, self._end)
@@ -141,10 +143,11 @@ class TelegramReader:
         return [self._refuse(len(self._buffer), Fault.TRUNCATED, "the line fell silent before the end mark")]
 
     def _find_start(self) -> bool:
-        match = _START.search(self._buffer)
+        match = _START.search(self._buffer, self._searched)
         if match:
             del self._buffer[: match.start()]
             self._inside = True
+            self._searched = 0
             return True
         # A `/` in the last bytes may still turn out to begin an identification; one byte before it says
         # whether it stands at a line start.
@@ -152,6 +155,8 @@ class TelegramReader:
         keep_from = len(self._buffer) - 1 if slash < 0 else max(0, slash - 1)
         if keep_from > 0:
             del self._buffer[:keep_from]
+        # The first byte that is kept only says what stands before the next; a `/` there begins nothing.
+        self._searched = min(1, len(self._buffer))
         return False
 
     def _read_inside(self) -> Telegram | BadTelegram | None:
