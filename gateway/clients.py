@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -49,6 +49,9 @@ class Client(Protocol):
 
     address: Address
     last_active: float
+    has_asked: bool
+    """Whether it has ever got an answer; one that has not makes room first, so that a crowd of strangers cannot
+    push out those that are at work."""
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Serve over `transport`; with TLS, after the handshake."""
@@ -66,9 +69,19 @@ C = TypeVar("C", bound=Client)
 class Clients(Generic[C]):
     """Those connected, in the order in which they came."""
 
-    def __init__(self, node: Node, admission: Admission) -> None:
-        """Keep the clients of `node`, which logs what becomes of them."""
+    def __init__(
+        self, node: Node, admission: Admission, makes_room_first: Callable[[C], bool] = lambda _client: False
+    ) -> None:
+        """Keep the clients of `node`, which logs what becomes of them.
+
+        Args:
+            node: whose clients they are.
+            admission: who is served, and for how long.
+            makes_room_first: which clients may be gone already, and go when there is no room for a new one.
+
+        """
         self._node = node
+        self._makes_room_first = makes_room_first
         self._admission = admission
         self._connected: dict[C, None] = {}
         self._tls: ServerTls | None = None
@@ -106,6 +119,14 @@ class Clients(Generic[C]):
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
+    def is_allowed(self, address: Address) -> bool:
+        """Whether a client at `address` is served at all."""
+        allow = self._admission.allow
+        if not allow or any(address in network for network in allow):
+            return True
+        self._node.log_seldom(logging.WARNING, "clients whose address is not in allow: are refused")
+        return False
+
     def leave(self, client: C) -> None:
         """A client is gone."""
         self._connected.pop(client, None)
@@ -126,8 +147,7 @@ class Clients(Generic[C]):
 
     def _admit(self, client: C) -> bool:
         admission = self._admission
-        if admission.allow and not any(client.address in network for network in admission.allow):
-            self._node.log_seldom(logging.WARNING, "clients whose address is not in allow: are refused")
+        if not self.is_allowed(client.address):
             return False
         if len(self._connected) >= admission.max_clients and not self._make_room():
             self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: new ones are closed")
@@ -137,11 +157,16 @@ class Clients(Generic[C]):
 
     def _make_room(self) -> bool:
         admission = self._admission
+        for client in self:
+            if self._makes_room_first(client):
+                self.leave(client)
+                client.abort()
+                return True
         others = [c for c in self._connected if not any(c.address in network for network in admission.priority)]
         if admission.eviction is Eviction.NOBODY or not others:
             return False
         is_oldest = admission.eviction is Eviction.OLDEST
-        leaving = others[0] if is_oldest else min(others, key=lambda client: client.last_active)
+        leaving = others[0] if is_oldest else min(others, key=lambda c: (c.has_asked, c.last_active))
         who = "those connected longest" if is_oldest else "those silent longest"
         self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: {who} go")
         self.leave(leaving)
@@ -162,8 +187,12 @@ class Clients(Generic[C]):
 
 
 def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:
+    """The address of the client that is connected, and the words for it."""
+    return name_peer(*transport.get_extra_info("peername")[:2])
+
+
+def name_peer(host: str, port: int) -> tuple[Address, str]:
     """A client's address, and the words for it: an IPv4 client of an IPv6 socket is an IPv4 client."""
-    host, port = transport.get_extra_info("peername")[:2]
     address = ip_address(host.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
     return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -28,7 +29,10 @@ from gateway.protocol.unit_check import UnitError, unit_of
 from gateway.validation import suggest
 from gateway.yaml_file import Document, Fault
 
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([0-9]{1,3}))?\}")
+"""A text reading, and how many of its last characters: `{equipment_identifier:-14}`."""
+ABSENT = "absent"
+"""The value of a register that always answers not available."""
 
 
 def compile_map(
@@ -54,6 +58,7 @@ def compile_map(
     _check_overlap(registers, faults)
     blocks = _blocks(whole, [register for register, _ in registers], document, faults)
     _check_blocks(registers, blocks, faults)
+    requires = _requires(whole, document, faults)
     compiled = RegisterMap(
         name=whole.name or "",
         title=whole.title,
@@ -63,6 +68,7 @@ def compile_map(
         clients=whole.clients,
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
+        requires=requires,
         blocks=blocks,
         registers=[register for register, _ in registers],
     )
@@ -95,6 +101,8 @@ class _RegisterBuilder:
         else:
             data_type = TYPES[entry.type]
             length, absent = data_type.registers, self._absent()
+            if absent == number_packer(data_type, self._word_order, self._byte_order)(data_type.highest or 0):
+                data_type = replace(data_type, highest=(data_type.highest or 0) - 1)
             per_unit = self._per_unit()
             offset = Decimal(str(entry.offset))
             encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order)
@@ -194,6 +202,8 @@ class _RegisterBuilder:
         if value is None:
             self._fault("value", "is missing")
             return None
+        if value == ABSENT:
+            return _nothing
         expression = self._expression("value", str(value))
         return expression.evaluate if expression else None
 
@@ -233,13 +243,13 @@ class _RegisterBuilder:
         if not isinstance(template, str):
             self._fault("value", "a string takes a text", 'Such as "{equipment_identifier}"')
             return None
-        names = frozenset(_PLACEHOLDER.findall(template))
+        names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
         self._note_names("value", names, Sort.TEXT)
 
         def fill(values: Mapping[str, Value]) -> Value | None:
             if not names <= values.keys():
                 return None
-            return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), template)
+            return _PLACEHOLDER.sub(lambda match: str(values[match[1]])[-int(match[2] or 0) :], template)
 
         return fill
 
@@ -258,6 +268,21 @@ class _RegisterBuilder:
             return sum(1 << bit for bit, evaluate in bits if evaluate(values))
 
         return combine
+
+
+def _requires(whole: MapFile, document: Document, faults: list[Fault]) -> dict[str, Evaluate]:
+    requires = {}
+    for index, text in enumerate(whole.requires or []):
+        try:
+            expression = compile_expression(text)
+        except ExpressionError as error:
+            faults.append(document.fault(("requires", index), str(error)))
+            continue
+        for name in sorted(expression.names - NAMES.keys()):
+            what = f"no reading is called {name}"
+            faults.append(document.fault(("requires", index), what, suggest(name, list(NAMES))))
+        requires[text] = expression.evaluate
+    return requires
 
 
 def _nothing(_values: Mapping[str, Value]) -> Value | None:

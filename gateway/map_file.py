@@ -63,6 +63,7 @@ class MapFile(BaseModel):
     extends: str | None = None
     include: list[str] = Field(default=[], max_length=MAX_INCLUDES)
     without: list[str] = []
+    requires: list[str] | None = None
     function_codes: list[Literal[3, 4]] | None = None
     word_order: Order | None = None
     byte_order: Order | None = None

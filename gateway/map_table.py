@@ -21,16 +21,24 @@ LAST_OF_FIVE_DIGITS = 9_998
 SIX_DIGIT_BASE = 400_001
 
 
-def rows(register_map: RegisterMap, values: Mapping[str, Value] | None = None) -> list[Row]:
-    """A row for each register, in order of address; with `values`, what each holds then, also as words in hex."""
-    # Rows of a status block are made when asked, so they hold nothing of a telegram.
-    snapshot = register_map.readings.encode(values) if values is not None else None
+Words = Mapping[str, bytes | None]
+"""Register by name → its bytes as they stand on the wire, None where it could not be read."""
+
+
+def words_of(register_map: RegisterMap, values: Mapping[str, Value]) -> Words:
+    """What the registers hold after a telegram; a status block is made when asked, and holds nothing of a telegram."""
+    snapshot = register_map.readings.encode(values)
+    return {register.name: snapshot.read(register.address, register.length) for register in register_map.registers}
+
+
+def rows(register_map: RegisterMap, words: Words | None = None) -> list[Row]:
+    """A row for each register, in order of address; with `words`, what each holds too."""
     table = []
     for register in register_map.registers:
         row = _row(register)
-        if snapshot is not None:
-            raw = snapshot.read(register.address, register.length)
-            row |= {"now": _now(register, raw), "words": raw.hex(" ", 2) if raw else ""}
+        if words is not None:
+            raw = words.get(register.name)
+            row |= {"now": shown(register, raw), "words": raw.hex(" ", 2) if raw else ""}
         table.append(row | {"description": register.description})
     return table
 
@@ -65,7 +73,8 @@ def word_order(register: Register) -> str:
     return ", ".join(filter(None, (words, swapped)))
 
 
-def _now(register: Register, raw: bytes | None) -> str:
+def shown(register: Register, raw: bytes | None) -> str:
+    """What a register says, with its unit."""
     said = decode(register, raw) if raw else None
     if said is None:
         return ABSENT

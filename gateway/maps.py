@@ -52,6 +52,20 @@ def find_map(name: str, beside: Path) -> Path:
     raise LookupError(f"there is no register map {name!r} | {hint}")
 
 
+_INHERITED = (
+    "function_codes",
+    "word_order",
+    "byte_order",
+    "gaps",
+    "blocks",
+    "absent",
+    "accept_writes",
+    "unit_id",
+    "requires",
+)
+"""Settings that hold for what extends or includes a map, where that says nothing of them."""
+
+
 def load_map(path: Path) -> RegisterMap:
     """Read, check and compile a map.
 
@@ -62,8 +76,7 @@ def load_map(path: Path) -> RegisterMap:
     chain = _read_chain(path)
     placed, without, faults = _merge(chain)
     document, top = chain[0]
-    settings = ("function_codes", "word_order", "byte_order", "gaps", "blocks", "absent", "accept_writes", "unit_id")
-    nearest = {key: _nearest(chain, key) for key in settings}
+    nearest = {key: _nearest(chain, key) for key in _INHERITED}
     whole = top.model_copy(update=nearest | {"name": top.name or path.stem})
     compiled, more = compile_map(whole, placed, without, document)
     if faults or more:

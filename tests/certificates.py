@@ -8,37 +8,56 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from gateway.tls import TlsFiles
 
 ROLE = "operator"
+ROLE_OID = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def make_certificates(folder: Path) -> TlsFiles:
     """An authority, and what it signed: a server, and a client with a role."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _sign("authority", authority_key, None, authority_key)
-    for name in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _sign(name, key, authority, authority_key, role=ROLE if name == "client" else "")
-        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (folder / f"{name}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
     (folder / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    return TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+    _write_key(folder / "ca.key", authority_key)
+    add_certificate(folder, "client", role=utf8_string(ROLE))
+    return add_certificate(folder, "server")
+
+
+def add_certificate(folder: Path, name: str, *, role: bytes = b"", days: int = 1, key: Key | None = None) -> TlsFiles:
+    """One more certificate of the authority in `folder`; with negative `days` it is no longer valid."""
+    authority_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+    assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
+    authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    certificate = _sign(name, key, authority, authority_key, role, days)
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    _write_key(folder / f"{name}.key", key)
+    return TlsFiles(folder / f"{name}.pem", folder / f"{name}.key", folder / "ca.pem")
+
+
+def utf8_string(text: str) -> bytes:
+    """A short ASN.1 UTF8String."""
+    return bytes((0x0C, len(text.encode()))) + text.encode()
+
+
+def _write_key(path: Path, key: Key) -> None:
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
 
 
 def _sign(
     name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     authority: x509.Certificate | None,
     authority_key: ec.EllipticCurvePrivateKey,
-    role: str = "",
+    role: bytes = b"",
+    days: int = 1,
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     today = dt.datetime.now(dt.UTC)
@@ -48,21 +67,19 @@ def _sign(
         .issuer_name(authority.subject if authority else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=1))
+        .not_valid_before(today - dt.timedelta(days=2))
+        .not_valid_after(today + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
     )
     if role:
-        value = bytes((0x0C, len(role))) + role.encode()
-        identifier = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
-        builder = builder.add_extension(x509.UnrecognizedExtension(identifier, value), critical=False)
+        builder = builder.add_extension(x509.UnrecognizedExtension(ROLE_OID, role), critical=False)
     return builder.sign(authority_key, hashes.SHA256())
 
 
-def client_context(folder: Path, *, with_certificate: bool = True) -> ssl.SSLContext:
+def client_context(folder: Path, *, with_certificate: bool = True, name: str = "client") -> ssl.SSLContext:
     """What a client of the TLS server needs."""
     context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     context.check_hostname = False
     if with_certificate:
-        context.load_cert_chain(folder / "client.pem", folder / "client.key")
+        context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     return context

@@ -13,16 +13,17 @@ EXIT_CONFIGURATION = 78
 DEFAULT_CONFIG = "gateway.yaml"
 
 COMMANDS = {
-    "run": "run",
-    "check": "check",
-    "requests": "requests",
-    "maps": "maps",
-    "map": "maps",
-    "export": "export",
-    "schema": "schema",
-    "import-ser2net": "import_ser2net",
+    "run": ("run", "Run the gateway."),
+    "check": ("check", "Say what is wrong with a configuration."),
+    "requests": ("requests", "Show what Modbus clients ask the running gateway."),
+    "maps": ("maps", "List the register maps that come along."),
+    "map": ("maps", "Show a register map, with the values of a telegram."),
+    "read": ("read", "Read a gateway or a meter over Modbus, and decode it."),
+    "export": ("export", "Print the configuration with which a program reads the gateway."),
+    "schema": ("schema", "Print the JSON Schema of a configuration or map."),
+    "import-ser2net": ("import_ser2net", "Convert a ser2net's configuration."),
 }
-"""Command → module. A module is imported when its command is used: `run` alone needs the server."""
+"""Command → its module and its help. A module is imported when its command is used: `run` alone needs the server."""
 
 
 class Commands(click.Group):
@@ -41,11 +42,16 @@ class Commands(click.Group):
         """In the order in which a user meets them."""
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """From the table, without importing what stands behind it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"gateway.cli.{COMMANDS[cmd_name]}")
+        module = import_module(f"gateway.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gateway.map_table import FORMATS, heading, page, rows
+from gateway.map_table import FORMATS, heading, page, rows, words_of
 from gateway.maps import find_map, load_map, map_names
 from gateway.protocol.obis import Value
 from gateway.protocol.readings import read
@@ -50,7 +50,7 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
 def map_command(name: str, form: str, telegram: Path | None) -> None:
     """Show the registers of the map NAME, a name or the path of a file."""
     register_map = named_map(name)
-    table = rows(register_map, _values(telegram) if telegram else None)
+    table = rows(register_map, words_of(register_map, _values(telegram)) if telegram else None)
     if form in ("text", "markdown"):
         click.echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
     click.echo(FORMATS[form](table), nl=False)

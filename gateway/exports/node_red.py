@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
 from gateway.protocol.decoding import absent_number
-from gateway.protocol.modbus import MAX_READ_REGISTERS
+from gateway.protocol.read_plan import read_plan
 from gateway.protocol.registers import Register, RegisterMap
 
 READ_EVERY_S = 5
@@ -61,26 +61,9 @@ def as_flow(register_map: RegisterMap, target: Target) -> str:
         },
     ]
     kind = {"holding": "HoldingRegister", "input": "InputRegister"}[input_type(register_map)]
-    for number, registers in enumerate(_requests(register_map)):
+    for number, registers in enumerate(read_plan(register_map, numbers(register_map))):
         nodes += _read(tab, client, target, kind, number, registers)
     return json.dumps(nodes, indent=2) + "\n"
-
-
-def _requests(register_map: RegisterMap) -> list[list[Register]]:
-    """Registers that one request reads: of one block, at most 125 words."""
-    requests: list[list[Register]] = []
-    for block in register_map.blocks:
-        request: list[Register] = []
-        for register in numbers(register_map):
-            if not block.address <= register.address < block.end:
-                continue
-            if request and register.end - request[0].address > MAX_READ_REGISTERS:
-                requests.append(request)
-                request = []
-            request.append(register)
-        if request:
-            requests.append(request)
-    return requests
 
 
 def _read(

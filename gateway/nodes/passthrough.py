@@ -68,13 +68,17 @@ class WritableLine(Protocol):
 class Reader(asyncio.Protocol):
     """One TCP client."""
 
+    has_asked = True
+
     def __init__(self, passthrough: Passthrough) -> None:
         self._passthrough = passthrough
         self._transport: asyncio.Transport | None = None
-        self._is_served = False
+        self._has_begun = False
         self.address: Address = IPv4Address(0)
         self.name = ""
         self.last_active = now()
+        self.has_ended = False
+        """It has closed its half: it may read on, or be gone, which only shows when something is sent."""
         self.missed = 0
         """Telegrams that it was too slow for."""
 
@@ -86,12 +90,14 @@ class Reader(asyncio.Protocol):
         watch_peer(sock)
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        # With TLS, what waits is counted above this transport, which must not keep a queue of its own.
+        transport.set_write_buffer_limits(0)
         self._passthrough.clients.enter(self, transport)
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Serve over `transport`."""
         self._transport = transport
-        self._is_served = True
+        self._has_begun = True
         self._passthrough.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,14 +112,29 @@ class Reader(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A reader that has nothing to say may go on reading, which TLS does not allow."""
         assert self._transport is not None
+        self.has_ended = True
+        self._passthrough.end_writing(self)
         return self._transport.get_extra_info("ssl_object") is None
 
+    @property
+    def is_served(self) -> bool:
+        """Whether it may be sent to: let in, with TLS shaken hands with, and not leaving."""
+        return self._has_begun and self._transport is not None and not self._transport.is_closing()
+
+    def is_gone(self) -> bool:
+        """Whether the connection of a reader that has ended is broken: asyncio no longer listens for that."""
+        if not self.has_ended or self._transport is None:
+            return False
+        error: int = self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return error != 0
+
     def send(self, data: bytes) -> bool:
-        """Send, unless too much waits already."""
+        """Send to a reader that is served, unless too much waits already."""
         transport = self._transport
-        if not self._is_served or transport is None or transport.is_closing():
-            return True
-        if transport.get_write_buffer_size() + len(data) > QUEUE_BYTES:
+        assert transport is not None
+        waiting = transport.get_write_buffer_size()
+        # For who has taken all, nothing is too much: the longest piece is what is read of a line at once.
+        if waiting and waiting + len(data) > QUEUE_BYTES:
             return False
         transport.write(data)
         self.last_active = now()
@@ -144,7 +165,9 @@ class Passthrough(Node):
         super().__init__(name)
         self.settings = settings
         self.port = settings.port
-        self.clients: Clients[Reader] = Clients(self, settings.admission)
+        self.clients: Clients[Reader] = Clients(
+            self, settings.admission, makes_room_first=lambda reader: reader.has_ended
+        )
         self.telegrams_sent = 0
         self.telegrams_missed = 0
         self.bytes_swallowed = 0
@@ -177,6 +200,9 @@ class Passthrough(Node):
                 self._show()
                 await asyncio.sleep(TICK_S)
                 self.clients.close_idle(now())
+                for client in self.clients:
+                    if client.is_gone():
+                        client.abort()
         finally:
             self.clients.close()
             server.close()
@@ -186,7 +212,7 @@ class Passthrough(Node):
         if self.settings.mode is not Mode.RAW:
             return
         start = self._joining_point.find(data, arrived)
-        for client in self.clients:
+        for client in self._served():
             if client not in self._waiting:
                 self._send_raw(client, data)
             elif start is not None:
@@ -195,7 +221,7 @@ class Passthrough(Node):
 
     def take(self, received: Received) -> None:
         """Pass on a telegram that is believed, in the mode for that."""
-        for client in self.clients:
+        for client in self._served():
             self._send_telegram(client, received.telegram.raw)
 
     def line_lost(self) -> None:
@@ -217,6 +243,10 @@ class Passthrough(Node):
         """A reader is gone."""
         self.clients.leave(client)
         self._waiting.discard(client)
+        self.end_writing(client)
+
+    def end_writing(self, client: Reader) -> None:
+        """A reader writes no more; another one may."""
         if self._writer is client:
             self._writer = None
 
@@ -229,6 +259,9 @@ class Passthrough(Node):
         self.bytes_swallowed += len(data)
         if not self.settings.is_writable:
             self.log_seldom(logging.WARNING, "readers send bytes; they are swallowed (writable: true passes them on)")
+
+    def _served(self) -> list[Reader]:
+        return [client for client in self.clients if client.is_served]
 
     def _send_telegram(self, client: Reader, telegram: bytes) -> None:
         if client.send(telegram):

@@ -36,12 +36,20 @@ class RegisterUnit(Node):
         self._unit = unit
         self._stale_after_s = stale_after_s
         self._clamped: tuple[str, ...] = ()
+        self._lacking: list[str] = []
         self._most_present = 0
         self.clamped = 0
 
     def receive(self, received: Received) -> None:
         """Take a telegram's readings."""
         values = received.readings.values
+        lacking = self._unit.register_map.lacking(values)
+        if lacking != self._lacking:
+            self._lacking = lacking
+            if lacking:
+                self.log(logging.WARNING, f"a telegram is not shown, since it does not tell {', '.join(lacking)}")
+        if lacking:
+            return
         snapshot = self._unit.register_map.readings.encode(values)
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
         self._unit.publish(snapshot, received.arrived + stale_after)
@@ -63,6 +71,9 @@ class RegisterUnit(Node):
     def _show(self, moment: float) -> None:
         if self._unit.shows_test_pattern:
             self.show(Colour.BLUE, Mark.DOT, "test pattern")
+            return
+        if self._lacking:
+            self.show(Colour.YELLOW, Mark.RING, f"not told: {', '.join(self._lacking)}")
             return
         snapshot, newest = self._unit.snapshot, self._meter.newest
         if snapshot is None or newest is None:

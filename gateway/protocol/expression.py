@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from math import isfinite
+from math import inf
 
 from gateway.protocol.obis import Value
 
@@ -19,12 +19,15 @@ Evaluate = Callable[[Mapping[str, Value]], Value | None]
 
 MAX_EXPRESSION_LENGTH = 1000
 """Characters; far more than a formula over readings needs, far less than what deep nesting takes."""
+MAX_DEPTH = 100
+"""Operators and functions within each other; what is evaluated is on a stack already."""
 
-FUNCTIONS = {"min": (1, 9), "max": (1, 9), "abs": (1, 1), "first": (1, 9), "sign": (2, 2)}
+FUNCTIONS = {"min": (1, 9), "max": (1, 9), "abs": (1, 1), "first": (1, 9), "sign": (2, 2), "unless": (2, 9)}
 """Function → least and most arguments.
 
 `first(a, b)` is the first one present; `sign(a, b)` is `a`, negative while `b` is negative, as for a current
-that the meter sends without sign beside the power of its phase.
+that the meter sends without sign beside the power of its phase. `unless(a, b, c)` is `a` where neither `b` nor `c`
+is present, as for what only holds of a meter with one phase.
 """
 
 
@@ -53,6 +56,8 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionError(f"longer than {MAX_EXPRESSION_LENGTH} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
+        if _depth(tree) > MAX_DEPTH:
+            raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
         evaluate = _compile(tree, text)
     except SyntaxError as error:
         raise ExpressionError(f"not an expression: {error.msg}") from None
@@ -63,11 +68,15 @@ def compile_expression(text: str) -> Expression:
     return Expression(text, frozenset(names), evaluate, tree)
 
 
+def _depth(node: ast.AST) -> int:
+    return 1 + max(map(_depth, ast.iter_child_nodes(node)), default=0)
+
+
 def _compile(node: ast.expr, text: str) -> Evaluate:
     match node:
         case ast.Name(id=name):
             return lambda values: values.get(name)
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and isfinite(number):
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and number != inf:
             constant = Decimal(str(number))
             return lambda _: constant
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -79,7 +88,7 @@ def _compile(node: ast.expr, text: str) -> Evaluate:
             least, most = FUNCTIONS[name]
             if not least <= len(arguments) <= most:
                 raise ExpressionError(f"{name}() takes {least} to {most} arguments, not {len(arguments)}")
-            compiler = _compile if name == "first" else _number
+            compiler = _compile if name in ("first", "unless") else _number
             return _function(name, [compiler(argument, text) for argument in arguments])
         case ast.Call(func=ast.Name(id=name), keywords=[]):
             raise ExpressionError(f"no function {name}(); there are {', '.join(FUNCTIONS)}")
@@ -124,6 +133,9 @@ def _binary(
 def _function(name: str, arguments: list[Evaluate]) -> Evaluate:
     if name == "first":
         return lambda values: next((v for argument in arguments if (v := argument(values)) is not None), None)
+    if name == "unless":
+        what, *others = arguments
+        return lambda values: None if any(other(values) is not None for other in others) else what(values)
     apply = _APPLY[name]
 
     def function(values: Mapping[str, Value]) -> Value | None:

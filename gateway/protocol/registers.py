@@ -236,6 +236,7 @@ class RegisterMap:
         clients: Sequence[str] = (),
         unit_id: int | None = None,
         accept_writes: frozenset[int] = frozenset(),
+        requires: Mapping[str, Evaluate] | None = None,
     ) -> None:
         self.description = description
         self.clients = tuple(clients)
@@ -243,6 +244,8 @@ class RegisterMap:
         """The unit id that its clients look for."""
         self.accept_writes = accept_writes
         """Addresses to which a write is answered and ignored, because a client insists."""
+        self.requires = dict(requires or {})
+        """What a telegram must tell to be shown at all, because clients take any code for absent for a number."""
         self.name = name
         self.title = title
         self.source = source
@@ -253,3 +256,7 @@ class RegisterMap:
         """Encodes what the telegram says."""
         self.status = Image([block for block in blocks if block.is_status], registers)
         """Encodes what the gateway knows of itself."""
+
+    def lacking(self, values: Mapping[str, Value]) -> list[str]:
+        """What the map requires and `values` do not tell."""
+        return [text for text, evaluate in self.requires.items() if evaluate(values) is None]

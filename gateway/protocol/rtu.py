@@ -12,6 +12,8 @@ from gateway.protocol.telegram import crc16
 
 CRC_START = 0xFFFF
 MAX_FRAME_BYTES = 256
+MAX_NOISE_BYTES = 64 * MAX_FRAME_BYTES
+"""What is summed up in vain before the rest is passed over: noise must not take the time of those who ask."""
 _MIN_FRAME_BYTES = 4
 _FIXED_LENGTHS = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 24: 6, 43: 7}
 """Function code → bytes of a whole request."""
@@ -28,6 +30,7 @@ def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now
     """Answer every whole request in `buffer`; bytes that begin none are passed over one by one."""
     answers: list[bytes] = []
     position, end = 0, len(buffer)
+    in_vain = 0
     while end - position >= _MIN_FRAME_BYTES:
         length = _length(buffer, position)
         if length > end - position:
@@ -38,6 +41,9 @@ def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now
             position += length
         else:
             position += 1
+            in_vain += length
+            if in_vain > MAX_NOISE_BYTES:
+                return b"".join(answers), end, True
     return b"".join(answers), position, True
 
 

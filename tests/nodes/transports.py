@@ -6,7 +6,7 @@ import asyncio
 import os
 import tty
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -127,6 +127,11 @@ class DatagramClient(Client, asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: object) -> None:
         self._answers.put_nowait(data)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no answer waits to be received."""
+        return self._answers.empty()
+
     async def send(self, unit_id: int, pdu: bytes) -> None:
         self.transport.sendto(mbap(7, unit_id, pdu))
 
@@ -135,6 +140,13 @@ class DatagramClient(Client, asyncio.DatagramProtocol):
         assert data[:4] == b"\0\7\0\0"
         assert int.from_bytes(data[4:6], "big") == len(data) - 6
         return data[6], data[7:]
+
+
+async def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
+    """Wait for something that the event loop brings about."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110 - there is no event for what servers keep to themselves
+            await asyncio.sleep(0.005)
 
 
 def mbap(transaction_id: int, unit_id: int, pdu: bytes) -> bytes:
@@ -152,12 +164,13 @@ async def serve(name: str, folder: Path, unit: Unit, **admission: object) -> Asy
         tty.setraw(pty[0])
         tty.setraw(pty[1])
         device = os.ttyname(pty[1])
-    tls = make_certificates(folder) if name == "tls" else None
+    if name == "tls":
+        admission["tls"] = make_certificates(folder)
     settings = ServerSettings(
         transport=Transport.TCP if name == "tls" else Transport(name),
         host="127.0.0.1",
         serial=SerialPort(device, SerialSettings(115200, 8, "N")) if pty else None,
-        admission=Admission(tls=tls, **admission),  # type: ignore[arg-type]
+        admission=Admission(**admission),  # type: ignore[arg-type]
     )
     responder = Responder(Units({1: unit, 9: unit}), IDENTIFICATION, Monitor(), is_serial=name == "serial")
     server = ModbusServer(f"modbus {name}", settings, responder)

@@ -260,6 +260,16 @@ def gateway_command() -> Path:
     return Path(sys.executable).with_name("dsmr-gateway")
 
 
+def with_listen(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What listens, on a free port where it is not said on which."""
+    return {**({} if "listen" in entry else {"listen": f"127.0.0.1:{free_port()}"}), **entry}
+
+
+def port_of(entry: Mapping[str, Any]) -> int:
+    """The port that it listens on."""
+    return int(str(entry["listen"]).rpartition(":")[2])
+
+
 class Gateway(Program):
     """A running `dsmr-gateway run CONFIG`; its servers listen on `ports` of 127.0.0.1."""
 
@@ -268,6 +278,7 @@ class Gateway(Program):
         folder: Path,
         meter: Mapping[str, Any],
         *servers: Mapping[str, Any],
+        passthrough: Sequence[Mapping[str, Any]] = (),
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         waits: bool = True,
@@ -278,23 +289,23 @@ class Gateway(Program):
             folder: where it runs and its configuration lies.
             meter: the configuration's `meter:`.
             servers: the entries of `modbus:`; without `listen`, each gets a free port. By default one with unit 1.
+            passthrough: the entries of `passthrough:`; without `listen`, each gets a free port of
+                `passthrough_ports`.
             environment: variables beside the test's own.
             prefix: a command that runs it.
             waits: whether to wait until it listens.
 
         """
-        self.ports: list[int] = []
-        entries = []
-        for server in servers or ({},):
-            port = int(str(server["listen"]).rpartition(":")[2]) if "listen" in server else free_port()
-            self.ports.append(port)
-            entries.append({"listen": f"127.0.0.1:{port}", **server})
+        entries = [with_listen(server) for server in servers or ({},)]
+        offers = [with_listen(entry) for entry in passthrough]
+        self.ports = [port_of(entry) for entry in entries]
+        self.passthrough_ports = [port_of(entry) for entry in offers]
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "gateway.yaml"
-        config.write_text(yaml.safe_dump({"meter": dict(meter), "modbus": entries}))
+        config.write_text(yaml.safe_dump({"meter": dict(meter), "modbus": entries, "passthrough": offers}))
         super().__init__([*prefix, gateway_command(), "run", config], folder, "gateway", environment)
         if waits:
-            for port in self.ports:
+            for port in (*self.ports, *self.passthrough_ports):
                 self.wait_for_port(port)
 
     @property

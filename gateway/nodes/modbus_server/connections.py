@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
-from gateway.clients import Address, Clients, peer_of
+from gateway.clients import Address, Clients, name_peer, peer_of
 from gateway.clock import now
 from gateway.lines import watch_peer
 from gateway.protocol.modbus import MAX_ADU_BYTES, Answers, Responder, answer_stream
@@ -30,6 +30,11 @@ SILENCE_S = 0.02
 """Ends a frame on a serial line: more than 3.5 characters at 9600 baud, less than a client waits."""
 
 Framing = Callable[[memoryview, Responder, float, str], Answers]
+
+
+def _wait(_buffer: memoryview, _responder: Responder, _now: float, _client: str) -> Answers:
+    """The framing of a client that shakes hands: what comes with the end of that waits for `begin`."""
+    return b"", 0, True
 
 
 class Host(Protocol):
@@ -78,10 +83,12 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self.role = ""
         """From a TLS client's certificate (Modbus/TCP Security, R-23)."""
         self.last_active = now()
+        self.has_asked = False
         self._buffer = bytearray(RECEIVE_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._filled = 0
-        self._framing, self._responder = host.framing, host.responder
+        self._framing: Framing = _wait
+        self._responder = host.responder
         self._patience_s = RTU_PATIENCE_S if host.framing is answer_rtu else math.inf
         self._stall: asyncio.TimerHandle | None = None
 
@@ -102,6 +109,9 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
             self.role = role_of(transport)
             if self.role:
                 self._host.log_seldom(logging.INFO, f"clients with the role {self.role!r} connect")
+        self._framing = self._host.framing
+        if self._filled:
+            self.buffer_updated(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone that knows of this client."""
@@ -130,6 +140,7 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self._filled = rest
         assert self._transport is not None
         if data:
+            self.has_asked = True
             self._transport.write(data)
         if not is_modbus:
             self._transport.close()
@@ -166,9 +177,10 @@ class Datagrams(Connection, asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Answer a datagram, unless it is anything but one request."""
-        if len(data) > MAX_ADU_BYTES:
+        address, name = name_peer(*addr[:2])
+        if len(data) > MAX_ADU_BYTES or not self._host.clients.is_allowed(address):
             return
-        answer, used, _ = answer_stream(data, self._host.responder, now(), f"{addr[0]}:{addr[1]}")
+        answer, used, _ = answer_stream(data, self._host.responder, now(), name)
         if answer and used == len(data):
             self._datagrams.sendto(answer, addr)
 
@@ -208,6 +220,12 @@ class SerialClient(Connection, asyncio.Protocol):
         if self._silence:
             self._silence.cancel()
         self._silence = asyncio.get_running_loop().call_later(SILENCE_S, self._end_frame)
+
+    def close(self) -> None:
+        """Close the line; what waits for a silence is not answered any more."""
+        if self._silence:
+            self._silence.cancel()
+        super().close()
 
     def _end_frame(self) -> None:
         frame = bytes(self._frame)
