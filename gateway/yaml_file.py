@@ -56,6 +56,8 @@ class Document:
     data: Any = None
     places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    variables: dict[Loc, str] = field(default_factory=dict)
+    """What does not come from the file, with the environment variable that it comes from."""
 
     def place(self, loc: Loc) -> tuple[int, int]:
         """Line and column of `loc`, or of the nearest thing around it that is in the file."""
@@ -65,6 +67,11 @@ class Document:
 
     def fault(self, loc: Loc, what: str, hint: str = "") -> Fault:
         """A fault at `loc`."""
+        for overridden, variable in self.variables.items():
+            is_within = loc[: len(overridden)] == overridden
+            is_around = overridden[: len(loc)] == loc and loc not in self.places
+            if is_within or is_around:
+                return Fault(variable, 0, 0, dotted(loc), what, hint)
         line, column = self.place(loc)
         return Fault(self.file, line, column, dotted(loc), what, hint)
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OWN_TELEGRAMS = ROOT / "tests" / "telegrams"
 SHARED_TELEGRAMS = ROOT.parent / "shared" / "telegrams"
-REQUIRE_PEERS = os.environ.get("DSMR_GATEWAY_REQUIRE_PEERS") == "1"
+REQUIRE_PEERS = os.environ.get("GATEWAY_TESTS_REQUIRE_PEERS") == "1"
 
 
 def own_telegram(name: str) -> bytes:

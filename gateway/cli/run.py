@@ -16,6 +16,7 @@ import click
 
 from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
 from gateway.config import Config, load_config
+from gateway.config.environment import is_overridden
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.types import Listen
@@ -47,7 +48,7 @@ or try `dsmr-gateway run --demo`, which needs no meter.
 def run_command(config: Path, *, demo: bool, verbose: bool) -> None:
     """Run the gateway with CONFIG, by default gateway.yaml."""
     _set_up_logging(verbose=verbose)
-    if not demo and not config.exists():
+    if not demo and not config.exists() and not is_overridden(os.environ):
         click.echo(_MINIMAL.format(path=config), err=True)
         sys.exit(EXIT_CONFIGURATION)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.config.environment import is_overridden, override
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
@@ -30,14 +33,16 @@ class Config(BaseModel):
         return self.meters or {"meter": self.meter or MeterConfig()}
 
 
-def load_config(path: Path) -> Config:
-    """Read a configuration.
+def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read a configuration; what the environment says goes before the file, and may stand in for it.
 
     Raises:
         FileError: with every fault.
 
     """
-    document = load(path)
+    is_file_needed = path.exists() or not is_overridden(environment)
+    document = load(path) if is_file_needed else Document(str(path))
+    override(document, environment)
     config = validate(document, Config)
     faults = _check_references(document, config) + _check_maps(document, config, path.parent)
     if faults:

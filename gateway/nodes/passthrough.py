@@ -128,7 +128,7 @@ class Reader(asyncio.Protocol):
         error: int = self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return error != 0
 
-    def send(self, data: bytes) -> bool:
+    def send(self, data: bytes, moment: float) -> bool:
         """Send to a reader that is served, unless too much waits already."""
         transport = self._transport
         assert transport is not None
@@ -137,7 +137,7 @@ class Reader(asyncio.Protocol):
         if waiting and waiting + len(data) > QUEUE_BYTES:
             return False
         transport.write(data)
-        self.last_active = now()
+        self.last_active = moment
         return True
 
     def close(self) -> None:
@@ -212,17 +212,24 @@ class Passthrough(Node):
         if self.settings.mode is not Mode.RAW:
             return
         start = self._joining_point.find(data, arrived)
-        for client in self._served():
-            if client not in self._waiting:
-                self._send_raw(client, data)
-            elif start is not None:
-                self._waiting.discard(client)
-                self._send_raw(client, data[start:])
+        moment, waiting = now(), self._waiting
+        for client in self.clients:
+            piece = data
+            if client in waiting:
+                if start is None:
+                    continue
+                waiting.discard(client)
+                piece = data[start:]
+            if client.is_served and not client.send(piece, moment):
+                self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and is cut off")
+                client.abort()
 
     def take(self, received: Received) -> None:
         """Pass on a telegram that is believed, in the mode for that."""
-        for client in self._served():
-            self._send_telegram(client, received.telegram.raw)
+        moment = now()
+        for client in self.clients:
+            if client.is_served:
+                self._send_telegram(client, received.telegram.raw, moment)
 
     def line_lost(self) -> None:
         """The meter is away. What comes after it does not continue what came before."""
@@ -236,8 +243,9 @@ class Passthrough(Node):
         """A reader is ready for its first telegram."""
         self._waiting.add(client)
         newest = self._meter.newest
-        if self.settings.greets_with_newest and newest and self._meter.is_fresh(now()):
-            self._send_telegram(client, newest.telegram.raw)
+        moment = now()
+        if self.settings.greets_with_newest and newest and self._meter.is_fresh(moment):
+            self._send_telegram(client, newest.telegram.raw, moment)
 
     def see_off(self, client: Reader) -> None:
         """A reader is gone."""
@@ -260,21 +268,13 @@ class Passthrough(Node):
         if not self.settings.is_writable:
             self.log_seldom(logging.WARNING, "readers send bytes; they are swallowed (writable: true passes them on)")
 
-    def _served(self) -> list[Reader]:
-        return [client for client in self.clients if client.is_served]
-
-    def _send_telegram(self, client: Reader, telegram: bytes) -> None:
-        if client.send(telegram):
+    def _send_telegram(self, client: Reader, telegram: bytes, moment: float) -> None:
+        if client.send(telegram, moment):
             self.telegrams_sent += 1
             return
         client.missed += 1
         self.telegrams_missed += 1
         self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and misses telegrams")
-
-    def _send_raw(self, client: Reader, data: bytes) -> None:
-        if not client.send(data):
-            self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and is cut off")
-            client.abort()
 
     def _show(self) -> None:
         count = len(self.clients)

@@ -1,0 +1,90 @@
+"""Environment variables that override keys of the configuration, for containers.
+
+`DSMR_GATEWAY_METER__HOST=192.168.1.13` is `meter.host`, and `DSMR_GATEWAY_MODBUS__0__LISTEN=:5020` is
+`modbus[0].listen`. A value is read as in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from gateway.yaml_file import Document, Fault, FileError, Loc, parse
+
+PREFIX = "DSMR_GATEWAY_"
+SEPARATOR = "__"
+
+
+def is_overridden(environment: Mapping[str, str]) -> bool:
+    """Whether any variable says something about the configuration."""
+    return any(name.startswith(PREFIX) for name in environment)
+
+
+def override(document: Document, environment: Mapping[str, str]) -> None:
+    """Put what the variables say into `document`, where faults will name the variable.
+
+    Raises:
+        FileError: a variable that leads nowhere, or whose value cannot be read.
+
+    """
+    faults: list[Fault] = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX):
+            try:
+                _put(document, name, parse(environment[name], name).data)
+            except FileError as error:
+                faults += [Fault(name, 0, 0, "", fault.what, fault.hint) for fault in error.faults]
+    if faults:
+        raise FileError(faults)
+
+
+def _put(document: Document, name: str, value: Any) -> None:
+    *way, last = name.removeprefix(PREFIX).split(SEPARATOR)
+    if document.data is None:
+        document.data = {}
+    container: Any = document.data
+    loc: Loc = ()
+    for part, following in pairwise([*way, last]):
+        key = _key(name, container, part)
+        loc = (*loc, key)
+        beneath = _get(container, key)
+        if not isinstance(beneath, dict | list):
+            # What is a list is one at the top: unit ids are keys.
+            beneath = [] if following.isdecimal() and len(loc) == 1 else {}
+            _set(container, key, beneath)
+        container = beneath
+    key = _key(name, container, last)
+    _set(container, key, value)
+    document.variables[_as_in_file((*loc, key))] = name
+
+
+def _as_in_file(loc: Loc) -> Loc:
+    """Positions in lists are numbers there, and all keys texts."""
+    return tuple(part if index == 1 and isinstance(part, int) else str(part) for index, part in enumerate(loc))
+
+
+def _key(name: str, container: Any, part: str) -> Any:
+    """The key or position that a part of a variable's name means: names of variables are in capitals."""
+    if isinstance(container, list):
+        if not part.isdecimal() or int(part) > len(container):
+            what = f"{part} is no position in a list of {len(container)}"
+            raise FileError([Fault(name, 0, 0, "", what, "Positions count from 0")])
+        return int(part)
+    if not part:
+        raise FileError([Fault(name, 0, 0, "", "names no key", f"Write it like {PREFIX}METER__HOST")])
+    known = next((key for key in container if str(key).upper() == part.upper()), None)
+    return known if known is not None else int(part) if part.isdecimal() else part.lower()
+
+
+def _get(container: Any, key: Any) -> Any:
+    if isinstance(container, list):
+        return container[key] if key < len(container) else None
+    return container.get(key)
+
+
+def _set(container: Any, key: Any, value: Any) -> None:
+    if isinstance(container, list) and key == len(container):
+        container.append(value)
+    else:
+        container[key] = value
