@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HANDSHAKE_TIMEOUT_S = 10.0
+
+_connecting: ContextVar[asyncio.Transport] = ContextVar("connecting")
+"""The connection whose handshake runs in this context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,31 @@ class TlsFiles:
     """Who signs the clients' certificates; without it any client may connect."""
 
 
+class _Handshake(ssl.SSLObject):
+    """Sends the alert that tells a client why it is refused (R-44), which asyncio drops when it closes."""
+
+    outgoing: ssl.MemoryBIO
+    transport: asyncio.Transport
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLWantReadError:
+            raise
+        except ssl.SSLError:
+            self.transport.write(self.outgoing.read())
+            raise
+
+
+class _Context(ssl.SSLContext):
+    sslobject_class = _Handshake
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any) -> Any:
+        handshake: Any = super().wrap_bio(incoming, outgoing, *arguments, **options)
+        handshake.outgoing, handshake.transport = outgoing, _connecting.get()
+        return handshake
+
+
 class ServerTls:
     """The TLS side of a listener, 1.2 or newer (Modbus/TCP Security, R-01)."""
 
@@ -33,7 +63,7 @@ class ServerTls:
             OSError: when a file cannot be read or does not fit (ssl.SSLError is one).
 
         """
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context = _Context(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._context.load_cert_chain(files.certificate, files.key)
         if files.client_ca:
@@ -47,6 +77,7 @@ class ServerTls:
             OSError: when the client does not, in time or at all.
 
         """
+        _connecting.set(transport)
         secured = await asyncio.get_running_loop().start_tls(
             transport, client, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
         )

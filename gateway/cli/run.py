@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -57,10 +58,17 @@ def run_command(config: Path, *, demo: bool, verbose: bool) -> None:
         return settings, load_maps(settings, config.parent)
 
     wiring = Wiring(*load(), config.parent)
+    _raise_file_limit()
     _new_loop().run_until_complete(_run(wiring, load))
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not hold up the end.
     os._exit(0)
+
+
+def _raise_file_limit() -> None:
+    """As far as the system lets it: asyncio accepts a hundred clients before the first of them is judged."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

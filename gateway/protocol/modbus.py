@@ -154,6 +154,7 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
     answers: list[bytes] = []
     monitor, ready = responder.monitor, responder.ready
     position, end = 0, len(buffer)
+    is_modbus = True
     while end - position >= HEADER_BYTES:
         if end - position >= READ_ADU_BYTES:
             transaction_id, request = _READ_ADU.unpack_from(buffer, position)
@@ -166,7 +167,8 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
                 continue
         transaction, protocol_id, length = _HEADER.unpack_from(buffer, position)
         if protocol_id or not MIN_LENGTH <= length <= MAX_LENGTH:
-            return b"".join(answers), position, False
+            is_modbus = False
+            break
         unit_at = position + HEADER_BYTES
         following = unit_at + length
         if following > end:
@@ -179,7 +181,8 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
             if following - position == READ_ADU_BYTES and not pdu[0] & 0x80:
                 responder.make_ready(bytes(buffer[position + 2 : following]), answer[2:], now)
         position = following
-    return b"".join(answers), position, True
+    monitor.note_client(client, len(answers))
+    return b"".join(answers), position, is_modbus
 
 
 def answer_pdu(pdu: bytes, unit: Unit | None, now: float) -> bytes | None:

@@ -7,6 +7,12 @@ from itertools import islice
 from typing import NamedTuple
 
 RECENT_REQUESTS = 1000
+MAX_COUNTERS = 1000
+"""Of one kind. Past it, what a scanner asks is counted in one sum."""
+OTHER = -1
+"""Stands for the unit ids, functions and exceptions of that sum."""
+MAX_CLIENTS = 1000
+"""Of which requests are counted, the newest."""
 
 
 class Exchange(NamedTuple):
@@ -46,13 +52,24 @@ class Monitor:
         """By unit id and function code."""
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """By unit id, function code and exception code."""
+        self.answers: dict[str, int] = {}
+        """By client."""
 
     def note(self, at: float, client: str, unit_id: int, request: bytes, answer: bytes | None) -> None:
         """Take down one exchange."""
         self.recent.append((at, client, unit_id, request, answer))
-        self.requests[unit_id, request[0]] += 1
+        asked = (unit_id, request[0])
+        self.requests[asked if asked in self.requests or len(self.requests) < MAX_COUNTERS else (OTHER, OTHER)] += 1
         if answer is not None and answer[0] & 0x80:
-            self.exceptions[unit_id, request[0], answer[1]] += 1
+            refused = (*asked, answer[1])
+            is_counted = refused in self.exceptions or len(self.exceptions) < MAX_COUNTERS
+            self.exceptions[refused if is_counted else (OTHER, OTHER, OTHER)] += 1
+
+    def note_client(self, client: str, answers: int) -> None:
+        """Count answers to a client; of those long gone, the count is given up for a new one."""
+        if client not in self.answers and len(self.answers) >= MAX_CLIENTS:
+            del self.answers[next(iter(self.answers))]
+        self.answers[client] = self.answers.get(client, 0) + answers
 
     @property
     def noted(self) -> int:

@@ -43,7 +43,8 @@ def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now
             position += 1
             in_vain += length
             if in_vain > MAX_NOISE_BYTES:
-                return b"".join(answers), end, True
+                position = end
+    responder.monitor.note_client(client, len(answers))
     return b"".join(answers), position, True
 
 

@@ -2,7 +2,7 @@
 # Installs the foreign programs that the tests talk to, where that is possible, and names what is missing.
 set -u
 missing=""
-for program in ser2net mbpoll socat; do
+for program in ser2net mbpoll socat npm; do
   PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
 [ -z "$missing" ] && exit 0

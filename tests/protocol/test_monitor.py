@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.monitor import RECENT_REQUESTS, Exchange, Monitor
+from gateway.protocol.monitor import MAX_CLIENTS, MAX_COUNTERS, RECENT_REQUESTS, Exchange, Monitor
 from tests.protocol.small_units import CLIENT, read_pdu, words
 
 
@@ -88,3 +88,26 @@ def test_following_a_growing_monitor_misses_nothing() -> None:
 )
 def test_an_exchange_reads_as_a_line(request_pdu: bytes, answer: bytes | None, expected: str) -> None:
     assert str(Exchange(0.0, CLIENT, 9, request_pdu, answer)) == f"{CLIENT} unit 9 {expected}"
+
+
+def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
+    monitor = Monitor()
+    for unit_id in range(256):
+        for function in range(1, 128):
+            monitor.note(0, "scanner", unit_id, bytes((function, 0)), bytes((function | 0x80, 1)))
+    assert len(monitor.requests) == len(monitor.exceptions) == MAX_COUNTERS + 1
+    assert monitor.noted == 256 * 127
+    assert monitor.exceptions.total() == 256 * 127
+    before = monitor.requests[0, 1]
+    monitor.note(0, "client", 0, b"\x01", None)
+    assert monitor.requests[0, 1] == before + 1
+
+
+def test_answers_are_counted_by_client_and_the_oldest_client_is_given_up() -> None:
+    monitor = Monitor()
+    for number in range(MAX_CLIENTS + 1):
+        monitor.note_client(f"client {number}", 2)
+    monitor.note_client("client 7", 3)
+    assert "client 0" not in monitor.answers
+    assert monitor.answers["client 7"] == 5
+    assert len(monitor.answers) == MAX_CLIENTS
