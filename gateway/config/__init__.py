@@ -13,7 +13,8 @@ from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.types import Listen
-from gateway.maps import find_map
+from gateway.maps import find_map, load_map
+from gateway.protocol.unit import OnStale
 from gateway.validation import suggest, validate
 from gateway.yaml_file import Document, Fault, FileError, Loc, load
 
@@ -111,9 +112,21 @@ def _check_maps(document: Document, config: Config, folder: Path) -> list[Fault]
     faults: list[Fault] = []
     for index, server in enumerate(config.modbus):
         for unit_id, unit in server.units.items():
+            here = ("modbus", index, "units", str(unit_id))
             try:
-                find_map(unit.map, folder)
+                path = find_map(unit.map, folder)
             except LookupError as error:
                 what, _, hint = str(error).partition(" | ")
-                faults.append(document.fault(("modbus", index, "units", str(unit_id), "map"), what, hint))
+                faults.append(document.fault((*here, "map"), what, hint))
+                continue
+            if unit.on_stale is OnStale.ABSENT and _takes_codes_for_numbers(path):
+                what = f"clients of {unit.map} take the codes for absent values for numbers"
+                faults.append(document.fault((*here, "on_stale"), what, "Give exception or silent"))
     return faults
+
+
+def _takes_codes_for_numbers(path: Path) -> bool:
+    try:
+        return bool(load_map(path).requires)
+    except FileError:
+        return False  # which is told where the map is used

@@ -72,14 +72,13 @@ class RegisterUnit(Node):
         if self._unit.shows_test_pattern:
             self.show(Colour.BLUE, Mark.DOT, "test pattern")
             return
-        if self._lacking:
-            self.show(Colour.YELLOW, Mark.RING, f"not told: {', '.join(self._lacking)}")
-            return
         snapshot, newest = self._unit.snapshot, self._meter.newest
-        if snapshot is None or newest is None:
+        if newest is None:
             return
-        if not self._unit.is_fresh(moment):
+        if snapshot and not self._unit.is_fresh(moment):
             self.show(Colour.RED, Mark.DOT, f"stale {moment - newest.arrived:.0f} s")
+        elif self._lacking or snapshot is None:
+            self.show(Colour.YELLOW, Mark.RING, f"not told: {', '.join(self._lacking)}")
         # No meter sends all that a map has room for: what it once sent and does not now is what is missing.
         elif missing := self._most_present - snapshot.present:
             self.show(Colour.YELLOW, Mark.RING, f"{missing} of {self._most_present} absent")

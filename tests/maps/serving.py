@@ -1,0 +1,69 @@
+"""A unit that serves a map, asked with whole Modbus/TCP requests, as a client does."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gateway.maps import load_map
+from gateway.protocol.identification import Identification
+from gateway.protocol.modbus import MAX_READ_REGISTERS, Responder, Units, answer_stream
+from gateway.protocol.monitor import Monitor
+from gateway.protocol.readings import Readings, read
+from gateway.protocol.telegram import Telegram, TelegramReader
+from gateway.protocol.unit import OnStale, Unit
+from tests.maps.decoder import Entry
+
+IDENTIFICATION = Identification("Vendor", "CODE", "1.2", "https://example.org", "Product", "Model", "Application")
+ARRIVED, ASKED, FRESH_UNTIL = 100.0, 101.0, 105.0
+STATUS = {"gateway_connected": 1}
+
+
+def readings_in(stream: bytes) -> list[Readings]:
+    """The readings of each telegram in `stream` that comes through whole."""
+    reader = TelegramReader()
+    items = reader.feed(stream) + reader.silence()
+    return [read(item) for item in items if isinstance(item, Telegram)]
+
+
+loaded_map = cache(load_map)
+"""Map file → its registers; loading one takes longer than serving it a thousand times."""
+
+
+class Server:
+    """Serves one map on one unit id."""
+
+    def __init__(self, path: Path, unit_id: int = 1) -> None:
+        self.unit_id = unit_id
+        self.unit = Unit(loaded_map(path), OnStale.EXCEPTION, lambda _now: STATUS)
+        self._responder = Responder(Units({unit_id: self.unit}), IDENTIFICATION, Monitor())
+        self._transaction = 0
+
+    def show(self, values: Mapping[str, Any]) -> None:
+        """Take a telegram's readings, as the node for register maps does."""
+        if not self.unit.register_map.lacking(values):
+            self.unit.publish(self.unit.register_map.readings.encode(values), FRESH_UNTIL)
+
+    def ask(self, pdu: bytes) -> bytes:
+        """The answer's PDU."""
+        self._transaction += 1
+        request = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, self.unit_id) + pdu
+        answers, consumed, is_modbus = answer_stream(request, self._responder, ASKED, "test")
+        assert (consumed, is_modbus) == (len(request), True)
+        transaction, protocol, length, unit_id = struct.unpack_from(">HHHB", answers)
+        assert (transaction, protocol, length, unit_id) == (self._transaction, 0, len(answers) - 6, self.unit_id)
+        return answers[7:]
+
+    def words(self, function: int, address: int, count: int) -> list[int]:
+        """The registers of a read that must be answered well."""
+        answer = self.ask(struct.pack(">BHH", function, address, count))
+        assert answer[:2] == bytes((function, 2 * count)), f"{function} {address} x {count}: {answer.hex()}"
+        return list(struct.unpack(f">{count}H", answer[2:]))
+
+    def registers(self, entry: Entry, function: int) -> dict[int, int]:
+        """The words of a register, by address."""
+        assert entry.length <= MAX_READ_REGISTERS
+        return dict(zip(entry.addresses, self.words(function, entry.address, entry.length), strict=True))

@@ -1,0 +1,142 @@
+"""What emulation maps need of the map language beyond the plain table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.maps import load_map
+from gateway.nodes.register_unit import RegisterUnit
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.readings import Readings
+from gateway.protocol.telegram import Telegram
+from gateway.protocol.unit import ExceptionCode, OnStale, Unit
+from gateway.protocol.variants import VARIANTS
+from gateway.yaml_file import FileError
+from tests.conftest import own_telegram
+from tests.maps.serving import readings_in
+
+
+def write(folder: Path, registers: str, head: str = "") -> Path:
+    path = folder / "map.yaml"
+    path.write_text(
+        f"title: t\nsource: tests\n{head}registers:\n" + "".join(f"  - {{{line}}}\n" for line in [registers])
+    )
+    return path
+
+
+def shown(path: Path, values: dict[str, Decimal | int | str]) -> tuple[bytes, tuple[str, ...]]:
+    """The bytes of the map's one register, and the names of registers that were limited."""
+    snapshot = load_map(path).readings.encode(values)
+    (segment,) = snapshot.segments
+    return segment.data, snapshot.clamped
+
+
+@pytest.mark.parametrize(
+    ("type_name", "code"),
+    [("uint16", "ffff"), ("int16", "8000"), ("uint32", "ffffffff"), ("int32", "80000000"), ("float32", "7fc00000")],
+)
+def test_absent_is_a_value_and_shows_the_code_of_its_type(tmp_path: Path, type_name: str, code: str) -> None:
+    path = write(tmp_path, f"address: 0, name: a, type: {type_name}, value: absent, unit: V, scale: 0.1")
+    assert shown(path, {"voltage_l1": Decimal(230)}) == (bytes.fromhex(code), ())
+
+
+def test_a_number_that_is_too_great_never_becomes_the_code_that_a_map_chose(tmp_path: Path) -> None:
+    register = "address: 0, name: a, type: int16, value: power_net, unit: W, absent: 32767"
+    path = write(tmp_path, register)
+    assert shown(path, {"power_net": Decimal(32766)}) == (b"\x7f\xfe", ())
+    assert shown(path, {"power_net": Decimal(32767)}) == (b"\x7f\xfe", ("a",))
+    assert shown(path, {"power_net": Decimal(-40000)}) == (b"\x80\x01", ("a",))
+    assert shown(path, {}) == (b"\x7f\xff", ())
+    path = write(tmp_path, f"{register}, word_order: little")
+    assert shown(path, {"power_net": Decimal(99999)}) == (b"\x7f\xfe", ("a",))
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"power_net": 5}, 5),
+        ({"power_net": 5, "power_net_l1": 4}, 5),
+        ({"power_net": 5, "power_net_l2": 0}, 0xFFFF),
+        ({"power_net": 5, "power_net_l3": 0}, 0xFFFF),
+        ({"power_net_l1": 4}, 0xFFFF),
+    ],
+)
+def test_unless_is_there_while_none_of_the_others_is(tmp_path: Path, values: dict[str, int], word: int) -> None:
+    value = "unless(power_net, power_net_l2, power_net_l3)"
+    path = write(tmp_path, f'address: 0, name: a, type: uint16, value: "{value}", unit: W')
+    assert shown(path, dict(values)) == (word.to_bytes(2, "big"), ())
+
+
+def test_unless_takes_the_unit_of_what_it_shows(tmp_path: Path) -> None:
+    load_map(write(tmp_path, 'address: 0, name: a, type: uint16, value: "first(unless(3, power_net_l2), 0)"'))
+    with pytest.raises(FileError, match="so the register needs a unit"):
+        load_map(write(tmp_path, 'address: 0, name: a, type: uint16, value: "unless(power_net, current_l2)"'))
+    with pytest.raises(FileError, match="takes 2 to 9 arguments, not 1"):
+        load_map(write(tmp_path, 'address: 0, name: a, type: uint16, value: "unless(power_net)", unit: W'))
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{equipment_identifier}", "TEST-A"),
+        ("{equipment_identifier:-4}", "ST-A"),
+        ("{equipment_identifier:-9}", "TEST-A"),
+        ("a{equipment_identifier:-1}-{identification:-2}", "aA-XY"),
+    ],
+)
+def test_a_text_may_show_the_last_characters_of_a_reading(tmp_path: Path, template: str, text: str) -> None:
+    path = write(tmp_path, f'address: 0, name: a, type: string, length: 4, value: "{template}"')
+    values: dict[str, Decimal | int | str] = {"equipment_identifier": "TEST-A", "identification": "WXY"}
+    assert shown(path, values) == (text.encode().ljust(8, b"\0"), ())
+    assert shown(path, {"identification": "WXY"}) == (bytes(8), ())
+
+
+REQUIRES = "requires: [power_net, 'first(current_l1, current_l2)']\n"
+
+
+def test_what_a_map_requires_is_checked_like_any_expression(tmp_path: Path) -> None:
+    register = "address: 0, name: a, type: uint16, value: 1"
+    loaded = load_map(write(tmp_path, register, REQUIRES))
+    assert loaded.lacking({"power_net": 1, "current_l2": 0}) == []
+    assert loaded.lacking({"power_net": 1}) == ["first(current_l1, current_l2)"]
+    assert load_map(write(tmp_path, register)).lacking({}) == []
+    with pytest.raises(FileError, match=r"map.yaml:3:\d+: .*no reading is called power_nett(.|\n)*power_net"):
+        load_map(write(tmp_path, register, "requires: [power_nett]\n"))
+    with pytest.raises(FileError, match=r"map.yaml:3:\d+: .*not an expression"):
+        load_map(write(tmp_path, register, "requires: ['1 +']\n"))
+
+
+def test_a_map_requires_what_the_map_requires_that_it_extends(tmp_path: Path) -> None:
+    base = write(tmp_path, "address: 0, name: a, type: uint16, value: 1", REQUIRES)
+    base.rename(tmp_path / "base.yaml")
+    (tmp_path / "plain.yaml").write_text("title: t\nextends: base.yaml\n")
+    (tmp_path / "other.yaml").write_text("title: t\nextends: base.yaml\nrequires: []\n")
+    assert len(load_map(tmp_path / "plain.yaml").requires) == 2
+    assert load_map(tmp_path / "other.yaml").requires == {}
+
+
+def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_it_is_stale(tmp_path: Path) -> None:
+    register = "address: 0, name: a, type: int32, value: power_net, unit: W"
+    unit = Unit(load_map(write(tmp_path, register, "requires: [power_net]\n")), OnStale.EXCEPTION, lambda _: {})
+    node = RegisterUnit("m/1", Meter("m", None, None), unit, stale_after_s=5)
+    (whole,) = readings_in(own_telegram("v50_sagemcom-t210d"))
+    (lacking,) = readings_in(own_telegram("bad_non-numeric-power"))
+    assert "power_net" not in lacking.values
+
+    def receive(readings: Readings, arrived: float) -> None:
+        telegram = Telegram(b"", end=0, checked=True)
+        node.receive(Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived))
+
+    receive(lacking, 0)
+    assert unit.read(0, 2, 1) is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
+    receive(whole, 2)
+    assert unit.read(0, 2, 3) == (2486).to_bytes(4, "big")
+    for second in range(3, 9):
+        receive(lacking, second)
+    assert unit.read(0, 2, 7) == (2486).to_bytes(4, "big")
+    assert unit.read(0, 2, 7.1) is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
+    receive(whole, 9)
+    assert unit.read(0, 2, 9) == (2486).to_bytes(4, "big")

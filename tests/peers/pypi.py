@@ -1,0 +1,32 @@
+"""Programs from PyPI that do not go with the gateway's own libraries, installed once beside the user's other caches."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REQUIRE_PEERS
+from tests.peers.npm import CACHE
+
+INSTALL_TIMEOUT_S = 240
+
+
+def packages(*specifications: str) -> Path:
+    """A folder for `PYTHONPATH` that holds these packages alone, each given as `name==version`."""
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folder = CACHE / re.sub(r"[^a-z0-9.]+", "-", "_".join((python, *specifications)).lower())
+    done = folder / "done"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *specifications]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
+        if result.returncode:
+            (pytest.fail if REQUIRE_PEERS else pytest.skip)(
+                f"pip cannot install {specifications}: {result.stderr[-500:]}"
+            )
+        done.touch()
+    return folder
