@@ -15,6 +15,7 @@ DEFAULT_CONFIG = "gateway.yaml"
 COMMANDS = {
     "run": ("run", "Run the gateway."),
     "check": ("check", "Say what is wrong with a configuration."),
+    "probe": ("probe", "Find the meter on a P1 port."),
     "requests": ("requests", "Show what Modbus clients ask the running gateway."),
     "maps": ("maps", "List the register maps that come along."),
     "map": ("maps", "Show a register map, with the values of a telegram."),

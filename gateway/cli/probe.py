@@ -1,0 +1,111 @@
+"""`dsmr-gateway probe`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+
+import click
+
+from gateway.config.meter import MeterConfig
+from gateway.node_settings import lines_of
+from gateway.probing import LISTEN_S, Finding, probe, serial_ports
+from gateway.protocol.meter import Received
+from gateway.protocol.readings import Reading
+
+_ADDRESS = re.compile(r"(\[[^\]]+\]|[^/:]+):([0-9]{1,5})")
+
+_NOTHING = """\
+There is no serial port in /dev/serial/by-id, nor any /dev/ttyUSB, ttyACM or ttyAMA. Is the cable plugged in?
+For a meter behind a ser2net: dsmr-gateway probe HOST:PORT
+"""
+
+
+@click.command("probe")
+@click.argument("where", required=False, metavar="[DEVICE|HOST:PORT]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=LISTEN_S, help="How long to listen at each speed.")
+def probe_command(where: str | None, *, as_json: bool, seconds: float) -> None:
+    """Find the meter on a P1 port, show what it says, and print the configuration for it.
+
+    Without DEVICE, every serial port that a cable may be on is tried. Nothing is ever sent to the meter.
+    """
+    places = [where] if where else serial_ports()
+    if not places:
+        click.echo(_NOTHING, err=True)
+        sys.exit(1)
+    found = [(place, asyncio.run(_probe(place, seconds))) for place in places]
+    if as_json:
+        click.echo(json.dumps([_as_data(place, findings) for place, findings in found], indent=2))
+    else:
+        for place, findings in found:
+            _show(place, findings)
+    sys.exit(0 if any(findings[-1].received for _, findings in found) else 1)
+
+
+async def _probe(place: str, seconds: float) -> list[Finding]:
+    return await probe(lines_of(_config(place)), seconds)
+
+
+def _config(place: str) -> MeterConfig:
+    address = _ADDRESS.fullmatch(place)
+    return MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
+
+
+def _show(place: str, findings: list[Finding]) -> None:
+    for finding in findings:
+        if not finding.newest:
+            click.echo(f"{finding.words}: {finding.trouble}", err=True)
+            continue
+        newest, cadence = finding.newest, finding.cadence_s
+        pace = f"a telegram every {cadence:.0f} s" if cadence and cadence >= 1 else "telegrams"
+        refused = f", {len(finding.refused)} refused" if finding.refused else ""
+        click.echo(f"{finding.words}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
+        width = max(len(_line(reading)) for reading in newest.readings.lines)
+        for reading in newest.readings.lines:
+            click.echo(f"  {_line(reading).ljust(min(width, 60))}  {_said(reading)}".rstrip())
+        click.echo(f"\nTo use it, write into gateway.yaml:\n\n{_yaml(place, newest)}")
+
+
+def _line(reading: Reading) -> str:
+    text = reading.code + reading.text.replace("\r", "").replace("\n", "")
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _said(reading: Reading) -> str:
+    if reading.fault:
+        return f"{reading.name}: cannot be read, {reading.fault}"
+    if reading.value is None:
+        return f"{reading.name}: nothing"
+    return f"{reading.name}: {reading.value}{f' {reading.unit}' if reading.unit else ''}"
+
+
+def _yaml(place: str, newest: Received) -> str:
+    address = _ADDRESS.fullmatch(place)
+    where = f"  host: {address[1].strip('[]')}\n  port: {address[2]}" if address else f"  port: {place}"
+    return f'meter:\n{where}\n  dsmr_version: "{newest.variant.key}"\n'
+
+
+def _as_data(place: str, findings: list[Finding]) -> dict[str, object]:
+    last = findings[-1]
+    data: dict[str, object] = {"place": place, "tried": {f.words: f.trouble or "telegrams" for f in findings}}
+    if last.newest:
+        newest = last.newest
+        data |= {
+            "dsmr_version": newest.variant.key,
+            "title": newest.variant.title,
+            "identification": newest.readings.identification,
+            "cadence_s": last.cadence_s,
+            "readings": {
+                reading.code: {"name": reading.name, "value": _plain(reading), "unit": reading.unit}
+                for reading in newest.readings.lines
+            },
+            "configuration": _yaml(place, newest),
+        }
+    return data
+
+
+def _plain(reading: Reading) -> object:
+    return reading.value if isinstance(reading.value, int) or reading.value is None else str(reading.value)

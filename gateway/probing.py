@@ -1,0 +1,115 @@
+"""Listens to a P1 port for a while and says what is there. Never writes to the meter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.clock import now
+from gateway.lines import Line
+from gateway.protocol.diagnosis import diagnose
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.telegram import BadTelegram, TelegramReader
+
+LISTEN_S = 12.0
+"""For one setting of the line: longer than the ten seconds between two telegrams."""
+TELEGRAMS_WANTED = 2
+"""Two tell the cadence."""
+ENOUGH_NOISE_BYTES = 512
+"""Without the beginning of a telegram: more of it says nothing new."""
+
+_DEVICES = Path("/dev")
+_BY_ID = "serial/by-id/*"
+_BY_NAME = ("ttyUSB*", "ttyACM*", "ttyAMA*")
+
+
+def serial_ports() -> list[str]:
+    """Devices that a P1 cable may be on, by the name that stays the same when it is plugged in anew."""
+    by_id = sorted(map(str, _DEVICES.glob(_BY_ID)))
+    return by_id or sorted(str(path) for pattern in _BY_NAME for path in _DEVICES.glob(pattern))
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one setting of a line brought."""
+
+    words: str
+    """What was opened."""
+    received: list[Received] = field(default_factory=list)
+    refused: list[BadTelegram] = field(default_factory=list)
+    trouble: str = ""
+    """Why there is no telegram, as far as that can be told."""
+
+    @property
+    def newest(self) -> Received | None:
+        """The last telegram that is believed."""
+        return self.received[-1] if self.received else None
+
+    @property
+    def cadence_s(self) -> float | None:
+        """Seconds between two telegrams."""
+        if len(self.received) < TELEGRAMS_WANTED:
+            return None
+        return self.received[-1].arrived - self.received[-2].arrived
+
+
+async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S) -> list[Finding]:
+    """Try each setting until one brings telegrams; what all of them brought."""
+    findings = []
+    for words, line in settings:
+        findings.append(await _listen(words, line, listen_s))
+        if findings[-1].received:
+            break
+    return findings
+
+
+async def _listen(words: str, line: Line, listen_s: float) -> Finding:
+    finding = Finding(words)
+    meter, reader, sample = Meter("probe", None), TelegramReader(), bytearray()
+    enough = asyncio.Event()
+
+    def receive(data: bytes) -> None:
+        sample.extend(data[:ENOUGH_NOISE_BYTES])
+        for item in reader.feed(data):
+            result = meter.take(item, now(), 0)
+            if isinstance(result, BadTelegram):
+                finding.refused.append(result)
+            else:
+                finding.received.append(result)
+        is_noise = len(sample) >= ENOUGH_NOISE_BYTES and not reader.pending and not finding.refused
+        if len(finding.received) >= TELEGRAMS_WANTED or (is_noise and not finding.received):
+            enough.set()
+
+    try:
+        closed = await line.open(receive)
+    except OSError as error:
+        finding.trouble = error.strerror or str(error)
+        return finding
+    try:
+        closed.add_done_callback(lambda _closed: enough.set())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(enough.wait(), listen_s)
+    finally:
+        line.close()
+    if not finding.received:
+        finding.trouble = _trouble(bytes(sample), finding.refused, is_closed=closed.done(), listen_s=listen_s)
+    return finding
+
+
+def _trouble(sample: bytes, refused: Sequence[BadTelegram], *, is_closed: bool, listen_s: float) -> str:
+    diagnosis = diagnose(sample)
+    if diagnosis:
+        return diagnosis
+    if refused:
+        return f"telegrams come and are refused: {refused[-1].fault} ({refused[-1].detail})"
+    if is_closed:
+        return "the other end closed"
+    if sample:
+        return "a telegram began and did not end"
+    return (
+        f"silence for {listen_s:.0f} s: is the cable in the P1 port, and does it drive the data request pin? In Belgium"
+        " and Sweden the port is closed until the grid operator opens it"
+    )
