@@ -26,10 +26,10 @@ _BY_ID = "serial/by-id/*"
 _BY_NAME = ("ttyUSB*", "ttyACM*", "ttyAMA*")
 
 
-def serial_ports() -> list[str]:
-    """Devices that a P1 cable may be on, by the name that stays the same when it is plugged in anew."""
-    by_id = sorted(map(str, _DEVICES.glob(_BY_ID)))
-    return by_id or sorted(str(path) for pattern in _BY_NAME for path in _DEVICES.glob(pattern))
+def serial_ports(devices: Path = _DEVICES) -> list[str]:
+    """Those in `devices` that a P1 cable may be on, by the name that stays the same when it is plugged in anew."""
+    by_id = sorted(map(str, devices.glob(_BY_ID)))
+    return by_id or sorted(str(path) for pattern in _BY_NAME for path in devices.glob(pattern))
 
 
 @dataclass(slots=True)

@@ -9,11 +9,13 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
 from gateway.config import Config, load_config
@@ -21,6 +23,7 @@ from gateway.config.environment import is_overridden
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.types import Listen
+from gateway.probing import serial_ports
 from gateway.wiring import Maps, Wiring, load_maps
 from gateway.yaml_file import FileError
 
@@ -38,23 +41,33 @@ or for a ser2net:
     host: 192.168.1.13
     port: 2001
 
-or try `dsmr-gateway run --demo`, which needs no meter.
+or try `dsmr-gateway run --demo`, which needs no meter. `dsmr-gateway probe` finds the meter on a serial port.
 """
+_SEVERAL = "Several serial ports are here, so that the gateway cannot choose: {ports}\n"
+_ONLY = "There is no {path}: using the only serial port, {port}, and defaults for the rest"
 
 
 @click.command("run")
 @click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
 @click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
-def run_command(config: Path, *, demo: bool, verbose: bool) -> None:
-    """Run the gateway with CONFIG, by default gateway.yaml."""
+@click.pass_context
+def run_command(ctx: click.Context, config: Path, *, demo: bool, verbose: bool) -> None:
+    """Run the gateway with CONFIG, by default gateway.yaml.
+
+    Without either, it uses the serial port that a P1 cable is on, if there is only one.
+    """
     _set_up_logging(verbose=verbose)
-    if not demo and not config.exists() and not is_overridden(os.environ):
-        click.echo(_MINIMAL.format(path=config), err=True)
-        sys.exit(EXIT_CONFIGURATION)
+    is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
+    if demo:
+        read = _demo_config
+    elif config.exists() or is_overridden(os.environ):
+        read = partial(load_config, config)
+    else:
+        read = partial(config_without_file, config, [] if is_given else serial_ports())
 
     def load() -> tuple[Config, Maps]:
-        settings = _demo_config() if demo else load_config(config)
+        settings = read()
         return settings, load_maps(settings, config.parent)
 
     wiring = Wiring(*load(), config.parent)
@@ -78,6 +91,16 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return loop
+
+
+def config_without_file(path: Path, ports: Sequence[str]) -> Config:
+    """The only one of `ports`, and defaults; otherwise say what is missing, and end."""
+    if len(ports) != 1:
+        several = _SEVERAL.format(ports=", ".join(ports)) if ports else ""
+        click.echo(_MINIMAL.format(path=path) + several, err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    logging.getLogger("gateway").info(_ONLY.format(path=path, port=ports[0]))
+    return Config(meter=MeterConfig(port=ports[0]))
 
 
 def _demo_config() -> Config:
