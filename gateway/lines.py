@@ -8,10 +8,12 @@ import fcntl
 import os
 import socket
 import termios
+from asyncio.staggered import staggered_race
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.protocol.variants import SerialSettings
 
@@ -71,9 +73,8 @@ class TcpLine:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                transport, receiver = await loop.create_connection(
-                    lambda: _Receiver(receive), self._host, self._port, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S
-                )
+                sock = await _connect(self._host, self._port)
+                transport, receiver = await loop.create_connection(lambda: _Receiver(receive), sock=sock)
         except TimeoutError:
             raise OSError(errno.ETIMEDOUT, f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
         self._transport = transport
@@ -88,6 +89,29 @@ class TcpLine:
         """Reset the connection: a polite close can hang on a peer that is gone."""
         if self._transport:
             self._transport.abort()
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """Connect to the first of the host's addresses that answers ("happy eyeballs", which uvloop does not know)."""
+    loop = asyncio.get_running_loop()
+
+    async def attempt(family: int, kind: int, protocol: int, _name: str, address: tuple[Any, ...]) -> socket.socket:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    attempts = [partial(attempt, *address) for address in found]
+    first: socket.socket | None
+    first, _, errors = await staggered_race(attempts, HAPPY_EYEBALLS_DELAY_S)
+    if first is None:
+        raise next((error for error in errors if error), OSError(errno.EADDRNOTAVAIL, f"{host} has no address"))
+    return first
 
 
 def watch_peer(sock: socket.socket) -> None:

@@ -19,7 +19,7 @@ LISTEN_S = 12.0
 TELEGRAMS_WANTED = 2
 """Two tell the cadence."""
 ENOUGH_NOISE_BYTES = 512
-"""Without the beginning of a telegram: more of it says nothing new."""
+"""More of it says nothing new."""
 
 _DEVICES = Path("/dev")
 _BY_ID = "serial/by-id/*"
@@ -79,8 +79,8 @@ async def _listen(words: str, line: Line, listen_s: float) -> Finding:
                 finding.refused.append(result)
             else:
                 finding.received.append(result)
-        is_noise = len(sample) >= ENOUGH_NOISE_BYTES and not reader.pending and not finding.refused
-        if len(finding.received) >= TELEGRAMS_WANTED or (is_noise and not finding.received):
+        is_noise = len(sample) >= ENOUGH_NOISE_BYTES and not finding.received and diagnose(bytes(sample)) is not None
+        if is_noise or len(finding.received) >= TELEGRAMS_WANTED:
             enough.set()
 
     try:

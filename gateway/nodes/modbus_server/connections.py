@@ -95,6 +95,9 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes, before anything of it is read."""
         self._transport = transport
+        if transport.get_extra_info("peername") is None:
+            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
+            return
         self.address, self.name = peer_of(transport)
         watch_peer(transport.get_extra_info("socket"))
         self._host.clients.enter(self, transport)
