@@ -18,6 +18,7 @@ LISTEN_S = 12.0
 """For one setting of the line: longer than the ten seconds between two telegrams."""
 TELEGRAMS_WANTED = 2
 """Two tell the cadence."""
+CLOSE_S = 1.0
 ENOUGH_NOISE_BYTES = 512
 """More of it says nothing new."""
 
@@ -92,10 +93,13 @@ async def _listen(words: str, line: Line, listen_s: float) -> Finding:
         closed.add_done_callback(lambda _closed: enough.set())
         with suppress(TimeoutError):
             await asyncio.wait_for(enough.wait(), listen_s)
+        is_closed = closed.done()
     finally:
         line.close()
+        # The next setting, or the next program, finds the port free.
+        await asyncio.wait([closed], timeout=CLOSE_S)
     if not finding.received:
-        finding.trouble = _trouble(bytes(sample), finding.refused, is_closed=closed.done(), listen_s=listen_s)
+        finding.trouble = _trouble(bytes(sample), finding.refused, is_closed=is_closed, listen_s=listen_s)
     return finding
 
 

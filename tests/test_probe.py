@@ -114,6 +114,7 @@ def test_every_line_stands_beside_what_it_says() -> None:
         shown = probe(device).stdout
         data = json.loads(probe(device, "--json").stdout)[0]
     lines = [line for line in telegram.decode().splitlines()[2:-1] if line]
+    assert "readings" in data, data
     assert len(data["readings"]) == len(lines)
     for line in lines:
         assert line[:20] in shown

@@ -53,10 +53,10 @@ class Bench:
 
     def reload_in_vain(self) -> str:
         """Reload what cannot be used; what the log says."""
-        before = len(self.gateway.log)
+        before = self.gateway.log
         self.gateway.signal(signal.SIGHUP)
-        self.gateway.wait_for_log("nothing is changed", self.gateway.log.count("nothing is changed") + 1)
-        return self.gateway.log[before:]
+        self.gateway.wait_for_log("nothing is changed", before.count("nothing is changed") + 1)
+        return self.gateway.log[len(before) :]
 
 
 @pytest.fixture
