@@ -1,0 +1,98 @@
+"""The wheel has all that it needs, in an environment of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+CONFIG = """\
+meter: {simulate: true}
+modbus:
+  - {listen: "127.0.0.1:0", units: {1: {map: dsmr-5}, 2: {map: sunspec-203}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean environment with the wheel; its dependencies are those that are installed here."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, capture_output=True)
+    site = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    here = [path for path in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) if path]
+    # Behind the environment's own packages, and without the checkout that is installed here for editing.
+    (Path(site.stdout.strip()) / "borrowed.pth").write_text("\n".join(dict.fromkeys(here)) + "\n")
+    return folder
+
+
+def run(environment: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [environment / "bin" / "dsmr-gateway", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_every_file_that_is_not_python_is_in_the_wheel(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (ROOT / "register_maps").rglob("*.*"):
+        assert f"gateway/{path.relative_to(ROOT)}" in names
+    for path in (ROOT / "gateway").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert str(path.relative_to(ROOT)) in names
+    assert not any(name.startswith(("tests/", "benchmarks/", "fuzz/")) for name in names)
+
+
+def test_the_installed_command_uses_the_maps_of_the_wheel(environment: Path, tmp_path: Path) -> None:
+    where = subprocess.run(
+        [environment / "bin" / "python", "-c", "import gateway; print(gateway.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert where.stdout.startswith(str(environment))
+    assert "dsmr-gateway, version" in run(environment, tmp_path, "--version").stdout
+    listed = run(environment, tmp_path, "maps").stdout
+    assert "dsmr-5 " in listed
+    assert "sunspec-203 " in listed
+    (tmp_path / "gateway.yaml").write_text(CONFIG)
+    result = run(environment, tmp_path, "check")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "1 meter, 2 units" in result.stdout
+
+
+def test_every_library_that_is_imported_is_a_dependency(wheel: Path) -> None:
+    metadata = next(
+        zipfile.ZipFile(wheel).read(name).decode()
+        for name in zipfile.ZipFile(wheel).namelist()
+        if name.endswith("METADATA")
+    )
+    for name in ("click", "dsmr_parser", "pydantic", "pymodbus", "PyYAML", "serialx"):
+        assert any(
+            line.lower().startswith(f"requires-dist: {name.lower()}".replace("_", "-"))
+            or line.lower().startswith(f"requires-dist: {name.lower()}")
+            for line in metadata.splitlines()
+        ), name
+    assert "License-Expression: MIT" in metadata
