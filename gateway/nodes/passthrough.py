@@ -21,6 +21,7 @@ from gateway.clients import Address, Admission, Clients, peer_of, why_not_listen
 from gateway.clock import now
 from gateway.flow import STATUS_CHARACTERS, Colour, Mark, Node
 from gateway.lines import watch_peer
+from gateway.protocol.ciphered import CipheredReader
 from gateway.protocol.joining import JoiningPoint
 from gateway.protocol.meter import Meter, Received
 
@@ -174,6 +175,7 @@ class Passthrough(Node):
         self._meter = meter
         self._line = line
         self._joining_point = JoiningPoint()
+        self._ciphered = CipheredReader()
         self._waiting: set[Reader] = set()
         """In the raw mode: those for whom no telegram has begun yet."""
         self._writer: Reader | None = None
@@ -208,8 +210,10 @@ class Passthrough(Node):
             server.close()
 
     def receive(self, data: bytes, arrived: float) -> None:
-        """Pass on bytes of the line, in the raw mode."""
+        """Pass on bytes of the line: in the raw mode all, else encrypted telegrams, which nobody here can read."""
         if self.settings.mode is not Mode.RAW:
+            for frame in self._ciphered.feed(data, arrived):
+                self._send_to_all(frame)
             return
         start = self._joining_point.find(data, arrived)
         moment, waiting = now(), self._waiting
@@ -226,14 +230,12 @@ class Passthrough(Node):
 
     def take(self, received: Received) -> None:
         """Pass on a telegram that is believed, in the mode for that."""
-        moment = now()
-        for client in self.clients:
-            if client.is_served:
-                self._send_telegram(client, received.telegram.raw, moment)
+        self._send_to_all(received.telegram.raw)
 
     def line_lost(self) -> None:
         """The meter is away. What comes after it does not continue what came before."""
         self._joining_point = JoiningPoint()
+        self._ciphered = CipheredReader()
         for client in self.clients:
             self._waiting.add(client)
             if self.settings.closes_on_meter_loss:
@@ -267,6 +269,12 @@ class Passthrough(Node):
         self.bytes_swallowed += len(data)
         if not self.settings.is_writable:
             self.log_seldom(logging.WARNING, "readers send bytes; they are swallowed (writable: true passes them on)")
+
+    def _send_to_all(self, telegram: bytes) -> None:
+        moment = now()
+        for client in self.clients:
+            if client.is_served:
+                self._send_telegram(client, telegram, moment)
 
     def _send_telegram(self, client: Reader, telegram: bytes, moment: float) -> None:
         if client.send(telegram, moment):
