@@ -7,13 +7,10 @@ from itertools import pairwise
 
 from gateway.map_file import MapFile, Placed
 from gateway.protocol.expression import Evaluate, ExpressionError, compile_expression
+from gateway.protocol.modbus import ADDRESSES
 from gateway.protocol.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.registers import (
-    GAP_WORD,
-    Block,
-    Register,
-    RegisterMap,
-)
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import GAP_WORD, Block, Register
 from gateway.register_compiler import RegisterBuilder
 from gateway.validation import suggest
 from gateway.yaml_file import Document, Fault
@@ -41,7 +38,7 @@ def compile_map(
     registers.sort(key=lambda pair: pair[0].address)
     _check_overlap(registers, faults)
     blocks = _blocks(whole, [register for register, _ in registers], document, faults)
-    _check_blocks(registers, blocks, faults)
+    _check_blocks(registers, blocks, whole, faults)
     requires = _requires(whole, document, faults)
     compiled = RegisterMap(
         name=whole.name or "",
@@ -78,10 +75,13 @@ _Pair = tuple[Register, Placed]
 
 
 def _check_overlap(registers: Sequence[_Pair], faults: list[Fault]) -> None:
-    for (before, _), (register, item) in pairwise(registers):
-        if register.address < before.end:
-            what = f"{register.name}: address {register.address} is in {before.name}, at {_span(before)}"
+    farthest: Register | None = None
+    for register, item in registers:
+        if farthest and register.address < farthest.end:
+            what = f"{register.name}: address {register.address} is in {farthest.name}, at {_span(farthest)}"
             faults.append(item.document.fault((*item.loc, "address"), what))
+        if farthest is None or register.end > farthest.end:
+            farthest = register
 
 
 def _span(register: Register) -> str:
@@ -92,11 +92,15 @@ def _span(register: Register) -> str:
 def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, faults: list[Fault]) -> list[Block]:
     """Declared blocks, and around other registers either one block or one for each unbroken run."""
     gaps = whole.gaps or "exception"
-    declared = sorted(whole.blocks or [], key=lambda block: block.address)
+    declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
     blocks = [
-        Block(entry.address, entry.address + entry.length, GAP_WORD[entry.gaps], entry.status) for entry in declared
+        Block(entry.address, entry.address + entry.length, GAP_WORD[entry.gaps], entry.status) for _, entry in declared
     ]
-    for index, (before, block) in enumerate(pairwise(blocks), start=1):
+    for (index, entry), block in zip(declared, blocks, strict=True):
+        if block.end > ADDRESSES:
+            what = f"{entry.address} and {entry.length} registers go beyond address {ADDRESSES - 1}"
+            faults.append(document.fault(("blocks", index, "length"), what))
+    for (index, _), (before, block) in zip(declared[1:], pairwise(blocks), strict=True):
         if block.address < before.end:
             what = f"the block at {block.address} begins inside the one at {before.address}"
             faults.append(document.fault(("blocks", index), what))
@@ -112,8 +116,13 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, f
     return sorted([*blocks, *runs], key=lambda block: block.address)
 
 
-def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], faults: list[Fault]) -> None:
+def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, faults: list[Fault]) -> None:
+    starts = [entry.address for entry in whole.blocks or []]
     for register, item in registers:
+        for start in starts:
+            if register.address < start < register.end:
+                what = f"{register.name}: {_span(register)} crosses the beginning of the block at {start}"
+                faults.append(item.document.fault((*item.loc, "address"), what))
         block = next((block for block in blocks if block.address <= register.address < block.end), None)
         if block is None:
             continue

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from gateway.protocol.decoding import decode
 from gateway.protocol.obis import Value
-from gateway.protocol.registers import Register, RegisterMap
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
 
 Row = dict[str, str]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.map_compiler import compile_map
 from gateway.map_file import MapFile, Placed
-from gateway.protocol.registers import RegisterMap
+from gateway.protocol.register_map import RegisterMap
 from gateway.validation import suggest, validate
 from gateway.yaml_file import Document, Fault, FileError, Loc, load
 
@@ -123,6 +123,9 @@ def _read_chain(path: Path) -> list[tuple[Document, MapFile]]:
             file = fragments.get(name) or _found(document, ("include", index), name, current.parent)
             fragment = load(file)
             chain.append((fragment, validate(fragment, MapFile)))
+            for key in ("extends", "include"):
+                if getattr(chain[-1][1], key):
+                    raise FileError([fragment.fault((key,), "what is included brings no other map along")])
         if len(chain) > MAX_CHAIN:
             raise FileError([document.fault(("extends",), f"more than {MAX_CHAIN} maps extend or include each other")])
         current = _found(document, ("extends",), part.extends, current.parent) if part.extends else None

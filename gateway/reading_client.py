@@ -8,7 +8,7 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
 from gateway.protocol.read_plan import read_plan
-from gateway.protocol.registers import RegisterMap
+from gateway.protocol.register_map import RegisterMap
 
 TIMEOUT_S = 3.0
 WHAT_IT_MEANS = {

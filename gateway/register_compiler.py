@@ -55,6 +55,9 @@ class RegisterBuilder:
                 data_type = replace(data_type, highest=(data_type.highest or 0) - 1)
             per_unit = self._per_unit()
             offset = Decimal(str(entry.offset))
+            if not offset.is_finite():
+                self._fault("offset", f"{entry.offset} is no offset", "It is a number of steps")
+                offset = Decimal(0)
             encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order)
             evaluate = self._number()
         self._check_keys()
@@ -127,7 +130,7 @@ class RegisterBuilder:
         else:
             try:
                 code = struct.pack(">" + data_type.code, absent)
-            except struct.error:
+            except (struct.error, OverflowError):
                 self._fault("absent", f"{absent} does not fit {data_type.name}")
                 code = data_type.absent()
         return reorder(code, self._word_order, self._byte_order)

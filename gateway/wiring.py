@@ -26,7 +26,7 @@ from gateway.nodes.register_unit import RegisterUnit
 from gateway.protocol.meter import Meter
 from gateway.protocol.modbus import Responder, Units
 from gateway.protocol.monitor import Monitor
-from gateway.protocol.registers import RegisterMap
+from gateway.protocol.register_map import RegisterMap
 from gateway.protocol.unit import Unit
 from gateway.protocol.variants import VARIANTS
 from gateway.yaml_file import Fault, FileError
@@ -191,10 +191,10 @@ class Wiring:
         key = (source.meter.name, _key(config), id(source.meter))
         nodes = self._passthroughs[key] = known.get(key) or self._make_passthrough(config, source)
         passthrough: Passthrough = nodes[0]  # type: ignore[assignment]
-        # Before the parser: what a reader gets as it comes has nothing to wait for.
+        # Before the parser and the register maps: what readers get as it came has nothing to wait for.
         source.node.outputs.insert(0, passthrough)
         if passthrough.settings.mode is Mode.TELEGRAMS:
-            source.parser.outputs.append(passthrough.take)
+            source.parser.outputs.insert(0, passthrough.take)
         self._nodes += nodes
         self._wires.append(
             Wire(source.parser if passthrough.settings.mode is Mode.TELEGRAMS else source.node, nodes[0])

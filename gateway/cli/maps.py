@@ -11,7 +11,7 @@ from gateway.map_table import FORMATS, heading, page, rows, words_of
 from gateway.maps import find_map, load_map, map_names
 from gateway.protocol.obis import Value
 from gateway.protocol.readings import read
-from gateway.protocol.registers import RegisterMap
+from gateway.protocol.register_map import RegisterMap
 from gateway.protocol.telegram import BadTelegram, TelegramReader
 
 

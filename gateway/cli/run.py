@@ -18,16 +18,19 @@ import click
 from click.core import ParameterSource
 
 from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
+from gateway.clock import now
 from gateway.config import Config, load_config
 from gateway.config.environment import is_overridden
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.types import Listen
 from gateway.probing import serial_ports
+from gateway.systemd import ServiceManager, status_words
 from gateway.wiring import Maps, Wiring, load_maps
 from gateway.yaml_file import FileError
 
 DEMO_PORT = 5020
+END_WITHIN_S = 1.9
 
 _MINIMAL = """\
 There is no {path}. Write one, for a cable:
@@ -50,9 +53,10 @@ _ONLY = "There is no {path}: using the only serial port, {port}, and defaults fo
 @click.command("run")
 @click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
 @click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
+@click.option("--uvloop", is_flag=True, help="Use the event loop of uvloop, which takes more requests a second.")
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
 @click.pass_context
-def run_command(ctx: click.Context, config: Path, *, demo: bool, verbose: bool) -> None:
+def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, verbose: bool) -> None:
     """Run the gateway with CONFIG, by default gateway.yaml.
 
     Without either, it uses the serial port that a P1 cable is on, if there is only one.
@@ -72,7 +76,7 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, verbose: bool) 
 
     wiring = Wiring(*load(), config.parent)
     _raise_file_limit()
-    _new_loop().run_until_complete(_run(wiring, load))
+    _new_loop(is_uvloop=uvloop).run_until_complete(_run(wiring, load))
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not hold up the end.
     os._exit(0)
@@ -84,12 +88,13 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """An event loop; uvloop's, which does the same in less time, where it is installed."""
+def _new_loop(*, is_uvloop: bool) -> asyncio.AbstractEventLoop:
+    if not is_uvloop:
+        return asyncio.new_event_loop()
     try:
         loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
     except ImportError:
-        return asyncio.new_event_loop()
+        raise click.UsageError("uvloop is not installed: pip install 'dsmr-modbus-gateway[uvloop]'") from None
     return loop
 
 
@@ -122,14 +127,26 @@ def _set_up_logging(*, verbose: bool) -> None:
 
 async def _run(wiring: Wiring, load: Callable[[], tuple[Config, Maps]]) -> None:
     stop, reload = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
+
+    def end() -> None:
+        manager.stopping()
+        stop.set()
+        # Whatever does not let itself be stopped, the process ends.
+        loop.call_later(END_WITHIN_S, os._exit, 0)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     background: list[asyncio.Task[None]] = []
 
+    def status() -> str:
+        return status_words(wiring.meters.values(), wiring.flow.nodes, now())
+
     def started() -> None:
-        background.append(loop.create_task(_reload(wiring, load, reload)))
+        background.append(loop.create_task(_reload(wiring, load, reload, manager)))
+        if manager.is_there:
+            background.append(loop.create_task(manager.report(status)))
         # What was made so far stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -139,17 +156,20 @@ async def _run(wiring: Wiring, load: Callable[[], tuple[Config, Maps]]) -> None:
         task.cancel()
 
 
-async def _reload(wiring: Wiring, load: Callable[[], tuple[Config, Maps]], reload: asyncio.Event) -> None:
+async def _reload(
+    wiring: Wiring, load: Callable[[], tuple[Config, Maps]], reload: asyncio.Event, manager: ServiceManager
+) -> None:
     """Whenever asked, read the configuration and its maps anew; keep the old ones when there is a fault."""
     log = logging.getLogger("gateway")
     while await reload.wait():
         reload.clear()
-        try:
-            config, maps = await asyncio.to_thread(load)
-        except FileError as error:
-            for fault in error.faults:
-                log.error("reload: %s", fault)
-            log.error("reload: nothing is changed; correct the file and reload again")
-        else:
-            await wiring.change(config, maps)
-            log.info("reloaded")
+        with manager.reloading():
+            try:
+                config, maps = await asyncio.to_thread(load)
+            except FileError as error:
+                for fault in error.faults:
+                    log.error("reload: %s", fault)
+                log.error("reload: nothing is changed; correct the file and reload again")
+            else:
+                await wiring.change(config, maps)
+                log.info("reloaded")

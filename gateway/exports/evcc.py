@@ -9,7 +9,8 @@ import yaml
 
 from gateway.exports.target import ExportError, Target, input_type, numbers, plain
 from gateway.protocol.obis import UNITS
-from gateway.protocol.registers import Register, RegisterMap
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
 
 POWER = ("power_net", "power_import - power_export")
 PHASE_POWER = ("power_net_l{phase}", "power_import_l{phase} - power_export_l{phase}")

@@ -8,7 +8,8 @@ import yaml
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
 from gateway.protocol.decoding import absent_number
-from gateway.protocol.registers import Register, RegisterMap
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
 
 SCAN_INTERVAL_S = 5
 KINDS = {

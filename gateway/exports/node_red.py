@@ -8,7 +8,8 @@ from typing import Any
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
 from gateway.protocol.decoding import absent_number
 from gateway.protocol.read_plan import read_plan
-from gateway.protocol.registers import Register, RegisterMap
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
 
 READ_EVERY_S = 5
 DECODE = """\

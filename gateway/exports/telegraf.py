@@ -6,7 +6,8 @@ import json
 from itertools import groupby
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers
-from gateway.protocol.registers import Register, RegisterMap
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
 
 BYTE_ORDERS = {
     ("big", "big"): "ABCD",

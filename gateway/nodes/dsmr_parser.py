@@ -41,6 +41,9 @@ class DsmrParser(Node):
         self._last_bytes = arrived
         for item in self._reader.feed(data):
             self._take(item, arrived)
+        lines = self._reader.lines_ahead()
+        if lines:
+            self._meter.read_ahead(lines)
 
     def line_lost(self) -> None:
         """Give up a telegram that has begun: the halves of two would make a false whole."""

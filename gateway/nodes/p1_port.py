@@ -14,6 +14,7 @@ from gateway.flow import Backoff, ByteSink, Colour, Mark, Node
 from gateway.lines import Line
 from gateway.protocol.arrival import ArrivalClock
 from gateway.protocol.diagnosis import diagnose
+from gateway.protocol.joining import CIPHERED, SILENCE_S
 from gateway.protocol.meter import Meter
 
 SEARCH_DWELL_S = 15.0
@@ -54,6 +55,7 @@ class P1Port(Node):
         self._last_trouble = ""
         self._arrivals = ArrivalClock(now())
         self._deadline = 0.0
+        self._last_bytes = 0.0
         self.bytes_received = 0
 
     def telegram_accepted(self) -> None:
@@ -112,7 +114,14 @@ class P1Port(Node):
         self.bytes_received += len(data)
         if not self._heard_telegram and len(self._sample) < SAMPLE_BYTES:
             self._sample += data[: SAMPLE_BYTES - len(self._sample)]
-        arrived = self._arrivals.date(now())
+        moment = now()
+        arrived = self._arrivals.date(moment)
+        if data.startswith(CIPHERED) and moment - self._last_bytes > SILENCE_S:
+            # It is for a passthrough's readers to decrypt: the line is well, and stays open.
+            self._deadline = moment + self._watchdog_s
+            self._backoff.reset()
+            self.show(Colour.YELLOW, Mark.DOT, f"{self._current[0]}, encrypted telegrams")
+        self._last_bytes = moment
         for output in self.outputs:
             output.receive(data, arrived)
 

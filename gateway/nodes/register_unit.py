@@ -11,6 +11,7 @@ import logging
 from gateway.clock import now
 from gateway.flow import Colour, Mark, Node
 from gateway.protocol.meter import Meter, Received
+from gateway.protocol.snapshot import Snapshot
 from gateway.protocol.unit import Unit
 
 TICK_S = 1.0
@@ -35,6 +36,7 @@ class RegisterUnit(Node):
         self._meter = meter
         self._unit = unit
         self._stale_after_s = stale_after_s
+        self._newest: Snapshot | None = None
         self._clamped: tuple[str, ...] = ()
         self._lacking: list[str] = []
         self._most_present = 0
@@ -50,7 +52,7 @@ class RegisterUnit(Node):
                 self.log(logging.WARNING, f"a telegram is not shown, since it does not tell {', '.join(lacking)}")
         if lacking:
             return
-        snapshot = self._unit.register_map.readings.encode(values)
+        snapshot = self._newest = self._unit.register_map.readings.encode(values, self._newest)
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
         self._unit.publish(snapshot, received.arrived + stale_after)
         self.clamped += len(snapshot.clamped)

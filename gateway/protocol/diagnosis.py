@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 MIN_NOISE_BYTES = 32
+CIPHERED = b"\xdb\x08"
+"""How a DLMS frame with a ciphered telegram begins."""
 
 _TEXTS = {
     b"Port already in use": "the ser2net at the other end has no connection left. Raise its max-connections, or"
@@ -20,6 +22,8 @@ def diagnose(sample: bytes) -> str | None:
             return f"{text.decode()!r}: {meaning}"
     if len(sample) < MIN_NOISE_BYTES:
         return None
+    if CIPHERED in sample:
+        return "encrypted telegrams: the gateway cannot read them, but a passthrough passes them on"
     unprintable = sum(not (32 <= byte < 127 or byte in b"\r\n") for byte in sample)
     if 4 * unprintable > len(sample):
         return "noise: the speed is wrong, or the P1 line is not inverted (it needs an inverting cable or adapter)"

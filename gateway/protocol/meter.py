@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from gateway.protocol.acceptance import contradict, refuse
 from gateway.protocol.obis import Value
-from gateway.protocol.readings import Readings, read
+from gateway.protocol.readings import Reading, Readings, read, read_ahead
 from gateway.protocol.telegram import BadTelegram, Fault, Telegram
 from gateway.protocol.variants import Variant, detect
 
@@ -66,12 +66,18 @@ class Meter:
         self._configured_variant = variant
         self._stale_after_s = stale_after_s
         self._doubted: Readings | None = None
+        self._ahead: dict[bytes, Reading] = {}
         self._intervals: deque[float] = deque(maxlen=INTERVALS_KEPT)
         self._last_error = float("-inf")
+
+    def read_ahead(self, lines: bytes) -> None:
+        """Read whole lines of a telegram that is still coming in, so that little is left to do at its last byte."""
+        read_ahead(lines, self.newest.readings if self.newest else None, self._ahead)
 
     def take(self, item: Telegram | BadTelegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
         """Believe a telegram or refuse it; a refused one changes nothing but the counts."""
         received = item if isinstance(item, BadTelegram) else self._judge(item, arrived, arrived_at)
+        self._ahead = {}
         if isinstance(received, BadTelegram):
             self.refused[received.fault] += 1
             self._last_error = arrived
@@ -87,7 +93,7 @@ class Meter:
 
     def _judge(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
         before = self.newest
-        readings = read(telegram, before.readings if before else None)
+        readings = read(telegram, before.readings if before else None, self._ahead)
         variant = self._variant_of(telegram, readings)
         elapsed = arrived - before.arrived if before else 0.0
         bad = refuse(telegram, readings, variant, before.readings if before else None, elapsed)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.protocol.modbus import MAX_READ_REGISTERS
-from gateway.protocol.registers import Register, RegisterMap
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
 
 
 def read_plan(register_map: RegisterMap, registers: Sequence[Register]) -> list[list[Register]]:

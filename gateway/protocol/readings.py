@@ -95,11 +95,21 @@ class _UnreadableError(Exception):
     """A line is not of the shape that its code has; contained in `_read_line`."""
 
 
-def read(telegram: Telegram, previous: Readings | None = None) -> Readings:
+def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
+    """Read whole lines of a telegram that is still coming in into `ahead`; what a line says depends on it alone."""
+    known = previous.by_line if previous else {}
+    for raw in _LINE.findall(lines):
+        if raw not in known and len(ahead) < MAX_LINES:
+            ahead[raw] = _read_line(raw.decode("latin-1"))
+
+
+def read(
+    telegram: Telegram, previous: Readings | None = None, ahead: Mapping[bytes, Reading] = MappingProxyType({})
+) -> Readings:
     """Read every line of `telegram`.
 
     A line that stands unchanged in `previous` is not read again: most lines of a meter that sends every
-    second are the same as a second before.
+    second are the same as a second before. Nor is one that has been read into `ahead`.
     """
     known = previous.by_line if previous else {}
     raw_lines = _LINE.findall(telegram.body)
@@ -107,9 +117,7 @@ def read(telegram: Telegram, previous: Readings | None = None) -> Readings:
     lines: list[Reading] = []
     faults: list[LineFault] = []
     for number, raw in enumerate(raw_lines[1:MAX_LINES], start=2):
-        reading = known.get(raw)
-        if reading is None:
-            reading = _read_line(raw.decode("latin-1"))
+        reading = known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1"))
         by_line[raw] = reading
         lines.append(reading)
         if reading.fault:

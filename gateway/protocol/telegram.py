@@ -113,6 +113,7 @@ class TelegramReader:
         self._end: int | None = None
         self._crc = 0
         self._summed = 0
+        self._given = 0
 
     @property
     def pending(self) -> bool:
@@ -129,6 +130,21 @@ class TelegramReader:
                 break
             found.append(item)
         return found
+
+    def lines_ahead(self) -> bytes:
+        """Whole lines of the telegram that has begun, each given once: they can be read before its last byte comes.
+
+        The last whole line is held back, since a value may follow it on a line of its own.
+        """
+        if not self._inside:
+            return b""
+        stop = self._buffer.rfind(b"\n", self._given, self._end)
+        stop = self._buffer.rfind(b"\n", self._given, max(self._given, stop)) + 1
+        if stop <= self._given or self._buffer[stop : stop + 1] == b"(":
+            return b""
+        lines = bytes(self._buffer[self._given : stop])
+        self._given = stop
+        return lines
 
     def silence(self) -> list[Telegram | BadTelegram]:
         """The line has been silent for longer than a meter pauses inside a telegram: close what is open."""

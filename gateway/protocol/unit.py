@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 
 from gateway.protocol.obis import Value
-from gateway.protocol.registers import RegisterMap, Snapshot
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.snapshot import Snapshot
 
 NEVER, FOR_EVER = float("-inf"), float("inf")
 

@@ -124,10 +124,12 @@ async def test_the_number_of_readers_is_shown(monkeypatch: pytest.MonkeyPatch) -
         assert str(passthrough.status) == "green ring: no reader"
         first = await connect(passthrough)
         await until(lambda: str(passthrough.status) == "green dot: 1 reader", "its status")
-        await connect(passthrough)
+        second = await connect(passthrough)
         await until(lambda: str(passthrough.status) == "green dot: 2 readers", "its status")
         first.reset()
         await until(lambda: str(passthrough.status) == "green dot: 1 reader", "its status")
+        second.reset()
+        await until(lambda: str(passthrough.status) == "green ring: no reader", "its status")
 
 
 async def test_readers_are_let_go_when_the_gateway_ends() -> None:

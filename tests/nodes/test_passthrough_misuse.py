@@ -212,13 +212,14 @@ async def test_the_kernel_is_told_to_notice_a_dead_reader_and_to_keep_little_for
     bench = Bench()
     passthrough = bench.offer()
     async with running(bench):
-        await connect(passthrough)
+        reader = await connect(passthrough)
         (client,) = passthrough.clients
         sock = client._transport.get_extra_info("socket")
         tcp = {name: sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in TCP_OPTIONS}
         assert tcp == TCP_OPTIONS
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER_BYTES
+        reader.close()
 
 
 TCP_OPTIONS = {

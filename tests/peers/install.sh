@@ -2,8 +2,9 @@
 # Installs the foreign programs that the tests talk to, where that is possible, and names what is missing.
 set -u
 missing=""
-for program in ser2net mbpoll socat npm; do
-  PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+# Each as the package, or as the program and the package where they differ.
+for entry in ser2net mbpoll socat npm strace systemd-analyze:systemd; do
+  PATH="$PATH:/usr/sbin" command -v "${entry%%:*}" >/dev/null 2>&1 || missing="$missing ${entry##*:}"
 done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

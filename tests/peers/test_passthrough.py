@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from operator import gt
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple, Self
 
 import pytest
 from dsmr_parser.clients.protocol import create_tcp_dsmr_reader
 
+from gateway.protocol.joining import SILENCE_S
 from tests.conftest import own_telegram, program
 from tests.nodes.passthrough_bench import numbered, until
 from tests.peers.harness import (
@@ -35,6 +37,8 @@ FIRST, SECOND, THIRD = own_telegram("v50_sagemcom-t210d"), own_telegram("v50_isk
 TELEGRAM_BYTES = len(THIRD)
 BOTH_MODES = ({"mode": "telegrams"}, {"mode": "raw"})
 BACK_WITHIN_S = 1.0
+ENCRYPTED_S = 2.5
+"""Longer than the watchdog waits for a telegram that can be read."""
 TOLERANCE_S = 0.5
 """For the machine's other work; a server that waits for a slow reader waits for ever."""
 FIRST_PAUSE_S = 0.5
@@ -177,6 +181,20 @@ def test_readers_that_need_it_are_closed_when_the_device_goes(tmp_path: Path) ->
             assert all(reader.gets(FIRST) for reader in readers)
             meter.unplug()
             assert [reader.socket.recv(1) for reader in readers] == [b"", b""]
+
+
+def test_encrypted_telegrams_pass_without_a_gap(tmp_path: Path) -> None:
+    meter_config = {"dsmr_version": "5", "watchdog": "1s"}
+    with SerialPort(tmp_path / "p1") as meter:
+        gateway = Gateway(tmp_path, {"port": str(meter.link), **meter_config}, passthrough=[{"mode": "raw"}])
+        with running(gateway), readers_of(*gateway.passthrough_ports) as (reader,):
+            gateway.wait_until_connected()
+            begun, random = time.monotonic(), Random(1)
+            while time.monotonic() < begun + ENCRYPTED_S:
+                telegram = b"\xdb\x08" + random.randbytes(500)
+                meter.send(telegram)
+                assert reader.gets(telegram)
+                time.sleep(2 * SILENCE_S)
 
 
 def test_a_reader_of_any_kind_leaves_the_healthy_one_alone(tmp_path: Path) -> None:

@@ -12,15 +12,8 @@ from gateway.protocol.identification import Identification
 from gateway.protocol.modbus import Responder, Units, answer_stream
 from gateway.protocol.monitor import Monitor
 from gateway.protocol.obis import Value
-from gateway.protocol.registers import (
-    GAP_WORD,
-    Block,
-    Register,
-    RegisterMap,
-    bits_encoding,
-    number_encoding,
-    text_encoding,
-)
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import GAP_WORD, Block, Register, bits_encoding, number_encoding, text_encoding
 from gateway.protocol.unit import FOR_EVER, OnStale, StatusValues, Unit
 
 EXCEPTION_FILL = b"\xff\xff"

@@ -59,3 +59,8 @@ def test_a_telegram_is_no_noise_whole_cut_or_with_a_little_of_it(name: str) -> N
 
 def test_silence_tells_nothing() -> None:
     assert diagnose(b"") is None
+
+
+def test_encrypted_telegrams_are_no_noise() -> None:
+    sample = b"\xdb\x08SIM00001\x82\x01\x00\x30" + bytes(range(128, 256))
+    assert "encrypted telegrams" in str(diagnose(sample))

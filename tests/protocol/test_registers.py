@@ -13,14 +13,9 @@ from hypothesis import strategies as st
 from gateway.protocol.data_type import TYPES, Order
 from gateway.protocol.expression import compile_expression
 from gateway.protocol.obis import Value
-from gateway.protocol.registers import (
-    Image,
-    RegisterMap,
-    Snapshot,
-    bits_encoding,
-    number_encoding,
-    text_encoding,
-)
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import bits_encoding, number_encoding, text_encoding
+from gateway.protocol.snapshot import Image, Snapshot
 from tests.protocol.small_units import bits, block, number, register_map, text
 
 LETTERS = {"uint16": "H", "uint32": "I", "uint64": "Q", "int16": "h", "int32": "i", "int64": "q"}

@@ -1,0 +1,212 @@
+"""What the pure core costs: framing, readings, snapshots, maps, answers, and the function calls of a request.
+
+    python -m benchmarks.core [--rounds N]
+
+The telegrams are a simulated DSMR 5 household's, one a second, so that each differs from the one before as a real
+meter's do. dsmr_parser, whose value parsers the gateway uses and whose parser for whole telegrams it does not,
+takes turns with it on the same telegrams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import cProfile
+import itertools
+import multiprocessing
+import struct
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from dsmr_parser import telegram_specifications
+from dsmr_parser.parsers import TelegramParser
+
+from benchmarks.client import Client
+from benchmarks.feed import telegrams as make_telegrams
+from benchmarks.measure import MS, US, machine, show, take_turns, timed
+from gateway.clients import Admission
+from gateway.maps import find_map, load_map
+from gateway.nodes.modbus_server import ModbusServer, ServerSettings, Transport
+from gateway.protocol.identification import Identification
+from gateway.protocol.meter import Meter
+from gateway.protocol.modbus import Responder, Units, answer_stream
+from gateway.protocol.monitor import Monitor
+from gateway.protocol.readings import Readings, read
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.telegram import Telegram, TelegramReader
+from gateway.protocol.unit import FOR_EVER, OnStale, Unit
+
+SECONDS = 120
+MAP = "dsmr"
+UNITS = 10
+BATCH = 16
+"""Requests a client has in flight."""
+ADDRESS, COUNT = 100, 100
+PIECE_BYTES = 64
+CALLS_ASKED = 4000
+CONNECTIONS = 100
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=1000)
+    rounds = options.parse_args().rounds
+    print(machine())
+    raws = make_telegrams(SECONDS)
+    telegrams = [item for raw in raws for item in TelegramReader().feed(raw) if isinstance(item, Telegram)]
+    assert len(telegrams) == SECONDS
+    register_map = load_map(find_map(MAP, Path()))
+    show_readings(raws, telegrams, rounds)
+    show_snapshots(register_map, [read(telegram) for telegram in telegrams], rounds)
+    show_map_load(max(5, rounds // 50))
+    show_answers(register_map, read(telegrams[0]), rounds)
+    show_calls(register_map, read(telegrams[0]))
+
+
+def show_readings(raws: list[bytes], telegrams: list[Telegram], rounds: int) -> None:
+    texts = itertools.cycle([raw.decode() for raw in raws])
+    cold, warm, whole, pieces = (itertools.cycle(each) for each in (telegrams, telegrams, raws, raws))
+    before: Readings | None = None
+
+    def read_on() -> None:
+        nonlocal before
+        before = read(next(warm), before)
+
+    parser = TelegramParser(telegram_specifications.V5)
+    unchecked = TelegramParser(telegram_specifications.V5, apply_checksum_validation=False)
+    reader = TelegramReader()
+
+    def feed_pieces() -> None:
+        raw = next(pieces)
+        for at in range(0, len(raw), PIECE_BYTES):
+            reader.feed(raw[at : at + PIECE_BYTES])
+
+    lines = telegrams[0].body.count(b"\r\n") - 2
+    samples = take_turns(
+        {
+            "readings, cold": timed(lambda: read(next(cold))),
+            "readings, with those of a second before": timed(read_on),
+            "dsmr_parser, no checksum": timed(lambda: unchecked.parse(next(texts))),
+            "dsmr_parser": timed(lambda: parser.parse(next(texts))),
+            "framing and checksum, whole": timed(lambda: TelegramReader().feed(next(whole))),
+            f"framing and checksum, {PIECE_BYTES} bytes a time": timed(feed_pieces),
+        },
+        rounds,
+    )
+    title = f"telegram of {len(raws[0])} bytes, {lines} readings"
+    show(title, samples, US, "us", against="readings, cold")
+
+
+def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: int) -> None:
+    encode = register_map.readings.encode
+    one, ten = itertools.cycle(readings), itertools.cycle(readings)
+
+    def encode_ten() -> None:
+        values = next(ten).values
+        for _ in range(UNITS):
+            encode(values)
+
+    samples = take_turns(
+        {
+            "snapshot of one unit": timed(lambda: encode(next(one).values)),
+            f"snapshots of {UNITS} units": timed(encode_ten),
+        },
+        rounds,
+    )
+    show(f"map {MAP}, {len(register_map.registers)} entries", samples, US, "us")
+
+
+def show_map_load(rounds: int) -> None:
+    path = find_map(MAP, Path())
+    samples = take_turns({"load, check and compile": timed(lambda: load_map(path))}, rounds)
+    show(f"map {MAP}", samples, MS, "ms")
+
+
+def make_responder(register_map: RegisterMap, readings: Readings) -> Responder:
+    """One unit with a snapshot that stays fresh."""
+    unit = Unit(register_map, OnStale.EXCEPTION, Meter("house", None).status_values)
+    unit.publish(register_map.readings.encode(readings.values), FOR_EVER)
+    return Responder(Units({1: unit}), Identification("bench", "P1", "0"), Monitor())
+
+
+def request(transaction: int, address: int = ADDRESS, count: int = COUNT) -> bytes:
+    return struct.pack(">HHHBBHH", transaction, 0, 6, 1, 3, address, count)
+
+
+def show_answers(register_map: RegisterMap, readings: Readings, rounds: int) -> None:
+    responder = make_responder(register_map, readings)
+    other_responder = make_responder(register_map, readings)
+    single = memoryview(request(1))
+    batch = memoryview(b"".join(request(transaction) for transaction in range(BATCH)))
+    status = memoryview(b"".join(request(transaction, 0, 18) for transaction in range(BATCH)))
+
+    def answers(data: memoryview, using: Responder) -> Callable[[], object]:
+        return lambda: answer_stream(data, using, 1.0, "127.0.0.1:50000")
+
+    def answer_anew() -> None:
+        other_responder.ready.clear()
+        answer_stream(single, other_responder, 1.0, "127.0.0.1:50000")
+
+    samples = take_turns(
+        {
+            "one request": timed(answers(single, responder)),
+            f"{BATCH} in flight": timed(answers(batch, responder), BATCH),
+            "one request, the first since a telegram": timed(answer_anew),
+            "status block, made when asked": timed(answers(status, responder), BATCH),
+        },
+        rounds,
+    )
+    show(f"answer to a read of {COUNT} registers, each", samples, US, "us")
+
+
+def show_calls(register_map: RegisterMap, readings: Readings) -> None:
+    """Function calls of one request through asyncio and the server's connection, free of noise."""
+    print("\nfunction calls per request, asyncio's and built-in ones included (cProfile)")
+    for connections in (1, CONNECTIONS):
+        calls = asyncio.run(count_calls(make_responder(register_map, readings), connections))
+        print(f"{connections:>5} connection{'s' * (connections > 1):<1}{calls:>8.1f}")
+
+
+async def count_calls(responder: Responder, connections: int) -> float:
+    admission = Admission(max_clients=connections)
+    settings = ServerSettings(transport=Transport.TCP, host="127.0.0.1", admission=admission)
+    server = ModbusServer("bench", settings, responder)
+    task = asyncio.create_task(server.run())
+    await server.ready.wait()
+    # The clients are a process of their own, so that nothing of them is counted.
+    context = multiprocessing.get_context("spawn")
+    gate, others_gate = context.Pipe()
+    process = context.Process(target=ask_twice, args=(server.port, connections, others_gate))
+    process.start()
+    await asyncio.to_thread(gate.recv)
+    profile = cProfile.Profile()
+    profile.enable()
+    gate.send("go on")
+    await asyncio.to_thread(gate.recv)
+    profile.disable()
+    process.join()
+    task.cancel()
+    await asyncio.wait([task])
+    return sum(entry.callcount for entry in profile.getstats()) / CALLS_ASKED
+
+
+def ask_twice(port: int, connections: int, gate: Connection) -> None:
+    """Ask once for the answer to be known, and then, when told so, many times."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(port)) for _ in range(connections)]
+        for client in clients:
+            client.read(ADDRESS, COUNT)
+        gate.send("ready")
+        gate.recv()
+        for _ in range(CALLS_ASKED // connections):
+            for client in clients:
+                client.ask(ADDRESS, COUNT)
+            for client in clients:
+                client.take()
+        gate.send("done")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""A meter over TCP, as a ser2net serves it: a simulated DSMR 5 household."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count as count_from
+from itertools import islice
+from typing import Self
+
+from gateway.protocol.simulation import SimulatedMeter
+from gateway.protocol.telegram import crc16
+
+NOON = 1_767_610_800
+"""5 January 2026, in unix seconds: a winter's day."""
+CONNECT_LIMIT_S = 30.0
+CADENCE_S = 1.0
+
+_IMPORT = re.compile(rb"(?<=1-0:1\.7\.0\()[0-9.]+")
+
+
+def telegrams(count: int) -> list[bytes]:
+    """Telegrams of as many seconds, each differing a little from the one before."""
+    return list(islice(_one_a_second(), count))
+
+
+def _one_a_second() -> Iterator[bytes]:
+    household = SimulatedMeter("5")
+    return (household.telegram(second) for second in count_from(NOON))
+
+
+def with_power(telegram: bytes, watts: int) -> bytes:
+    """The telegram with another import power, and the checksum that goes with it."""
+    body = _IMPORT.sub(b"%06.3f" % (watts / 1000), telegram[: telegram.rindex(b"!") + 1])
+    return body + b"%04X\r\n" % crc16(body)
+
+
+class Feed:
+    """Listens, and sends the same to everyone who connects."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(CONNECT_LIMIT_S)
+        self.port = int(self._listener.getsockname()[1])
+        self._readers: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self._listener, *self._readers):
+            each.close()
+
+    def accept(self) -> None:
+        """Wait for a reader."""
+        reader, _ = self._listener.accept()
+        reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        reader.settimeout(CONNECT_LIMIT_S)
+        self._readers.append(reader)
+
+    def send(self, data: bytes) -> None:
+        """Send to all readers."""
+        for reader in self._readers:
+            reader.sendall(data)
+
+    @contextmanager
+    def every_second(self) -> Iterator[None]:
+        """Send a telegram a second while the block runs."""
+        done = threading.Event()
+
+        def work() -> None:
+            for telegram in _one_a_second():
+                self.send(telegram)
+                if done.wait(CADENCE_S):
+                    return
+
+        thread = threading.Thread(target=work, name="meter")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

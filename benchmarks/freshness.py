@@ -1,0 +1,135 @@
+"""How long after a telegram's last byte a polling Modbus client sees the new value, beside a Node-RED flow.
+
+    python -m benchmarks.freshness [--rounds N] [--without-node-red]
+
+A meter over TCP sends telegrams with ever another import power, as a serial line brings them: in pieces, the last of
+which ends the telegram. From the moment before that piece is handed to the system, a client asks for the power
+without a pause until it is the new one. The gateway and the flow take turns of ten telegrams. They run on one core,
+the meter and the client on another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from benchmarks.client import Client, connect
+from benchmarks.feed import Feed, telegrams, with_power
+from benchmarks.measure import MS, machine, show
+from benchmarks.running import (
+    ASYNCIO,
+    LOAD_CORE,
+    PEERS,
+    UVLOOP,
+    Program,
+    free_port,
+    has_uvloop,
+    install_npm,
+    on_core,
+    start_gateway,
+)
+
+GATEWAY_ADDRESS = 102
+"""Import power in the native map."""
+NODE_RED_ADDRESS = 0
+TURN = 10
+PIECE_BYTES, PIECE_EVERY_S = 100, 0.002
+LAST_BYTES = 8
+"""The last byte of a telegram seldom comes alone: a USB adapter hands over a few."""
+PAUSE_S = 0.01
+LOST_AFTER_S = 3.0
+FIRST_LIMIT_S = 30.0
+NODE_RED = ("node-red@4.1.15", "node-red-contrib-modbus@5.23.3")
+
+
+class Subject(NamedTuple):
+    feed: Feed
+    client: Client
+    address: int
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=30, help=f"of {TURN} telegrams each")
+    options.add_argument("--uvloop", action="store_true", help="the gateway on uvloop as well")
+    options.add_argument("--without-node-red", action="store_true", help="do not install Node-RED by npm")
+    given = options.parse_args()
+    print(machine())
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="dsmr-gateway-")))
+        subjects = {}
+        for loop in (ASYNCIO, UVLOOP) if given.uvloop and has_uvloop() else (ASYNCIO,):
+            feed = stack.enter_context(Feed())
+            program = stack.enter_context(start_gateway(folder / loop, feed.port, loop=loop))
+            subjects[f"gateway, {loop}"] = connected(stack, feed, program, GATEWAY_ADDRESS)
+        if not given.without_node_red and install_npm(folder / "node-red", *NODE_RED):
+            feed = stack.enter_context(Feed())
+            program = stack.enter_context(start_node_red(folder / "node-red", feed.port))
+            subjects["Node-RED flow"] = connected(stack, feed, program, NODE_RED_ADDRESS)
+        stack.enter_context(on_core(LOAD_CORE))
+        samples = measure(subjects, given.rounds)
+    show("last byte to new value", samples, MS, "ms", against=next(iter(samples)))
+    for name, values in samples.items():
+        if lost := given.rounds * TURN - len(values):
+            print(f"{name}: {lost} telegrams did not show within {LOST_AFTER_S:.0f} s")
+
+
+def start_node_red(folder: Path, feed_port: int) -> Program:
+    port = free_port()
+    subprocess.run(["node", PEERS / "nodered_flow.js", str(feed_port), str(port)], cwd=folder, check=True)
+    (folder / "settings.js").write_text("module.exports = { httpAdminRoot: false, httpNodeRoot: false }\n")
+    start = folder / "node_modules" / "node-red" / "red.js"
+    return Program(["node", start, "--userDir", folder, "--port", str(free_port()), "flows.json"], folder, port)
+
+
+def connected(stack: ExitStack, feed: Feed, program: Program, address: int) -> Subject:
+    feed.accept()
+    program.wait_for_port()
+    return Subject(feed, stack.enter_context(connect(program.port)), address)
+
+
+def measure(subjects: dict[str, Subject], rounds: int) -> dict[str, list[float]]:
+    """Seconds from last byte to new value; a telegram that never shows leaves no sample."""
+    numbers = random.Random(1)
+    plain = telegrams(rounds * TURN + 1)
+    for subject in subjects.values():
+        subject.feed.send(with_power(plain[0], 1))
+        wait_for(subject, 1, time.perf_counter() + FIRST_LIMIT_S)
+    samples: dict[str, list[float]] = {name: [] for name in subjects}
+    for number in range(rounds):
+        for name, subject in subjects.items():
+            for telegram in plain[1 + number * TURN : 1 + (number + 1) * TURN]:
+                watts = numbers.randrange(2, 99_999)
+                begun = send_slowly(subject.feed, with_power(telegram, watts))
+                if wait_for(subject, watts, begun + LOST_AFTER_S):
+                    samples[name].append(time.perf_counter() - begun)
+                time.sleep(PAUSE_S)
+    return samples
+
+
+def send_slowly(feed: Feed, telegram: bytes) -> float:
+    """Send in pieces; the moment at which the last one was begun."""
+    body, last = telegram[:-LAST_BYTES], telegram[-LAST_BYTES:]
+    for at in range(0, len(body), PIECE_BYTES):
+        feed.send(body[at : at + PIECE_BYTES])
+        time.sleep(PIECE_EVERY_S)
+    begun = time.perf_counter()
+    feed.send(last)
+    return begun
+
+
+def wait_for(subject: Subject, watts: int, deadline: float) -> bool:
+    while subject.client.uint32(subject.address) != watts:
+        if time.perf_counter() > deadline:
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

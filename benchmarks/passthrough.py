@@ -1,0 +1,180 @@
+"""Readers of one P1 line through the gateway and through ser2net, side by side.
+
+    python -m benchmarks.passthrough [latency] [cpu] [many] [day]
+
+Each gets a serial line of its own (a pseudo terminal) and is fed by turns; the servers have one core, meter and
+readers another. ser2net is Debian's, with room for enough readers and nothing else set.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.measure import MS, machine, percentile
+from benchmarks.p1_line import RAW, SER2NET, TELEGRAMS, Line, Readers, Subject, cpu_s, memory_mb, serving, telegrams
+from benchmarks.running import LOAD_CORE, missing, on_core
+
+ALL = (SER2NET, TELEGRAMS, RAW)
+ROUNDS = 5
+PER_ROUND = 30
+GAP_S = 0.02
+QUIET_S = 1.0
+CPU_SECONDS = 30
+MANY, MANY_SECONDS = 500, 30
+DAY_TELEGRAMS, DAY_READERS = 86_400, 20
+AHEAD = 16
+"""Telegrams that the meter may be ahead of the slowest reader: half of what the gateway holds for one."""
+STALLED_S = 10.0
+
+
+def latency(folder: Path) -> None:
+    """From the last piece of a telegram on the line until a reader has its last byte."""
+    print("\nlast byte of a telegram at 115200 baud, ms          readers       n    median       p99   reads")
+    for count in (1, 20):
+        with ExitStack() as stack:
+            served = {what: stack.enter_context(serving(what, folder / what / str(count), count)) for what in ALL}
+            samples: dict[str, list[float]] = {what: [] for what in ALL}
+            reads = dict.fromkeys(ALL, 0)
+            for _ in range(ROUNDS):
+                for what, (subject, readers) in served.items():
+                    taken, pieces = sample(subject.line, readers)
+                    samples[what] += taken
+                    reads[what] += pieces
+            for what, values in samples.items():
+                figures = MS * statistics.median(values), MS * percentile(values, 0.99)
+                print(
+                    f"{what:<52}{count:>8}{len(values):>8}{figures[0]:>10.2f}{figures[1]:>10.2f}"
+                    f"{reads[what] / len(values):>8.1f}"
+                )
+
+
+def sample(line: Line, readers: Readers) -> tuple[list[float], int]:
+    """Latencies of one round, and how many pieces they came in."""
+    stream = telegrams(PER_ROUND)
+    size, expected = len(stream[0]), memoryview(b"".join(stream))
+    ends: list[float] = []
+
+    def feed() -> None:
+        for telegram in stream:
+            ends.append(line.send_paced(telegram))
+            time.sleep(GAP_S)
+
+    readers.restart()
+    meter = threading.Thread(target=feed, name="meter")
+    meter.start()
+    arrivals: list[tuple[float, int]] = []
+    pieces, quiet_since = 0, time.monotonic()
+    while readers.slowest() < len(expected):
+        for moment, before, after in readers.read(expected, QUIET_S):
+            pieces += 1
+            arrivals += [(moment, number) for number in range(before // size, after // size)]
+            quiet_since = moment
+        if time.monotonic() - quiet_since > STALLED_S:
+            raise SystemExit("telegrams are missing")
+    meter.join()
+    assert not readers.wrong
+    return [moment - ends[number] for moment, number in arrivals], pieces
+
+
+def cpu(folder: Path) -> None:
+    """CPU at a telegram a second."""
+    print(f"\nCPU at one telegram a second, {CPU_SECONDS} s              readers     % of a core     RSS MB")
+    with ExitStack() as stack:
+        for count in (1, 20):
+            subjects = {what: stack.enter_context(serving(what, folder / what / str(count), count)) for what in ALL}
+            used = feed_by_the_second(list(subjects.values()), CPU_SECONDS)
+            for (what, (subject, _)), seconds in zip(subjects.items(), used, strict=True):
+                pid = subject.program.pid
+                print(f"{what:<44}{count:>12}{100 * seconds / CPU_SECONDS:>16.2f}{memory_mb(pid):>11.1f}")
+
+
+def feed_by_the_second(served: list[tuple[Subject, Readers]], seconds: int) -> list[float]:
+    """Feed all of them a telegram a second, and give the seconds of CPU that each took."""
+    stream = telegrams(seconds)
+    expected = memoryview(b"".join(stream))
+    for _, readers in served:
+        readers.restart()
+    before = [cpu_s(subject.program.pid) for subject, _ in served]
+    begun = time.monotonic()
+    for number, telegram in enumerate(stream):
+        for subject, _ in served:
+            subject.line.send_paced(telegram)
+        while (left := begun + number + 1 - time.monotonic()) > 0:
+            for _, readers in served:
+                for _ in readers.read(expected, left / len(served)):
+                    pass
+    used = [cpu_s(subject.program.pid) - spent for (subject, _), spent in zip(served, before, strict=True)]
+    for _, readers in served:
+        assert not readers.wrong
+        assert readers.slowest() == len(expected), f"{len(expected) - readers.slowest()} bytes are missing"
+    return used
+
+
+def many(folder: Path) -> None:
+    """Many readers at a telegram a second."""
+    for what in (TELEGRAMS, RAW):
+        with serving(what, folder / what, MANY) as (subject, readers):
+            (used,) = feed_by_the_second([(subject, readers)], MANY_SECONDS)
+            print(
+                f"\n{what}: {MANY} readers got each of {MANY_SECONDS} telegrams, byte for byte; "
+                f"{100 * used / MANY_SECONDS:.1f} % of a core, {memory_mb(subject.program.pid):.1f} MB"
+            )
+
+
+def day(folder: Path) -> None:
+    """A day's telegrams as fast as they go: the meter waits for the slowest reader only."""
+    stream = telegrams(DAY_TELEGRAMS)
+    size, expected = len(stream[0]), memoryview(b"".join(stream))
+    for what in ALL:
+        with serving(what, folder / what, DAY_READERS) as (subject, readers):
+            pid = subject.program.pid
+            readers.restart()
+            begun, spent, memory = time.monotonic(), cpu_s(pid), [memory_mb(pid)]
+            for number, telegram in enumerate(stream):
+                subject.line.send(telegram)
+                feed_until(readers, expected, (number - AHEAD) * size)
+                if number % (DAY_TELEGRAMS // 8) == DAY_TELEGRAMS // 16:
+                    memory.append(memory_mb(pid))
+            feed_until(readers, expected, len(expected))
+            took, used = time.monotonic() - begun, cpu_s(pid) - spent
+            memory.append(memory_mb(pid))
+            assert not readers.wrong
+            print(
+                f"\n{what}: {DAY_READERS} readers got each of {DAY_TELEGRAMS} telegrams, byte for byte, in {took:.0f} s"
+                f" ({DAY_TELEGRAMS / took:.0f} a second, {1e6 * used / DAY_TELEGRAMS:.0f} us of CPU each);"
+                f" memory, MB: {' '.join(f'{each:.1f}' for each in memory)}"
+            )
+
+
+def feed_until(readers: Readers, expected: memoryview, count: int) -> None:
+    """Read until the slowest has so many bytes."""
+    since = time.monotonic()
+    while readers.slowest() < count:
+        for moment, _, _ in readers.read(expected, QUIET_S):
+            since = moment
+        if time.monotonic() - since > STALLED_S:
+            raise SystemExit(f"{count - readers.slowest()} bytes are missing")
+
+
+MEASURES: dict[str, Callable[[Path], None]] = {"latency": latency, "cpu": cpu, "many": many, "day": day}
+
+
+def main() -> None:
+    """Run the measurements that are named, or all."""
+    if missing("ser2net"):
+        raise SystemExit("ser2net is not installed; try: apt install ser2net")
+    print(machine())
+    for name in sys.argv[1:] or MEASURES:
+        with tempfile.TemporaryDirectory() as folder, on_core(LOAD_CORE):
+            MEASURES[name](Path(folder) / name)
+
+
+if __name__ == "__main__":
+    main()

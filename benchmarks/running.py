@@ -1,0 +1,169 @@
+"""Programs under measurement: the gateway and what it is compared with, each on a core of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+START_LIMIT_S = 60.0
+END_LIMIT_S = 5.0
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+ASYNCIO, UVLOOP = "asyncio", "uvloop"
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Run on one core; a program that is started meanwhile stays there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def missing(*names: str) -> list[str]:
+    """Which of these commands are not installed."""
+    return [name for name in names if shutil.which(name) is None]
+
+
+def build(source: Path, folder: Path, package: str = "") -> Path | None:
+    """Compile a C program, with the flags of a pkg-config package; None, said aloud, where that cannot be done."""
+    program = folder / source.stem
+    flags: list[str] = []
+    try:
+        if package:
+            asked = ["pkg-config", "--cflags", "--libs", package]
+            flags = shlex.split(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+        subprocess.run(["gcc", "-O2", "-o", program, source, *flags], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"{source.name} is left out: {error}. Try: apt install gcc pkg-config libmodbus-dev")
+        return None
+    return program
+
+
+class Program:
+    """A server on `SERVER_CORE`; what it says goes into a file."""
+
+    def __init__(self, command: Sequence[str | Path], folder: Path, port: int) -> None:
+        self.port = port
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "log.txt"
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+        with self._log.open("wb") as stream, on_core(SERVER_CORE):
+            self.started = time.monotonic()
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for_port(self) -> float:
+        """Wait until it listens; the seconds since its start."""
+        while time.monotonic() < self.started + START_LIMIT_S and self._process.poll() is None:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
+                return time.monotonic() - self.started
+            time.sleep(0.002)
+        raise SystemExit(f"it does not listen on port {self.port}:\n{self._log.read_text(errors='replace')}")
+
+
+GATEWAY_CONFIG = """\
+meter:
+  host: 127.0.0.1
+  port: {feed}
+  dsmr_version: "5"
+modbus:
+  - listen: 127.0.0.1:{port}
+    allow: [127.0.0.0/8]
+    max_clients: {max_clients}
+    idle_timeout: 60s
+"""
+
+
+def start_gateway(folder: Path, feed_port: int, *, loop: str = ASYNCIO, max_clients: int = 32) -> Program:
+    """`dsmr-gateway run` with a meter at a TCP port, with limits and an allow list."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    config = folder / "gateway.yaml"
+    config.write_text(GATEWAY_CONFIG.format(feed=feed_port, port=port, max_clients=max_clients))
+    options = ["--uvloop"] if loop == UVLOOP else []
+    return Program([Path(sys.executable).with_name("dsmr-gateway"), "run", *options, config], folder, port)
+
+
+def has_uvloop() -> bool:
+    """Whether uvloop is installed; says so where it is not."""
+    if importlib.util.find_spec("uvloop"):
+        return True
+    print("uvloop is left out: it is not installed. Try: pip install uvloop")
+    return False
+
+
+def start_peers(stack: ExitStack, folder: Path) -> dict[str, Program]:
+    """The Modbus servers of others, as far as they are installed here."""
+    peers: dict[str, Program] = {}
+
+    def start(name: str, *command: str | Path) -> None:
+        port = free_port()
+        peers[name] = stack.enter_context(Program([*command, str(port)], folder / name, port))
+
+    libmodbus = build(PEERS / "libmodbus_server.c", folder, "libmodbus")
+    if libmodbus:
+        start("libmodbus", libmodbus)
+    start("pymodbus", sys.executable, PEERS / "pymodbus_server.py")
+    if install_npm(folder / "jsmodbus", "jsmodbus@4.0.10"):
+        start("jsmodbus", "node", PEERS / "jsmodbus_server.js")
+    for peer in peers.values():
+        peer.wait_for_port()
+    return peers
+
+
+def install_npm(folder: Path, *packages: str) -> bool:
+    """Install npm packages into a folder; False, said aloud, where that cannot be done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text("{}")
+    names = " ".join(packages)
+    if absent := missing("node", "npm"):
+        print(f"{names} is left out: {', '.join(absent)} is not installed. Try: apt install nodejs npm")
+        return False
+    command = ["npm", "install", "--no-audit", "--no-fund", "--omit=dev", *packages]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{names} is left out, npm could not install it:\n{done.stderr}")
+    return done.returncode == 0
