@@ -86,6 +86,9 @@ class Reader(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes."""
         self._transport = transport
+        if transport.get_extra_info("peername") is None:
+            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
+            return
         self.address, self.name = peer_of(transport)
         sock = transport.get_extra_info("socket")
         watch_peer(sock)
