@@ -7,7 +7,8 @@ each of them lets a configuration mean something else than it says.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ Loc = tuple[str | int, ...]
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 
-_MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,])[&*!]", re.MULTILINE)
+_MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
+_BEGINS_LEVEL = re.compile(r"[\[{?-]")
+_MANY_LEVELS = 1000
+"""With fewer, the recursive parser in C cannot run out of stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +115,34 @@ def parse(text: str, name: str) -> Document:
     try:
         # The parser in C is many times faster and gives the same nodes with the same marks.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        if _MAY_HOLD_ANCHOR_OR_TAG.search(text):
-            for event in yaml.parse(text, loader):
-                _check_event(document, event)
+        if _MAY_HOLD_ANCHOR_OR_TAG.search(text) or len(_BEGINS_LEVEL.findall(text)) > _MANY_LEVELS:
+            _check_events(document, yaml.parse(text, loader))
         if not document.faults:
             node = yaml.compose(text, loader)
             document.data = _plain(document, node, (), loader("")) if node else None
     except yaml.YAMLError as error:
         document.faults.append(_syntax_fault(name, text, error))
+    except UnicodeEncodeError as error:
+        document.faults.append(Fault(name, 0, 0, "", f"not UTF-8 text (character {error.start})"))
     except RecursionError:
         document.faults.append(Fault(name, 0, 0, "", "nested too deeply"))
     if document.faults:
         raise FileError(document.faults)
     return document
+
+
+def _check_events(document: Document, events: Iterable[yaml.Event]) -> None:
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            document.faults.append(Fault(document.file, *_place(event.start_mark), "", "nested too deeply"))
+            return
+        _check_event(document, event)
+
+
+def _place(mark: Any) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _check_event(document: Document, event: yaml.Event) -> None:
@@ -133,14 +152,17 @@ def _check_event(document: Document, event: yaml.Event) -> None:
         what, hint = f"the tag {getattr(event, 'tag', '')} is not allowed", "Leave it out"
     else:
         return
-    mark = event.start_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    document.faults.append(Fault(document.file, line, column, "", what, hint))
+    document.faults.append(Fault(document.file, *_place(event.start_mark), "", what, hint))
 
 
 def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
+    if isinstance(error, yaml.reader.ReaderError):
+        # It stands nowhere else, and the parser in C counts bytes.
+        at = text.find(chr(error.character))
+        row, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        return Fault(name, row, column, "", f"the character {chr(error.character)!r} is not allowed")
     if mark is None:
         return Fault(name, 1, 1, "", problem)
     lines = text.splitlines()
@@ -167,6 +189,13 @@ def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         return None
 
 
+def _key(node: yaml.ScalarNode, loader: Any) -> int | str:
+    if node.tag == "tag:yaml.org,2002:int":
+        with suppress(ValueError):
+            return int(loader.construct_object(node))
+    return str(node.value)
+
+
 def _plain_mapping(document: Document, node: yaml.MappingNode, loc: Loc, loader: Any) -> dict[Any, Any]:
     plain: dict[Any, Any] = {}
     for key_node, value_node in node.value:
@@ -175,10 +204,9 @@ def _plain_mapping(document: Document, node: yaml.MappingNode, loc: Loc, loader:
             fault = Fault(document.file, mark.line + 1, mark.column + 1, dotted(loc), "a key must be a word or number")
             document.faults.append(fault)
             continue
-        key = loader.construct_object(key_node)
-        key = key if isinstance(key, int) and not isinstance(key, bool) else str(key_node.value)
+        key = _key(key_node, loader)
         here = (*loc, str(key))
-        if key in plain:
+        if here in document.places:
             first = document.places[here][0]
             mark = key_node.start_mark
             what = f"the key is given twice, first on line {first}"

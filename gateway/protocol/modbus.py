@@ -145,23 +145,11 @@ class Responder:
         return refuse(function_code, answer) if isinstance(answer, ExceptionCode) else answer
 
 
-def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
-    """Answer every whole Modbus/TCP request in `buffer`.
+def answer_again(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> bytes | None:
+    """The answer to one read of `READ_ADU_BYTES` that has been asked before, where it still holds.
 
-    A protocol id other than 0, or a length that no request can have, leaves no way to find where the next
-    request begins (implementation guide, 3.1.3).
+    It is what `answer_stream` gives, for less: most clients ask the same again and again, one request at a time.
     """
-    if len(buffer) == READ_ADU_BYTES:  # one read at a time, as most clients send them
-        answer = _answer_again(buffer, responder, now, client)
-        if answer:
-            return answer, READ_ADU_BYTES, True
-    return _answer_all(buffer, responder, now, client)
-
-
-def _answer_again(
-    buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str
-) -> bytes | None:
-    """The answer to a read that has been asked before, if it still holds."""
     transaction_id, request = _READ_ADU.unpack(buffer)
     known = responder.ready.get(request)
     if known is None:
@@ -177,7 +165,12 @@ def _answer_again(
     return again
 
 
-def _answer_all(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
+def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
+    """Answer every whole Modbus/TCP request in `buffer`.
+
+    A protocol id other than 0, or a length that no request can have, leaves no way to find where the next
+    request begins (implementation guide, 3.1.3).
+    """
     monitor, ready = responder.monitor, responder.ready
     position, end = 0, len(buffer)
     answers: list[bytes] = []

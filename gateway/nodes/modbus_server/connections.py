@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from gateway.clients import Address, Clients, name_peer, peer_of
 from gateway.clock import now
 from gateway.lines import watch_peer
-from gateway.protocol.modbus import MAX_ADU_BYTES, Answers, Responder, answer_stream
+from gateway.protocol.modbus import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
 from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
 
 RECEIVE_BUFFER_BYTES = 4096
@@ -86,6 +86,7 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self.has_asked = False
         self._buffer = bytearray(RECEIVE_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
+        self._one_read = self._view[:READ_ADU_BYTES]
         self._filled = 0
         self._framing: Framing = _wait
         self._responder = host.responder
@@ -129,7 +130,14 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Answer what has come in."""
-        moment = now()
+        moment, transport = now(), self._transport
+        assert transport is not None
+        if nbytes == READ_ADU_BYTES and not self._filled and self._framing is answer_stream:
+            again = answer_again(self._one_read, self._responder, moment, self.name)
+            if again:
+                self.last_active, self.has_asked = moment, True
+                transport.write(again)
+                return
         if self._filled and moment - self.last_active > self._patience_s:
             # An answer to what was left of a garbled request would be taken for another's.
             self._buffer[:nbytes] = self._buffer[self._filled : self._filled + nbytes]
@@ -141,12 +149,11 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         if rest and used:
             self._buffer[:rest] = self._buffer[used:end]
         self._filled = rest
-        assert self._transport is not None
         if data:
             self.has_asked = True
-            self._transport.write(data)
+            transport.write(data)
         if not is_modbus:
-            self._transport.close()
+            transport.close()
 
     def eof_received(self) -> bool:
         """Close when the client does, after what was answered is sent."""
