@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 ASYNCIO, UVLOOP = "asyncio", "uvloop"
 
+
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
     """Run on one core; a program that is started meanwhile stays there."""
