@@ -69,14 +69,16 @@ class Control(Node):
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
             if self._viewers <= MAX_VIEWERS and question in (FOLLOW, ONCE):
-                await self._send_requests(writer, is_endless=question == FOLLOW)
+                await self._send_requests(reader, writer, is_endless=question == FOLLOW)
         except (OSError, ValueError, TimeoutError):
             pass  # the viewer went away, or never said what it wants
         finally:
             self._viewers -= 1
             writer.close()
 
-    async def _send_requests(self, writer: asyncio.StreamWriter, *, is_endless: bool) -> None:
+    async def _send_requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_endless: bool
+    ) -> None:
         seen = dict.fromkeys(self._monitors, 0)
         while not writer.is_closing():
             fresh: list[tuple[Exchange, str]] = []
@@ -86,7 +88,7 @@ class Control(Node):
             for exchange, name in sorted(fresh):
                 writer.write(_line(name, exchange))
             await writer.drain()
-            if not is_endless:
+            if not is_endless or reader.at_eof():
                 return
             await asyncio.sleep(POLL_S)
 

@@ -1,0 +1,197 @@
+"""The control socket tells its own user what clients ask, and takes no harm from anyone else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.clock import now, unix_now
+from gateway.nodes import control as module
+from gateway.nodes.control import FOLLOW, MAX_VIEWERS, ONCE, SOCKET_NAME, Control, ask, socket_path
+from gateway.protocol.monitor import Monitor
+
+LIMIT_S = 5.0
+READ = bytes.fromhex("0300050001")
+ANSWER = bytes.fromhex("03020005")
+REFUSAL = bytes.fromhex("8302")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def running(control: Control) -> AsyncIterator[None]:
+    task = asyncio.create_task(control.run())
+    await until(lambda: control.ready.is_set() or task.done())
+    if task.done():
+        task.result()
+    try:
+        yield
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / SOCKET_NAME
+
+
+async def shown(path: Path, question: bytes = ONCE) -> list[dict[str, Any]]:
+    lines: list[bytes] = []
+    await asyncio.wait_for(ask(path, question, lines.append), LIMIT_S)
+    return [json.loads(line) for line in lines]
+
+
+def mode(path: Path) -> str:
+    return stat.filemode(path.stat().st_mode)
+
+
+def folder_of(path: Path) -> list[Path]:
+    return list(path.parent.iterdir())
+
+
+def leave_behind(path: Path) -> None:
+    """A socket as a gateway leaves it that was killed."""
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as leftover:
+        leftover.bind(str(path))
+
+
+async def test_what_was_asked_of_every_server_is_told_in_order(path: Path) -> None:
+    monitors = {"first": Monitor(), "second": Monitor()}
+    moment = now()
+    monitors["second"].note(moment - 2, "192.0.2.2", 7, READ, REFUSAL)
+    monitors["first"].note(moment - 3, "192.0.2.1", 1, READ, ANSWER)
+    monitors["first"].note(moment - 1, "192.0.2.1", 9, READ, None)
+    async with running(Control(path, monitors)):
+        told = await shown(path)
+    assert [(line["server"], line["client"], line["unit"], line["answer"]) for line in told] == [
+        ("first", "192.0.2.1", 1, ANSWER.hex()),
+        ("second", "192.0.2.2", 7, REFUSAL.hex()),
+        ("first", "192.0.2.1", 9, None),
+    ]
+    assert {line["request"] for line in told} == {READ.hex()}
+    assert told[0]["text"] == "192.0.2.1 unit 1 FC03 address 5 (40006) count 1: 4 bytes 0005"
+    assert unix_now() - told[0]["time"] == pytest.approx(3, abs=1)
+
+
+async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    monitor = Monitor()
+    monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
+    lines: list[bytes] = []
+    async with running(Control(path, {"s": monitor})):
+        following = asyncio.create_task(ask(path, FOLLOW, lines.append))
+        for count in (1, 2, 3):
+            await until(lambda n=count: len(lines) == n)  # type: ignore[misc]
+            monitor.note(now(), "192.0.2.1", count, READ, ANSWER)
+        await until(lambda: len(lines) == 4)
+        following.cancel()
+        await asyncio.wait_for(following, LIMIT_S)
+    assert [json.loads(line)["unit"] for line in lines] == [1, 1, 2, 3]
+
+
+async def test_only_its_own_user_can_open_it_and_it_is_gone_afterwards(path: Path) -> None:
+    control = Control(path, {})
+    async with running(control):
+        assert mode(path) == "srw-------"
+        assert mode(path.parent) == "drwx------"
+        assert str(control.status) == "green dot: ready"
+    with pytest.raises(FileNotFoundError):
+        await shown(path)
+    assert folder_of(path) == []
+
+
+async def test_a_socket_left_behind_is_taken_over_and_one_that_answers_is_not(path: Path) -> None:
+    first = Control(path, {"first": Monitor()})
+    leave_behind(path)
+    async with running(first):
+        with pytest.raises(OSError, match=r"another gateway answers on .* will show that one's"):
+            await asyncio.wait_for(Control(path, {}).run(), LIMIT_S)
+        assert await shown(path) == []
+
+
+@pytest.mark.parametrize(
+    "question", [b"", b"\n", b"requests", b"stop\n", b"x" * 100_000, b"\xff\x00\n"], ids=lambda each: repr(each[:9])
+)
+async def test_what_is_no_question_gets_no_answer_and_does_no_harm(
+    question: bytes, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = Monitor()
+    monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
+    async with running(Control(path, {"s": monitor})):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(question)
+        writer.write_eof()
+        answer = b""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                answer = await reader.read()
+        except ConnectionError:
+            pass  # closed while more of the question was on the way
+        assert answer == b""
+        writer.close()
+        assert len(await shown(path)) == 1
+    assert caplog.records == []
+
+
+async def test_a_viewer_that_says_nothing_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUESTION_TIMEOUT_S", 0.1)
+    async with running(Control(path, {})):
+        reader, writer = await asyncio.open_unix_connection(path)
+        assert await asyncio.wait_for(reader.read(), LIMIT_S) == b""
+        writer.close()
+
+
+async def test_viewers_are_limited_in_number_and_make_room_when_they_leave(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    monitor = Monitor()
+    monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
+    control = Control(path, {"s": monitor})
+    async with running(control):
+        viewers = []
+        for _ in range(MAX_VIEWERS):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(FOLLOW)
+            assert await asyncio.wait_for(reader.readline(), LIMIT_S)
+            viewers.append(writer)
+        assert await shown(path) == []
+        for writer in viewers:
+            writer.close()
+        # Although no client asks anything meanwhile.
+        await until(lambda: control._viewers == 0)
+        assert await shown(path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"RUNTIME_DIRECTORY": "/run/dsmr-gateway", "XDG_RUNTIME_DIR": "/run/user/1"}, "/run/dsmr-gateway"),
+        ({"XDG_RUNTIME_DIR": "/run/user/1"}, "/run/user/1"),
+        ({"HOME": "/home/p1"}, "/home/p1/.cache/dsmr-gateway"),
+    ],
+    ids=["systemd", "session", "neither"],
+)
+def test_the_socket_lies_where_the_system_keeps_such_things(
+    environment: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert socket_path() == Path(folder) / SOCKET_NAME
