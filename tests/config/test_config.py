@@ -1,0 +1,120 @@
+"""The parts of a configuration fit each other, and every fault is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config
+from tests.config.faults import faults_in, load
+
+TWO = "meters:\n  house: {port: /dev/a}\n  barn: {host: 192.0.2.7, port: 2001}\n"
+
+
+def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
+    for text in ("", "# nothing\n", "meter:\n", "meters: {}\n"):
+        config = load(tmp_path, text)
+        assert config == Config() or not config.meters
+        assert [meter.device for meter in config.all_meters().values()] == ["/dev/ttyUSB0"]
+
+
+def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> None:
+    assert list(load(tmp_path, "meter: {port: /dev/a}").all_meters()) == ["meter"]
+    config = load(tmp_path, f"{TWO}modbus: [{{units: {{1: {{meter: house}}, 2: {{meter: barn}}}}}}]")
+    assert list(config.all_meters()) == ["house", "barn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("metre: {}", ["1:1: metre: unknown key. Did you mean meter?"]),
+        ("status: {}", ["1:1: status: unknown key. Known here: meter, meters, modbus, passthrough"]),
+        ("meter: {}\nmeters: {a: {}}", ["1:1: meter: stands beside meters:. Give one of them"]),
+        (
+            f"{TWO}modbus: [{{units: {{1: {{}}}}}}]",
+            ["4:19: modbus[0].units.1: it is not said which meter. Give meter: house or barn"],
+        ),
+        (
+            f"{TWO}modbus: [{{units: {{1: {{meter: huose}}}}}}]",
+            ["4:23: modbus[0].units.1.meter: there is no meter 'huose'. Did you mean house?"],
+        ),
+        (
+            "meter: {}\nmodbus: [{units: {1: {meter: zzz}}}]",
+            ["2:23: modbus[0].units.1.meter: there is no meter 'zzz'. There are: meter"],
+        ),
+        (
+            f"{TWO}modbus: [{{units: {{1: {{meter: house}}}}}}]\npassthrough: [{{}}]",
+            ["5:15: passthrough[0]: it is not said which meter. Give meter: house or barn"],
+        ),
+        (
+            f"{TWO}modbus: [{{units: {{1: {{meter: house}}}}}}]\npassthrough: [{{meter: barn, writable: true}}]",
+            ["5:29: passthrough[0].writable: the meter is behind a host. Only a serial port of this machine can be"],
+        ),
+        (
+            "modbus: [{units: {1: {map: dsrm}, 2: {map: no.yaml}}}]",
+            [
+                "1:23: modbus[0].units.1.map: there is no register map 'dsrm'. Did you mean dsmr?",
+                "1:39: modbus[0].units.2.map: there is no file ",
+            ],
+        ),
+        (
+            "modbus: [{listen: 5020}, {listen: ':5020'}]\npassthrough: [{listen: 5020}]",
+            [
+                "1:27: modbus[1].listen: :5020 is taken by modbus[0]. Give another port",
+                "2:16: passthrough[0].listen: :5020 is taken by modbus[0]. Give another port",
+            ],
+        ),
+        ("modbus: []", ["1:1: modbus: "]),
+        ("modbus: {listen: 502}", ["1:1: modbus: a list is expected here (found a dict)"]),
+        (
+            "modbus: [{units: {1: {map: cg-em24, on_stale: absent}}}]",
+            ["1:37: modbus[0].units.1.on_stale: clients of cg-em24 take the codes for absent values for numbers. "],
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(tmp_path: Path, text: str, told: list[str]) -> None:
+    found = faults_in(tmp_path, text)
+    assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
+
+
+def test_faults_of_all_parts_are_told_at_once(tmp_path: Path) -> None:
+    text = (
+        "meter: {prot: /dev/a, dsmr_version: 7, watchdog: x}\n"
+        "modbus:\n  - {lisen: 3}\n  - units:\n      1: {mpa: x}\n      300: {}\n"
+        "passthrough:\n  - {mode: rwa}\n"
+    )
+    assert {fault.split(" ")[1] for fault in faults_in(tmp_path, text)} == {
+        "meter.prot:",
+        "meter.dsmr_version:",
+        "meter.watchdog:",
+        "modbus[0].lisen:",
+        "modbus[1].units.1.mpa:",
+        "modbus[1].units.300:",
+        "passthrough[0].mode:",
+    }
+
+
+def test_faults_between_all_parts_are_told_at_once(tmp_path: Path) -> None:
+    text = (
+        "meter: {}\nmeters: {a: {}}\n"
+        "modbus:\n  - {listen: 1, units: {1: {meter: b}, other: 2}}\n  - {listen: 1, units: {1: {map: dsmrr}}}\n"
+        "passthrough:\n  - {listen: 1, meter: c}\n"
+    )
+    assert [fault.split(" ")[1] for fault in faults_in(tmp_path, text)] == [
+        "meter:",
+        "modbus[0].units.1.meter:",
+        "modbus[0].units.other:",
+        "passthrough[0].meter:",
+        "modbus[1].listen:",
+        "passthrough[0].listen:",
+        "modbus[1].units.1.map:",
+    ]
+
+
+def test_ports_that_do_not_get_in_each_others_way_are_left_alone(tmp_path: Path) -> None:
+    text = (
+        "modbus: [{listen: ':5020'}, {listen: ':5020', transport: udp}, {listen: '127.0.0.1:0'}, "
+        "{listen: '127.0.0.1:0'}, {serial: {port: /dev/a}}, {serial: {port: /dev/b}}]"
+    )
+    assert len(load(tmp_path, text).modbus) == 6

@@ -1,0 +1,105 @@
+"""`meter:` says where telegrams come from, in the words of Home Assistant's dsmr platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.meter import AUTO, DEFAULT_DEVICE, MeterConfig
+from gateway.protocol.variants import ALIASES, VARIANTS
+from tests.config.faults import faults_in, load
+
+
+def meter(folder: Path, text: str) -> MeterConfig:
+    return load(folder, f"meter: {{{text}}}").all_meters()["meter"]
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("", DEFAULT_DEVICE),
+        ("port: /dev/ttyUSB3", "/dev/ttyUSB3"),
+        ("port: /dev/serial/by-id/usb-FTDI_P1-if00-port0", "/dev/serial/by-id/usb-FTDI_P1-if00-port0"),
+    ],
+)
+def test_a_meter_without_host_is_at_a_device(tmp_path: Path, text: str, device: str) -> None:
+    config = meter(tmp_path, text)
+    assert (config.host, config.device, config.dsmr_version, config.watchdog) == (None, device, AUTO, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("host: 192.0.2.7, port: 2001", "192.0.2.7"),
+        ("host: p1.local, port: '2001'", "p1.local"),
+        ("port: 'socket://192.0.2.7:2001'", "192.0.2.7"),
+        ("port: tcp://p1.local:2001/", "p1.local"),
+        ("port: 'tcp://[2001:db8::7]:2001'", "2001:db8::7"),
+    ],
+)
+def test_a_meter_behind_a_host_is_at_a_tcp_port(tmp_path: Path, text: str, host: str) -> None:
+    config = meter(tmp_path, text)
+    assert (config.host, config.port) == (host, "2001")
+
+
+KNOWN: list[tuple[Any, str]] = [
+    *((key, key) for key in VARIANTS),
+    *ALIASES.items(),
+    (AUTO, AUTO),
+    (5, "5"),
+    (2.2, "2.2"),
+    ("5b", "5B"),
+    ("AUTO", AUTO),
+    ("iskra_ie", "ISKRA_IE"),
+]
+
+
+@pytest.mark.parametrize(("said", "key"), KNOWN, ids=[f"{type(said).__name__} {said}" for said, _ in KNOWN])
+def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -> None:
+    assert MeterConfig(dsmr_version=said).dsmr_version == key
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dsmr_version: 6", "1:9: meter.dsmr_version: '6' is no DSMR version. There are: 2.2, 4, 5, 5B, "),
+        ("dsmr_version: 5BB", "1:9: meter.dsmr_version: '5BB' is no DSMR version. Did you mean 5B?"),
+        ("dsmr_version: 22", "1:9: meter.dsmr_version: '22' is no DSMR version. Did you mean 2.2?"),
+        ("dsmr_version: iskra", "1:9: meter.dsmr_version: 'iskra' is no DSMR version. "),
+        ("dsmr_version: ", "1:9: meter.dsmr_version: 'None' is no DSMR version (found nothing). "),
+        ("dsmr_versoin: 5", "1:9: meter.dsmr_versoin: unknown key. Did you mean dsmr_version?"),
+        ("prot: /dev/p1", "1:9: meter.prot: unknown key. Did you mean port?"),
+        ("tty: /dev/p1", "1:9: meter.tty: unknown key. Known here: port, host, dsmr_version, "),
+        ("host: p1.local", "1:1: meter: host needs a port, the TCP port of the ser2net there. Such as port: 2001"),
+        ("host: p1.local, port: /dev/p1", "1:1: meter: with host, port is a TCP port (found '/dev/p1'). Such as"),
+        ("host: p1.local, port: 0", "1:1: meter: with host, port is a TCP port (found '0'). Such as"),
+        ("host: p1.local, port: 65536", "1:1: meter: with host, port is a TCP port (found '65536'). Such as"),
+        ("port: 2001", "1:1: meter: port 2001 is a TCP port and needs a host. Or give a device such as /dev/ttyUSB0"),
+        ("host: a, port: 'tcp://b:2001'", "1:1: meter: port is an address already. Leave host out"),
+        ("port: [1]", "1:9: meter.port: should be a valid string"),
+        ("port: true", "1:9: meter.port: should be a valid string (found True)"),
+        ("host: a, port: 1, baudrate: 9600", "1:1: meter: baudrate cannot be set from here with host. Set it in the"),
+        ("host: a, port: 1, stopbits: 1, parity: N", "1:1: meter: parity, stopbits cannot be set from here with host."),
+        ("baudrate: 9600.5", "1:9: meter.baudrate: should be a valid integer"),
+        ("baudrate: 299", "1:9: meter.baudrate: should be greater than or equal to 300 (found 299)"),
+        ("baudrate: 4000001", "1:9: meter.baudrate: should be less than or equal to 4000000 (found 4000001)"),
+        ("bytesize: 6", "1:9: meter.bytesize: 6 is none of 7, 8"),
+        ("parity: M", "1:9: meter.parity: 'M' is none of N, E, O"),
+        ("parity: no", "1:9: meter.parity: False is none of N, E, O"),
+        ("stopbits: 1.5", "1:9: meter.stopbits: 1.5 is none of 1, 2"),
+        ("watchdog: soon", "1:9: meter.watchdog: is no duration (found 'soon'). Write it like 30s, 500ms or 2m"),
+        ("stale_after: 0s", "1:9: meter.stale_after: should be greater than 0"),
+        ("simulate: true, dsmr_version: Q3D", "1:1: meter: dsmr_version Q3D cannot be simulated. There are: "),
+    ],
+)
+def test_what_is_wrong_with_a_meter_is_told_with_what_is_right(tmp_path: Path, text: str, told: str) -> None:
+    (found,) = faults_in(tmp_path, f"meter: {{{text}}}")
+    assert found.startswith(told)
+
+
+def test_serial_parameters_can_be_set_one_by_one(tmp_path: Path) -> None:
+    config = meter(tmp_path, "baudrate: 9600, bytesize: 7, parity: E, stopbits: 2")
+    assert (config.baudrate, config.bytesize, config.parity, config.stopbits) == (9600, 7, "E", 2)
+    assert meter(tmp_path, "parity: O").baudrate is None

@@ -1,0 +1,102 @@
+"""`modbus:` says what is served where; everything has a default, and what cannot be is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.modbus import ModbusConfig, UnitConfig
+from gateway.protocol.unit import OnStale
+from tests.config.faults import faults_in, load
+
+
+def server(folder: Path, text: str) -> ModbusConfig:
+    (config,) = load(folder, f"modbus:\n  - {{{text}}}").modbus
+    return config
+
+
+def test_without_a_word_the_native_map_is_served_on_the_standard_port(tmp_path: Path) -> None:
+    for config in (server(tmp_path, ""), *load(tmp_path, "").modbus):
+        assert str(config) == ":502"
+        assert config.transport == "tcp"
+        assert config.units == {1: UnitConfig(meter=None, map="dsmr", on_stale=OnStale.EXCEPTION)}
+        assert config.other is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("listen: 5020", ":5020"),
+        ("listen: '[::1]:5020'", "[::1]:5020"),
+        ("transport: udp", ":502 udp"),
+        ("transport: rtu_over_tcp, listen: ':5020'", ":5020 rtu_over_tcp"),
+        ("serial: {port: /dev/ttyUSB1}", "/dev/ttyUSB1"),
+        ("tls: {certificate: a.pem, key: a.key}", ":802"),
+        ("tls: {certificate: a.pem, key: a.key}, listen: ':8802'", ":8802"),
+    ],
+)
+def test_a_server_is_named_after_what_clients_connect_to(tmp_path: Path, text: str, shown: str) -> None:
+    assert str(server(tmp_path, text)) == shown
+
+
+def test_units_have_their_options_and_one_may_answer_for_all_others(tmp_path: Path) -> None:
+    config = server(
+        tmp_path,
+        "units: {1: {}, 2: {map: abb-b23, on_stale: silent, stale_after: 7s}, 240: {test_pattern: true}, other: 2}",
+    )
+    assert list(config.units) == [1, 2, 240]
+    assert config.other == 2
+    second = config.units[2]
+    assert (second.map, second.on_stale, second.stale_after) == ("abb-b23", OnStale.SILENT, 7)
+    assert config.units[240].test_pattern
+
+
+def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path) -> None:
+    serial = server(tmp_path, "serial: {port: /dev/a}").serial
+    assert serial is not None
+    assert (serial.baudrate, serial.bytesize, serial.parity, serial.stopbits) == (19200, 8, "E", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lisen: 3", "2:6: modbus[0].lisen: unknown key. Did you mean listen?"),
+        ("listen: ':65536'", "2:6: modbus[0].listen: is no address to listen on (found ':65536'). Write it like"),
+        ("transport: tpc", "2:6: modbus[0].transport: 'tpc' is none of tcp, rtu_over_tcp, udp. Did you mean tcp?"),
+        ("units: {256: {}}", "2:14: modbus[0].units.256: should be less than or equal to 255"),
+        ("units: {-1: {}}", "2:14: modbus[0].units.-1: should be greater than or equal to 0"),
+        ("units: {one: {}}", "2:14: modbus[0].units.one: should be a valid integer"),
+        ("units: {1: {mpa: dsmr}}", "2:18: modbus[0].units.1.mpa: unknown key. Did you mean map?"),
+        ("units: {1: {on_stale: hodl}}", "2:18: modbus[0].units.1.on_stale: should be 'exception', 'silent', "),
+        ("units: {1: {stale_after: x}}", "2:18: modbus[0].units.1.stale_after: is no duration (found 'x')"),
+        ("units: {1: {}, '1': {}}", "2:21: modbus[0].units.1: the key is given twice, first on line 2"),
+        ("units: {1: {}, other: 2}", "2:21: modbus[0].units.other: unit 2 is not wired. Wired are: 1"),
+        ("units: {}", "2:6: modbus[0].units: "),
+        ("units: {other: 1}", "2:6: modbus[0].units: "),
+        ("units: [1]", "2:6: modbus[0].units: keys with values are expected here (found a list)"),
+        ("max_clients: 0", "2:6: modbus[0].max_clients: should be greater than or equal to 1 (found 0)"),
+        ("max_clients: 501", "2:6: modbus[0].max_clients: should be less than or equal to 500 (found 501)"),
+        ("tls: {certificate: a.pem}", "2:6: modbus[0].tls.key: is missing"),
+        (
+            "tls: {certificate: a, key: b}, transport: rtu_over_tcp",
+            "2:5: modbus[0]: tls goes with transport: tcp (found rtu_over_tcp)",
+        ),
+        ("serial: {}", "2:6: modbus[0].serial.port: is missing"),
+        ("serial: {port: /dev/a}, listen: 3", "2:5: modbus[0]: serial stands alone. Leave listen, "),
+        ("serial: {port: /dev/a}, units: {0: {}}", "2:5: modbus[0]: on a serial line unit id 0 is the broadcast"),
+        ("transport: udp, max_clients: 3", "2:5: modbus[0]: UDP has no connections. Leave max_clients, "),
+        ("identification: {vendor_name: " + "x" * 101 + "}", "2:23: modbus[0].identification.vendor_name: "),
+    ],
+)
+def test_what_is_wrong_with_a_server_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (found,) = faults_in(tmp_path, f"modbus:\n  - {{{text}}}")
+    assert found.startswith(told)
+
+
+def test_a_network_that_is_none_is_told(tmp_path: Path) -> None:
+    for key in ("allow", "priority"):
+        told = faults_in(tmp_path, f"modbus:\n  - {{{key}: [192.0.2.0/24, 192.0.2.300]}}")
+        where = f"2:{len(key) + 23}: modbus[0].{key}[1]: "
+        assert told
+        assert all(fault.startswith(where) and "'192.0.2.300'" in fault for fault in told), told

@@ -1,0 +1,100 @@
+"""Durations and addresses are written as one thinks of them, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.config.types import Duration, Listen, ListenAddress
+
+DURATION: TypeAdapter[float] = TypeAdapter(Duration)
+ADDRESS: TypeAdapter[Listen] = TypeAdapter(ListenAddress)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30s", 30),
+        ("30 s", 30),
+        (" 30s ", 30),
+        ("500ms", 0.5),
+        ("1.5s", 1.5),
+        ("2m", 120),
+        ("1h", 3600),
+        ("24h", 86_400),
+        ("7", 7),
+        (7, 7),
+        (0.25, 0.25),
+    ],
+)
+def test_a_duration_is_a_number_with_its_unit_or_seconds(text: object, seconds: float) -> None:
+    assert DURATION.validate_python(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "s",
+        "soon",
+        "-1s",
+        -1,
+        "1e3",
+        "1d",
+        "1 s s",
+        "30S",
+        "1,5s",
+        "\u0663s",
+        ".5s",
+        True,
+        None,
+        [],
+        float("inf"),
+        "0x1s",
+    ],
+)
+def test_what_is_no_duration_is_refused_with_how_to_write_one(value: object) -> None:
+    with pytest.raises(ValidationError, match=r"is no duration \| Write it like 30s, 500ms or 2m"):
+        DURATION.validate_python(value)
+
+
+@pytest.mark.parametrize("value", [0, "0s", "0ms", "86401s", "25h", 10**9])
+def test_a_duration_that_makes_no_sense_is_refused(value: object) -> None:
+    with pytest.raises(ValidationError, match=r"greater than 0|less than or equal to 86400"):
+        DURATION.validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "host", "port", "shown"),
+    [
+        (":502", "", 502, ":502"),
+        (502, "", 502, ":502"),
+        ("192.168.1.5:502", "192.168.1.5", 502, "192.168.1.5:502"),
+        ("localhost:65535", "localhost", 65535, "localhost:65535"),
+        ("[::1]:502", "::1", 502, "[::1]:502"),
+        ("[]:502", "", 502, ":502"),
+        (":0", "", 0, ":0"),
+    ],
+)
+def test_an_address_is_a_port_and_maybe_a_host(value: object, host: str, port: int, shown: str) -> None:
+    address = ADDRESS.validate_python(value)
+    assert address == Listen(host=host, port=port)
+    assert str(address) == shown
+    assert ADDRESS.validate_python(shown) == address
+
+
+@pytest.mark.parametrize(
+    "value", ["", "502", ":", ":65536", 65536, -1, "::1:502", "[::1]", "host", ":5 02", ":\u0665", True]
+)
+def test_what_is_no_address_is_refused_with_how_to_write_one(value: object) -> None:
+    with pytest.raises(ValidationError, match=r"is no address to listen on \| Write it like :502"):
+        ADDRESS.validate_python(value)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.ip_addresses().map(str) | st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True), st.integers(0, 65535))
+def test_every_address_is_read_as_it_is_shown(host: str, port: int) -> None:
+    address = Listen(host=host, port=port)
+    assert ADDRESS.validate_python(str(address)) == address
