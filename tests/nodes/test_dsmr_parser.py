@@ -1,0 +1,207 @@
+"""The parser passes on the telegrams that are believed, and says once what is wrong with the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.clock import now
+from gateway.flow import Colour
+from gateway.nodes import dsmr_parser
+from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.telegram import Fault
+from gateway.protocol.variants import VARIANTS
+from tests.conftest import own_telegram
+
+LIMIT_S = 5.0
+GOOD = own_telegram("v50_sagemcom-t210d")
+BAD = own_telegram("bad_checksum")
+ODD_LINE = own_telegram("bad_non-numeric-power")
+SLOW = own_telegram("v22_kamstrup-382jxc")
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+
+
+class Bench:
+    """A parser and what comes out of it."""
+
+    def __init__(self, gap_s: float = GAP_FAST_S, version: str | None = None) -> None:
+        self.meter = Meter("m", VARIANTS[version] if version else None)
+        self.parser = DsmrParser("m/parser", self.meter, gap_s)
+        self.out: list[Received] = []
+        self.parser.outputs.append(self.out.append)
+
+    def feed(self, data: bytes, arrived: float, size: int | None = None) -> None:
+        for at in range(0, len(data), size or len(data)):
+            self.parser.receive(data[at : at + (size or len(data))], arrived)
+
+    @property
+    def raw(self) -> list[bytes]:
+        return [received.telegram.raw for received in self.out]
+
+    @property
+    def refused(self) -> dict[Fault, int]:
+        return dict(self.meter.refused)
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    task = asyncio.create_task(bench.parser.run())
+    await bench.parser.ready.wait()
+    try:
+        yield
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
+            await asyncio.sleep(0.002)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage().removeprefix("node=m/parser: ") for record in caplog.records]
+
+
+@pytest.mark.parametrize("size", [None, 1, 7, 512])
+async def test_a_telegram_comes_out_once_whole_with_its_moment_however_it_came_in(size: int | None) -> None:
+    bench = Bench()
+    bench.feed(GOOD, arrived=100.0, size=size)
+    bench.feed(GOOD, arrived=101.0, size=size)
+    assert bench.raw == [GOOD, GOOD]
+    assert [received.arrived for received in bench.out] == [100.0, 101.0]
+    assert bench.meter.newest is bench.out[1]
+
+
+@pytest.mark.parametrize("size", [None, 1])
+async def test_a_bad_telegram_changes_nothing_and_is_counted_by_its_reason(size: int | None) -> None:
+    bench = Bench()
+    bench.feed(GOOD, 100.0, size)
+    before = bench.meter.newest
+    bench.feed(BAD, 101.0, size)
+    assert bench.raw == [GOOD]
+    assert bench.meter.newest is before
+    assert bench.refused == {Fault.CHECKSUM: 1}
+
+
+async def test_trouble_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for number, telegram in enumerate([GOOD, BAD, BAD, BAD, GOOD, GOOD, BAD, GOOD]):
+        bench.feed(telegram, 100.0 + number)
+    found, first, good, second, better = messages(caplog)
+    identification = GOOD[1 : GOOD.index(b"\r")].decode()
+    assert found == f"found DSMR 5, /{identification}: {len(bench.out[0].readings.lines)} readings"
+    assert first.startswith("telegram refused: checksum (")
+    assert good == better == "telegrams are good again"
+    assert second == first
+
+
+async def test_a_line_that_cannot_be_read_is_told_with_the_line(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.feed(ODD_LINE, 100.0)
+    assert bench.raw == [ODD_LINE]
+    assert bench.meter.line_faults == 1
+    told = messages(caplog)[0]
+    assert told.startswith("telegram line ")
+    assert "1-0:1.7.0(--.---*kW)" in told
+
+
+async def test_another_meter_on_the_line_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for number, name in enumerate(["v50_sagemcom-t210d", "v50_sagemcom-t210d", "v42_kaifa-e0026"]):
+        bench.feed(own_telegram(name), 100.0 + number)
+    assert [text.partition(",")[0] for text in messages(caplog)] == ["found DSMR 5", "found DSMR 4"]
+
+
+@pytest.mark.parametrize(("gap_s", "pause_s", "counts"), [(1.0, 0.9, [1, 0]), (1.0, 1.1, [0, 1]), (3.0, 2.9, [1, 0])])
+async def test_a_telegram_goes_on_after_a_short_pause_and_not_after_a_long_one(
+    gap_s: float, pause_s: float, counts: Sequence[int]
+) -> None:
+    bench = Bench(gap_s)
+    half = len(GOOD) // 2
+    bench.feed(GOOD[:half], 100.0)
+    bench.feed(GOOD[half:], 100.0 + pause_s)
+    assert [len(bench.out), bench.meter.refused[Fault.TRUNCATED]] == counts
+
+
+async def test_halves_on_both_sides_of_a_lost_line_make_no_telegram() -> None:
+    bench = Bench()
+    half = len(GOOD) // 2
+    bench.feed(GOOD[:half], 100.0)
+    bench.parser.line_lost()
+    bench.feed(GOOD[half:], 100.0)
+    assert bench.out == []
+    bench.feed(GOOD, 101.0)
+    assert bench.raw == [GOOD]
+
+
+async def test_a_telegram_without_checksum_ends_when_the_line_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
+    # Its end line without the line end: nothing but silence tells that no checksum follows.
+    bench = Bench(gap_s=0.1, version="2.2")
+    async with running(bench):
+        arrived = now()
+        bench.feed(SLOW.rstrip(b"\r\n"), arrived)
+        assert bench.out == []
+        await until(lambda: bench.out)
+        assert now() - arrived > 0.1
+    assert bench.out[0].arrived == arrived
+
+
+async def test_half_a_telegram_is_given_up_when_the_line_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
+    bench = Bench(gap_s=0.1)
+    async with running(bench):
+        bench.feed(GOOD[:300], now())
+        await until(lambda: bench.refused)
+    assert bench.refused == {Fault.TRUNCATED: 1}
+    assert bench.out == []
+
+
+async def test_the_status_says_how_telegrams_fare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
+    bench = Bench()
+    assert str(bench.parser.status) == "grey ring: not started"
+    async with running(bench):
+        assert str(bench.parser.status) == "grey ring: no telegram yet"
+        bench.feed(BAD, now())
+        await until(lambda: str(bench.parser.status) == "red dot: 1 refused, none good yet")
+        bench.feed(GOOD, now())
+        await until(lambda: str(bench.parser.status) == "yellow dot: errors in the last minute")
+        bench.meter._last_error = now() - 61
+        await until(lambda: bench.parser.status.colour is Colour.GREEN)
+        assert bench.parser.status.text == f"5, {len(bench.out[0].readings.lines)} readings"
+        bench.feed(BAD, now())
+        await until(lambda: str(bench.parser.status) == "yellow dot: checksum")
+
+
+async def test_the_status_says_for_how_long_there_was_no_telegram(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
+    bench = Bench()
+    async with running(bench):
+        bench.feed(GOOD, now() - 42)
+        await until(lambda: str(bench.parser.status) == "red dot: no telegram for 42 s")
+
+
+async def test_every_output_gets_every_telegram() -> None:
+    bench = Bench()
+    more: list[Received] = []
+    bench.parser.outputs.append(more.append)
+    bench.feed(GOOD * 3, 100.0)
+    assert more == bench.out
+    assert len(more) == 3
+
+
+def test_a_slow_line_may_pause_for_longer() -> None:
+    assert GAP_SLOW_S > GAP_FAST_S

@@ -1,0 +1,265 @@
+"""The P1 port keeps a line open, says once what is wrong with it, and never mistakes silence for a meter."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pty
+import tty
+from pathlib import Path
+
+import pytest
+
+from gateway.flow import Colour
+from gateway.lines import Line, SerialLine
+from gateway.nodes import p1_port
+from gateway.protocol.variants import FAST_LINE, SLOW_LINE
+from tests.conftest import own_telegram
+from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net, until
+
+TELEGRAM = own_telegram("v50_sagemcom-t210d")
+BAD = own_telegram("bad_checksum")
+NOISE = bytes(range(128, 256)) * 4
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.flow.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("gateway.flow.LONGEST_PAUSE_S", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.getMessage().removeprefix("node=m/port: ")
+        for record in caplog.records
+        if "m/port" in record.msg % record.args
+    ]
+
+
+async def test_telegrams_come_in_and_the_status_says_over_what(caplog: pytest.LogCaptureFixture) -> None:
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        assert not bench.port.ready.is_set()
+        async with running(bench):
+            await until(lambda: served.clients)
+            await until(lambda: bench.meter.is_connected)
+            assert bench.port.ready.is_set()
+            assert str(bench.port.status) == "yellow dot: p1.local:2001, no telegram yet"
+            served.send(TELEGRAM * 3)
+            await until(lambda: bench.meter.accepted == 3)
+            assert str(bench.port.status) == "green dot: p1.local:2001"
+            assert bench.port.bytes_received == 3 * len(TELEGRAM)
+    assert messages(caplog) == ["telegrams come in over p1.local:2001"]
+
+
+async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        async with running(bench):
+            for count in (1, 2, 3):
+                await until(lambda n=count: served.accepted == n and served.clients)  # type: ignore[misc]
+                served.send(TELEGRAM)
+                await until(lambda n=count: bench.meter.accepted == n)  # type: ignore[misc]
+                served.vanish()
+                await until(lambda: not bench.meter.is_connected)
+    found = messages(caplog)
+    assert len(found) == 6
+    assert found[::2] == ["telegrams come in over p1.local:2001"] * 3
+    assert all(text.startswith("p1.local:2001: the other end closed (") for text in found[1::2])
+
+
+async def test_the_same_trouble_is_told_once_however_often_it_is_tried(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.nodes.p1_port.Backoff.next", lambda _backoff: 0.02)
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        async with running(bench):
+            for count in range(1, 8):
+                await until(lambda n=count: served.accepted >= n and served.clients)  # type: ignore[misc]
+                served.refuse()
+                await until(lambda: bench.port.status.colour is Colour.RED)
+                assert str(bench.port.status) == "red ring: the other end closed, retry 0 s"
+    assert messages(caplog) == ["p1.local:2001: the other end closed; trying again until it works"]
+
+
+async def test_half_a_telegram_and_the_half_of_another_after_a_loss_make_no_telegram() -> None:
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        half = len(TELEGRAM) // 2
+        async with running(bench):
+            await until(lambda: served.clients)
+            served.send(TELEGRAM[:half])
+            await until(lambda: bench.port.bytes_received == half)
+            served.vanish()
+            await until(lambda: served.clients)
+            served.send(TELEGRAM[half:])
+            await until(lambda: bench.port.bytes_received == len(TELEGRAM))
+            served.send(TELEGRAM)
+            await until(lambda: bench.meter.accepted)
+    assert bench.meter.accepted == 1
+    assert bench.meter.newest is not None
+    assert bench.meter.newest.telegram.raw == TELEGRAM
+
+
+@pytest.mark.parametrize(
+    ("greeting", "told"),
+    [
+        (b"Port already in use\r\n", "has no connection left. Raise its max-connections"),
+        (b"Port's device already in use\n\r", "another connection of the ser2net at the other end has the device"),
+        (b"Device open failure: No such file\r\n", "cannot open its serial device. Check the cable there"),
+        (b"Access denied due to your net address\r\n", "does not allow this host's address"),
+        (NOISE, "noise: the speed is wrong, or the P1 line is not inverted"),
+    ],
+)
+async def test_what_the_other_end_says_is_told_as_what_it_means(
+    greeting: bytes, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ser2net() as served:
+        served.greeting = greeting
+        bench = over_tcp(served)
+        async with running(bench):
+            await until(lambda: served.clients and bench.port.bytes_received == len(greeting))
+            served.refuse()
+            await until(lambda: served.accepted >= 2)
+    assert told in messages(caplog)[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "not a byte for 0 s. Is the P1 port open, and the data request line high?"),
+        (BAD, "no valid telegram for 0 s. Is the P1 port open, and the data request line high?"),
+    ],
+    ids=["silence", "bad telegrams"],
+)
+async def test_an_open_line_without_a_valid_telegram_is_given_up(
+    data: bytes, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ser2net() as served:
+        served.greeting = data
+        async with running(over_tcp(served, watchdog_s=0.1)):
+            await until(lambda: served.accepted >= 3)
+    assert messages(caplog) == [f"p1.local:2001: {told}; trying again until it works"]
+
+
+async def test_a_meter_that_falls_silent_is_given_up_after_the_watchdogs_time(caplog: pytest.LogCaptureFixture) -> None:
+    async with ser2net() as served:
+        served.greeting = TELEGRAM
+        bench = over_tcp(served, watchdog_s=0.3)
+        async with running(bench):
+            await until(lambda: bench.meter.accepted == 1)
+            begun = asyncio.get_running_loop().time()
+            await until(lambda: served.accepted == 2)
+            assert asyncio.get_running_loop().time() - begun >= 0.2
+    assert messages(caplog)[1] == "p1.local:2001: no valid telegram for 0 s; trying again until it works"
+
+
+async def test_bad_telegrams_do_not_reset_the_pauses_and_a_good_one_does() -> None:
+    asked: list[float] = []
+
+    def longest(_low: float, high: float) -> float:
+        asked.append(high)
+        return 0.0
+
+    async with ser2net() as served:
+        served.greeting = BAD
+        bench = over_tcp(served)
+        bench.port._backoff._uniform = longest
+        async with running(bench):
+            for count in (1, 2, 3):
+                await until(lambda n=count: bench.meter.refused.total() == n)  # type: ignore[misc]
+                if count == 3:
+                    served.greeting = TELEGRAM
+                served.refuse()
+            await until(lambda: bench.meter.accepted == 1)
+            served.refuse()
+            await until(lambda: len(asked) >= 4)
+    assert asked[:4] == [0.02, 0.04, 0.05, 0.02]
+
+
+class Ptys:
+    """A serial device whose meter speaks at one of two speeds; each speed is a pty of its own here."""
+
+    def __init__(self) -> None:
+        self.ends = [pty.openpty() for _ in range(2)]
+        for end in self.ends:
+            tty.setraw(end[0])
+            tty.setraw(end[1])
+
+    def lines(self) -> list[tuple[str, Line]]:
+        settings = (FAST_LINE, SLOW_LINE)
+        return [
+            (str(each), SerialLine(os.ttyname(end[1]), each)) for end, each in zip(self.ends, settings, strict=True)
+        ]
+
+    def close(self) -> None:
+        for end in self.ends:
+            os.close(end[0])
+            os.close(end[1])
+
+
+async def test_several_settings_are_tried_in_turn_until_a_telegram_comes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(p1_port, "SEARCH_DWELL_S", 0.3)
+    ptys = Ptys()
+    bench = Bench(ptys.lines(), watchdog_s=0.5)
+    slow = own_telegram("v22_kamstrup-382jxc")
+    async with running(bench):
+        await until(lambda: "9600 7E1, no telegram" in bench.port.status.text)
+        os.write(ptys.ends[1][0], slow)
+        await until(lambda: bench.meter.accepted == 1)
+        assert str(bench.port.status) == "green dot: 9600 7E1"
+        # Once a telegram came, the setting is kept when the line falls silent.
+        await until(lambda: bench.port.status.colour is Colour.RED)
+        await until(lambda: "no telegram yet" in bench.port.status.text)
+        assert "9600 7E1" in bench.port.status.text
+    ptys.close()
+    assert "115200 8N1: not a byte for 0 s" in messages(caplog)[0]
+    assert messages(caplog)[1] == "telegrams come in over 9600 7E1"
+
+
+async def test_a_device_that_is_not_there_is_told_and_tried_until_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    by_id = tmp_path / "usb-P1"
+    bench = Bench([(str(by_id), SerialLine(str(by_id), FAST_LINE))])
+    meter, device = pty.openpty()
+    tty.setraw(meter)
+    tty.setraw(device)
+    async with running(bench):
+        await until(lambda: bench.port.status.colour is Colour.RED)
+        by_id.symlink_to(os.ttyname(device))
+        await until(lambda: bench.meter.is_connected)
+        os.write(meter, TELEGRAM)
+        await until(lambda: bench.meter.accepted == 1)
+    os.close(meter)
+    os.close(device)
+    assert messages(caplog) == [
+        f"{by_id}: no such device; is the cable plugged in? Look in /dev/serial/by-id; trying again until it works",
+        f"telegrams come in over {by_id}",
+    ]
+
+
+async def test_only_an_open_serial_line_takes_what_is_to_be_sent() -> None:
+    meter, device = pty.openpty()
+    tty.setraw(meter)
+    tty.setraw(device)
+    bench = Bench([("p1", SerialLine(os.ttyname(device), FAST_LINE))])
+    assert bench.port.write(b"x") is False
+    async with running(bench):
+        await until(lambda: bench.meter.is_connected)
+        assert bench.port.write(b"hello") is True
+        assert await asyncio.wait_for(asyncio.to_thread(os.read, meter, 5), LIMIT_S) == b"hello"
+    assert bench.port.write(b"x") is False
+    os.close(meter)
+    os.close(device)

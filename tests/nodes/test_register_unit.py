@@ -1,0 +1,157 @@
+"""A unit shows each telegram whole, and its node says what is clamped, absent, lacking or stale."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import now
+from gateway.maps import load_map
+from gateway.nodes import register_unit
+from gateway.nodes.register_unit import RegisterUnit
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.obis import Value
+from gateway.protocol.readings import read
+from gateway.protocol.telegram import Telegram, TelegramReader
+from gateway.protocol.unit import ExceptionCode, OnStale, Unit
+from gateway.protocol.variants import VARIANTS
+from tests.conftest import own_telegram
+
+LIMIT_S = 5.0
+MAP = """\
+registers:
+  - {address: 0, name: power, type: int16, value: power_net, unit: W}
+  - {address: 1, name: volts, type: uint16, value: voltage_l1, unit: V, scale: 0.1}
+"""
+STALE = ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+
+
+class Bench:
+    """A node, the unit that it feeds, and its meter."""
+
+    def __init__(
+        self, folder: Path, text: str = MAP, *, stale_after_s: float | None = None, shows_test_pattern: bool = False
+    ) -> None:
+        path = folder / "map.yaml"
+        path.write_text(text)
+        self.meter = Meter("m", VARIANTS["5"])
+        status = self.meter.status_values
+        self.unit = Unit(load_map(path), OnStale.EXCEPTION, status, shows_test_pattern=shows_test_pattern)
+        self.node = RegisterUnit("m/1", self.meter, self.unit, stale_after_s)
+
+    def take(self, values: dict[str, Value], arrived: float) -> None:
+        """A telegram that tells these values and no others."""
+        (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
+        assert isinstance(telegram, Telegram)
+        readings = replace(read(telegram), values=values)
+        received = Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived)
+        self.meter.newest = received
+        self.node.receive(received)
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    task = asyncio.create_task(bench.node.run())
+    await bench.node.ready.wait()
+    try:
+        yield
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
+            await asyncio.sleep(0.002)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage().removeprefix("node=m/1: ") for record in caplog.records]
+
+
+async def test_each_telegram_replaces_the_one_before_and_what_it_lacks_is_absent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.unit.read(0, 2, 100) is STALE
+    bench.take({"power_net": Decimal(-5), "voltage_l1": Decimal("230.1")}, 100)
+    assert bench.unit.read(0, 2, 101) == bytes.fromhex("fffb08fd")
+    bench.take({"power_net": Decimal(7)}, 101)
+    assert bench.unit.read(0, 2, 102) == bytes.fromhex("0007ffff")
+
+
+@pytest.mark.parametrize(("stale_after_s", "limit_s"), [(None, 5), (2.5, 2.5), (60, 60)])
+async def test_readings_are_good_for_as_long_as_unit_or_meter_say_and_no_longer(
+    tmp_path: Path, stale_after_s: float | None, limit_s: float
+) -> None:
+    bench = Bench(tmp_path, stale_after_s=stale_after_s)
+    bench.take({"power_net": Decimal(7)}, 100)
+    assert bench.unit.read(0, 1, 100 + limit_s) == b"\0\x07"
+    assert bench.unit.read(0, 1, 100 + limit_s + 0.001) is STALE
+
+
+async def test_what_does_not_fit_is_limited_counted_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    for number, watts in enumerate([40_000, 50_000, 1, -40_000]):
+        bench.take({"power_net": Decimal(watts)}, 100 + number)
+    assert bench.node.clamped == 3
+    assert messages(caplog) == ["limited to the range of their registers: power"] * 2
+    # The most negative number is the code for absent.
+    assert bench.unit.read(0, 1, 103) == bytes.fromhex("8001")
+
+
+async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(register_unit, "TICK_S", 0.01)
+    bench = Bench(tmp_path)
+    assert str(bench.node.status) == "grey ring: not started"
+    async with running(bench):
+        assert str(bench.node.status) == "grey ring: no readings yet"
+        bench.take({"power_net": Decimal(7)}, now())
+        await until(lambda: str(bench.node.status) == "green dot: 1 registers")
+        bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
+        await until(lambda: str(bench.node.status) == "green dot: 2 registers")
+        bench.take({"power_net": Decimal(7)}, now())
+        await until(lambda: str(bench.node.status) == "yellow ring: 1 of 2 absent")
+        bench.take({"power_net": Decimal(7)}, now() - 33)
+        await until(lambda: str(bench.node.status) == "red dot: stale 33 s")
+
+
+async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(register_unit, "TICK_S", 0.01)
+    bench = Bench(tmp_path, f"requires: [voltage_l1]\n{MAP}")
+    async with running(bench):
+        for _ in range(3):
+            bench.take({"power_net": Decimal(7)}, now())
+        await until(lambda: str(bench.node.status) == "yellow ring: not told: voltage_l1")
+        assert bench.unit.read(0, 1, now()) is STALE
+        bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
+        await until(lambda: str(bench.node.status) == "green dot: 2 registers")
+        assert bench.unit.read(0, 1, now()) == b"\0\x07"
+    assert messages(caplog) == ["a telegram is not shown, since it does not tell voltage_l1"]
+
+
+async def test_a_test_pattern_shows_addresses_whatever_the_meter_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register_unit, "TICK_S", 0.01)
+    bench = Bench(tmp_path, shows_test_pattern=True)
+    async with running(bench):
+        bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
+        await until(lambda: str(bench.node.status) == "blue dot: test pattern")
+    assert bench.unit.read(0, 2, now() + 10**6) == bytes.fromhex("00000001")

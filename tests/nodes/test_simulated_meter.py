@@ -1,0 +1,84 @@
+"""A simulated meter sends telegrams that the parser believes, at its version's pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from gateway.clock import now
+from gateway.nodes.dsmr_parser import DsmrParser
+from gateway.nodes.simulated_meter import SimulatedMeter
+from gateway.protocol.meter import Meter
+from gateway.protocol.simulation import SIMULATED_VERSIONS
+from gateway.protocol.variants import VARIANTS
+
+LIMIT_S = 5.0
+
+
+class Sink:
+    """Notes what it gets."""
+
+    def __init__(self) -> None:
+        self.telegrams: list[tuple[bytes, float]] = []
+
+    def receive(self, data: bytes, arrived: float) -> None:
+        self.telegrams.append((data, arrived))
+
+    def line_lost(self) -> None:
+        raise AssertionError("a simulated line is never lost")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
+            await asyncio.sleep(0.002)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("version", SIMULATED_VERSIONS)
+async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> None:
+    meter = Meter("m", None, is_simulated=True)
+    parser = DsmrParser("m/parser", meter, gap_s=1.0)
+    node = SimulatedMeter("m/port", meter, version, 0.01, parser)
+    task = asyncio.create_task(node.run())
+    await until(lambda: meter.accepted >= 5)
+    await end(task)
+    assert meter.refused.total() == meter.line_faults == 0
+    assert meter.newest is not None
+    assert meter.newest.variant is VARIANTS[version]
+
+
+async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pace() -> None:
+    meter, sink = Meter("m", None, is_simulated=True), Sink()
+    node = SimulatedMeter("m/port", meter, "5", 0.1, sink)
+    assert not meter.is_connected
+    begun = now()
+    task = asyncio.create_task(node.run())
+    await until(lambda: sink.telegrams)
+    assert now() - begun < 0.1
+    assert node.ready.is_set()
+    assert str(node.status) == "blue dot: demo"
+    assert meter.is_connected
+    assert meter.status_values(now())["gateway_simulated"] == 1
+    await until(lambda: len(sink.telegrams) == 4)
+    await end(task)
+    moments = [arrived for _, arrived in sink.telegrams]
+    assert all(later - earlier >= 0.09 for earlier, later in pairwise(moments))
+
+
+async def test_every_output_gets_the_same_telegrams() -> None:
+    sinks = [Sink(), Sink()]
+    node = SimulatedMeter("m/port", Meter("m", None), "5", 0.01, sinks[0])
+    node.outputs.append(sinks[1])
+    task = asyncio.create_task(node.run())
+    await until(lambda: len(sinks[1].telegrams) >= 3)
+    await end(task)
+    assert [data for data, _ in sinks[0].telegrams] == [data for data, _ in sinks[1].telegrams]
