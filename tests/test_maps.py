@@ -1,0 +1,164 @@
+"""Register maps are found by name or path, and extend and include each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.maps import MAX_CHAIN, find_map, load_map, map_names
+from gateway.protocol.obis import Value
+from gateway.yaml_file import FileError
+from tests.conftest import ROOT
+
+POWER = "{address: 0, name: power, type: int16, value: power_net, unit: W}"
+VOLTS = "{address: 1, name: volts, type: uint16, value: voltage_l1, unit: V}"
+VALUES: dict[str, Value] = {"power_net": 5, "voltage_l1": 230}
+
+
+def write(folder: Path, name: str, head: str, *registers: str) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(head + "registers:" + ("".join(f"\n  - {line}" for line in registers) or " []") + "\n")
+    return path
+
+
+def image(path: Path) -> dict[int, str]:
+    return {segment.address: segment.data.hex() for segment in load_map(path).readings.encode(VALUES).segments}
+
+
+def faults_in(path: Path) -> list[str]:
+    with pytest.raises(FileError) as error:
+        load_map(path)
+    return [str(fault).replace(f"{path.parent}/", "") for fault in error.value.faults]
+
+
+def test_the_maps_of_the_gateway_are_found_by_name_and_their_parts_are_no_maps(tmp_path: Path) -> None:
+    names = map_names()
+    assert {"dsmr", "dsmr-2.2", "dsmr-4", "dsmr-5", "abb-b23", "sunspec-203"} <= names.keys()
+    assert {path.stem for path in (ROOT / "register_maps" / "parts").glob("*.yaml")}.isdisjoint(names)
+    for name, path in names.items():
+        assert find_map(name, tmp_path) == path
+        assert path.is_file()
+
+
+def test_a_map_of_the_users_own_is_found_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    own = write(tmp_path / "maps", "own", "", POWER)
+    assert find_map("maps/own.yaml", tmp_path) == own
+    assert find_map(str(own), tmp_path / "elsewhere") == own
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("dsrm", "there is no register map 'dsrm' | Did you mean dsmr?"),
+        ("abb-b32", "there is no register map 'abb-b32' | Did you mean abb-b23?"),
+        ("own.yaml", "there is no file {folder}/own.yaml"),
+        ("sunspec-common", "there is no register map 'sunspec-common' | "),
+        ("zzz", "there is no register map 'zzz' | There are: abb-b23, "),
+        ("", "there is no register map '' | There are: "),
+    ],
+)
+def test_a_map_that_is_not_there_is_told_with_the_nearest_one(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(LookupError) as error:
+        find_map(name, tmp_path)
+    assert str(error.value).startswith(told.format(folder=tmp_path))
+
+
+def test_a_map_states_only_what_differs_from_the_one_it_extends(tmp_path: Path) -> None:
+    write(tmp_path, "base", "word_order: little\nfunction_codes: [4]\nunit_id: 7\n", POWER, VOLTS)
+    path = write(
+        tmp_path,
+        "own",
+        "extends: base.yaml\nunit_id: 0\n",
+        "{address: 1, name: volts, type: uint16, value: voltage_l1, unit: V, scale: 0.1}",
+        "{address: 2, name: big, type: uint32, value: 1}",
+    )
+    assert image(path) == {0: "0005" + "08fc" + "00010000"}
+    own = load_map(path)
+    assert (own.name, own.unit_id, own.function_codes) == ("own", 0, {4})
+
+
+def test_a_register_left_without_value_keeps_its_address_and_is_absent(tmp_path: Path) -> None:
+    write(tmp_path, "base", "", POWER, VOLTS)
+    assert image(write(tmp_path, "own", "extends: base.yaml\nwithout: [vol*]\n")) == {0: "0005ffff"}
+
+
+def test_what_is_included_stands_as_if_written_there(tmp_path: Path) -> None:
+    write(tmp_path, "part", "", VOLTS, "{address: 2, name: two, type: uint16, value: 2}")
+    path = write(tmp_path, "own", "include: [part.yaml]\n", POWER, "{address: 2, name: two, type: uint16, value: 22}")
+    assert image(path) == {0: "0005" + "00e6" + "0016"}
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("extends: nope.yaml\n", "own.yaml:1:1: extends: there is no file nope.yaml"),
+        ("extends: dsmr5\n", "own.yaml:1:1: extends: there is no register map 'dsmr5'. Did you mean dsmr-5?"),
+        ("include: [nope]\n", "own.yaml:1:11: include[0]: there is no register map 'nope'. There are: "),
+        ("without: [pwr*]\n", "own.yaml:1:11: without[0]: no register is called pwr*"),
+        ("without: [powr]\n", "own.yaml:1:11: without[0]: no register is called powr. Did you mean power?"),
+        ("extend: dsmr\n", "own.yaml:1:1: extend: unknown key. Did you mean extends?"),
+        ("function_codes: [5]\n", "own.yaml:1:18: function_codes[0]: 5 is none of 3, 4"),
+        ("word_order: bg\n", "own.yaml:1:1: word_order: 'bg' is none of big, little. Did you mean big?"),
+        ("gaps: nul\n", "own.yaml:1:1: gaps: 'nul' is none of exception, zero, absent"),
+        ("unit_id: 256\n", "own.yaml:1:1: unit_id: should be less than or equal to 255 (found 256)"),
+        ("accept_writes: [65536]\n", "own.yaml:1:17: accept_writes[0]: should be less than 65536"),
+        ("title: a\ntitle: b\n", "own.yaml:2:1: title: the key is given twice, first on line 1"),
+    ],
+)
+def test_what_is_wrong_with_the_head_of_a_map_is_told(tmp_path: Path, head: str, told: str) -> None:
+    (found,) = faults_in(write(tmp_path, "own", head, POWER))
+    assert found.startswith(told)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_maps_that_extend_each_other_in_a_circle_are_told(tmp_path: Path, names: list[str]) -> None:
+    for name, following in zip(names, [*names[1:], names[0]], strict=True):
+        write(tmp_path, name, f"extends: {following}.yaml\n", POWER)
+    (found,) = faults_in(tmp_path / "a.yaml")
+    assert found.split(": ", 1)[1] == f"extends: more than {MAX_CHAIN} maps extend or include each other"
+
+
+def test_a_chain_of_maps_may_be_long(tmp_path: Path) -> None:
+    write(tmp_path, "m1", "", POWER)
+    for number in range(2, MAX_CHAIN + 2):
+        write(tmp_path, f"m{number}", f"extends: m{number - 1}.yaml\n")
+    assert image(tmp_path / f"m{MAX_CHAIN}.yaml") == {0: "0005"}
+    assert "more than 20 maps" in faults_in(tmp_path / f"m{MAX_CHAIN + 1}.yaml")[0]
+
+
+@pytest.mark.parametrize("key", ["extends: other.yaml", "include: [other.yaml]"])
+def test_what_a_part_would_bring_along_is_not_lost_silently(tmp_path: Path, key: str) -> None:
+    write(tmp_path, "other", "", VOLTS)
+    write(tmp_path, "part", f"title: a part\n{key}\n", POWER)
+    (found,) = faults_in(write(tmp_path, "own", "include: [part.yaml]\n"))
+    assert found.startswith(f"part.yaml:2:1: {key.partition(':')[0]}: ")
+
+
+def test_faults_of_all_files_of_a_map_are_told_at_once_each_in_its_file(tmp_path: Path) -> None:
+    write(tmp_path, "base", "", "{address: 0, name: a, type: uint16, value: power_nett}")
+    write(tmp_path, "part", "", "{address: 1, name: b, type: uint16, value: 70000}")
+    path = write(
+        tmp_path,
+        "own",
+        "extends: base.yaml\ninclude: [part.yaml]\nwithout: [zzz]\n",
+        "{address: 2, name: c, type: uint16, value: power_net}",
+        "{address: 3, name: c, type: uint16, value: 1}",
+    )
+    assert [" ".join(fault.split(" ")[:2]) for fault in faults_in(path)] == [
+        "own.yaml:6:18: registers[1].name:",
+        "own.yaml:3:11: without[0]:",
+        "base.yaml:2:41: registers[0].value:",
+        "part.yaml:2:41: registers[0].value:",
+    ]
+
+
+def test_a_map_with_faults_in_its_yaml_is_told_all_of_these(tmp_path: Path) -> None:
+    path = write(tmp_path, "own", "", "{address: 0, address: 1, name: a, name: b, type: uint16, value: 1}")
+    assert [fault.split(" ")[1] for fault in faults_in(path)] == ["registers[0].address:", "registers[0].name:"]
+
+
+def test_every_map_of_the_gateway_is_right() -> None:
+    for name, path in map_names().items():
+        assert load_map(path).name == name
