@@ -25,6 +25,7 @@ _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """With fewer, the recursive parser in C cannot run out of stack."""
+_TOO_DEEP = "nested too deeply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def parse(text: str, name: str) -> Document:
     except UnicodeEncodeError as error:
         document.faults.append(Fault(name, 0, 0, "", f"not UTF-8 text (character {error.start})"))
     except RecursionError:
-        document.faults.append(Fault(name, 0, 0, "", "nested too deeply"))
+        document.faults.append(Fault(name, 0, 0, "", _TOO_DEEP))
     if document.faults:
         raise FileError(document.faults)
     return document
@@ -136,7 +137,7 @@ def _check_events(document: Document, events: Iterable[yaml.Event]) -> None:
     for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            document.faults.append(Fault(document.file, *_place(event.start_mark), "", "nested too deeply"))
+            document.faults.append(Fault(document.file, *_place(event.start_mark), "", _TOO_DEEP))
             return
         _check_event(document, event)
 
@@ -165,6 +166,8 @@ def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
         return Fault(name, row, column, "", f"the character {chr(error.character)!r} is not allowed")
     if mark is None:
         return Fault(name, 1, 1, "", problem)
+    if "nesting depth" in problem:  # newer parsers in C have a limit of their own
+        problem = _TOO_DEEP
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     hint = "Indent with blanks, not with tabs" if "\t" in line[: len(line) - len(line.lstrip())] else ""
@@ -174,7 +177,7 @@ def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
 def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
     document.places[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
     if len(loc) > MAX_DEPTH:
-        document.faults.append(document.fault(loc, "nested too deeply"))
+        document.faults.append(document.fault(loc, _TOO_DEEP))
         return None
     if isinstance(node, yaml.SequenceNode):
         return [_plain(document, item, (*loc, index), loader) for index, item in enumerate(node.value)]
