@@ -50,7 +50,7 @@ def _row(register: Register) -> Row:
         "register": str(manual_number(register.address)),
         "name": register.name,
         "type": f"{register.type_name}[{register.length}]" if register.type_name == "string" else register.type_name,
-        "unit": _step(register),
+        "unit": step(register),
         "value": register.value,
         "order": "" if (register.word_order, register.byte_order) == ("big", "big") else word_order(register),
     }
@@ -61,7 +61,8 @@ def manual_number(address: int) -> int:
     return address + (HOLDING_REGISTER_BASE if address <= LAST_OF_FIVE_DIGITS else SIX_DIGIT_BASE)
 
 
-def _step(register: Register) -> str:
+def step(register: Register) -> str:
+    """What one step of a register is worth, with its unit."""
     if register.scale == 1:
         return register.unit or ""
     return f"{register.scale.normalize():f} {register.unit or ''}".rstrip()
