@@ -12,11 +12,13 @@ import logging
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from gateway.clock import now
 
 STOP_TIMEOUT_S = 1.5
 """For all nodes together; the whole process ends within 2 s of SIGTERM."""
@@ -26,6 +28,10 @@ SELDOM_S = 600.0
 MAX_SELDOM_MESSAGES = 20
 """Different ones of one node in `SELDOM_S`."""
 STATUS_CHARACTERS = 40
+
+Details = Mapping[str, str | int | float | None]
+"""Settings and counters of a node by name; None for what is not known yet."""
+
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
@@ -57,6 +63,11 @@ class Status:
     mark: Mark
     text: str
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the node cannot do its work at all."""
+        return self.colour is Colour.RED and self.mark is Mark.RING
+
     def __str__(self) -> str:
         return f"{self.colour} {self.mark}: {self.text}"
 
@@ -83,9 +94,15 @@ class Node(ABC):
     """One purpose, one status, one task."""
 
     kind: str = "node"
+    reads_meter: bool = False
+    """Whether it is where a meter is heard: that one is silent is no failure of the gateway."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.label = self.kind
+        """What stands on the node where the flow is drawn."""
+        self.since = now()
+        """When it failed, or began to work, in seconds of the gateway's clock."""
         self._logged: dict[str, float] = {}
         self.status = Status(Colour.GREY, Mark.RING, "not started")
         self.ready = asyncio.Event()
@@ -95,9 +112,16 @@ class Node(ABC):
     async def run(self) -> None:
         """Work until cancelled. An exception ends this attempt; the flow makes the next one."""
 
+    def details(self) -> Details:
+        """More than the status says."""
+        return {}
+
     def show(self, colour: Colour, mark: Mark, text: str) -> None:
         """Set the status."""
-        self.status = Status(colour, mark, text)
+        status = Status(colour, mark, text)
+        if status.is_failure != self.status.is_failure:
+            self.since = now()
+        self.status = status
 
     def log(self, level: int, message: str) -> None:
         """Write one line to the log, marked with this node."""

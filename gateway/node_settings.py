@@ -11,6 +11,7 @@ from gateway.clients import Admission, Eviction
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
+from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import TlsConfig
 from gateway.lines import Line, SerialLine, TcpLine
 from gateway.nodes.modbus_server import SerialPort, ServerSettings, Transport
@@ -19,6 +20,7 @@ from gateway.protocol.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSett
 
 if TYPE_CHECKING:
     from gateway.nodes.passthrough import PassthroughSettings
+    from gateway.nodes.status_page import StatusPageSettings
     from gateway.tls import TlsFiles
 
 
@@ -74,6 +76,21 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
             idle_timeout_s=config.idle_timeout,
             tls=_tls(config.tls, folder),
         ),
+    )
+
+
+def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSettings:
+    """What a status page is told; paths begin at `folder`."""
+    from gateway.nodes.status_page import StatusPageSettings  # noqa: PLC0415 - only where there is one
+
+    return StatusPageSettings(
+        host=config.listen.host,
+        port=config.listen.port,
+        password_file=config.password_file and folder / config.password_file,
+        allow=tuple(config.allow),
+        trust=tuple(config.trust),
+        framed_by=tuple(config.framed_by),
+        host_names=tuple(config.host_names),
     )
 
 

@@ -1,7 +1,7 @@
 """A configuration → the flow that follows from it, anew whenever the configuration changes.
 
 P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshot──► Modbus server
-   └──bytes──► passthrough ◄──telegrams──┘
+   └──bytes──► passthrough ◄──telegrams──┘                      status page, which looks at all of them
 """
 
 from __future__ import annotations
@@ -10,19 +10,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.clock import now
 from gateway.config import Config
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
+from gateway.config.status_page import StatusPageConfig
 from gateway.flow import Flow, Node, Wire
+from gateway.health import Health, assess
 from gateway.lines import SerialLine
 from gateway.maps import find_map, load_map
-from gateway.node_settings import identification_of, lines_of, passthrough_settings, server_settings
+from gateway.node_settings import (
+    identification_of,
+    lines_of,
+    passthrough_settings,
+    server_settings,
+    status_page_settings,
+)
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_unit import RegisterUnit
+from gateway.observation import Served, ServedUnit
 from gateway.protocol.meter import Meter
 from gateway.protocol.modbus import Responder, Units
 from gateway.protocol.monitor import Monitor
@@ -34,6 +44,7 @@ from gateway.yaml_file import Fault, FileError
 if TYPE_CHECKING:
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeter
+    from gateway.nodes.status_page import StatusPage
 
 SIMULATED_VERSION = "5"
 
@@ -84,10 +95,17 @@ class Wiring:
         self._sources: dict[tuple[str, str], _Source] = {}
         self._servers: dict[str, ModbusServer] = {}
         self._passthroughs: dict[tuple[str, str, int], list[Node]] = {}
+        self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
-        self._control = Control(socket_path(), self._monitors)
+        self._control = Control(socket_path(), self._monitors, self.health)
         self._nodes: list[Node] = []
         self._wires: list[Wire] = []
+        self.served: list[Served] = []
+        """The servers with their units, in the order of the configuration."""
+        self.faults: list[str] = []
+        """What was wrong with the configuration when it was last read anew, and so was not taken over."""
+        self.is_serving = True
+        self._started = now()
         self._build(config, maps)
         self.flow = Flow(self._nodes, self._wires)
 
@@ -101,6 +119,10 @@ class Wiring:
         """The Modbus servers, in the order of the configuration."""
         return list(self._servers.values())
 
+    def health(self, *, counts_meters: bool) -> Health:
+        """Whether the gateway does its work, and its meters too if they count."""
+        return assess(self.flow.nodes, self.meters.values() if counts_meters else (), self._started, now())
+
     async def change(self, config: Config, maps: Maps) -> None:
         """Become what another configuration says: meters and servers that are in both keep their connections."""
         self._build(config, maps)
@@ -108,13 +130,14 @@ class Wiring:
 
     def _build(self, config: Config, maps: Maps) -> None:
         """Build all nodes that are not there yet, and connect all of them."""
-        self._nodes, self._wires = [], []
+        self._nodes, self._wires, self.served = [], [], []
         self._sources = {
             key: self._sources.get(key) or self._make_source(name, meter)
             for name, meter in config.all_meters().items()
             for key in [(name, _key(meter))]
         }
-        for source in self._sources.values():
+        for (name, _), source in self._sources.items():
+            source.node.label = source.node.kind if len(self._sources) == 1 else f"{source.node.kind} {name}"
             self._connect_source(source)
         by_name = {name: source for (name, _), source in self._sources.items()}
         servers, self._servers = self._servers, {}
@@ -129,6 +152,7 @@ class Wiring:
             self._add_passthrough(passthrough, source, passthroughs)
         self._monitors.clear()
         self._monitors.update({server.name: server.responder.monitor for server in self.servers})
+        self._add_page(config.status_page)
         self._nodes.append(self._control)
 
     def _make_source(self, name: str, config: MeterConfig) -> _Source:
@@ -159,6 +183,7 @@ class Wiring:
     ) -> ModbusServer:
         """Add a server, or give the one that is there its units."""
         units: dict[int, Unit] = {}
+        served: list[ServedUnit] = []
         feeders: list[RegisterUnit] = []
         for unit_id, unit_config in config.units.items():
             meter, _, parser = sources[unit_config.meter or next(iter(sources))]
@@ -167,11 +192,13 @@ class Wiring:
                 register_map, unit_config.on_stale, meter.status_values, shows_test_pattern=unit_config.test_pattern
             )
             feeder = RegisterUnit(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
+            feeder.label = f"{unit_id}: {register_map.name}"
             if meter.newest:
                 feeder.receive(meter.newest)
             parser.outputs.append(feeder.receive)
             self._wires.append(Wire(parser, feeder))
             units[unit_id] = unit
+            served.append(ServedUnit(unit_id, meter, unit))
             feeders.append(feeder)
         wired = Units(units, None if config.other is None else units[config.other])
         if server:
@@ -179,6 +206,7 @@ class Wiring:
         else:
             responder = Responder(wired, identification_of(config), Monitor(), is_serial=config.serial is not None)
             server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
+        self.served.append(Served(server, tuple(served)))
         self._nodes += [*feeders, server]
         self._wires += [Wire(feeder, server) for feeder in feeders]
         return server
@@ -213,7 +241,23 @@ class Wiring:
 
         return [passthrough, Announcement(f"announcement {config}", passthrough)]
 
+    def _add_page(self, config: StatusPageConfig | None) -> None:
+        if config is None:
+            self._page = None
+            return
+        from gateway.nodes.status_page import StatusPage  # noqa: PLC0415 - only where there is one
 
-def _key(config: MeterConfig | ModbusConfig | PassthroughConfig, but: set[str] | None = None) -> str:
+        key = _key(config)
+        if self._page is None or self._page[0] != key:
+            settings = status_page_settings(config, self._folder)
+            self._page = key, StatusPage(f"status page {config}", settings, self)
+        page = self._page[1]
+        for source in self._sources.values():
+            source.parser.watchers = [page.watch(source.meter)]
+            self._wires.append(Wire(source.parser, page))
+        self._nodes.append(page)
+
+
+def _key(config: MeterConfig | ModbusConfig | PassthroughConfig | StatusPageConfig, but: set[str] | None = None) -> str:
     """What two configurations have in common exactly when one node serves for both."""
     return config.model_dump_json(exclude=but)

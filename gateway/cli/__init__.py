@@ -17,6 +17,7 @@ COMMANDS = {
     "check": ("check", "Say what is wrong with a configuration."),
     "probe": ("probe", "Find the meter on a P1 port."),
     "requests": ("requests", "Show what Modbus clients ask the running gateway."),
+    "health": ("health", "Say whether the running gateway does its work."),
     "maps": ("maps", "List the register maps that come along."),
     "map": ("maps", "Show a register map, with the values of a telegram."),
     "read": ("read", "Read a gateway or a meter over Modbus, and decode it."),

@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,11 +19,13 @@ from click.core import ParameterSource
 
 from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
 from gateway.clock import now
-from gateway.config import Config, load_config
+from gateway.config import Config, load_config, load_status_page
 from gateway.config.environment import is_overridden
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
+from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import Listen
+from gateway.mending import Load, Unusable, wait_until_mended
 from gateway.probing import serial_ports
 from gateway.systemd import ServiceManager, status_words
 from gateway.wiring import Maps, Wiring, load_maps
@@ -74,12 +76,11 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
         settings = read()
         return settings, load_maps(settings, config.parent)
 
-    wiring = Wiring(*load(), config.parent)
     _raise_file_limit()
-    _new_loop(is_uvloop=uvloop).run_until_complete(_run(wiring, load))
+    exit_code = _new_loop(is_uvloop=uvloop).run_until_complete(_run(load, config))
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not hold up the end.
-    os._exit(0)
+    os._exit(exit_code)
 
 
 def _raise_file_limit() -> None:
@@ -105,13 +106,14 @@ def config_without_file(path: Path, ports: Sequence[str]) -> Config:
         click.echo(_MINIMAL.format(path=path) + several, err=True)
         sys.exit(EXIT_CONFIGURATION)
     logging.getLogger("gateway").info(_ONLY.format(path=path, port=ports[0]))
-    return Config(meter=MeterConfig(port=ports[0]))
+    return Config(meter=MeterConfig(port=ports[0]), status_page=StatusPageConfig())
 
 
 def _demo_config() -> Config:
     return Config(
         meter=MeterConfig(simulate=True),
         modbus=[ModbusConfig(listen=Listen(host="127.0.0.1", port=DEMO_PORT))],
+        status_page=StatusPageConfig(),
     )
 
 
@@ -125,7 +127,8 @@ def _set_up_logging(*, verbose: bool) -> None:
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 
-async def _run(wiring: Wiring, load: Callable[[], tuple[Config, Maps]]) -> None:
+async def _run(load: Load, path: Path) -> int:
+    """Run until told to stop, and give the exit code; `path` is where the configuration is read from."""
     stop, reload = asyncio.Event(), asyncio.Event()
     loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
 
@@ -138,6 +141,10 @@ async def _run(wiring: Wiring, load: Callable[[], tuple[Config, Maps]]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
+    loaded = await _load(load, path, manager, stop)
+    if loaded is None:
+        return EXIT_CONFIGURATION
+    wiring = Wiring(*loaded, path.parent)
     background: list[asyncio.Task[None]] = []
 
     def status() -> str:
@@ -154,11 +161,30 @@ async def _run(wiring: Wiring, load: Callable[[], tuple[Config, Maps]]) -> None:
     await wiring.flow.run(stop, started)
     for task in background:
         task.cancel()
+    return 0
 
 
-async def _reload(
-    wiring: Wiring, load: Callable[[], tuple[Config, Maps]], reload: asyncio.Event, manager: ServiceManager
-) -> None:
+async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.Event) -> tuple[Config, Maps] | None:
+    """The configuration and its maps; with a status page, wait until they are mended, or None when told to stop.
+
+    Raises:
+        FileError: they cannot be used, and no status page is there to say so.
+
+    """
+    try:
+        return load()
+    except FileError as error:
+        page = load_status_page(path)
+        if page is None:
+            raise
+        telling = asyncio.create_task(manager.report(lambda: "the configuration cannot be used"))
+        try:
+            return await wait_until_mended(error.faults, Unusable(page, path.parent), load, stop)
+        finally:
+            telling.cancel()
+
+
+async def _reload(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
     """Whenever asked, read the configuration and its maps anew; keep the old ones when there is a fault."""
     log = logging.getLogger("gateway")
     while await reload.wait():
@@ -170,6 +196,8 @@ async def _reload(
                 for fault in error.faults:
                     log.error("reload: %s", fault)
                 log.error("reload: nothing is changed; correct the file and reload again")
+                wiring.faults = list(map(str, error.faults))
             else:
+                wiring.faults = []
                 await wiring.change(config, maps)
                 log.info("reloaded")

@@ -12,6 +12,7 @@ from gateway.config.environment import is_overridden, override
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
+from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import Listen
 from gateway.maps import find_map, load_map
 from gateway.protocol.unit import OnStale
@@ -28,6 +29,7 @@ class Config(BaseModel):
     meters: dict[str, MeterConfig] = {}
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1)
     passthrough: list[PassthroughConfig] = []
+    status_page: StatusPageConfig | None = None
 
     def all_meters(self) -> dict[str, MeterConfig]:
         """Meters by name; a single one under `meter:` is called so."""
@@ -49,6 +51,20 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
     if faults:
         raise FileError(faults)
     return config
+
+
+def load_status_page(path: Path, environment: Mapping[str, str] = os.environ) -> StatusPageConfig | None:
+    """What a configuration says of the status page, whatever is wrong with the rest; None where that cannot be told."""
+    try:
+        document = load(path)
+    except FileError:
+        document = Document(str(path))
+    try:
+        override(document, environment)
+        section = document.data.get("status_page") if isinstance(document.data, dict) else None
+        return None if section is None else validate(Document(str(path), section), StatusPageConfig)
+    except FileError:
+        return None
 
 
 def _check_references(document: Document, config: Config) -> list[Fault]:

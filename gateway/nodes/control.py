@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from gateway.clock import now, unix_now
 from gateway.flow import Colour, Mark, Node
+from gateway.health import Health
 from gateway.protocol.monitor import Exchange, Monitor
 
 SOCKET_NAME = "dsmr-gateway.sock"
@@ -19,6 +21,14 @@ MAX_VIEWERS = 8
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 FOLLOW, ONCE = b"requests follow\n", b"requests\n"
+HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
+
+
+class Assess(Protocol):
+    """What says how the gateway is."""
+
+    def __call__(self, *, counts_meters: bool) -> Health:
+        """Whether it does its work, and its meters too if they count."""
 
 
 def socket_path() -> Path:
@@ -32,11 +42,12 @@ class Control(Node):
 
     kind = "control"
 
-    def __init__(self, path: Path, monitors: Mapping[str, Monitor]) -> None:
-        """Answer on `path` about `monitors`, which are named after their servers."""
+    def __init__(self, path: Path, monitors: Mapping[str, Monitor], assess: Assess) -> None:
+        """Answer on `path` about `monitors`, which are named after their servers, and how the gateway is."""
         super().__init__("control")
         self._path = path
         self._monitors = monitors
+        self._assess = assess
         self._viewers = 0
 
     async def run(self) -> None:
@@ -70,6 +81,8 @@ class Control(Node):
                 question = await reader.readline()
             if self._viewers <= MAX_VIEWERS and question in (FOLLOW, ONCE):
                 await self._send_requests(reader, writer, is_endless=question == FOLLOW)
+            elif self._viewers <= MAX_VIEWERS and question in (HEALTH, HEALTH_WITH_METERS):
+                writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
         except (OSError, ValueError, TimeoutError):
             pass  # the viewer went away, or never said what it wants
         finally:
@@ -91,6 +104,11 @@ class Control(Node):
             if not is_endless or reader.at_eof():
                 return
             await asyncio.sleep(POLL_S)
+
+
+def _verdict(health: Health) -> bytes:
+    since = round(unix_now() - (now() - health.since), 3)
+    return json.dumps({"is_healthy": health.is_good, "reason": health.reason, "since": since}).encode() + b"\n"
 
 
 def _line(server: str, exchange: Exchange) -> bytes:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from gateway.clock import now, unix_now
-from gateway.flow import Colour, Mark, Node
+from gateway.flow import Colour, Details, Mark, Node
 from gateway.protocol.meter import Meter, Received
 from gateway.protocol.telegram import BadTelegram, TelegramReader
 
@@ -33,6 +33,8 @@ class DsmrParser(Node):
         self._trouble = ""
         self._meter_words = ""
         self.outputs: list[Callable[[Received], None]] = []
+        self.watchers: list[Callable[[Received | BadTelegram, float], None]] = []
+        """Told of every telegram, believed or refused, with the moment of its arrival."""
 
     def receive(self, data: bytes, arrived: float) -> None:
         """Take bytes from the line, with the moment of their arrival on the monotonic clock."""
@@ -48,6 +50,17 @@ class DsmrParser(Node):
     def line_lost(self) -> None:
         """Give up a telegram that has begun: the halves of two would make a false whole."""
         self._reader.reset()
+
+    def details(self) -> Details:
+        """What became of the telegrams."""
+        meter, newest = self._meter, self._meter.newest
+        return {
+            "variant": newest.variant.title if newest else None,
+            "telegrams_accepted": meter.accepted,
+            **{f"telegrams_refused ({fault})": count for fault, count in sorted(meter.refused.items())},
+            "lines_unreadable": meter.line_faults,
+            "stale_after_s": meter.stale_after_s,
+        }
 
     async def run(self) -> None:
         """Close telegrams on which the line fell silent, and keep the status true."""
@@ -66,6 +79,8 @@ class DsmrParser(Node):
 
     def _take(self, item: object, arrived: float) -> None:
         result = self._meter.take(item, arrived, unix_now())  # type: ignore[arg-type]
+        for watch in self.watchers:
+            watch(result, arrived)
         if isinstance(result, BadTelegram):
             self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
             return

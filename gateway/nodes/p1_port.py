@@ -10,7 +10,7 @@ import logging
 from itertools import cycle
 
 from gateway.clock import now
-from gateway.flow import Backoff, ByteSink, Colour, Mark, Node
+from gateway.flow import Backoff, ByteSink, Colour, Details, Mark, Node
 from gateway.lines import Line
 from gateway.protocol.arrival import ArrivalClock
 from gateway.protocol.diagnosis import diagnose
@@ -28,6 +28,7 @@ class P1Port(Node):
     """Reads one meter's line."""
 
     kind = "P1 port"
+    reads_meter = True
 
     def __init__(
         self, name: str, meter: Meter, lines: list[tuple[str, Line]], out: ByteSink, watchdog_s: float
@@ -68,6 +69,15 @@ class P1Port(Node):
             self._last_trouble = ""
             self.show(Colour.GREEN, Mark.DOT, self._current[0])
             self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
+
+    def details(self) -> Details:
+        """What is open, and what came over it."""
+        return {
+            "line": self._current[0],
+            "bytes_received": self.bytes_received,
+            "interval_s": self._meter.interval_s,
+            "last_trouble": self._last_trouble or None,
+        }
 
     def write(self, data: bytes) -> bool:
         """Send to the meter; False when the line is not open, takes no more, or is one that is never written to."""

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from gateway.clients import Address, Admission, Clients, peer_of, why_not_listening
 from gateway.clock import now
-from gateway.flow import STATUS_CHARACTERS, Colour, Mark, Node
+from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
 from gateway.lines import watch_peer
 from gateway.protocol.ciphered import CipheredReader
 from gateway.protocol.joining import JoiningPoint
@@ -142,6 +142,7 @@ class Reader(asyncio.Protocol):
             return False
         transport.write(data)
         self.last_active = moment
+        self._passthrough.bytes_sent += len(data)
         return True
 
     def close(self) -> None:
@@ -168,12 +169,14 @@ class Passthrough(Node):
         """Offer the telegrams of `meter`; `line` is where readers write to, if they may."""
         super().__init__(name)
         self.settings = settings
+        self.label = f"passthrough {settings}"
         self.port = settings.port
         self.clients: Clients[Reader] = Clients(
             self, settings.admission, makes_room_first=lambda reader: reader.has_ended
         )
         self.telegrams_sent = 0
         self.telegrams_missed = 0
+        self.bytes_sent = 0
         self.bytes_swallowed = 0
         self._meter = meter
         self._line = line
@@ -187,6 +190,19 @@ class Passthrough(Node):
     def meter_name(self) -> str:
         """Whose telegrams they are."""
         return self._meter.name
+
+    def details(self) -> Details:
+        """Where it listens, and what readers got."""
+        return {
+            "mode": self.settings.mode.value,
+            "listens_on": str(self.settings),
+            "readers": len(self.clients),
+            "readers_refused": self.clients.refused,
+            "telegrams_sent": self.telegrams_sent,
+            "telegrams_missed": self.telegrams_missed,
+            "bytes_sent": self.bytes_sent,
+            "bytes_swallowed": self.bytes_swallowed,
+        }
 
     async def run(self) -> None:
         """Listen until cancelled."""

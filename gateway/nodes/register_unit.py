@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from gateway.clock import now
-from gateway.flow import Colour, Mark, Node
+from gateway.flow import Colour, Details, Mark, Node
 from gateway.protocol.meter import Meter, Received
 from gateway.protocol.snapshot import Snapshot
 from gateway.protocol.unit import Unit
@@ -41,6 +41,18 @@ class RegisterUnit(Node):
         self._lacking: list[str] = []
         self._most_present = 0
         self.clamped = 0
+
+    def details(self) -> Details:
+        """The map, and how its registers fare."""
+        register_map = self._unit.register_map
+        return {
+            "map": register_map.name,
+            "title": register_map.title,
+            "registers": len(register_map.registers),
+            "registers_present": self._newest.present if self._newest else None,
+            "values_clamped": self.clamped,
+            "on_stale": self._unit.on_stale.value,
+        }
 
     def receive(self, received: Received) -> None:
         """Take a telegram's readings."""

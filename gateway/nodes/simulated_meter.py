@@ -17,6 +17,7 @@ class SimulatedMeter(Node):
     """Sends telegrams at the cadence of a version."""
 
     kind = "simulated meter"
+    reads_meter = True
 
     def __init__(self, name: str, meter: Meter, dsmr_version: str, cadence_s: float, out: ByteSink) -> None:
         super().__init__(name)

@@ -60,6 +60,8 @@ class Meter:
         self.is_simulated = is_simulated
         self.is_connected = False
         self.newest: Received | None = None
+        self.fresh_since = float("-inf")
+        """When telegrams began to come without a pause that made the readings stale."""
         self.accepted = 0
         self.refused: Counter[Fault] = Counter()
         self.line_faults = 0
@@ -82,6 +84,8 @@ class Meter:
             self.refused[received.fault] += 1
             self._last_error = arrived
             return received
+        if not self.is_fresh(arrived):
+            self.fresh_since = arrived
         if self.newest is not None:
             self._intervals.append(arrived - self.newest.arrived)
         if received.readings.faults:

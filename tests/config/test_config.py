@@ -29,7 +29,7 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
     ("text", "told"),
     [
         ("metre: {}", ["1:1: metre: unknown key. Did you mean meter?"]),
-        ("status: {}", ["1:1: status: unknown key. Known here: meter, meters, modbus, passthrough"]),
+        ("broker: {}", ["1:1: broker: unknown key. Known here: meter, meters, modbus, passthrough, status_page"]),
         ("meter: {}\nmeters: {a: {}}", ["1:1: meter: stands beside meters:. Give one of them"]),
         (
             f"{TWO}modbus: [{{units: {{1: {{}}}}}}]",

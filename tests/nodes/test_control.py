@@ -14,14 +14,29 @@ from typing import Any
 import pytest
 
 from gateway.clock import now, unix_now
+from gateway.health import GOOD, Health
 from gateway.nodes import control as module
-from gateway.nodes.control import FOLLOW, MAX_VIEWERS, ONCE, SOCKET_NAME, Control, ask, socket_path
+from gateway.nodes.control import (
+    FOLLOW,
+    HEALTH,
+    HEALTH_WITH_METERS,
+    MAX_VIEWERS,
+    ONCE,
+    SOCKET_NAME,
+    Control,
+    ask,
+    socket_path,
+)
 from gateway.protocol.monitor import Monitor
 
 LIMIT_S = 5.0
 READ = bytes.fromhex("0300050001")
 ANSWER = bytes.fromhex("03020005")
 REFUSAL = bytes.fromhex("8302")
+
+
+def healthy(*, counts_meters: bool) -> Health:
+    return Health("m: no telegram yet" if counts_meters else GOOD, now() - 60)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -76,7 +91,7 @@ async def test_what_was_asked_of_every_server_is_told_in_order(path: Path) -> No
     monitors["second"].note(moment - 2, "192.0.2.2", 7, READ, REFUSAL)
     monitors["first"].note(moment - 3, "192.0.2.1", 1, READ, ANSWER)
     monitors["first"].note(moment - 1, "192.0.2.1", 9, READ, None)
-    async with running(Control(path, monitors)):
+    async with running(Control(path, monitors, healthy)):
         told = await shown(path)
     assert [(line["server"], line["client"], line["unit"], line["answer"]) for line in told] == [
         ("first", "192.0.2.1", 1, ANSWER.hex()),
@@ -88,12 +103,22 @@ async def test_what_was_asked_of_every_server_is_told_in_order(path: Path) -> No
     assert unix_now() - told[0]["time"] == pytest.approx(3, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("question", "expected"), [(HEALTH, (True, "ok")), (HEALTH_WITH_METERS, (False, "m: no telegram yet"))]
+)
+async def test_how_the_gateway_is_can_be_asked(path: Path, question: bytes, expected: tuple[bool, str]) -> None:
+    async with running(Control(path, {}, healthy)):
+        (told,) = await shown(path, question)
+    assert (told["is_healthy"], told["reason"]) == expected
+    assert unix_now() - told["since"] == pytest.approx(60, abs=1)
+
+
 async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.01)
     monitor = Monitor()
     monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
     lines: list[bytes] = []
-    async with running(Control(path, {"s": monitor})):
+    async with running(Control(path, {"s": monitor}, healthy)):
         following = asyncio.create_task(ask(path, FOLLOW, lines.append))
         for count in (1, 2, 3):
             await until(lambda n=count: len(lines) == n)  # type: ignore[misc]
@@ -105,7 +130,7 @@ async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, mon
 
 
 async def test_only_its_own_user_can_open_it_and_it_is_gone_afterwards(path: Path) -> None:
-    control = Control(path, {})
+    control = Control(path, {}, healthy)
     async with running(control):
         assert mode(path) == "srw-------"
         assert mode(path.parent) == "drwx------"
@@ -116,11 +141,11 @@ async def test_only_its_own_user_can_open_it_and_it_is_gone_afterwards(path: Pat
 
 
 async def test_a_socket_left_behind_is_taken_over_and_one_that_answers_is_not(path: Path) -> None:
-    first = Control(path, {"first": Monitor()})
+    first = Control(path, {"first": Monitor()}, healthy)
     leave_behind(path)
     async with running(first):
         with pytest.raises(OSError, match=r"another gateway answers on .* will show that one's"):
-            await asyncio.wait_for(Control(path, {}).run(), LIMIT_S)
+            await asyncio.wait_for(Control(path, {}, healthy).run(), LIMIT_S)
         assert await shown(path) == []
 
 
@@ -132,7 +157,7 @@ async def test_what_is_no_question_gets_no_answer_and_does_no_harm(
 ) -> None:
     monitor = Monitor()
     monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
-    async with running(Control(path, {"s": monitor})):
+    async with running(Control(path, {"s": monitor}, healthy)):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(question)
         writer.write_eof()
@@ -150,7 +175,7 @@ async def test_what_is_no_question_gets_no_answer_and_does_no_harm(
 
 async def test_a_viewer_that_says_nothing_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUESTION_TIMEOUT_S", 0.1)
-    async with running(Control(path, {})):
+    async with running(Control(path, {}, healthy)):
         reader, writer = await asyncio.open_unix_connection(path)
         assert await asyncio.wait_for(reader.read(), LIMIT_S) == b""
         writer.close()
@@ -162,7 +187,7 @@ async def test_viewers_are_limited_in_number_and_make_room_when_they_leave(
     monkeypatch.setattr(module, "POLL_S", 0.01)
     monitor = Monitor()
     monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
-    control = Control(path, {"s": monitor})
+    control = Control(path, {"s": monitor}, healthy)
     async with running(control):
         viewers = []
         for _ in range(MAX_VIEWERS):

@@ -279,6 +279,7 @@ class Gateway(Program):
         meter: Mapping[str, Any],
         *servers: Mapping[str, Any],
         passthrough: Sequence[Mapping[str, Any]] = (),
+        settings: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         waits: bool = True,
@@ -291,6 +292,7 @@ class Gateway(Program):
             servers: the entries of `modbus:`; without `listen`, each gets a free port. By default one with unit 1.
             passthrough: the entries of `passthrough:`; without `listen`, each gets a free port of
                 `passthrough_ports`.
+            settings: whatever else stands in the configuration.
             environment: variables beside the test's own.
             prefix: a command that runs it.
             waits: whether to wait until it listens.
@@ -302,7 +304,8 @@ class Gateway(Program):
         self.passthrough_ports = [port_of(entry) for entry in offers]
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "gateway.yaml"
-        config.write_text(yaml.safe_dump({"meter": dict(meter), "modbus": entries, "passthrough": offers}))
+        where = {"meter": dict(meter)} if meter else {}
+        config.write_text(yaml.safe_dump({**where, "modbus": entries, "passthrough": offers, **(settings or {})}))
         super().__init__([*prefix, gateway_command(), "run", config], folder, "gateway", environment)
         if waits:
             for port in (*self.ports, *self.passthrough_ports):

@@ -8,7 +8,7 @@ import logging
 
 from gateway.clients import Clients, why_not_listening
 from gateway.clock import now
-from gateway.flow import STATUS_CHARACTERS, Colour, Mark, Node
+from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
 from gateway.nodes.modbus_server.connections import Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
@@ -16,6 +16,12 @@ from gateway.protocol.modbus import Responder, Units, answer_stream
 from gateway.protocol.rtu import answer_rtu
 
 TICK_S = 1.0
+LABELS = {
+    Transport.TCP: "Modbus/TCP",
+    Transport.RTU_OVER_TCP: "RTU over TCP",
+    Transport.UDP: "Modbus/UDP",
+    Transport.SERIAL: "Modbus RTU",
+}
 UNPRIVILEGED_PORT = 5020
 
 
@@ -27,6 +33,7 @@ class ModbusServer(Node):
     def __init__(self, name: str, settings: ServerSettings, responder: Responder) -> None:
         super().__init__(name)
         self.settings = settings
+        self.label = f"{LABELS[settings.transport]} {settings}"
         self.responder = responder
         self.framing: Framing = answer_rtu if settings.transport is Transport.RTU_OVER_TCP else answer_stream
         self.clients: Clients[StreamClient] = Clients(self, settings.admission)
@@ -36,6 +43,18 @@ class ModbusServer(Node):
     def units(self) -> Units:
         """Which unit answers a unit id."""
         return self.responder.units
+
+    def details(self) -> Details:
+        """Where it listens, and what was asked."""
+        monitor = self.responder.monitor
+        return {
+            "transport": self.settings.transport.value,
+            "listens_on": str(self.settings),
+            "clients": len(self.clients),
+            "clients_refused": self.clients.refused,
+            "requests": monitor.noted,
+            "exceptions": monitor.exceptions.total(),
+        }
 
     async def run(self) -> None:
         """Listen until cancelled."""

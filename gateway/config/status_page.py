@@ -1,0 +1,56 @@
+"""`status_page:`, the page that shows the gateway to people."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gateway.config.types import Listen, ListenAddress
+
+DEFAULT_PORT = 8080
+_ORIGIN = re.compile(r"self|https?://[A-Za-z0-9.\-]+(?::[0-9]+)?")
+
+
+class StatusPageConfig(BaseModel):
+    """Where the page is served, and to whom."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: ListenAddress = Field(default_factory=lambda: Listen(host="127.0.0.1", port=DEFAULT_PORT))
+    password_file: Path | None = None
+    allow: list[IPv4Network | IPv6Network] = []
+    trust: list[IPv4Network | IPv6Network] = []
+    framed_by: list[str] = []
+    host_names: list[str] = []
+
+    @field_validator("framed_by")
+    @classmethod
+    def _check_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin | Write self, or one like https://example.org")
+        return value
+
+    @model_validator(mode="after")
+    def _check_password(self) -> StatusPageConfig:
+        if not (self.password_file or self.trust or _is_local(self.listen.host)):
+            raise ValueError(
+                f"{self.listen} can be reached from other machines, and there is no password"
+                " | Give password_file:, or trust: the addresses that need none, or listen on 127.0.0.1"
+            )
+        return self
+
+    def __str__(self) -> str:
+        return str(self.listen)
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,129 @@
+"""What stands at which address of the page. Everything is read only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.clock import now
+from gateway.nodes.status_page import download, model, registers, requests, telegram
+from gateway.nodes.status_page.access import Access
+from gateway.nodes.status_page.openapi import describe
+from gateway.nodes.status_page.overview import status, unix_time
+from gateway.nodes.status_page.page import Page
+from gateway.nodes.status_page.query import Query
+from gateway.nodes.status_page.stream import Stream
+
+STATIC = Path(__file__).parent / "static"
+OPEN_TO_ALL = ("/healthz",)
+"""What needs no password: it says nothing of the household."""
+METHODS = ("GET", "HEAD")
+JSON = "application/json"
+
+
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
+def to_json(value: object) -> bytes:
+    """An object of `model.py` as JSON."""
+    kind = type(value)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind].dump_json(value)
+
+
+def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, ...]) -> ASGIApp:
+    """The whole application."""
+    gateway = page.gateway
+
+    def route(path: str, answer: Callable[[Query], Response]) -> Route:
+        # In the event loop, where nothing changes meanwhile, and not in a thread of its own.
+        async def endpoint(request: Request) -> Response:
+            return answer(Query(request, gateway))
+
+        return Route(path, endpoint)
+
+    def data(path: str, build: Callable[[Query], object]) -> Route:
+        return route(path, lambda query: Response(to_json(build(query)), media_type=JSON))
+
+    routes = [
+        route("/", lambda _query: FileResponse(STATIC / "index.html")),
+        Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/events", stream),
+        data("/api/status", lambda _query: status(gateway, page.started)),
+        data("/api/registers", lambda query: registers.registers(*query.unit(), is_masked=query.is_masked)),
+        data("/api/requests", lambda query: requests.requests(gateway.served, query.limit(requests.REQUESTS_SHOWN))),
+        data("/api/telegram", lambda query: telegram.telegram(*page.past(query.meter()), is_masked=query.is_masked)),
+        data("/api/history", lambda query: telegram.history(*page.past(query.meter()))),
+        route("/download/map", download.register_map),
+        route("/download/export", download.export),
+        route("/openapi.json", lambda _query: JSONResponse(describe())),
+        route("/metrics", lambda _query: _metrics(page, len(stream))),
+        route("/healthz", lambda query: _health(page, counts_meters=query.flag("meters", default=True))),
+    ]
+    return _Guard(Starlette(routes=routes, exception_handlers={HTTPException: _say}), access, framed_by)
+
+
+def _health(page: Page, *, counts_meters: bool) -> Response:
+    verdict = page.gateway.health(counts_meters=counts_meters)
+    body = model.Health(verdict.is_good, verdict.reason, unix_time(verdict.since))
+    return Response(to_json(body), 200 if verdict.is_good else 503, media_type=JSON)
+
+
+def _metrics(page: Page, viewers: int) -> Response:
+    from gateway.nodes.status_page.metrics import CONTENT_TYPE, render  # noqa: PLC0415 - only where it is asked for
+
+    return Response(render(page.gateway, viewers), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _say(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Response(to_json(model.Problem(error.detail)), error.status_code, media_type=JSON)
+
+
+class _Guard:
+    """Lets in who may see the page, and tells browsers what the page may do."""
+
+    def __init__(self, app: ASGIApp, access: Access, framed_by: tuple[str, ...]) -> None:
+        self._app = app
+        self._access = access
+        ancestors = " ".join("'self'" if origin == "self" else origin for origin in framed_by) or "'none'"
+        self._headers = {
+            "Content-Security-Policy": f"default-src 'self'; base-uri 'none'; form-action 'none'; "
+            f"frame-ancestors {ancestors}",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
+        if not framed_by:
+            self._headers["X-Frame-Options"] = "DENY"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                headers.setdefault("Cache-Control", "no-cache")
+            await send(message)
+
+        await self._choose(scope)(scope, receive, send_guarded)
+
+    def _choose(self, scope: Scope) -> ASGIApp:
+        """The page, or an answer in its place."""
+        if scope["method"] not in METHODS:
+            return PlainTextResponse("Nothing can be changed here.", 405, {"Allow": ", ".join(METHODS)})
+        if scope["path"] in OPEN_TO_ALL:
+            return self._app
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refusal = self._access.refuse(scope["client"], headers, now())
+        return PlainTextResponse(refusal.why, refusal.status, dict(refusal.headers)) if refusal else self._app

@@ -1,0 +1,125 @@
+"""Metrics for Prometheus, read off the gateway whenever they are asked for."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.clock import now
+from gateway.observation import Gateway
+
+PREFIX = "dsmr_gateway"
+_NODE = ("node", "kind")
+_COUNTS = {
+    "clients": "clients connected",
+    "readers": "readers connected",
+    "viewers": "viewers of the status page",
+}
+"""Detail of a node → what of it is counted as its clients."""
+_TOTALS = {
+    "bytes_received": ("p1_bytes", "bytes received from a P1 port"),
+    "telegrams_sent": ("passthrough_telegrams", "telegrams sent to readers"),
+    "telegrams_missed": ("passthrough_telegrams_missed", "telegrams that readers were too slow for"),
+    "bytes_sent": ("passthrough_bytes", "bytes sent to readers"),
+    "values_clamped": ("values_clamped", "values limited to the range of their register"),
+    "clients_refused": ("clients_refused", "clients that were not served"),
+}
+"""Detail of a node → the counter it becomes, and what that counts."""
+
+__all__ = ["CONTENT_TYPE", "render"]
+
+
+def render(gateway: Gateway, viewers: int) -> bytes:
+    """The metrics as text."""
+    registry = CollectorRegistry()
+    registry.register(_Gateway(gateway, viewers))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+class _Gateway(Collector):
+    def __init__(self, gateway: Gateway, viewers: int) -> None:
+        self._gateway = gateway
+        self._viewers = viewers
+
+    def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily(
+            f"{PREFIX}_build",
+            "the gateway's version",
+            value={"version": version("dsmr-modbus-gateway"), "python": platform.python_version()},
+        )
+        yield from self._meters()
+        yield from self._servers()
+        yield from self._nodes()
+
+    def _meters(self) -> Iterable[Metric]:
+        meters = self._gateway.meters.values()
+        accepted = CounterMetricFamily(f"{PREFIX}_telegrams", "telegrams believed", labels=["meter"])
+        refused = CounterMetricFamily(
+            f"{PREFIX}_telegram_errors", "telegrams refused, by reason", labels=["meter", "reason"]
+        )
+        unread = CounterMetricFamily(f"{PREFIX}_unreadable_lines", "lines that cannot be read", labels=["meter"])
+        age = GaugeMetricFamily(
+            f"{PREFIX}_telegram_age_seconds", "age of the newest telegram; missing before the first", labels=["meter"]
+        )
+        interval = GaugeMetricFamily(
+            f"{PREFIX}_telegram_interval_seconds", "time between the last two telegrams", labels=["meter"]
+        )
+        fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while readings may be given out", labels=["meter"])
+        for meter in meters:
+            accepted.add_metric([meter.name], meter.accepted)
+            unread.add_metric([meter.name], meter.line_faults)
+            fresh.add_metric([meter.name], meter.is_fresh(now()))
+            for fault, count in sorted(meter.refused.items()):
+                refused.add_metric([meter.name, str(fault)], count)
+            if meter.newest:
+                age.add_metric([meter.name], now() - meter.newest.arrived)
+            if meter.interval_s is not None:
+                interval.add_metric([meter.name], meter.interval_s)
+        return accepted, refused, unread, age, interval, fresh
+
+    def _servers(self) -> Iterable[Metric]:
+        requests = CounterMetricFamily(
+            f"{PREFIX}_modbus_requests", "requests by unit id and function code", labels=["server", "unit", "function"]
+        )
+        exceptions = CounterMetricFamily(
+            f"{PREFIX}_modbus_exceptions",
+            "exceptions answered, by unit id, function code and exception code",
+            labels=["server", "unit", "function", "code"],
+        )
+        for served in self._gateway.served:
+            name, monitor = served.server.name, served.server.responder.monitor
+            for (unit_id, function_code), count in monitor.requests.items():
+                requests.add_metric([name, _name(unit_id), _name(function_code)], count)
+            for (unit_id, function_code, code), count in monitor.exceptions.items():
+                exceptions.add_metric([name, _name(unit_id), _name(function_code), _name(code)], count)
+        return requests, exceptions
+
+    def _nodes(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily(f"{PREFIX}_node_up", "0 while a node cannot do its work", labels=_NODE)
+        clients = GaugeMetricFamily(f"{PREFIX}_clients", "clients, readers or viewers of a node", labels=_NODE)
+        totals = {
+            detail: CounterMetricFamily(f"{PREFIX}_{name}", words, labels=_NODE)
+            for detail, (name, words) in _TOTALS.items()
+        }
+        for node in self._gateway.flow.nodes:
+            labels = [node.name, node.kind]
+            up.add_metric(labels, not node.status.is_failure)
+            for detail, value in node.details().items():
+                if detail in _COUNTS and value is not None:
+                    clients.add_metric(labels, float(value))
+                elif detail in totals and value is not None:
+                    totals[detail].add_metric(labels, float(value))
+        return up, clients, *totals.values()
+
+
+def _name(number: int) -> str:
+    """A number as a label; those past the monitor's limit are counted together."""
+    return str(number) if number >= 0 else "other"

@@ -1,0 +1,99 @@
+"""Status page: serves the page and the programs' interface beside it.
+
+In: what became of each telegram. Out: nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from gateway.clients import why_not_listening
+from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.nodes.status_page.access import Access, read_password
+from gateway.nodes.status_page.app import make_app, to_json
+from gateway.nodes.status_page.overview import status
+from gateway.nodes.status_page.page import Page
+from gateway.nodes.status_page.server import Server
+from gateway.nodes.status_page.settings import StatusPageSettings
+from gateway.nodes.status_page.stream import Stream
+from gateway.observation import Gateway
+from gateway.protocol.meter import Meter, Received
+from gateway.protocol.telegram import BadTelegram
+
+TICK_S = 1.0
+BACKLOG = 100
+UNPRIVILEGED_PORT = 8080
+
+
+class StatusPage(Node):
+    """One page for the whole gateway."""
+
+    kind = "status page"
+
+    def __init__(self, name: str, settings: StatusPageSettings, gateway: Gateway) -> None:
+        super().__init__(name)
+        self.settings = settings
+        self.label = f"status page {settings}"
+        self.port = settings.port
+        self._page = Page(gateway)
+        self._stream = Stream(lambda: to_json(status(gateway, self._page.started)), self._page.signature)
+
+    def watch(self, meter: Meter) -> Callable[[Received | BadTelegram, float], None]:
+        """What wants to know of every telegram of `meter`."""
+        return self._page.history(meter).note
+
+    def details(self) -> Details:
+        """Where it listens, and who looks on."""
+        return {"listens_on": str(self.settings), "viewers": len(self._stream)}
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        path, where = self.settings.password_file, str(self.settings)
+        try:
+            password = await asyncio.to_thread(read_password, path) if path else None
+            listener = await _listen(self.settings)
+        except OSError as error:
+            self.show(Colour.RED, Mark.RING, f"{where}: {error.strerror or error}"[:STATUS_CHARACTERS])
+            if path and not error.errno:
+                raise
+            raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
+        self.port = listener.getsockname()[1]
+        access = Access(self.settings, password)
+        server = Server(make_app(self._page, self._stream, access, self.settings.framed_by), access.is_allowed)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        streaming = asyncio.create_task(self._stream.run())
+        self.ready.set()
+        self.log(logging.INFO, f"status page: open http://{self.settings.host or 'localhost'}:{self.port}")
+        try:
+            while not (serving.done() or streaming.done()):
+                self._show()
+                await asyncio.wait([serving, streaming], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in (serving, streaming):
+                if task.done():
+                    task.result()
+        finally:
+            streaming.cancel()
+            self._stream.close()
+            server.should_exit = True
+            server.cut_off()
+            await asyncio.wait([serving])
+            listener.close()
+
+    def _show(self) -> None:
+        count = len(self._stream)
+        if count:
+            self.show(Colour.GREEN, Mark.DOT, f"{count} viewer{'s' * (count > 1)}")
+        else:
+            self.show(Colour.GREEN, Mark.RING, "no viewer")
+
+
+async def _listen(settings: StatusPageSettings) -> socket.socket:
+    """A socket that listens; of a name with several addresses, on the first."""
+    loop = asyncio.get_running_loop()
+    host = settings.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - as configured
+    family, _, _, _, address = (await loop.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM))[0]
+    is_dual = family == socket.AF_INET6 and not settings.host
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)

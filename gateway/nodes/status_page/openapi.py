@@ -1,0 +1,131 @@
+"""The description of the programs' interface (OpenAPI 3.1), made from the classes of `model.py`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from gateway.exports import FORMATS
+from gateway.nodes.status_page import model
+from gateway.nodes.status_page.query import MAX_LIMIT
+
+_METER = {"name": "meter", "description": "A meter's name; by default the first.", "schema": {"type": "string"}}
+_SERVER = {
+    "name": "server",
+    "description": "The position of a server in the configuration, from 0.",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 65_535, "default": 0},
+}
+_UNIT = {
+    "name": "unit",
+    "description": "A unit id of the server; by default its first.",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 255},
+}
+_FLAG = {"enum": ["true", "false"], "type": "string"}
+_IDENTIFIERS = {
+    "name": "identifiers",
+    "description": "Show identifiers, which are masked otherwise.",
+    "schema": _FLAG | {"default": "false"},
+}
+_LIMIT = {
+    "name": "limit",
+    "description": "How many requests.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 200},
+}
+_COUNTS_METERS = {
+    "name": "meters",
+    "description": "Whether a silent meter counts as a fault.",
+    "schema": _FLAG | {"default": "true"},
+}
+_FORMAT = {"name": "format", "required": True, "description": "For which program.", "schema": {"enum": list(FORMATS)}}
+_HOST = {
+    "name": "host",
+    "required": True,
+    "description": "The gateway's name or address, as the program sees it.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9.\-_]+$"},
+}
+
+
+class _Path(NamedTuple):
+    """What stands at a path."""
+
+    path: str
+    summary: str
+    gives: type | str
+    """A class of `model.py`, or a media type."""
+    parameters: list[dict[str, Any]]
+    refusals: tuple[int, ...]
+
+
+_PATHS = [
+    _Path("/api/status", "Nodes, wires, meters and servers", model.Status, [], ()),
+    _Path(
+        "/api/registers",
+        "The registers of a unit, as a client would read them now",
+        model.Registers,
+        [_SERVER, _UNIT, _IDENTIFIERS],
+        (400, 404),
+    ),
+    _Path("/api/requests", "Who asks, and what", model.Requests, [_LIMIT], (400,)),
+    _Path("/api/telegram", "The newest telegram of a meter", model.TelegramView, [_METER, _IDENTIFIERS], (400, 404)),
+    _Path("/api/history", "The last hour of a meter", model.HistoryView, [_METER], (404,)),
+    _Path("/healthz", "Whether the gateway does its work; needs no password", model.Health, [_COUNTS_METERS], (400,)),
+    _Path("/download/map", "The register map of a unit", "text/csv", [_SERVER, _UNIT], (400, 404)),
+    _Path(
+        "/download/export",
+        "The configuration with which a program reads a unit",
+        "text/plain",
+        [_SERVER, _UNIT, _FORMAT, _HOST],
+        (400, 404),
+    ),
+    _Path("/metrics", "Metrics for Prometheus", "text/plain", [], ()),
+    _Path("/events", "What /api/status says, once per telegram or change", "text/event-stream", [], ()),
+]
+
+_REASONS = {400: "A parameter cannot be understood", 404: "There is no such thing"}
+
+
+@lru_cache
+def describe() -> dict[str, Any]:
+    """The whole description."""
+    classes = dict.fromkeys([each.gives for each in _PATHS if not isinstance(each.gives, str)] + [model.Problem])
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (kind.__name__, "serialization", TypeAdapter(kind)) for kind in classes
+    ]
+    references, definitions = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")
+    schemas = dict(definitions.get("$defs", {}))
+    schemas |= {name: schema for (name, _), schema in references.items() if "$ref" not in schema}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "DSMR Modbus gateway",
+            "version": version("dsmr-modbus-gateway"),
+            "description": "Read only. Times are unix seconds, durations seconds, powers watts; null is not known.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "."}],
+        "paths": {each.path: {"get": _operation(each)} for each in _PATHS},
+        "components": {"schemas": schemas},
+    }
+
+
+def _operation(path: _Path) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": path.summary, "content": _content(path.gives)}}
+    for status in path.refusals:
+        responses[str(status)] = {"description": _REASONS[status], "content": _content(model.Problem)}
+    if path.gives is model.Health:
+        responses["503"] = {"description": "It does not", "content": _content(path.gives)}
+    return {
+        "summary": path.summary,
+        "parameters": [{"in": "query", "required": False} | parameter for parameter in path.parameters],
+        "responses": responses,
+    }
+
+
+def _content(gives: type | str) -> dict[str, Any]:
+    if isinstance(gives, str):
+        return {gives: {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{gives.__name__}"}}}

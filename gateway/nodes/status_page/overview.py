@@ -1,0 +1,118 @@
+"""The gateway at a glance: nodes, wires, meters, servers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from importlib.metadata import version
+
+from gateway.clock import now, unix_now
+from gateway.map_table import word_order
+from gateway.nodes.status_page.model import Mark, MeterView, NodeView, ServerView, Status, UnitView, WireView
+from gateway.observation import Gateway, Served, ServedUnit
+from gateway.protocol.meter import Meter
+from gateway.protocol.redaction import redact
+from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers import Register
+
+
+def unix_time(moment: float) -> float:
+    """Unix seconds of a moment of the gateway's clock."""
+    return round(unix_now() - (now() - moment), 3)
+
+
+def status(gateway: Gateway, started: float) -> Status:
+    """What the page shows first; the gateway runs since `started`, a moment of its clock."""
+    moment = now()
+    flow = gateway.flow
+    return Status(
+        version=version("dsmr-modbus-gateway"),
+        at=round(unix_now(), 3),
+        running_s=round(moment - started, 1),
+        nodes=[
+            NodeView(
+                node.name,
+                node.kind,
+                node.label,
+                Mark(node.status.colour.value, node.status.mark.value, node.status.text),
+                node.details(),
+            )
+            for node in flow.nodes
+        ],
+        wires=[WireView(wire.source.name, wire.target.name) for wire in flow.wires],
+        meters=[_meter(meter, moment) for meter in gateway.meters.values()],
+        servers=[_server(served, moment) for served in gateway.served],
+        faults=list(gateway.faults),
+        is_serving=gateway.is_serving,
+    )
+
+
+def age(meter: Meter, moment: float) -> float | None:
+    """Of the newest telegram."""
+    return None if meter.newest is None else round(moment - meter.newest.arrived, 3)
+
+
+def identification(meter: Meter, *, is_masked: bool) -> str | None:
+    """What the newest telegram begins with, which holds a serial number with some makers."""
+    if meter.newest is None:
+        return None
+    said = f"/{meter.newest.readings.identification}"
+    return redact(said.encode("latin-1", "replace")).decode("latin-1") if is_masked else said
+
+
+def _meter(meter: Meter, moment: float) -> MeterView:
+    newest = meter.newest
+    power = newest.readings.values.get("power_net") if newest else None
+    return MeterView(
+        name=meter.name,
+        variant=newest.variant.title if newest else None,
+        identification=identification(meter, is_masked=True),
+        is_simulated=meter.is_simulated,
+        is_connected=meter.is_connected,
+        is_fresh=meter.is_fresh(moment),
+        age_s=age(meter, moment),
+        stale_after_s=meter.stale_after_s,
+        interval_s=None if meter.interval_s is None else round(meter.interval_s, 3),
+        telegrams=meter.accepted,
+        refused={str(fault): count for fault, count in sorted(meter.refused.items())},
+        power_net_w=float(power) if isinstance(power, Decimal) else None,
+    )
+
+
+def _server(served: Served, moment: float) -> ServerView:
+    server, settings = served.server, served.server.settings
+    return ServerView(
+        name=server.name,
+        transport=str(settings.transport),
+        host=settings.host,
+        port=server.port,
+        device=settings.serial.device if settings.serial else None,
+        has_tls=settings.admission.tls is not None,
+        units=[_unit(unit, moment) for unit in served.units],
+    )
+
+
+def _unit(served: ServedUnit, moment: float) -> UnitView:
+    unit, register_map = served.unit, served.unit.register_map
+    first = _first_reading(register_map)
+    return UnitView(
+        unit_id=served.unit_id,
+        meter=served.meter.name,
+        map=register_map.name,
+        title=register_map.title,
+        function_codes=sorted(unit.function_codes),
+        word_order=_usual_word_order(register_map),
+        on_stale=unit.on_stale.value,
+        is_fresh=unit.is_fresh(moment),
+        shows_test_pattern=unit.shows_test_pattern,
+        first_register=first.name if first else None,
+        first_address=first.address if first else None,
+    )
+
+
+def _first_reading(register_map: RegisterMap) -> Register | None:
+    readings = [register for register in register_map.registers if register.uses and register.type_name != "string"]
+    return next((r for r in readings if not any(name.startswith("gateway_") for name in r.uses)), None)
+
+
+def _usual_word_order(register_map: RegisterMap) -> str:
+    return next((word_order(r) for r in register_map.registers if r.length > 1 and r.type_name != "string"), "")

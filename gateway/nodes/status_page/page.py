@@ -1,0 +1,38 @@
+"""What the page remembers beside what the gateway itself knows."""
+
+from __future__ import annotations
+
+from gateway.clock import now
+from gateway.observation import Gateway
+from gateway.protocol.history import History
+from gateway.protocol.meter import Meter
+
+
+class Page:
+    """The gateway, and the last hour of each of its meters."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.started = now()
+        self._histories: dict[Meter, History] = {}
+
+    def history(self, meter: Meter) -> History:
+        """The meter's last hour; those of meters that are gone are forgotten."""
+        if meter not in self._histories:
+            here = set(self.gateway.meters.values()) | {meter}
+            self._histories = {each: past for each, past in self._histories.items() if each in here}
+            self._histories[meter] = History()
+        return self._histories[meter]
+
+    def past(self, meter: Meter) -> tuple[Meter, History]:
+        """A meter with its last hour."""
+        return meter, self.history(meter)
+
+    def signature(self) -> object:
+        """What changes with each telegram and each mark."""
+        gateway = self.gateway
+        return (
+            [node.status for node in gateway.flow.nodes],
+            [(meter.accepted, meter.refused.total()) for meter in gateway.meters.values()],
+            list(gateway.faults),
+        )

@@ -1,0 +1,85 @@
+"""The registers of a unit, as a client would read them now."""
+
+from __future__ import annotations
+
+from gateway.clock import now
+from gateway.map_table import ABSENT, manual_number, shown, step
+from gateway.nodes.status_page.model import Registers, RegisterView
+from gateway.nodes.status_page.overview import age
+from gateway.observation import Served, ServedUnit
+from gateway.protocol.names import GATEWAY_PREFIX
+from gateway.protocol.provenance import lines_of
+from gateway.protocol.readings import Readings
+from gateway.protocol.registers import Register
+
+MASK = "•" * 6
+NO_IDENTIFIERS = frozenset({"p1_version", "emucs_version"})
+"""Texts that do not tell whose meter it is."""
+
+
+def registers(served: Served, unit: ServedUnit, *, is_masked: bool) -> Registers:
+    """The registers of `unit`, identifiers masked or not."""
+    moment = now()
+    meter = unit.meter
+    readings = meter.newest.readings if meter.newest else None
+    return Registers(
+        server=served.server.name,
+        unit_id=unit.unit_id,
+        meter=meter.name,
+        map=unit.unit.register_map.name,
+        is_fresh=unit.unit.is_fresh(moment),
+        on_stale=unit.unit.on_stale.value,
+        age_s=age(meter, moment),
+        registers=[
+            _register(register, unit, readings, moment, is_masked=is_masked)
+            for register in unit.unit.register_map.registers
+        ],
+    )
+
+
+def _register(
+    register: Register, served: ServedUnit, readings: Readings | None, moment: float, *, is_masked: bool
+) -> RegisterView:
+    unit = served.unit
+    is_live = any(name.startswith(GATEWAY_PREFIX) for name in register.uses)
+    answer = unit.read(register.address, register.length, moment)
+    raw = answer if isinstance(answer, bytes) else None
+    is_stale = not is_live and not unit.is_fresh(moment) and unit.snapshot is not None
+    if is_stale and raw is None and unit.snapshot:
+        raw = unit.snapshot.read(register.address, register.length)
+    text, words = shown(register, raw), raw.hex(" ", 2) if raw else ""
+    if is_masked and text != ABSENT and _identifies(register):
+        text, words = MASK, ""
+    lines = lines_of(register.uses, readings) if readings else ()
+    return RegisterView(
+        address=register.address,
+        number=manual_number(register.address),
+        name=register.name,
+        type=register.type_name,
+        length=register.length,
+        step=step(register),
+        text=None if text == ABSENT else text,
+        words=words,
+        is_stale=is_stale,
+        age_s=_age(register, served, readings, moment, is_live=is_live),
+        codes=list(dict.fromkeys(readings.lines[at].code for at in lines)) if readings else [],
+        lines=list(lines),
+        description=register.description,
+    )
+
+
+def _age(
+    register: Register, served: ServedUnit, readings: Readings | None, moment: float, *, is_live: bool
+) -> float | None:
+    """Of the telegram, and of an M-Bus meter's reading how old that was when the telegram came."""
+    if is_live:
+        return 0.0
+    telegram_age = age(served.meter, moment)
+    if telegram_age is None or readings is None or not register.uses:
+        return None
+    ages = [value for name in register.uses if isinstance(value := readings.values.get(f"{name}_age"), int)]
+    return telegram_age + max(ages, default=0)
+
+
+def _identifies(register: Register) -> bool:
+    return register.type_name == "string" and bool(register.uses - NO_IDENTIFIERS)

@@ -1,0 +1,91 @@
+"""uvicorn's server in the gateway's own event loop, with limits of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.clients import Address, peer_of
+from gateway.lines import watch_peer
+from gateway.nodes.status_page.stream import MAX_VIEWERS
+
+MAX_CONNECTIONS = MAX_VIEWERS + 56
+MAX_HEADER_BYTES = 16_384
+HEADERS_TIMEOUT_S = 10.0
+"""A connection that has not asked anything after so long is closed."""
+KEEP_ALIVE_S = 30
+"""Between two requests of one connection."""
+
+IsAllowed = Callable[[Address], bool]
+
+
+class Connection(H11Protocol):
+    """A browser's connection."""
+
+    is_allowed: IsAllowed
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Check who comes, before anything of it is read."""
+        super().connection_made(transport)
+        self._deadline: asyncio.TimerHandle | None = None
+        if transport.get_extra_info("peername") is None:
+            transport.abort()  # gone already
+            return
+        address, _ = peer_of(transport)
+        if not self.is_allowed(address) or len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+            return
+        watch_peer(transport.get_extra_info("socket"))
+        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._close_silent)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        if self._deadline:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _close_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """Serves an application until it is told to stop."""
+
+    def __init__(self, app: ASGIApp, is_allowed: IsAllowed) -> None:
+        connection = type("AdmittedConnection", (Connection,), {"is_allowed": staticmethod(is_allowed)})
+        # What uvicorn would say of a client's bytes is no news to anybody.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=connection,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=1,
+                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the gateway."""
+        yield
+
+    def cut_off(self) -> None:
+        """End every connection at once."""
+        connections: set[Any] = self.server_state.connections
+        for connection in list(connections):
+            connection.transport.abort()

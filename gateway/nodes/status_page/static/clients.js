@@ -1,0 +1,81 @@
+// Who asks, what they asked, and what is likely wrong with it.
+
+import { checkbox, h, setText } from "./dom.js";
+import { age, clock, number, t } from "./words.js";
+
+const CLIENT_COLUMNS = ["client", "server", "unit", "function", "rate", "answers", "errors", "last"];
+const REQUEST_COLUMNS = ["time", "client", "unit", "function", "asked", "answered"];
+
+export function create(gateway) {
+  const state = { mistakesOnly: false, isPaused: false };
+  let data = null;
+  const clients = h("tbody", {});
+  const requests = h("tbody", {});
+  const nobody = h("p", { class: "quiet" });
+  const controls = h("div", { class: "controls" },
+    checkbox(t("mistakes_only"), false, (isOn) => { state.mistakesOnly = isOn; if (data) show(); }),
+    checkbox(t("pause"), false, (isOn) => { state.isPaused = isOn; }));
+  const element = h("div", {},
+    h("section", { class: "card scroll", tabindex: 0, "aria-label": t("clients_caption") }, table("clients_caption", CLIENT_COLUMNS, clients), nobody),
+    controls,
+    h("section", { class: "card scroll", tabindex: 0, "aria-label": t("requests_caption") }, table("requests_caption", REQUEST_COLUMNS, requests)));
+
+  function show() {
+    setText(nobody, data.clients.length ? "" : t("no_clients"));
+    clients.replaceChildren(...data.clients.toSorted((a, b) => b.is_connected - a.is_connected || (b.last_at ?? 0) - (a.last_at ?? 0)).map(clientRow));
+    requests.replaceChildren(...data.requests.filter((each) => each.advice || !state.mistakesOnly).map(requestRow));
+  }
+
+  function clientRow(client) {
+    return cells([
+      `${client.client} (${t(client.is_connected ? "connected" : "gone")})${client.role ? ` ${t("role")}: ${client.role}` : ""}`,
+      client.server, client.unit_id ?? "—", client.function_code ?? "—",
+      client.requests_per_s === null ? "—" : number(client.requests_per_s, 1), number(client.answers),
+      h("span", { class: client.errors ? "bad" : null }, String(client.errors)),
+      client.last_at === null ? "—" : age(Math.max(0, gateway.status.at + gateway.elapsed() - client.last_at)),
+    ]);
+  }
+
+  return {
+    element,
+    update() {},
+    tick() { if (!state.isPaused) this.refresh().catch(() => {}); },
+    async refresh() {
+      if (state.isPaused || gateway.isLost) return;
+      data = await gateway.get("api/requests");
+      show();
+    },
+  };
+}
+
+function table(caption, columns, body) {
+  return h("table", {}, h("caption", {}, t(caption)), h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, t(name))))), body);
+}
+
+function cells(contents) {
+  return h("tr", {}, contents.map((content) => h("td", {}, content instanceof Node ? content : String(content))));
+}
+
+function requestRow(request) {
+  const asked = request.address === null ? "—"
+    : t("asked_read", { address: request.address, number: manualNumber(request), count: request.count });
+  const answer = !request.is_answered ? t("unanswered")
+    : request.exception === null ? request.words : t("exception", { code: request.exception.toString(16).toUpperCase().padStart(2, "0") });
+  const advice = request.advice && request.advice.mistake !== "silent meter" ? "advice" : "quiet";
+  const row = cells([clock(request.at), request.client, request.unit_id, request.function_code, asked,
+    h("span", {}, h("span", { class: "mono" }, answer), request.advice ? h("div", { class: advice }, advise(request)) : null)]);
+  if (request.advice) row.dataset.mistake = request.advice.mistake;
+  return row;
+}
+
+function manualNumber({ address, function_code: functionCode }) {
+  const base = functionCode === 4 ? 3 : 4;
+  return address < 9999 ? base * 10_000 + address + 1 : base * 100_000 + address + 1;
+}
+
+function advise({ unit_id: unit, advice }) {
+  const kind = advice.mistake.replace(/ /g, "_");
+  const more = { unit_id: "advice_unit_instead", function: "advice_function_instead" }[kind];
+  const instead = more ? (advice.instead === null ? "" : t(more, { instead: advice.instead })) : advice.instead;
+  return t(`advice_${kind}`, { unit, instead, register: advice.register ?? "" });
+}

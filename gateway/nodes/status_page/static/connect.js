@@ -1,0 +1,53 @@
+// What to type into a client, with the files that save the typing.
+
+import { copy, h } from "./dom.js";
+import { t } from "./words.js";
+
+const PROGRAMS = {
+  "home-assistant": "Home Assistant", evcc: "evcc", telegraf: "Telegraf", "node-red": "Node-RED", tia: "TIA Portal", codesys: "CODESYS", twincat: "TwinCAT",
+};
+
+export function create(gateway) {
+  const element = h("div", {});
+  let drawn = "";
+
+  function update() {
+    const { servers } = gateway.status;
+    const shape = JSON.stringify(servers.map((server) => [server, null]), (key, value) => (key === "is_fresh" ? undefined : value));
+    if (shape === drawn) return;
+    drawn = shape;
+    element.replaceChildren(...(servers.length ? servers.map(card) : [h("p", {}, t("no_servers"))]));
+  }
+
+  return { element, update };
+}
+
+function card(server, index) {
+  // The address under which this page was reached is one under which the gateway can be.
+  const host = server.host || location.hostname.replace(/^\[|\]$/g, "");
+  const where = server.device ? [["device", server.device]] : [["host", host], ["port", String(server.port)]];
+  return h("section", { class: "card" }, h("h2", {}, server.name),
+    facts([["transport", server.transport], ...where, ...(server.has_tls ? [["tls", ""]] : [])]),
+    h("div", { class: "units" }, server.units.map((unit) => unitCard(server, index, unit, host))));
+}
+
+function unitCard(server, index, unit, host) {
+  const parameters = { server: index, unit: unit.unit_id };
+  const file = (path, more, text) => h("li", {}, h("a", { href: `${path}?${new URLSearchParams({ ...parameters, ...more })}`, download: "" }, text));
+  return h("section", { class: "card" }, h("h2", {}, `${unit.unit_id}: ${unit.title}`),
+    facts([
+      ["unit_id", String(unit.unit_id)], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")], ["word_order", t(unit.word_order)],
+      ...(unit.first_register ? [["first", t("first_value", { register: unit.first_register, address: unit.first_address })]] : []),
+    ]),
+    h("details", {}, h("summary", {}, t("downloads")), h("ul", {},
+      file("download/map", {}, t("map_csv")),
+      server.device ? [] : Object.entries(PROGRAMS).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));
+}
+
+function facts(pairs) {
+  return h("dl", {}, pairs.flatMap(([name, value]) => {
+    const button = ["host", "port", "unit_id", "device"].includes(name)
+      ? h("button", { type: "button", "aria-label": `${t("copy")}: ${t(name)}`, onclick: () => copy(value, button, t("copied")) }, t("copy")) : null;
+    return [h("dt", {}, t(name)), h("dd", {}, h("span", { class: "mono" }, value), " ", button)];
+  }));
+}

@@ -1,0 +1,68 @@
+// Elements from a tag, properties and children; what is null is left out.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function h(tag, properties = {}, ...children) {
+  return fill(document.createElement(tag), properties, children);
+}
+
+export function s(tag, properties = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), properties, children);
+}
+
+function fill(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+// Acts as a button for the keyboard too.
+export function pressable(action) {
+  return {
+    tabindex: 0,
+    onclick: action,
+    onkeydown: (event) => {
+      if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        action(event);
+      }
+    },
+  };
+}
+
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export async function copy(text, button, done) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without https a browser has no clipboard, but copies what is selected.
+    const area = h("textarea", { readonly: true, "aria-hidden": "true" });
+    area.value = text;
+    button.after(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    button.focus();
+  }
+  const label = button.textContent;
+  button.textContent = done;
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+export function select(label, options, chosen, onchange) {
+  const field = h("select", { onchange: () => onchange(field.value) },
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return h("label", {}, `${label} `, field);
+}
+
+export function checkbox(label, checked, onchange) {
+  const field = h("input", { type: "checkbox", checked, onchange: () => onchange(field.checked) });
+  return h("label", {}, field, ` ${label}`);
+}

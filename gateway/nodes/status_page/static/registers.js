@@ -1,0 +1,118 @@
+// The registers of a unit as a client reads them, beside the telegram that they come from.
+
+import { checkbox, h, select, setText } from "./dom.js";
+import { age, t } from "./words.js";
+import { telegramList } from "./telegram.js";
+
+const COLUMNS = [
+  ["address", (row) => row.address, "number"],
+  ["number", (row) => row.number, "number optional"],
+  ["name", (row) => row.name, ""],
+  ["value", (row) => parseFloat(row.text) || row.text || "", ""],
+  ["words", (row) => row.words, "optional"],
+  ["type", (row) => row.type, "optional"],
+  ["obis", (row) => row.codes.join(" "), "optional"],
+  ["age", (row) => row.age_s ?? -1, ""],
+];
+
+export function create(gateway, refresh) {
+  const state = { server: 0, unit: null, search: "", absentOnly: false, sort: 0, down: false, chosen: null, line: null };
+  let data = null;
+  let telegram = null;
+  let rows = new Map();
+
+  const controls = h("div", { class: "controls" });
+  const caption = h("caption", {});
+  const head = h("tr", {});
+  const body = h("tbody", {});
+  const list = telegramList((line) => { state.line = state.line === line ? null : line; state.chosen = null; show(); });
+  const element = h("div", {}, controls,
+    h("p", { class: "quiet" }, t("choose_register")),
+    h("div", { class: "columns" },
+      h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": t("registers") }, h("table", {}, caption, h("thead", {}, head), body)),
+      h("section", { class: "scroll tall", tabindex: 0, "aria-label": t("newest_telegram") }, list.element)));
+
+  let controlled = "";
+  function showControls() {
+    const units = gateway.status.servers.flatMap((server, index) => server.units.map((unit) => [`${index}/${unit.unit_id}`, `${unit.unit_id}: ${unit.map} (${server.name}, ${unit.meter})`]));
+    const key = JSON.stringify(units);
+    if (key === controlled) return;
+    controlled = key;
+    if (state.unit === null && units.length) [state.server, state.unit] = units[0][0].split("/");
+    controls.replaceChildren(
+      select(t("unit"), units, `${state.server}/${state.unit}`, (value) => { [state.server, state.unit] = value.split("/"); state.chosen = state.line = null; rows = new Map(); refresh(); }),
+      h("label", {}, `${t("search")} `, h("input", { type: "search", id: "search", value: state.search, oninput: (event) => { state.search = event.target.value.toLowerCase(); show(); } })),
+      checkbox(t("absent_only"), state.absentOnly, (isOn) => { state.absentOnly = isOn; show(); }),
+      checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
+  }
+
+  function showHead() {
+    head.replaceChildren(...COLUMNS.map(([name, , kind], index) => h("th", {
+      scope: "col", class: kind, "aria-sort": state.sort === index ? (state.down ? "descending" : "ascending") : "none",
+    }, h("button", { type: "button", onclick: () => { state.down = state.sort === index && !state.down; state.sort = index; show(); } },
+      t(name) + (state.sort === index ? (state.down ? " ▾" : " ▴") : "")))));
+  }
+
+  function isWanted(row) {
+    if (state.absentOnly && row.text !== null) return false;
+    if (!state.search) return true;
+    return [row.name, row.address, row.number, row.text, row.description, row.type, ...row.codes].join(" ").toLowerCase().includes(state.search);
+  }
+
+  function isMarked(row) {
+    return row.name === state.chosen || (state.line !== null && row.lines.includes(state.line));
+  }
+
+  function rowOf(register) {
+    if (!rows.has(register.name)) {
+      const cells = COLUMNS.map(([name, , kind]) => h("td", { class: `${name === "words" ? "words " : ""}${kind}${["value", "words"].includes(name) ? " live" : ""}` }));
+      cells[2].append(h("button", { type: "button", class: "name", title: register.description || null, onclick: () => { state.chosen = state.chosen === register.name ? null : register.name; state.line = null; show(); } }, register.name));
+      rows.set(register.name, h("tr", { "data-register": register.name }, cells));
+    }
+    const row = rows.get(register.name);
+    const cells = row.children;
+    const isOld = register.is_stale && register.text !== null;
+    setText(cells[0], String(register.address));
+    setText(cells[1], String(register.number));
+    if (isOld) cells[3].replaceChildren(h("del", {}, register.text), ` ${t("stale", { age: age(register.age_s) })}`);
+    else setText(cells[3], register.text ?? "—");
+    cells[3].title = register.text === null ? t("absent") : "";
+    setText(cells[4], register.words);
+    cells[4].title = register.words;
+    setText(cells[5], register.type + (register.length > 1 && register.type === "string" ? `[${register.length}]` : ""));
+    setText(cells[6], register.codes.join(" "));
+    setText(cells[7], register.text === null ? "—" : age(register.age_s));
+    row.classList.toggle("marked", isMarked(register));
+    cells[2].firstChild.setAttribute("aria-pressed", isMarked(register));
+    return row;
+  }
+
+  function show() {
+    showHead();
+    if (!data) return;
+    const value = COLUMNS[state.sort][1];
+    const shown = data.registers.filter(isWanted).toSorted((a, b) => {
+      const [one, other] = [value(a), value(b)];
+      const order = typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other));
+      return state.down ? -order : order;
+    });
+    setText(caption, t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map }));
+    const wanted = shown.map(rowOf);
+    if (wanted.length !== body.children.length || wanted.some((row, index) => row !== body.children[index])) body.replaceChildren(...wanted);
+    const lines = new Set(state.line === null ? [] : [state.line]);
+    for (const register of data.registers) if (register.name === state.chosen) register.lines.forEach((line) => lines.add(line));
+    list.show(telegram, lines);
+  }
+
+  return {
+    element,
+    update: showControls,
+    async refresh() {
+      if (state.unit === null) return;
+      const identifiers = gateway.showsIdentifiers;
+      data = await gateway.get("api/registers", { server: state.server, unit: state.unit, identifiers });
+      telegram = await gateway.get("api/telegram", { meter: data.meter, identifiers });
+      show();
+    },
+  };
+}

@@ -1,0 +1,78 @@
+// The newest telegram with what its lines mean, and how the last ones fared.
+
+import { checkbox, copy, h, select, setText } from "./dom.js";
+import { age, clock, number, t } from "./words.js";
+
+// A telegram's lines as a list whose lines can be chosen.
+export function telegramList(choose) {
+  const element = h("ol", { class: "telegram", start: 2 });
+  const lines = [];
+  return {
+    element,
+    show(telegram, marked) {
+      const wanted = telegram?.lines ?? [];
+      while (lines.length > wanted.length) lines.pop().remove();
+      wanted.forEach((line, index) => {
+        if (!lines[index]) {
+          lines[index] = h("li", {}, h("button", { type: "button", onclick: () => choose(index) }), h("span", { class: "said" }));
+          element.append(lines[index]);
+        }
+        const [button, words] = lines[index].children;
+        setText(button, line.text);
+        button.setAttribute("aria-pressed", marked.has(index));
+        setText(words, line.fault ? `${line.name}: ${line.fault}` : `${line.name}: ${line.value ?? "—"}${line.unit ? ` ${line.unit}` : ""}`);
+        words.classList.toggle("bad", line.fault !== null);
+        lines[index].classList.toggle("marked", marked.has(index));
+        if (marked.has(index) && marked.size === 1) lines[index].scrollIntoView({ block: "nearest" });
+      });
+    },
+  };
+}
+
+export function create(gateway, refresh) {
+  const state = { meter: null, line: null };
+  let data = null;
+  let controlled = "";
+  const controls = h("div", { class: "controls" });
+  const heading = h("p", { class: "mono live" });
+  const note = h("p", { class: "quiet" });
+  const list = telegramList((line) => { state.line = state.line === line ? null : line; show(); });
+  const recent = h("tbody", {});
+  const element = h("div", {}, controls, h("div", { class: "columns" },
+    h("section", { class: "card" }, h("h2", {}, t("newest_telegram")), heading, list.element, note),
+    h("section", { class: "card scroll" }, h("table", {}, h("caption", {}, t("last_ten")),
+      h("thead", {}, h("tr", {}, ["arrived", "interval", "result"].map((name) => h("th", { scope: "col" }, t(name))))), recent))));
+
+  function update() {
+    const names = gateway.status.meters.map((meter) => meter.name);
+    const key = JSON.stringify(names);
+    if (key === controlled) return;
+    controlled = key;
+    if (!names.includes(state.meter)) state.meter = names[0] ?? null;
+    const button = h("button", { type: "button", onclick: () => { if (data?.text) copy(data.text, button, t("copied")); } }, t("copy"));
+    controls.replaceChildren(
+      select(t("meter"), names.map((name) => [name, name]), state.meter, (name) => { state.meter = name; refresh(); }),
+      button,
+      checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
+  }
+
+  function show() {
+    setText(heading, data.identification ?? t("no_telegram"));
+    heading.append(data.age_s === null ? "" : ` (${data.is_fresh ? age(data.age_s) : t("stale", { age: age(data.age_s) })})`);
+    setText(note, data.is_masked && data.text !== null ? t("masked") : "");
+    list.show(data, new Set(state.line === null ? [] : [state.line]));
+    recent.replaceChildren(...data.recent.map((each) => h("tr", {},
+      h("td", {}, clock(each.at)), h("td", {}, each.interval_s === null ? "—" : `${number(each.interval_s, 2)} s`),
+      h("td", { class: each.fault ? "bad" : null }, each.fault ? t("refused", { fault: each.fault }) : t("good")))));
+  }
+
+  return {
+    element,
+    update,
+    async refresh() {
+      if (state.meter === null) return;
+      data = await gateway.get("api/telegram", { meter: state.meter, identifiers: gateway.showsIdentifiers });
+      show();
+    },
+  };
+}
