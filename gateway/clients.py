@@ -11,7 +11,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from gateway.flow import Node
+from gateway.flow import STATUS_CHARACTERS, Node
 
 if TYPE_CHECKING:
     from gateway.tls import ServerTls, TlsFiles
@@ -196,6 +196,15 @@ def name_peer(host: str, port: int) -> tuple[Address, str]:
     address = ip_address(host.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
     return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def trouble_listening(error: OSError, where: str) -> str:
+    """What keeps the gateway from listening, in the few words that fit under a node."""
+    if error.errno in (errno.EADDRINUSE, errno.EBUSY):
+        return f"{where} in use"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no right to {where}"
+    return f"{where}: {error.strerror or error}"[:STATUS_CHARACTERS]
 
 
 def why_not_listening(error: OSError, where: str, *, port: int) -> str:

@@ -17,9 +17,9 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from gateway.clients import Address, Admission, Clients, peer_of, why_not_listening
+from gateway.clients import Address, Admission, Clients, peer_of, trouble_listening, why_not_listening
 from gateway.clock import now
-from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.flow import Colour, Details, Mark, Node
 from gateway.lines import watch_peer
 from gateway.protocol.ciphered import CipheredReader
 from gateway.protocol.joining import JoiningPoint
@@ -211,7 +211,7 @@ class Passthrough(Node):
             await self.clients.read_certificates()
             server = await loop.create_server(lambda: Reader(self), self.settings.host or None, self.settings.port)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, f"{where}: {error.strerror or error}"[:STATUS_CHARACTERS])
+            self.show(Colour.RED, Mark.RING, trouble_listening(error, f"port {self.settings.port}"))
             raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
         self.port = server.sockets[0].getsockname()[1]
         self.ready.set()

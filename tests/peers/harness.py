@@ -305,7 +305,9 @@ class Gateway(Program):
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "gateway.yaml"
         where = {"meter": dict(meter)} if meter else {}
-        config.write_text(yaml.safe_dump({**where, "modbus": entries, "passthrough": offers, **(settings or {})}))
+        config.write_text(
+            yaml.safe_dump({**where, "modbus": entries, "passthrough": offers, **(settings or {})}, sort_keys=False)
+        )
         super().__init__([*prefix, gateway_command(), "run", config], folder, "gateway", environment)
         if waits:
             for port in (*self.ports, *self.passthrough_ports):

@@ -15,14 +15,15 @@ from tests.peers.npm import CACHE
 INSTALL_TIMEOUT_S = 240
 
 
-def packages(*specifications: str) -> Path:
-    """A folder for `PYTHONPATH` that holds these packages alone, each given as `name==version`."""
+def packages(*specifications: str, with_dependencies: bool = False) -> Path:
+    """A folder for `PYTHONPATH` with these packages, each given as `name==version`, alone or with what they need."""
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folder = CACHE / re.sub(r"[^a-z0-9.]+", "-", "_".join((python, *specifications)).lower())
     done = folder / "done"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *specifications]
+        options = ["--quiet", "--target", folder, *([] if with_dependencies else ["--no-deps"])]
+        command = [sys.executable, "-m", "pip", "install", *options, *specifications]
         result = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
         if result.returncode:
             (pytest.fail if REQUIRE_PEERS else pytest.skip)(

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 
-from gateway.clients import Clients, why_not_listening
+from gateway.clients import Clients, trouble_listening, why_not_listening
 from gateway.clock import now
 from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
 from gateway.nodes.modbus_server.connections import Datagrams, Framing, SerialClient, StreamClient
@@ -63,7 +63,7 @@ class ModbusServer(Node):
             await self.clients.read_certificates()
             await listener.listen()
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, f"{self.settings}: {error.strerror or error}"[:STATUS_CHARACTERS])
+            self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.place))
             raise OSError(error.errno, self._explain(error)) from error
         self.port = listener.bound_port or self.port
         self.ready.set()

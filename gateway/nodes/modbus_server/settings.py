@@ -37,6 +37,11 @@ class ServerSettings:
     serial: SerialPort | None = None
     admission: Admission = field(default_factory=Admission)
 
+    @property
+    def place(self) -> str:
+        """What is opened, in short."""
+        return self.serial.device if self.serial else f"port {self.port}"
+
     def __str__(self) -> str:
         if self.serial:
             return f"{self.serial.device} {self.serial.line}"

@@ -10,8 +10,8 @@ import logging
 import socket
 from collections.abc import Callable
 
-from gateway.clients import why_not_listening
-from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.clients import trouble_listening, why_not_listening
+from gateway.flow import Colour, Details, Mark, Node
 from gateway.nodes.status_page.access import Access, read_password
 from gateway.nodes.status_page.app import make_app, to_json
 from gateway.nodes.status_page.overview import status
@@ -51,14 +51,12 @@ class StatusPage(Node):
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        path, where = self.settings.password_file, str(self.settings)
+        password = await self._read_password()
+        where = str(self.settings)
         try:
-            password = await asyncio.to_thread(read_password, path) if path else None
             listener = await _listen(self.settings)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, f"{where}: {error.strerror or error}"[:STATUS_CHARACTERS])
-            if path and not error.errno:
-                raise
+            self.show(Colour.RED, Mark.RING, trouble_listening(error, f"port {self.settings.port}"))
             raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
         self.port = listener.getsockname()[1]
         access = Access(self.settings, password)
@@ -81,6 +79,15 @@ class StatusPage(Node):
             server.cut_off()
             await asyncio.wait([serving])
             listener.close()
+
+    async def _read_password(self) -> bytes | None:
+        if self.settings.password_file is None:
+            return None
+        try:
+            return await asyncio.to_thread(read_password, self.settings.password_file)
+        except OSError:
+            self.show(Colour.RED, Mark.RING, "the password_file cannot be used")
+            raise
 
     def _show(self) -> None:
         count = len(self._stream)

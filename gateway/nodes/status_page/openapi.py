@@ -106,7 +106,7 @@ def describe() -> dict[str, Any]:
             "description": "Read only. Times are unix seconds, durations seconds, powers watts; null is not known.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "."}],
+        "servers": [{"url": "./"}],
         "paths": {each.path: {"get": _operation(each)} for each in _PATHS},
         "components": {"schemas": schemas},
     }

@@ -9,7 +9,7 @@ from gateway.observation import Gateway, Served, ServedUnit
 from gateway.protocol.meter import Meter
 
 MAX_LIMIT = 1000
-_FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
+_FLAGS = {"true": True, "false": False}
 
 
 class Query:

@@ -77,9 +77,11 @@ function runs(buckets, bucketS) {
   return pieces;
 }
 
-function scales(lowest, highest, known[0].at, now, words) {
+// From the first that is known, an hour ago at the most, until now.
+function scales(lowest, highest, first, now, words) {
   const span = highest - lowest || 1;
-  const x = (at) => Math.max(LEFT, LEFT + (WIDTH - LEFT - 8) * (1 - (now - at) / HOUR_S));
+  const minutes = Math.min(LONGEST_MIN, Math.max(SHORTEST_MIN, 4 * Math.ceil((now - first) / 240)));
+  const x = (at) => Math.max(LEFT, LEFT + (WIDTH - LEFT - 8) * (1 - (now - at) / (60 * minutes)));
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - lowest) / span);
   const levels = [...new Set([lowest, 0, highest])].filter((value, index, all) => index === 0 || Math.abs(y(value) - y(all[0])) > 14);
   const axes = [

@@ -1,0 +1,192 @@
+"""Server-sent events: every viewer is told the newest, none waits for another, and none costs more than a place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.nodes.status_page import stream as module
+from gateway.nodes.status_page.stream import MAX_VIEWERS, Stream
+from tests.nodes.status_page.bench import until
+
+Message = dict[str, Any]
+
+
+class Browser:
+    """A viewer that takes what it is sent, unless it is stuck."""
+
+    def __init__(self, method: str = "GET") -> None:
+        self.scope: Any = {"type": "http", "method": method}
+        self.sent: list[Message] = []
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self._leaves = asyncio.Event()
+
+    async def receive(self) -> Message:
+        await self._leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        await self.takes.wait()
+        self.sent.append(message)
+
+    def leave(self) -> None:
+        self._leaves.set()
+
+    @property
+    def events(self) -> list[bytes]:
+        return [message["body"] for message in self.sent if message.get("body")]
+
+
+class Told:
+    """What there is to tell."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.described = 0
+
+    def describe(self) -> bytes:
+        self.described += 1
+        return b"%d" % self.number
+
+    def signature(self) -> object:
+        return self.number
+
+
+@asynccontextmanager
+async def streaming(told: Told) -> AsyncIterator[Stream]:
+    stream = Stream(told.describe, told.signature)
+    task = asyncio.create_task(stream.run())
+    try:
+        yield stream
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def watching(stream: Stream, *browsers: Browser) -> AsyncIterator[None]:
+    before = len(stream)
+    tasks = [asyncio.create_task(stream(each.scope, each.receive, each.send)) for each in browsers]
+    await until(lambda: len(stream) == before + len(browsers))
+    try:
+        yield
+    finally:
+        for each in browsers:
+            each.leave()
+            each.takes.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.005)
+
+
+async def test_a_viewer_is_told_at_once_and_then_of_every_change() -> None:
+    told, browser = Told(), Browser()
+    async with streaming(told) as stream, watching(stream, browser):
+        await until(lambda: browser.events)
+        assert browser.sent[0]["status"] == 200
+        assert dict(browser.sent[0]["headers"])[b"content-type"] == b"text/event-stream; charset=utf-8"
+        for number in (1, 2, 3):
+            told.number = number
+            await until(lambda n=number: browser.events[-1] == b"data: %d\n\n" % n)  # type: ignore[misc]
+    assert browser.sent[-1] == {"type": "http.response.body", "body": b""}
+
+
+async def test_a_change_is_described_once_for_all_viewers() -> None:
+    told, browsers = Told(), [Browser() for _ in range(10)]
+    async with streaming(told) as stream, watching(stream, *browsers):
+        await until(lambda: all(each.events for each in browsers))
+        before = told.described
+        told.number = 1
+        await until(lambda: all(each.events[-1] == b"data: 1\n\n" for each in browsers))
+        assert told.described == before + 1
+
+
+async def test_a_slow_viewer_gets_the_newest_and_holds_up_nobody() -> None:
+    told, slow, quick = Told(), Browser(), Browser()
+    async with streaming(told) as stream, watching(stream, slow, quick):
+        await until(lambda: slow.events and quick.events)
+        slow.takes.clear()
+        for number in range(1, 20):
+            told.number = number
+            await until(lambda n=number: quick.events[-1] == b"data: %d\n\n" % n)  # type: ignore[misc]
+        slow.takes.set()
+        await until(lambda: slow.events[-1] == b"data: 19\n\n")
+        assert len(slow.events) <= 4
+
+
+async def test_a_viewer_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STALL_TIMEOUT_S", 0.05)
+    told, stuck, other = Told(), Browser(), Browser()
+    async with streaming(told) as stream, watching(stream, stuck, other):
+        await until(lambda: stuck.events and other.events)
+        stuck.takes.clear()
+        told.number = 1
+        await until(lambda: len(stream) == 1)
+        # Its answer is not ended, so that the server closes the connection.
+        assert stuck.sent[-1].get("more_body")
+        told.number = 2
+        await until(lambda: other.events[-1] == b"data: 2\n\n")
+
+
+async def test_what_has_not_changed_is_told_again_as_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SIGN_OF_LIFE_EVERY_S", 0.01)
+    told, browser = Told(), Browser()
+    async with streaming(told) as stream, watching(stream, browser):
+        await until(lambda: len(browser.events) > 3)
+    assert set(browser.events) == {b"data: 0\n\n"}
+
+
+async def test_nothing_is_looked_at_while_nobody_looks_on() -> None:
+    looked = 0
+
+    def look() -> int:
+        nonlocal looked
+        looked += 1
+        return looked
+
+    stream = Stream(lambda: b"", look)
+    task = asyncio.create_task(stream.run())
+    browser = Browser()
+    async with watching(stream, browser):
+        await until(lambda: looked > 2)
+    await until(lambda: not stream._arrivals.is_set())
+    before = looked
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert looked <= before + 1
+    task.cancel()
+
+
+async def test_one_viewer_too_many_is_told_to_come_again() -> None:
+    told, browsers, late = Told(), [Browser() for _ in range(MAX_VIEWERS)], Browser()
+    async with streaming(told) as stream, watching(stream, *browsers):
+        await stream(late.scope, late.receive, late.send)
+        assert late.sent[0]["status"] == 503
+        assert len(stream) == MAX_VIEWERS
+        browsers[0].leave()
+        await until(lambda: len(stream) == MAX_VIEWERS - 1)
+
+
+async def test_all_viewers_end_when_the_page_does() -> None:
+    told, browsers = Told(), [Browser() for _ in range(3)]
+    async with streaming(told) as stream, watching(stream, *browsers):
+        stream.close()
+        await until(lambda: not len(stream))
+    assert all(each.sent[-1] == {"type": "http.response.body", "body": b""} for each in browsers)
+
+
+async def test_who_asks_for_the_head_alone_is_no_viewer() -> None:
+    browser = Browser("HEAD")
+    stream = Stream(lambda: b"", lambda: None)
+    await stream(browser.scope, browser.receive, browser.send)
+    assert [message["type"] for message in browser.sent] == ["http.response.start", "http.response.body"]
+    assert not len(stream)

@@ -1,0 +1,80 @@
+"""`dsmr-gateway health`, as a container's check runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.conftest import own_telegram
+from tests.peers.harness import (
+    LIMIT_S,
+    Gateway,
+    SerialPort,
+    free_port,
+    gateway_command,
+    is_listened_on,
+    running,
+    wait_until,
+)
+
+
+def health(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [gateway_command(), "health", *arguments],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def test_it_says_whether_the_gateway_does_its_work_and_on_request_the_meter(tmp_path: Path) -> None:
+    page = free_port()
+    with SerialPort(tmp_path / "p1") as port:
+        meter = {"port": str(port.link), "dsmr_version": "5", "stale_after": "1s"}
+        gateway = Gateway(tmp_path, meter, settings={"status_page": {"listen": f"127.0.0.1:{page}"}})
+        with running(gateway):
+            gateway.wait_for_port(page)
+            places = ([], [f"http://127.0.0.1:{page}"])
+            for place in places:
+                result = health(tmp_path, *place)
+                assert (result.returncode, result.stdout.split(",")[0]) == (0, "ok"), result
+                silent = health(tmp_path, "--meters", *place)
+                assert (silent.returncode, silent.stdout.split(",")[0]) == (1, "meter: no telegram yet")
+            with port.sending(own_telegram("v50_sagemcom-t210d")):
+                gateway.wait_for_telegrams(1)
+                for place in places:
+                    result = health(tmp_path, "--meters", "--json", *place)
+                    assert json.loads(result.stdout)["reason"] == "ok"
+            for place in places:
+                wait_until(lambda p=place: health(tmp_path, "--meters", *p).returncode == 1, "the meter to be missed")  # type: ignore[misc]
+            # The loop that stands still gives no answer.
+            gateway.signal(signal.SIGSTOP)
+            stuck = health(tmp_path)
+            assert (stuck.returncode, stuck.stdout) == (1, "")
+            assert "does not answer" in stuck.stderr
+
+
+def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:
+    port = free_port()
+    assert not is_listened_on(port)
+    for place in ([], [f"http://127.0.0.1:{port}"]):
+        result = health(tmp_path, *place)
+        assert result.returncode == 1
+        assert "Is it running?" in result.stderr
+    assert health(tmp_path, "gateway.lan").returncode == 2
+
+
+def test_a_port_that_is_taken_is_no_health(tmp_path: Path) -> None:
+    with running(first := Gateway(tmp_path / "first", {"simulate": True})):
+        second = Gateway(tmp_path / "second", {"simulate": True}, {"listen": f"127.0.0.1:{first.port}"}, waits=False)
+        with running(second):
+            second.wait_for_log("in use by another program")
+            result = wait_until(
+                lambda: r if "in use" in (r := health(tmp_path / "second")).stdout else None, "the fault to be told"
+            )
+            assert result.returncode == 1

@@ -1,0 +1,370 @@
+"""The status page in a real browser: what it shows, live, to every visitor."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import own_telegram
+from tests.peers.browser import PHONE, Visit, open_browser
+from tests.peers.harness import Gateway, ModbusClient, SerialPort, free_port, read_request, running, wait_until
+
+VIEWS = ("flow", "registers", "telegram", "clients", "connect", "charts")
+TELEGRAM = own_telegram("v50_iskra-am550-solar")
+SEEN_WITHIN_S = 1.0
+"""How soon a change of status is seen (measured to the browser)."""
+PATIENCE_MS = 10_000
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SerialPort]:
+    """The P1 port of the second meter."""
+    with SerialPort(tmp_path_factory.mktemp("devices") / "p1") as port:
+        yield port
+
+
+class Served(Gateway):
+    """A gateway with two meters and a page."""
+
+    def __init__(self, folder: Path, device: Path | None = None, page_port: int = 0) -> None:
+        self.page_port = page_port or free_port()
+        meters: dict[str, Any] = {"house": {"simulate": True}}
+        if device:
+            meters["barn"] = {"port": str(device), "dsmr_version": "5", "stale_after": "2s"}
+        units: dict[int, Any] = {1: {"meter": "house"}, 2: {"meter": "house", "map": "abb-b23"}}
+        if device:
+            units[3] = {"meter": "barn", "map": "dsmr-5"}
+        settings = {"meters": meters, "status_page": {"listen": f"127.0.0.1:{self.page_port}"}}
+        super().__init__(folder, {}, {"units": units}, passthrough=[{"meter": "house"}], settings=settings)
+        self.wait_for_port(self.page_port)
+
+
+@pytest.fixture(scope="module")
+def gateway(port: SerialPort, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with running(gateway := Served(tmp_path_factory.mktemp("gateway"), port.link)):
+        yield gateway
+
+
+@pytest.fixture
+def visit(browser: Any, gateway: Served) -> Iterator[Visitor]:
+    """Visitors; whatever they do, the page says no error and asks nothing of anybody else."""
+    visits: list[Visit] = []
+
+    def begin(**options: Any) -> Visit:
+        visits.append(Visit(browser, gateway.page_port, **options))
+        return visits[-1]
+
+    yield begin
+    for each in visits:
+        each.context.close()
+        assert each.errors == []
+        assert each.elsewhere == []
+
+
+def node(page: Any, kind_or_label: str) -> Any:
+    return page.locator(f'[data-node][aria-label^="{kind_or_label}"]')
+
+
+def test_the_flow_is_drawn_with_all_nodes_and_wires(visit: Visitor, gateway: Served, port: SerialPort) -> None:
+    with port.sending(TELEGRAM):
+        page = visit().open()
+        node(page, "P1 port barn: well").wait_for()
+        labels = page.locator(".node .label").all_text_contents()
+        assert sorted(label.split(" 127")[0] for label in labels) == [
+            *("1: dsmr", "2: abb-b23", "3: dsmr-5", "DSMR parser", "DSMR parser", "Modbus/TCP", "P1 port barn"),
+            *("passthrough", "simulated meter house", "status page"),
+        ]
+        status = page.evaluate("fetch('api/status').then((answer) => answer.json())")
+        assert page.locator(".wire").count() == len(status["wires"]) == 11
+        # Nodes of one kind stand under each other, and none covers another.
+        boxes = [each.bounding_box() for each in page.locator(".node .body").all()]
+        assert len({(box["x"], box["y"]) for box in boxes}) == len(boxes)
+        for one in boxes:
+            for other in boxes:
+                apart_x = abs(one["x"] - other["x"]) >= min(one["width"], other["width"])
+                assert one is other or apart_x or abs(one["y"] - other["y"]) >= 45
+        node(page, "2: abb-b23").click()
+        assert "abb-b23" in page.locator("dl").inner_text()
+        assert node(page, "2: abb-b23").get_attribute("aria-expanded") == "true"
+
+
+def test_a_meter_that_stops_and_returns_is_seen_at_once(visit: Visitor, port: SerialPort) -> None:
+    visitor = visit()
+    page = visitor.open()
+    with port.sending(TELEGRAM):
+        page.wait_for_selector('[aria-label^="3: dsmr-5: well"]', state="attached")
+        visitor.screenshot("flow_heard")
+    port.unplug()
+    page.wait_for_selector('[aria-label^="P1 port barn: failed"]', state="attached")
+    begun = time.monotonic()
+    page.wait_for_selector('[aria-label^="3: dsmr-5: failed, stale"]', state="attached")
+    page.get_by_text("barn: silent since").wait_for()
+    visitor.screenshot("flow_silent")
+    port.plug_in()
+    with port.sending(TELEGRAM):
+        page.wait_for_selector('[aria-label^="3: dsmr-5: well"]', state="attached", timeout=40_000)
+    assert begun
+
+
+def test_a_change_of_status_reaches_the_browser_within_a_second(visit: Visitor, gateway: Served) -> None:
+    page = visit().open()
+    server = '[aria-label^="Modbus/TCP"]'
+    page.wait_for_selector(f'{server}[aria-label*="no client"]', state="attached")
+    page.evaluate(
+        """(selector) => { window.seen = null; new MutationObserver(() => {
+            const found = document.querySelector(selector);
+            if (found && found.getAttribute("aria-label").includes("1 client")) window.seen ??= Date.now();
+        }).observe(document.querySelector(".flow"), { attributes: true, subtree: true }); }""",
+        server,
+    )
+    with ModbusClient(gateway.port) as client:
+        connected = time.time()
+        client.registers(0, 1)
+        page.wait_for_function("() => window.seen")
+    # The node itself looks once a second.
+    assert page.evaluate("window.seen") / 1000 - connected < 1 + SEEN_WITHIN_S
+
+
+def test_registers_are_searched_sorted_and_filtered(visit: Visitor) -> None:
+    visitor = visit()
+    page = visitor.open("registers")
+    page.wait_for_selector("tr[data-register]")
+    everything = page.locator("tr[data-register]").count()
+    page.get_by_label("Search").fill("gas_reading")
+    page.wait_for_function("() => document.querySelectorAll('tr[data-register]').length < 10")
+    assert all("gas_reading" in name for name in page.locator("button.name").all_inner_texts())
+    page.get_by_label("Search").fill("1-0:21.7.0")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('button.name')].some((e) => e.textContent === 'power_net_l1')"
+    )
+    page.get_by_label("Search").fill("")
+    page.get_by_label("absent only").check()
+    page.wait_for_function("() => document.querySelectorAll('tr[data-register]').length > 10")
+    absent = page.locator("tr[data-register]").count()
+    assert absent < everything
+    assert set(page.locator("tr[data-register] td:nth-child(4)").all_inner_texts()) == {"—"}
+    page.get_by_label("absent only").uncheck()
+    page.get_by_role("button", name="Name").click()
+    page.wait_for_selector('th[aria-sort="ascending"]:has-text("Name")')
+    names = page.locator("button.name").all_inner_texts()
+    assert names == sorted(names, key=str.lower)
+    page.get_by_role("button", name="Name").click()
+    page.wait_for_selector('th[aria-sort="descending"]:has-text("Name")')
+    assert page.locator("button.name").first.inner_text() == names[-1]
+    page.get_by_label("Unit").select_option(label="2: abb-b23 (modbus " + str(page_server(page)) + ", house)")
+    page.wait_for_selector('caption:has-text("map abb-b23")')
+    visitor.screenshot("registers")
+
+
+def page_server(page: Any) -> str:
+    name = page.evaluate("fetch('api/status').then((answer) => answer.json())")["servers"][0]["name"]
+    return str(name).removeprefix("modbus ")
+
+
+def test_a_register_marks_its_lines_and_a_line_its_registers(visit: Visitor) -> None:
+    visitor = visit()
+    page = visitor.open("registers")
+    page.wait_for_selector("tr[data-register]")
+    page.get_by_role("button", name="power_net", exact=True).click()
+    page.wait_for_selector("li.marked")
+    marked = page.locator("li.marked button").all_inner_texts()
+    assert [line[:9] for line in marked] == ["1-0:1.7.0", "1-0:2.7.0"]
+    assert page.locator("tr.marked").count() == 1
+    visitor.screenshot("registers_marked")
+    page.locator("ol.telegram button", has_text="0-1:24.2.1").click()
+    page.wait_for_function("() => document.querySelectorAll('li.marked').length === 1")
+    names = page.locator("tr.marked button.name").all_inner_texts()
+    assert {"gas_reading", "gas_reading_f32", "mbus1_reading"} <= set(names)
+    assert "power_net" not in names
+
+
+def test_identifiers_are_masked_until_asked_for(visit: Visitor) -> None:
+    visitor = visit()
+    page = visitor.open("telegram")
+    line = page.locator("ol.telegram button", has_text="0-0:96.1.1")
+    line.wait_for()
+    assert set(line.inner_text().partition("(")[2]) == {"X", ")"}
+    page.get_by_label("show identifiers").check()
+    page.wait_for_function("() => !document.querySelector('ol.telegram').textContent.includes('96.1.1(X')")
+    assert page.locator("table tbody tr").count() >= 1
+
+
+def test_the_telegram_is_copied_whole(visit: Visitor) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = visitor.open("telegram")
+    page.locator("ol.telegram button").first.wait_for()
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    text = page.evaluate("navigator.clipboard.readText()")
+    assert text.startswith("/SIM5")
+    assert text.rstrip()[-5] == "!"
+
+
+def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: Served) -> None:
+    with ModbusClient(gateway.port) as client:
+        client.ask(read_request(100, 2))
+        client.ask(read_request(101, 2))
+        client.ask(read_request(100, 2), 99)
+        client.ask(read_request(40_101, 2))
+        visitor = visit()
+        page = visitor.open("clients")
+        page.get_by_text("One off? power_net is at address 100.").first.wait_for()
+        page.get_by_text("No unit 99 is wired.").first.wait_for()
+        page.get_by_text("The number of a manual? power_net is at address 100, counted from 0.").first.wait_for()
+        page.get_by_text("(connected)").first.wait_for()
+        visitor.screenshot("clients")
+        page.get_by_label("only with mistakes").check()
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('section:last-of-type tbody tr')].every((e) => e.dataset.mistake)"
+        )
+
+
+def test_an_export_is_downloaded(visit: Visitor, gateway: Served) -> None:
+    visitor = visit()
+    page = visitor.open("connect")
+    page.get_by_text("Downloads").nth(1).click()
+    visitor.screenshot("connect")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="for Node-RED").first.click()
+    assert download.value.suggested_filename == "abb-b23-node-red.json"
+    flow = json.loads(Path(download.value.path()).read_text())
+    (server,) = [each for each in flow if each["type"] == "modbus-client"]
+    assert int(server["tcpPort"]) == gateway.port
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Register table (CSV)").first.click()
+    assert Path(download.value.path()).read_text().startswith("address,")
+
+
+def test_charts_show_power_and_intervals(visit: Visitor) -> None:
+    visitor = visit()
+    page = visitor.open("charts")
+    page.get_by_text("Net power: now").wait_for()
+    page.get_by_text("Longest interval").wait_for()
+    assert page.locator("svg.chart path.curve").count() >= 2
+    visitor.screenshot("charts")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_for_those_who_see_or_hear_it_otherwise(visit: Visitor, scheme: str) -> None:
+    visitor = visit(color_scheme=scheme)
+    for view in VIEWS:
+        page = visitor.open(view)
+        page.wait_for_function("() => document.querySelector('#view').textContent.trim().length > 20")
+        assert visitor.accessibility_faults() == [], view
+        visitor.screenshot(f"{view}_{scheme}")
+
+
+def test_the_theme_follows_the_system_unless_chosen(visit: Visitor) -> None:
+    visitor = visit(color_scheme="dark")
+    page = visitor.open()
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(background) == "rgb(14, 14, 18)"
+    page.get_by_label("Colours").select_option("light")
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    page.reload()
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+
+
+def test_it_is_usable_on_a_phone(visit: Visitor) -> None:
+    visitor = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    for view in VIEWS:
+        page = visitor.open(view)
+        page.wait_for_function("() => document.querySelector('#view').textContent.trim().length > 20")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
+        visitor.screenshot(f"{view}_phone")
+    page = visitor.open("flow")
+    node(page, "DSMR parser").first.tap()
+    page.get_by_text("telegrams accepted").wait_for()
+
+
+def test_the_keyboard_alone_is_enough(visit: Visitor) -> None:
+    page = visit().open()
+    page.wait_for_selector(".node")
+    focused = "document.activeElement"
+    page.keyboard.press("Tab")
+    assert page.evaluate(f"{focused}.className") == "skip"
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"{focused}.id") == "tab-flow":
+            break
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#tab-registers[aria-selected=true]")
+    assert page.evaluate(f"{focused}.id") == "tab-registers"
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector(".node")
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"{focused}.getAttribute('data-node')"):
+            break
+    page.keyboard.press("Enter")
+    assert page.evaluate(f"{focused}.getAttribute('aria-expanded')") == "true"
+    # What is shown anew each second does not take the focus away.
+    before = page.evaluate(f"{focused}.getAttribute('data-node')")
+    heard = page.evaluate("document.querySelector('#power').textContent")
+    page.evaluate("fetch('api/status')")
+    page.wait_for_function(
+        "(heard) => performance.now() > 3000 || document.querySelector('#power').textContent !== heard", arg=heard
+    )
+    assert page.evaluate(f"{focused}.getAttribute('data-node')") == before
+
+
+def test_it_speaks_dutch(visit: Visitor) -> None:
+    page = visit(locale="nl-NL").open()
+    page.get_by_role("tab", name="Grafieken").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "nl"
+    page.wait_for_selector('[aria-label*="geen lezer"]', state="attached")
+    page.get_by_label("Taal").select_option("en")
+    page.get_by_role("tab", name="Charts").wait_for()
+
+
+def test_a_restart_with_the_page_open_shows_a_banner_and_heals(browser: Any, tmp_path: Path) -> None:
+    gateway = Served(tmp_path / "first")
+    visitor = Visit(browser, gateway.page_port)
+    with running(gateway):
+        page = visitor.open()
+        page.get_by_text("house: heard").wait_for()
+        assert not page.locator("#banner").is_visible()
+        gateway.end()
+        page.get_by_text("The connection to the gateway is lost").wait_for()
+        assert page.locator("body.lost").count() == 1
+        visitor.screenshot("lost")
+    with running(Served(tmp_path / "second", page_port=gateway.page_port)):
+        page.wait_for_selector("#banner", state="hidden", timeout=PATIENCE_MS)
+        page.get_by_text("house: heard").wait_for()
+    visitor.context.close()
+    # That the gateway was away is all that went wrong.
+    assert all(
+        "ERR_CONNECTION" in error or "ERR_INCOMPLETE" in error or "ERR_EMPTY" in error for error in visitor.errors
+    )
+
+
+def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_mended(browser: Any, tmp_path: Path) -> None:
+    page_port = free_port()
+    settings = {"status_page": {"listen": f"127.0.0.1:{page_port}"}}
+    gateway = Gateway(tmp_path, {"simulat": True}, settings=settings, waits=False)
+    config = tmp_path / "gateway.yaml"
+    with running(gateway):
+        gateway.wait_for_port(page_port)
+        visitor = Visit(browser, page_port)
+        page = visitor.open()
+        page.get_by_text("meter.simulat: unknown key. Did you mean simulate?").wait_for()
+        page.get_by_text("nothing is served until it is mended").wait_for()
+        visitor.screenshot("faults")
+        config.write_text(config.read_text().replace("simulat:", "simulate:"))
+        page.get_by_text("meter: heard").wait_for(timeout=2 * PATIENCE_MS)
+        assert not page.locator("#faults").is_visible()
+        visitor.context.close()
+        wait_until(lambda: "connect to" in gateway.log, "the gateway to serve")
