@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from gateway.config import load_config
-from gateway.maps import load_map
-from tests.conftest import ROOT
+from gateway.exports import Target, export
+from gateway.maps import find_map, load_map
+from gateway.ser2net import convert
+from tests.documentation import Block, blocks, page_id, pages
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = pages()
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 MAP = "registers:\n  - {address: 0, name: power, type: int32, value: power_net, unit: W}\n"
-
-EXAMPLES = [(page, number, text) for page in PAGES for number, text in enumerate(BLOCK.findall(page.read_text()))]
+EXAMPLES = [
+    (page, number, block.text)
+    for page in PAGES
+    for number, block in enumerate(block for block in blocks(page) if block.kind == "yaml")
+]
+OF_CLIENTS = [
+    block for page in PAGES for block in blocks(page) if " " in block.kind and block.kind.split()[0] in ("yaml", "toml")
+]
 
 
 @pytest.mark.parametrize(
-    ("page", "text"), [(page, text) for page, _, text in EXAMPLES], ids=[f"{p.stem}-{n}" for p, n, _ in EXAMPLES]
+    ("page", "text"), [(page, text) for page, _, text in EXAMPLES], ids=[f"{page_id(p)}-{n}" for p, n, _ in EXAMPLES]
 )
 def test_every_example_is_right(page: Path, text: str, tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
@@ -34,7 +45,70 @@ def test_every_example_is_right(page: Path, text: str, tmp_path: Path) -> None:
     load_config(file)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_link_leads_somewhere(page: Path) -> None:
     missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_no_command_hides_in_a_fence(page: Path) -> None:
+    fences = [block for block in blocks(page) if block.kind != "commands"]
+    assert [block.line for block in fences if re.search(r"^(\$ )?(dsmr-gateway|make) ", block.text, re.MULTILINE)] == []
+
+
+# What other programs read, each checked by what can check it here
+
+
+def _is_part_of(part: Any, whole: Any) -> bool:
+    """Whether `whole` has all that `part` has; of lists, each item somewhere."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(_is_part_of(value, whole.get(key)) for key, value in part.items())
+    if isinstance(part, list):
+        return isinstance(whole, list) and all(any(_is_part_of(item, each) for each in whole) for item in part)
+    return bool(part == whole)
+
+
+def _is_exported(form: str, parse: Callable[[str], Any], block: Block) -> None:
+    """The block is all of what the page's command exports, or a part of it."""
+    (command,) = {
+        match
+        for other in blocks(block.page)
+        if other.kind == "commands"
+        for match in re.findall(rf"dsmr-gateway export {form} (.*?)(?: >|$)", other.text, re.MULTILINE)
+    }
+    words = command.split()
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    register_map = load_map(find_map(options.get("--map", "dsmr"), Path()))
+    unit = int(options.get("--unit", register_map.unit_id or 1))
+    target = Target(options["--host"], int(options.get("--port", 502)), unit)
+    assert _is_part_of(parse(block.text), parse(export(form, register_map, target)))
+
+
+def _is_of_evcc(block: Block) -> None:
+    document = yaml.safe_load(block.text)
+    (meter,) = document["meters"]
+    if meter["type"] == "template":
+        # As https://docs.evcc.io/en/meters shows them.
+        keys = {"dsmr": {"host", "port", "timeout"}, "sunspec-meter": {"modbus", "id", "host", "port"}}
+        assert set(meter) - {"name", "type", "template", "usage"} <= keys[meter["template"]]
+        return
+    _is_exported("evcc", yaml.safe_load, block)
+
+
+def _is_of_ser2net(block: Block) -> None:
+    # A real one reads it too: tests/test_docs_commands.py.
+    assert "passthrough:" in convert(block.text, "ser2net.yaml")
+
+
+CHECKS: dict[str, Callable[[Block], None]] = {
+    "yaml home-assistant": lambda block: _is_exported("home-assistant", yaml.safe_load, block),
+    "toml telegraf": lambda block: _is_exported("telegraf", tomllib.loads, block),
+    "yaml evcc": _is_of_evcc,
+    "yaml ser2net": _is_of_ser2net,
+}
+
+
+@pytest.mark.parametrize("block", OF_CLIENTS, ids=lambda block: f"{page_id(block.page)}-{block.line}")
+def test_what_another_program_reads_is_right(block: Block) -> None:
+    CHECKS[block.kind](block)

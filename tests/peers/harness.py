@@ -111,6 +111,11 @@ class SerialPort:
             rest = rest[os.write(self._master, rest) :]
         return time.monotonic()
 
+    def offer(self, data: bytes) -> None:
+        """Send as a meter does, which does not wait for anybody to listen: what is not taken is lost."""
+        with suppress(BlockingIOError):
+            os.write(self._master, data)
+
     def send_paced(self, data: bytes, baudrate: int) -> float:
         """As `send`, in small pieces at the speed of a serial line with ten bits a character."""
         begun = time.monotonic()
@@ -180,6 +185,11 @@ class Program:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     @property
     def log(self) -> str:

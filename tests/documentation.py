@@ -1,0 +1,111 @@
+"""What the documentation shows, taken out of its pages.
+
+Two things are marked in the pages so that tests find them:
+
+- A command is a line that is indented by four spaces, or behind `$ ` in a fence of `console`. What is indented and no
+  command stands in a fence of its own instead.
+- A fence of `yaml` is the gateway's: a configuration or a register map. What another program reads names it behind
+  the language: `yaml evcc`.
+
+A table with the heading of `REQUESTS` says what clients ask and what they are answered.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.conftest import ROOT
+
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+REQUESTS = "| unit | function | address | quantity | answer | what it says |"
+
+_ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s")
+
+
+def pages() -> list[Path]:
+    """Every page, the README first; generated ones are tested where they are generated."""
+    return [README, *sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "registers")]
+
+
+def page_id(page: Path) -> str:
+    """A page's name in the names of tests."""
+    return str(page.relative_to(ROOT).with_suffix(""))
+
+
+class Block(NamedTuple):
+    """A fence, or lines of commands."""
+
+    page: Path
+    line: int
+    """Its first line in the page, from 1."""
+    kind: str
+    """What stands behind the fence's back ticks, or `commands`."""
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands of a block of them; a back slash at a line's end goes on in the next line."""
+        return self.text.replace("\\\n", " ").splitlines()
+
+    @property
+    def is_map(self) -> bool:
+        """Whether a `yaml` block is a register map."""
+        return re.search(r"^registers:", self.text, re.MULTILINE) is not None
+
+
+class Request(NamedTuple):
+    """A row of a table of requests."""
+
+    line: int
+    unit: int
+    function: int
+    address: int
+    quantity: int
+    answer: str
+    """Words in hex, or `exception` and its code."""
+
+
+def blocks(page: Path) -> list[Block]:
+    """Its fences and commands, in their order."""
+    found: list[Block] = []
+    lines = page.read_text().splitlines()
+    number, is_in_list = 0, False
+    while number < len(lines):
+        line, begun = lines[number], number + 1
+        number += 1
+        fence = re.fullmatch(r"(\s*)```(.*)", line)
+        if fence:
+            end = next(at for at in range(number, len(lines)) if lines[at].strip() == "```")
+            inside = [inner.removeprefix(fence[1]) for inner in lines[number:end]]
+            kind = fence[2].strip()
+            if kind == "console":
+                kind, inside = "commands", [inner[2:] for inner in inside if inner.startswith("$ ")]
+            found.append(Block(page, begun, kind, "\n".join(inside) + "\n"))
+            number = end + 1
+        elif line.startswith("    ") and not is_in_list and not lines[begun - 2].strip():
+            end = next((at for at in range(number, len(lines)) if not lines[at].startswith("    ")), len(lines))
+            text = "\n".join(inner[4:] for inner in lines[begun - 1 : end])
+            found.append(Block(page, begun, "commands", text + "\n"))
+            number = end
+        elif line.strip():
+            is_in_list = _ITEM.match(line) is not None or (is_in_list and line.startswith(" "))
+    return found
+
+
+def requests(page: Path) -> list[Request]:
+    """The rows of its tables of requests."""
+    found = []
+    is_inside = False
+    for number, line in enumerate(page.read_text().splitlines(), start=1):
+        if line == REQUESTS:
+            is_inside = True
+        elif is_inside and line.startswith("|"):
+            if not line.startswith("| ---"):
+                unit, function, address, quantity, answer = (cell.strip(" `") for cell in line.split("|")[1:6])
+                found.append(Request(number, int(unit), int(function), int(address, 0), int(quantity), answer))
+        else:
+            is_inside = False
+    return found
