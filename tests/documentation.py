@@ -95,6 +95,18 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def files(page: Path) -> dict[str, str]:
+    """The register maps that a page shows, by the path that it last named before each."""
+    lines = page.read_text().splitlines()
+    found = {}
+    for block in blocks(page):
+        if block.kind == "yaml" and block.is_map:
+            named = re.findall(r"my_maps/[\w-]+\.yaml", "\n".join(lines[: block.line]))
+            if named:
+                found[named[-1]] = block.text
+    return found
+
+
 def requests(page: Path) -> list[Request]:
     """The rows of its tables of requests."""
     found = []

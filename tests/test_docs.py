@@ -15,10 +15,12 @@ from gateway.config import load_config
 from gateway.exports import Target, export
 from gateway.maps import find_map, load_map
 from gateway.ser2net import convert
-from tests.documentation import Block, blocks, page_id, pages
+from gateway.wiring import load_maps
+from tests.documentation import Block, blocks, files, page_id, pages
 
 PAGES = pages()
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+SHOWN_NOWHERE = "my_maps/plant.yaml"
 MAP = "registers:\n  - {address: 0, name: power, type: int32, value: power_net, unit: W}\n"
 EXAMPLES = [
     (page, number, block.text)
@@ -39,10 +41,11 @@ def test_every_example_is_right(page: Path, text: str, tmp_path: Path) -> None:
     if re.search(r"^registers:", text, re.MULTILINE):
         load_map(file)
         return
-    # The one file that an example names and does not show.
     (tmp_path / "my_maps").mkdir()
-    (tmp_path / "my_maps" / "plant.yaml").write_text(MAP)
-    load_config(file)
+    for name, shown in {SHOWN_NOWHERE: MAP, **files(page)}.items():
+        (tmp_path / name).write_text(shown)
+    config = load_config(file)
+    load_maps(config, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

@@ -70,6 +70,8 @@ class Machine:
         """
         self.home = folder / "home"
         self.home.mkdir(parents=True)
+        self.etc = folder / "etc"
+        """Its /etc, a copy of this machine's."""
         self.path = path or gateway_command().parent
         self.cable = SerialPort(folder / "cable")
         self.cable_of_ser2net = SerialPort(folder / "cable-of-ser2net")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -19,6 +20,7 @@ NOT_TYPED = {
 }
 """Commands that no test types → why not."""
 
+_RELOADED = r"info reloaded\n"
 _LISTENS = re.compile(r"connect to (\S+):([0-9]+)")
 
 
@@ -39,10 +41,17 @@ class Terminal:
         self._started = 0
 
     def write(self, text: str) -> None:
-        """Write the configuration; a gateway that runs takes it up."""
+        """Write the configuration."""
         (self.machine.home / CONFIG).write_text(text)
-        if self._gateway:
-            self.stop()
+
+    def reload(self) -> None:
+        """Have the gateway take up what was written, or start one."""
+        if self._gateway is None:
+            self.run()
+            return
+        done = len(re.findall(_RELOADED, self._gateway.log))
+        self._gateway.signal(signal.SIGHUP)
+        self._gateway.wait_for_log(_RELOADED, times=done + 1)
 
     def type(self, command: str) -> str:
         """Type a command, which must do what it promises; what it shows."""

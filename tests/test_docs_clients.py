@@ -1,0 +1,79 @@
+"""Each client's page, done: its configuration runs, its commands work, and its requests are answered as it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, own_telegram
+from tests.documentation import DOCS, Request, blocks, files, page_id, requests
+from tests.peers.harness import TARGET_FAILED, ModbusClient, wait_until
+from tests.peers.machine import Machine, checkout
+from tests.peers.terminal import Terminal
+
+PAGES = sorted(path for path in (DOCS / "clients").glob("*.md") if path.name != "README.md")
+TELEGRAM = "v50_iskra-am550-solar"
+HEADING = re.compile(
+    r"# .+\n\n\| \| \|\n\| --- \| --- \|\n"
+    r"\| address base \| .+ \|\n\| word order \| .+ \|\n\| data type \| .+ \|\n\n(?P<checked>[^\n]+)",
+)
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A user at a machine with a meter, in a clone of the checkout."""
+    with Machine(tmp_path_factory.mktemp("clients") / "machine") as machine:
+        checkout(machine.home, ROOT)
+        terminal = Terminal(machine)
+        with machine.metering(own_telegram(TELEGRAM)):
+            yield terminal
+            terminal.stop()
+
+
+def configuration(page: Path) -> str:
+    """The first one that a page shows."""
+    return next(block.text for block in blocks(page) if block.kind == "yaml" and not block.is_map)
+
+
+def answer(client: ModbusClient, request: Request) -> str:
+    """As a page writes it."""
+    got = client.read(request.address, request.quantity, request.unit, request.function)
+    return f"exception {got:02X}" if isinstance(got, int) else got.hex(" ", 2).upper()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_a_client_is_served_as_its_page_says(page: Path, terminal: Terminal) -> None:
+    for name, text in files(page).items():
+        path = terminal.machine.home / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    terminal.write(configuration(page))
+    terminal.reload()
+    asked = requests(page)
+    assert asked
+    stale = f"exception {TARGET_FAILED:02X}"
+    with terminal.machine.client(terminal.port) as client:
+        wait_until(lambda: answer(client, asked[0]) != stale, f"a telegram for {page_id(page)}")
+        assert {request.line: answer(client, request) for request in asked} == {
+            request.line: request.answer for request in asked
+        }
+    for block in blocks(page):
+        for command in block.commands if block.kind == "commands" else ():
+            terminal.type(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_a_page_opens_with_what_every_client_asks(page: Path) -> None:
+    heading = HEADING.match(page.read_text())
+    assert heading
+    # What was tried, or what it could only be checked against.
+    assert re.search(r"[Cc]hecked against|Not tried|not tried|Tried", page.read_text()[: heading.end() + 400])
+    assert f"/{TELEGRAM}.txt)" in page.read_text()
+
+
+def test_every_client_is_in_the_index() -> None:
+    index = (DOCS / "clients" / "README.md").read_text()
+    assert [page.name for page in PAGES if f"]({page.name})" not in index] == []
