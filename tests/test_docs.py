@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from gateway.exports import Target, export
 from gateway.maps import find_map, load_map
 from gateway.ser2net import convert
 from gateway.wiring import load_maps
-from tests.documentation import Block, blocks, files, page_id, pages
+from tests.documentation import DOCS, Block, blocks, files, page_id, pages
 
 PAGES = pages()
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -58,6 +59,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_no_command_hides_in_a_fence(page: Path) -> None:
     fences = [block for block in blocks(page) if block.kind != "commands"]
     assert [block.line for block in fences if re.search(r"^(\$ )?(dsmr-gateway|make) ", block.text, re.MULTILINE)] == []
+
+
+def test_what_a_wrong_type_shows_is_shown_right() -> None:
+    text = (DOCS / "troubleshooting.md").read_text()
+    words = struct.pack(">i", -3127)
+    high, low = words[:2], words[2:]
+    assert f"-3127 as {int.from_bytes(words, 'big')} |" in text
+    assert f"-3127 as {int.from_bytes(low, 'big')} or {int.from_bytes(high, 'big')} |" in text
+    assert f"-3127 as {int.from_bytes(low + high, 'big', signed=True)} |" in text
 
 
 # What other programs read, each checked by what can check it here

@@ -2,7 +2,8 @@
 
 No line is dropped and none raises: a line that cannot be read becomes a reading without value and a
 `LineFault`. Values go through dsmr_parser's value parsers, one value group at a time; its parser for
-whole telegrams loses lines, and lets exceptions and an hour of time through (see `docs/decisions.md`).
+whole telegrams loses lines, and lets exceptions and an hour of time through (see
+`docs/decisions/line-by-line.md`).
 """
 
 from __future__ import annotations

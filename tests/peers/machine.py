@@ -34,8 +34,8 @@ _KEPT_DEVICES = "null zero full random urandom tty"
 _SET_UP = """\
 set -e
 mount --make-rprivate /
-ip link set lo up
-for address in {addresses}; do ip address add "$address/32" dev lo; done
+{ip} link set lo up
+for address in {addresses}; do {ip} address add "$address/32" dev lo; done
 mkdir {folder}/dev
 mount -t tmpfs none {folder}/dev
 cd {folder}/dev
@@ -76,6 +76,7 @@ class Machine:
         self.cable = SerialPort(folder / "cable")
         self.cable_of_ser2net = SerialPort(folder / "cable-of-ser2net")
         words = {
+            "ip": program("ip"),
             "addresses": f"{GATEWAY} {SER2NET}",
             "folder": folder,
             "devices": _KEPT_DEVICES,
