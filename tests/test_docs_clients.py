@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT, own_telegram
 from tests.documentation import DOCS, Request, blocks, files, page_id, requests
@@ -38,6 +40,13 @@ def configuration(page: Path) -> str:
     return next(block.text for block in blocks(page) if block.kind == "yaml" and not block.is_map)
 
 
+def passthrough_ports(page: Path) -> list[int]:
+    """Where its configuration passes telegrams on."""
+    return [
+        int(entry["listen"].rpartition(":")[2]) for entry in yaml.safe_load(configuration(page)).get("passthrough", [])
+    ]
+
+
 def answer(client: ModbusClient, request: Request) -> str:
     """As a page writes it."""
     got = client.read(request.address, request.quantity, request.unit, request.function)
@@ -60,6 +69,10 @@ def test_a_client_is_served_as_its_page_says(page: Path, terminal: Terminal) -> 
         assert {request.line: answer(client, request) for request in asked} == {
             request.line: request.answer for request in asked
         }
+    for port in passthrough_ports(page):
+        address = ("127.0.0.1", port)
+        with terminal.machine.inside(lambda address=address: socket.create_connection(address)) as reader:
+            assert reader.makefile("rb").read(len(own_telegram(TELEGRAM))) == own_telegram(TELEGRAM)
     for block in blocks(page):
         for command in block.commands if block.kind == "commands" else ():
             terminal.type(command)

@@ -12,11 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Self
+from typing import Self, TypeVar
 
 import pytest
 
@@ -27,8 +27,9 @@ GATEWAY, SER2NET = "192.168.1.5", "192.168.1.13"
 """Who is who in the documentation's network."""
 CABLE, CABLE_OF_SER2NET = "ttyUSB0", "ttyUSB1"
 
-TELEGRAM_EVERY_S = 0.2
+TELEGRAM_EVERY_S = 0.25
 
+T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _KEPT_DEVICES = "null zero full random urandom tty"
 _SET_UP = """\
@@ -157,21 +158,25 @@ class Machine:
                     return True
         return False
 
-    def client(self, port: int) -> ModbusClient:
-        """A Modbus client on this machine."""
-        made: list[ModbusClient] = []
+    def inside(self, make: Callable[[], T]) -> T:
+        """What `make` makes in this machine's network: a socket stays in the one that it was made in."""
+        made: list[T] = []
 
-        def make() -> None:
+        def enter() -> None:
             with Path(f"/proc/{self._pid}/ns/net").open() as network:
                 if ctypes.CDLL(None).setns(network.fileno(), _CLONE_NEWNET) == 0:
-                    made.append(ModbusClient(port))
+                    made.append(make())
 
-        # A thread changes its own network alone; a socket stays in the one that it was made in.
-        thread = Thread(target=make)
+        # A thread changes its own network alone.
+        thread = Thread(target=enter)
         thread.start()
         thread.join()
-        assert made, f"nothing answers on port {port} of the machine"
+        assert made, "it could not be made on that machine"
         return made[0]
+
+    def client(self, port: int) -> ModbusClient:
+        """A Modbus client on this machine."""
+        return self.inside(lambda: ModbusClient(port))
 
 
 def checkout(folder: Path, root: Path) -> None:
