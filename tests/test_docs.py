@@ -15,12 +15,14 @@ import yaml
 from gateway.config import load_config
 from gateway.exports import Target, export
 from gateway.maps import find_map, load_map
+from gateway.protocol.variants import VARIANTS
 from gateway.ser2net import convert
 from gateway.wiring import load_maps
-from tests.documentation import DOCS, Block, blocks, files, page_id, pages
+from tests.documentation import DOCS, README, Block, blocks, files, page_id, pages
 
 PAGES = pages()
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+METERS = DOCS / "meters.md"
 SHOWN_NOWHERE = "my_maps/plant.yaml"
 MAP = "registers:\n  - {address: 0, name: power, type: int32, value: power_net, unit: W}\n"
 EXAMPLES = [
@@ -59,6 +61,27 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_no_command_hides_in_a_fence(page: Path) -> None:
     fences = [block for block in blocks(page) if block.kind != "commands"]
     assert [block.line for block in fences if re.search(r"^(\$ )?(dsmr-gateway|make) ", block.text, re.MULTILINE)] == []
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    reached, found = set[Path](), [README, DOCS / "README.md"]
+    while found:
+        page = found.pop().resolve()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        found += [page.parent / target for target in LINK.findall(page.read_text())]
+    assert [page_id(page) for page in PAGES if page.resolve() not in reached] == []
+
+
+def test_the_settings_of_each_meter_are_those_that_the_gateway_takes() -> None:
+    rows = re.findall(r"^\| .+ \| `\"?(\w[\w.]*)\"?` \| (\d+ \w+) \| (.+?) \|", METERS.read_text(), re.MULTILINE)
+    assert {key for key, _, _ in rows} == VARIANTS.keys()
+    for key, line, pace in rows:
+        variant = VARIANTS[key]
+        assert line == str(variant.line)
+        assert pace.startswith("each second" if variant.cadence_s == 1 else f"every {variant.cadence_s:g} s")
+        assert ("without checksum" in pace) is not variant.has_checksum
 
 
 def test_what_a_wrong_type_shows_is_shown_right() -> None:
