@@ -18,6 +18,7 @@ from gateway.maps import find_map, load_map
 from gateway.protocol.variants import VARIANTS
 from gateway.ser2net import convert
 from gateway.wiring import load_maps
+from tests.conftest import ROOT
 from tests.documentation import DOCS, README, Block, blocks, files, page_id, pages
 
 PAGES = pages()
@@ -82,6 +83,14 @@ def test_the_settings_of_each_meter_are_those_that_the_gateway_takes() -> None:
         assert line == str(variant.line)
         assert pace.startswith("each second" if variant.cadence_s == 1 else f"every {variant.cadence_s:g} s")
         assert ("without checksum" in pace) is not variant.has_checksum
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [requirement for each in project["optional-dependencies"].values() for requirement in each]
+    names = {re.split(r"[<>=\[; ]", requirement)[0] for requirement in project["dependencies"] + extras}
+    text = (DOCS / "decisions" / "dependencies.md").read_text()
+    assert {name for name in names if not re.search(rf"^\|.*\b{name}\b", text, re.MULTILINE)} == set()
 
 
 def test_what_a_wrong_type_shows_is_shown_right() -> None:
