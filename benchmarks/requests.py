@@ -103,6 +103,7 @@ def wait_for_registers(server: Program) -> None:
 
 
 def measure(loadgen: Path, port: int, load: Load, seconds: float) -> Result:
+    """Put the load on a server."""
     numbers = (port, load.connections, load.in_flight, ADDRESS, COUNT, seconds)
     done = subprocess.run([loadgen, *map(str, numbers)], stdout=subprocess.PIPE, text=True, check=True)
     answers, took, median, p99, exceptions, wrong, skipped, _ = map(float, done.stdout.split())

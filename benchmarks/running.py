@@ -118,12 +118,16 @@ modbus:
 """
 
 
-def start_gateway(folder: Path, feed_port: int, *, loop: str = ASYNCIO, max_clients: int = 32) -> Program:
-    """`dsmr-gateway run` with a meter at a TCP port, with limits and an allow list."""
+def start_gateway(
+    folder: Path, feed_port: int, *, loop: str = ASYNCIO, max_clients: int = 32, page_port: int | None = None
+) -> Program:
+    """`dsmr-gateway run` with a meter at a TCP port, limits, an allow list and, where asked for, a status page."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "gateway.yaml"
-    config.write_text(GATEWAY_CONFIG.format(feed=feed_port, port=port, max_clients=max_clients))
+    text = GATEWAY_CONFIG.format(feed=feed_port, port=port, max_clients=max_clients)
+    page = f"status_page: {{listen: 127.0.0.1:{page_port}}}\n" if page_port else ""
+    config.write_text(text + page)
     options = ["--uvloop"] if loop == UVLOOP else []
     return Program([Path(sys.executable).with_name("dsmr-gateway"), "run", *options, config], folder, port)
 

@@ -146,11 +146,20 @@ def _is_of_ser2net(block: Block) -> None:
     assert "passthrough:" in convert(block.text, "ser2net.yaml")
 
 
+def _is_of_prometheus(block: Block) -> None:
+    (job,) = yaml.safe_load(block.text)["scrape_configs"]
+    # As https://prometheus.io/docs/prometheus/latest/configuration/configuration/ has them.
+    assert set(job) <= {"job_name", "authorization", "static_configs", "scrape_interval"}
+    (target,) = job["static_configs"][0]["targets"]
+    assert re.fullmatch(r"[0-9.]+:[0-9]+", target)
+
+
 CHECKS: dict[str, Callable[[Block], None]] = {
     "yaml home-assistant": lambda block: _is_exported("home-assistant", yaml.safe_load, block),
     "toml telegraf": lambda block: _is_exported("telegraf", tomllib.loads, block),
     "yaml evcc": _is_of_evcc,
     "yaml ser2net": _is_of_ser2net,
+    "yaml prometheus": _is_of_prometheus,
 }
 
 

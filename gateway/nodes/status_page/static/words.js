@@ -32,16 +32,21 @@ export function status(text) {
   return text;
 }
 
+// The visitor's own kind of the language, such as British English.
+function locale() {
+  return navigator.languages.find((each) => each.startsWith(language)) ?? language;
+}
+
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
 export function clock(unix) {
-  return new Intl.DateTimeFormat(language, { timeStyle: "medium" }).format(new Date(unix * 1000));
+  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(unix * 1000));
 }
 
 export function moment(unix) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium" }).format(new Date(unix * 1000));
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "short", timeStyle: "medium" }).format(new Date(unix * 1000));
 }
 
 export function age(seconds) {
