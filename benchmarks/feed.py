@@ -11,8 +11,8 @@ from itertools import count as count_from
 from itertools import islice
 from typing import Self
 
-from gateway.protocol.simulation import SimulatedMeter
 from gateway.protocol.telegram import crc16
+from gateway.simulated_meters import simulated_meter
 
 NOON = 1_767_610_800
 """5 January 2026, in unix seconds: a winter's day."""
@@ -28,7 +28,7 @@ def telegrams(count: int) -> list[bytes]:
 
 
 def _one_a_second() -> Iterator[bytes]:
-    household = SimulatedMeter("5")
+    household = simulated_meter("5")
     return (household.telegram(second) for second in count_from(NOON))
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from benchmarks.running import END_LIMIT_S, Program, free_port
-from gateway.protocol.simulation import SimulatedMeter
 from gateway.protocol.telegram import crc16
+from gateway.simulated_meters import simulated_meter
 
 BAUD = 115_200
 SPARE, MOST = 4, 500
@@ -47,7 +47,7 @@ passthrough:
 
 def telegrams(count: int) -> list[bytes]:
     """Telegrams of a household, each unlike any other by its equipment identifier."""
-    template = SimulatedMeter("5").telegram(NOON)
+    template = simulated_meter("5").telegram(NOON)
     at = template.index(b"0-0:96.1.1(") + 11
     head, tail = template[:at], template[at + 8 : template.rindex(b"!") + 1]
     so_far = crc16(head)

@@ -6,11 +6,11 @@ P1 port ──bytes──► DSMR parser ──readings──► register map �
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.clock import now
+from gateway.clock import now, unix_now
 from gateway.config import Config
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeter
     from gateway.nodes.status_page import StatusPage
-
-SIMULATED_VERSION = "5"
 
 Maps = Mapping[str, RegisterMap]
 """Register maps by the name that the configuration gives them."""
@@ -163,11 +161,7 @@ class Wiring:
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
         if not config.simulate:
             return _Source(meter, P1Port(f"{name}/port", meter, lines, parser, config.watchdog), parser)
-        from gateway.nodes.simulated_meter import SimulatedMeter  # noqa: PLC0415 - only where it is wanted
-
-        version = SIMULATED_VERSION if config.dsmr_version == AUTO else config.dsmr_version
-        node = SimulatedMeter(f"{name}/port", meter, version, VARIANTS[version].cadence_s, parser)
-        return _Source(meter, node, parser)
+        return _Source(meter, _simulate(name, config, meter, parser), parser)
 
     def _connect_source(self, source: _Source) -> None:
         node, parser = source.node, source.parser
@@ -256,6 +250,19 @@ class Wiring:
             source.parser.watchers = [page.watch(source.meter)]
             self._wires.append(Wire(source.parser, page))
         self._nodes.append(page)
+
+
+def _simulate(name: str, config: MeterConfig, meter: Meter, parser: DsmrParser) -> SimulatedMeter:
+    from gateway.nodes.simulated_meter import SimulatedMeter  # noqa: PLC0415 - only where it is wanted
+    from gateway.protocol.feed import Piece, living  # noqa: PLC0415
+    from gateway.simulated_meters import DEFAULT_VERSION, simulated_meter  # noqa: PLC0415
+
+    version = DEFAULT_VERSION if config.dsmr_version == AUTO else config.dsmr_version
+
+    def simulate() -> Iterator[Piece]:
+        return living(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
+
+    return SimulatedMeter(f"{name}/port", meter, simulate, parser)
 
 
 def _key(config: MeterConfig | ModbusConfig | PassthroughConfig | StatusPageConfig, but: set[str] | None = None) -> str:

@@ -43,6 +43,7 @@ ALLOWED = {
         "gateway.validation",
         "gateway.yaml_file",
     },
+    "gateway/simulated_meters": {"gateway.protocol", "gateway.validation", "gateway.yaml_file"},
     "gateway/ser2net": {"gateway.ser2net", "gateway.config", "gateway.yaml_file"},
 }
 """Folder → what its modules import of the gateway; nodes and the command line may import what lies beneath."""

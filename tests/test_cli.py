@@ -115,7 +115,6 @@ BROKEN = {
         r"5:13: modbus\[0\]\.units\.1: .*a or b",
     ),
     "no such other": ("modbus:\n  - units: {1: {}, other: 2}", r"2:20: modbus\[0\]\.units\.other: .*2"),
-    "not simulated": ("meter: {simulate: true, dsmr_version: 5B}", r"1:\d+: meter.*5B"),
 }
 
 

@@ -71,16 +71,6 @@ class MeterConfig(BaseModel):
             )
         return self
 
-    @model_validator(mode="after")
-    def _check_simulation(self) -> MeterConfig:
-        if self.simulate:
-            from gateway.protocol.simulation import SIMULATED_VERSIONS  # noqa: PLC0415 - only where it is wanted
-
-            if self.dsmr_version not in (AUTO, *SIMULATED_VERSIONS):
-                known = ", ".join(SIMULATED_VERSIONS)
-                raise ValueError(f"dsmr_version {self.dsmr_version} cannot be simulated | There are: {known}")
-        return self
-
     @property
     def device(self) -> str:
         """The serial device, when there is no host."""

@@ -1,4 +1,4 @@
-"""Simulated meter: a household's telegrams without a household.
+"""Simulated meter: a household's telegrams without a household, or a capture's without its meter.
 
 Out: bytes with their moment of arrival.
 """
@@ -6,24 +6,25 @@ Out: bytes with their moment of arrival.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 
-from gateway.clock import now, unix_now
+from gateway.clock import now
 from gateway.flow import ByteSink, Colour, Mark, Node
+from gateway.protocol.feed import Piece
 from gateway.protocol.meter import Meter
-from gateway.protocol.simulation import SimulatedMeter as Household
 
 
 class SimulatedMeter(Node):
-    """Sends telegrams at the cadence of a version."""
+    """Sends what a simulated line brings, at its pace."""
 
     kind = "simulated meter"
     reads_meter = True
 
-    def __init__(self, name: str, meter: Meter, dsmr_version: str, cadence_s: float, out: ByteSink) -> None:
+    def __init__(self, name: str, meter: Meter, simulate: Callable[[], Iterator[Piece]], out: ByteSink) -> None:
+        """Send what `simulate` gives; making it takes a while, so that a thread does."""
         super().__init__(name)
         self._meter = meter
-        self._household = Household(dsmr_version)
-        self._cadence_s = cadence_s
+        self._simulate = simulate
         self.outputs = [out]
 
     async def run(self) -> None:
@@ -31,8 +32,12 @@ class SimulatedMeter(Node):
         self.show(Colour.BLUE, Mark.DOT, "demo")
         self._meter.is_connected = True
         self.ready.set()
-        while True:
-            telegram = self._household.telegram(int(unix_now()))
-            for output in self.outputs:
-                output.receive(telegram, now())
-            await asyncio.sleep(self._cadence_s)
+        pieces = await asyncio.to_thread(self._simulate)
+        due = now()
+        for data, pause in pieces:
+            moment = now()
+            for output in self.outputs if data else ():
+                output.receive(data, moment)
+            # A machine that was suspended sends nothing twice to catch up.
+            due = max(due + pause, moment)
+            await asyncio.sleep(due - moment)

@@ -1,270 +1,241 @@
 """The telegrams of a simulated household, for demonstrations and for tests that need a living meter.
 
-The house has a base load, a heat pump, a car that charges on some nights, solar panels on L3 and a gas
-boiler. It lives the same week over and over, by the clock on its wall. So what its meter has counted is
-the energy of one week times their number, and a look-up: any moment costs the same, without a history.
-
-Power is constant during each `SLOT_S` seconds, and a counter is exactly its integral, rounded down to
-1 Wh. The meter nets its phases, as Dutch meters do: while L3 exports and L1 imports, the difference
-counts. Counters start at zero on 1 January 2024 and roll over at `ROLLOVER_WH`.
-
-Lines and their forms are those of DSMR P1 3.0 (for 2.2), 4.2.2 and 5.0.2 (6.12), in the order of meters
-in the field.
+A `TelegramForm` says how meters of one version or country tell what they measure: it reads like one of their
+telegrams, with names where values go. `gateway/simulated_meters` has one file for each.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import accumulate, repeat
-from random import Random
-from zoneinfo import ZoneInfo
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from functools import partial
+from typing import Literal
 
+from gateway.protocol.demand import Demand
+from gateway.protocol.household import (
+    HOUR_S,
+    ROLLOVER_WH,
+    SLOT_S,
+    SLOTS_PER_HOUR,
+    WEEK_S,
+    Scenario,
+    Week,
+    live,
+    tariff_of,
+)
+from gateway.protocol.obis import UNITS, spelled
 from gateway.protocol.telegram import crc16
+from gateway.protocol.wall_clock import WallClock, WallTime
 
-SLOT_S = 10
-"""Seconds that a power lasts."""
+SWAP_AFTER_S = 300
+"""From the start of the simulation to the exchange of the gas meter."""
+Medium = Literal["gas", "water", "heat"]
+GAS: Medium = "gas"
+_BASE_UNIT_OF_COUNT: dict[Medium, Decimal] = {"gas": Decimal("0.001"), "water": Decimal("0.001"), "heat": Decimal(1000)}
+"""m3 in a dm3, J in a kJ."""
+_LEVELS_V = (231.2, 230.4, 232.1)
 
-ROLLOVER_WH = 100_000_000
-"""What a DSMR 2.2 counter of five digits of kWh cannot show any more."""
-
-_MINUTE_S, _HOUR_S, _DAY_S, _WEEK_S = 60, 3600, 86_400, 604_800
-_SLOTS_PER_HOUR = _HOUR_S // SLOT_S
-_ZONE = ZoneInfo("Europe/Amsterdam")
-# Monday 1 January 2024, 0:00, counted as if the clock on the wall showed UTC.
-_START = 1_704_067_200
-
-# The hour that summer time leaves out in March, and that comes twice in October: Sunday, 2 to 3.
-_SKIPPED_FROM, _SKIPPED_TO = ((6 * 24 + hour) * _SLOTS_PER_HOUR for hour in (2, 3))
-
-_HEADER = "/SIM5\\2GATEWAY-DEMO\n\n"
-
-_V2_2 = """\
-0-0:96.1.1({equipment_id})
-1-0:1.8.1({import_t1:09.3f}*kWh)
-1-0:1.8.2({import_t2:09.3f}*kWh)
-1-0:2.8.1({export_t1:09.3f}*kWh)
-1-0:2.8.2({export_t2:09.3f}*kWh)
-0-0:96.14.0({tariff:04})
-1-0:1.7.0({power_import:07.2f}*kW)
-1-0:2.7.0({power_export:07.2f}*kW)
-0-0:17.0.0(0999.00*kW)
-0-0:96.3.10(1)
-0-0:96.13.1()
-0-0:96.13.0()
-0-1:24.1.0(3)
-0-1:96.1.0({gas_id})
-0-1:24.3.0({gas_time:.12})(00)(60)(1)(0-1:24.2.1)(m3)
-({gas:09.3f})
-0-1:24.4.0(1)
-!"""
-
-_COMMON_4_AND_5 = """\
-0-0:1.0.0({clock})
-0-0:96.1.1({equipment_id})
-1-0:1.8.1({import_t1:010.3f}*kWh)
-1-0:1.8.2({import_t2:010.3f}*kWh)
-1-0:2.8.1({export_t1:010.3f}*kWh)
-1-0:2.8.2({export_t2:010.3f}*kWh)
-0-0:96.14.0({tariff:04})
-1-0:1.7.0({power_import:06.3f}*kW)
-1-0:2.7.0({power_export:06.3f}*kW)
-0-0:96.7.21(00004)
-0-0:96.7.9(00001)
-1-0:99.97.0(1)(0-0:96.7.19)(240612093015S)(0000001260*s)
-1-0:32.32.0(00002)
-1-0:52.32.0(00001)
-1-0:72.32.0(00000)
-1-0:32.36.0(00000)
-1-0:52.36.0(00000)
-1-0:72.36.0(00001)
-"""
-
-_PHASES_4_AND_5 = """\
-1-0:31.7.0({current[0]:03}*A)
-1-0:51.7.0({current[1]:03}*A)
-1-0:71.7.0({current[2]:03}*A)
-1-0:21.7.0({phase_import[0]:06.3f}*kW)
-1-0:41.7.0({phase_import[1]:06.3f}*kW)
-1-0:61.7.0({phase_import[2]:06.3f}*kW)
-1-0:22.7.0({phase_export[0]:06.3f}*kW)
-1-0:42.7.0({phase_export[1]:06.3f}*kW)
-1-0:62.7.0({phase_export[2]:06.3f}*kW)
-0-1:24.1.0(003)
-0-1:96.1.0({gas_id})
-0-1:24.2.1({gas_time})({gas:09.3f}*m3)
-!"""
-
-_V4 = f"""\
-1-3:0.2.8(42)
-{_COMMON_4_AND_5}\
-0-0:96.13.1()
-0-0:96.13.0()
-{_PHASES_4_AND_5}"""
-
-_V5 = f"""\
-1-3:0.2.8(50)
-{_COMMON_4_AND_5}\
-0-0:96.13.0()
-1-0:32.7.0({{voltage[0]:05.1f}}*V)
-1-0:52.7.0({{voltage[1]:05.1f}}*V)
-1-0:72.7.0({{voltage[2]:05.1f}}*V)
-{_PHASES_4_AND_5}"""
+_Value = int | float | Decimal | str
+_Render = Callable[[Mapping[str, _Value]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """How meters of one DSMR version tell what they measure."""
+class TelegramForm:
+    """How meters of one version or country tell what they measure."""
 
-    template: str
-    gas_period_s: int
+    telegram: str
+    """Lines with `{name}` or `{name:form}` for values, and the line `{mbus}` where M-Bus meters stand."""
+    mbus: Mapping[Medium, str]
+    """The lines of an M-Bus meter by its medium, with `{channel}`."""
+    zone: str
     has_checksum: bool
+    keeps_normal_time: bool = False
+    mbus_period_s: int = 300
+    day_tariff: int = 2
 
 
-_FORMS = {
-    "2.2": _Form(_V2_2, _HOUR_S, has_checksum=False),
-    "4": _Form(_V4, _HOUR_S, has_checksum=True),
-    "5": _Form(_V5, 5 * _MINUTE_S, has_checksum=True),
-}
-SIMULATED_VERSIONS = tuple(_FORMS)
+_PLACE = re.compile(r"\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}")
+_NUMBER = re.compile(r"(0+)(?:\.(0+))?(?:\*([A-Za-z0-9]+))?")
+
+
+class _Template:
+    """Lines with places for values."""
+
+    def __init__(self, text: str) -> None:
+        self._parts: list[_Render] = []
+        at = 0
+        for place in _PLACE.finditer(text):
+            self._parts += [partial(_literally, text[at : place.start()]), _renderer(place[1], place[2])]
+            at = place.end()
+        self._parts.append(partial(_literally, text[at:]))
+
+    def fill(self, values: Mapping[str, _Value]) -> str:
+        """The lines with values in their places."""
+        return "".join(part(values) for part in self._parts)
+
+
+def _literally(text: str, _values: Mapping[str, _Value]) -> str:
+    return text
+
+
+def _renderer(name: str, form: str | None) -> _Render:
+    if form is None:
+        return lambda values: str(values[name])
+    if form == "hex":
+        return lambda values: str(values[name]).encode("ascii").hex().upper()
+    number = _NUMBER.fullmatch(form)
+    unit = spelled(number[3]) if number and number[3] else None
+    if number is None or (number[3] and unit is None):
+        raise ValueError(f"{{{name}:{form}}} is no form of a value | Write it like 000.000*kWh, 0000 or hex")
+    decimals = len(number[2] or "")
+    width = len(number[1]) + decimals
+    factor = UNITS[unit][1] if unit else Decimal(1)
+    # A counter never runs ahead of what was used.
+    rounding = ROUND_FLOOR if "energy" in name else ROUND_HALF_EVEN
+    suffix = f"*{number[3]}" if number[3] else ""
+
+    def render(values: Mapping[str, _Value]) -> str:
+        scaled = int((Decimal(values[name]) / factor).scaleb(decimals).to_integral_value(rounding))
+        digits = f"{abs(scaled) % 10**width:0{width}}"
+        shown = f"{digits[: width - decimals]}.{digits[width - decimals :]}" if decimals else digits
+        return f"{'-' if scaled < 0 else ''}{shown}{suffix}"
+
+    return render
 
 
 class SimulatedMeter:
-    """A household's meter of `dsmr_version` 2.2, 4 or 5; `seed` makes it one house or another.
+    """A household's meter that speaks as `form` says; `seed` makes it one house or another.
 
     Raises:
-        ValueError: there is no simulated meter of that version.
+        ValueError: the form has a place that cannot be filled.
 
     """
 
-    def __init__(self, dsmr_version: str = "5", seed: int = 1) -> None:
-        if dsmr_version not in _FORMS:
-            known = ", ".join(_FORMS)
-            raise ValueError(f"There is no simulated meter of DSMR version {dsmr_version!r}: choose one of {known}.")
-        self._form = _FORMS[dsmr_version]
-        self._template = (_HEADER + self._form.template).replace("\n", "\r\n")
-        self._equipment_id = f"SIMULATED{seed % 10**8:08}".encode().hex().upper()
-        self._gas_id = f"SIMULATEDG{seed % 10**7:07}".encode().hex().upper()
-        self._week = _live(seed)
+    def __init__(
+        self, form: TelegramForm, seed: int = 1, scenario: Scenario | None = None, started_at: int = 0
+    ) -> None:
+        self._form = form
+        self._clock = WallClock(form.zone, keeps_normal_time=form.keeps_normal_time)
+        self._week = live(seed, scenario)
+        names = [place[1] for place in _PLACE.finditer(form.telegram)]
+        self._energies = {name for name in names if "energy" in name}
+        self._demand = Demand(self._week, self._clock) if "demand_import" in names else None
+        self._seed = seed
+        self._swapped_at = started_at + SWAP_AFTER_S if scenario is Scenario.GAS_SWAP else None
+        head, _, tail = form.telegram.partition("{mbus}\n")
+        self._head, self._tail = _Template(_crlf(head)), _Template(_crlf(tail))
+        self._mbus = {medium: _Template(_crlf(lines)) for medium, lines in form.mbus.items()}
+        try:
+            self.telegram(started_at)
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is no value that a meter could tell") from None
 
     def telegram(self, at: int) -> bytes:
         """The telegram that the meter sends at `at` unix seconds, the same whenever it is asked for."""
-        now = _Moment.of(at)
-        gas_time = _Moment.of(at - at % self._form.gas_period_s)
-        powers = [power[now.second % _WEEK_S // SLOT_S] for power in self._week.powers]
-        net = sum(powers)
-        # Each phase's wiring lowers its voltage under load and raises it while it exports.
-        voltages = [level - power / 900 for level, power in zip((231.2, 230.4, 232.1), powers, strict=True)]
-        text = self._template.format(
-            equipment_id=self._equipment_id,
-            gas_id=self._gas_id,
-            clock=now.stamp,
-            tariff=_tariff(now.second % _WEEK_S // _HOUR_S),
-            **{name: _count(sums, now) / 1000 for name, sums in self._week.energies.items()},
-            power_import=max(net, 0) / 1000,
-            power_export=max(-net, 0) / 1000,
-            phase_import=[max(power, 0) / 1000 for power in powers],
-            phase_export=[max(-power, 0) / 1000 for power in powers],
-            voltage=voltages,
-            current=[round(abs(power) / voltage) for power, voltage in zip(powers, voltages, strict=True)],
-            gas_time=gas_time.stamp,
-            gas=_count(self._week.gas, gas_time) / 1000,
-        )
-        body = text.encode("ascii")
+        now = self._clock.at(at)
+        values = self._values(now)
+        body = (self._head.fill(values) + self._mbus_lines(at) + self._tail.fill(values)).encode("ascii")
         checksum = b"%04X" % crc16(body) if self._form.has_checksum else b""
         return body + checksum + b"\r\n"
 
+    def _values(self, now: WallTime) -> dict[str, _Value]:
+        slot = now.second % WEEK_S // SLOT_S
+        tariff = tariff_of(now.second % WEEK_S // HOUR_S)
+        values: dict[str, _Value] = {
+            "clock": now.stamp,
+            "equipment_identifier": f"SIMULATED{self._seed % 10**8:08}",
+            "tariff": tariff if self._form.day_tariff == 2 else 3 - tariff,
+            "frequency": 50 + Decimal(slot % 7 - 3) / 100,
+        }
+        values |= {name: self._energy(name, now) for name in self._energies}
+        values |= _powers(self._week, slot)
+        if self._demand:
+            values |= {"demand_import": self._demand.running(now.second), "demand_history": self._demand.history(now)}
+            values |= self._demand.of_month(now)
+        return values
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """A time as the house's clock shows it."""
+    def _energy(self, name: str, now: WallTime) -> int:
+        """A counter as its name in a form says: of a tariff, of a quadrant, or a total."""
+        if name == "energy_combined":
+            return self._energy("energy_import", now) + self._energy("energy_export", now)
+        if name[-3:] in ("_t1", "_t2"):
+            is_day = int(name[-1]) == self._form.day_tariff
+            return self._count(f"{name[:-3]}_{'normal' if is_day else 'low'}", now)
+        if "_q" in name:
+            return self._count(name, now)
+        return self._count(f"{name}_low", now) + self._count(f"{name}_normal", now)
 
-    stamp: str
-    """YYMMDDhhmmssX."""
-    second: int
-    """Seconds on the wall since the first Monday: an hour more than went by, in summer."""
-    is_summer: bool
+    def _count(self, name: str, moment: WallTime) -> int:
+        """A counter at `moment`, in whole Wh, varh, dm3 or kJ."""
+        sums = self._week.sums(name)
+        weeks, second = divmod(moment.second, WEEK_S)
+        slot, elapsed_s = divmod(second, SLOT_S)
+        slots = weeks * sums[-1] + sums[slot]
+        # The hour that the clock left out was not lived; in October it is lived twice, and both then count.
+        if moment.is_summer:
+            skipped = self._clock.skipped_hour * SLOTS_PER_HOUR
+            slots -= sums[skipped + SLOTS_PER_HOUR] - sums[skipped]
+        return (slots * SLOT_S + (sums[slot + 1] - sums[slot]) * elapsed_s) // HOUR_S % ROLLOVER_WH
 
-    @classmethod
-    def of(cls, at: int) -> _Moment:
-        local = datetime.fromtimestamp(at, _ZONE)
-        is_summer = bool(local.dst())
-        second = at + (2 if is_summer else 1) * _HOUR_S - _START
-        return cls(f"{local:%y%m%d%H%M%S}{'S' if is_summer else 'W'}", second, is_summer)
+    def _mbus_lines(self, at: int) -> str:
+        read_at = at - at % self._form.mbus_period_s
+        swapped_at = self._swapped_at if self._swapped_at is not None and at >= self._swapped_at else None
+        lines = ""
+        for channel, medium in enumerate(self._form.mbus, start=1):
+            stopped_at = swapped_at if medium == GAS else None
+            lines += self._mbus_meter(medium, channel, read_at if stopped_at is None else stopped_at)
+        if swapped_at is not None:
+            lines += self._mbus_meter(GAS, len(self._form.mbus) + 1, max(read_at, swapped_at), swapped_at)
+        return lines
+
+    def _mbus_meter(self, medium: Medium, channel: int, read_at: int, since: int | None = None) -> str:
+        moment = self._clock.at(read_at)
+        count = self._count(medium, moment)
+        if since is not None:
+            count = (count - self._count(medium, self._clock.at(since))) % ROLLOVER_WH
+        letter = "N" if since is not None else medium[0].upper()
+        values: dict[str, _Value] = {
+            "channel": channel,
+            "identifier": f"SIMULATED{letter}{self._seed % 10**7:07}",
+            "time": moment.stamp,
+            "time_without_season": moment.stamp[:12],
+            "reading": count * _BASE_UNIT_OF_COUNT[medium],
+        }
+        return self._mbus[medium].fill(values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Week:
-    """One week of the house from Monday 0:00, slot by slot."""
-
-    powers: tuple[array[int], ...]
-    """Net power of L1, L2 and L3 in W, negative while the phase exports."""
-    energies: dict[str, array[int]]
-    """By name, the sums of the powers that count in all slots before: one item more than slots."""
-    gas: array[int]
-    """Likewise, of the flow in dm3/h."""
+def _crlf(text: str) -> str:
+    return text.replace("\n", "\r\n")
 
 
-def _count(sums: array[int], moment: _Moment) -> int:
-    """A counter at `moment`, in whole Wh or dm3."""
-    weeks, second = divmod(moment.second, _WEEK_S)
-    slot, elapsed_s = divmod(second, SLOT_S)
-    slots = weeks * sums[-1] + sums[slot]
-    # The hour that the clock left out was not lived; in October it is lived twice, and both then count.
-    if moment.is_summer:
-        slots -= sums[_SKIPPED_TO] - sums[_SKIPPED_FROM]
-    return (slots * SLOT_S + (sums[slot + 1] - sums[slot]) * elapsed_s) // _HOUR_S % ROLLOVER_WH
+def _powers(week: Week, slot: int) -> dict[str, _Value]:
+    powers, reactive = [phase[slot] for phase in week.powers], [phase[slot] for phase in week.reactive]
+    values = _both_ways("", sum(powers), sum(reactive))
+    for index, (power, var, level) in enumerate(zip(powers, reactive, _LEVELS_V, strict=True), start=1):
+        values |= _both_ways(f"_l{index}", power, var)
+        # Each phase's wiring lowers its voltage under load and raises it while it exports.
+        voltage = level - power / 900
+        values |= {f"voltage_l{index}": voltage, f"current_l{index}": math.hypot(power, var) / voltage}
+    net, var = sum(powers), sum(reactive)
+    # The quadrants of IEC 62053-23.
+    quadrant = (1 if var >= 0 else 4) if net >= 0 else 2 if var >= 0 else 3
+    values |= {f"reactive_power_q{each}": abs(var) if each == quadrant else 0 for each in range(1, 5)}
+    return values
 
 
-def _live(seed: int) -> _Week:
-    # Only random() promises the same numbers in every Python version.
-    random = Random(seed).random  # noqa: S311 (a household is no secret)
-    panels_w = 2500 + 1100 * random()
-    l1, l2, l3 = array("i"), array("i"), array("i")
-    for _ in range(7):
-        has_car, clouds = random() < 0.4, random()
-        for minute in range(24 * 60):
-            load_1, load_2, load_3 = _load(minute, has_car=has_car)
-            height = max(0.0, math.sin(math.pi * (minute - 6.5 * 60) / (14 * 60)))
-            sun = panels_w * height * (1 - clouds * random())
-            for _ in range(_MINUTE_S // SLOT_S):
-                l1.append(load_1 + int(25 * random()))
-                l2.append(load_2)
-                l3.append(load_3 - int(sun * (1 - 0.04 * random())))
-    nets = [sum(powers) for powers in zip(l1, l2, l3, strict=True)]
-    low = [tariff == 1 for hour in range(7 * 24) for tariff in repeat(_tariff(hour), _SLOTS_PER_HOUR)]
-    energies = {
-        "import_t1": _sums(net if is_low and net > 0 else 0 for net, is_low in zip(nets, low, strict=True)),
-        "import_t2": _sums(0 if is_low or net < 0 else net for net, is_low in zip(nets, low, strict=True)),
-        "export_t1": _sums(-net if is_low and net < 0 else 0 for net, is_low in zip(nets, low, strict=True)),
-        "export_t2": _sums(0 if is_low or net > 0 else -net for net, is_low in zip(nets, low, strict=True)),
+def _both_ways(suffix: str, power: int, var: int) -> dict[str, _Value]:
+    apparent = math.hypot(power, var)
+    return {
+        f"power_net{suffix}": power,
+        f"power_import{suffix}": max(power, 0),
+        f"power_export{suffix}": max(-power, 0),
+        f"reactive_power_import{suffix}": max(var, 0),
+        f"reactive_power_export{suffix}": max(-var, 0),
+        f"apparent_power_import{suffix}": apparent if power >= 0 else 0,
+        f"apparent_power_export{suffix}": apparent if power < 0 else 0,
+        f"power_factor{suffix}": abs(power) / apparent if apparent else 1,
+        f"power_factor_thousandths{suffix}": 1000 * abs(power) / apparent if apparent else 1000,
     }
-    gas = _sums(flow for hour in range(7 * 24) for flow in repeat(_gas_flow(hour % 24), _SLOTS_PER_HOUR))
-    return _Week((l1, l2, l3), energies, gas)
-
-
-def _sums(rates: Iterable[int]) -> array[int]:
-    return array("q", accumulate(rates, initial=0))
-
-
-def _tariff(hour: int) -> int:
-    """1 (low) from 23 to 7 and at weekends, else 2, in an hour of the week."""
-    return 1 if hour >= 5 * 24 or not 7 <= hour % 24 < 23 else 2
-
-
-def _load(minute: int, *, has_car: bool) -> tuple[int, int, int]:
-    """What L1, L2 and L3 use in W, `minute` minutes after midnight."""
-    house = 140 + (85 if minute % 45 < 16 else 0) + (310 if 17 * 60 <= minute < 23 * 60 else 0)
-    kitchen = 1900 if 17 * 60 + 30 <= minute < 18 * 60 + 20 and minute % 4 < 2 else 0
-    pump_minutes = 10 + 6 * math.cos(2 * math.pi * (minute - 7 * 60) / (24 * 60))
-    heat_pump = 1350 if minute % 40 < pump_minutes else 0
-    car = 3600 if has_car and 30 <= minute < 3 * 60 + 45 else 0
-    return house + car, kitchen + heat_pump + car, 60 + car
-
-
-def _gas_flow(hour: int) -> int:
-    """What the boiler burns in dm3/h, in an hour of the day."""
-    return 280 if hour in (6, 7) else 130 if 18 <= hour < 22 else 9

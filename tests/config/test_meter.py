@@ -91,7 +91,6 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         ("stopbits: 1.5", "1:9: meter.stopbits: 1.5 is none of 1, 2"),
         ("watchdog: soon", "1:9: meter.watchdog: is no duration (found 'soon'). Write it like 30s, 500ms or 2m"),
         ("stale_after: 0s", "1:9: meter.stale_after: should be greater than 0"),
-        ("simulate: true, dsmr_version: Q3D", "1:1: meter: dsmr_version Q3D cannot be simulated. There are: "),
     ],
 )
 def test_what_is_wrong_with_a_meter_is_told_with_what_is_right(tmp_path: Path, text: str, told: str) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
 
-from gateway.clock import now
+from gateway.clock import now, unix_now
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.simulated_meter import SimulatedMeter
+from gateway.protocol.feed import Piece, living
 from gateway.protocol.meter import Meter
-from gateway.protocol.simulation import SIMULATED_VERSIONS
 from gateway.protocol.variants import VARIANTS
+from gateway.simulated_meters import simulated_meter, simulated_versions
 
 LIMIT_S = 5.0
 
@@ -31,6 +32,11 @@ class Sink:
         raise AssertionError("a simulated line is never lost")
 
 
+def simulate(version: str, cadence_s: float) -> Callable[[], Iterator[Piece]]:
+    meter = simulated_meter(version)
+    return lambda: living(meter, unix_now, cadence_s)
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(LIMIT_S):
         while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
@@ -43,11 +49,11 @@ async def end(task: asyncio.Task[None]) -> None:
         await task
 
 
-@pytest.mark.parametrize("version", SIMULATED_VERSIONS)
+@pytest.mark.parametrize("version", simulated_versions())
 async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> None:
     meter = Meter("m", None, is_simulated=True)
     parser = DsmrParser("m/parser", meter, gap_s=1.0)
-    node = SimulatedMeter("m/port", meter, version, 0.01, parser)
+    node = SimulatedMeter("m/port", meter, simulate(version, 0.01), parser)
     task = asyncio.create_task(node.run())
     await until(lambda: meter.accepted >= 5)
     await end(task)
@@ -58,7 +64,7 @@ async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> 
 
 async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pace() -> None:
     meter, sink = Meter("m", None, is_simulated=True), Sink()
-    node = SimulatedMeter("m/port", meter, "5", 0.1, sink)
+    node = SimulatedMeter("m/port", meter, simulate("5", 0.1), sink)
     assert not meter.is_connected
     begun = now()
     task = asyncio.create_task(node.run())
@@ -76,7 +82,7 @@ async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pac
 
 async def test_every_output_gets_the_same_telegrams() -> None:
     sinks = [Sink(), Sink()]
-    node = SimulatedMeter("m/port", Meter("m", None), "5", 0.01, sinks[0])
+    node = SimulatedMeter("m/port", Meter("m", None), simulate("5", 0.01), sinks[0])
     node.outputs.append(sinks[1])
     task = asyncio.create_task(node.run())
     await until(lambda: len(sinks[1].telegrams) >= 3)

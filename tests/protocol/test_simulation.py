@@ -11,11 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.simulation import ROLLOVER_WH, SLOT_S, SimulatedMeter
+from gateway.protocol.household import ROLLOVER_WH, SLOT_S
 from gateway.protocol.telegram import BadTelegram, Telegram, TelegramReader
 from gateway.protocol.timestamp import parse_timestamp
+from gateway.simulated_meters import simulated_meter
 
-METERS = {version: SimulatedMeter(version) for version in ("2.2", "4", "5")}
+METERS = {version: simulated_meter(version) for version in ("2.2", "4", "5")}
 HOUR_S = 3600
 ENERGIES = ("1-0:1.8.1", "1-0:1.8.2", "1-0:2.8.1", "1-0:2.8.2")
 
@@ -95,10 +96,10 @@ def local(year: int, month: int, day: int, hour: int, minute: int = 0, second: i
     return int(datetime(year, month, day, hour, minute, second, tzinfo=zone).timestamp())
 
 
-@pytest.mark.parametrize("version", ["", "3", "5B", "50"])
+@pytest.mark.parametrize("version", ["", "3", "5Z", "../protocol/names"])
 def test_unknown_version_is_refused(version: str) -> None:
-    with pytest.raises(ValueError, match=rf"DSMR version '{version}': choose one of 2\.2, 4, 5\."):
-        SimulatedMeter(version)
+    with pytest.raises(LookupError, match=f"there is no simulated meter of version '{version}'"):
+        simulated_meter(version)
 
 
 @given(versions, times)
@@ -137,14 +138,14 @@ def test_a_changed_digit_breaks_the_checksum() -> None:
 @given(versions, st.integers(-5, 5), st.lists(times, min_size=2, max_size=4))
 @settings(derandomize=True, deadline=None, max_examples=10)
 def test_a_telegram_depends_on_version_seed_and_time_alone(version: str, seed: int, asked: list[int]) -> None:
-    meter, other = SimulatedMeter(version, seed), SimulatedMeter(version, seed)
+    meter, other = simulated_meter(version, seed), simulated_meter(version, seed)
     forwards = [meter.telegram(at) for at in asked]
     backwards = [other.telegram(at) for at in reversed(asked)]
     assert forwards == backwards[::-1]
 
 
 def test_a_telegram_is_the_same_on_every_machine() -> None:
-    lines = read(SimulatedMeter("5", seed=7).telegram(local(2026, 6, 17, 14, 40, 3)))
+    lines = read(simulated_meter("5", seed=7).telegram(local(2026, 6, 17, 14, 40, 3)))
     assert bytes.fromhex(lines["0-0:96.1.1"].strip("()")) == b"SIMULATED00000007"
     assert bytes.fromhex(lines["0-1:96.1.0"].strip("()")) == b"SIMULATEDG0000007"
     assert [lines[code] for code in (*ENERGIES, "1-0:1.7.0", "1-0:2.7.0", "0-1:24.2.1")] == [
@@ -159,8 +160,8 @@ def test_a_telegram_is_the_same_on_every_machine() -> None:
 
 
 def test_houses_differ() -> None:
-    powers = {seed: read(SimulatedMeter("4", seed).telegram(OCTOBER))["1-0:21.7.0"] for seed in range(3)}
-    identifiers = {read(SimulatedMeter("4", seed).telegram(OCTOBER))["0-0:96.1.1"] for seed in range(3)}
+    powers = {seed: read(simulated_meter("4", seed).telegram(OCTOBER))["1-0:21.7.0"] for seed in range(3)}
+    identifiers = {read(simulated_meter("4", seed).telegram(OCTOBER))["0-0:96.1.1"] for seed in range(3)}
     assert len(set(powers.values())) > 1
     assert len(identifiers) == 3
 
@@ -258,7 +259,9 @@ def test_currents_are_power_by_voltage(at: int) -> None:
         imported_w, exported_w, millivolts, milliamperes = numbers(raw, *codes)
         assert 207_000 <= millivolts <= 253_000
         assert milliamperes <= 25_000
-        assert abs((imported_w + exported_w) * 1e6 / millivolts - milliamperes) <= 505
+        # What is reactive flows as well, and the meter shows whole amperes.
+        active_ma = (imported_w + exported_w) * 1e6 / millivolts
+        assert active_ma - 505 <= milliamperes <= 1.04 * active_ma + 700
 
 
 def test_the_meter_nets_its_phases_at_noon() -> None:
