@@ -16,6 +16,7 @@ COMMANDS = {
     "run": ("run", "Run the gateway."),
     "check": ("check", "Say what is wrong with a configuration."),
     "probe": ("probe", "Find the meter on a P1 port."),
+    "simulate": ("simulate", "Send a simulated household's telegrams."),
     "requests": ("requests", "Show what Modbus clients ask the running gateway."),
     "health": ("health", "Say whether the running gateway does its work."),
     "maps": ("maps", "List the register maps that come along."),

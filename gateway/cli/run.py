@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
+from gateway.cli.logs import set_up_logging
 from gateway.clock import now
 from gateway.config import Config, load_config, load_status_page
 from gateway.config.environment import is_overridden
@@ -63,7 +64,7 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
 
     Without either, it uses the serial port that a P1 cable is on, if there is only one.
     """
-    _set_up_logging(verbose=verbose)
+    set_up_logging(verbose=verbose)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
     if demo:
         read = _demo_config
@@ -115,16 +116,6 @@ def _demo_config() -> Config:
         modbus=[ModbusConfig(listen=Listen(host="127.0.0.1", port=DEMO_PORT))],
         status_page=StatusPageConfig(),
     )
-
-
-def _set_up_logging(*, verbose: bool) -> None:
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.addLevelName(logging.INFO, "info")
-    logging.addLevelName(logging.WARNING, "warning")
-    logging.addLevelName(logging.ERROR, "error")
-    # What pymodbus would say of a client's bytes, the gateway says itself, and once.
-    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 
 async def _run(load: Load, path: Path) -> int:

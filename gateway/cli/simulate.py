@@ -1,0 +1,133 @@
+"""`dsmr-gateway simulate`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from gateway.cli.logs import set_up_logging
+from gateway.clock import now, unix_now
+from gateway.flow import Flow, Node, Wire
+from gateway.lines import SerialLine
+from gateway.nodes.line_output import LineOutput
+from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings
+from gateway.nodes.simulated_meter import SimulatedMeter
+from gateway.protocol.feed import Piece, living, replayed, spoiled
+from gateway.protocol.household import SCENARIOS, Scenario
+from gateway.protocol.meter import Meter
+from gateway.protocol.variants import VARIANTS
+from gateway.pseudo_terminal import PseudoTerminal
+from gateway.simulated_meters import DEFAULT_VERSION, simulated_meter, simulated_versions
+
+DEFAULT_PORT = 2001
+MAX_SPEED = 1000
+MAX_CAPTURE_BYTES = 16_000_000
+PTY = "pty"
+_HELP = """Send the telegrams of a simulated household: over TCP as a ser2net does, or with --device on a serial line.
+
+The same --seed makes the same house: base load, heat pump, sun, gas, and a car on some nights. --scenario changes it:
+
+""" + "\n\n".join(f"{name}: {words}." for name, words in SCENARIOS.items())
+
+
+@click.command("simulate", help=_HELP)
+@click.option(
+    "--dsmr-version",
+    "version",
+    default=DEFAULT_VERSION,
+    show_default=True,
+    type=click.Choice(simulated_versions()),
+    help="Which meters it speaks like.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), help=f"The TCP port, by default {DEFAULT_PORT}.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; * for all.")
+@click.option("--device", help=f"Write to this serial device instead; {PTY} makes one and prints its name.")
+@click.option(
+    "--speed", default=1.0, show_default=True, type=click.FloatRange(1, MAX_SPEED), help="How fast time runs."
+)
+@click.option("--scenario", type=click.Choice([str(each) for each in Scenario]), help="What is unusual; see above.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Which house it is.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Send this capture over and over at its own cadence, in place of a household.",
+)
+@click.pass_context
+def simulate_command(
+    ctx: click.Context,
+    version: str,
+    port: int | None,
+    host: str,
+    device: str | None,
+    speed: float,
+    scenario: str | None,
+    seed: int,
+    replay: Path | None,
+) -> None:
+    """Send the telegrams of a household, a capture, or either over a bad line."""
+    if device and (port is not None or ctx.get_parameter_source("host") is not click.core.ParameterSource.DEFAULT):
+        raise click.UsageError(
+            "--device writes to a serial line, and --port and --host listen on TCP: give one of them"
+        )
+    set_up_logging(verbose=False)
+    chosen = Scenario(scenario) if scenario else None
+    pieces = _replay(replay, speed) if replay else _household(version, seed, chosen, speed)
+    if chosen is Scenario.FAULTS:
+        pieces = spoiled(pieces, seed)
+    elif replay and chosen:
+        raise click.UsageError(f"a capture is sent as it is: --scenario {chosen} is for a household")
+    asyncio.run(_run(pieces, version, device, "" if host == "*" else host, DEFAULT_PORT if port is None else port))
+
+
+def _household(version: str, seed: int, scenario: Scenario | None, speed: float) -> Iterator[Piece]:
+    started_at = _summer_ends() - 1800 if scenario is Scenario.DST else int(unix_now())
+    begun = now()
+    try:
+        meter = simulated_meter(version, seed, scenario, started_at)
+    except ValueError as error:
+        raise click.UsageError(f"--scenario {scenario} does not go with --dsmr-version {version}: {error}") from None
+    return living(meter, lambda: started_at + (now() - begun) * speed, VARIANTS[version].cadence_s, speed)
+
+
+def _replay(path: Path, speed: float) -> Iterator[Piece]:
+    with path.open("rb") as stream:
+        capture = stream.read(MAX_CAPTURE_BYTES + 1)
+    if not capture or len(capture) > MAX_CAPTURE_BYTES:
+        what = "is empty" if not capture else f"is larger than {MAX_CAPTURE_BYTES} bytes"
+        raise click.UsageError(f"{path} {what}: give a file with the bytes that a meter has sent")
+    return replayed(capture, speed)
+
+
+def _summer_ends() -> int:
+    """When it does this year, in unix seconds: on the last Sunday of October at 1:00 UTC (2000/84/EC)."""
+    last = datetime(datetime.now(UTC).year, 10, 31, 1, tzinfo=UTC)
+    return int((last - timedelta(days=(last.weekday() + 1) % 7)).timestamp())
+
+
+async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: str, port: int) -> None:
+    meter = Meter("simulation", None, is_simulated=True)
+    terminal = PseudoTerminal()
+    output: LineOutput | Passthrough
+    if device == PTY:
+        output = LineOutput("output", "a pseudo terminal", terminal)
+    elif device:
+        output = LineOutput("output", device, SerialLine(device, VARIANTS[version].line))
+    else:
+        settings = PassthroughSettings(host, port, Mode.RAW)
+        output = Passthrough("output", settings, meter)
+    source = SimulatedMeter("simulation", meter, lambda: pieces, output)
+    nodes: list[Node] = [output, source]
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def started() -> None:
+        if device == PTY:
+            click.echo(terminal.device)
+
+    await Flow(nodes, [Wire(source, output)]).run(stop, started)

@@ -1,0 +1,52 @@
+"""Line output: writes to a serial line what a meter would say on it.
+
+In: bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from gateway.flow import Colour, Mark, Node
+from gateway.lines import Line
+
+
+class LineOutput(Node):
+    """Writes to a line, which it opens anew when that is lost."""
+
+    kind = "line output"
+
+    def __init__(self, name: str, words: str, line: Line) -> None:
+        """Write to `line`; `words` say what it is."""
+        super().__init__(name)
+        self._words = words
+        self._line = line
+        self._is_open = False
+        self.dropped = 0
+        """Pieces that the line did not take, since nobody reads at its other end."""
+
+    async def run(self) -> None:
+        """Keep the line open."""
+        try:
+            closed = await self._line.open(lambda _data: None)
+        except OSError as error:
+            self.show(Colour.RED, Mark.RING, f"{error.strerror or error}"[:30])
+            raise OSError(error.errno, f"{self._words}: {error.strerror or error}; trying again") from error
+        self._is_open = True
+        self.show(Colour.GREEN, Mark.DOT, self._words)
+        self.log(logging.INFO, f"writing to {self._words}")
+        self.ready.set()
+        try:
+            await closed
+            raise OSError(f"{self._words} was closed; trying again")
+        finally:
+            self._is_open = False
+            self._line.close()
+
+    def receive(self, data: bytes, arrived: float) -> None:  # noqa: ARG002 - a ByteSink takes it
+        """Write a piece, or drop it when the line does not take it."""
+        if not (self._is_open and self._line.write(data)):
+            self.dropped += 1
+
+    def line_lost(self) -> None:
+        """What feeds it has ended; there is nothing to undo."""

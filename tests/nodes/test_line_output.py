@@ -1,0 +1,49 @@
+"""A line output writes what it gets, and waits for a line that is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tty
+from collections.abc import Callable
+
+import pytest
+
+from gateway.clock import now
+from gateway.lines import SerialLine
+from gateway.nodes.line_output import LineOutput
+from gateway.protocol.variants import FAST_LINE
+
+LIMIT_S = 5.0
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
+            await asyncio.sleep(0.002)
+
+
+async def test_it_writes_to_a_serial_device_and_says_so() -> None:
+    far, near = os.openpty()
+    tty.setraw(near)
+    node = LineOutput("output", os.ttyname(near), SerialLine(os.ttyname(near), FAST_LINE))
+    node.receive(b"too early", now())
+    task = asyncio.create_task(node.run())
+    await until(node.ready.is_set)
+    assert str(node.status) == f"green dot: {os.ttyname(near)}"
+    node.receive(b"/SIM5\r\n", now())
+    assert await asyncio.to_thread(os.read, far, 100) == b"/SIM5\r\n"
+    assert node.dropped == 1
+    os.close(near)
+    os.close(far)
+    with pytest.raises(OSError, match="was closed; trying again"):
+        await asyncio.wait_for(task, LIMIT_S)
+    node.receive(b"too late", now())
+    assert node.dropped == 2
+
+
+async def test_a_device_that_is_not_there_is_told_with_what_to_do() -> None:
+    node = LineOutput("output", "/dev/no-such", SerialLine("/dev/no-such", FAST_LINE))
+    with pytest.raises(OSError, match=r"/dev/no-such: no such device; is the cable plugged in.*; trying again"):
+        await node.run()
+    assert str(node.status).startswith("red ring: no such device")
