@@ -77,6 +77,8 @@ class TcpLine:
                 transport, receiver = await loop.create_connection(lambda: _Receiver(receive), sock=sock)
         except TimeoutError:
             raise OSError(errno.ETIMEDOUT, f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
+        except OSError as error:
+            raise OSError(error.errno, _why_not_connected(error)) from error
         self._transport = transport
         watch_peer(transport.get_extra_info("socket"))
         return receiver.closed
@@ -89,6 +91,17 @@ class TcpLine:
         """Reset the connection: a polite close can hang on a peer that is gone."""
         if self._transport:
             self._transport.abort()
+
+
+def _why_not_connected(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"the name is not found ({error.strerror}); is it right, and the network up?"
+    hints = {
+        errno.ECONNREFUSED: "refused: nothing listens there; is the port right, and does the ser2net there run?",
+        errno.EHOSTUNREACH: "no way to that host; is the address right, and the host on?",
+        errno.ENETUNREACH: "no way to that network; is the address right, and the network up?",
+    }
+    return hints.get(error.errno or 0, error.strerror or str(error))
 
 
 async def _connect(host: str, port: int) -> socket.socket:

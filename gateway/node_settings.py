@@ -53,7 +53,7 @@ def server_settings(config: ModbusConfig, folder: Path) -> ServerSettings:
             allow=tuple(config.allow),
             priority=tuple(config.priority),
             idle_timeout_s=config.idle_timeout,
-            tls=_tls(config.tls, folder),
+            tls=tls_files(config.tls, folder) if config.tls else None,
         ),
     )
 
@@ -74,7 +74,7 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
             allow=tuple(config.allow),
             eviction=Eviction.OLDEST if config.kick_oldest else Eviction.NOBODY,
             idle_timeout_s=config.idle_timeout,
-            tls=_tls(config.tls, folder),
+            tls=tls_files(config.tls, folder) if config.tls else None,
         ),
     )
 
@@ -94,9 +94,8 @@ def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSe
     )
 
 
-def _tls(config: TlsConfig | None, folder: Path) -> TlsFiles | None:
-    if config is None:
-        return None
+def tls_files(config: TlsConfig, folder: Path) -> TlsFiles:
+    """The files of a TLS listener; paths begin at `folder`."""
     from gateway.tls import TlsFiles  # noqa: PLC0415 - only where there is TLS
 
     return TlsFiles(folder / config.certificate, folder / config.key, config.client_ca and folder / config.client_ca)

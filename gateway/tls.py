@@ -9,8 +9,12 @@ import asyncio
 import ssl
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 HANDSHAKE_TIMEOUT_S = 10.0
 
@@ -53,6 +57,11 @@ class _Context(ssl.SSLContext):
         return handshake
 
 
+def _no_password() -> bytes:
+    """In place of asking for one at the terminal, where the whole gateway would wait for an answer."""
+    return b""
+
+
 class ServerTls:
     """The TLS side of a listener, 1.2 or newer (Modbus/TCP Security, R-01)."""
 
@@ -65,7 +74,7 @@ class ServerTls:
         """
         self._context = _Context(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.load_cert_chain(files.certificate, files.key)
+        self._context.load_cert_chain(files.certificate, files.key, _no_password)
         if files.client_ca:
             self._context.load_verify_locations(files.client_ca)
             self._context.verify_mode = ssl.CERT_REQUIRED
@@ -83,3 +92,44 @@ class ServerTls:
         )
         assert secured is not None
         return secured
+
+
+def why_not_usable(files: TlsFiles) -> list[tuple[str, str, str]]:
+    """What keeps a listener from using its files: which of them, what is wrong, and the way out."""
+    from cryptography import x509  # noqa: PLC0415 - only to check
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    found: list[tuple[str, str, str]] = []
+    for name, path in (("certificate", files.certificate), ("key", files.key), ("client_ca", files.client_ca)):
+        try:
+            content = path.read_bytes() if path else None
+        except OSError as error:
+            found.append((name, f"{path}: {error.strerror}", ""))
+            continue
+        try:
+            if content is not None and name == "key":
+                load_pem_private_key(content, None)
+            for certificate in (
+                x509.load_pem_x509_certificates(content) if content is not None and name != "key" else ()
+            ):
+                found += [(name, f"{path} {why}", "Renew it") for why in _out_of_date(certificate, now)]
+        except TypeError:
+            found.append((name, f"{path} is protected by a password", "Save the key without one"))
+        except ValueError:
+            found.append((name, f"{path} holds no {'private key' if name == 'key' else 'certificate'} in PEM form", ""))
+    if not found:
+        try:
+            ServerTls(files)
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error
+            found.append(("key", f"{files.key} and {files.certificate} cannot be used together ({reason})", ""))
+    return found
+
+
+def _out_of_date(certificate: x509.Certificate, now: datetime) -> list[str]:
+    if now > certificate.not_valid_after_utc:
+        return [f"is no longer valid since {certificate.not_valid_after_utc:%Y-%m-%d}"]
+    if now < certificate.not_valid_before_utc:
+        return [f"is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"]
+    return []

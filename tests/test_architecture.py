@@ -132,6 +132,7 @@ SELDOM = (
 
 
 def test_what_is_not_configured_is_not_imported() -> None:
-    program = f"import sys, gateway.cli.run; print([name for name in {SELDOM!r} if name in sys.modules])"
+    imports = "import sys, gateway.cli.run, gateway.config, gateway.wiring"
+    program = f"{imports}; print([name for name in {SELDOM!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.strip() == "[]"

@@ -155,7 +155,7 @@ async def test_opening_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch
     while not opening.done():
         await asyncio.sleep(0.001)
         longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    assert isinstance(opening.exception(), socket.gaierror)
+    assert "the name is not found" in str(opening.exception())
     assert longest < 0.2
 
 

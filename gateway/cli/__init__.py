@@ -6,11 +6,8 @@ from importlib import import_module
 
 import click
 
-from gateway.yaml_file import FileError
-
 EXIT_CONFIGURATION = 78
 """EX_CONFIG: systemd's RestartPreventExitStatus knows that trying again will not help."""
-DEFAULT_CONFIG = "gateway.yaml"
 
 COMMANDS = {
     "run": ("run", "Run the gateway."),
@@ -24,6 +21,7 @@ COMMANDS = {
     "read": ("read", "Read a gateway or a meter over Modbus, and decode it."),
     "export": ("export", "Print the configuration with which a program reads the gateway."),
     "schema": ("schema", "Print the JSON Schema of a configuration or map."),
+    "completion": ("completion", "Print what makes a shell complete all this."),
     "import-ser2net": ("import_ser2net", "Convert a ser2net's configuration."),
 }
 """Command → its module and its help. A module is imported when its command is used: `run` alone needs the server."""
@@ -36,7 +34,11 @@ class Commands(click.Group):
         """Run a command; say every fault of a file that it cannot use."""
         try:
             return super().invoke(ctx)
-        except FileError as error:
+        except Exception as error:
+            from gateway.yaml_file import FileError
+
+            if not isinstance(error, FileError):
+                raise
             for fault in error.faults:
                 click.echo(str(fault), err=True)
             ctx.exit(EXIT_CONFIGURATION)

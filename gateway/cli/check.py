@@ -2,24 +2,107 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli import DEFAULT_CONFIG
-from gateway.config import Config, load_config
-from gateway.wiring import load_maps
+from gateway.cli import EXIT_CONFIGURATION
+from gateway.cli.parameters import config_argument, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.config import Config
+    from gateway.yaml_file import Document, Fault
+
+EXIT_MACHINE = 1
+_NOT_ONLY_ITS_OWN = "; a gateway is running with it, or with part of it"
 
 
 @click.command("check")
-@click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
-def check_command(config: Path) -> None:
-    """Say what is wrong with CONFIG, by default gateway.yaml, and the register maps it names."""
-    settings = load_config(config)
-    load_maps(settings, config.parent)
+@config_argument
+@click.option("--probe", "probes", is_flag=True, help="Listen to the meters too, as `probe` does.")
+@json_option
+@click.pass_context
+def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bool) -> None:
+    """Say what is wrong with CONFIG, by default gateway.yaml, the maps it names, and this machine.
+
+    Ends with 78 for what must be mended in a file, and with 1 for a port, a device, a certificate or a meter that
+    cannot be used now.
+    """
+    from gateway.config import load_with_places
+    from gateway.wiring import load_maps
+    from gateway.yaml_file import FileError
+
+    try:
+        document, settings = load_with_places(config)
+        load_maps(settings, config.parent)
+    except FileError as error:
+        if not as_json:
+            raise
+        _print_json(error.faults, "", [])
+        ctx.exit(EXIT_CONFIGURATION)
+    faults, summary, remarks = _look(document, settings, config, probes=probes)
+    if as_json:
+        _print_json(faults, summary, remarks)
+    else:
+        for fault in faults:
+            click.echo(str(fault), err=True)
+        for remark in remarks:
+            click.echo(remark)
+        if not faults:
+            click.echo(summary)
+    ctx.exit(EXIT_MACHINE if faults else 0)
+
+
+def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> tuple[list[Fault], str, list[str]]:
+    from gateway.checking import check_machine
+
+    checked = check_machine(document, settings, path.parent)
+    faults, remarks = checked.faults, list[str]()
+    # What cannot be opened need not be listened to.
+    if probes and not faults:
+        faults, remarks = _probe(document, settings)
     units = sum(len(server.units) for server in settings.modbus)
     meters = len(settings.all_meters())
-    click.echo(f"{config} is right: {_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}.")
+    whole = f"{_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}"
+    return faults, f"{path} is right: {whole}{_NOT_ONLY_ITS_OWN if checked.is_running else ''}.", remarks
+
+
+def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]]:
+    import asyncio
+
+    from gateway.checking import OWN_NAME
+    from gateway.node_settings import lines_of
+    from gateway.probing import probe
+
+    faults: list[Fault] = []
+    remarks: list[str] = []
+    for name, meter in settings.all_meters().items():
+        if meter.simulate:
+            continue
+        loc = ("meters", name, "port") if settings.meters else ("meter", "port")
+        findings = asyncio.run(probe(lines_of(meter)))
+        newest = findings[-1].newest
+        if findings[-1].trouble.startswith(f"in use by {OWN_NAME}"):
+            remarks.append(f"{findings[-1].words}: the gateway that is running listens to it")
+        elif newest is None:
+            faults += [document.fault(loc, f"{finding.words}: {finding.trouble}") for finding in findings]
+        else:
+            remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
+    return faults, remarks
+
+
+def _print_json(faults: list[Fault], summary: str, remarks: list[str]) -> None:
+    data = {
+        "right": not faults,
+        "summary": "" if faults else summary,
+        "faults": [asdict(fault) for fault in faults],
+        "meters": remarks,
+    }
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def _count(number: int, word: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from datetime import datetime
@@ -10,13 +9,15 @@ from typing import Any
 
 import click
 
+from gateway.cli.parameters import json_option
+
 ANSWER_TIMEOUT_S = 5.0
 
 
 @click.command("health")
 @click.argument("url", required=False)
 @click.option("--meters", is_flag=True, help="A silent meter counts too.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
     """Say whether the gateway does its work: that of this machine, or the one whose status page is at URL.
 
@@ -37,8 +38,8 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
 
 
 def _ask_page(url: str, *, meters: bool) -> dict[str, Any]:
-    from urllib.error import HTTPError  # noqa: PLC0415 - only where a page is asked
-    from urllib.request import urlopen  # noqa: PLC0415
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
 
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"{url!r} is no address of a page. Write it like http://192.168.1.5:8080")
@@ -51,7 +52,9 @@ def _ask_page(url: str, *, meters: bool) -> dict[str, Any]:
 
 
 def _ask_socket(*, meters: bool) -> dict[str, Any]:
-    from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, socket_path  # noqa: PLC0415 - not with a page
+    import asyncio
+
+    from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, socket_path
 
     lines: list[bytes] = []
     question = ask(socket_path(), HEALTH_WITH_METERS if meters else HEALTH, lines.append)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.map_table import FORMATS, heading, page, rows, words_of
-from gateway.maps import find_map, load_map, map_names
-from gateway.protocol.obis import Value
-from gateway.protocol.readings import read
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.telegram import BadTelegram, TelegramReader
+from gateway.cli.parameters import MapName, form_option, json_option, named_map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.protocol.obis import Value
 
 
 @click.command("maps")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 @click.option(
     "--pages",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -24,6 +25,9 @@ from gateway.protocol.telegram import BadTelegram, TelegramReader
 )
 def maps_command(*, as_json: bool, pages: Path | None) -> None:
     """List the register maps that come with the gateway."""
+    from gateway.map_table import page
+    from gateway.maps import load_map, map_names
+
     found = [load_map(path) for _, path in sorted(map_names().items())]
     if pages:
         for register_map in found:
@@ -40,32 +44,29 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
 
 
 @click.command("map")
-@click.argument("name")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", help="How to show it.")
+@click.argument("name", type=MapName())
+@form_option
+@json_option
 @click.option(
     "--telegram",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Show what the registers hold after this telegram.",
 )
-def map_command(name: str, form: str, telegram: Path | None) -> None:
+def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -> None:
     """Show the registers of the map NAME, a name or the path of a file."""
+    from gateway.map_table import FORMATS, heading, rows, words_of
+
     register_map = named_map(name)
     table = rows(register_map, words_of(register_map, _values(telegram)) if telegram else None)
-    if form in ("text", "markdown"):
+    if form in ("text", "markdown") and not as_json:
         click.echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
-    click.echo(FORMATS[form](table), nl=False)
+    click.echo(FORMATS["json" if as_json else form](table), nl=False)
 
 
-def named_map(name: str) -> RegisterMap:
-    """A map by its name or path, from the folder in which the command is given."""
-    try:
-        return load_map(find_map(name, Path()))
-    except LookupError as error:
-        what, _, hint = str(error).partition(" | ")
-        raise click.UsageError(f"{what}. {hint}".strip()) from None
+def _values(path: Path) -> Mapping[str, Value]:
+    from gateway.protocol.readings import read
+    from gateway.protocol.telegram import BadTelegram, TelegramReader
 
-
-def _values(path: Path) -> dict[str, Value]:
     reader = TelegramReader()
     found = reader.feed(path.read_bytes()) + reader.silence()
     for item in found:

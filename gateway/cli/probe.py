@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.config.meter import MeterConfig
-from gateway.node_settings import lines_of
-from gateway.probing import LISTEN_S, Finding, probe, serial_ports
-from gateway.protocol.meter import Received
-from gateway.protocol.readings import Reading
+from gateway.cli.parameters import json_option
+
+if TYPE_CHECKING:
+    from gateway.config.meter import MeterConfig
+    from gateway.probing import Finding
+    from gateway.protocol.meter import Received
+    from gateway.protocol.readings import Reading
 
 _ADDRESS = re.compile(r"(\[[^\]]+\]|[^/:]+):([0-9]{1,5})")
 
@@ -25,18 +27,22 @@ For a meter behind a ser2net: dsmr-gateway probe HOST:PORT
 
 @click.command("probe")
 @click.argument("where", required=False, metavar="[DEVICE|HOST:PORT]")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=LISTEN_S, help="How long to listen at each speed.")
-def probe_command(where: str | None, *, as_json: bool, seconds: float) -> None:
+@json_option
+@click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long to listen at each speed, by default 12.")
+def probe_command(where: str | None, *, as_json: bool, seconds: float | None) -> None:
     """Find the meter on a P1 port, show what it says, and print the configuration for it.
 
     Without DEVICE, every serial port that a cable may be on is tried. Nothing is ever sent to the meter.
     """
+    import asyncio
+
+    from gateway.probing import LISTEN_S, serial_ports
+
     places = [where] if where else serial_ports()
     if not places:
         click.echo(_NOTHING, err=True)
         sys.exit(1)
-    found = [(place, asyncio.run(_probe(place, seconds))) for place in places]
+    found = [(place, asyncio.run(_probe(place, seconds or LISTEN_S))) for place in places]
     if as_json:
         click.echo(json.dumps([_as_data(place, findings) for place, findings in found], indent=2))
     else:
@@ -46,10 +52,15 @@ def probe_command(where: str | None, *, as_json: bool, seconds: float) -> None:
 
 
 async def _probe(place: str, seconds: float) -> list[Finding]:
+    from gateway.node_settings import lines_of
+    from gateway.probing import probe
+
     return await probe(lines_of(_config(place)), seconds)
 
 
 def _config(place: str) -> MeterConfig:
+    from gateway.config.meter import MeterConfig
+
     address = _ADDRESS.fullmatch(place)
     return MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
 

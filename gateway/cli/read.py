@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 
 import click
 
-from gateway.cli.maps import named_map
-from gateway.map_table import FORMATS, rows
-from gateway.reading_client import ReadingClient
+from gateway.cli.parameters import form_option, map_option, named_map, port_option, unit_of, unit_option
 
 WATCH_EVERY_S = 1.0
 
 
 @click.command("read")
 @click.argument("host")
-@click.option("--port", default=502, show_default=True, type=click.IntRange(1, 65535), help="The Modbus port.")
-@click.option("--map", "name", default="dsmr", show_default=True, help="The register map to read it with.")
-@click.option("--unit", type=click.IntRange(0, 255), help="The unit id; by default the map's, or 1.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", help="How to show it.")
+@port_option
+@map_option
+@unit_option
+@form_option
 @click.option("--json", "as_json", is_flag=True, help="As --format json.")
 @click.option("--watch", "-w", is_flag=True, help="Read again each second.")
 def read_command(host: str, port: int, name: str, unit: int | None, form: str, *, as_json: bool, watch: bool) -> None:
     """Read a gateway or a meter at HOST over Modbus/TCP, and show what its registers say."""
+    import logging
+
+    from gateway.map_table import FORMATS, rows
+    from gateway.reading_client import ReadingClient
+
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     register_map = named_map(name)
-    if unit is None:
-        unit = 1 if register_map.unit_id is None else register_map.unit_id
-    client = ReadingClient(host, port, unit)
+    client = ReadingClient(host, port, unit_of(unit, register_map))
     try:
         client.connect()
         while True:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from datetime import datetime
 
 import click
 
-from gateway.nodes.control import FOLLOW, ONCE, ask, socket_path
+from gateway.cli.parameters import json_option
 
 
 @click.command("requests")
 @click.option("--follow", "-f", is_flag=True, help="Go on showing requests as they come.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@json_option
 def requests_command(*, follow: bool, as_json: bool) -> None:
     """Show what Modbus clients asked the running gateway, and what they were answered."""
+    import asyncio
+
+    from gateway.nodes.control import FOLLOW, ONCE, ask, socket_path
 
     def show(line: bytes) -> None:
         if as_json:

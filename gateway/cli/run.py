@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
 import os
-import resource
-import signal
 import sys
-from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from gateway.cli import DEFAULT_CONFIG, EXIT_CONFIGURATION
-from gateway.cli.logs import set_up_logging
-from gateway.clock import now
-from gateway.config import Config, load_config, load_status_page
-from gateway.config.environment import is_overridden
-from gateway.config.meter import MeterConfig
-from gateway.config.modbus import ModbusConfig
-from gateway.config.status_page import StatusPageConfig
-from gateway.config.types import Listen
-from gateway.mending import Load, Unusable, wait_until_mended
-from gateway.probing import serial_ports
-from gateway.systemd import ServiceManager, status_words
-from gateway.wiring import Maps, Wiring, load_maps
-from gateway.yaml_file import FileError
+from gateway.cli import EXIT_CONFIGURATION
+from gateway.cli.parameters import config_argument
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from gateway.config import Config
+    from gateway.mending import Load
+    from gateway.systemd import ServiceManager
+    from gateway.wiring import Maps, Wiring
 
 DEMO_PORT = 5020
 END_WITHIN_S = 1.9
@@ -54,7 +46,7 @@ _ONLY = "There is no {path}: using the only serial port, {port}, and defaults fo
 
 
 @click.command("run")
-@click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+@config_argument
 @click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
 @click.option("--uvloop", is_flag=True, help="Use the event loop of uvloop, which takes more requests a second.")
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
@@ -64,6 +56,14 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
 
     Without either, it uses the serial port that a P1 cable is on, if there is only one.
     """
+    import logging
+
+    from gateway.cli.logs import set_up_logging
+    from gateway.config import load_config
+    from gateway.config.environment import is_overridden
+    from gateway.probing import serial_ports
+    from gateway.wiring import load_maps
+
     set_up_logging(verbose=verbose)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
     if demo:
@@ -86,11 +86,15 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
 
 def _raise_file_limit() -> None:
     """As far as the system lets it: asyncio accepts a hundred clients before the first of them is judged."""
+    import resource
+
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _new_loop(*, is_uvloop: bool) -> asyncio.AbstractEventLoop:
+    import asyncio
+
     if not is_uvloop:
         return asyncio.new_event_loop()
     try:
@@ -102,6 +106,12 @@ def _new_loop(*, is_uvloop: bool) -> asyncio.AbstractEventLoop:
 
 def config_without_file(path: Path, ports: Sequence[str]) -> Config:
     """The only one of `ports`, and defaults; otherwise say what is missing, and end."""
+    import logging
+
+    from gateway.config import Config
+    from gateway.config.meter import MeterConfig
+    from gateway.config.status_page import StatusPageConfig
+
     if len(ports) != 1:
         several = _SEVERAL.format(ports=", ".join(ports)) if ports else ""
         click.echo(_MINIMAL.format(path=path) + several, err=True)
@@ -111,6 +121,12 @@ def config_without_file(path: Path, ports: Sequence[str]) -> Config:
 
 
 def _demo_config() -> Config:
+    from gateway.config import Config
+    from gateway.config.meter import MeterConfig
+    from gateway.config.modbus import ModbusConfig
+    from gateway.config.status_page import StatusPageConfig
+    from gateway.config.types import Listen
+
     return Config(
         meter=MeterConfig(simulate=True),
         modbus=[ModbusConfig(listen=Listen(host="127.0.0.1", port=DEMO_PORT))],
@@ -120,6 +136,14 @@ def _demo_config() -> Config:
 
 async def _run(load: Load, path: Path) -> int:
     """Run until told to stop, and give the exit code; `path` is where the configuration is read from."""
+    import asyncio
+    import gc
+    import signal
+
+    from gateway.clock import now
+    from gateway.systemd import ServiceManager, status_words
+    from gateway.wiring import Wiring
+
     stop, reload = asyncio.Event(), asyncio.Event()
     loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
 
@@ -162,6 +186,12 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
         FileError: they cannot be used, and no status page is there to say so.
 
     """
+    import asyncio
+
+    from gateway.config import load_status_page
+    from gateway.mending import Unusable, wait_until_mended
+    from gateway.yaml_file import FileError
+
     try:
         return load()
     except FileError as error:
@@ -177,6 +207,11 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
 
 async def _reload(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
     """Whenever asked, read the configuration and its maps anew; keep the old ones when there is a fault."""
+    import asyncio
+    import logging
+
+    from gateway.yaml_file import FileError
+
     log = logging.getLogger("gateway")
     while await reload.wait():
         reload.clear()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import click
-from pydantic import BaseModel
 
-from gateway.config import Config
-from gateway.map_file import MapFile
-
-MODELS: dict[str, type[BaseModel]] = {"config": Config, "map": MapFile}
+MODELS = {"config": ("gateway.config", "Config"), "map": ("gateway.map_file", "MapFile")}
+"""What has a schema → the module and the name of its model."""
 
 
 @click.command("schema")
@@ -22,4 +20,6 @@ def schema_command(of: str) -> None:
 
 def schema(of: str) -> dict[str, object]:
     """The JSON Schema (2020-12) of `config` or `map`."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **MODELS[of].model_json_schema()}
+    module, name = MODELS[of]
+    model = getattr(import_module(module), name)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.logs import set_up_logging
-from gateway.clock import now, unix_now
-from gateway.flow import Flow, Node, Wire
-from gateway.lines import SerialLine
-from gateway.nodes.line_output import LineOutput
-from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings
-from gateway.nodes.simulated_meter import SimulatedMeter
-from gateway.protocol.feed import Piece, living, replayed, spoiled
+from gateway.cli.parameters import VERSIONS
 from gateway.protocol.household import SCENARIOS, Scenario
-from gateway.protocol.meter import Meter
 from gateway.protocol.variants import VARIANTS
-from gateway.pseudo_terminal import PseudoTerminal
-from gateway.simulated_meters import DEFAULT_VERSION, simulated_meter, simulated_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.nodes.line_output import LineOutput
+    from gateway.nodes.passthrough import Passthrough
+    from gateway.protocol.feed import Piece
 
 DEFAULT_PORT = 2001
 MAX_SPEED = 1000
@@ -39,9 +34,9 @@ The same --seed makes the same house: base load, heat pump, sun, gas, and a car 
 @click.option(
     "--dsmr-version",
     "version",
-    default=DEFAULT_VERSION,
+    default="5",
     show_default=True,
-    type=click.Choice(simulated_versions()),
+    type=click.Choice(VERSIONS),
     help="Which meters it speaks like.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help=f"The TCP port, by default {DEFAULT_PORT}.")
@@ -70,6 +65,11 @@ def simulate_command(
     replay: Path | None,
 ) -> None:
     """Send the telegrams of a household, a capture, or either over a bad line."""
+    import asyncio
+
+    from gateway.cli.logs import set_up_logging
+    from gateway.protocol.feed import spoiled
+
     if device and (port is not None or ctx.get_parameter_source("host") is not click.core.ParameterSource.DEFAULT):
         raise click.UsageError(
             "--device writes to a serial line, and --port and --host listen on TCP: give one of them"
@@ -85,6 +85,10 @@ def simulate_command(
 
 
 def _household(version: str, seed: int, scenario: Scenario | None, speed: float) -> Iterator[Piece]:
+    from gateway.clock import now, unix_now
+    from gateway.protocol.feed import living
+    from gateway.simulated_meters import simulated_meter
+
     started_at = _summer_ends() - 1800 if scenario is Scenario.DST else int(unix_now())
     begun = now()
     try:
@@ -95,6 +99,8 @@ def _household(version: str, seed: int, scenario: Scenario | None, speed: float)
 
 
 def _replay(path: Path, speed: float) -> Iterator[Piece]:
+    from gateway.protocol.feed import replayed
+
     with path.open("rb") as stream:
         capture = stream.read(MAX_CAPTURE_BYTES + 1)
     if not capture or len(capture) > MAX_CAPTURE_BYTES:
@@ -110,6 +116,17 @@ def _summer_ends() -> int:
 
 
 async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: str, port: int) -> None:
+    import asyncio
+    import signal
+
+    from gateway.flow import Flow, Wire
+    from gateway.lines import SerialLine
+    from gateway.nodes.line_output import LineOutput
+    from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings
+    from gateway.nodes.simulated_meter import SimulatedMeter
+    from gateway.protocol.meter import Meter
+    from gateway.pseudo_terminal import PseudoTerminal
+
     meter = Meter("simulation", None, is_simulated=True)
     terminal = PseudoTerminal()
     output: LineOutput | Passthrough
@@ -121,7 +138,6 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
         settings = PassthroughSettings(host, port, Mode.RAW)
         output = Passthrough("output", settings, meter)
     source = SimulatedMeter("simulation", meter, lambda: pieces, output)
-    nodes: list[Node] = [output, source]
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -130,4 +146,4 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
         if device == PTY:
             click.echo(terminal.device)
 
-    await Flow(nodes, [Wire(source, output)]).run(stop, started)
+    await Flow([output, source], [Wire(source, output)]).run(stop, started)

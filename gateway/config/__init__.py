@@ -43,6 +43,11 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
         FileError: with every fault.
 
     """
+    return load_with_places(path, environment)[1]
+
+
+def load_with_places(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[Document, Config]:
+    """As `load_config`, with where everything stands in the file."""
     is_file_needed = path.exists() or not is_overridden(environment)
     document = load(path) if is_file_needed else Document(str(path))
     override(document, environment)
@@ -50,7 +55,7 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
     faults = _check_references(document, config) + _check_maps(document, config, path.parent)
     if faults:
         raise FileError(faults)
-    return config
+    return document, config
 
 
 def load_status_page(path: Path, environment: Mapping[str, str] = os.environ) -> StatusPageConfig | None:

@@ -1,0 +1,27 @@
+"""`dsmr-gateway completion`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+PROGRAM = "dsmr-gateway"
+_VARIABLE = "_DSMR_GATEWAY_COMPLETE"
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion_command(ctx: click.Context, shell: str) -> None:
+    """Print what makes SHELL complete commands, options, map names, formats and versions.
+
+    \b
+    bash:  dsmr-gateway completion bash > ~/.local/share/bash-completion/completions/dsmr-gateway
+    zsh:   dsmr-gateway completion zsh > ~/.zfunc/_dsmr-gateway
+           (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+    fish:  dsmr-gateway completion fish > ~/.config/fish/completions/dsmr-gateway.fish
+    """  # noqa: D301 - \\b is click's mark for lines that stay as they are
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, PROGRAM, _VARIABLE).source())
