@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ START_TIMEOUT_S = 5.0
 SELDOM_S = 600.0
 MAX_SELDOM_MESSAGES = 20
 """Different ones of one node in `SELDOM_S`."""
+MAX_TROUBLES = 10
+"""Kept of one node, for a report."""
 STATUS_CHARACTERS = 40
 
 Details = Mapping[str, str | int | float | None]
@@ -104,6 +107,8 @@ class Node(ABC):
         self.since = now()
         """When it failed, or began to work, in seconds of the gateway's clock."""
         self._logged: dict[str, float] = {}
+        self.troubles: deque[tuple[float, str]] = deque(maxlen=MAX_TROUBLES)
+        """The newest warnings and errors that it has logged, with their unix time."""
         self.status = Status(Colour.GREY, Mark.RING, "not started")
         self.ready = asyncio.Event()
         """Set when the node does its work, or waits for something outside the gateway."""
@@ -126,6 +131,8 @@ class Node(ABC):
     def log(self, level: int, message: str) -> None:
         """Write one line to the log, marked with this node."""
         _log.log(level, "node=%s: %s", self.name, message)
+        if level >= logging.WARNING:
+            self.troubles.append((time.time(), message))
 
     def log_seldom(self, level: int, message: str) -> None:
         """As `log`, but the same message once in `SELDOM_S` at the most."""

@@ -16,6 +16,7 @@ from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
+from gateway.description import describe
 from gateway.flow import Flow, Node, Wire
 from gateway.health import Health, assess
 from gateway.lines import SerialLine
@@ -95,7 +96,7 @@ class Wiring:
         self._passthroughs: dict[tuple[str, str, int], list[Node]] = {}
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
-        self._control = Control(socket_path(), self._monitors, self.health)
+        self._control = Control(socket_path(), self._monitors, self.health, self._describe)
         self._nodes: list[Node] = []
         self._wires: list[Wire] = []
         self.served: list[Served] = []
@@ -120,6 +121,9 @@ class Wiring:
     def health(self, *, counts_meters: bool) -> Health:
         """Whether the gateway does its work, and its meters too if they count."""
         return assess(self.flow.nodes, self.meters.values() if counts_meters else (), self._started, now())
+
+    def _describe(self) -> Mapping[str, object]:
+        return describe(self.meters, self.flow.nodes, now())
 
     async def change(self, config: Config, maps: Maps) -> None:
         """Become what another configuration says: meters and servers that are in both keep their connections."""

@@ -65,7 +65,7 @@ def test_every_command_says_what_it_is_for_in_the_same_words(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["check", "probe", "maps", "map", "read", "requests"],
+    ["check", "probe", "maps", "map", "read", "requests", "report"],
 )
 def test_what_shows_something_shows_it_as_json_too(name: str) -> None:
     assert any("--json" in each.opts for each in loaded_command(name).params)

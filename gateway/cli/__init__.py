@@ -21,6 +21,7 @@ COMMANDS = {
     "read": ("read", "Read a gateway or a meter over Modbus, and decode it."),
     "export": ("export", "Print the configuration with which a program reads the gateway."),
     "schema": ("schema", "Print the JSON Schema of a configuration or map."),
+    "report": ("report", "Print what a report of a fault needs, without what tells whose it is."),
     "completion": ("completion", "Print what makes a shell complete all this."),
     "import-ser2net": ("import_ser2net", "Convert a ser2net's configuration."),
 }

@@ -20,7 +20,8 @@ POLL_S = 0.25
 MAX_VIEWERS = 8
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
-FOLLOW, ONCE = b"requests follow\n", b"requests\n"
+MAX_ANSWER_LINE_BYTES = 1_000_000
+FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
 HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
 
 
@@ -42,9 +43,24 @@ class Control(Node):
 
     kind = "control"
 
-    def __init__(self, path: Path, monitors: Mapping[str, Monitor], assess: Assess) -> None:
-        """Answer on `path` about `monitors`, which are named after their servers, and how the gateway is."""
+    def __init__(
+        self,
+        path: Path,
+        monitors: Mapping[str, Monitor],
+        assess: Assess,
+        describe: Callable[[], Mapping[str, object]] = dict,
+    ) -> None:
+        """Answer on `path`.
+
+        Args:
+            path: the socket.
+            monitors: what clients asked, by the name of their server.
+            assess: how the gateway is.
+            describe: all that may help to find a fault, without what tells whose it is.
+
+        """
         super().__init__("control")
+        self._describe = describe
         self._path = path
         self._monitors = monitors
         self._assess = assess
@@ -79,9 +95,14 @@ class Control(Node):
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
-            if self._viewers <= MAX_VIEWERS and question in (FOLLOW, ONCE):
+            if self._viewers > MAX_VIEWERS:
+                return
+            if question == REPORT:
+                writer.write(json.dumps(self._describe()).encode() + b"\n")
+                await writer.drain()
+            elif question in (FOLLOW, ONCE):
                 await self._send_requests(reader, writer, is_endless=question == FOLLOW)
-            elif self._viewers <= MAX_VIEWERS and question in (HEALTH, HEALTH_WITH_METERS):
+            elif question in (HEALTH, HEALTH_WITH_METERS):
                 writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
         except (OSError, ValueError, TimeoutError):
             pass  # the viewer went away, or never said what it wants
@@ -131,7 +152,7 @@ async def ask(path: Path, question: bytes, show: Callable[[bytes], None]) -> Non
         OSError: when none is running.
 
     """
-    reader, writer = await asyncio.open_unix_connection(path)
+    reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_LINE_BYTES)
     with suppress(asyncio.CancelledError):
         writer.write(question)
         async for line in reader:

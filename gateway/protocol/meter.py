@@ -64,6 +64,7 @@ class Meter:
         """When telegrams began to come without a pause that made the readings stale."""
         self.accepted = 0
         self.refused: Counter[Fault] = Counter()
+        self.newest_refused: BadTelegram | None = None
         self.line_faults = 0
         self._configured_variant = variant
         self._stale_after_s = stale_after_s
@@ -82,6 +83,7 @@ class Meter:
         self._ahead = {}
         if isinstance(received, BadTelegram):
             self.refused[received.fault] += 1
+            self.newest_refused = received
             self._last_error = arrived
             return received
         if not self.is_fresh(arrived):

@@ -8,10 +8,12 @@ checksum no longer fits.
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 
 from gateway.protocol.obis import ENTRIES, Kind, entry_of
 
 MASK = b"X"
+_PUBLIC = "(public address)"
 SHORT_CHARACTERS = 5
 """What is no longer than this identifies nobody: `ON`, `80`, `00004`."""
 
@@ -28,6 +30,14 @@ _IDENTIFYING = re.compile(rb"(?:96\.1|96\.13|42\.0|0\.0)\.[0-9]+")
 _EMUCS_VERSION = re.compile(rb"0-0:96\.1\.4\((?:[0-9]{5}|(?:3[0-9]){5})\)[\r\n]*")
 """Which stands among the identifiers and is none; Walloon meters send it in hexadecimal."""
 
+_RUN = re.compile(r"(?<![0-9A-Za-z.])[0-9A-Fa-f]*[0-9]{7}[0-9A-Fa-f]*(?![0-9A-Za-z.])|[0-9A-Fa-f]{16,}")
+"""Of digits, also as hexadecimal: what a meter measures has a point in it, and a moment of the log has marks."""
+_USB_SERIAL = re.compile(r"(?<=_)[0-9A-Za-z]{6,}(?=-(?:if|port)[0-9])")
+_HOME = re.compile(r"/(?:home|Users)/[^/\s'\"]+")
+_ADDRESS = re.compile(
+    r"(?<![0-9A-Za-z.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Za-z.])"
+)
+
 _QUANTITY = rb"-?[0-9]{1,11}(?:\.[0-9]{1,12})?\*[A-Za-z][A-Za-z0-9]{0,7}"
 _HARMLESS = re.compile(rb"%b|-?[0-9]{1,11}(?:\.[0-9]{1,12})?|[0-9]{12}[SW]?|[0-9]-[0-9]:[0-9.]{5,11}" % _QUANTITY)
 """What a line of a known quantity says: a value, a moment, the code of another line."""
@@ -37,6 +47,25 @@ _HARMLESS_ANYWHERE = re.compile(_QUANTITY)
 def redact(telegram: bytes) -> bytes:
     """`telegram`, or any bytes of a P1 line, with all that may identify somebody masked; equally long."""
     return _LINE.sub(lambda match: _redact_line(match[0]), telegram)
+
+
+def redact_text(text: str) -> str:
+    """A text that people read, such as a line of a log, with what may identify somebody masked.
+
+    These are long runs of digits, serial numbers of USB adapters, home folders, and addresses of the internet; what
+    has an address of its own at home tells nothing to others.
+    """
+    text = _USB_SERIAL.sub(lambda match: "X" * len(match[0]), text)
+    text = _HOME.sub("~", text)
+    text = _RUN.sub(lambda match: "X" * len(match[0]), text)
+    return _ADDRESS.sub(lambda match: _PUBLIC if _is_public(match[0]) else match[0], text)
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ip_address(address).is_global
+    except ValueError:
+        return False
 
 
 def _redact_line(line: bytes) -> bytes:
