@@ -25,7 +25,7 @@ from gateway.yaml_file import Document, Fault, Loc
 
 RESOLVE_LIMIT_S = 5.0
 OWN_NAME = "dsmr-gateway"
-MODBUS_PORT, PASSTHROUGH_PORT = 5020, 2001
+MODBUS_PORT, PASSTHROUGH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8080
 """Suggested where there is no right to the one that is configured."""
 _LISTENS = {"tcp": "0A", "udp": "07"}
 """State of a socket that takes what comes, in /proc/net."""
@@ -68,6 +68,8 @@ def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:
             yield ("modbus", index, "listen"), server.address, transport, MODBUS_PORT
     for index, passthrough in enumerate(config.passthrough):
         yield ("passthrough", index, "listen"), passthrough.listen, "tcp", PASSTHROUGH_PORT
+    if config.status_page:
+        yield ("status_page", "listen"), config.status_page.listen, "tcp", STATUS_PAGE_PORT
 
 
 def _devices(config: Config) -> Iterator[tuple[Loc, str]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import grp
 import os
 import socket
+import stat
 import termios
 from asyncio.staggered import staggered_race
 from collections.abc import Callable
@@ -24,6 +26,8 @@ TCP_USER_TIMEOUT_MS = 20_000
 HAPPY_EYEBALLS_DELAY_S = 0.25
 
 SLOW_BELOW_BAUD = 57_600
+_GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
+_LOCKS = "/run/lock"
 MAX_UNSENT_BYTES = 1024
 """To a serial line; a meter is told a few bytes at the most."""
 
@@ -147,7 +151,7 @@ class SerialLine:
     """A serial device, opened for this process alone."""
 
     def __init__(self, device: str, settings: SerialSettings) -> None:
-        self._device, self._settings = device, settings
+        self.device, self._settings = device, settings
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -165,7 +169,7 @@ class SerialLine:
             transport, _ = await serialx.create_serial_connection(
                 loop,
                 lambda: receiver,
-                self._device,
+                self.device,
                 baudrate=settings.baudrate,
                 byte_size=settings.bytesize,
                 parity=serialx.Parity(settings.parity),
@@ -177,7 +181,7 @@ class SerialLine:
         except serialx.SerialException as error:
             raise OSError(errno.EIO, str(error)) from error
         except OSError as error:
-            raise await asyncio.to_thread(explain, error, self._device) from error
+            raise await asyncio.to_thread(explain, error, self.device) from error
         self._transport = transport
         self._guard(transport.serial.fileno())
         return receiver.closed
@@ -209,7 +213,8 @@ class SerialLine:
 
 def explain(error: OSError, device: str) -> OSError:
     """The error with what to do about it."""
-    no_right = "no right to open it; add the user to the group dialout (usermod -aG dialout USER), then log in anew"
+    group = _group_of(device)
+    no_right = f"no right to open it; add the user to the group {group} (usermod -aG {group} USER), then log in anew"
     hints = {
         errno.ENOENT: "no such device; is the cable plugged in? Look in /dev/serial/by-id",
         errno.EACCES: no_right,
@@ -223,11 +228,29 @@ def explain(error: OSError, device: str) -> OSError:
 
 
 def holder_of(device: str) -> str | None:
-    """`name (pid)` of a process that has `device` open, if that can be seen."""
+    """`name (process id)` of another process that has `device` open, if that can be seen, or has it locked."""
     target = os.path.realpath(device)
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
             pid = link.parts[2]
             if str(link.readlink()) == target and int(pid) != os.getpid():
                 return f"{Path('/proc', pid, 'comm').read_text().strip()} (process {pid})"
+    return _locker_of(target)
+
+
+def _locker_of(device: str) -> str | None:
+    """The process that has left a lock file, as ser2net and others do (FHS 3.0, 5.9): also one of another user."""
+    with suppress(OSError, ValueError):
+        pid = int(Path(_LOCKS, f"LCK..{Path(device).name}").read_text("ascii"))
+        if pid != os.getpid():
+            return f"{Path('/proc', str(pid), 'comm').read_text().strip()} (process {pid})"
     return None
+
+
+def _group_of(device: str) -> str:
+    """The group that may use a device; `dialout` where that is not plain."""
+    with suppress(OSError, KeyError):
+        found = Path(device).stat()
+        if found.st_mode & _GROUP_MAY == _GROUP_MAY:
+            return grp.getgrgid(found.st_gid).gr_name
+    return "dialout"

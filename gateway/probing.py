@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.clock import now
-from gateway.lines import Line
-from gateway.protocol.diagnosis import diagnose
+from gateway.lines import Line, SerialLine, holder_of
+from gateway.protocol.diagnosis import NOISE, diagnose
 from gateway.protocol.meter import Meter, Received
 from gateway.protocol.telegram import BadTelegram, TelegramReader
 
@@ -85,6 +86,7 @@ async def _listen(words: str, line: Line, listen_s: float) -> Finding:
             enough.set()
 
     try:
+        await _check_holder(line)
         closed = await line.open(receive)
     except OSError as error:
         finding.trouble = error.strerror or str(error)
@@ -103,6 +105,31 @@ async def _listen(words: str, line: Line, listen_s: float) -> Finding:
     return finding
 
 
+async def _check_holder(line: Line) -> None:
+    """Leave a device alone that another program reads: some lock it in ways that do not show when it is opened.
+
+    Raises:
+        OSError: there is such a program.
+
+    """
+    holder = await asyncio.to_thread(holder_of, line.device) if isinstance(line, SerialLine) else None
+    if holder:
+        raise OSError(
+            errno.EBUSY, f"in use by {holder}. Stop that while probing; two readers take bytes from each other"
+        )
+
+
+def conclude(findings: Sequence[Finding]) -> str:
+    """What several settings of one line tell together; nothing where one of them brought a telegram."""
+    troubles = [finding.trouble for finding in findings]
+    if len(troubles) > 1 and all(trouble.startswith(NOISE) for trouble in troubles):
+        return (
+            "noise at every speed: the line is most likely inverted. The data line of a P1 port is, and the cable or"
+            " adapter must invert it back: use one made for P1, or set RXD to inverted in an FTDI adapter (FT_PROG)"
+        )
+    return ""
+
+
 def _trouble(sample: bytes, refused: Sequence[BadTelegram], *, is_closed: bool, listen_s: float) -> str:
     diagnosis = diagnose(sample)
     if diagnosis:
@@ -112,7 +139,7 @@ def _trouble(sample: bytes, refused: Sequence[BadTelegram], *, is_closed: bool, 
     if is_closed:
         return "the other end closed"
     if sample:
-        return "a telegram began and did not end"
+        return "a telegram began and did not end" if b"/" in sample else "bytes come that are no telegram"
     return (
         f"silence for {listen_s:.0f} s: is the cable in the P1 port, and does it drive the data request pin? In Belgium"
         " and Sweden the port is closed until the grid operator opens it"

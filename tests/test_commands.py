@@ -120,7 +120,7 @@ def test_bash_completes_with_it(tmp_path: Path) -> None:
     typed = 'COMP_WORDS=(dsmr-gateway exp); COMP_CWORD=1; _dsmr_gateway_completion dsmr-gateway; echo "${COMPREPLY[@]}"'
     path = f"{gateway_command().parent}:{os.environ['PATH']}"
     result = subprocess.run(
-        [program("bash"), "-c", f"source script; {typed}"],
+        [program("bash"), "-c", f"source ./script; {typed}"],
         cwd=tmp_path,
         env=os.environ | {"PATH": path},
         capture_output=True,

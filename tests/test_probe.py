@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pty
+import re
 import socket
+import subprocess
 import termios
 import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from gateway import lines
 from gateway.cli import main
 from gateway.cli.run import config_without_file
 from gateway.config import load_config
+from gateway.lines import holder_of
 from gateway.probing import serial_ports
-from tests.conftest import own_telegram
+from gateway.protocol.variants import FAST_LINE, SLOW_LINE, SerialSettings
+from tests.conftest import own_telegram, program
+from tests.peers.harness import Program, SerialPort, as_nobody, gateway_command, open_folder, running, wait_until
+from tests.uart import heard
 
 PAUSE_S = 0.05
 LISTEN_S = "2"
@@ -123,14 +132,65 @@ def test_every_line_stands_beside_what_it_says() -> None:
     assert yaml.safe_load(data["configuration"])["meter"]["dsmr_version"] == "5"
 
 
+FAST, SLOW = own_telegram("v50_sagemcom-t210d"), own_telegram("v22_iskra-mt382")
+
+
+@contextmanager
+def wired_pty(raw: bytes, sent: SerialSettings, *, is_inverted: bool) -> Iterator[str]:
+    """A pty that brings what a UART hears of a meter, at whatever speed the port is set to."""
+    meter, device = pty.openpty()
+    tty.setraw(meter)
+    tty.setraw(device)
+    settings = {termios.B115200: FAST_LINE, termios.B9600: SLOW_LINE}
+    brought = {each: heard(raw, sent, each, is_inverted=is_inverted) for each in settings.values()}
+    stop = threading.Event()
+
+    def feed() -> None:
+        while not stop.wait(PAUSE_S):
+            speed = termios.tcgetattr(device)[4]
+            if speed in settings:
+                os.write(meter, brought[settings[speed]])
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        yield os.ttyname(device)
+    finally:
+        stop.set()
+        thread.join()
+        os.close(meter)
+        os.close(device)
+
+
+@pytest.mark.parametrize(("raw", "sent"), [(FAST, FAST_LINE), (SLOW, SLOW_LINE)], ids=["115200 8N1", "9600 7E1"])
+def test_a_line_at_its_right_speed_is_found_and_an_inverted_one_is_named(raw: bytes, sent: SerialSettings) -> None:
+    with wired_pty(raw, sent, is_inverted=False) as device:
+        found = json.loads(probe(device, "--json").stdout)[0]
+    assert found["tried"][f"{device} {sent}"] == "telegrams"
+    assert "conclusion" not in found
+    with wired_pty(raw, sent, is_inverted=True) as device:
+        result, data = probe(device), json.loads(probe(device, "--json").stdout)[0]
+    assert result.exit_code == 1
+    assert f"{device}: noise at every speed: the line is most likely inverted." in result.stderr
+    assert "invert it back" in data["conclusion"]
+
+
+def test_parity_that_a_ser2net_passes_on_is_told_with_its_setting() -> None:
+    with fed_port(heard(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
+        result = probe(address)
+    assert "read as 8N1 where the meter sends 7E1" in result.stderr
+    assert "9600e71" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
+        (b"Welcome to a port\r\n", "bytes come that are no telegram"),
         (bytes(range(128, 256)) * 8, "noise: the speed is wrong, or the P1 line is not inverted"),
         (own_telegram("bad_checksum"), "telegrams come and are refused: checksum"),
         (b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n", "a telegram began and did not end"),
     ],
-    ids=["noise", "bad checksum", "half a telegram"],
+    ids=["a banner", "noise", "bad checksum", "half a telegram"],
 )
 def test_what_is_wrong_with_a_line_is_told(data: bytes, told: str) -> None:
     with fed_port(data) as address:
@@ -149,15 +209,39 @@ def test_silence_is_told_with_what_it_may_come_from() -> None:
     assert "data request" in result.stderr
 
 
-def test_a_ser2net_that_refuses_is_understood() -> None:
-    with fed_port(b"Port already in use\r\n") as address:
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"Port already in use\r\n", "the ser2net at the other end has no connection left"),
+        (b"Port's device already in use\r\n", "has the device open"),
+        (b"Device open failure: Value or file not found\r\n", "cannot open its serial device"),
+        (b"Accessed denied due to your net address\r\n", "does not allow this host"),
+    ],
+)
+def test_a_ser2net_that_refuses_is_understood(text: bytes, told: str) -> None:
+    with fed_port(text) as address:
         result = probe(address)
-    assert "the ser2net at the other end has no connection left" in result.stderr
+    assert result.exit_code == 1
+    assert told in result.stderr
+
+
+def test_a_silent_meter_behind_a_host_is_told() -> None:
+    with fed_port(b"") as address:
+        result = probe(address, "--seconds", "0.2")
+    assert result.exit_code == 1
+    assert "silence for 0 s" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("where", "told"),
-    [("/dev/there-is-no-such-port", "no such device"), ("127.0.0.1:1", "127.0.0.1:1: ")],
+    [
+        ("/dev/there-is-no-such-port", "no such device; is the cable plugged in? Look in /dev/serial/by-id"),
+        (
+            "127.0.0.1:1",
+            "127.0.0.1:1: refused: nothing listens there; is the port right, and does the ser2net there run?",
+        ),
+        ("p1.invalid:2001", "p1.invalid:2001: the name is not found"),
+    ],
 )
 def test_what_cannot_be_opened_is_told(where: str, told: str) -> None:
     result = probe(where)
@@ -174,7 +258,51 @@ def test_a_busy_port_is_told_with_its_holder() -> None:
         result = probe(os.ttyname(device))
     os.close(meter)
     os.close(device)
-    assert "in use by" in result.stderr
+    assert "in use by another process" in result.stderr
+
+
+def test_a_program_that_reads_the_port_without_locking_it_is_named_and_loses_no_byte(tmp_path: Path) -> None:
+    with SerialPort(tmp_path / "p1") as port:
+        reader = Program([program("cat"), port.link], tmp_path, "cat")
+        with running(reader):
+            device = os.path.realpath(port.link)
+            wait_until(lambda: (holder_of(device) or "").startswith("cat"), "the reader")
+            with port.sending(FAST):
+                result = probe(str(port.link))
+            reader.wait_for_log(re.escape(FAST.decode().splitlines()[0]))
+    assert result.exit_code == 1
+    assert f"in use by cat (process {reader.pid}). Stop that while probing" in result.stderr
+
+
+def test_who_holds_a_port_by_a_lock_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "_LOCKS", str(tmp_path))
+    with SerialPort(tmp_path / "p1") as port:
+        lock = tmp_path / f"LCK..{Path(os.path.realpath(port.link)).name}"
+        lock.write_text(f"{os.getppid():>10}\n")
+        result = probe(str(port.link))
+        assert f"(process {os.getppid()})" in result.stderr
+        lock.write_text("garbage")
+        assert holder_of(str(port.link)) is None
+
+
+def test_a_port_without_rights_is_told_with_the_group_that_has_them() -> None:
+    far, near = pty.openpty()
+    device = os.ttyname(near)
+    # On a machine with udev a serial port belongs to root and dialout.
+    group = grp.getgrnam("dialout")
+    with open_folder() as folder:
+        prefix = as_nobody(folder)
+        if not prefix:
+            pytest.skip("only root can give a device to another group")
+        os.chown(device, 0, group.gr_gid)
+        Path(device).chmod(0o660)
+        command = [*prefix, gateway_command(), "probe", device]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    os.close(far)
+    os.close(near)
+    assert result.returncode == 1
+    assert "no right to open it; add the user to the group dialout (usermod -aG dialout USER)" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_serial_ports_are_named_so_that_the_name_stays(tmp_path: Path) -> None:

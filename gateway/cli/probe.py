@@ -66,6 +66,8 @@ def _config(place: str) -> MeterConfig:
 
 
 def _show(place: str, findings: list[Finding]) -> None:
+    from gateway.probing import conclude
+
     for finding in findings:
         if not finding.newest:
             click.echo(f"{finding.words}: {finding.trouble}", err=True)
@@ -78,6 +80,9 @@ def _show(place: str, findings: list[Finding]) -> None:
         for reading in newest.readings.lines:
             click.echo(f"  {_line(reading).ljust(min(width, 60))}  {_said(reading)}".rstrip())
         click.echo(f"\nTo use it, write into gateway.yaml:\n\n{_yaml(place, newest)}")
+    conclusion = conclude(findings)
+    if conclusion:
+        click.echo(f"{place}: {conclusion}", err=True)
 
 
 def _line(reading: Reading) -> str:
@@ -101,7 +106,12 @@ def _yaml(place: str, newest: Received) -> str:
 
 def _as_data(place: str, findings: list[Finding]) -> dict[str, object]:
     last = findings[-1]
+    from gateway.probing import conclude
+
     data: dict[str, object] = {"place": place, "tried": {f.words: f.trouble or "telegrams" for f in findings}}
+    conclusion = conclude(findings)
+    if conclusion:
+        data["conclusion"] = conclusion
     if last.newest:
         newest = last.newest
         data |= {

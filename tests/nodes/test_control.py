@@ -149,6 +149,14 @@ async def test_a_socket_left_behind_is_taken_over_and_one_that_answers_is_not(pa
         assert await shown(path) == []
 
 
+async def test_a_report_of_any_length_is_one_line(path: Path) -> None:
+    said = {"nodes": ["x" * 1000] * 300}
+    async with running(Control(path, {}, healthy, lambda: said)):
+        assert await shown(path, REPORT) == [said]
+    async with running(Control(path, {}, healthy)):
+        assert await shown(path, REPORT) == [{}]
+
+
 @pytest.mark.parametrize(
     "question", [b"", b"\n", b"requests", b"stop\n", b"x" * 100_000, b"\xff\x00\n"], ids=lambda each: repr(each[:9])
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.protocol.diagnosis import MIN_NOISE_BYTES, diagnose
+from gateway.protocol.variants import FAST_LINE, SLOW_LINE, SerialSettings
 from tests.conftest import OWN_TELEGRAMS, own_telegram
+from tests.uart import heard
 
 
 @pytest.mark.parametrize(
@@ -25,22 +29,44 @@ def test_a_text_of_ser2net_is_named_with_its_remedy(text: bytes, remedy: str) ->
         assert "ser2net" in diagnosis
 
 
-def wrong_speed(raw: bytes) -> bytes:
-    """As 7E1 bytes arrive where 8N1 is expected: the parity in bit 7."""
-    return bytes(byte | 0x80 if byte.bit_count() % 2 else byte for byte in raw)
+SLOW, FAST = own_telegram("v22_iskra-mt382"), own_telegram("v50_sagemcom-t210d")
+TWO_MEGABAUD = replace(FAST_LINE, baudrate=1_382_400 // 4)
 
 
-def inverted(raw: bytes) -> bytes:
-    return bytes(byte ^ 0xFF for byte in raw)
-
-
-@pytest.mark.parametrize("name", ["v22_iskra-mt382", "v42_kaifa-e0026", "v50_sagemcom-t210d"])
-@pytest.mark.parametrize("spoil", [wrong_speed, inverted])
-def test_noise_names_the_speed_and_the_inverter(name: str, spoil: object) -> None:
-    diagnosis = diagnose(spoil(own_telegram(name)))  # type: ignore[operator]
+@pytest.mark.parametrize(
+    ("raw", "sent", "read", "is_inverted"),
+    [
+        (SLOW, SLOW_LINE, FAST_LINE, False),
+        (FAST, FAST_LINE, SLOW_LINE, False),
+        (FAST, FAST_LINE, TWO_MEGABAUD, False),
+        (SLOW, SLOW_LINE, SLOW_LINE, True),
+        (FAST, FAST_LINE, FAST_LINE, True),
+        (SLOW, SLOW_LINE, FAST_LINE, True),
+        (FAST, FAST_LINE, SLOW_LINE, True),
+    ],
+)
+def test_noise_names_the_speed_and_the_inverter(
+    raw: bytes, sent: SerialSettings, read: SerialSettings, is_inverted: bool
+) -> None:
+    diagnosis = diagnose(heard(raw, sent, read, is_inverted=is_inverted))
     assert diagnosis is not None
     assert "speed" in diagnosis
     assert "invert" in diagnosis
+
+
+def test_at_its_own_speed_a_line_is_heard_as_it_is() -> None:
+    assert heard(SLOW, SLOW_LINE, SLOW_LINE) == SLOW
+    assert heard(FAST, FAST_LINE, FAST_LINE) == FAST
+
+
+def test_parity_that_is_read_as_a_bit_is_told_with_the_right_form() -> None:
+    read = heard(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N"))
+    assert bytes(byte & 0x7F for byte in read) == SLOW
+    for sample in (read, read[:200], read[150:400]):
+        diagnosis = diagnose(sample)
+        assert diagnosis is not None
+        assert "7E1" in diagnosis
+        assert "9600e71" in diagnosis
 
 
 @pytest.mark.parametrize("noise", [b"\0", b"\xff", b"\xe0\x1c"])

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.readings import read
-from gateway.protocol.redaction import redact
+from gateway.protocol.redaction import redact, redact_text
 from gateway.protocol.telegram import BadTelegram, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, own_telegram, shared_manifest
 
@@ -108,3 +108,38 @@ def test_any_bytes_come_out_as_long_as_they_were(pieces: list[bytes]) -> None:
     raw = b"".join(pieces)
     assert len(redact(raw)) == len(raw)
     assert redact(redact(raw)) == redact(raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (
+            "line 5 cannot be read: no number ('0-0:96.1.1(4B384547303034303436333935)')",
+            "line 5 cannot be read: no number ('0-0:96.1.1(XXXXXXXXXXXXXXXXXXXXXXXXXX)')",
+        ),
+        ("found DSMR 5, /FLU5\\253769484_A: 35 readings", "found DSMR 5, /FLU5\\XXXXXXXXX_A: 35 readings"),
+        (
+            "energy_import_t1 went from 51775000 to 51774000 Wh in 10 s",
+            "energy_import_t1 went from XXXXXXXX to XXXXXXXX Wh in 10 s",
+        ),
+        ("1A2B was sent, 3C4D is right", "1A2B was sent, 3C4D is right"),
+        (
+            "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0: no such device",
+            "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_XXXXXXXX-if00-port0: no such device",
+        ),
+        ("/home/someone/gateway.yaml: 1:2", "~/gateway.yaml: 1:2"),
+        ("192.168.1.13:2001 and 127.0.0.1:502", "192.168.1.13:2001 and 127.0.0.1:502"),
+        ("84.22.33.44:2001 is refused", "(public address):2001 is refused"),
+        ("2a02:a210::17 is refused, fe80::1 and ::1 are not", "(public address) is refused, fe80::1 and ::1 are not"),
+        ("2026-11-25 21:44:32 at 12:30", "2026-11-25 21:44:32 at 12:30"),
+        ("", ""),
+    ],
+)
+def test_what_people_read_is_masked_where_it_names_somebody(text: str, masked: str) -> None:
+    assert redact_text(text) == masked
+
+
+@given(st.text())
+@settings(derandomize=True, deadline=None)
+def test_a_masked_text_stays_as_it_is(text: str) -> None:
+    assert redact_text(redact_text(text)) == redact_text(text)
