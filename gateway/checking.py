@@ -152,7 +152,7 @@ def _device(document: Document, loc: Loc, device: str) -> tuple[Fault | None, st
     try:
         mode = os.stat(device).st_mode  # noqa: PTH116 - what the configuration gives is not always a path
         if not stat.S_ISCHR(mode):
-            trouble = "is no serial device"
+            trouble = explain(OSError(errno.ENOTTY, ""), device)
         elif not os.access(device, os.R_OK | os.W_OK):
             trouble = explain(OSError(errno.EACCES, ""), device)
         else:

@@ -26,6 +26,7 @@ TCP_USER_TIMEOUT_MS = 20_000
 HAPPY_EYEBALLS_DELAY_S = 0.25
 
 SLOW_BELOW_BAUD = 57_600
+_NO_LINE = "no serial device. Look in /dev/serial/by-id"
 _GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
 _LOCKS = "/run/lock"
 MAX_UNSENT_BYTES = 1024
@@ -219,6 +220,8 @@ def explain(error: OSError, device: str) -> OSError:
         errno.ENOENT: "no such device; is the cable plugged in? Look in /dev/serial/by-id",
         errno.EACCES: no_right,
         errno.EPERM: no_right,
+        errno.ENOTTY: _NO_LINE,
+        errno.EISDIR: _NO_LINE,
     }
     if error.errno in (errno.EBUSY, errno.EAGAIN):
         hint = f"in use by {holder_of(device) or 'another process'}"

@@ -6,6 +6,7 @@ each of them lets a configuration mean something else than it says.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -21,6 +22,11 @@ Loc = tuple[str | int, ...]
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 
+_WAYS_OUT = {
+    errno.ENOENT: "Is the name right, and from the folder in which the command is given?",
+    errno.EISDIR: "Give a file in it",
+    errno.EACCES: "The user who gives the command may not read it: see ls -l, and chmod or chown",
+}
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
@@ -102,7 +108,8 @@ def load(path: Path) -> Document:
             content = stream.read(MAX_FILE_BYTES + 1)
         text = content.decode("utf-8")
     except OSError as error:
-        raise FileError([Fault(name, 0, 0, "", error.strerror or str(error))]) from None
+        what, hint = error.strerror or str(error), _WAYS_OUT.get(error.errno or 0, "")
+        raise FileError([Fault(name, 0, 0, "", what, hint)]) from None
     except UnicodeDecodeError as error:
         raise FileError([Fault(name, 0, 0, "", f"not UTF-8 text (byte {error.start})")]) from None
     if len(content) > MAX_FILE_BYTES:

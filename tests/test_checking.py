@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from gateway.config import load_with_places
 from gateway.yaml_file import Fault
 from tests.certificates import add_certificate, make_certificates
 from tests.conftest import own_telegram, program
-from tests.peers.harness import Gateway, Program, free_port, running, wait_until
+from tests.peers.harness import (
+    Gateway,
+    Program,
+    as_nobody,
+    free_port,
+    gateway_command,
+    open_folder,
+    running,
+    wait_until,
+)
 from tests.test_cli import reserved_port
 from tests.test_probe import fed_pty
 
@@ -102,7 +112,7 @@ def test_passthroughs_are_looked_at_as_well(tmp_path: Path) -> None:
 
 def test_what_is_no_serial_device_is_told(tmp_path: Path) -> None:
     (line,) = told(tmp_path, f"meter: {{port: {tmp_path}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
-    assert line == f"1:9: meter.port: {tmp_path}: is no serial device"
+    assert line == f"1:9: meter.port: {tmp_path}: no serial device. Look in /dev/serial/by-id"
 
 
 def test_who_has_a_device_open_is_told(tmp_path: Path, device: str) -> None:
@@ -121,12 +131,15 @@ def test_a_gateway_that_runs_with_it_is_no_fault(tmp_path: Path) -> None:
     assert "a gateway is running with it" in result.stdout
 
 
-def test_a_missing_right_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_right_is_told_with_the_remedy() -> None:
     port = reserved_port()
-    if os.geteuid() == 0:
-        pytest.skip("root may listen on every port; tests/test_newcomer.py does so as another user")
-    (line,) = told(tmp_path, f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}'}}]")
-    assert "CAP_NET_BIND_SERVICE" in line
+    with open_folder() as folder:
+        (folder / "gateway.yaml").write_text(f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}'}}]\n")
+        command = [*as_nobody(folder), gateway_command(), "check", str(folder / "gateway.yaml")]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 1
+    assert f"gateway.yaml:2:11: modbus[0].listen: no right to listen on 127.0.0.1:{port}" in result.stderr
+    assert "CAP_NET_BIND_SERVICE" in result.stderr
 
 
 TLS = "meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:0', tls: {{certificate: {}, key: {}{}}}}}]"

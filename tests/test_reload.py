@@ -13,7 +13,16 @@ import pytest
 import yaml
 
 from tests.conftest import own_telegram
-from tests.peers.harness import ModbusClient, Program, free_port, gateway_command, is_listened_on, running, wait_until
+from tests.peers.harness import (
+    Gateway,
+    ModbusClient,
+    Program,
+    free_port,
+    gateway_command,
+    is_listened_on,
+    running,
+    wait_until,
+)
 
 MAP = "registers:\n  - {{address: {address}, name: power, type: int32, value: power_net, unit: W}}\n"
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
@@ -106,6 +115,23 @@ def test_what_cannot_be_used_changes_nothing(bench: Bench, breaks: Callable[[Ben
         bench.write()
         bench.reload()
         assert client.registers(6, 2) == POWER
+
+
+def test_a_file_that_is_gone_is_not_replaced_by_what_the_environment_says(tmp_path: Path) -> None:
+    environment = {"DSMR_GATEWAY_MODBUS__0__MAX_CLIENTS": "5"}
+    gateway = Gateway(tmp_path, {"simulate": True}, environment=environment)
+    with running(gateway):
+        gateway.wait_for_telegrams(1)
+        kept = (tmp_path / "gateway.yaml").read_text()
+        (tmp_path / "gateway.yaml").unlink()
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for_log("gateway.yaml: is gone. Put it back")
+        gateway.wait_for_log("nothing is changed")
+        with gateway.client() as client:
+            assert client.registers(0, 1) == (1,)
+        (tmp_path / "gateway.yaml").write_text(kept)
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for_log("info reloaded")
 
 
 def test_servers_and_units_come_and_go_while_a_client_of_another_stays(bench: Bench) -> None:

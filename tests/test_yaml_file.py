@@ -217,8 +217,8 @@ def test_a_file_that_cannot_be_used_is_told_by_its_name(tmp_path: Path) -> None:
             load(path)
         told.append(str(error.value).removeprefix(f"{path}: "))
     assert told == [
-        "No such file or directory",
-        "Is a directory",
+        "No such file or directory. Is the name right, and from the folder in which the command is given?",
+        "Is a directory. Give a file in it",
         "not UTF-8 text (byte 3)",
         f"larger than {MAX_FILE_BYTES} bytes",
     ]

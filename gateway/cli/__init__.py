@@ -53,6 +53,18 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with what comes near to a word that is no command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from gateway.validation import suggest
+
+            hint = suggest(args[0], list(COMMANDS))
+            raise click.UsageError(f"{error.message} {hint}".rstrip(), ctx) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of that name."""
         if cmd_name not in COMMANDS:

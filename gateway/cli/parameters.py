@@ -59,7 +59,8 @@ form_option = click.option(
     "--format", "form", type=click.Choice(TABLE_FORMATS), default="text", show_default=True, help="How to show it."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-config_argument = click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+config_argument = click.argument("config", type=click.Path(path_type=Path, readable=False), default=DEFAULT_CONFIG)
+"""What is wrong with the file is told by what reads it, and ends with the exit code for that."""
 
 
 def unit_of(unit: int | None, register_map: RegisterMap) -> int:

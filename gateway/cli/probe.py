@@ -62,6 +62,8 @@ def _config(place: str) -> MeterConfig:
     from gateway.config.meter import MeterConfig
 
     address = _ADDRESS.fullmatch(place)
+    if address and not 0 < int(address[2]) < 65536:
+        raise click.UsageError(f"{place}: {address[2]} is no TCP port. Give one from 1 to 65535, such as 2001")
     return MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
 
 

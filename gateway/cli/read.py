@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
@@ -9,6 +10,7 @@ import click
 
 from gateway.cli.parameters import form_option, map_option, named_map, port_option, unit_of, unit_option
 
+_HOST_AND_PORT = re.compile(r"(\[[^\]]+\]|[^:]+):([0-9]{1,5})")
 WATCH_EVERY_S = 1.0
 
 
@@ -21,13 +23,16 @@ WATCH_EVERY_S = 1.0
 @click.option("--json", "as_json", is_flag=True, help="As --format json.")
 @click.option("--watch", "-w", is_flag=True, help="Read again each second.")
 def read_command(host: str, port: int, name: str, unit: int | None, form: str, *, as_json: bool, watch: bool) -> None:
-    """Read a gateway or a meter at HOST over Modbus/TCP, and show what its registers say."""
+    """Read a gateway or a meter at HOST, or HOST:PORT, over Modbus/TCP, and show what its registers say."""
     import logging
 
     from gateway.map_table import FORMATS, rows
     from gateway.reading_client import ReadingClient
 
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+    address = _HOST_AND_PORT.fullmatch(host)
+    if address:
+        host, port = address[1].strip("[]"), int(address[2])
     register_map = named_map(name)
     client = ReadingClient(host, port, unit_of(unit, register_map))
     try:

@@ -42,6 +42,7 @@ or for a ser2net:
 or try `dsmr-gateway run --demo`, which needs no meter. `dsmr-gateway probe` finds the meter on a serial port.
 """
 _SEVERAL = "Several serial ports are here, so that the gateway cannot choose: {ports}\n"
+_VARIABLES_ALONE = "There is no {path}: using what the environment says, and defaults for the rest"
 _ONLY = "There is no {path}: using the only serial port, {port}, and defaults for the rest"
 
 
@@ -63,6 +64,7 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     from gateway.config.environment import is_overridden
     from gateway.probing import serial_ports
     from gateway.wiring import load_maps
+    from gateway.yaml_file import Fault, FileError
 
     set_up_logging(verbose=verbose)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
@@ -73,7 +75,14 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     else:
         read = partial(config_without_file, config, [] if is_given else serial_ports())
 
+    was_there = not demo and config.exists()
+    if not demo and not was_there and is_overridden(os.environ):
+        logging.getLogger("gateway").info(_VARIABLES_ALONE.format(path=config))
+
     def load() -> tuple[Config, Maps]:
+        if was_there and not config.exists():
+            # Else what the environment says would stand alone, and the rest would fall back to defaults.
+            raise FileError([Fault(str(config), 0, 0, "", "is gone", "Put it back")])
         settings = read()
         return settings, load_maps(settings, config.parent)
 

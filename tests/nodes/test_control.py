@@ -22,6 +22,7 @@ from gateway.nodes.control import (
     HEALTH_WITH_METERS,
     MAX_VIEWERS,
     ONCE,
+    REPORT,
     SOCKET_NAME,
     Control,
     ask,

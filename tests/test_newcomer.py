@@ -1,0 +1,100 @@
+"""What goes wrong at a newcomer's command line is told with where it is, the way out, and the exit code for it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from tests.peers.harness import Gateway, Program, as_nobody, gateway_command, open_folder, running
+from tests.test_cli import DEMO
+
+FAILURE, USAGE, CONFIGURATION = 1, 2, 78
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the commands are given."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.txt").write_text("text\n")
+    (tmp_path / "tab.yaml").write_text("meter:\n\tport: /dev/a\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+def give(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["rum"], USAGE, "No such command 'rum'. Did you mean run?"),
+        (["run", "--demoo"], USAGE, "Did you mean '--demo'?"),
+        (["check", "nowhere.yaml"], CONFIGURATION, "nowhere.yaml: No such file or directory. Is the name right"),
+        (["check", "folder"], CONFIGURATION, "folder: Is a directory. Give a file in it"),
+        (
+            ["check", "tab.yaml"],
+            CONFIGURATION,
+            "tab.yaml:2:1: found character that cannot start any token. Indent with",
+        ),
+        (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected here (found 'text')"),
+        (["map", "dsrm"], USAGE, "there is no register map 'dsrm'. Did you mean dsmr?"),
+        (["map", "tab.yaml"], CONFIGURATION, "tab.yaml:2:1: "),
+        (["map", "dsmr", "--telegram", "folder"], USAGE, "'folder' is a directory"),
+        (["map", "dsmr", "--telegram", "text.txt"], USAGE, "text.txt holds no telegram that can be believed"),
+        (["export", "evcc"], USAGE, "Missing option '--host'"),
+        (["export", "evc", "--host", "a"], USAGE, "'evc' is not one of 'home-assistant', 'evcc'"),
+        (
+            ["read", "127.0.0.1:1"],
+            FAILURE,
+            "nothing answers on 127.0.0.1:1; is the gateway running, and is it that port?",
+        ),
+        (["probe", "text.txt"], FAILURE, "no serial device. Look in /dev/serial/by-id"),
+        (["probe", "folder"], FAILURE, "no serial device. Look in /dev/serial/by-id"),
+        (["probe", "127.0.0.1:99999"], USAGE, "99999 is no TCP port. Give one from 1 to 65535, such as 2001"),
+        (["import-ser2net", "text.txt"], CONFIGURATION, "text.txt:1:1: "),
+        (["schema", "maps"], USAGE, "'maps' is not one of 'config', 'map'"),
+        (["completion", "tcsh"], USAGE, "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+        (["requests"], FAILURE, "No gateway"),
+        (["health"], FAILURE, "Is it running?"),
+    ],
+)
+def test_a_slip_is_told_with_the_way_out(here: Path, arguments: Sequence[str], exit_code: int, words: str) -> None:
+    result = give(*arguments)
+    assert words in result.stderr
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_file_that_the_user_may_not_read_is_told(command: str) -> None:
+    with open_folder() as folder:
+        config = folder / "gateway.yaml"
+        config.write_text("meter: {simulate: true}\n")
+        config.chmod(0)
+        arguments = [*as_nobody(folder), gateway_command(), command, str(config)]
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == CONFIGURATION
+    assert f"{config}: Permission denied. The user who gives the command may not read it" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_file_that_is_not_there_while_the_environment_speaks_is_told(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, DEMO)
+    with running(gateway):
+        gateway.wait_for_telegrams(1)
+        assert "There is no" not in gateway.log
+    (tmp_path / "gateway.yaml").unlink()
+    environment = {
+        "DSMR_GATEWAY_METER__SIMULATE": "true",
+        "DSMR_GATEWAY_MODBUS__0__LISTEN": f"127.0.0.1:{gateway.port}",
+        "XDG_RUNTIME_DIR": str(tmp_path),
+    }
+    again = Program([gateway_command(), "run", tmp_path / "gateway.yaml"], tmp_path, "again", environment)
+    with running(again):
+        again.wait_for_log(f"There is no {tmp_path}/gateway.yaml: using what the environment says, and defaults")
