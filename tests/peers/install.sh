@@ -3,7 +3,7 @@
 set -u
 missing=""
 # Each as the package, or as the program and the package where they differ.
-for entry in chromium ip:iproute2 mbpoll npm ser2net socat strace systemd-analyze:systemd zsh fish unshare:util-linux; do
+for entry in chromium fish ip:iproute2 mbpoll npm ser2net socat strace systemd-analyze:systemd unshare:util-linux zsh; do
   PATH="$PATH:/usr/sbin" command -v "${entry%%:*}" >/dev/null 2>&1 || missing="$missing ${entry##*:}"
 done
 [ -z "$missing" ] && exit 0
