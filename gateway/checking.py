@@ -58,6 +58,9 @@ def check_machine(document: Document, config: Config, folder: Path) -> Checked:
             faults.append(document.fault(loc, f"{host} is not found ({why})", "Is the name right, and the network up?"))
     for loc, tls in _certificates(config):
         faults += _check_tls(document, loc, tls, folder)
+    page = config.status_page
+    if page and page.password_file:
+        faults += _check_password(document, folder / page.password_file)
     return Checked(faults, any(holder.startswith(OWN_NAME) for holder in holders))
 
 
@@ -182,6 +185,17 @@ def _resolve(host: str) -> str:
     thread.start()
     thread.join(RESOLVE_LIMIT_S)
     return trouble[0]
+
+
+def _check_password(document: Document, path: Path) -> list[Fault]:
+    from gateway.nodes.status_page.access import read_password  # noqa: PLC0415 - only where there is a page
+
+    try:
+        read_password(path)
+    except OSError as error:
+        words = f"{path}: {error.strerror}" if error.strerror else str(error)
+        return [document.fault(("status_page", "password_file"), words)]
+    return []
 
 
 def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Fault]:

@@ -110,6 +110,19 @@ def test_passthroughs_are_looked_at_as_well(tmp_path: Path) -> None:
     assert line.startswith("3:16: passthrough[0].listen: ")
 
 
+def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("1234\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        page = f"status_page: {{listen: '127.0.0.1:{port}', password_file: PASSWORD}}"
+        text = f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:0'}}]\n{page}\n"
+        busy, short = told(tmp_path, text.replace("PASSWORD", "short"))
+        missing = told(tmp_path, text.replace("PASSWORD", "missing"))[1]
+    assert busy.startswith(f"3:15: status_page.listen: 127.0.0.1:{port} is in use by ")
+    assert short.endswith(f"password_file: {tmp_path}/short: a password has 8 characters or more")
+    assert missing.endswith(f"password_file: {tmp_path}/missing: No such file or directory")
+
+
 def test_what_is_no_serial_device_is_told(tmp_path: Path) -> None:
     (line,) = told(tmp_path, f"meter: {{port: {tmp_path}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
     assert line == f"1:9: meter.port: {tmp_path}: no serial device. Look in /dev/serial/by-id"

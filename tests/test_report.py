@@ -32,7 +32,9 @@ def test_a_running_gateway_tells_its_newest_telegram_without_identifiers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = TELEGRAM.replace(b"!", b"!F", 1)[:-3] + b"\r\n"
-    with SerialPort(tmp_path / "usb-FTDI_UART_A50285BI-if00") as port:
+    by_id = tmp_path / "by-id"
+    by_id.mkdir()
+    with SerialPort(by_id / "usb-FTDI_UART_A50285BI-if00") as port:
         gateway = Gateway(tmp_path, {"port": str(port.link), "dsmr_version": "5"})
         with running(gateway):
             gateway.wait_until_connected()

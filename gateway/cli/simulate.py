@@ -43,7 +43,11 @@ The same --seed makes the same house: base load, heat pump, sun, gas, and a car 
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; * for all.")
 @click.option("--device", help=f"Write to this serial device instead; {PTY} makes one and prints its name.")
 @click.option(
-    "--speed", default=1.0, show_default=True, type=click.FloatRange(1, MAX_SPEED), help="How fast time runs."
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(1, MAX_SPEED),
+    help="How many times faster time runs.",
 )
 @click.option("--scenario", type=click.Choice([str(each) for each in Scenario]), help="What is unusual; see above.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Which house it is.")

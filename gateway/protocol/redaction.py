@@ -32,7 +32,8 @@ _EMUCS_VERSION = re.compile(rb"0-0:96\.1\.4\((?:[0-9]{5}|(?:3[0-9]){5})\)[\r\n]*
 
 _RUN = re.compile(r"(?<![0-9A-Za-z.])[0-9A-Fa-f]*[0-9]{7}[0-9A-Fa-f]*(?![0-9A-Za-z.])|[0-9A-Fa-f]{16,}")
 """Of digits, also as hexadecimal: what a meter measures has a point in it, and a moment of the log has marks."""
-_USB_SERIAL = re.compile(r"(?<=_)[0-9A-Za-z]{6,}(?=-(?:if|port)[0-9])")
+_USB_SERIAL = re.compile(r"(by-id/[^\s'\"]*_)(?=[A-Za-z]*[0-9])([0-9A-Za-z]{2,})(?![0-9A-Za-z_])")
+"""The last word of an adapter's name, also of one that was cut short."""
 _HOME = re.compile(r"/(?:home|Users)/[^/\s'\"]+")
 _ADDRESS = re.compile(
     r"(?<![0-9A-Za-z.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Za-z.])"
@@ -55,7 +56,7 @@ def redact_text(text: str) -> str:
     These are long runs of digits, serial numbers of USB adapters, home folders, and addresses of the internet; what
     has an address of its own at home tells nothing to others.
     """
-    text = _USB_SERIAL.sub(lambda match: "X" * len(match[0]), text)
+    text = _USB_SERIAL.sub(lambda match: match[1] + "X" * len(match[2]), text)
     text = _HOME.sub("~", text)
     text = _RUN.sub(lambda match: "X" * len(match[0]), text)
     return _ADDRESS.sub(lambda match: _PUBLIC if _is_public(match[0]) else match[0], text)

@@ -127,6 +127,8 @@ def test_any_bytes_come_out_as_long_as_they_were(pieces: list[bytes]) -> None:
             "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0: no such device",
             "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_XXXXXXXX-if00-port0: no such device",
         ),
+        ("connecting /dev/serial/by-id/usb-FTDI_UART_A502", "connecting /dev/serial/by-id/usb-FTDI_UART_XXXX"),
+        ("/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0",) * 2,
         ("/home/someone/gateway.yaml: 1:2", "~/gateway.yaml: 1:2"),
         ("192.168.1.13:2001 and 127.0.0.1:502", "192.168.1.13:2001 and 127.0.0.1:502"),
         ("84.22.33.44:2001 is refused", "(public address):2001 is refused"),
