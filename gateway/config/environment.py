@@ -14,6 +14,8 @@ from gateway.yaml_file import Document, Fault, FileError, Loc, parse
 
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"
+_KEYED = ("units", "meters")
+"""Where a number is a key; elsewhere it is a position in a list."""
 
 
 def is_overridden(environment: Mapping[str, str]) -> bool:
@@ -29,7 +31,7 @@ def override(document: Document, environment: Mapping[str, str]) -> None:
 
     """
     faults: list[Fault] = []
-    for name in sorted(environment):
+    for name in sorted(environment, key=_in_order):
         if name.startswith(PREFIX):
             try:
                 _put(document, name, parse(environment[name], name).data)
@@ -47,21 +49,20 @@ def _put(document: Document, name: str, value: Any) -> None:
     loc: Loc = ()
     for part, following in pairwise([*way, last]):
         key = _key(name, container, part)
-        loc = (*loc, key)
+        loc = (*loc, key if isinstance(container, list) else str(key))
         beneath = _get(container, key)
         if not isinstance(beneath, dict | list):
-            # What is a list is one at the top: unit ids are keys.
-            beneath = [] if following.isdecimal() and len(loc) == 1 else {}
+            beneath = [] if following.isdecimal() and str(key).lower() not in _KEYED else {}
             _set(container, key, beneath)
         container = beneath
     key = _key(name, container, last)
     _set(container, key, value)
-    document.variables[_as_in_file((*loc, key))] = name
+    document.variables[(*loc, key if isinstance(container, list) else str(key))] = name
 
 
-def _as_in_file(loc: Loc) -> Loc:
-    """Positions in lists are numbers there, and all keys texts."""
-    return tuple(part if index == 1 and isinstance(part, int) else str(part) for index, part in enumerate(loc))
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """The tenth of a list behind the second."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in name.split(SEPARATOR)]
 
 
 def _key(name: str, container: Any, part: str) -> Any:

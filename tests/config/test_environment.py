@@ -56,6 +56,12 @@ def test_a_variable_goes_before_the_file(tmp_path: Path) -> None:
     assert config.passthrough[0].listen.port == 2001
 
 
+def test_variables_go_into_a_list_in_its_order(tmp_path: Path) -> None:
+    networks = {f"MODBUS__0__ALLOW__{index}": f"192.0.2.{index}/32" for index in range(12)}
+    config = load(tmp_path, None, METER__PORT="/dev/a", **networks)
+    assert [str(network) for network in config.modbus[0].allow] == list(networks.values())
+
+
 def test_variables_alone_are_a_configuration(tmp_path: Path) -> None:
     config = load(tmp_path, None, METERS__HOUSE__HOST="192.0.2.7", METERS__HOUSE__PORT="2001")
     assert config.all_meters()["house"].host == "192.0.2.7"
@@ -79,6 +85,9 @@ def test_names_of_the_file_are_found_whatever_their_letters(tmp_path: Path) -> N
         ({"MODBUS__0__UNITS__1__MAP": "dsrm"}, "DSMR_GATEWAY_MODBUS__0__UNITS__1__MAP: modbus[0].units.1.map"),
         ({"MODBUS__3__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__3__LISTEN: 3 is no position in a list of 1"),
         ({"MODBUS__X__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__X__LISTEN: X is no position"),
+        ({"METERS__1__PORT": "/dev/a"}, "DSMR_GATEWAY_METERS__1__PORT: meters.1: should be a valid string"),
+        ({"MODBUS__0__ALLOW__0": "nowhere"}, "DSMR_GATEWAY_MODBUS__0__ALLOW__0: modbus[0].allow[0]: "),
+        ({"MODBUS__0__ALLOW__1": "::1"}, "DSMR_GATEWAY_MODBUS__0__ALLOW__1: 1 is no position in a list of 0"),
         ({"METER": "[1"}, "DSMR_GATEWAY_METER: "),
         ({"": "1"}, "DSMR_GATEWAY_: names no key. Write it like DSMR_GATEWAY_METER__HOST"),
     ],
