@@ -177,7 +177,7 @@ def test_a_line_at_its_right_speed_is_found_and_an_inverted_one_is_named(raw: by
 
 def test_parity_that_a_ser2net_passes_on_is_told_with_its_setting() -> None:
     with fed_port(heard(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
-        result = probe(address)
+        result = probe(address, "--seconds", "0.4")
     assert "read as 8N1 where the meter sends 7E1" in result.stderr
     assert "9600e71" in result.stderr
 
@@ -194,7 +194,7 @@ def test_parity_that_a_ser2net_passes_on_is_told_with_its_setting() -> None:
 )
 def test_what_is_wrong_with_a_line_is_told(data: bytes, told: str) -> None:
     with fed_port(data) as address:
-        result = probe(address)
+        result = probe(address, "--seconds", "0.4")
     assert result.exit_code == 1
     assert told in result.stderr
 
@@ -220,7 +220,7 @@ def test_silence_is_told_with_what_it_may_come_from() -> None:
 )
 def test_a_ser2net_that_refuses_is_understood(text: bytes, told: str) -> None:
     with fed_port(text) as address:
-        result = probe(address)
+        result = probe(address, "--seconds", "0.4")
     assert result.exit_code == 1
     assert told in result.stderr
 
