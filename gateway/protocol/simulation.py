@@ -122,7 +122,7 @@ class SimulatedMeter:
         self._week = live(seed, scenario)
         names = [place[1] for place in _PLACE.finditer(form.telegram)]
         self._energies = {name for name in names if "energy" in name}
-        self._demand = Demand(self._week, self._clock) if "demand_import" in names else None
+        self._demand = Demand(self._week, self._clock) if any(name.startswith("demand") for name in names) else None
         self._seed = seed
         self._swapped_at = started_at + SWAP_AFTER_S if scenario is Scenario.GAS_SWAP else None
         head, _, tail = form.telegram.partition("{mbus}\n")
@@ -132,6 +132,8 @@ class SimulatedMeter:
             self.telegram(started_at)
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is no value that a meter could tell") from None
+        except ArithmeticError:
+            raise ValueError("a text has the form of a number | Write {name} or {name:hex}") from None
 
     def telegram(self, at: int) -> bytes:
         """The telegram that the meter sends at `at` unix seconds, the same whenever it is asked for."""

@@ -53,9 +53,9 @@ class WallClock:
 
     def has(self, second: int) -> bool:
         """Whether the clock ever shows that time: it leaves an hour out in March."""
-        return self._keeps_normal_time or self._local(second).astimezone(UTC).astimezone(self._zone).replace(
-            tzinfo=None
-        ) == self._local(second).replace(tzinfo=None)
+        local = self._local(second)
+        shown = local.astimezone(UTC).astimezone(self._zone)
+        return self._keeps_normal_time or shown.replace(tzinfo=None) == local.replace(tzinfo=None)
 
     def stamp(self, second: int) -> str:
         """How the meter writes a time on the wall."""
