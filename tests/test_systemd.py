@@ -153,7 +153,7 @@ def test_a_port_that_is_taken_stands_in_the_status(manager: NotifySocket, tmp_pa
             tmp_path, {"simulate": True}, {"listen": listen}, environment=manager.environment, waits=False
         )
         with running(gateway):
-            assert f"; modbus {listen}: {listen}: " in manager.next()["STATUS"]
+            assert f"; modbus {listen}: port {taken.getsockname()[1]} in use" in manager.next()["STATUS"]
 
 
 def test_the_gateway_runs_on_when_systemd_is_gone(manager: NotifySocket, port: SerialPort, tmp_path: Path) -> None:
