@@ -2,13 +2,22 @@
 # make test     everything that proves it, set-up included
 # make check    types and style
 # make setup    only the set-up, in .venv
+# make deb      a Debian package for this machine, in dist/
+# make pins     writes which libraries go into packages, with hashes; UPGRADE=1 takes the newest
+# make sbom     the bill of materials of what goes into packages, in dist/
+# make audit    whether any of it has a known vulnerability
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup run test check peers format pages wheel clean
+# Each in an environment of its own, made when it is first wanted.
+TOOLS := $(VENV)/tools
+DIST := dist
+ENVIRONMENT := build/environment
+
+.PHONY: setup run test check peers format pages wheel deb pins sbom audit clean
 
 setup: $(STAMP)
 
@@ -48,7 +57,36 @@ pages: setup
 	$(BIN)/dsmr-gateway maps --pages docs/registers
 
 wheel: setup
-	$(BIN)/python -m build
+	$(BIN)/python -m build --outdir $(DIST)
+
+$(TOOLS)/%:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --upgrade "$*" || { rm -rf $@; exit 1; }
+
+PIN = $(TOOLS)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-annotate $(if $(UPGRADE),--upgrade)
+
+# The lines of before stay as long as they fit.
+pins: $(TOOLS)/uv
+	$(PIN) --extra mdns pyproject.toml --output-file docker/requirements.txt
+	$(PIN) docker/requirements-build.in --output-file docker/requirements-build.txt
+
+deb:
+	sh docker/debian/build.sh $(DIST)
+
+# What the image and the Debian package hold, as that tells licences and what needs what.
+$(ENVIRONMENT): pyproject.toml docker/requirements.txt
+	rm -rf $@
+	work=$$(mktemp -d) && trap 'rm -r "$$work"' EXIT && sh docker/wheels.sh . "$$work" && sh docker/environment.sh $@ "$$work"
+
+sbom: $(TOOLS)/cyclonedx-bom $(ENVIRONMENT)
+	mkdir -p $(DIST)
+	$</bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file $(DIST)/dsmr-gateway.cdx.json $(ENVIRONMENT)/bin/python
+
+# Strictly: a library about which the service knows nothing is no good news.
+audit: $(TOOLS)/pip-audit
+	$</bin/pip-audit --strict --disable-pip --require-hashes --requirement docker/requirements.txt
 
 clean:
 	rm -rf $(VENV) dist build *.egg-info

@@ -1,0 +1,199 @@
+"""Follows a Dockerfile without a Docker engine.
+
+Each stage writes into a layer of its own above this machine's files.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config
+from tests.conftest import program
+
+EXTRAS = {"mdns"}
+"""Of the project, in the image and in the Debian package."""
+RUN_TIMEOUT_S = 240
+CANNOT_MOUNT = 200
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM = {**os.environ, "PATH": SYSTEM_PATH}
+"""Programs of the system alone, as an image has them."""
+NOT_KNOWN_YET = () if "status_page" in Config.model_fields else ("DSMR_GATEWAY_STATUS_PAGE__LISTEN",)
+"""Variables of the image for a key that this version has not got."""
+HAS_PYTHON = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+
+
+@dataclass
+class Stage:
+    """A stage, and where what it wrote lies."""
+
+    name: str
+    instructions: list[tuple[str, str]] = field(default_factory=list)
+    layer: Path = Path()
+
+    def all(self, instruction: str) -> list[str]:
+        """The arguments of each such instruction."""
+        return [arguments for name, arguments in self.instructions if name == instruction]
+
+    def one(self, instruction: str) -> str:
+        """The arguments of the only such instruction."""
+        (arguments,) = self.all(instruction)
+        return arguments
+
+
+def read_dockerfile(path: Path) -> list[Stage]:
+    """Its stages; the last one is the image."""
+    text = re.sub(r"^\s*#.*\n", "", path.read_text(), flags=re.MULTILINE)
+    stages: list[Stage] = []
+    for line in re.sub(r"\\\n\s*", "", text).splitlines():
+        instruction, _, arguments = line.partition(" ")
+        if instruction == "FROM":
+            stages.append(Stage(arguments.partition(" AS ")[2] or str(len(stages))))
+        elif line and stages:
+            stages[-1].instructions.append((instruction, arguments))
+    return stages
+
+
+def is_ignored(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a .dockerignore of that form keeps it out: the last pattern that fits it or a folder above it decides."""
+    verdict = False
+    for pattern in patterns:
+        keeps, glob = pattern.startswith("!"), pattern.removeprefix("!")
+        parts = path.split("/")
+        heads = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+        if glob.startswith("**/"):
+            fits = glob.removeprefix("**/") in parts
+        else:
+            fits = any(fnmatch.fnmatch(head, glob) and head.count("/") == glob.count("/") for head in heads)
+        verdict = not keeps if fits else verdict
+    return verdict
+
+
+def layered(layer: Path, command: Sequence[str], *, is_read_only: bool = False) -> list[str]:
+    """What runs a command with this machine's files as its root, where all that it writes goes into `layer` instead.
+
+    The root may be read-only but for /tmp.
+    """
+    root, work = layer.with_name(f"{layer.name}.root"), layer.with_name(f"{layer.name}.work")
+    for folder in (layer, root, work):
+        folder.mkdir(parents=True, exist_ok=True)
+    steps = [
+        f"mount -t overlay overlay -o lowerdir=/,upperdir={layer},workdir={work} {root} || exit {CANNOT_MOUNT}",
+        f"mount -t proc proc {root}/proc",
+        f"mount --rbind /dev {root}/dev",
+    ]
+    if is_read_only:
+        steps += [f"mount -t tmpfs tmpfs {root}/tmp", f"mount -o remount,ro,bind {root}"]
+    return ["unshare", "--mount", "sh", "-c", "; ".join([*steps, f"exec chroot {root} {shlex.join(command)}"])]
+
+
+def run_layered(layer: Path, command: Sequence[str]) -> str:
+    """Run such a command, which must succeed; what it prints."""
+    result = subprocess.run(
+        layered(layer, command), env=SYSTEM, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False
+    )
+    if result.returncode == CANNOT_MOUNT:
+        pytest.skip(f"no layer can be mounted here: {result.stderr}")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def need_layers() -> None:
+    """Skip the test where nothing can be layered, or the system's own Python cannot make environments."""
+    if os.geteuid():
+        pytest.skip("only root can mount a layer")
+    program("unshare")
+    need_system_python()
+
+
+def need_system_python() -> None:
+    """Skip the test where the system's own Python cannot make environments."""
+    result = subprocess.run(["python3", "-c", HAS_PYTHON], env=SYSTEM, capture_output=True, check=False)
+    if result.returncode:
+        pytest.skip("the system's Python is older than 3.11 or has no ensurepip; try: apt install python3-venv")
+
+
+class Image:
+    """An image that is being made."""
+
+    def __init__(self, dockerfile: Path, context: Path, folder: Path) -> None:
+        """Prepare.
+
+        Args:
+            dockerfile: what to follow.
+            context: what `COPY` copies from.
+            folder: where the layers lie.
+
+        """
+        self.stages = read_dockerfile(dockerfile)
+        self._context = folder / "context"
+        self._folder = folder
+        patterns = dockerfile.with_name("Dockerfile.dockerignore").read_text().split()
+        for path in context.rglob("*"):
+            name = path.relative_to(context).as_posix()
+            if not is_ignored(name, patterns) and path.is_file():
+                target = self._context / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+
+    @property
+    def final(self) -> Stage:
+        """The image."""
+        return self.stages[-1]
+
+    def build(self) -> None:
+        """Follow every instruction that makes files."""
+        for stage in self.stages:
+            stage.layer = self._folder / stage.name
+            stage.layer.mkdir()
+            for instruction, arguments in stage.instructions:
+                if instruction == "COPY":
+                    self._copy(stage, arguments)
+                elif instruction == "RUN":
+                    run_layered(stage.layer, ["/bin/sh", "-c", arguments])
+
+    def _copy(self, stage: Stage, arguments: str) -> None:
+        *sources, target = shlex.split(arguments)
+        origin = self._context
+        if sources[0].startswith("--from="):
+            (other,) = [each for each in self.stages if each.name == sources[0].removeprefix("--from=")]
+            origin, sources = other.layer, sources[1:]
+        for name in sources:
+            source = origin / name.strip("/")
+            if source.is_dir():
+                shutil.copytree(source, stage.layer / target.strip("/"), symlinks=True, dirs_exist_ok=True)
+            else:
+                (stage.layer / target.strip("/")).mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, stage.layer / target.strip("/"))
+
+    def as_user(self, command: Sequence[str]) -> list[str]:
+        """What runs a command in the image as an engine would: its user and variables, no rights, a read-only root."""
+        user, _, group = self.final.one("USER").partition(":")
+        variables = [
+            each.replace("$PATH", SYSTEM_PATH)
+            for each in shlex.split(self.final.one("ENV"))
+            if not each.startswith(NOT_KNOWN_YET)
+        ]
+        return layered(
+            self.final.layer,
+            [
+                *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"),
+                *("--inh-caps=-all", "--bounding-set=-all", "--", "env", "-i", *variables),
+                *("sh", "-c", 'cd "$0" && exec "$@"', self.final.one("WORKDIR"), *command),
+            ],
+            is_read_only=True,
+        )
+
+    def entry_point(self) -> list[str]:
+        """The program of the image."""
+        return list(json.loads(self.final.one("ENTRYPOINT")))
