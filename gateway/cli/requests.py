@@ -18,7 +18,7 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     """Show what Modbus clients asked the running gateway, and what they were answered."""
     import asyncio
 
-    from gateway.nodes.control import FOLLOW, ONCE, ask, socket_path
+    from gateway.nodes.control import FOLLOW, ONCE, ask, running_socket_path
 
     def show(line: bytes) -> None:
         if as_json:
@@ -28,10 +28,11 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
         moment = datetime.fromtimestamp(exchange["time"]).astimezone()
         click.echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
 
+    path = running_socket_path()
     try:
-        asyncio.run(ask(socket_path(), FOLLOW if follow else ONCE, show))
+        asyncio.run(ask(path, FOLLOW if follow else ONCE, show))
     except OSError as error:
-        click.echo(f"No gateway of this user is running ({socket_path()}: {error.strerror}).", err=True)
+        click.echo(f"No gateway that this user may ask is running ({path}: {error.strerror}).", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         pass

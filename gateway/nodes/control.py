@@ -16,6 +16,8 @@ from gateway.health import Health
 from gateway.protocol.monitor import Exchange, Monitor
 
 SOCKET_NAME = "dsmr-gateway.sock"
+SERVICE_FOLDER = Path("/run/dsmr-gateway")
+"""The RuntimeDirectory of the systemd unit."""
 POLL_S = 0.25
 MAX_VIEWERS = 8
 MAX_QUESTION_BYTES = 100
@@ -36,6 +38,12 @@ def socket_path() -> Path:
     """Where the socket lies: systemd's or the session's folder for this, or one of the user's own."""
     folder = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR")
     return Path(folder or Path.home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
+
+
+def running_socket_path() -> Path:
+    """Where a running gateway answers: this user's own, or the system's service as far as the user may ask it."""
+    own, service = socket_path(), SERVICE_FOLDER / SOCKET_NAME
+    return service if not own.exists() and os.access(service, os.W_OK) else own
 
 
 class Control(Node):

@@ -26,6 +26,7 @@ from gateway.nodes.control import (
     SOCKET_NAME,
     Control,
     ask,
+    running_socket_path,
     socket_path,
 )
 from gateway.protocol.monitor import Monitor
@@ -229,3 +230,17 @@ def test_the_socket_lies_where_the_system_keeps_such_things(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert socket_path() == Path(folder) / SOCKET_NAME
+
+
+def test_a_gateway_that_is_a_service_is_asked_where_the_user_runs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, service = tmp_path / "own", tmp_path / "service"
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
+    monkeypatch.setattr(module, "SERVICE_FOLDER", service)
+    assert running_socket_path() == own / SOCKET_NAME
+    for folder in (service, own):
+        folder.mkdir()
+        (folder / SOCKET_NAME).touch()
+        assert running_socket_path() == folder / SOCKET_NAME
