@@ -1,0 +1,56 @@
+#!/bin/sh
+# Builds a Debian package of the gateway with a Python environment of its own, for this machine's architecture and
+# this machine's version of Python.
+#   build.sh FOLDER
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(dirname "$(dirname "$here")")
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+# The environment is tied to Debian's own Python, whatever else is installed.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+umask 022
+
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+root=$work/root
+environment=/usr/lib/dsmr-gateway
+mkdir "$work/wheels"
+mkdir -p "$root/usr/bin" "$root/usr/lib/systemd/system" "$root/etc/dsmr-gateway" \
+  "$root/usr/share/doc/dsmr-gateway" "$root/DEBIAN"
+
+sh "$here/../wheels.sh" "$source" "$work/wheels"
+sh "$here/../environment.sh" "$root$environment" "$work/wheels"
+# From where it was made to where it will be.
+grep -rlI "$root" "$root$environment/bin" "$root$environment/pyvenv.cfg" | xargs sed -i "s#$root##g"
+python3 -m compileall -q -f -s "$root" -p / --invalidation-mode unchecked-hash "$root$environment/lib"
+
+ln -s "../lib/dsmr-gateway/bin/dsmr-gateway" "$root/usr/bin/dsmr-gateway"
+cp "$here/../systemd/dsmr-gateway.service" "$root/usr/lib/systemd/system/"
+cp "$here/gateway.yaml" "$root/etc/dsmr-gateway/"
+cp "$source/LICENSE" "$root/usr/share/doc/dsmr-gateway/copyright"
+cp -r "$source/CHANGELOG.md" "$source"/docs/* "$root/usr/share/doc/dsmr-gateway/"
+echo /etc/dsmr-gateway/gateway.yaml > "$root/DEBIAN/conffiles"
+for script in postinst prerm postrm; do
+  install -m 755 "$here/$script" "$root/DEBIAN/"
+done
+
+# As Debian orders them, 1.0~rc1 is before 1.0.
+version=$(basename "$work"/wheels/dsmr_modbus_gateway-*.whl | cut -d- -f2 | sed -E 's/(a|b|rc|\.dev)[0-9]/~&/')
+architecture=$(dpkg --print-architecture)
+cat > "$root/DEBIAN/control" <<END
+Package: dsmr-gateway
+Version: $version
+Architecture: $architecture
+Maintainer: The DSMR Modbus gateway project <dsmr-gateway@localhost>
+Installed-Size: $(du -sk "$root" | cut -f1)
+Depends: $(python3 -c 'import sys; v = sys.version_info; print(f"python3 (>= {v[0]}.{v[1]}), python3 (<< {v[0]}.{v[1] + 1}~)")'), libc6 (>= 2.28)
+Section: net
+Priority: optional
+Description: gateway from the P1 port of a smart meter to Modbus
+ Reads the telegrams of a smart meter (DSMR and ESMR) from a cable or from a
+ ser2net, and serves its readings as Modbus registers to PLCs, inverters,
+ chargers and energy managers.
+END
+dpkg-deb --build --root-owner-group "$root" "$folder/dsmr-gateway_${version}_${architecture}.deb"
