@@ -3,6 +3,7 @@
 # make check    types and style
 # make setup    only the set-up, in .venv
 # make deb      a Debian package for this machine, in dist/
+# make home-assistant   the folder of the Home Assistant app, in dist/
 # make pins     writes which libraries go into packages, with hashes; UPGRADE=1 takes the newest
 # make sbom     the bill of materials of what goes into packages, in dist/
 # make audit    whether any of it has a known vulnerability
@@ -15,9 +16,12 @@ STAMP := $(VENV)/.set-up
 # Each in an environment of its own, made when it is first wanted.
 TOOLS := $(VENV)/tools
 DIST := dist
+APP = $(DIST)/home-assistant/dsmr_gateway
 ENVIRONMENT := build/environment
+# Of docker/wheels.sh, where they are there already.
+WHEELS :=
 
-.PHONY: setup run test check peers format pages wheel deb pins sbom audit clean
+.PHONY: setup run test check peers format pages wheel deb home-assistant pins sbom audit clean
 
 setup: $(STAMP)
 
@@ -72,7 +76,13 @@ pins: $(TOOLS)/uv
 	$(PIN) docker/requirements-build.in --output-file docker/requirements-build.txt
 
 deb:
-	sh docker/debian/build.sh $(DIST)
+	sh docker/debian/build.sh $(DIST) $(WHEELS)
+
+home-assistant:
+	rm -rf $(APP)
+	mkdir -p $(APP)
+	cp -r docker/home-assistant/. docker/environment.sh docker/pinned.sh docker/requirements.txt CHANGELOG.md $(APP)
+	$(if $(WHEELS),cp -r $(WHEELS),sh docker/wheels.sh .) $(APP)/wheels
 
 # What the image and the Debian package hold, as that tells licences and what needs what.
 $(ENVIRONMENT): pyproject.toml docker/requirements.txt

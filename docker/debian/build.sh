@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds a Debian package of the gateway with a Python environment of its own, for this machine's architecture and
 # this machine's version of Python.
-#   build.sh FOLDER
+#   build.sh FOLDER [WHEELS]
+# WHEELS is a folder that wheels.sh has filled; without it they are built.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(dirname "$(dirname "$here")")
@@ -16,12 +17,12 @@ work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 root=$work/root
 environment=/usr/lib/dsmr-gateway
-mkdir "$work/wheels"
 mkdir -p "$root/usr/bin" "$root/usr/lib/systemd/system" "$root/etc/dsmr-gateway" \
   "$root/usr/share/doc/dsmr-gateway" "$root/DEBIAN"
 
-sh "$here/../wheels.sh" "$source" "$work/wheels"
-sh "$here/../environment.sh" "$root$environment" "$work/wheels"
+wheels=${2:-$work/wheels}
+[ "$#" -gt 1 ] || sh "$here/../wheels.sh" "$source" "$wheels"
+sh "$here/../environment.sh" "$root$environment" "$wheels"
 # From where it was made to where it will be.
 grep -rlI "$root" "$root$environment/bin" "$root$environment/pyvenv.cfg" | xargs sed -i "s#$root##g"
 python3 -m compileall -q -f -s "$root" -p / --invalidation-mode unchecked-hash "$root$environment/lib"
@@ -37,7 +38,7 @@ for script in postinst prerm postrm; do
 done
 
 # As Debian orders them, 1.0~rc1 is before 1.0.
-version=$(basename "$work"/wheels/dsmr_modbus_gateway-*.whl | cut -d- -f2 | sed -E 's/(a|b|rc|\.dev)[0-9]/~&/')
+version=$(basename "$wheels"/dsmr_modbus_gateway-*.whl | cut -d- -f2 | sed -E 's/(a|b|rc|\.dev)[0-9]/~&/')
 architecture=$(dpkg --print-architecture)
 cat > "$root/DEBIAN/control" <<END
 Package: dsmr-gateway

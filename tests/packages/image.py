@@ -12,9 +12,10 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -138,7 +139,8 @@ class Image:
         self.stages = read_dockerfile(dockerfile)
         self._context = folder / "context"
         self._folder = folder
-        patterns = dockerfile.with_name("Dockerfile.dockerignore").read_text().split()
+        ignored = dockerfile.with_name("Dockerfile.dockerignore")
+        patterns = ignored.read_text().split() if ignored.exists() else []
         for path in context.rglob("*"):
             name = path.relative_to(context).as_posix()
             if not is_ignored(name, patterns) and path.is_file():
@@ -151,9 +153,17 @@ class Image:
         """The image."""
         return self.stages[-1]
 
-    def build(self) -> None:
-        """Follow every instruction that makes files."""
+    def layer_of(self, name: str) -> Path:
+        """What the stage of that name wrote."""
+        (layer,) = [stage.layer for stage in self.stages if stage.name == name]
+        return layer
+
+    def build(self, made: Mapping[str, Path] = MappingProxyType({})) -> None:
+        """Follow every instruction that makes files; `made` are layers of stages that stand already."""
         for stage in self.stages:
+            if stage.name in made:
+                stage.layer = made[stage.name]
+                continue
             stage.layer = self._folder / stage.name
             stage.layer.mkdir()
             for instruction, arguments in stage.instructions:
@@ -166,8 +176,7 @@ class Image:
         *sources, target = shlex.split(arguments)
         origin = self._context
         if sources[0].startswith("--from="):
-            (other,) = [each for each in self.stages if each.name == sources[0].removeprefix("--from=")]
-            origin, sources = other.layer, sources[1:]
+            origin, sources = self.layer_of(sources[0].removeprefix("--from=")), sources[1:]
         for name in sources:
             source = origin / name.strip("/")
             if source.is_dir():
@@ -177,8 +186,12 @@ class Image:
                 shutil.copy2(source, stage.layer / target.strip("/"))
 
     def as_user(self, command: Sequence[str]) -> list[str]:
-        """What runs a command in the image as an engine would: its user and variables, no rights, a read-only root."""
-        user, _, group = self.final.one("USER").partition(":")
+        """What runs a command in the image as an engine would: its user and variables, no rights, a read-only root.
+
+        An image that names no user runs as root, who may become another one.
+        """
+        user, _, group = next(iter(self.final.all("USER")), "0:0").partition(":")
+        rights = "-all,+setuid,+setgid" if user == "0" else "-all"
         variables = [
             each.replace("$PATH", SYSTEM_PATH)
             for each in shlex.split(self.final.one("ENV"))
@@ -188,7 +201,7 @@ class Image:
             self.final.layer,
             [
                 *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"),
-                *("--inh-caps=-all", "--bounding-set=-all", "--", "env", "-i", *variables),
+                *("--inh-caps=-all", f"--bounding-set={rights}", "--", "env", "-i", *variables),
                 *("sh", "-c", 'cd "$0" && exec "$@"', self.final.one("WORKDIR"), *command),
             ],
             is_read_only=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, program
-from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, layered, need_layers, run_layered
+from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, Image, layered, run_layered
 from tests.peers.harness import ModbusClient, Program, free_port, open_folder, running
 
 LATER = "99.0"
@@ -20,8 +20,8 @@ CONFIG = "/etc/dsmr-gateway/gateway.yaml"
 class Installed:
     """A machine that is this one but for what the package does to it."""
 
-    def __init__(self, folder: Path) -> None:
-        command = ["sh", ROOT / "docker" / "debian" / "build.sh", folder]
+    def __init__(self, folder: Path, wheels: Path) -> None:
+        command = ["sh", ROOT / "docker" / "debian" / "build.sh", folder, wheels]
         result = subprocess.run(command, env=SYSTEM, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
         (self.package,) = folder.glob("*.deb")
@@ -42,12 +42,11 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Installed]:
-    """The package, installed once."""
+def machine(image: Image) -> Iterator[Installed]:
+    """The package, made of the same wheels as the image, and installed once."""
     program("dpkg-deb")
-    need_layers()
     with open_folder() as folder:
-        yield Installed(folder)
+        yield Installed(folder, image.layer_of("wheels") / "wheels")
 
 
 def test_the_installed_command_runs_and_its_configuration_is_right(machine: Installed) -> None:
