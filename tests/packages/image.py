@@ -137,14 +137,15 @@ class Image:
 
         """
         self.stages = read_dockerfile(dockerfile)
-        self._context = folder / "context"
+        self.context = folder / "context"
+        """What an engine would be sent."""
         self._folder = folder
         ignored = dockerfile.with_name("Dockerfile.dockerignore")
         patterns = ignored.read_text().split() if ignored.exists() else []
         for path in context.rglob("*"):
             name = path.relative_to(context).as_posix()
             if not is_ignored(name, patterns) and path.is_file():
-                target = self._context / name
+                target = self.context / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, target)
 
@@ -174,7 +175,7 @@ class Image:
 
     def _copy(self, stage: Stage, arguments: str) -> None:
         *sources, target = shlex.split(arguments)
-        origin = self._context
+        origin = self.context
         if sources[0].startswith("--from="):
             origin, sources = self.layer_of(sources[0].removeprefix("--from=")), sources[1:]
         for name in sources:
