@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -20,14 +21,28 @@ modbus:
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+def build(kind: str, source: Path, folder: Path) -> Path:
+    """What `python -m build` makes of a checkout: a `wheel` or an `sdist`."""
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(folder), str(source)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    (path,) = folder.glob("*.whl")
+    (path,) = folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")
     return path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(build("sdist", ROOT, folder)) as archive:
+        archive.extractall(folder, filter="data")
+    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+    return unpacked
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +76,25 @@ def test_every_file_that_is_not_python_is_in_the_wheel(wheel: Path) -> None:
     for path in (ROOT / "gateway").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             assert str(path.relative_to(ROOT)) in names
-    assert not any(name.startswith(("tests/", "benchmarks/", "fuzz/")) for name in names)
+    assert not any(name.startswith(("tests/", "benchmarks/", "fuzz/", "docker/")) for name in names)
+
+
+def test_the_sdist_builds_the_very_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    again = build("wheel", sdist, tmp_path)
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_the_sdist_has_what_the_checkout_has_and_nothing_else(sdist: Path) -> None:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no checkout of git")
+    kept = {name for name in listed.stdout.split("\0") if (ROOT / name).is_file()}
+    there = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
+    # What git and a build server alone look at, and what a build adds.
+    assert {name for name in kept - there if not name.startswith((".ci/", ".gitattributes"))} == set()
+    assert there - kept == {"PKG-INFO"}
 
 
 def test_the_installed_command_uses_the_maps_of_the_wheel(environment: Path, tmp_path: Path) -> None:
