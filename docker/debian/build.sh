@@ -22,10 +22,11 @@ mkdir -p "$root/usr/bin" "$root/usr/lib/systemd/system" "$root/etc/dsmr-gateway"
 
 wheels=${2:-$work/wheels}
 [ "$#" -gt 1 ] || sh "$here/../wheels.sh" "$source" "$wheels"
-sh "$here/../environment.sh" "$root$environment" "$wheels"
+# What is compiled here would name this place.
+PIP_NO_COMPILE=1 sh "$here/../environment.sh" "$root$environment" "$wheels"
 # From where it was made to where it will be.
 grep -rlI "$root" "$root$environment/bin" "$root$environment/pyvenv.cfg" | xargs sed -i "s#$root##g"
-python3 -m compileall -q -f -s "$root" -p / --invalidation-mode unchecked-hash "$root$environment/lib"
+python3 -m compileall -q -f -j 0 -s "$root" -p / --invalidation-mode unchecked-hash "$root$environment/lib"
 
 ln -s "../lib/dsmr-gateway/bin/dsmr-gateway" "$root/usr/bin/dsmr-gateway"
 cp "$here/../systemd/dsmr-gateway.service" "$root/usr/lib/systemd/system/"

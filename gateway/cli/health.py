@@ -54,10 +54,10 @@ def _ask_page(url: str, *, meters: bool) -> dict[str, Any]:
 def _ask_socket(*, meters: bool) -> dict[str, Any]:
     import asyncio
 
-    from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, socket_path
+    from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, running_socket_path
 
     lines: list[bytes] = []
-    question = ask(socket_path(), HEALTH_WITH_METERS if meters else HEALTH, lines.append)
+    question = ask(running_socket_path(), HEALTH_WITH_METERS if meters else HEALTH, lines.append)
     asyncio.run(asyncio.wait_for(question, ANSWER_TIMEOUT_S))
     if not lines:
         raise OSError("it gives no answer")

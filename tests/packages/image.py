@@ -19,7 +19,6 @@ from types import MappingProxyType
 
 import pytest
 
-from gateway.config import Config
 from tests.conftest import program
 
 EXTRAS = {"mdns"}
@@ -29,8 +28,6 @@ CANNOT_MOUNT = 200
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM = {**os.environ, "PATH": SYSTEM_PATH}
 """Programs of the system alone, as an image has them."""
-NOT_KNOWN_YET = () if "status_page" in Config.model_fields else ("DSMR_GATEWAY_STATUS_PAGE__LISTEN",)
-"""Variables of the image for a key that this version has not got."""
 HAS_PYTHON = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
 
 
@@ -193,20 +190,27 @@ class Image:
         """
         user, _, group = next(iter(self.final.all("USER")), "0:0").partition(":")
         rights = "-all,+setuid,+setgid" if user == "0" else "-all"
-        variables = [
-            each.replace("$PATH", SYSTEM_PATH)
-            for each in shlex.split(self.final.one("ENV"))
-            if not each.startswith(NOT_KNOWN_YET)
-        ]
         return layered(
             self.final.layer,
             [
                 *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"),
-                *("--inh-caps=-all", f"--bounding-set={rights}", "--", "env", "-i", *variables),
+                *("--inh-caps=-all", f"--bounding-set={rights}", "--", *self._variables()),
                 *("sh", "-c", 'cd "$0" && exec "$@"', self.final.one("WORKDIR"), *command),
             ],
             is_read_only=True,
         )
+
+    def inside(self, pid: int, command: Sequence[str]) -> list[str]:
+        """What runs a command beside the process `pid` of the running image, as an engine's `exec` would."""
+        user, _, group = next(iter(self.final.all("USER")), "0:0").partition(":")
+        return [
+            *("nsenter", f"--target={pid}", "--mount", "--root", "--wd"),
+            *(f"--setuid={user}", f"--setgid={group}", *self._variables(), *command),
+        ]
+
+    def _variables(self) -> list[str]:
+        variables = shlex.split(self.final.one("ENV"))
+        return ["env", "-i", *(each.replace("$PATH", SYSTEM_PATH) for each in variables)]
 
     def entry_point(self) -> list[str]:
         """The program of the image."""

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import jsonschema
 import pytest
@@ -20,8 +21,8 @@ import yaml
 from gateway.config.meter import AUTO
 from gateway.protocol.variants import VARIANTS
 from tests.conftest import ROOT, own_telegram, program
-from tests.packages.image import RUN_TIMEOUT_S, Image, read_dockerfile
-from tests.peers.harness import ModbusClient, Program, SerialPort, free_port, open_folder, running, wait_until
+from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, Image, read_dockerfile
+from tests.peers.harness import LIMIT_S, ModbusClient, Program, SerialPort, free_port, open_folder, running, wait_until
 
 APP = ROOT / "docker" / "home-assistant"
 CONFIG = yaml.safe_load((APP / "config.yaml").read_text())
@@ -103,7 +104,10 @@ def test_its_image_is_the_other_one_but_for_who_starts_it() -> None:
     assert mine["environment"].all("RUN") == other["environment"].all("RUN")
     health = [list(stages.values())[-1].one("HEALTHCHECK") for stages in (mine, other)]
     assert health[0] == health[1]
-    assert f"DSMR_GATEWAY_STATUS_PAGE__LISTEN=:{CONFIG['ingress_port']}" in list(mine.values())[-1].one("ENV")
+    variables = list(mine.values())[-1].one("ENV")
+    assert f"DSMR_GATEWAY_STATUS_PAGE__LISTEN=:{CONFIG['ingress_port']}" in variables
+    # The only address that Home Assistant's documentation of ingress lets in.
+    assert {"ALLOW=[172.30.32.2]", "TRUST=[172.30.32.2]"} <= set(re.findall(r"(?:ALLOW|TRUST)=\S+", variables))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,11 @@ class App:
             (self.config / "gateway.yaml").write_text(gateway_yaml)
         return self._image.as_user(["env", *variables, *json.loads(self._image.final.one("CMD"))])
 
+    def health(self, pid: int) -> list[str]:
+        """What asks the running app whether it is well."""
+        final = self._image.final
+        return self._image.inside(pid, json.loads(final.one("HEALTHCHECK").partition("CMD ")[2]))
+
 
 @pytest.fixture(scope="module")
 def app(image: Image) -> Iterator[App]:
@@ -188,6 +197,8 @@ def test_a_cable_is_read_by_a_user_who_may_do_nothing_else(app: App, tmp_path: P
             assert re.search(r"^Uid:\s+10001\s+10001\s+10001", status, re.MULTILINE)
             assert re.search(rf"^Groups:.*\b{group}\b", status, re.MULTILINE)
             assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+            result = subprocess.run(app.health(gateway.pid), env=SYSTEM, capture_output=True, text=True, check=False)
+            assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_host_and_what_a_file_says_go_together(app: App, tmp_path: Path) -> None:
@@ -199,6 +210,28 @@ def test_a_host_and_what_a_file_says_go_together(app: App, tmp_path: Path) -> No
     with running(gateway := Program(command, tmp_path, "app")):
         gateway.wait_for_port(modbus)
         gateway.wait_for_log(f"127.0.0.1:{ser2net}.*refused|refused.*{ser2net}|Connect call failed")
+
+
+def page_of(port: int) -> str:
+    """What this machine is shown as the app's page."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}", timeout=LIMIT_S) as answer:
+            assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+            return str(answer.read().decode())
+    except OSError as error:
+        return repr(error)
+
+
+def test_its_page_is_for_home_assistant_s_proxy_alone(app: App, tmp_path: Path) -> None:
+    modbus = free_port()
+    options = {"host": "127.0.0.1", "port": free_port(), "passthrough": False}
+    others = [f"DSMR_GATEWAY_STATUS_PAGE__{key}=[127.0.0.1]" for key in ("ALLOW", "TRUST")]
+    for is_proxy in (False, True):
+        variables = [f"DSMR_GATEWAY_MODBUS__0__LISTEN=127.0.0.1:{modbus}", *(others if is_proxy else ())]
+        with running(gateway := Program(app.command(options, "", *variables), tmp_path, f"app-{is_proxy}")):
+            gateway.wait_for_port(modbus)
+            gateway.wait_for_port(CONFIG["ingress_port"])
+            assert ("<html" in page_of(CONFIG["ingress_port"])) is is_proxy
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -137,12 +138,18 @@ def test_the_filter_lets_every_system_call_pass_that_the_gateway_makes(tmp_path:
         offers = [{"listen": f"127.0.0.1:{free_port()}"}]
         server = {"listen": f"127.0.0.1:{free_port()}"}
         environment = {"NOTIFY_SOCKET": str(tmp_path / "nobody")}
-        gateway = Gateway(tmp_path, meter, server, passthrough=offers, prefix=prefix, environment=environment)
+        page = f"127.0.0.1:{free_port()}"
+        more = {"status_page": {"listen": page}}
+        gateway = Gateway(
+            tmp_path, meter, server, passthrough=offers, prefix=prefix, environment=environment, settings=more
+        )
         with running(gateway), port.sending(own_telegram("v50_sagemcom-t210d")):
             gateway.wait_for_telegrams(2)
             (child,) = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
             with ModbusClient(gateway.passthrough_ports[0]) as reader:
                 assert reader.socket.recv(1)
+            with urlopen(f"http://{page}", timeout=LIMIT_S) as answer:
+                assert answer.status == 200
             asked = subprocess.run(
                 [gateway_command(), "requests"],
                 env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
