@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.nodes.control import SERVICE_FOLDER
 from tests.conftest import ROOT, program
 from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, Image, layered, run_layered
 from tests.peers.harness import ModbusClient, Program, free_port, open_folder, running
@@ -79,11 +80,22 @@ def test_the_unit_is_enabled_and_starts_what_is_installed(machine: Installed, tm
     assert (machine.layer / "etc/systemd/system/multi-user.target.wants/dsmr-gateway.service").is_symlink()
 
     port = free_port()
-    variables = {"DSMR_GATEWAY_METER__SIMULATE": "true", "DSMR_GATEWAY_MODBUS__0__LISTEN": f"127.0.0.1:{port}"}
+    variables = {
+        "DSMR_GATEWAY_METER__SIMULATE": "true",
+        "DSMR_GATEWAY_MODBUS__0__LISTEN": f"127.0.0.1:{port}",
+        # As systemd says it, of the unit's RuntimeDirectory.
+        "RUNTIME_DIRECTORY": str(SERVICE_FOLDER),
+    }
     with running(gateway := Program(layered(machine.layer, command), tmp_path, "package", variables)):
         gateway.wait_for_port(port)
         with ModbusClient(port) as client:
             assert client.registers(0, 1) == (1,)
+        # A shell of root knows nothing of the service's variables.
+        shell = ["nsenter", f"--target={gateway.pid}", "--mount", "--root", "--wd=/", "env", "-i", "HOME=/nowhere"]
+        for command in (["health"], ["requests"]):
+            asked = subprocess.run([*shell, "/usr/bin/dsmr-gateway", *command], capture_output=True, check=False)
+            assert asked.returncode == 0, asked.stderr
+            assert asked.stdout
         gateway.end()
         assert gateway.wait() == 0
 

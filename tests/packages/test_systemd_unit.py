@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from gateway.nodes.control import SERVICE_FOLDER
 from tests.certificates import client_context, make_certificates
 from tests.conftest import ROOT, own_telegram, program
 from tests.peers.harness import (
@@ -77,6 +78,7 @@ def test_systemd_understands_every_line_of_it(tmp_path: Path) -> None:
         ("SupplementaryGroups", ["dialout"]),
         ("AmbientCapabilities", ["CAP_NET_BIND_SERVICE"]),
         ("CapabilityBoundingSet", ["CAP_NET_BIND_SERVICE"]),
+        ("RuntimeDirectory", [SERVICE_FOLDER.name]),
         ("DevicePolicy", ["closed"]),
         ("DeviceAllow", ["char-ttyUSB rw", "char-ttyACM rw", "char-ttyAMA rw", "char-ttyS rw"]),
         ("ExecReload", ["/bin/kill -HUP $MAINPID"]),
