@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.nodes.control import SERVICE_FOLDER
+from gateway.cli import EXIT_CONFIGURATION
 from tests.conftest import ROOT, program
+from tests.packages.booted import Booted
 from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, Image, layered, run_layered
-from tests.peers.harness import ModbusClient, Program, free_port, open_folder, running
+from tests.peers.harness import ModbusClient, Program, free_port, open_folder, running, wait_until
 
 LATER = "99.0"
 QUICKLY = {"DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
 """What is unpacked at once need not be small."""
+UNIT = "dsmr-gateway.service"
 CONFIG = "/etc/dsmr-gateway/gateway.yaml"
 
 
@@ -36,14 +39,6 @@ class Installed:
     def run(self, *command: str) -> str:
         """What a command prints that must succeed there."""
         return run_layered(self.layer, command)
-
-    def files(self) -> list[str]:
-        """The package's own files that are there."""
-        return sorted(
-            f"/{path.relative_to(self.layer)}"
-            for path in self.layer.rglob("*dsmr-gateway*")
-            if (path.is_file() or path.is_symlink()) and "/var/lib/dpkg/" not in str(path)
-        )
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +78,11 @@ def test_the_unit_is_enabled_and_starts_what_is_installed(machine: Installed, tm
     variables = {
         "DSMR_GATEWAY_METER__SIMULATE": "true",
         "DSMR_GATEWAY_MODBUS__0__LISTEN": f"127.0.0.1:{port}",
-        # As systemd says it, of the unit's RuntimeDirectory.
-        "RUNTIME_DIRECTORY": str(SERVICE_FOLDER),
     }
     with running(gateway := Program(layered(machine.layer, command), tmp_path, "package", variables)):
         gateway.wait_for_port(port)
         with ModbusClient(port) as client:
             assert client.registers(0, 1) == (1,)
-        # A shell of root knows nothing of the service's variables.
-        shell = ["nsenter", f"--target={gateway.pid}", "--mount", "--root", "--wd=/", "env", "-i", "HOME=/nowhere"]
-        for command in (["health"], ["requests"]):
-            asked = subprocess.run([*shell, "/usr/bin/dsmr-gateway", *command], capture_output=True, check=False)
-            assert asked.returncode == 0, asked.stderr
-            assert asked.stdout
         gateway.end()
         assert gateway.wait() == 0
 
@@ -114,43 +101,108 @@ def upgrade(machine: Installed, folder: Path) -> Path:
     return package
 
 
-@pytest.fixture
-def invoked(machine: Installed) -> Path:
-    """Where a machine with systemd, as far as the package can see, writes down what is asked of systemd."""
-    (machine.layer / "run/systemd/system").mkdir(parents=True, exist_ok=True)
-    record = machine.layer / "invoked"
-    record.write_text("")
-    helper = machine.layer / "usr/bin/deb-systemd-invoke"
-    helper.write_text('#!/bin/sh\necho "$@" >> /invoked\n')
-    helper.chmod(0o755)
-    return record
+DROP_IN = """\
+[Unit]
+DefaultDependencies=no
+[Service]
+RestartSec=100ms
+WatchdogSec=3
+TimeoutAbortSec=100ms
+"""
+"""What would be waited for, and all else that a machine starts first."""
+HOUSEHOLD = 'meter: {simulate: true}\nmodbus: [{listen: ":502"}]\n'
+WRONG = "meters: 3\n"
+
+
+@pytest.fixture(scope="module")
+def service(machine: Installed) -> Iterator[Booted]:
+    """The package's service, started by systemd itself."""
+    (machine.layer / CONFIG.strip("/")).write_text(HOUSEHOLD)
+    drop_in = machine.layer / "etc/systemd/system" / f"{UNIT}.d" / "test.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(DROP_IN)
+    with open_folder() as folder, Booted(machine.layer, UNIT, folder) as booted:
+        yield booted
+
+
+def write_config(service: Booted, text: str) -> None:
+    service.run("sh", "-c", 'printf %s "$1" > "$0"', CONFIG, text)
+
+
+def main_pid(service: Booted) -> str:
+    return service.property_of(UNIT, "MainPID")
+
+
+def test_systemd_starts_it_with_the_rights_of_the_unit(service: Booted) -> None:
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
+    status = service.run("cat", f"/proc/{main_pid(service)}/status")
+    assert re.search(r"^Uid:\s+[1-9]", status, re.MULTILINE)
+    for name, value in {"CapEff": "0*400", "CapBnd": "0*400", "NoNewPrivs": "1", "Seccomp": "2"}.items():
+        assert re.search(rf"^{name}:\s+{value}$", status, re.MULTILINE), status
+    wait_until(lambda: "newest telegram" in service.property_of(UNIT, "StatusText"), "a telegram in the status")
+    assert service.run("dsmr-gateway", "health").startswith("ok")
+    assert "power_import" in service.run("dsmr-gateway", "read", "127.0.0.1")
+    assert "FC03" in service.run("dsmr-gateway", "requests")
+
+
+def test_killed_or_stuck_it_is_started_anew(service: Booted) -> None:
+    for number, name in ((1, "KILL"), (2, "STOP")):
+        service.run("kill", f"-{name}", main_pid(service))
+        service.wait_for(UNIT, NRestarts=str(number), ActiveState="active", SubState="running")
+
+
+def test_it_reads_its_configuration_anew_and_refuses_a_wrong_one(service: Booted) -> None:
+    pid = main_pid(service)
+    write_config(service, HOUSEHOLD.replace("502", "503"))
+    service.run("systemctl", "reload", UNIT)
+    read = ("dsmr-gateway", "read", "127.0.0.1", "--port=503")
+    wait_until(lambda: service.tell(*read).returncode == 0, "the other port")
+    write_config(service, WRONG)
+    service.tell("systemctl", "reload", UNIT)
+    wait_until(lambda: "nothing is changed" in service.run("journalctl", "-u", UNIT), "the fault in the journal")
+    assert main_pid(service) == pid
+
+
+def test_it_stays_down_when_trying_again_would_not_help(service: Booted) -> None:
+    write_config(service, WRONG)
+    service.tell("systemctl", "restart", UNIT)
+    service.wait_for(UNIT, ActiveState="failed", ExecMainStatus=str(EXIT_CONFIGURATION))
+    write_config(service, HOUSEHOLD)
+    service.run("systemctl", "restart", UNIT)
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
 
 
 def test_an_upgrade_keeps_what_was_configured_and_starts_anew(
-    machine: Installed, invoked: Path, tmp_path: Path
+    machine: Installed, service: Booted, tmp_path: Path
 ) -> None:
-    config = machine.layer / CONFIG.strip("/")
-    config.write_text("meter: {host: 192.168.1.13, port: 2001}\n")
-    unit = "etc/systemd/system/multi-user.target.wants/dsmr-gateway.service"
-    machine.run("systemctl", "--root=/", "disable", "dsmr-gateway.service")
-    package = upgrade(machine, tmp_path)
-    machine.run("dpkg", "--force-confold", "--install", str(package))
-    assert (
-        machine.run("dpkg-query", "-W", "-f", "${Version} ${Status}", "dsmr-gateway") == f"{LATER} install ok installed"
+    pid = main_pid(service)
+    shutil.copy(upgrade(machine, tmp_path), f"/proc/{service.init}/root/tmp/later.deb")
+    service.run("dpkg", "--force-confold", "--install", "/tmp/later.deb")
+    installed = service.run("dpkg-query", "-W", "-f", "${Version} ${Status}", "dsmr-gateway")
+    assert installed == f"{LATER} install ok installed"
+    assert service.run("cat", CONFIG) == HOUSEHOLD
+    assert service.run("cat", f"{CONFIG}.dpkg-dist").endswith("# as of later\n")
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
+    assert main_pid(service) != pid
+
+
+def test_what_was_disabled_stays_so(service: Booted) -> None:
+    service.run("systemctl", "disable", "--now", UNIT)
+    service.run("dpkg", "--force-confold", "--install", "/tmp/later.deb")
+    assert service.tell("systemctl", "is-enabled", UNIT).stdout == "disabled\n"
+    assert service.property_of(UNIT, "ActiveState") == "inactive"
+    service.run("systemctl", "enable", "--now", UNIT)
+
+
+def test_removed_it_leaves_its_configuration_and_purged_nothing(service: Booted) -> None:
+    assert main_pid(service) != "0"
+    service.run("dpkg", "--remove", "dsmr-gateway")
+    assert service.tell("pgrep", "--full", "dsmr-gateway run").stdout == ""
+    assert service.run("cat", CONFIG) == HOUSEHOLD
+    assert service.tell("dsmr-gateway", "--version").returncode != 0
+    service.run("dpkg", "--purge", "dsmr-gateway")
+    left = service.run(
+        "find", "/etc", "/usr/bin", "/usr/lib", "/usr/share/doc", "/var/lib/systemd", "-name", "dsmr-gateway*"
     )
-    assert config.read_text() == "meter: {host: 192.168.1.13, port: 2001}\n"
-    assert config.with_name("gateway.yaml.dpkg-dist").read_text().endswith("# as of later\n")
-    # What was disabled stays so.
-    assert not (machine.layer / unit).is_symlink()
-    assert invoked.read_text() == "restart dsmr-gateway.service\n"
-
-
-def test_removed_it_leaves_its_configuration_and_purged_nothing(machine: Installed, invoked: Path) -> None:
-    machine.run("dpkg", "--remove", "dsmr-gateway")
-    assert invoked.read_text() == "stop dsmr-gateway.service\n"
-    assert not (machine.layer / "usr/bin/dsmr-gateway").is_file()
-    assert not [name for name in machine.files() if name.startswith("/usr/")]
-    assert (machine.layer / CONFIG.strip("/")).is_file()
-    machine.run("dpkg", "--purge", "dsmr-gateway")
-    assert machine.files() == []
-    assert not (machine.layer / CONFIG.strip("/")).exists()
+    # The drop-in is the test's.
+    assert {line for line in left.split() if "dsmr-gateway-test" not in line} == {f"/etc/systemd/system/{UNIT}.d"}
