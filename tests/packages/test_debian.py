@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,11 @@ def main_pid(service: Booted) -> str:
     return service.property_of(UNIT, "MainPID")
 
 
+def lines_about(service: Booted, words: str) -> str:
+    """What of the journal is about that."""
+    return "\n".join(line for line in service.run("journalctl", "--unit", UNIT).splitlines() if words in line)
+
+
 def test_systemd_starts_it_with_the_rights_of_the_unit(service: Booted) -> None:
     service.wait_for(UNIT, ActiveState="active", SubState="running")
     status = service.run("cat", f"/proc/{main_pid(service)}/status")
@@ -143,6 +149,20 @@ def test_systemd_starts_it_with_the_rights_of_the_unit(service: Booted) -> None:
     assert service.run("dsmr-gateway", "health").startswith("ok")
     assert "power_import" in service.run("dsmr-gateway", "read", "127.0.0.1")
     assert "FC03" in service.run("dsmr-gateway", "requests")
+
+
+def test_it_may_open_serial_ports_and_no_other_device(service: Booted) -> None:
+    # Nothing is behind either of them; both are of the group that it is in.
+    for name, major, minor, is_allowed in (("ttyS30", "4", "94", True), ("tunnel", "10", "200", False)):
+        service.run("mknod", "--mode=660", f"/dev/{name}", "c", major, minor)
+        service.run("chown", "root:dialout", f"/dev/{name}")
+        write_config(service, HOUSEHOLD.replace("simulate: true", f"port: /dev/{name}"))
+        service.run("systemctl", "restart", UNIT)
+        said = wait_until(partial(lines_about, service, f"/dev/{name}"), f"a word about {name}")
+        assert ("no right to open it" not in said) is is_allowed, said
+    write_config(service, HOUSEHOLD)
+    service.run("systemctl", "restart", UNIT)
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
 
 
 def test_killed_or_stuck_it_is_started_anew(service: Booted) -> None:
