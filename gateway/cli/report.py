@@ -75,11 +75,11 @@ def _configuration(path: Path) -> dict[str, Any]:
 def _running() -> dict[str, Any]:
     import asyncio
 
-    from gateway.nodes.control import REPORT, ask, socket_path
+    from gateway.nodes.control import REPORT, ask, running_socket_path
 
     lines: list[bytes] = []
     try:
-        asyncio.run(ask(socket_path(), REPORT, lines.append))
+        asyncio.run(ask(running_socket_path(), REPORT, lines.append))
     except OSError as error:
         return {"none": f"no gateway of this user answers ({error.strerror or error})"}
     return json.loads(lines[0]) if lines else {"none": "the gateway that is running is an older one"}
