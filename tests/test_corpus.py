@@ -45,7 +45,7 @@ VARIANTS = {
     "2.2 malformed": ("2.2", "V2_2"),
     "4.2": ("4", "V4"),
     "5": ("5", "V5"),
-    "5 heat-only": ("5", "V5"),
+    "5 heat-only": ("WARMTELINK", "V5"),
     "5 malformed": ("5", "V5"),
     "synthetic": ("5", "V5"),
     "5B": ("5B", "BELGIUM_FLUVIUS"),

@@ -158,6 +158,7 @@ async def test_one_unit_answers_for_all_others_where_that_is_said(tmp_path: Path
 
 SETTINGS = [("2.2", "9600 7E1"), ("3", "9600 7E1"), ("Q3D", "9600 7E1"), ("4", "115200 8N1"), ("5", "115200 8N1")]
 SETTINGS += [(key, "115200 8N1") for key in ("5B", "5L", "5S", "5EONHU", "ISKRA_IE", "SAGEMCOM_T210_D_R")]
+SETTINGS += [(key, "115200 8N1") for key in ("MSn", "5S-FI", "LT", "WARMTELINK")]
 
 
 @pytest.mark.parametrize(("version", "settings"), SETTINGS)

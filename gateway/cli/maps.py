@@ -64,13 +64,14 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
 
 
 def _values(path: Path) -> Mapping[str, Value]:
-    from gateway.protocol.readings import read
-    from gateway.protocol.telegram import BadTelegram, TelegramReader
+    from gateway.protocol.meter import Meter, Received
+    from gateway.protocol.telegram import TelegramReader
 
-    reader = TelegramReader()
-    found = reader.feed(path.read_bytes()) + reader.silence()
-    for item in found:
-        if not isinstance(item, BadTelegram):
-            return dict(read(item).values)
-    why = f": {found[0].fault} ({found[0].detail})" if found and isinstance(found[0], BadTelegram) else ""
+    reader, meter = TelegramReader(), Meter(path.name, None)
+    why = ""
+    for item in reader.feed(path.read_bytes()) + reader.silence():
+        taken = meter.take(item, arrived=0, arrived_at=0)
+        if isinstance(taken, Received):
+            return dict(taken.readings.values)
+        why = why or f": {taken.fault} ({taken.detail})"
     raise click.UsageError(f"{path} holds no telegram that can be believed{why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from gateway.protocol.demand_history import monthly_peaks
 from gateway.protocol.obis import MBUS_CHANNELS, Value
 
 TARIFFS = range(1, 6)
@@ -25,6 +26,9 @@ UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
 LIMITER_NAMES = {"W": "limiter_power", "A": "limiter_current", "VA": "limiter_apparent_power"}
 """Makers give 0-0:17.0.0 in different quantities: each has its own name, so that none passes for another."""
 
+IDENTITIES = ("logical_device_name", "meter_serial", "meter_number")
+"""What names a meter that has no equipment identifier, in order: Luxembourg and Hungary, Iskra IE, Germany."""
+
 
 def derive(values: dict[str, Value], units: dict[str, str]) -> None:
     """Add to `values` what follows from them, unless the telegram says it itself."""
@@ -33,6 +37,8 @@ def derive(values: dict[str, Value], units: dict[str, str]) -> None:
     for suffix in ("", *(f"_l{phase}" for phase in PHASES)):
         _net(values, units, suffix)
     _name_limiter(values, units)
+    _identify(values)
+    _name_monthly_peaks(values, units)
     channels = [n for n in MBUS_CHANNELS if f"mbus{n}_reading" in values]
     for n in channels:
         _describe_channel(values, units, n)
@@ -57,11 +63,27 @@ def _net(values: dict[str, Value], units: dict[str, str], suffix: str) -> None:
         units[name] = "W"
 
 
+def _identify(values: dict[str, Value]) -> None:
+    for name in () if "equipment_identifier" in values else IDENTITIES:
+        if name in values:
+            values["equipment_identifier"] = values[name]
+            return
+
+
 def _name_limiter(values: dict[str, Value], units: dict[str, str]) -> None:
     name = LIMITER_NAMES.get(units.get("limiter", ""))
     if name:
         values[name] = values["limiter"]
         units[name] = units["limiter"]
+
+
+def _name_monthly_peaks(values: dict[str, Value], units: dict[str, str]) -> None:
+    history = values.get("demand_history")
+    for month, peak in enumerate(monthly_peaks(history) if isinstance(history, str) else (), start=1):
+        if peak.power is not None and peak.time is not None:
+            values[f"demand_peak_{month}"] = peak.power
+            values[f"demand_peak_{month}_time"] = peak.time
+            units[f"demand_peak_{month}"] = "W"
 
 
 def _describe_channel(values: dict[str, Value], units: dict[str, str], n: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway.protocol.acceptance import contradict, refuse
+from gateway.protocol.country import interpret
 from gateway.protocol.obis import Value
 from gateway.protocol.readings import Reading, Readings, read, read_ahead
 from gateway.protocol.telegram import BadTelegram, Fault, Telegram
@@ -111,7 +112,7 @@ class Meter:
             self._doubted = readings
             return bad
         # Two telegrams in a row that agree with each other and not with the past: a meter was exchanged.
-        return Received(telegram, readings, variant, arrived, arrived_at)
+        return Received(telegram, interpret(readings, variant), variant, arrived, arrived_at)
 
     def _variant_of(self, telegram: Telegram, readings: Readings) -> Variant:
         if self._configured_variant:
@@ -119,7 +120,8 @@ class Meter:
         if self.newest and self.newest.readings.identification == readings.identification:
             return self.newest.variant
         version = readings.values.get("p1_version")
-        return detect(readings.codes, str(version) if version else None, b"*255(" in telegram.raw)
+        has_d0_codes = b"*255(" in telegram.raw
+        return detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
 
     @property
     def interval_s(self) -> float | None:
@@ -172,7 +174,9 @@ class Meter:
         if self.newest:
             values["gateway_telegram_age"] = Decimal(round(1000 * (now - self.newest.arrived))) / 1000
             values["gateway_arrival_time"] = int(self.newest.arrived_at)
-            values["gateway_dsmr_version"] = _version_times_ten(self.newest)
+            version = _version_times_ten(self.newest)
+            if version is not None:
+                values["gateway_dsmr_version"] = version
             if self.newest.readings.time is not None:
                 values["gateway_telegram_time"] = self.newest.readings.time
         if self.interval_s is not None:
@@ -180,9 +184,12 @@ class Meter:
         return values
 
 
-def _version_times_ten(received: Received) -> int:
+_VERSIONS = {"2.2": 22, "4": 40, "5": 50, "5B": 50}
+"""Variant → the version of DSMR that it follows, times ten, where its telegrams do not say."""
+
+
+def _version_times_ten(received: Received) -> int | None:
     said = str(received.readings.values.get("p1_version", ""))
-    digits = said if said.isdecimal() else ""
-    if len(digits) == 2:
-        return int(digits)
-    return {"2.2": 22, "4": 40}.get(received.variant.key, 50)
+    if len(said) == 2 and said.isdecimal():
+        return int(said)
+    return _VERSIONS.get(received.variant.key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from gateway.protocol.country import TARIFF_NAMES
+from gateway.protocol.demand_history import MONTHS
 from gateway.protocol.derived import LIMITER_NAMES, MEDIA, PHASES
 from gateway.protocol.obis import ENTRIES, MBUS_CHANNELS, Kind
 
@@ -64,6 +66,11 @@ def _readings() -> dict[str, Named]:
 def _derived() -> dict[str, Named]:
     names = {name: Named(Sort.NUMBER, unit, ("0-0:17.0.0",)) for unit, name in LIMITER_NAMES.items()}
     names |= {f"power_net{suffix}": Named(Sort.NUMBER, "W") for suffix in ("", *(f"_l{p}" for p in PHASES))}
+    names |= {f"energy_{way}_{t}": Named(Sort.NUMBER, "Wh") for way in ("import", "export") for t in TARIFF_NAMES}
+    names["tariff_is_low"] = _NUMBER
+    for month in MONTHS:
+        names[f"demand_peak_{month}"] = Named(Sort.NUMBER, "W", ("0-0:98.1.0",))
+        names[f"demand_peak_{month}_time"] = Named(Sort.NUMBER, None, ("0-0:98.1.0",))
     for n in MBUS_CHANNELS:
         names[f"mbus{n}_unit_code"] = _NUMBER
         names[f"mbus{n}_reading_age"] = _SECONDS

@@ -25,6 +25,8 @@ class Kind(StrEnum):
 
     NUMBER = "number"
     """`(value*unit)`, or `(value)` where the quantity has no unit."""
+    FACTOR = "factor"
+    """`(9.999)`, or in thousandths where there is no point, as in Lithuania: `(00998)`."""
     COUNT = "count"
     """`(digits)`, a whole number without unit."""
     TEXT = "text"
@@ -142,7 +144,7 @@ ENTRIES: dict[str, Entry] = {
     **{f"1-0:{4 + q}.7.0": Entry(f"reactive_power_q{q}", Kind.NUMBER, "var") for q in range(1, 5)},
     "1-0:9.7.0": Entry("apparent_power_import", Kind.NUMBER, "VA"),
     "1-0:10.7.0": Entry("apparent_power_export", Kind.NUMBER, "VA"),
-    "1-0:13.7.0": Entry("power_factor", Kind.NUMBER),
+    "1-0:13.7.0": Entry("power_factor", Kind.FACTOR),
     "1-0:14.7.0": Entry("frequency", Kind.NUMBER, "Hz"),
     **_phases(21, "7.0", "power_import", Kind.NUMBER, "W"),
     **_phases(22, "7.0", "power_export", Kind.NUMBER, "W"),
@@ -151,7 +153,7 @@ ENTRIES: dict[str, Entry] = {
     **_phases(24, "7.0", "reactive_power_export", Kind.NUMBER, "var"),
     **_phases(31, "7.0", "current", Kind.NUMBER, "A"),
     **_phases(32, "7.0", "voltage", Kind.NUMBER, "V"),
-    **_phases(33, "7.0", "power_factor", Kind.NUMBER, None),
+    **_phases(33, "7.0", "power_factor", Kind.FACTOR, None),
     **_phases(31, "4.0", "fuse_limit", Kind.NUMBER, "A"),
     **_phases(32, "32.0", "voltage_sags", Kind.COUNT, None),
     **_phases(32, "36.0", "voltage_swells", Kind.COUNT, None),

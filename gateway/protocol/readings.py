@@ -85,6 +85,9 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,12})?(?:\*([A-Za-z][A-Za-z0-9]{
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PRINTABLE = re.compile(r"[ -~]*")
 
+DIGITS_OF_THOUSANDTHS = 4
+"""A power factor of that many digits without a point is in thousandths."""
+
 _PARSE_NUMBER = ValueParser(Decimal).parse
 _PARSE_COUNT = ValueParser(int).parse
 
@@ -179,6 +182,8 @@ def _read_line(line: str) -> Reading:
 
 
 def _to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value | None, str | None]:
+    if entry.kind is Kind.FACTOR and isinstance(value, Decimal) and abs(value) > 1:
+        return None, None  # Hungarian meters have been seen to send 4.556, which is no power factor
     if unit is None:
         if entry.unit and value is not None:
             raise _UnreadableError(f"no unit, where {entry.unit} was expected")
@@ -200,6 +205,13 @@ def _decode_number(groups: list[str]) -> _Decoded:
         raise _UnreadableError(f"{text!r} is no number")
     parsed = _PARSE_NUMBER(text)
     return parsed["value"], parsed["unit"], None
+
+
+def _decode_factor(groups: list[str]) -> _Decoded:
+    value, unit, time = _decode_number(groups)
+    if isinstance(value, Decimal) and len(groups[0].lstrip("-")) >= DIGITS_OF_THOUSANDTHS and "." not in groups[0]:
+        value = value.scaleb(-3)
+    return value, unit, time
 
 
 def _decode_count(groups: list[str]) -> _Decoded:
@@ -261,6 +273,7 @@ def _only(groups: list[str]) -> str:
 
 _DECODE = {
     Kind.NUMBER: _decode_number,
+    Kind.FACTOR: _decode_factor,
     Kind.COUNT: _decode_count,
     Kind.TEXT: _decode_text,
     Kind.OCTETS: _decode_octets,

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.maps import load_map
+from gateway.protocol.country import interpret
 from gateway.protocol.identification import Identification
 from gateway.protocol.modbus import MAX_READ_REGISTERS, Responder, Units, answer_stream
 from gateway.protocol.monitor import Monitor
 from gateway.protocol.readings import Readings, read
 from gateway.protocol.telegram import Telegram, TelegramReader
 from gateway.protocol.unit import OnStale, Unit
+from gateway.protocol.variants import detect
 from tests.maps.decoder import Entry
 
 IDENTIFICATION = Identification("Vendor", "CODE", "1.2", "https://example.org", "Product", "Model", "Application")
@@ -23,10 +25,17 @@ STATUS = {"gateway_connected": 1}
 
 
 def readings_in(stream: bytes) -> list[Readings]:
-    """The readings of each telegram in `stream` that comes through whole."""
+    """The readings of each telegram in `stream` that comes through whole, as a meter of its variant says them."""
     reader = TelegramReader()
     items = reader.feed(stream) + reader.silence()
-    return [read(item) for item in items if isinstance(item, Telegram)]
+    return [_readings(item) for item in items if isinstance(item, Telegram)]
+
+
+def _readings(telegram: Telegram) -> Readings:
+    readings = read(telegram)
+    version = readings.values.get("p1_version")
+    variant = detect(readings.codes, version and str(version), b"*255(" in telegram.raw, readings.identification)
+    return interpret(readings, variant)
 
 
 loaded_map = cache(load_map)

@@ -28,11 +28,18 @@ DUTCH = {*ELECTRICITY, "1-3:0.2.8", "0-0:1.0.0", "0-0:96.1.1"}
         ("5S", {*TOTALS, "0-0:1.0.0", "1-0:3.8.0"}, None),
         ("ISKRA_IE", {*ELECTRICITY, "0-0:1.0.0", "1-0:0.0.0", "0-0:96.1.0"}, None),
         ("SAGEMCOM_T210_D_R", {*DUTCH, "1-0:3.8.1", "1-0:1.8.0"}, "50"),
-        ("5", {"1-3:0.2.8", "0-0:1.0.0", "0-1:24.2.1"}, "50"),  # a meter for heat alone
+        ("WARMTELINK", {"1-3:0.2.8", "0-0:1.0.0", "0-1:24.2.1"}, "50"),
+        ("5", {"1-3:0.2.8", "0-0:1.0.0", "0-1:24.2.1", "1-0:1.7.0"}, "50"),
     ],
 )
 def test_a_variant_is_known_by_its_codes(key: str, codes: set[str], p1_version: str | None) -> None:
     assert detect(codes, p1_version, has_d0_codes=False) is VARIANTS[key]
+
+
+def test_a_lithuanian_meter_is_known_by_its_identification_where_nothing_else_tells() -> None:
+    lithuanian = {*TOTALS, *ELECTRICITY, "0-0:1.0.0", "0-0:96.1.1"}
+    assert detect(lithuanian, None, has_d0_codes=False, identification=r"ESO5\253_C") is VARIANTS["LT"]
+    assert detect({*lithuanian, "0-0:96.1.4"}, None, False, r"ESO5\253_C") is VARIANTS["5B"]
 
 
 def test_codes_in_the_german_form_settle_it() -> None:
