@@ -73,7 +73,7 @@ def expected_words(request: dict[str, Any]) -> list[int | None]:
     rest = request.get("rest")
     filling: list[int | None] = [*words_of(rest)] if isinstance(rest, str) else [rest]
     words = (filling * count)[:count]
-    for address, text in request["values"].items():
+    for address, text in request.get("values", {}).items():
         for offset, word in enumerate(words_of(text), start=address - first):
             # A client may ask for the first word of a number alone.
             if offset < count:
