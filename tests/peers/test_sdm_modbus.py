@@ -1,4 +1,4 @@
-"""sdm_modbus, which many programs read Eastron meters with, at the Eastron maps."""
+"""sdm_modbus, which many programs read Eastron meters with, at the Eastron maps and at that of the ESP-P1-MODBUS."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import pytest
 
 from tests.peers.harness import LIMIT_S, Gateway
 from tests.peers.pypi import packages
-from tests.peers.ten_maps import ten_maps
+from tests.peers.ten_maps import MAPS, ten_maps
 
 # It needs what pymodbus had until 3.7, so it runs in a process of its own.
 PACKAGES = ("sdm-modbus==0.7.0", "pymodbus==3.6.9")
 PROGRAM = """
 import json, sys, sdm_modbus
 meter = getattr(sdm_modbus, sys.argv[1])(host="127.0.0.1", port=int(sys.argv[2]), unit=int(sys.argv[3]))
-print(json.dumps(meter.read_all(sdm_modbus.registerType.INPUT)))
+print(json.dumps(meter.read_all(sdm_modbus.registerType[sys.argv[4]])))
 """
-SDM630, SDM72 = 4, 5
+SDM630, SDM72, ESPP1 = 4, 5, 9
 NOT_TOLD = "frequency"
 
 SOLAR = {
@@ -40,11 +40,20 @@ CASES = {
     }),
 }  # fmt: skip
 
+OF_AN_ESP = {
+    "import_energy_active_low": 9_217_845, "import_energy_active_high": 8_106_530,
+    "export_energy_active_low": 3_380_194, "export_energy_active_high": 8_052_761, "tariff": 1,
+    "import_power_active": 0, "export_power_active": 3127, "l2_export_power_active": 3811,
+    "l2_voltage": 238_900, "l2_current": 16_000, "import_gas_volume": 4_036_719, "power_failures": 8,
+}  # fmt: skip
+ABSENT = 0xFFFFFFFF
+
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Shows a house that exports 3127 W, 3811 W of it on L2."""
-    with ten_maps(tmp_path_factory.mktemp("sdm_modbus")) as gateway:
+    maps = MAPS | {ESPP1: "esp-p1-modbus"}
+    with ten_maps(tmp_path_factory.mktemp("sdm_modbus"), maps=maps) as gateway:
         yield gateway
 
 
@@ -54,13 +63,24 @@ def library() -> Path:
     return packages(*PACKAGES)
 
 
-@pytest.mark.parametrize("model", CASES)
-def test_all_input_registers_say_what_the_meter_says(gateway: Gateway, library: Path, model: str) -> None:
-    unit, expected = CASES[model]
-    command = [sys.executable, "-c", PROGRAM, model, str(gateway.port), str(unit)]
+def read_all(gateway: Gateway, library: Path, model: str, unit: int, table: str) -> dict[str, float]:
+    command = [sys.executable, "-c", PROGRAM, model, str(gateway.port), str(unit), table]
     environment = {**os.environ, "PYTHONPATH": str(library)}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert result.returncode == 0, result.stderr
-    values = json.loads(result.stdout)
+    return dict(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize("model", CASES)
+def test_all_input_registers_say_what_the_meter_says(gateway: Gateway, library: Path, model: str) -> None:
+    unit, expected = CASES[model]
+    values = read_all(gateway, library, model, unit, "INPUT")
     assert {name: value for name, value in values.items() if not math.isnan(value)} == pytest.approx(expected, rel=1e-6)
     assert math.isnan(values[NOT_TOLD])
+
+
+def test_all_holding_registers_of_an_esp_say_what_the_meter_says(gateway: Gateway, library: Path) -> None:
+    values = read_all(gateway, library, "ESPP1", ESPP1, "HOLDING")
+    absent = {name for name, value in values.items() if value == ABSENT}
+    assert absent == {"import_thermal_measurement", "import_water_volume", "import_slave_measurement"}
+    assert {name: value for name, value in values.items() if name in OF_AN_ESP} == OF_AN_ESP
