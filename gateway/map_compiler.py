@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from gateway.map_file import MapFile, Placed
@@ -17,7 +17,12 @@ from gateway.yaml_file import Document, Fault
 
 
 def compile_map(
-    whole: MapFile, placed: Sequence[Placed], without: frozenset[str], document: Document
+    whole: MapFile,
+    placed: Sequence[Placed],
+    without: frozenset[str],
+    documents: Mapping[str, Document],
+    *,
+    knows_blocks: bool = True,
 ) -> tuple[RegisterMap, list[Fault]]:
     """Compile a map.
 
@@ -25,7 +30,8 @@ def compile_map(
         whole: the map's own settings, those of the maps it extends filled in.
         placed: all its registers.
         without: names of registers that keep their address and are always absent.
-        document: the map's own file, for faults of the whole.
+        documents: by key of the map, the file that says it, for faults of the whole.
+        knows_blocks: whether its blocks are all there; of a file with faults in them nothing is said of what is where.
 
     """
     faults: list[Fault] = []
@@ -37,9 +43,10 @@ def compile_map(
             registers.append((register, item))
     registers.sort(key=lambda pair: pair[0].address)
     _check_overlap(registers, faults)
-    blocks = _blocks(whole, [register for register, _ in registers], document, faults)
-    _check_blocks(registers, blocks, whole, faults)
-    requires = _requires(whole, document, faults)
+    blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], faults)
+    if knows_blocks:
+        _check_blocks(registers, blocks, whole, faults)
+    requires = _requires(whole, documents["requires"], faults)
     compiled = RegisterMap(
         name=whole.name or "",
         title=whole.title,
@@ -50,7 +57,7 @@ def compile_map(
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=requires,
-        blocks=blocks,
+        blocks=_join(blocks),
         registers=[register for register, _ in registers],
     )
     return compiled, faults
@@ -94,7 +101,8 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, f
     gaps = whole.gaps or "exception"
     declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
     blocks = [
-        Block(entry.address, entry.address + entry.length, GAP_WORD[entry.gaps], entry.status) for _, entry in declared
+        Block(entry.address, entry.address + entry.length, GAP_WORD[entry.gaps] * entry.length, entry.status)
+        for _, entry in declared
     ]
     for (index, entry), block in zip(declared, blocks, strict=True):
         if block.end > ADDRESSES:
@@ -109,11 +117,23 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, f
     for register in outside:
         last = runs[-1] if runs else None
         is_one = last and (last.end == register.address or (gaps != "exception" and not blocks))
+        start = last.address if last and is_one else register.address
         if last and is_one:
-            runs[-1] = Block(last.address, register.end, last.fill)
-        else:
-            runs.append(Block(register.address, register.end, GAP_WORD.get(gaps, b"\xff\xff")))
+            runs.pop()
+        runs.append(Block(start, register.end, GAP_WORD.get(gaps, b"\xff\xff") * (register.end - start)))
     return sorted([*blocks, *runs], key=lambda block: block.address)
+
+
+def _join(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks that touch as one, so that a read may cross from one into the next."""
+    joined: list[Block] = []
+    for block in blocks:
+        last = joined[-1] if joined else None
+        if last and last.end == block.address and last.is_status == block.is_status:
+            joined[-1] = Block(last.address, block.end, last.fill + block.fill, block.is_status)
+        else:
+            joined.append(block)
+    return joined
 
 
 def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, faults: list[Fault]) -> None:

@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.protocol.data_type import MAX_STRING_REGISTERS, Order
 from gateway.protocol.modbus import ADDRESSES
 from gateway.protocol.registers import Gaps
-from gateway.yaml_file import Document, Loc
+from gateway.validation import salvage
+from gateway.yaml_file import Document, Fault, Loc
 
 MAX_REGISTERS = 5000
 MAX_INCLUDES = 10
 
 NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
-TypeName = NumberTypeName | Literal["string", "bitfield"]
+TypeName = Literal[
+    "uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64", "string", "bitfield",
+    "unix_time", "scale_factor",
+]  # fmt: skip
 
 
 class RegisterEntry(BaseModel):
@@ -72,6 +76,28 @@ class MapFile(BaseModel):
     accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = None
     blocks: list[BlockEntry] | None = None
     registers: list[RegisterEntry] = Field(default=[], max_length=MAX_REGISTERS)
+
+
+class Part(NamedTuple):
+    """One file of a map, without the entries that have faults."""
+
+    document: Document
+    file: MapFile
+    positions: list[int]
+    """Where each of its registers stands in the file's list."""
+    lost: frozenset[str]
+    """Keys, and names of registers, that were left out."""
+
+
+def read_part(document: Document) -> tuple[Part, list[Fault]]:
+    """A file of a map, and what is wrong with its form."""
+    salvaged = salvage(document, MapFile, "registers")
+    entries = document.data.get("registers", []) if isinstance(document.data, dict) else []
+    positions = [position for position in range(len(entries or [])) if ("registers", position) not in salvaged.lost]
+    keys = {str(loc[0]) for loc in salvaged.lost if len(loc) == 1}
+    lost = [entry for position, entry in enumerate(entries or []) if ("registers", position) in salvaged.lost]
+    names = {str(entry.get("name")) for entry in lost if isinstance(entry, dict)}
+    return Part(document, salvaged.model, positions, frozenset(keys | names)), salvaged.faults
 
 
 class Placed(NamedTuple):

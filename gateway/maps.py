@@ -10,9 +10,9 @@ import fnmatch
 from pathlib import Path
 
 from gateway.map_compiler import compile_map
-from gateway.map_file import MapFile, Placed
+from gateway.map_file import Part, Placed, read_part
 from gateway.protocol.register_map import RegisterMap
-from gateway.validation import suggest, validate
+from gateway.validation import suggest
 from gateway.yaml_file import Document, Fault, FileError, Loc, load
 
 MAX_CHAIN = 20
@@ -73,63 +73,90 @@ def load_map(path: Path) -> RegisterMap:
         FileError: with every fault, each with file, line and column.
 
     """
-    chain = _read_chain(path)
-    placed, without, faults = _merge(chain)
-    document, top = chain[0]
+    chain, faults = _read_chain(path)
+    placed, without, more = _merge(chain)
+    top = chain[0].file
     nearest = {key: _nearest(chain, key) for key in _INHERITED}
-    whole = top.model_copy(update=nearest | {"name": top.name or path.stem})
-    compiled, more = compile_map(whole, placed, without, document)
-    if faults or more:
-        raise FileError(faults + more)
+    settings = {key: getattr(part.file, key) for key, part in nearest.items()}
+    whole = top.model_copy(update=settings | {"name": top.name or path.stem})
+    documents = {key: part.document for key, part in nearest.items()}
+    knows_blocks = not any("blocks" in part.lost for part in chain)
+    compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
+    if faults or more or yet_more:
+        raise FileError([*faults, *more, *yet_more])
     return compiled
 
 
-def _nearest(chain: list[tuple[Document, MapFile]], key: str) -> object:
-    return next((value for _, part in chain if (value := getattr(part, key)) is not None), None)
+def _nearest(chain: list[Part], key: str) -> Part:
+    """The nearest file that says something of `key`, or the map itself."""
+    return next((part for part in chain if getattr(part.file, key) is not None), chain[0])
 
 
-def _merge(chain: list[tuple[Document, MapFile]]) -> tuple[list[Placed], frozenset[str], list[Fault]]:
+def _merge(chain: list[Part]) -> tuple[list[Placed], frozenset[str], list[Fault]]:
     """All registers, a nearer map's in place of a farther one's; the names left without value; faults."""
     merged: dict[str, Placed] = {}
+    lost: set[str] = set()
     without: set[str] = set()
     faults: list[Fault] = []
-    for document, part in reversed(chain):
+    for document, file, positions, left_out in reversed(chain):
         seen: set[str] = set()
-        for index, entry in enumerate(part.registers):
-            loc = ("registers", index)
+        lost |= left_out
+        for position, entry in zip(positions, file.registers, strict=False):
+            loc = ("registers", position)
             if entry.name in seen:
                 faults.append(document.fault((*loc, "name"), f"the name {entry.name} is given twice"))
+            # Under a name that none can have, so that what else is wrong with it is told too.
+            merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = Placed(entry, document, loc)
             seen.add(entry.name)
-            merged[entry.name] = Placed(entry, document, loc)
-        for index, pattern in enumerate(part.without):
+            without.discard(entry.name)
+        for index, pattern in enumerate(file.without):
             names = fnmatch.filter(merged, pattern)
-            if not names:
+            if not names and not fnmatch.filter(lost, pattern):
                 hint = suggest(pattern, list(merged))
                 faults.append(document.fault(("without", index), f"no register is called {pattern}", hint))
             without.update(names)
     return list(merged.values()), frozenset(without), faults
 
 
-def _read_chain(path: Path) -> list[tuple[Document, MapFile]]:
-    """The map and all that it extends or includes, itself first and what it includes right behind it."""
-    chain: list[tuple[Document, MapFile]] = []
+def _read_chain(path: Path) -> tuple[list[Part], list[Fault]]:
+    """The map and all that it extends or includes, itself first and what it includes right behind it; faults of form.
+
+    Raises:
+        FileError: when a file is missing or cannot be read, with the faults of form found until then.
+
+    """
+    chain: list[Part] = []
+    faults: list[Fault] = []
+    try:
+        _follow(path, chain, faults)
+    except FileError as error:
+        raise FileError([*faults, *error.faults]) from None
+    return chain, faults
+
+
+def _follow(path: Path, chain: list[Part], faults: list[Fault]) -> None:
     current: Path | None = path
     while current is not None:
-        document = load(current)
-        part = validate(document, MapFile)
-        chain.append((document, part))
-        for index, name in enumerate(part.include):
+        part = _read_part(current, chain, faults)
+        for index, name in enumerate(part.file.include):
             fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
-            file = fragments.get(name) or _found(document, ("include", index), name, current.parent)
-            fragment = load(file)
-            chain.append((fragment, validate(fragment, MapFile)))
+            found = fragments.get(name) or _found(part.document, ("include", index), name, current.parent)
+            fragment = _read_part(found, chain, faults)
             for key in ("extends", "include"):
-                if getattr(chain[-1][1], key):
-                    raise FileError([fragment.fault((key,), "what is included brings no other map along")])
+                if getattr(fragment.file, key):
+                    raise FileError([fragment.document.fault((key,), "what is included brings no other map along")])
         if len(chain) > MAX_CHAIN:
-            raise FileError([document.fault(("extends",), f"more than {MAX_CHAIN} maps extend or include each other")])
-        current = _found(document, ("extends",), part.extends, current.parent) if part.extends else None
-    return chain
+            what = f"more than {MAX_CHAIN} maps extend or include each other"
+            raise FileError([part.document.fault(("extends",), what)])
+        base = part.file.extends
+        current = _found(part.document, ("extends",), base, current.parent) if base else None
+
+
+def _read_part(path: Path, chain: list[Part], faults: list[Fault]) -> Part:
+    part, more = read_part(load(path))
+    chain.append(part)
+    faults += more
+    return part
 
 
 def _found(document: Document, loc: Loc, name: str, beside: Path) -> Path:

@@ -19,10 +19,16 @@ from gateway.protocol.unit_check import UnitError, unit_of
 from gateway.validation import suggest
 from gateway.yaml_file import Fault
 
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([0-9]{1,3}))?\}")
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([1-9][0-9]{0,2}))?\}")
 """A text reading, and how many of its last characters: `{equipment_identifier:-14}`."""
 ABSENT = "absent"
 """The value of a register that always answers not available."""
+MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
+"""Type that says what a number means → the type that it has on the wire."""
+MOMENT = re.compile(r"(?:\w+_)?(?:time|clock)")
+"""Names of readings in unix seconds."""
+MAX_SCALE_FACTOR = 10
+"""SunSpec Device Information Model, 4.2.2: a sunssf is -10 to 10."""
 
 
 class RegisterBuilder:
@@ -32,6 +38,8 @@ class RegisterBuilder:
         self._item = item
         self._faults = faults
         self._entry: RegisterEntry = item.entry
+        self._type = MEANINGS.get(item.entry.type, item.entry.type)
+        """The type on the wire."""
         self._absent_codes = {str(name): code for name, code in (whole.absent or {}).items()}
         self._word_order: Order = item.entry.word_order or whole.word_order or "big"
         self._byte_order: Order = item.entry.byte_order or whole.byte_order or "big"
@@ -40,16 +48,16 @@ class RegisterBuilder:
     def build(self, *, is_absent: bool) -> Register | None:
         """The register, or None when it has a fault."""
         entry, before = self._entry, len(self._faults)
-        if entry.type == "string":
+        if self._type == "string":
             length, absent, encode = self._string()
             evaluate: Evaluate | None = self._template()
-        elif entry.type == "bitfield":
+        elif self._type == "bitfield":
             length = entry.length or 1
             absent = b"\0\0" * length
             encode = bits_encoding(length, self._word_order, self._byte_order)
             evaluate = self._bits(16 * length)
         else:
-            data_type = TYPES[entry.type]
+            data_type = TYPES[self._type]
             length, absent = data_type.registers, self._absent()
             if absent == number_packer(data_type, self._word_order, self._byte_order)(data_type.highest or 0):
                 data_type = replace(data_type, highest=(data_type.highest or 0) - 1)
@@ -61,8 +69,8 @@ class RegisterBuilder:
             encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order)
             evaluate = self._number()
         self._check_keys()
-        if evaluate and not self._uses and entry.type in TYPES and (constant := evaluate({})) is not None:
-            self._check_constant(constant, encode)
+        if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
+            self._check_constant(evaluate({}), encode)
         if entry.address + length > ADDRESSES:
             self._fault("address", f"{entry.address} and {length} registers go beyond address {ADDRESSES - 1}")
         if len(self._faults) > before or evaluate is None:
@@ -76,7 +84,7 @@ class RegisterBuilder:
             absent=absent,
             pattern=self._pattern(length),
             uses=self._uses,
-            type_name=entry.type,
+            type_name=self._type,
             unit=entry.unit,
             description=entry.description,
             value=self._words(),
@@ -103,17 +111,38 @@ class RegisterBuilder:
                 if key in given:
                     self._fault(key, f"a {entry.type} has no {key}")
         elif "length" in given:
-            self._fault("length", f"a {entry.type} has {TYPES[entry.type].registers} registers", "Leave it out")
+            self._fault("length", f"a {entry.type} has {TYPES[self._type].registers} registers", "Leave it out")
+        if entry.type in MEANINGS:
+            self._check_meaning()
         if entry.type == "bitfield" and entry.value is not None:
             self._fault("value", "a bitfield is made of bits", "Give bits: {0: name, 1: name}")
         if entry.type != "bitfield" and entry.bits is not None:
             self._fault("bits", f"a {entry.type} has no bits", "Give type: bitfield")
 
-    def _check_constant(self, constant: Value, encode: Encode) -> None:
-        _, is_limited = encode(constant)
-        if is_limited:
+    def _check_meaning(self) -> None:
+        entry = self._entry
+        for key in ("unit", "scale", "offset"):
+            if key in entry.model_fields_set:
+                self._fault(key, f"a {entry.type} has no {key}")
+        if entry.type == "unix_time":
+            for name in sorted(name for name in self._uses if name in NAMES and not MOMENT.fullmatch(name)):
+                self._fault("value", f"{name} is no moment in unix seconds", "Such as clock, or gas_reading_time")
+        elif entry.value != ABSENT:
+            is_whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
+            if not is_whole or abs(int(str(entry.value))) > MAX_SCALE_FACTOR:
+                what = f"{entry.value} is no power of ten from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
+                self._fault("value", what, "The scale of the registers that it goes with is 10 to its power")
+
+    def _check_constant(self, constant: Value | None, encode: Encode) -> None:
+        if constant is None:
+            self._fault("value", f"{self._entry.value} is no number")
+        elif not encode(constant)[1]:
+            return
+        elif self._type == "string":
+            self._fault("value", f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters")
+        else:
             hint = "For the code of what is not available, give value: absent"
-            self._fault("value", f"{constant} does not fit {self._entry.type}", hint)
+            self._fault("value", f"{constant} does not fit {self._type}", hint)
 
     def _string(self) -> tuple[int, bytes, Encode]:
         length = self._entry.length or 1
@@ -122,7 +151,7 @@ class RegisterBuilder:
         return length, b"\0\0" * length, text_encoding(length)
 
     def _absent(self) -> bytes:
-        data_type, absent = TYPES[self._entry.type], self._entry.absent
+        data_type, absent = TYPES[self._type], self._entry.absent
         if absent is None:
             absent = self._absent_codes.get(data_type.name)
         if absent is None:
@@ -137,7 +166,7 @@ class RegisterBuilder:
 
     def _pattern(self, length: int) -> bytes:
         """The address as a number of the register's type, or as text."""
-        entry, data_type = self._entry, TYPES.get(self._entry.type)
+        entry, data_type = self._entry, TYPES.get(self._type)
         if entry.type == "string":
             return encode_text(str(entry.address), length)
         if data_type is None:
@@ -203,6 +232,10 @@ class RegisterBuilder:
         template = self._entry.value
         if not isinstance(template, str):
             self._fault("value", "a string takes a text", 'Such as "{equipment_identifier}"')
+            return None
+        if re.search("[{}]", _PLACEHOLDER.sub("", template)):
+            hint = 'Such as "{equipment_identifier}", or "{equipment_identifier:-14}" for its last 14 characters'
+            self._fault("value", f"a brace stands for a reading, and {template!r} has others", hint)
             return None
         names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
         self._note_names("value", names, Sort.TEXT)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,6 +28,42 @@ def validate(document: Document, model: type[Model]) -> Model:
     except ValidationError as error:
         faults = [_explain(document, model, item) for item in error.errors()]
         raise FileError(list(dict.fromkeys(faults))[:MAX_FAULTS]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged(Generic[Model]):
+    """What of a document is well formed, so that what else is wrong with it can be found too."""
+
+    model: Model
+    faults: list[Fault]
+    lost: frozenset[Loc]
+    """What was left out: `(key,)`, or `(key, position)` of an item of the list."""
+
+
+def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Model]:
+    """The document as a `model` of whose keys none has to be there, without what is wrong with it.
+
+    Args:
+        document: what to read.
+        model: what it should be.
+        entries: the key of a list whose faulty items are left out one by one, where of others the whole key is.
+
+    Raises:
+        FileError: when nothing is left.
+
+    """
+    data = {} if document.data is None else document.data
+    try:
+        return Salvaged(model.model_validate(data), [], frozenset())
+    except ValidationError as error:
+        faults = list(dict.fromkeys(_explain(document, model, item) for item in error.errors()))[:MAX_FAULTS]
+        lost = {item["loc"][: 2 if item["loc"][:1] == (entries,) else 1] for item in error.errors()}
+    if not isinstance(data, dict) or () in lost:
+        raise FileError(faults)
+    rest = {key: value for key, value in data.items() if (key,) not in lost}
+    if entries in rest:
+        rest[entries] = [item for position, item in enumerate(rest[entries]) if (entries, position) not in lost]
+    return Salvaged(model.model_validate(rest), faults, frozenset(lost))
 
 
 def suggest(word: str, known: Sequence[str]) -> str:

@@ -28,6 +28,8 @@ _WAYS_OUT = {
     errno.EACCES: "The user who gives the command may not read it: see ls -l, and chmod or chown",
 }
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
+_READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+)")
+"""What YAML 1.1 takes for a number in base 8 or 60: 0100 for 64, 1:30 for 90."""
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """With fewer, the recursive parser in C cannot run out of stack."""
@@ -192,6 +194,10 @@ def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         return _plain_mapping(document, node, loc, loader)
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value
+    if node.tag == "tag:yaml.org,2002:int" and _READ_OTHERWISE.fullmatch(node.value):
+        what = f"{node.value} is another number in YAML than it seems"
+        document.faults.append(document.fault(loc, what, "Write it without leading zeros and colons, or in quotes"))
+        return None
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
@@ -200,7 +206,7 @@ def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
 
 
 def _key(node: yaml.ScalarNode, loader: Any) -> int | str:
-    if node.tag == "tag:yaml.org,2002:int":
+    if node.tag == "tag:yaml.org,2002:int" and not _READ_OTHERWISE.fullmatch(node.value):
         with suppress(ValueError):
             return int(loader.construct_object(node))
     return str(node.value)

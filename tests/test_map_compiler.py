@@ -51,6 +51,7 @@ def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path
         "2:44: registers[0].value: power: no reading is called power_nett. Did you mean power_net?",
         "3:64: registers[1].unit: volts: W cannot hold a value in V",
         "4:6: registers[2].address: energy: 65535 and 4 registers go beyond address 65535",
+        "5:30: registers[3].type: text: a string needs a length. Give length: the number of registers",
         f"6:44: registers[4].value: text: 70000 does not fit uint16. {GIVE_ABSENT}",
     ]
 
@@ -138,6 +139,33 @@ REGISTER_FAULTS = [
         "address: 0, name: a, type: string, length: 1, value: '{power_net}'",
         ["2:52: registers[0].value: a: power_net is a number, and a string takes a text"],
     ),
+    (
+        "address: 0, name: a, type: string, length: 9, value: 'No {Ean} {'",
+        ["2:52: registers[0].value: a: a brace stands for a reading, and 'No {Ean} {' has others"],
+    ),
+    (
+        "address: 0, name: a, type: string, length: 9, value: '{ean:-0}'",
+        ["2:52: registers[0].value: a: a brace stands for a reading, and '{ean:-0}' has others"],
+    ),
+    (
+        "address: 0, name: a, type: string, length: 2, value: toolong",
+        ["2:52: registers[0].value: a: 'toolong' is longer than 4 characters"],
+    ),
+    ("address: 0, name: a, type: uint16, value: 1/0", ["2:41: registers[0].value: a: 1/0 is no number"]),
+    (
+        "address: 0, name: a, type: unix_time, value: power_net, unit: W",
+        ["2:62: registers[0].unit: a: a unix_time has no unit", "2:44: registers[0].value: a: power_net is no moment"],
+    ),
+    (
+        "address: 0, name: a, type: unix_time, value: clock, scale: 2",
+        ["2:58: registers[0].scale: a: a unix_time has no"],
+    ),
+    (
+        "address: 0, name: a, type: scale_factor, value: 11",
+        ["2:47: registers[0].value: a: 11 is no power of ten from -10 to 10. The scale of the registers that"],
+    ),
+    ("address: 0, name: a, type: scale_factor, value: 0.1", ["2:47: registers[0].value: a: 0.1 is no power of ten"]),
+    ("address: 0, name: a, type: scale_factor, value: tariff", ["2:47: registers[0].value: a: tariff is no power"]),
     ("address: 0, name: a, type: bitfield", ["2:5: registers[0].bits: a: are missing"]),
     ("address: 0, name: a, type: bitfield, bits: {16: breaker}", ["2:43: registers[0].bits: a: there is no bit 16"]),
     ("address: 0, name: a, type: bitfield, bits: {0: braker}", ["2:43: registers[0].bits: a: no reading is called"]),

@@ -84,6 +84,24 @@ def test_a_register_left_without_value_keeps_its_address_and_is_absent(tmp_path:
     assert image(write(tmp_path, "own", "extends: base.yaml\nwithout: [vol*]\n")) == {0: "0005ffff"}
 
 
+def test_a_register_left_without_value_gets_one_again_where_a_nearer_map_gives_it(tmp_path: Path) -> None:
+    write(tmp_path, "base", "without: [power]\n", POWER, VOLTS)
+    assert image(write(tmp_path, "plain", "extends: base.yaml\n")) == {0: "800000e6"}
+    assert image(write(tmp_path, "again", "extends: base.yaml\n", POWER)) == {0: "000500e6"}
+
+
+def test_blocks_that_touch_can_be_read_in_one_piece(tmp_path: Path) -> None:
+    head = "blocks:\n  - {address: 0, length: 2}\n  - {address: 2, length: 2}\n"
+    path = write(tmp_path, "own", head, POWER, VOLTS.replace("address: 1", "address: 3"))
+    assert image(path) == {0: "0005ffffffff00e6"}
+    zero = head.replace("{address: 2, length: 2}", "{address: 2, length: 2, gaps: zero}")
+    path = write(tmp_path, "own", zero, POWER, VOLTS.replace("address: 1", "address: 3"))
+    assert image(path) == {0: "0005ffff000000e6"}
+    status = head.replace("{address: 2, length: 2}", "{address: 2, length: 2, status: true}")
+    beat = "{address: 2, name: beat, type: uint16, value: gateway_heartbeat}"
+    assert image(write(tmp_path, "own", status, POWER, beat)) == {0: "0005ffff"}
+
+
 def test_what_is_included_stands_as_if_written_there(tmp_path: Path) -> None:
     write(tmp_path, "part", "", VOLTS, "{address: 2, name: two, type: uint16, value: 2}")
     path = write(tmp_path, "own", "include: [part.yaml]\n", POWER, "{address: 2, name: two, type: uint16, value: 22}")
@@ -151,7 +169,54 @@ def test_faults_of_all_files_of_a_map_are_told_at_once_each_in_its_file(tmp_path
         "own.yaml:3:11: without[0]:",
         "base.yaml:2:41: registers[0].value:",
         "part.yaml:2:41: registers[0].value:",
+        "own.yaml:5:41: registers[0].value:",
     ]
+
+
+def test_faults_of_form_hide_no_others(tmp_path: Path) -> None:
+    head = "word_order: bg\nblocks:\n  - {address: 0, length: 10}\n  - {address: 5, length: 10}\nrequires: [nope]\n"
+    write(
+        tmp_path,
+        "base",
+        head,
+        "{address: 0, name: a, type: foo, value: power_net, unit: W}",
+        "{address: 1, name: b, type: uint16, value: voltage_l9, unit: V}",
+        "{address: 2, name: b, type: uint16, value: voltage_l1}",
+        "{adress: 3, name: d, type: uint16, value: voltage_l1, unit: V}",
+    )
+    path = write(tmp_path, "own", "extends: base.yaml\nwithout: [a, d, zz]\n", "{address: 9, name: z, type: real}")
+    assert [" ".join(fault.split(" ")[:2]) for fault in faults_in(path)] == [
+        "own.yaml:4:27: registers[0].type:",
+        "base.yaml:1:1: word_order:",
+        "base.yaml:7:27: registers[0].type:",
+        "base.yaml:10:5: registers[3].address:",
+        "base.yaml:10:6: registers[3].adress:",
+        "base.yaml:9:18: registers[2].name:",
+        "own.yaml:2:17: without[2]:",
+        "base.yaml:8:41: registers[1].value:",
+        "base.yaml:9:41: registers[2].value:",
+        "base.yaml:4:5: blocks[1]:",
+        "base.yaml:5:12: requires[0]:",
+    ]
+
+
+def test_of_a_map_whose_blocks_have_faults_nothing_is_said_of_what_stands_outside_them(tmp_path: Path) -> None:
+    head = "blocks:\n  - {address: 0, length: 0, status: true}\n"
+    path = write(tmp_path, "own", head, "{address: 0, name: a, type: uint16, value: gateway_heartbeat}")
+    (fault,) = faults_in(path)
+    assert fault.startswith("own.yaml:2:18: blocks[0].length: ")
+
+
+def test_a_map_that_is_no_map_at_all_is_told(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("- a list\n")
+    assert [fault.split(" ")[0] for fault in faults_in(tmp_path / "own.yaml")] == ["own.yaml:1:1:"]
+    (tmp_path / "own.yaml").write_text("registers: {a: 1}\n")
+    assert [fault.split(" ")[1] for fault in faults_in(tmp_path / "own.yaml")] == ["registers:"]
+
+
+def test_what_was_found_until_a_base_is_missing_is_told_too(tmp_path: Path) -> None:
+    path = write(tmp_path, "own", "extends: nope.yaml\n", "{address: 9, name: z, type: real}")
+    assert [fault.split(" ")[1] for fault in faults_in(path)] == ["registers[0].type:", "extends:"]
 
 
 def test_a_map_with_faults_in_its_yaml_is_told_all_of_these(tmp_path: Path) -> None:

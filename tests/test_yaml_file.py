@@ -81,6 +81,14 @@ def test_anchors_and_aliases_are_refused_wherever_they_stand(text: str, places: 
     assert faults_in(text) == [f"f:{place}: {ANCHOR}" for place in places]
 
 
+@pytest.mark.parametrize("number", ["0100", "-017", "1:30", "190:20:30", "0_7"])
+def test_a_number_that_yaml_takes_for_another_is_told(number: str) -> None:
+    told = f"{number} is another number in YAML than it seems. Write it without leading zeros and colons, or in quotes"
+    assert faults_in(f"a: {number}") == [f"f:1:4: a: {told}"]
+    assert parse(f"a: '{number}'", "f").data == {"a": number}
+    assert parse(f"{{{number}: a}}", "f").data == {number: "a"}
+
+
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!own", "!!int", "!<tag:yaml.org,2002:str>"])
 def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
     (told,) = faults_in(f"a: {tag} '1'")

@@ -65,7 +65,7 @@ class Block:
     address: int
     end: int
     fill: bytes
-    """The word that stands where no register is."""
+    """What stands where no register is, as long as the block."""
     is_status: bool = False
     """Whether it tells of the gateway itself, and so can be read when there is no fresh telegram."""
 

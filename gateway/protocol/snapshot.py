@@ -126,7 +126,7 @@ class Image:
         """A snapshot that shows at every register its own address."""
         segments = []
         for block in self._blocks:
-            data = bytearray(block.fill * (block.end - block.address))
+            data = bytearray(block.fill)
             for register in _within(block, self._registers):
                 start = 2 * (register.address - block.address)
                 data[start : start + 2 * register.length] = register.pattern
@@ -139,7 +139,7 @@ _Slot = tuple[int, int, Evaluate, Encode, str]
 
 def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slot]]:
     """The bytes of a block in which everything is absent, and where each register goes."""
-    template = bytearray(block.fill * (block.end - block.address))
+    template = bytearray(block.fill)
     slots: list[_Slot] = []
     for register in _within(block, registers):
         start = 2 * (register.address - block.address)

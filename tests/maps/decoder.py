@@ -33,6 +33,7 @@ CODES = {
     "int16": "h", "int32": "i", "int64": "q",
     "float32": "f", "float64": "d",
 }  # fmt: skip
+MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
 BASE_UNITS = ("W", "Wh", "var", "varh", "VA", "V", "A", "Hz", "m3", "J", "s")
 PREFIXES = {"": 1, "m": Fraction(1, 1000), "k": 1000, "M": 10**6, "G": 10**9}
 OTHER_UNITS = {"dm3": Fraction(1, 1000), "l": Fraction(1, 1000)}
@@ -141,6 +142,7 @@ def _collect(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]], set
         without |= its_without
     settings |= {key: value for key, value in document.items() if key != "registers"}
     listed |= {item["name"]: item for item in document.get("registers", [])}
+    without -= {item["name"] for item in document.get("registers", [])}
     for pattern in document.get("without", []):
         without.update(fnmatch.filter(listed, pattern))
     return settings, listed, without
@@ -161,7 +163,7 @@ def _base_steps(unit: str | None) -> Fraction:
 
 
 def _entry(item: Mapping[str, Any], settings: Mapping[str, Any], *, is_without: bool) -> Entry:
-    type_name = item["type"]
+    type_name = MEANINGS.get(item["type"], item["type"])
     code = CODES.get(type_name)
     length = struct.calcsize(">" + code) // 2 if code else item.get("length", 1)
     absent = b"\0\0" * length

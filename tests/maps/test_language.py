@@ -140,3 +140,17 @@ def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_i
     assert unit.read(0, 2, 7.1) is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
     receive(whole, 9)
     assert unit.read(0, 2, 9) == (2486).to_bytes(4, "big")
+
+
+def test_a_moment_stands_in_a_register_as_unix_seconds(tmp_path: Path) -> None:
+    path = write(tmp_path, "address: 0, name: a, type: unix_time, value: gas_reading_time, word_order: little")
+    assert shown(path, {"gas_reading_time": 0x12345678}) == (bytes.fromhex("56781234"), ())
+    assert shown(path, {}) == (bytes.fromhex("ffffffff"), ())
+    assert load_map(path).registers[0].type_name == "uint32"
+
+
+@pytest.mark.parametrize(("value", "word"), [(-2, "fffe"), (0, "0000"), (10, "000a"), ("absent", "8000")])
+def test_a_scale_factor_is_a_power_of_ten_as_sunspec_has_it(tmp_path: Path, value: object, word: str) -> None:
+    path = write(tmp_path, f"address: 0, name: a, type: scale_factor, value: {value}")
+    assert shown(path, {}) == (bytes.fromhex(word), ())
+    assert load_map(path).registers[0].type_name == "int16"

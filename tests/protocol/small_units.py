@@ -82,7 +82,7 @@ def bits(address: int, value: str, length: int = 1, word_order: Order = "big", b
 
 def block(address: int, end: int, gaps: str = "exception", *, is_status: bool = False) -> Block:
     """A block that can be read in one piece; `exception` where no gap is in it."""
-    return Block(address, end, GAP_WORD.get(gaps, EXCEPTION_FILL), is_status)
+    return Block(address, end, GAP_WORD.get(gaps, EXCEPTION_FILL) * (end - address), is_status)
 
 
 def register_map(
