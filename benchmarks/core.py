@@ -16,6 +16,7 @@ import cProfile
 import itertools
 import multiprocessing
 import struct
+import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,12 +36,18 @@ from gateway.protocol.modbus import Responder, Units, answer_stream
 from gateway.protocol.monitor import Monitor
 from gateway.protocol.readings import Readings, read
 from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.snapshot import Snapshot
 from gateway.protocol.telegram import Telegram, TelegramReader
 from gateway.protocol.unit import FOR_EVER, OnStale, Unit
 
 SECONDS = 120
 MAP = "dsmr"
 UNITS = 10
+TEN_MAPS = (
+    *("dsmr", "cg-em24", "cg-em3xx", "eastron-sdm630", "eastron-sdm72"),
+    *("abb-b23", "socomec-e27", "chint-dtsu666", "sunspec-203", "sunspec-213"),
+)
+SMALL_MAP_REGISTERS = 120
 BATCH = 16
 """Requests a client has in flight."""
 ADDRESS, COUNT = 100, 100
@@ -101,17 +108,25 @@ def show_readings(raws: list[bytes], telegrams: list[Telegram], rounds: int) -> 
 
 def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: int) -> None:
     encode = register_map.readings.encode
-    one, ten = itertools.cycle(readings), itertools.cycle(readings)
+    one, ten, own = itertools.cycle(readings), itertools.cycle(readings), itertools.cycle(readings)
+    images = [load_map(find_map(name, Path())).readings for name in TEN_MAPS]
+    newest: list[Snapshot | None] = [None] * len(images)
 
     def encode_ten() -> None:
         values = next(ten).values
         for _ in range(UNITS):
             encode(values)
 
+    def encode_ten_maps() -> None:
+        values = next(own).values
+        for index, image in enumerate(images):
+            newest[index] = image.encode(values, newest[index])
+
     samples = take_turns(
         {
             "snapshot of one unit": timed(lambda: encode(next(one).values)),
             f"snapshots of {UNITS} units": timed(encode_ten),
+            f"{len(TEN_MAPS)} units with a map of their own": timed(encode_ten_maps),
         },
         rounds,
     )
@@ -120,8 +135,19 @@ def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: 
 
 def show_map_load(rounds: int) -> None:
     path = find_map(MAP, Path())
-    samples = take_turns({"load, check and compile": timed(lambda: load_map(path))}, rounds)
-    show(f"map {MAP}", samples, MS, "ms")
+    head, _, rest = path.read_text().partition("registers:\n")
+    lines = [line for line in rest.splitlines(keepends=True) if line.startswith("  - ")]
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder, "small.yaml")
+        small.write_text(f"{head}registers:\n{''.join(lines[:SMALL_MAP_REGISTERS])}")
+        samples = take_turns(
+            {
+                f"{SMALL_MAP_REGISTERS} registers": timed(lambda: load_map(small)),
+                f"{MAP}, {len(lines)} registers": timed(lambda: load_map(path)),
+            },
+            rounds,
+        )
+    show("load, check and compile a map", samples, MS, "ms")
 
 
 def make_responder(register_map: RegisterMap, readings: Readings) -> Responder:

@@ -136,6 +136,15 @@ def page(register_map: RegisterMap) -> str:
     )
 
 
+def index(register_maps: Sequence[RegisterMap]) -> str:
+    """The page that lists all maps, with who reads them."""
+    lines = ["# Register maps", "", "| map | what it is | read by | unit id |", "| --- | --- | --- | --- |"]
+    for each in register_maps:
+        unit_id = "" if each.unit_id is None else str(each.unit_id)
+        lines.append(f"| [`{each.name}`]({each.name}.md) | {each.title} | {', '.join(each.clients)} | {unit_id} |")
+    return "\n".join(lines) + "\n"
+
+
 FORMATS: dict[str, Callable[[Sequence[Row]], str]] = {
     "text": as_text,
     "markdown": as_markdown,

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.map_table import ABSENT, manual_number, page
+from gateway.map_table import ABSENT, index, manual_number, page
 from gateway.maps import load_map, map_names
 from tests.conftest import OWN_TELEGRAMS, ROOT
 
@@ -108,4 +108,9 @@ def test_the_page_of_a_map_is_that_of_the_map(name: str) -> None:
 
 
 def test_there_is_no_page_without_a_map() -> None:
-    assert {file.stem for file in PAGES.glob("*.md")} == set(map_names())
+    assert {file.stem for file in PAGES.glob("*.md")} == {*map_names(), "README"}
+
+
+def test_the_list_of_maps_is_that_of_the_maps() -> None:
+    found = [load_map(path) for _, path in sorted(map_names().items())]
+    assert (PAGES / "README.md").read_text() == index(found), "make pages writes it anew"

@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 @click.option(
     "--pages",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Write a page of documentation for each map into this folder.",
+    help="Write a page of documentation for each map, and a list of all, into this folder.",
 )
 def maps_command(*, as_json: bool, pages: Path | None) -> None:
     """List the register maps that come with the gateway."""
-    from gateway.map_table import page
+    from gateway.map_table import index, page
     from gateway.maps import load_map, map_names
 
     found = [load_map(path) for _, path in sorted(map_names().items())]
     if pages:
         for register_map in found:
             (pages / f"{register_map.name}.md").write_text(page(register_map), "utf-8")
+        (pages / "README.md").write_text(index(found), "utf-8")
         return
     if as_json:
         listed = [{"name": m.name, "title": m.title, "clients": m.clients, "unit_id": m.unit_id} for m in found]

@@ -12,20 +12,19 @@ from gateway.protocol.register_map import RegisterMap
 from gateway.protocol.registers import Register
 
 SCAN_INTERVAL_S = 5
-KINDS = {
-    "W": ("power", "measurement"),
-    "VA": ("apparent_power", "measurement"),
-    "var": ("reactive_power", "measurement"),
-    "V": ("voltage", "measurement"),
-    "A": ("current", "measurement"),
-    "Hz": ("frequency", "measurement"),
-    "Wh": ("energy", "total_increasing"),
-    "varh": ("reactive_energy", "total_increasing"),
-    "J": ("energy", "total_increasing"),
-    "s": ("duration", "measurement"),
+CLASSES = {
+    "power": ("W", "kW"),
+    "energy": ("Wh", "kWh", "MWh", "MJ", "GJ"),
+    "apparent_power": ("VA",),
+    "reactive_power": ("var",),
+    "voltage": ("V", "mV"),
+    "current": ("A", "mA"),
+    "frequency": ("Hz", "kHz"),
+    "duration": ("s", "ms"),
 }
-"""Unit without its prefix → device class and state class."""
-PREFIXES = ("", "m", "k", "M", "G")
+"""Device class → the units that Home Assistant takes it with, from 2024.3 on; it refuses one that it does not know."""
+COUNTERS = ("Wh", "varh", "J")
+"""Ends of the units of what only rises."""
 SWAPS = {("big", "big"): None, ("little", "big"): "word", ("big", "little"): "byte", ("little", "little"): "word_byte"}
 
 
@@ -75,8 +74,8 @@ def _kind(register: Register) -> dict[str, str]:
     if unit == "m3":
         device_class = next((word for word in ("gas", "water") if word in register.name), "volume")
         return {"unit_of_measurement": "m³", "device_class": device_class, "state_class": "total_increasing"}
-    for prefix in PREFIXES:
-        if unit.startswith(prefix) and unit[len(prefix) :] in KINDS:
-            device_class, state_class = KINDS[unit[len(prefix) :]]
-            return {"unit_of_measurement": unit, "device_class": device_class, "state_class": state_class}
-    return {"unit_of_measurement": unit}
+    kind = {"unit_of_measurement": unit}
+    known = next((name for name, units in CLASSES.items() if unit in units), None)
+    if known:
+        kind["device_class"] = known
+    return kind | {"state_class": "total_increasing" if unit.endswith(COUNTERS) else "measurement"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -13,12 +14,16 @@ from tests.conftest import REQUIRE_PEERS
 from tests.peers.npm import CACHE
 
 INSTALL_TIMEOUT_S = 240
+MAX_NAME_LENGTH = 100
 
 
 def packages(*specifications: str, with_dependencies: bool = False) -> Path:
     """A folder for `PYTHONPATH` with these packages, each given as `name==version`, alone or with what they need."""
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    folder = CACHE / re.sub(r"[^a-z0-9.]+", "-", "_".join((python, *specifications)).lower())
+    name = re.sub(r"[^a-z0-9.]+", "-", "_".join((python, *specifications)).lower())
+    if len(name) > MAX_NAME_LENGTH:
+        name = f"{name[:MAX_NAME_LENGTH]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    folder = CACHE / name
     done = folder / "done"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
