@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from gateway.protocol.derived import LIMITER_NAMES, MEDIA, TARIFFS
+from gateway.protocol.country import TARIFF_NAMES
+from gateway.protocol.derived import IDENTITIES, LIMITER_NAMES, MEDIA, TARIFFS
 from gateway.protocol.obis import MBUS_CHANNELS
 from gateway.protocol.readings import Readings
 
+_MONTHLY_PEAK = re.compile(r"demand_peak_[0-9]+(?:_time)?")
 _MEDIUM_PARTS = ("reading_time", "reading_age", "reading", "identifier", "valve")
 
 
@@ -27,6 +30,9 @@ def _sources(name: str, readings: Readings) -> set[str]:
         return {f"power_import{suffix}", f"power_export{suffix}"}
     if name in ("energy_import", "energy_export"):
         return {f"{name}_t{tariff}" for tariff in TARIFFS}
+    others = _of_other_names(name, readings, said)
+    if others:
+        return others
     if name in LIMITER_NAMES.values():
         return {"limiter"}
     medium = next((medium for medium in MEDIA if name.startswith(f"{medium}_")), None)
@@ -37,6 +43,20 @@ def _sources(name: str, readings: Readings) -> set[str]:
     if name.endswith("_unit_code"):
         return {name.replace("_unit_code", "_reading")}
     return {name.removesuffix("_time")}
+
+
+def _of_other_names(name: str, readings: Readings, said: set[str]) -> set[str]:
+    """The readings that `name` gives under another name; none where it does not."""
+    if name == "tariff_is_low":
+        return {"tariff"}
+    total, _, tariff = name.rpartition("_")
+    if tariff in TARIFF_NAMES:
+        values = readings.values
+        return {each for each in (f"{total}_t1", f"{total}_t2") if values.get(each) == values.get(name)}
+    if _MONTHLY_PEAK.fullmatch(name):
+        return {"demand_history"}
+    is_identity = name == "equipment_identifier"
+    return set([each for each in IDENTITIES if each in said][:1]) if is_identity else set()
 
 
 def _of_medium(medium: str, part: str, readings: Readings) -> set[str]:

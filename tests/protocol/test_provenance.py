@@ -7,21 +7,16 @@ import pytest
 from gateway.maps import find_map, load_map
 from gateway.protocol.names import GATEWAY_PREFIX, NAMES
 from gateway.protocol.provenance import lines_of
-from gateway.protocol.readings import Readings, read
-from gateway.protocol.telegram import Telegram, TelegramReader
+from gateway.protocol.readings import Readings
 from tests.conftest import OWN_TELEGRAMS, ROOT, own_telegram
+from tests.maps.serving import readings_in
 
-GOOD = sorted(path.stem for path in OWN_TELEGRAMS.glob("v*.txt"))
+GOOD = sorted(path.stem for path in OWN_TELEGRAMS.glob("*.txt") if not path.stem.startswith(("bad_", "odd_")))
 
 
 def readings_of(name: str) -> Readings:
-    item = next(
-        each
-        for reader in [TelegramReader()]
-        for each in reader.feed(own_telegram(name)) + reader.silence()
-        if isinstance(each, Telegram)
-    )
-    return read(item)
+    (readings,) = readings_in(own_telegram(name))
+    return readings
 
 
 def codes(name: str, readings: Readings) -> list[str]:
@@ -45,6 +40,14 @@ def codes(name: str, readings: Readings) -> list[str]:
         ("v50_sagemcom-t210d", "frequency", []),
         ("v22_iskra-mt382", "gas_reading", ["0-2:24.1.0", "0-2:24.3.0"]),
         ("v22_iskra-mt382", "limiter_power", ["0-0:17.0.0"]),
+        ("v50_sagemcom-t210d", "energy_import_low", ["1-0:1.8.1"]),
+        ("v50_sagemcom-t210d", "tariff_is_low", ["0-0:96.14.0"]),
+        ("be_fluvius", "energy_import_low", ["1-0:1.8.2"]),
+        ("be_fluvius", "demand_peak", ["1-0:1.6.0"]),
+        ("be_fluvius", "demand_peak_time", ["1-0:1.6.0"]),
+        ("be_fluvius", "demand_peak_2", ["0-0:98.1.0"]),
+        ("be_fluvius", "demand_peak_2_time", ["0-0:98.1.0"]),
+        ("hu_eon", "equipment_identifier", ["0-0:42.0.0"]),
     ],
 )
 def test_a_name_comes_from_these_lines(telegram: str, name: str, expected: list[str]) -> None:
