@@ -16,17 +16,27 @@ from gateway.protocol.variants import Variant
 CENTRAL_EUROPE_H = 1
 """Hours that normal time is ahead of UTC where `timestamp` is right."""
 TARIFF_NAMES = ("low", "normal")
+TARIFF_CODE = "0-0:96.14.0"
+UNKNOWN_COUNTS_AS = "5"
 _SECONDS_PER_HOUR = 3600
 
 
-def interpret(readings: Readings, variant: Variant) -> Readings:
-    """The readings with what only the variant tells: `energy_import_low` and the like, and times that are right."""
+def interpret(readings: Readings, variant: Variant, shown: Variant) -> Readings:
+    """The readings with what only the variant tells: `energy_import_low` and the like, and times that are right.
+
+    Args:
+        readings: of a telegram.
+        variant: what its meter counts as.
+        shown: what the telegram itself shows it to be, which a configuration may contradict.
+
+    """
     shift_s = (CENTRAL_EUROPE_H - variant.utc_offset_h) * _SECONDS_PER_HOUR
-    if not variant.low_tariff and not shift_s:
+    low_tariff = _low_tariff(readings, variant, shown)
+    if not low_tariff and not shift_s:
         return readings
     values, units = dict(readings.values), dict(readings.units)
-    if variant.low_tariff:
-        _name_tariffs(values, units, variant.low_tariff)
+    if low_tariff:
+        _name_tariffs(values, units, low_tariff)
     lines, time = readings.lines, readings.time
     if shift_s:
         for name, value in values.items():
@@ -35,6 +45,16 @@ def interpret(readings: Readings, variant: Variant) -> Readings:
         lines = tuple(_shifted(line, shift_s) for line in lines)
         time = None if time is None else time + shift_s
     return replace(readings, lines=lines, time=time, values=MappingProxyType(values), units=MappingProxyType(units))
+
+
+def _low_tariff(readings: Readings, variant: Variant, shown: Variant) -> int | None:
+    """The number of the low tariff; None where it is not certain."""
+    # A meter that is like no other counts as DSMR 5, and a bare Austrian one says that it is: neither tells its tariff.
+    is_certain = TARIFF_CODE in readings.codes and (shown.key != UNKNOWN_COUNTS_AS or "p1_version" in readings.values)
+    if variant is shown:
+        return variant.low_tariff if is_certain else None
+    contradicts = is_certain and shown.low_tariff not in (None, variant.low_tariff)
+    return None if contradicts else variant.low_tariff
 
 
 def _name_tariffs(values: dict[str, Value], units: dict[str, str], low: int) -> None:

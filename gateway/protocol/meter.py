@@ -67,7 +67,7 @@ class Meter:
         self.refused: Counter[Fault] = Counter()
         self.newest_refused: BadTelegram | None = None
         self.line_faults = 0
-        self._configured_variant = variant
+        self._configured = variant
         self._stale_after_s = stale_after_s
         self._doubted: Readings | None = None
         self._ahead: dict[bytes, Reading] = {}
@@ -101,7 +101,7 @@ class Meter:
     def _judge(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
         before = self.newest
         readings = read(telegram, before.readings if before else None, self._ahead)
-        variant = self._variant_of(telegram, readings)
+        variant, shown = self._variant_of(telegram, readings)
         elapsed = arrived - before.arrived if before else 0.0
         bad = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
         if bad is None:
@@ -112,16 +112,16 @@ class Meter:
             self._doubted = readings
             return bad
         # Two telegrams in a row that agree with each other and not with the past: a meter was exchanged.
-        return Received(telegram, interpret(readings, variant), variant, arrived, arrived_at)
+        return Received(telegram, interpret(readings, variant, shown), variant, arrived, arrived_at)
 
-    def _variant_of(self, telegram: Telegram, readings: Readings) -> Variant:
-        if self._configured_variant:
-            return self._configured_variant
-        if self.newest and self.newest.readings.identification == readings.identification:
-            return self.newest.variant
+    def _variant_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
+        """What the meter counts as, and what this telegram shows it to be."""
+        if self.newest and self.newest.readings.identification == readings.identification and not self._configured:
+            return self.newest.variant, self.newest.variant
         version = readings.values.get("p1_version")
         has_d0_codes = b"*255(" in telegram.raw
-        return detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
+        shown = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
+        return self._configured or shown, shown
 
     @property
     def interval_s(self) -> float | None:

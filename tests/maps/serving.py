@@ -35,7 +35,7 @@ def _readings(telegram: Telegram) -> Readings:
     readings = read(telegram)
     version = readings.values.get("p1_version")
     variant = detect(readings.codes, version and str(version), b"*255(" in telegram.raw, readings.identification)
-    return interpret(readings, variant)
+    return interpret(readings, variant, variant)
 
 
 loaded_map = cache(load_map)
