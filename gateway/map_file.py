@@ -92,10 +92,11 @@ class Part(NamedTuple):
 def read_part(document: Document) -> tuple[Part, list[Fault]]:
     """A file of a map, and what is wrong with its form."""
     salvaged = salvage(document, MapFile, "registers")
-    entries = document.data.get("registers", []) if isinstance(document.data, dict) else []
-    positions = [position for position in range(len(entries or [])) if ("registers", position) not in salvaged.lost]
+    listed = document.data.get("registers") if isinstance(document.data, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    positions = [position for position in range(len(entries)) if ("registers", position) not in salvaged.lost]
     keys = {str(loc[0]) for loc in salvaged.lost if len(loc) == 1}
-    lost = [entry for position, entry in enumerate(entries or []) if ("registers", position) in salvaged.lost]
+    lost = [entry for position, entry in enumerate(entries) if ("registers", position) in salvaged.lost]
     names = {str(entry.get("name")) for entry in lost if isinstance(entry, dict)}
     return Part(document, salvaged.model, positions, frozenset(keys | names)), salvaged.faults
 

@@ -84,6 +84,8 @@ def load_map(path: Path) -> RegisterMap:
     compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
     if faults or more or yet_more:
         raise FileError([*faults, *more, *yet_more])
+    if not placed:
+        raise FileError([chain[0].document.fault((), "there is no register in this map")])
     return compiled
 
 

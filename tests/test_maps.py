@@ -210,8 +210,19 @@ def test_of_a_map_whose_blocks_have_faults_nothing_is_said_of_what_stands_outsid
 def test_a_map_that_is_no_map_at_all_is_told(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("- a list\n")
     assert [fault.split(" ")[0] for fault in faults_in(tmp_path / "own.yaml")] == ["own.yaml:1:1:"]
-    (tmp_path / "own.yaml").write_text("registers: {a: 1}\n")
-    assert [fault.split(" ")[1] for fault in faults_in(tmp_path / "own.yaml")] == ["registers:"]
+    for wrong in ("{a: 1}", "7", "text", ""):
+        (tmp_path / "own.yaml").write_text(f"registers: {wrong}\nwithout: a\n1: 2\n")
+        told = [fault.split(" ")[1] for fault in faults_in(tmp_path / "own.yaml")]
+        assert told == ["without:", "registers:", "1:"]
+    (tmp_path / "own.yaml").write_text("registers: [7, {address: 0, name: a, type: uint16, value: 1, 3: 4}]\n")
+    told = [fault.split(" ")[1] for fault in faults_in(tmp_path / "own.yaml")]
+    assert told == ["registers[0]:", "registers[1].3:"]
+
+
+def test_an_empty_map_is_told_as_a_file_that_was_cut_short(tmp_path: Path) -> None:
+    for text in ("", "title: x\n", "registers: []\n"):
+        (tmp_path / "own.yaml").write_text(text)
+        assert faults_in(tmp_path / "own.yaml") == ["own.yaml:1:1: there is no register in this map"]
 
 
 def test_what_was_found_until_a_base_is_missing_is_told_too(tmp_path: Path) -> None:
