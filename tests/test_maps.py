@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,35 @@ def test_what_was_found_until_a_base_is_missing_is_told_too(tmp_path: Path) -> N
 def test_a_map_with_faults_in_its_yaml_is_told_all_of_these(tmp_path: Path) -> None:
     path = write(tmp_path, "own", "", "{address: 0, address: 1, name: a, name: b, type: uint16, value: 1}")
     assert [fault.split(" ")[1] for fault in faults_in(path)] == ["registers[0].address:", "registers[0].name:"]
+
+
+SNIPPETS = [
+    "null", "-1", "99999", "1e309", ".nan", "[]", "{}", "'{y}'", "0x10", "power_net", "unless(", "*", ":", "{", "}",
+    "]", "  - ", "\n", "absent", "1.5", "float32", "string", "bitfield", "scale_factor", "status: true", "'",
+]  # fmt: skip
+
+
+def test_a_map_is_loaded_or_its_faults_are_told_whatever_is_done_to_it(tmp_path: Path) -> None:
+    chance = random.Random(7)  # seeded, so always the same
+    texts = [map_names()[name].read_text() for name in ("abb-b23", "cg-em24", "p1-dongle-float", "sunspec-201")]
+    path, loaded = tmp_path / "own.yaml", 0
+    places: list[int] = []
+    for _ in range(400):
+        head, _, registers = chance.choice(texts).partition("registers:\n")
+        text = f"{head}registers:\n" + "".join(chance.sample(registers.splitlines(keepends=True), 5))
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(text))
+            text = text[:at] + chance.choice(SNIPPETS) + text[at + chance.randint(0, 12) :]
+        path.write_text(text)
+        try:
+            register_map = load_map(path)
+        except FileError as error:
+            places += [fault.line for fault in error.faults]
+            continue
+        assert register_map.readings.encode(VALUES).segments
+        loaded += 1
+    assert 0 < loaded < 400
+    assert min(places) > 0
 
 
 def test_every_map_of_the_gateway_is_right() -> None:
