@@ -40,7 +40,7 @@ MAP: dict[str, Any] = yaml.safe_load((ROOT / "register_maps" / "native" / "dsmr.
 # What the test knows of telegrams it knows by itself: nothing here comes from the gateway's tables.
 BASE_UNITS = {"": 1, "s": 1, "ms": Decimal("0.001"), "W": 1, "kW": 1000, "Wh": 1, "kWh": 1000, "V": 1, "A": 1, "m3": 1}
 BASE_UNITS |= {"var": 1, "varh": 1, "kvarh": 1000, "VA": 1, "Hz": 1, "MJ": 10**6, "GJ": 10**9}
-LENGTHS = {"uint16": 1, "int16": 1, "uint32": 2, "int32": 2, "float32": 2, "uint64": 4}
+LENGTHS = {"unix_time": 2, "uint16": 1, "int16": 1, "uint32": 2, "int32": 2, "float32": 2, "uint64": 4}
 
 NUMBERS = {
     "1-0:1.8.1": "energy_import_t1",
@@ -136,7 +136,11 @@ def derived(values: dict[str, Any]) -> dict[str, Any]:
     """What follows from the values."""
     more: dict[str, Any] = {}
     for direction in ("import", "export"):
-        more[f"energy_{direction}"] = values[f"energy_{direction}_t1"] + values[f"energy_{direction}_t2"]
+        low, normal = values[f"energy_{direction}_t1"], values[f"energy_{direction}_t2"]
+        more |= {f"energy_{direction}": low + normal}
+        more |= {f"energy_{direction}_low": low, f"energy_{direction}_normal": normal}
+    if "tariff" in values:
+        more["tariff_is_low"] = Decimal(values["tariff"] == 1)
     for suffix in ("", "_l1", "_l2", "_l3"):
         taken, given = values.get(f"power_import{suffix}"), values.get(f"power_export{suffix}")
         if taken is not None and given is not None:
