@@ -76,7 +76,7 @@ def test_every_page_is_reached_from_the_index() -> None:
 
 
 def test_the_settings_of_each_meter_are_those_that_the_gateway_takes() -> None:
-    rows = re.findall(r"^\| .+ \| `\"?(\w[\w.]*)\"?` \| (\d+ \w+) \| (.+?) \|", METERS.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| .+ \| `\"?(\w[\w.-]*)\"?` \| (\d+ \w+) \| (.+?) \|", METERS.read_text(), re.MULTILINE)
     assert {key for key, _, _ in rows} == VARIANTS.keys()
     for key, line, pace in rows:
         variant = VARIANTS[key]
