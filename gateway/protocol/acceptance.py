@@ -13,12 +13,16 @@ from gateway.protocol.telegram import BadTelegram, Fault, Telegram
 from gateway.protocol.variants import Variant
 
 MAX_POWER_W = Decimal(1_000_000)
-"""More than any connection with a P1 port and without checksum carries; 3 x 80 A is 55 kW."""
+"""More than any connection with a P1 port and without checksum carries."""
+
+DIRECT_POWER_W = Decimal(70_000)
+"""What meters without current transformers measure: 3 x 100 A. More than that must be said twice."""
 
 COUNTER_SLACK_WH = Decimal(1000)
 """Counters of old meters move in steps, and a telegram may be late."""
 
 _SECONDS_PER_HOUR = 3600
+_FORM = str.maketrans("123456789", "000000000", "-")
 
 
 def refuse(
@@ -52,17 +56,35 @@ def contradict(before: Readings, after: Readings, elapsed_s: float) -> str | Non
     """What in `after` cannot be true `elapsed_s` seconds after `before`; None when all of it can."""
     if before.identification != after.identification:
         return "another identification"
+    return _other_lines(before, after) or _jump(before, after, elapsed_s) or _excess(after)
+
+
+def _other_lines(before: Readings, after: Readings) -> str | None:
+    """Lines more or less, or digits: a telegram has the same ones each time."""
     if before.codes != after.codes:
         return f"other lines: {', '.join(sorted(before.codes ^ after.codes))}"
+    known = _forms(before)
+    other = {code for code, _ in _forms(after) - known} & {code for code, _ in known}
+    return f"numbers of another form: {', '.join(sorted(other))}" if other else None
+
+
+def _forms(readings: Readings) -> set[tuple[str, str]]:
+    """The codes of measured numbers, each with its text in which all digits and signs are alike."""
+    return {(reading.code, reading.text.translate(_FORM)) for reading in readings.lines if reading.unit}
+
+
+def _jump(before: Readings, after: Readings, elapsed_s: float) -> str | None:
+    """A counter that fell or ran away, or a power that is suddenly beyond what most connections carry."""
     most_wh = MAX_POWER_W * Decimal(elapsed_s) / _SECONDS_PER_HOUR + COUNTER_SLACK_WH
     for name, value in after.values.items():
         earlier = before.values.get(name)
         if not isinstance(value, Decimal) or not isinstance(earlier, Decimal):
             continue
-        unit = after.units.get(name)
-        if unit == "Wh" and not 0 <= value - earlier <= most_wh:
+        if after.units.get(name) == "Wh" and not 0 <= value - earlier <= most_wh:
             return f"{name} went from {earlier} to {value} Wh in {elapsed_s:.0f} s"
-    return _excess(after)
+        if name.startswith("power_") and abs(earlier) <= DIRECT_POWER_W < abs(value):
+            return f"{name} went from {earlier} to {value} W"
+    return None
 
 
 def _excess(readings: Readings) -> str | None:

@@ -158,12 +158,52 @@ def test_one_flipped_digit_in_a_high_place_of_a_counter_is_seen() -> None:
 
 @pytest.mark.parametrize(("kilowatts", "refused"), [(b"1000.00", False), (b"1000.01", True), (b"9001.86", True)])
 def test_no_power_is_beyond_the_greatest_connection(kilowatts: bytes, refused: bool) -> None:
-    assert (why(b"0001.86", kilowatts) is not None) is refused
+    before = changed(OLD, b"0001.86*kW", b"0999.99*kW")
+    assert (contradict(readings(before), readings(changed(OLD, b"0001.86", kilowatts)), 10) is not None) is refused
 
 
 def test_power_may_change_from_one_telegram_to_the_next_and_the_limiter_may_be_999_kw() -> None:
-    assert why(b"0001.86", b"0120.00") is None
+    assert why(b"0001.86", b"0070.00") is None
     assert b"0999.00*kW" in OLD
+
+
+def test_a_power_beyond_meters_without_transformers_must_be_said_twice() -> None:
+    high, higher = changed(OLD, b"0001.86*kW", b"0070.01*kW"), changed(OLD, b"0001.86*kW", b"0099.00*kW")
+    assert "power_import" in str(contradict(readings(OLD), readings(high), 10))
+    assert contradict(readings(high), readings(higher), 10) is None
+    assert contradict(readings(higher), readings(OLD), 10) is None
+    # At the start there is nothing that it could be compared with.
+    assert judge(high) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"(0001.86*kW)", b"(001.86*kW)"),
+        (b"(0001.86*kW)", b"(00001.86*kW)"),
+        (b"(0001.86*kW)", b"(0001.8*kW)"),
+        (b"(0001.86*kW)", b"(000186*kW)"),
+        (b"(0001.86*kW)", b"(0001.86*W)"),
+        (b"(11562.418*kWh)", b"(11562.4188*kWh)"),
+        (b"(07415.033)", b"(0745.033)"),
+    ],
+)
+def test_a_digit_more_or_less_in_a_number_is_seen(old: bytes, new: bytes) -> None:
+    assert "of another form" in str(why(old, new))
+
+
+def test_every_character_lost_or_doubled_in_a_line_with_a_number_is_seen() -> None:
+    first = OLD.index(b"1-0:1.8.1(")
+    last = OLD.index(b"0-0:96.14.0(")
+    for at in range(first, last):
+        for new in (OLD[:at] + OLD[at + 1 :], OLD[:at] + OLD[at : at + 1] + OLD[at:]):
+            if read(only(new)).lines != readings(OLD).lines:
+                assert judge(new, before=OLD) is not None, new[at - 20 : at + 20]
+
+
+def test_a_number_may_change_its_sign() -> None:
+    raw = b"/EBZ5DD3\r\n\r\n1-0:1.8.0*255(000123.4*kWh)\r\n1-0:16.7.0*255(-00012.5*W)\r\n!\r\n"
+    assert contradict(readings(raw), readings(changed(raw, b"(-", b"(")), 10) is None
 
 
 def test_what_is_absent_in_one_of_the_two_contradicts_nothing() -> None:
