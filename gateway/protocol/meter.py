@@ -26,6 +26,8 @@ STALE_AFTER_SLOW_S = 35.0
 FAST_LIMIT_S = 3.0
 """A meter that sends more often than this counts as fast."""
 INTERVALS_KEPT = 4
+TOGETHER_S = 0.2
+"""Telegrams that come closer than this were held up on the way, or sent twice; that tells nothing of the cadence."""
 ERROR_WINDOW_S = 60.0
 
 
@@ -89,8 +91,9 @@ class Meter:
             return received
         if not self.is_fresh(arrived):
             self.fresh_since = arrived
-        if self.newest is not None:
-            self._intervals.append(arrived - self.newest.arrived)
+        interval = arrived - self.newest.arrived if self.newest else 0.0
+        if interval > TOGETHER_S:
+            self._intervals.append(interval)
         if received.readings.faults:
             self.line_faults += len(received.readings.faults)
             self._last_error = arrived
@@ -104,14 +107,13 @@ class Meter:
         variant, shown = self._variant_of(telegram, readings)
         elapsed = arrived - before.arrived if before else 0.0
         bad = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
-        if bad is None:
-            self._doubted = None
-        elif bad.fault is not Fault.IMPLAUSIBLE:
+        if bad and bad.fault is not Fault.IMPLAUSIBLE:
             return bad
-        elif self._doubted is None or contradict(self._doubted, readings, elapsed):
+        if bad and (self._doubted is None or contradict(self._doubted, readings, elapsed)):
             self._doubted = readings
             return bad
         # Two telegrams in a row that agree with each other and not with the past: a meter was exchanged.
+        self._doubted = None
         return Received(telegram, interpret(readings, variant, shown), variant, arrived, arrived_at)
 
     def _variant_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:

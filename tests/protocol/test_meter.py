@@ -166,6 +166,15 @@ def test_two_telegrams_that_agree_with_each_other_and_not_with_the_past_are_anot
     assert meter.newest is received
 
 
+def test_an_exchanged_meter_is_doubted_as_any_other() -> None:
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.418"), START + 10), BadTelegram)
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.900"), START + 20), Received)
+    # It agrees with the one that was doubted, and not with the one that is believed.
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.500"), START + 30), BadTelegram)
+
+
 def test_two_telegrams_that_contradict_the_past_and_each_other_are_both_refused() -> None:
     meter = meter_of("2.2")
     take(meter, OLD, START)
@@ -209,6 +218,8 @@ def test_the_first_telegram_is_stale_after_what_its_version_says(raw: bytes, sta
         ([1.0] + [10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
         ([2.9] * INTERVALS_KEPT, STALE_AFTER_FAST_S),
         ([3.1] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
+        ([10.0, 0.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),  # each telegram is sent twice
+        ([10.0] * INTERVALS_KEPT + [30.0, 0.0, 0.0], STALE_AFTER_SLOW_S),  # three were held up on the way
     ],
 )
 def test_the_limit_follows_the_shortest_of_the_last_intervals(intervals: list[float], stale_after_s: float) -> None:
