@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from gateway.flow import STATUS_CHARACTERS, Node
 
 if TYPE_CHECKING:
-    from gateway.tls import ServerTls, TlsFiles
+    from gateway.tls import Early, ServerTls, TlsFiles
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -114,8 +114,8 @@ class Clients(Generic[C]):
         elif self._tls is None:
             client.begin(transport)
         else:
-            transport.pause_reading()
-            task = asyncio.get_running_loop().create_task(self._handshake(client, transport, self._tls))
+            early = self._tls.hold(transport, client)  # type: ignore[arg-type]
+            task = asyncio.get_running_loop().create_task(self._handshake(client, transport, self._tls, early))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
@@ -173,12 +173,12 @@ class Clients(Generic[C]):
         leaving.abort()
         return True
 
-    async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls) -> None:
+    async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls, early: Early) -> None:
         try:
-            secured = await tls.start(transport, client)  # type: ignore[arg-type]
+            secured = await tls.start(transport, client, early)  # type: ignore[arg-type]
         except OSError as error:
             self.refused += 1
-            reason = getattr(error, "reason", None) or error
+            reason = getattr(error, "reason", None) or error.strerror or "the client went away"
             self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
             self.leave(client)
             transport.abort()

@@ -6,20 +6,18 @@ Imported only where there is TLS.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 HANDSHAKE_TIMEOUT_S = 10.0
-
-_connecting: ContextVar[asyncio.Transport] = ContextVar("connecting")
-"""The connection whose handshake runs in this context."""
+MEANWHILE = "the connection ended meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +46,47 @@ class _Handshake(ssl.SSLObject):
             raise
 
 
-class _Context(ssl.SSLContext):
-    sslobject_class = _Handshake
+class _OneHandshake(ssl.SSLContext):
+    """Stands in for the server's context during one handshake, since a context does not learn whose it is."""
+
+    shared: ssl.SSLContext
+    transport: asyncio.Transport
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any) -> Any:
-        handshake: Any = super().wrap_bio(incoming, outgoing, *arguments, **options)
-        handshake.outgoing, handshake.transport = outgoing, _connecting.get()
+        handshake: Any = self.shared.wrap_bio(incoming, outgoing, *arguments, **options)
+        handshake.outgoing, handshake.transport = outgoing, self.transport
         return handshake
 
 
 def _no_password() -> bytes:
     """In place of asking for one at the terminal, where the whole gateway would wait for an answer."""
     return b""
+
+
+class Early(asyncio.Protocol):
+    """Keeps what comes before the handshake begins: uvloop reads from a new connection even if told to pause."""
+
+    def __init__(self, client: asyncio.BaseProtocol) -> None:
+        self._client = client
+        self._data = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it."""
+        self._data += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is the client's connection that is lost."""
+        self._client.connection_lost(exc)
+
+    def hand_over(self, transport: asyncio.Transport) -> None:
+        """Give what was kept to the protocol that has taken this one's place."""
+        rest, protocol = memoryview(self._data), cast("asyncio.BufferedProtocol", transport.get_protocol())
+        while rest and not transport.is_closing():
+            buffer = memoryview(protocol.get_buffer(len(rest)))
+            taken = min(len(rest), len(buffer))
+            buffer[:taken] = rest[:taken]
+            protocol.buffer_updated(taken)
+            rest = rest[taken:]
 
 
 class ServerTls:
@@ -72,25 +99,46 @@ class ServerTls:
             OSError: when a file cannot be read or does not fit (ssl.SSLError is one).
 
         """
-        self._context = _Context(ssl.PROTOCOL_TLS_SERVER)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.sslobject_class = _Handshake
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._context.load_cert_chain(files.certificate, files.key, _no_password)
         if files.client_ca:
             self._context.load_verify_locations(files.client_ca)
             self._context.verify_mode = ssl.CERT_REQUIRED
 
-    async def start(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> asyncio.Transport:
-        """Shake hands with a client over its open connection.
+    def hold(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> Early:
+        """Let a new connection wait for `start`."""
+        early = Early(client)
+        transport.pause_reading()
+        transport.set_protocol(early)
+        return early
+
+    async def start(
+        self, transport: asyncio.Transport, client: asyncio.BaseProtocol, early: Early
+    ) -> asyncio.Transport:
+        """Shake hands with a client over a connection that is held.
 
         Raises:
             OSError: when the client does not, in time or at all.
 
         """
-        _connecting.set(transport)
-        secured = await asyncio.get_running_loop().start_tls(
-            transport, client, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
+        loop = asyncio.get_running_loop()
+        if transport.is_closing():  # nobody would tell the handshake that it is over
+            raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
+        context = _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
+        context.shared, context.transport = self._context, transport
+        starting = loop.create_task(
+            loop.start_tls(transport, client, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
         )
-        assert secured is not None
+        try:
+            await asyncio.sleep(0)  # until the handshake's own protocol has been put in
+            loop.call_soon(early.hand_over, transport)
+            secured = await starting
+        finally:
+            starting.cancel()
+        if secured is None or transport.is_closing():
+            raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         return secured
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from gateway.lines import TcpLine
+from tests.nodes.transports import connect, make_unit, serve, until
 
 LIMIT_S = 10.0
+READ, ANSWER = bytes.fromhex("0300050001"), bytes.fromhex("03020005")
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -43,3 +49,54 @@ def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asynci
         port = listener.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         loop.run_until_complete(TcpLine("127.0.0.1", port).open(lambda _data: None))
+
+
+def test_clients_are_served_over_tls_on_either_event_loop(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with serve("tls", tmp_path, make_unit(tmp_path)) as server, asyncio.timeout(LIMIT_S):
+            for _ in range(5):
+                async with connect(server, tmp_path) as client:
+                    assert await client.ask(READ) == ANSWER
+
+    loop.run_until_complete(ask())
+
+
+def test_a_client_without_certificate_is_told_so_by_an_alert_on_either_event_loop(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path
+) -> None:
+    async def ask() -> None:
+        async with serve("tls", tmp_path, make_unit(tmp_path)) as server, asyncio.timeout(LIMIT_S):
+            context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+            context.check_hostname = False
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+            try:
+                with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                    await reader.read(1)
+            finally:
+                writer.transport.abort()
+
+    loop.run_until_complete(ask())
+
+
+def test_a_crowd_that_never_shakes_hands_leaves_no_trace_but_a_line_of_log_on_either_event_loop(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def ask() -> None:
+        async with serve("tls", tmp_path, make_unit(tmp_path), max_clients=2) as server, asyncio.timeout(LIMIT_S):
+            async with connect(server, tmp_path) as healthy:
+                assert await healthy.ask(READ) == ANSWER
+                with ExitStack() as stack:
+                    for _ in range(20):
+                        stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                    await until(lambda: server.clients.refused >= 19)
+                    assert await healthy.ask(READ) == ANSWER
+                await until(lambda: len(server.clients) == 1)
+                assert await healthy.ask(READ) == ANSWER
+            await until(lambda: not server.clients._handshakes)
+
+    loop.run_until_complete(ask())
+    loop.run_until_complete(asyncio.sleep(0))
+    assert len(caplog.records) < 10, caplog.text
+    assert {record.name for record in caplog.records} == {"gateway"}
