@@ -6,6 +6,7 @@ whole, well formed, and not contradict the one before.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from gateway.protocol.readings import Readings
@@ -22,6 +23,7 @@ COUNTER_SLACK_WH = Decimal(1000)
 """Counters of old meters move in steps, and a telegram may be late."""
 
 _SECONDS_PER_HOUR = 3600
+_PRINTABLE = re.compile(r"[ -~]+")
 _FORM = str.maketrans("123456789", "000000000", "-")
 
 
@@ -42,6 +44,8 @@ def refuse(
         return None
     if variant.has_checksum:
         return BadTelegram(telegram.raw, Fault.NO_CHECKSUM, f"a {variant.title} meter sends one")
+    if not _PRINTABLE.fullmatch(readings.identification):
+        return BadTelegram(telegram.raw, Fault.FORM, "the identification cannot be read")
     if readings.faults:
         fault = readings.faults[0]
         return BadTelegram(telegram.raw, Fault.FORM, f"line {fault.number}: {fault.why}")
@@ -60,17 +64,17 @@ def contradict(before: Readings, after: Readings, elapsed_s: float) -> str | Non
 
 
 def _other_lines(before: Readings, after: Readings) -> str | None:
-    """Lines more or less, or digits: a telegram has the same ones each time."""
+    """Lines more or less, or digits in one of them: a meter sends the same ones each time."""
     if before.codes != after.codes:
         return f"other lines: {', '.join(sorted(before.codes ^ after.codes))}"
     known = _forms(before)
     other = {code for code, _ in _forms(after) - known} & {code for code, _ in known}
-    return f"numbers of another form: {', '.join(sorted(other))}" if other else None
+    return f"another form: {', '.join(sorted(other))}" if other else None
 
 
 def _forms(readings: Readings) -> set[tuple[str, str]]:
-    """The codes of measured numbers, each with its text in which all digits and signs are alike."""
-    return {(reading.code, reading.text.translate(_FORM)) for reading in readings.lines if reading.unit}
+    """The codes of values that are there, each with its text in which all digits are alike and signs left out."""
+    return {(reading.code, reading.text.translate(_FORM)) for reading in readings.lines if reading.value is not None}
 
 
 def _jump(before: Readings, after: Readings, elapsed_s: float) -> str | None:
