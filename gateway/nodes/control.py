@@ -121,13 +121,14 @@ class Control(Node):
     async def _send_requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_endless: bool
     ) -> None:
-        seen = dict.fromkeys(self._monitors, 0)
+        seen: dict[Monitor, int] = {}
         while not writer.is_closing():
             fresh: list[tuple[Exchange, str]] = []
             for name, monitor in self._monitors.items():
-                fresh += [(exchange, name) for exchange in monitor.since(seen[name])]
-                seen[name] = monitor.noted
-            for exchange, name in sorted(fresh):
+                fresh += [(exchange, name) for exchange in monitor.since(seen.get(monitor, 0))]
+            # Servers come and go with a reload.
+            seen = {monitor: monitor.noted for monitor in self._monitors.values()}
+            for exchange, name in sorted(fresh, key=lambda each: each[0].at):
                 writer.write(_line(name, exchange))
             await writer.drain()
             if not is_endless or reader.at_eof():

@@ -131,6 +131,37 @@ async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, mon
     assert [json.loads(line)["unit"] for line in lines] == [1, 1, 2, 3]
 
 
+async def test_who_follows_is_told_of_servers_that_come_and_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    first, second = Monitor(), Monitor()
+    monitors = {"first": first}
+    lines: list[bytes] = []
+    async with running(Control(path, monitors)):
+        following = asyncio.create_task(ask(path, FOLLOW, lines.append))
+        first.note(now(), "192.0.2.1", 1, READ, ANSWER)
+        await until(lambda: len(lines) == 1)
+        # As a reload does.
+        monitors.clear()
+        monitors["second"] = second
+        second.note(now(), "192.0.2.1", 2, READ, ANSWER)
+        await until(lambda: len(lines) == 2)
+        monitors["first"] = anew = Monitor()
+        anew.note(now(), "192.0.2.1", 3, READ, ANSWER)
+        await until(lambda: len(lines) == 3)
+        following.cancel()
+        await asyncio.wait_for(following, LIMIT_S)
+    assert [json.loads(line)["unit"] for line in lines] == [1, 2, 3]
+
+
+async def test_requests_of_one_moment_are_told_in_the_order_in_which_they_came(path: Path) -> None:
+    monitor = Monitor()
+    moment = now()
+    for unit_id, answer in ((9, ANSWER), (1, None), (1, ANSWER), (5, REFUSAL)):
+        monitor.note(moment, "192.0.2.1", unit_id, READ, answer)
+    async with running(Control(path, {"s": monitor})):
+        assert [line["unit"] for line in await shown(path)] == [9, 1, 1, 5]
+
+
 async def test_only_its_own_user_can_open_it_and_it_is_gone_afterwards(path: Path) -> None:
     control = Control(path, {}, healthy)
     async with running(control):
