@@ -12,7 +12,7 @@ MAX_COUNTERS = 1000
 OTHER = -1
 """Stands for the unit ids, functions and exceptions of that sum."""
 MAX_CLIENTS = 1000
-"""Of which requests are counted, the newest."""
+"""Of which answers are counted, those active last."""
 
 
 class Exchange(NamedTuple):
@@ -53,7 +53,7 @@ class Monitor:
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """By unit id, function code and exception code."""
         self.answers: dict[str, int] = {}
-        """By client."""
+        """By client, the one silent longest first."""
 
     def note(self, at: float, client: str, unit_id: int, request: bytes, answer: bytes | None) -> None:
         """Take down one exchange."""
@@ -66,10 +66,13 @@ class Monitor:
             self.exceptions[refused if is_counted else (OTHER, OTHER, OTHER)] += 1
 
     def note_client(self, client: str, answers: int) -> None:
-        """Count answers to a client; of those long gone, the count is given up for a new one."""
-        if client not in self.answers and len(self.answers) >= MAX_CLIENTS:
-            del self.answers[next(iter(self.answers))]
-        self.answers[client] = self.answers.get(client, 0) + answers
+        """Count answers to a client; of the one silent longest, the count is given up for a new one."""
+        before = self.answers.pop(client, None)
+        if before is None:
+            before = 0
+            if len(self.answers) >= MAX_CLIENTS:
+                del self.answers[next(iter(self.answers))]
+        self.answers[client] = before + answers
 
     @property
     def noted(self) -> int:

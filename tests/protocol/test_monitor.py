@@ -103,11 +103,13 @@ def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
     assert monitor.requests[0, 1] == before + 1
 
 
-def test_answers_are_counted_by_client_and_the_oldest_client_is_given_up() -> None:
+def test_answers_are_counted_by_client_and_the_one_silent_longest_is_given_up() -> None:
     monitor = Monitor()
-    for number in range(MAX_CLIENTS + 1):
+    for number in range(MAX_CLIENTS):
         monitor.note_client(f"client {number}", 2)
-    monitor.note_client("client 7", 3)
-    assert "client 0" not in monitor.answers
-    assert monitor.answers["client 7"] == 5
+        monitor.note_client("client 0", 1)
+    monitor.note_client("newcomer", 2)
+    assert "client 1" not in monitor.answers
+    assert monitor.answers["client 0"] == 2 + MAX_CLIENTS
+    assert monitor.answers["newcomer"] == 2
     assert len(monitor.answers) == MAX_CLIENTS
