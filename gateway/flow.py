@@ -169,11 +169,12 @@ class Flow:
         self.wires = list(wires)
         self._tasks: dict[Node, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
         """Run all nodes until `stop` is set; `started` is called once all of them have been started."""
         async with asyncio.TaskGroup() as group:
-            self._group = group
+            self._group, self._stop = group, stop
             for node in self.nodes:
                 self._start(node)
                 with suppress(TimeoutError):
@@ -189,7 +190,7 @@ class Flow:
         self.nodes, self.wires = list(nodes), list(wires)
         # What leaves may hold a port that what comes will listen on.
         await _stop(leaving)
-        for node in coming:
+        for node in () if self._stop.is_set() else coming:
             self._start(node)
 
     def _start(self, node: Node) -> None:

@@ -157,6 +157,32 @@ async def test_a_flow_becomes_another_one_and_nodes_of_both_go_on() -> None:
     assert notes[4:] == ["c ends", "a ends"]
 
 
+async def test_a_flow_that_is_stopped_while_it_changes_starts_nothing_more() -> None:
+    notes: list[str] = []
+    let_go = asyncio.Event()
+
+    class Slow(Probe):
+        async def run(self) -> None:
+            try:
+                await super().run()
+            finally:
+                await let_go.wait()
+
+    a, b, c = Probe("a", notes), Slow("b", notes), Probe("c", notes)
+    flow = Flow([a, b], [])
+    stop = asyncio.Event()
+    running = asyncio.create_task(flow.run(stop))
+    await until(lambda: len(notes) == 2)
+    changing = asyncio.create_task(flow.change([a, c], []))
+    await until(lambda: "b ends" in notes)
+    stop.set()
+    await until(lambda: "a ends" in notes)
+    let_go.set()
+    await asyncio.wait_for(running, LIMIT_S)
+    await asyncio.wait_for(changing, LIMIT_S)
+    assert "c starts" not in notes
+
+
 @given(st.integers(1, 30))
 def test_pauses_grow_up_to_a_bound_and_start_anew_after_success(attempts: int) -> None:
     backoff = Backoff(uniform=lambda _low, high: high)
