@@ -86,6 +86,7 @@ class Clients(Generic[C]):
         self._connected: dict[C, None] = {}
         self._tls: ServerTls | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._is_open = False
         self.refused = 0
 
     def __len__(self) -> int:
@@ -94,8 +95,8 @@ class Clients(Generic[C]):
     def __iter__(self) -> Iterator[C]:
         return iter(list(self._connected))
 
-    async def read_certificates(self) -> None:
-        """Get ready for TLS, where it is configured.
+    async def open(self) -> None:
+        """Get ready for clients, and for TLS where it is configured.
 
         Raises:
             OSError: when a certificate cannot be used.
@@ -105,6 +106,7 @@ class Clients(Generic[C]):
             from gateway.tls import ServerTls  # noqa: PLC0415 - only where there is TLS
 
             self._tls = await asyncio.to_thread(ServerTls, self._admission.tls)
+        self._is_open = True
 
     def enter(self, client: C, transport: asyncio.Transport) -> None:
         """Serve a new client or close it, before anything of it is read."""
@@ -139,7 +141,8 @@ class Clients(Generic[C]):
                 client.close()
 
     def close(self) -> None:
-        """Close all."""
+        """Close all; those that were accepted and come only now will be too."""
+        self._is_open = False
         for task in self._handshakes:
             task.cancel()
         for client in self:
@@ -147,7 +150,7 @@ class Clients(Generic[C]):
 
     def _admit(self, client: C) -> bool:
         admission = self._admission
-        if not self.is_allowed(client.address):
+        if not self._is_open or not self.is_allowed(client.address):
             return False
         if len(self._connected) >= admission.max_clients and not self._make_room():
             self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: new ones are closed")
@@ -174,16 +177,19 @@ class Clients(Generic[C]):
         return True
 
     async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls, early: Early) -> None:
+        secured: asyncio.Transport | None = None
         try:
             secured = await tls.start(transport, client, early)  # type: ignore[arg-type]
         except OSError as error:
             self.refused += 1
             reason = getattr(error, "reason", None) or error.strerror or "the client went away"
             self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
-            self.leave(client)
-            transport.abort()
-            return
-        client.begin(secured)
+        finally:
+            if secured is None:
+                self.leave(client)
+                transport.abort()
+        if secured:
+            client.begin(secured)
 
 
 def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:

@@ -208,7 +208,7 @@ class Passthrough(Node):
         """Listen until cancelled."""
         where, loop = str(self.settings), asyncio.get_running_loop()
         try:
-            await self.clients.read_certificates()
+            await self.clients.open()
             server = await loop.create_server(lambda: Reader(self), self.settings.host or None, self.settings.port)
         except OSError as error:
             self.show(Colour.RED, Mark.RING, trouble_listening(error, f"port {self.settings.port}"))

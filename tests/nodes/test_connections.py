@@ -314,6 +314,26 @@ async def test_a_stopping_server_closes_its_clients_before_its_port(tmp_path: Pa
             await asyncio.open_connection("127.0.0.1", server.port)
 
 
+@pytest.mark.parametrize("name", ["tcp", "tls"])
+@pytest.mark.parametrize("turns", [0, *range(2, 8)])  # at 1 asyncio itself forgets the client (CPython issue 109564)
+async def test_a_client_that_connects_while_the_server_stops_is_not_served(
+    tmp_path: Path, name: str, turns: int
+) -> None:
+    with socket.socket() as late:
+        async with serve(name, tmp_path, make_unit(tmp_path)) as server:
+            late.connect(("127.0.0.1", server.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        late.setblocking(False)
+        received = b""
+        with suppress(ConnectionError):
+            late.sendall(mbap(1, 1, READ))
+            async with asyncio.timeout(LIMIT_S):
+                received = await asyncio.get_running_loop().sock_recv(late, 64)
+        assert received == b""
+        assert not len(server.clients)
+
+
 async def test_the_kernel_watches_for_peers_that_are_gone(tmp_path: Path) -> None:
     async with serve("tcp", tmp_path, make_unit(tmp_path)) as server, connect(server, tmp_path) as client:
         assert await client.ask(READ) == ANSWER

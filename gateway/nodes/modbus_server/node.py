@@ -60,7 +60,7 @@ class ModbusServer(Node):
         """Listen until cancelled."""
         listener = make_listener(self.settings, self._new_connection)
         try:
-            await self.clients.read_certificates()
+            await self.clients.open()
             await listener.listen()
         except OSError as error:
             self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.place))
