@@ -70,10 +70,21 @@ def _sign(
         .not_valid_before(today - dt.timedelta(days=2))
         .not_valid_after(today + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        # Python demands the following from 3.13 on (RFC 5280, 4.2.1).
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
+    if authority is None:
+        builder = builder.add_extension(_signs_certificates(), critical=True)
     if role:
         builder = builder.add_extension(x509.UnrecognizedExtension(ROLE_OID, role), critical=False)
     return builder.sign(authority_key, hashes.SHA256())
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    never = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **never)
 
 
 def client_context(folder: Path, *, with_certificate: bool = True, name: str = "client") -> ssl.SSLContext:
