@@ -1,6 +1,6 @@
 """Readers of one P1 line through the gateway and through ser2net, side by side.
 
-    python -m benchmarks.passthrough [latency] [cpu] [many] [day]
+    python -m benchmarks.passthrough [latency] [cpu] [many] [day] [--seconds S] [--telegrams N]
 
 Each gets a serial line of its own (a pseudo terminal) and is fed by turns; the servers have one core, meter and
 readers another. ser2net is Debian's, with room for enough readers and nothing else set.
@@ -8,8 +8,8 @@ readers another. ser2net is Debian's, with room for enough readers and nothing e
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -26,15 +26,15 @@ ROUNDS = 5
 PER_ROUND = 30
 GAP_S = 0.02
 QUIET_S = 1.0
-CPU_SECONDS = 30
-MANY, MANY_SECONDS = 500, 30
+SECONDS = 30
+MANY = 500
 DAY_TELEGRAMS, DAY_READERS = 86_400, 20
 AHEAD = 16
 """Telegrams that the meter may be ahead of the slowest reader: half of what the gateway holds for one."""
 STALLED_S = 10.0
 
 
-def latency(folder: Path) -> None:
+def latency(folder: Path, _given: argparse.Namespace) -> None:
     """From the last piece of a telegram on the line until a reader has its last byte."""
     print("\nlast byte of a telegram at 115200 baud, ms          readers       n    median       p99   reads")
     for count in (1, 20):
@@ -83,16 +83,16 @@ def sample(line: Line, readers: Readers) -> tuple[list[float], int]:
     return [moment - ends[number] for moment, number in arrivals], pieces
 
 
-def cpu(folder: Path) -> None:
+def cpu(folder: Path, given: argparse.Namespace) -> None:
     """CPU at a telegram a second."""
-    print(f"\nCPU at one telegram a second, {CPU_SECONDS} s              readers     % of a core     RSS MB")
+    print(f"\nCPU at one telegram a second, {given.seconds} s              readers     % of a core     RSS MB")
     with ExitStack() as stack:
         for count in (1, 20):
             subjects = {what: stack.enter_context(serving(what, folder / what / str(count), count)) for what in ALL}
-            used = feed_by_the_second(list(subjects.values()), CPU_SECONDS)
+            used = feed_by_the_second(list(subjects.values()), given.seconds)
             for (what, (subject, _)), seconds in zip(subjects.items(), used, strict=True):
                 pid = subject.program.pid
-                print(f"{what:<44}{count:>12}{100 * seconds / CPU_SECONDS:>16.2f}{memory_mb(pid):>11.1f}")
+                print(f"{what:<44}{count:>12}{100 * seconds / given.seconds:>16.2f}{memory_mb(pid):>11.1f}")
 
 
 def feed_by_the_second(served: list[tuple[Subject, Readers]], seconds: int) -> list[float]:
@@ -117,20 +117,21 @@ def feed_by_the_second(served: list[tuple[Subject, Readers]], seconds: int) -> l
     return used
 
 
-def many(folder: Path) -> None:
+def many(folder: Path, given: argparse.Namespace) -> None:
     """Many readers at a telegram a second."""
     for what in (TELEGRAMS, RAW):
         with serving(what, folder / what, MANY) as (subject, readers):
-            (used,) = feed_by_the_second([(subject, readers)], MANY_SECONDS)
+            (used,) = feed_by_the_second([(subject, readers)], given.seconds)
             print(
-                f"\n{what}: {MANY} readers got each of {MANY_SECONDS} telegrams, byte for byte; "
-                f"{100 * used / MANY_SECONDS:.1f} % of a core, {memory_mb(subject.program.pid):.1f} MB"
+                f"\n{what}: {MANY} readers got each of {given.seconds} telegrams, byte for byte; "
+                f"{100 * used / given.seconds:.1f} % of a core, {memory_mb(subject.program.pid):.1f} MB"
             )
 
 
-def day(folder: Path) -> None:
+def day(folder: Path, given: argparse.Namespace) -> None:
     """A day's telegrams as fast as they go: the meter waits for the slowest reader only."""
-    stream = telegrams(DAY_TELEGRAMS)
+    total = given.telegrams
+    stream = telegrams(total)
     size, expected = len(stream[0]), memoryview(b"".join(stream))
     for what in ALL:
         with serving(what, folder / what, DAY_READERS) as (subject, readers):
@@ -140,15 +141,15 @@ def day(folder: Path) -> None:
             for number, telegram in enumerate(stream):
                 subject.line.send(telegram)
                 feed_until(readers, expected, (number - AHEAD) * size)
-                if number % (DAY_TELEGRAMS // 8) == DAY_TELEGRAMS // 16:
+                if number % (total // 8) == total // 16:
                     memory.append(memory_mb(pid))
             feed_until(readers, expected, len(expected))
             took, used = time.monotonic() - begun, cpu_s(pid) - spent
             memory.append(memory_mb(pid))
             assert not readers.wrong
             print(
-                f"\n{what}: {DAY_READERS} readers got each of {DAY_TELEGRAMS} telegrams, byte for byte, in {took:.0f} s"
-                f" ({DAY_TELEGRAMS / took:.0f} a second, {1e6 * used / DAY_TELEGRAMS:.0f} us of CPU each);"
+                f"\n{what}: {DAY_READERS} readers got each of {total} telegrams, byte for byte, in {took:.0f} s"
+                f" ({total / took:.0f} a second, {1e6 * used / total:.0f} us of CPU each);"
                 f" memory, MB: {' '.join(f'{each:.1f}' for each in memory)}"
             )
 
@@ -163,17 +164,29 @@ def feed_until(readers: Readers, expected: memoryview, count: int) -> None:
             raise SystemExit(f"{count - readers.slowest()} bytes are missing")
 
 
-MEASURES: dict[str, Callable[[Path], None]] = {"latency": latency, "cpu": cpu, "many": many, "day": day}
+MEASURES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
+    "latency": latency,
+    "cpu": cpu,
+    "many": many,
+    "day": day,
+}
 
 
 def main() -> None:
     """Run the measurements that are named, or all."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("measures", nargs="*", metavar="measure", help=f"{', '.join(MEASURES)}; all if none is named")
+    options.add_argument("--seconds", type=int, default=SECONDS, help="of cpu and many")
+    options.add_argument("--telegrams", type=int, default=DAY_TELEGRAMS, help="of day")
+    given = options.parse_args()
+    if unknown := set(given.measures) - MEASURES.keys():
+        options.error(f"there is no {', '.join(sorted(unknown))}")
     if missing("ser2net"):
         raise SystemExit("ser2net is not installed; try: apt install ser2net")
     print(machine())
-    for name in sys.argv[1:] or MEASURES:
+    for name in given.measures or MEASURES:
         with tempfile.TemporaryDirectory() as folder, on_core(LOAD_CORE):
-            MEASURES[name](Path(folder) / name)
+            MEASURES[name](Path(folder) / name, given)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,15 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def log_lines(self) -> int:
+        """How many lines it has said so far."""
+        return self._log.read_bytes().count(b"\n")
+
     def wait_for_port(self) -> float:
         """Wait until it listens; the seconds since its start."""
         while time.monotonic() < self.started + START_LIMIT_S and self._process.poll() is None:
@@ -115,17 +124,30 @@ modbus:
     allow: [127.0.0.0/8]
     max_clients: {max_clients}
     idle_timeout: 60s
+    units: {{1: {{map: {register_map}}}}}
 """
 
 
 def start_gateway(
-    folder: Path, feed_port: int, *, loop: str = ASYNCIO, max_clients: int = 32, page_port: int | None = None
+    folder: Path,
+    feed_port: int,
+    *,
+    loop: str = ASYNCIO,
+    max_clients: int = 32,
+    page_port: int | None = None,
+    register_map: str = "",
 ) -> Program:
-    """`dsmr-gateway run` with a meter at a TCP port, limits, an allow list and, where asked for, a status page."""
+    """`dsmr-gateway run` with a meter at a TCP port, limits and an allow list.
+
+    With a status page where asked for, and the native map where no other is given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
+    name = "own.yaml" if register_map else "dsmr"
+    if register_map:
+        (folder / name).write_text(register_map)
     config = folder / "gateway.yaml"
-    text = GATEWAY_CONFIG.format(feed=feed_port, port=port, max_clients=max_clients)
+    text = GATEWAY_CONFIG.format(feed=feed_port, port=port, max_clients=max_clients, register_map=name)
     page = f"status_page: {{listen: 127.0.0.1:{page_port}}}\n" if page_port else ""
     config.write_text(text + page)
     options = ["--uvloop"] if loop == UVLOOP else []
@@ -143,20 +165,27 @@ def has_uvloop() -> bool:
 def start_peers(stack: ExitStack, folder: Path) -> dict[str, Program]:
     """The Modbus servers of others, as far as they are installed here."""
     peers: dict[str, Program] = {}
-
-    def start(name: str, *command: str | Path) -> None:
-        port = free_port()
-        peers[name] = stack.enter_context(Program([*command, str(port)], folder / name, port))
-
     libmodbus = build(PEERS / "libmodbus_server.c", folder, "libmodbus")
     if libmodbus:
-        start("libmodbus", libmodbus)
-    start("pymodbus", sys.executable, PEERS / "pymodbus_server.py")
-    if install_npm(folder / "jsmodbus", "jsmodbus@4.0.10"):
-        start("jsmodbus", "node", PEERS / "jsmodbus_server.js")
+        peers["libmodbus"] = _start_peer(stack, folder / "libmodbus", libmodbus)
+    peers["pymodbus"] = _start_peer(stack, folder / "pymodbus", sys.executable, PEERS / "pymodbus_server.py")
+    if jsmodbus := start_jsmodbus(stack, folder):
+        peers["jsmodbus"] = jsmodbus
     for peer in peers.values():
         peer.wait_for_port()
     return peers
+
+
+def start_jsmodbus(stack: ExitStack, folder: Path) -> Program | None:
+    """Node-RED's Modbus server; None, said aloud, where it cannot be installed."""
+    if not install_npm(folder / "jsmodbus", "jsmodbus@4.0.10"):
+        return None
+    return _start_peer(stack, folder / "jsmodbus", "node", PEERS / "jsmodbus_server.js")
+
+
+def _start_peer(stack: ExitStack, folder: Path, *command: str | Path) -> Program:
+    port = free_port()
+    return stack.enter_context(Program([*command, str(port)], folder, port))
 
 
 def install_npm(folder: Path, *packages: str) -> bool:
