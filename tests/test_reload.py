@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import tty
@@ -12,8 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.cli.run import _reload, config_without_file
+from gateway.config import Config
+from gateway.config.meter import MeterConfig
+from gateway.systemd import ServiceManager
+from gateway.wiring import Wiring, load_maps
 from tests.conftest import own_telegram
 from tests.peers.harness import (
+    LIMIT_S,
     Gateway,
     ModbusClient,
     Program,
@@ -132,6 +139,25 @@ def test_a_file_that_is_gone_is_not_replaced_by_what_the_environment_says(tmp_pa
         (tmp_path / "gateway.yaml").write_text(kept)
         gateway.signal(signal.SIGHUP)
         gateway.wait_for_log("info reloaded")
+
+
+async def test_without_a_file_the_only_serial_port_may_be_gone_and_nothing_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wiring = Wiring(*(config := Config(meter=MeterConfig(simulate=True)), load_maps(config, Path())), Path())
+    nodes = list(wiring.flow.nodes)
+    asked = asyncio.Event()
+    reading = asyncio.create_task(
+        _reload(wiring, lambda: (config_without_file(Path("gateway.yaml"), []), {}), asked, ServiceManager({}))
+    )
+    for count in (1, 2):
+        asked.set()
+        async with asyncio.timeout(LIMIT_S):
+            while caplog.text.count("nothing is changed") < count:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.01)
+    assert not reading.done()
+    assert wiring.flow.nodes == nodes
+    reading.cancel()
 
 
 def test_servers_and_units_come_and_go_while_a_client_of_another_stays(bench: Bench) -> None:

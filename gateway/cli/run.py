@@ -232,6 +232,8 @@ async def _reload(wiring: Wiring, load: Load, reload: asyncio.Event, manager: Se
                     log.error("reload: %s", fault)
                 log.error("reload: nothing is changed; correct the file and reload again")
                 wiring.faults = list(map(str, error.faults))
+            except SystemExit:  # there is no file, and what that takes has been said
+                log.error("reload: nothing is changed; write the file and start again")
             else:
                 wiring.faults = []
                 await wiring.change(config, maps)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.nodes.modbus_server.connections import Datagrams
 from gateway.protocol.rtu import answer_rtu, append_crc
 from gateway.protocol.telegram import crc16
 from tests.nodes.blocking import ANSWER, HEALTHY_ID, LIMIT_S, READ, Background, Healthy, Stream, background
 from tests.nodes.oracle import WIRED, expect, expect_pdu
-from tests.nodes.transports import mbap
+from tests.nodes.transports import make_unit, mbap, serve, until
 
 MANY = settings(
     max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -162,6 +165,25 @@ def udp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Background, 
         hostile.setblocking(False)
         other.settimeout(LIMIT_S)
         yield running, hostile, other
+
+
+async def test_answers_that_the_kernel_does_not_take_are_not_piled_up(tmp_path: Path) -> None:
+    async with serve("udp", tmp_path, make_unit(tmp_path)) as server:
+        loop = asyncio.get_running_loop()
+        transport, datagrams = await loop.create_datagram_endpoint(
+            lambda: Datagrams(server), local_addr=("127.0.0.1", 0)
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.connect(transport.get_extra_info("sockname"))
+            datagrams.pause_writing()
+            client.send(mbap(1, 1, READ))
+            await until(lambda: server.responder.monitor.noted == 1)
+            datagrams.resume_writing()
+            client.send(mbap(2, 1, READ))
+            async with asyncio.timeout(LIMIT_S):
+                assert await loop.sock_recv(client, 300) == mbap(2, 1, ANSWER)
+        transport.close()
 
 
 @pytest.fixture(scope="module")

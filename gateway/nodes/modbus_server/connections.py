@@ -179,19 +179,28 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
 
 
 class Datagrams(Connection, asyncio.DatagramProtocol):
-    """All clients over UDP: each datagram is a request of its own."""
+    """All clients over UDP: each datagram holds whole requests."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
         self._datagrams: Any = transport
+        self._is_full = False
+
+    def pause_writing(self) -> None:
+        """The network takes no more: answers are dropped, as networks do."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The network takes answers again."""
+        self._is_full = False
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Answer a datagram, unless it is anything but one request."""
+        """Answer a datagram, unless it is anything but whole requests."""
         address, name = name_peer(*addr[:2])
         if len(data) > MAX_ADU_BYTES or not self._host.clients.is_allowed(address):
             return
         answer, used, _ = answer_stream(data, self._host.responder, now(), name)
-        if answer and used == len(data):
+        if answer and used == len(data) and not self._is_full:
             self._datagrams.sendto(answer, addr)
 
     def error_received(self, exc: Exception) -> None:
