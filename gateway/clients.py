@@ -56,6 +56,9 @@ class Client(Protocol):
     def begin(self, transport: asyncio.Transport) -> None:
         """Serve over `transport`; with TLS, after the handshake."""
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Be forgotten; may be told more than once."""
+
     def close(self) -> None:
         """Close in order."""
 
@@ -184,10 +187,13 @@ class Clients(Generic[C]):
             self.refused += 1
             reason = getattr(error, "reason", None) or error.strerror or "the client went away"
             self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
+            # asyncio's frames in it hold on to the buffers of the handshake, 256 KiB, in a circle.
+            error.__traceback__ = None
         finally:
             if secured is None:
-                self.leave(client)
                 transport.abort()
+                # asyncio tells nobody of a connection that is lost during its handshake.
+                client.connection_lost(None)
         if secured:
             client.begin(secured)
 

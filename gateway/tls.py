@@ -11,7 +11,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -46,18 +46,6 @@ class _Handshake(ssl.SSLObject):
             raise
 
 
-class _OneHandshake(ssl.SSLContext):
-    """Stands in for the server's context during one handshake, since a context does not learn whose it is."""
-
-    shared: ssl.SSLContext
-    transport: asyncio.Transport
-
-    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any) -> Any:
-        handshake: Any = self.shared.wrap_bio(incoming, outgoing, *arguments, **options)
-        handshake.outgoing, handshake.transport = outgoing, self.transport
-        return handshake
-
-
 def _no_password() -> bytes:
     """In place of asking for one at the terminal, where the whole gateway would wait for an answer."""
     return b""
@@ -68,25 +56,29 @@ class Early(asyncio.Protocol):
 
     def __init__(self, client: asyncio.BaseProtocol) -> None:
         self._client = client
-        self._data = b""
+        self.data = b""
 
     def data_received(self, data: bytes) -> None:
         """Keep it."""
-        self._data += data
+        self.data += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is the client's connection that is lost."""
         self._client.connection_lost(exc)
 
-    def hand_over(self, transport: asyncio.Transport) -> None:
-        """Give what was kept to the protocol that has taken this one's place."""
-        rest, protocol = memoryview(self._data), cast("asyncio.BufferedProtocol", transport.get_protocol())
-        while rest and not transport.is_closing():
-            buffer = memoryview(protocol.get_buffer(len(rest)))
-            taken = min(len(rest), len(buffer))
-            buffer[:taken] = rest[:taken]
-            protocol.buffer_updated(taken)
-            rest = rest[taken:]
+
+class _OneHandshake(ssl.SSLContext):
+    """Stands in for the server's context during one handshake, since a context does not learn whose it is."""
+
+    shared: ssl.SSLContext
+    transport: asyncio.Transport
+    early: Early
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any) -> Any:
+        handshake: Any = self.shared.wrap_bio(incoming, outgoing, *arguments, **options)
+        handshake.outgoing, handshake.transport = outgoing, self.transport
+        incoming.write(self.early.data)
+        return handshake
 
 
 class ServerTls:
@@ -123,20 +115,13 @@ class ServerTls:
             OSError: when the client does not, in time or at all.
 
         """
-        loop = asyncio.get_running_loop()
         if transport.is_closing():  # nobody would tell the handshake that it is over
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         context = _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
-        context.shared, context.transport = self._context, transport
-        starting = loop.create_task(
-            loop.start_tls(transport, client, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
+        context.shared, context.transport, context.early = self._context, transport, early
+        secured = await asyncio.get_running_loop().start_tls(
+            transport, client, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
         )
-        try:
-            await asyncio.sleep(0)  # until the handshake's own protocol has been put in
-            loop.call_soon(early.hand_over, transport)
-            secured = await starting
-        finally:
-            starting.cancel()
         if secured is None or transport.is_closing():
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         return secured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import ssl
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway import tls
 from gateway.lines import TcpLine
+from gateway.nodes.modbus_server.connections import StreamClient
 from tests.nodes.transports import connect, make_unit, serve, until
 
 LIMIT_S = 10.0
@@ -98,5 +101,8 @@ def test_a_crowd_that_never_shakes_hands_leaves_no_trace_but_a_line_of_log_on_ei
 
     loop.run_until_complete(ask())
     loop.run_until_complete(asyncio.sleep(0))
+    gc.collect()
+    left = [each for each in gc.get_objects() if isinstance(each, (StreamClient, tls._OneHandshake))]
+    assert left == [], "what is left over for each of many makes the memory grow without a bound"
     assert len(caplog.records) < 10, caplog.text
     assert {record.name for record in caplog.records} == {"gateway"}
