@@ -50,6 +50,7 @@ class P1Port(Node):
         self._current = next(self._lines)
         self.outputs: list[ByteSink] = [out]
         self._watchdog_s = watchdog_s
+        self._patience_s = min(watchdog_s, SEARCH_DWELL_S) if len(lines) > 1 else watchdog_s
         self._backoff = Backoff()
         self._sample = bytearray()
         self._heard_telegram = False
@@ -92,20 +93,15 @@ class P1Port(Node):
             try:
                 closed = await line.open(self._receive)
             except OSError as error:
+                self._meter.is_connected = False
                 trouble = error.strerror or str(error)
             else:
-                trouble = await self._listen(words, line, closed)
+                trouble = await self._listen(line, closed)
             await self._pause(words, trouble)
 
-    async def _listen(self, words: str, line: Line, closed: asyncio.Future[Exception | None]) -> str:
+    async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> str:
         """Wait until the line is lost or gives nothing; say why."""
-        self._heard_telegram = False
-        self._sample.clear()
-        self._arrivals = ArrivalClock(now())
-        self._meter.is_connected = True
-        patience = min(self._watchdog_s, SEARCH_DWELL_S) if self._line_count > 1 else self._watchdog_s
-        self._deadline = now() + patience
-        self.show(Colour.YELLOW, Mark.DOT, f"{words}, no telegram yet")
+        self._begin()
         try:
             while (left := self._deadline - now()) > 0:
                 self._arrivals.tick(now())
@@ -113,14 +109,26 @@ class P1Port(Node):
                 if done:
                     error = closed.result()
                     return self._diagnosis() or f"the other end closed{f' ({error})' if error else ''}"
-            return self._diagnosis() or self._silence(patience)
+            return self._diagnosis() or self._silence()
         finally:
             self._meter.is_connected = False
             line.close()
             for output in self.outputs:
                 output.line_lost()
 
+    def _begin(self) -> None:
+        """The line is open. uvloop may bring its first bytes before it says so."""
+        if self._meter.is_connected:
+            return
+        self._meter.is_connected = True
+        self._heard_telegram = False
+        self._sample.clear()
+        self._arrivals = ArrivalClock(now())
+        self._deadline = now() + self._patience_s
+        self.show(Colour.YELLOW, Mark.DOT, f"{self._current[0]}, no telegram yet")
+
     def _receive(self, data: bytes) -> None:
+        self._begin()
         self.bytes_received += len(data)
         if not self._heard_telegram and len(self._sample) < SAMPLE_BYTES:
             self._sample += data[: SAMPLE_BYTES - len(self._sample)]
@@ -138,8 +146,8 @@ class P1Port(Node):
     def _diagnosis(self) -> str | None:
         return None if self._heard_telegram else diagnose(bytes(self._sample))
 
-    def _silence(self, patience: float) -> str:
-        seconds = self._watchdog_s if self._heard_telegram else patience
+    def _silence(self) -> str:
+        seconds = self._watchdog_s if self._heard_telegram else self._patience_s
         what = "no valid telegram" if self._sample or self._heard_telegram else "not a byte"
         hint = "" if self._heard_telegram else ". Is the P1 port open, and the data request line high?"
         return f"{what} for {seconds:.0f} s{hint}"

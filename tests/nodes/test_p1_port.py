@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.flow import Colour
-from gateway.lines import Line, SerialLine
+from gateway.lines import Line, Receive, SerialLine, TcpLine
 from gateway.nodes import p1_port
 from gateway.protocol.variants import FAST_LINE, SLOW_LINE
 from tests.conftest import own_telegram
@@ -74,6 +74,33 @@ async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
     assert len(found) == 6
     assert found[::2] == ["telegrams come in over p1.local:2001"] * 3
     assert all(text.startswith("p1.local:2001: the other end closed (") for text in found[1::2])
+
+
+class Hasty(TcpLine):
+    """Brings its first bytes before it says that it is open, as uvloop does."""
+
+    def __init__(self, first: bytes) -> None:
+        super().__init__("127.0.0.1", 0)
+        self._first = first
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+        receive(self._first)
+        closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        closed.set_result(None)
+        return closed
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [(b"Port already in use\r\n", "line: 'Port already in use'"), (TELEGRAM, "telegrams come in over line")],
+)
+async def test_what_comes_before_the_line_is_said_to_be_open_counts(
+    first: bytes, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench([("line", Hasty(first))])
+    async with running(bench):
+        await until(lambda: messages(caplog))
+    assert messages(caplog)[0].startswith(told)
 
 
 async def test_the_same_trouble_is_told_once_however_often_it_is_tried(
