@@ -136,7 +136,7 @@ async def test_who_follows_is_told_of_servers_that_come_and_go(path: Path, monke
     first, second = Monitor(), Monitor()
     monitors = {"first": first}
     lines: list[bytes] = []
-    async with running(Control(path, monitors)):
+    async with running(Control(path, monitors, healthy)):
         following = asyncio.create_task(ask(path, FOLLOW, lines.append))
         first.note(now(), "192.0.2.1", 1, READ, ANSWER)
         await until(lambda: len(lines) == 1)
@@ -158,7 +158,7 @@ async def test_requests_of_one_moment_are_told_in_the_order_in_which_they_came(p
     moment = now()
     for unit_id, answer in ((9, ANSWER), (1, None), (1, ANSWER), (5, REFUSAL)):
         monitor.note(moment, "192.0.2.1", unit_id, READ, answer)
-    async with running(Control(path, {"s": monitor})):
+    async with running(Control(path, {"s": monitor}, healthy)):
         assert [line["unit"] for line in await shown(path)] == [9, 1, 1, 5]
 
 
