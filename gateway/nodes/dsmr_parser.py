@@ -17,6 +17,8 @@ from gateway.protocol.telegram import BadTelegram, TelegramReader
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
 """A line that falls silent for this long inside a telegram will not end it."""
+MAX_TOLD = 10
+"""Different troubles that the log tells of until telegrams have been good for a minute."""
 
 
 class DsmrParser(Node):
@@ -31,6 +33,7 @@ class DsmrParser(Node):
         self._reader = TelegramReader()
         self._last_bytes = float("-inf")
         self._trouble = ""
+        self._told: set[str] = set()
         self._meter_words = ""
         self.outputs: list[Callable[[Received], None]] = []
         self.watchers: list[Callable[[Received | BadTelegram, float], None]] = []
@@ -88,9 +91,11 @@ class DsmrParser(Node):
         if faults:
             first = faults[0]
             self._note_trouble(f"line {first.number} cannot be read: {first.why} ({first.line[:60]!r})", first.why)
-        elif self._trouble:
+        else:
             self._trouble = ""
-            self.log(logging.INFO, "telegrams are good again")
+            if self._told and not self._meter.has_recent_errors(arrived):
+                self._told.clear()
+                self.log(logging.INFO, "telegrams have been good for a minute")
         self._note_meter(result)
         for output in self.outputs:
             output(result)
@@ -102,8 +107,10 @@ class DsmrParser(Node):
             self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
 
     def _note_trouble(self, words: str, sort: str) -> None:
-        if sort != self._trouble:  # one line per change, however many telegrams
-            self._trouble = sort
+        self._trouble = sort
+        # A noisy line has bad telegrams between good ones all day.
+        if sort not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(sort)
             self.log(logging.WARNING, f"telegram {words}")
 
     def _show(self, moment: float) -> None:

@@ -12,11 +12,12 @@ import pytest
 from gateway.clock import now
 from gateway.flow import Colour
 from gateway.nodes import dsmr_parser
-from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
-from gateway.protocol.meter import Meter, Received
+from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_TOLD, DsmrParser
+from gateway.protocol.meter import ERROR_WINDOW_S, Meter, Received
 from gateway.protocol.telegram import Fault
 from gateway.protocol.variants import VARIANTS
 from tests.conftest import own_telegram
+from tests.protocol.stream import telegram_of
 
 LIMIT_S = 5.0
 GOOD = own_telegram("v50_sagemcom-t210d")
@@ -95,16 +96,33 @@ async def test_a_bad_telegram_changes_nothing_and_is_counted_by_its_reason(size:
     assert bench.refused == {Fault.CHECKSUM: 1}
 
 
-async def test_trouble_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bench = Bench()
-    for number, telegram in enumerate([GOOD, BAD, BAD, BAD, GOOD, GOOD, BAD, GOOD]):
-        bench.feed(telegram, 100.0 + number)
-    found, first, good, second, better = messages(caplog)
+    for number in range(50):
+        bench.feed(BAD if number % 2 else GOOD, 100.0 + number)
+    bench.feed(GOOD[:300], 150.0)
+    bench.feed(GOOD, 152.0)
+    assert len(messages(caplog)) == 3, "a noisy line does not fill the log"
+    bench.feed(GOOD, 150.0 + ERROR_WINDOW_S)
+    bench.feed(GOOD, 151.0 + ERROR_WINDOW_S)
+    bench.feed(BAD, 152.0 + ERROR_WINDOW_S)
+    found, first, second, good, again = messages(caplog)
     identification = GOOD[1 : GOOD.index(b"\r")].decode()
     assert found == f"found DSMR 5, /{identification}: {len(bench.out[0].readings.lines)} readings"
     assert first.startswith("telegram refused: checksum (")
-    assert good == better == "telegrams are good again"
-    assert second == first
+    assert second.startswith("telegram refused: truncated (")
+    assert good == "telegrams have been good for a minute"
+    assert again == first
+
+
+async def test_of_many_different_troubles_a_few_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for number in range(3 * MAX_TOLD):
+        bench.feed(telegram_of(f"1-0:1.7.0({number:02}x*kW)"), 100.0 + number)
+    assert bench.meter.line_faults == 3 * MAX_TOLD
+    assert sum("cannot be read" in text for text in messages(caplog)) == MAX_TOLD
 
 
 async def test_a_line_that_cannot_be_read_is_told_with_the_line(caplog: pytest.LogCaptureFixture) -> None:
