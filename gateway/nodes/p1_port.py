@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from itertools import cycle
 
 from gateway.clock import now
@@ -109,6 +110,8 @@ class P1Port(Node):
                 if done:
                     error = closed.result()
                     return self._diagnosis() or f"the other end closed{f' ({error})' if error else ''}"
+                if self._heard_telegram:
+                    self._show_hearing()
             return self._diagnosis() or self._silence()
         finally:
             self._meter.is_connected = False
@@ -143,6 +146,14 @@ class P1Port(Node):
         for output in self.outputs:
             output.receive(data, arrived)
 
+    def _show_hearing(self) -> None:
+        """How the meter is heard, after its first telegram over this line."""
+        meter, words, moment = self._meter, self._current[0], now()
+        if meter.newest and not meter.is_fresh(moment):
+            self.show(Colour.YELLOW, Mark.DOT, f"no telegram for {moment - meter.newest.arrived:.0f} s, {words}")
+        elif meter.interval_s is not None:
+            self.show(Colour.GREEN, Mark.DOT, f"{meter.interval_s:.1f} s, {words}")
+
     def _diagnosis(self) -> str | None:
         return None if self._heard_telegram else diagnose(bytes(self._sample))
 
@@ -156,7 +167,7 @@ class P1Port(Node):
         pause = self._backoff.next()
         if not self._heard_telegram and self._line_count > 1:
             self._current = next(self._lines)
-        self.show(Colour.RED, Mark.RING, f"{trouble[:30]}, retry {pause:.0f} s")
+        self.show(Colour.RED, Mark.RING, f"{re.split('[;,.(]', trouble)[0].strip()[:30]}, retry {pause:.0f} s")
         if trouble != self._last_trouble:  # one line per change of state
             self._last_trouble = trouble
             self.log(logging.WARNING, f"{words}: {trouble}; trying again until it works")

@@ -14,6 +14,7 @@ import pytest
 from gateway.flow import Colour
 from gateway.lines import Line, Receive, SerialLine, TcpLine
 from gateway.nodes import p1_port
+from gateway.protocol.meter import Meter
 from gateway.protocol.variants import FAST_LINE, SLOW_LINE
 from tests.conftest import own_telegram
 from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net, until
@@ -56,6 +57,21 @@ async def test_telegrams_come_in_and_the_status_says_over_what(caplog: pytest.Lo
             assert str(bench.port.status) == "green dot: p1.local:2001"
             assert bench.port.bytes_received == 3 * len(TELEGRAM)
     assert messages(caplog) == ["telegrams come in over p1.local:2001"]
+
+
+async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(p1_port, "TICK_S", 0.01)
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        async with running(bench):
+            await until(lambda: served.clients)
+            for count in (1, 2):
+                served.send(TELEGRAM)
+                await until(lambda n=count: bench.meter.accepted == n)  # type: ignore[misc]
+            monkeypatch.setattr(Meter, "interval_s", 1.04)
+            await until(lambda: str(bench.port.status) == "green dot: 1.0 s, p1.local:2001")
+            bench.meter._stale_after_s = 0
+            await until(lambda: str(bench.port.status) == "yellow dot: no telegram for 0 s, p1.local:2001")
 
 
 async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(

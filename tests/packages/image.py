@@ -95,6 +95,10 @@ def layered(layer: Path, command: Sequence[str], *, is_read_only: bool = False) 
     return ["unshare", "--mount", "sh", "-c", "; ".join([*steps, f"exec chroot {root} {shlex.join(command)}"])]
 
 
+WITHOUT_CABLE = ("env", "DSMR_GATEWAY_METER__SIMULATE=true")
+"""Before a command to which the configuration of a cable must be right where there is none."""
+
+
 def run_layered(layer: Path, command: Sequence[str]) -> str:
     """Run such a command, which must succeed; what it prints."""
     result = subprocess.run(

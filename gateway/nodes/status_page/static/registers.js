@@ -93,7 +93,7 @@ export function create(gateway, refresh) {
     const value = COLUMNS[state.sort][1];
     const shown = data.registers.filter(isWanted).toSorted((a, b) => {
       const [one, other] = [value(a), value(b)];
-      const order = typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other));
+      const order = typeof one === typeof other ? (one < other ? -1 : Number(one > other)) : typeof one === "number" ? -1 : 1;
       return state.down ? -order : order;
     });
     setText(caption, t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map }));
