@@ -11,6 +11,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 STAMP := $(VENV)/.set-up
 
 # Each in an environment of its own, made when it is first wanted.
@@ -52,8 +53,9 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Whole files at a time, as tests of one file share what takes long to make.
 test: setup peers check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 # What is generated from the register maps and their model.
 pages: setup
