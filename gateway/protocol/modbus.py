@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.protocol.identification import FUNCTION_CODE, Identification, answer_identification
-from gateway.protocol.monitor import Monitor
+from gateway.protocol.monitor import Monitor, Tally
 from gateway.protocol.snapshot import Snapshot
 from gateway.protocol.unit import ExceptionCode, Unit
 
@@ -76,8 +76,8 @@ class _Ready(NamedTuple):
     unit_id: int
     request: bytes
     answer: bytes
-    counted: tuple[int, int]
-    """Unit id and function code, as the monitor counts them."""
+    tally: Tally
+    """Of the requests for its unit id and function code."""
 
 
 class Responder:
@@ -129,7 +129,9 @@ class Responder:
         if len(self.ready) >= MAX_READY:
             self.ready.clear()
         pdu, answer = request[5:], following[5:]
-        self.ready[request] = _Ready(unit, snapshot, following, unit_id, pdu, answer, (unit_id, function_code))
+        self.ready[request] = _Ready(
+            unit, snapshot, following, unit_id, pdu, answer, self.monitor.tally_of(unit_id, function_code)
+        )
 
     def _answer_other(self, pdu: bytes, unit: Unit) -> bytes:
         function_code = pdu[0]
@@ -154,13 +156,19 @@ def answer_again(buffer: bytes | bytearray | memoryview, responder: Responder, n
     known = responder.ready.get(request)
     if known is None:
         return None
-    unit, snapshot, following, unit_id, asked, told, counted = known
+    unit, snapshot, following, unit_id, asked, told, tally = known
     if unit.snapshot is not snapshot or now > unit.fresh_until:
         return None
     monitor = responder.monitor
     monitor.recent.append((now, client, unit_id, asked, told))
-    monitor.requests[counted] += 1
-    monitor.note_client(client, 1)
+    tally.number += 1
+    # As `note_client` does, without the call.
+    known_client = monitor.clients.get(client)
+    if known_client is None:
+        monitor.note_client(client, 1, now)
+    else:
+        known_client.number += 1
+        known_client.at = now
     again: bytes = transaction_id + following
     return again
 
@@ -182,7 +190,7 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
             if known is not None and known.unit.snapshot is known.snapshot and now <= known.unit.fresh_until:
                 answers.append(transaction_id + known.following)
                 monitor.recent.append((now, client, known.unit_id, known.request, known.answer))
-                monitor.requests[known.counted] += 1
+                known.tally.number += 1
                 position += READ_ADU_BYTES
                 continue
         transaction, protocol_id, length = _HEADER.unpack_from(buffer, position)
@@ -201,7 +209,7 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
             if following - position == READ_ADU_BYTES and not pdu[0] & 0x80:
                 responder.make_ready(bytes(buffer[position + 2 : following]), answer[2:], now)
         position = following
-    monitor.note_client(client, len(answers))
+    monitor.note_client(client, len(answers), now)
     return b"".join(answers), position, is_modbus
 
 

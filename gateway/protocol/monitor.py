@@ -12,7 +12,9 @@ MAX_COUNTERS = 1000
 OTHER = -1
 """Stands for the unit ids, functions and exceptions of that sum."""
 MAX_CLIENTS = 1000
-"""Of which answers are counted, those active last."""
+"""Whose answers are counted."""
+CLIENTS_GIVEN_UP = 100
+"""At a time, so that a crowd of new ones is not compared with all others one by one."""
 
 
 class Exchange(NamedTuple):
@@ -42,42 +44,80 @@ def _outcome(answer: bytes | None) -> str:
     return f"exception 0x{answer[1]:02X}" if answer[0] & 0x80 else f"{len(answer)} bytes {answer[2:].hex(' ', 2)}"
 
 
+class Tally:
+    """How often something was asked; whoever counts keeps it at hand, as looking it up costs more than counting."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
+class ClientTally(Tally):
+    """How many answers a client got, and when the last one."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = at
+
+
 class Monitor:
     """Counts requests and keeps the newest; cheap enough to be always on."""
 
     def __init__(self) -> None:
         self.recent: deque[tuple[float, str, int, bytes, bytes | None]] = deque(maxlen=RECENT_REQUESTS)
         """The fields of `Exchange`, oldest first."""
-        self.requests: Counter[tuple[int, int]] = Counter()
-        """By unit id and function code."""
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """By unit id, function code and exception code."""
-        self.answers: dict[str, int] = {}
-        """By client, the one silent longest first."""
+        self.clients: dict[str, ClientTally] = {}
+        self._requests: dict[tuple[int, int], Tally] = {}
 
-    def note(self, at: float, client: str, unit_id: int, request: bytes, answer: bytes | None) -> None:
-        """Take down one exchange."""
-        self.recent.append((at, client, unit_id, request, answer))
-        asked = (unit_id, request[0])
-        self.requests[asked if asked in self.requests or len(self.requests) < MAX_COUNTERS else (OTHER, OTHER)] += 1
-        if answer is not None and answer[0] & 0x80:
-            refused = (*asked, answer[1])
-            is_counted = refused in self.exceptions or len(self.exceptions) < MAX_COUNTERS
-            self.exceptions[refused if is_counted else (OTHER, OTHER, OTHER)] += 1
+    @property
+    def requests(self) -> Counter[tuple[int, int]]:
+        """How many so far, by unit id and function code."""
+        return Counter({asked: tally.number for asked, tally in self._requests.items()})
 
-    def note_client(self, client: str, answers: int) -> None:
-        """Count answers to a client; of the one silent longest, the count is given up for a new one."""
-        before = self.answers.pop(client, None)
-        if before is None:
-            before = 0
-            if len(self.answers) >= MAX_CLIENTS:
-                del self.answers[next(iter(self.answers))]
-        self.answers[client] = before + answers
+    @property
+    def answers(self) -> dict[str, int]:
+        """How many so far, by client."""
+        return {client: tally.number for client, tally in self.clients.items()}
 
     @property
     def noted(self) -> int:
         """Requests so far."""
-        return self.requests.total()
+        return sum(tally.number for tally in self._requests.values())
+
+    def tally_of(self, unit_id: int, function_code: int) -> Tally:
+        """What counts the requests for a unit id and function code."""
+        asked = (unit_id, function_code)
+        if asked not in self._requests and len(self._requests) >= MAX_COUNTERS:
+            asked = (OTHER, OTHER)
+        return self._requests.setdefault(asked, Tally())
+
+    def note(self, at: float, client: str, unit_id: int, request: bytes, answer: bytes | None) -> None:
+        """Take down one exchange."""
+        self.recent.append((at, client, unit_id, request, answer))
+        self.tally_of(unit_id, request[0]).number += 1
+        if answer is not None and answer[0] & 0x80:
+            refused = (unit_id, request[0], answer[1])
+            is_counted = refused in self.exceptions or len(self.exceptions) < MAX_COUNTERS
+            self.exceptions[refused if is_counted else (OTHER, OTHER, OTHER)] += 1
+
+    def note_client(self, client: str, answers: int, at: float) -> None:
+        """Count answers to a client."""
+        tally = self.clients.get(client) or self._enrol(client, at)
+        tally.number += answers
+        tally.at = at
+
+    def _enrol(self, client: str, at: float) -> ClientTally:
+        """Count a new client's answers from now on; those silent longest are given up for it and the next ones."""
+        if len(self.clients) >= MAX_CLIENTS:
+            for silent in sorted(self.clients, key=lambda name: self.clients[name].at)[:CLIENTS_GIVEN_UP]:
+                del self.clients[silent]
+        tally = self.clients[client] = ClientTally(at)
+        return tally
 
     def since(self, noted: int) -> list[Exchange]:
         """The exchanges after the first `noted` ones, oldest first, as far as they are kept."""

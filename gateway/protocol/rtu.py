@@ -44,7 +44,7 @@ def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now
             in_vain += length
             if in_vain > MAX_NOISE_BYTES:
                 position = end
-    responder.monitor.note_client(client, len(answers))
+    responder.monitor.note_client(client, len(answers), now)
     return b"".join(answers), position, True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.monitor import MAX_CLIENTS, MAX_COUNTERS, RECENT_REQUESTS, Exchange, Monitor
+from gateway.protocol.monitor import CLIENTS_GIVEN_UP, MAX_CLIENTS, MAX_COUNTERS, RECENT_REQUESTS, Exchange, Monitor
 from tests.protocol.small_units import CLIENT, read_pdu, words
 
 
@@ -103,13 +103,19 @@ def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
     assert monitor.requests[0, 1] == before + 1
 
 
-def test_answers_are_counted_by_client_and_the_one_silent_longest_is_given_up() -> None:
+def test_answers_are_counted_by_client_and_those_silent_longest_are_given_up() -> None:
     monitor = Monitor()
     for number in range(MAX_CLIENTS):
-        monitor.note_client(f"client {number}", 2)
-        monitor.note_client("client 0", 1)
-    monitor.note_client("newcomer", 2)
-    assert "client 1" not in monitor.answers
+        monitor.note_client(f"client {number}", 2, number)
+        monitor.note_client("client 0", 1, number)
+    monitor.note_client("newcomer", 2, MAX_CLIENTS)
+    given_up = [f"client {number}" for number in range(1, CLIENTS_GIVEN_UP + 1)]
+    assert not set(given_up) & monitor.answers.keys()
     assert monitor.answers["client 0"] == 2 + MAX_CLIENTS
     assert monitor.answers["newcomer"] == 2
-    assert len(monitor.answers) == MAX_CLIENTS
+    assert len(monitor.answers) == MAX_CLIENTS - CLIENTS_GIVEN_UP + 1
+    for number in range(2 * MAX_CLIENTS):
+        monitor.note_client(f"one of a crowd {number}", 1, MAX_CLIENTS + number)
+        monitor.note_client("client 0", 1, MAX_CLIENTS + number)
+        assert len(monitor.answers) <= MAX_CLIENTS
+    assert monitor.answers["client 0"] == 2 + 3 * MAX_CLIENTS

@@ -69,10 +69,13 @@ def _clients(server: Server) -> list[ClientView]:
     for entry in monitor.recent:
         exchange = Exchange(*entry)
         by_client.setdefault(exchange.client, []).append(exchange)
-    return [_client(server, name, exchanges, connected) for name, exchanges in by_client.items()]
+    answers = monitor.answers
+    return [_client(server, name, exchanges, connected, answers.get(name, 0)) for name, exchanges in by_client.items()]
 
 
-def _client(server: Server, name: str, exchanges: Sequence[Exchange], connected: Mapping[str, str]) -> ClientView:
+def _client(
+    server: Server, name: str, exchanges: Sequence[Exchange], connected: Mapping[str, str], answers: int
+) -> ClientView:
     last = exchanges[-1] if exchanges else None
     return ClientView(
         server=server.name,
@@ -82,7 +85,7 @@ def _client(server: Server, name: str, exchanges: Sequence[Exchange], connected:
         unit_id=last.unit_id if last else None,
         function_code=last.request[0] if last else None,
         last_at=unix_time(last.at) if last else None,
-        answers=server.responder.monitor.answers.get(name, 0),
+        answers=answers,
         requests_per_s=_rate(exchanges),
         errors=sum(1 for each in exchanges if each.answer is not None and each.answer[0] & 0x80),
     )

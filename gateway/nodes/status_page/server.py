@@ -20,7 +20,7 @@ from gateway.nodes.status_page.stream import MAX_VIEWERS
 MAX_CONNECTIONS = MAX_VIEWERS + 56
 MAX_HEADER_BYTES = 16_384
 HEADERS_TIMEOUT_S = 10.0
-"""A connection that has not asked anything after so long is closed."""
+"""A connection that has begun to ask, or not even that, and is no further after so long is closed."""
 KEEP_ALIVE_S = 30
 """Between two requests of one connection."""
 
@@ -47,7 +47,13 @@ class Connection(H11Protocol):
         watch_peer(sock)
         # asyncio does it for sockets that it has made itself. Without, each answer waits 40 ms for a browser's word.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._close_silent)
+        self._set_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        """Do not wait for ever for the rest of a request."""
+        super().data_received(data)
+        if self._deadline is None and not self._is_answering:
+            self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline."""
@@ -55,8 +61,16 @@ class Connection(H11Protocol):
             self._deadline.cancel()
         super().connection_lost(exc)
 
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _set_deadline(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._close_silent)
+
     def _close_silent(self) -> None:
-        if self.cycle is None:
+        self._deadline = None
+        if not self._is_answering:
             self.transport.abort()
 
 

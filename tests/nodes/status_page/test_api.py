@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -376,6 +377,25 @@ async def test_who_asks_nothing_is_let_go_and_too_many_are_not_let_in(
 
     assert all(await asyncio.to_thread(crowd))
     assert (await bench.get("/healthz")).status == 200
+
+
+async def test_a_second_request_that_does_not_end_is_not_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADERS_TIMEOUT_S", 0.1)
+
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", bench.page.port), timeout=LIMIT_S) as sock:
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += sock.recv(4096)
+            sock.sendall(b"GET /healthz HTTP/1.1\r\n")
+            with suppress(ConnectionResetError):
+                assert sock.recv(1) == b""
+            return answer
+
+    assert (await asyncio.to_thread(ask)).startswith(b"HTTP/1.1 200")
 
 
 async def test_garbage_is_refused_and_the_page_goes_on(bench: Bench) -> None:
