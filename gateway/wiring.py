@@ -170,7 +170,7 @@ class Wiring:
     def _connect_source(self, source: _Source) -> None:
         node, parser = source.node, source.parser
         node.outputs = [parser]
-        parser.outputs = []
+        parser.outputs, parser.telegram_outputs = [], []
         if isinstance(node, P1Port):
             parser.outputs.append(lambda _received: node.telegram_accepted())
         self._nodes += [node, parser]
@@ -220,7 +220,7 @@ class Wiring:
         # Before the parser and the register maps: what readers get as it came has nothing to wait for.
         source.node.outputs.insert(0, passthrough)
         if passthrough.settings.mode is Mode.TELEGRAMS:
-            source.parser.outputs.insert(0, passthrough.take)
+            source.parser.telegram_outputs.append(passthrough.take)
         self._nodes += nodes
         self._wires.append(
             Wire(source.parser if passthrough.settings.mode is Mode.TELEGRAMS else source.node, nodes[0])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from gateway.clock import now, unix_now
 from gateway.flow import Colour, Details, Mark, Node
 from gateway.protocol.meter import Meter, Received
-from gateway.protocol.telegram import BadTelegram, TelegramReader
+from gateway.protocol.telegram import BadTelegram, Telegram, TelegramReader
 
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
@@ -36,6 +36,8 @@ class DsmrParser(Node):
         self._told: set[str] = set()
         self._meter_words = ""
         self.outputs: list[Callable[[Received], None]] = []
+        self.telegram_outputs: list[Callable[[Telegram], None]] = []
+        """Take each telegram that is believed as it came, before anything else is done with it."""
         self.watchers: list[Callable[[Received | BadTelegram, float], None]] = []
         """Told of every telegram, believed or refused, with the moment of its arrival."""
 
@@ -80,13 +82,27 @@ class DsmrParser(Node):
         for item in self._reader.silence():
             self._take(item, self._last_bytes)
 
-    def _take(self, item: object, arrived: float) -> None:
-        result = self._meter.take(item, arrived, unix_now())  # type: ignore[arg-type]
-        for watch in self.watchers:
-            watch(result, arrived)
+    def _take(self, item: Telegram | BadTelegram, arrived: float) -> None:
+        # A right checksum settles it: who wants the telegram alone need not wait until it is read.
+        if isinstance(item, Telegram) and item.checked:
+            self._pass_on(item)
+        result = self._meter.take(item, arrived, unix_now())
         if isinstance(result, BadTelegram):
             self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
-            return
+        else:
+            if not result.telegram.checked:
+                self._pass_on(result.telegram)
+            for output in self.outputs:
+                output(result)
+            self._note_good(result, arrived)
+        for watch in self.watchers:
+            watch(result, arrived)
+
+    def _pass_on(self, telegram: Telegram) -> None:
+        for output in self.telegram_outputs:
+            output(telegram)
+
+    def _note_good(self, result: Received, arrived: float) -> None:
         faults = result.readings.faults
         if faults:
             first = faults[0]
@@ -97,8 +113,6 @@ class DsmrParser(Node):
                 self._told.clear()
                 self.log(logging.INFO, "telegrams have been good for a minute")
         self._note_meter(result)
-        for output in self.outputs:
-            output(result)
 
     def _note_meter(self, received: Received) -> None:
         meter = f"{received.variant.title}, /{received.readings.identification}"

@@ -23,7 +23,8 @@ from gateway.flow import Colour, Details, Mark, Node
 from gateway.lines import watch_peer
 from gateway.protocol.ciphered import CipheredReader
 from gateway.protocol.joining import JoiningPoint
-from gateway.protocol.meter import Meter, Received
+from gateway.protocol.meter import Meter
+from gateway.protocol.telegram import Telegram
 
 QUEUE_BYTES = 32_768
 """Held back for a reader that is slow, besides what its socket holds: half a minute of telegrams."""
@@ -247,9 +248,9 @@ class Passthrough(Node):
                 self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and is cut off")
                 client.abort()
 
-    def take(self, received: Received) -> None:
+    def take(self, telegram: Telegram) -> None:
         """Pass on a telegram that is believed, in the mode for that."""
-        self._send_to_all(received.telegram.raw)
+        self._send_to_all(telegram.raw)
 
     def line_lost(self) -> None:
         """The meter is away. What comes after it does not continue what came before."""

@@ -75,6 +75,21 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage().removeprefix("node=m/parser: ") for record in caplog.records]
 
 
+async def test_a_checked_telegram_is_passed_on_before_it_is_read_and_any_other_once_it_is_believed() -> None:
+    bench, passed = Bench(), list[tuple[bytes, int]]()
+    bench.parser.telegram_outputs.append(lambda telegram: passed.append((telegram.raw, bench.meter.accepted)))
+    bench.feed(GOOD + BAD + GOOD, 0)
+    assert passed == [(GOOD, 0), (GOOD, 1)]
+    assert bench.raw == [GOOD, GOOD]
+    slow, passed_slow = Bench(GAP_SLOW_S), list[tuple[bytes, int]]()
+    slow.parser.telegram_outputs.append(lambda telegram: passed_slow.append((telegram.raw, slow.meter.accepted)))
+    # Of another meter, and so not believed before it is said twice.
+    other = own_telegram("v22_iskra-mt382")
+    slow.feed(SLOW + other + other, 0)
+    slow.parser.receive(b"", 100)
+    assert passed_slow == [(SLOW, 1), (other, 2)]
+
+
 @pytest.mark.parametrize("size", [None, 1, 7, 512])
 async def test_a_telegram_comes_out_once_whole_with_its_moment_however_it_came_in(size: int | None) -> None:
     bench = Bench()
