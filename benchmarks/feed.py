@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count as count_from
 from itertools import islice
 from typing import Self
@@ -66,15 +66,19 @@ class Feed:
         for reader in self._readers:
             reader.sendall(data)
 
-    @contextmanager
-    def every_second(self) -> Iterator[None]:
+    def every_second(self) -> AbstractContextManager[None]:
         """Send a telegram a second while the block runs."""
+        return self.sending(_one_a_second(), CADENCE_S)
+
+    @contextmanager
+    def sending(self, telegrams: Iterable[bytes], every_s: float) -> Iterator[None]:
+        """Send the telegrams one after the other, with a pause between them, while the block runs."""
         done = threading.Event()
 
         def work() -> None:
-            for telegram in _one_a_second():
+            for telegram in telegrams:
                 self.send(telegram)
-                if done.wait(CADENCE_S):
+                if done.wait(every_s):
                     return
 
         thread = threading.Thread(target=work, name="meter")

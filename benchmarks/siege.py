@@ -13,8 +13,7 @@ import multiprocessing
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -144,24 +143,10 @@ def watch(servers: dict[str, Program], seconds: float, when: str) -> dict[str, H
     return clients
 
 
-@contextmanager
-def every_millisecond(feed: Feed) -> Iterator[None]:
+def every_millisecond(feed: Feed) -> AbstractContextManager[None]:
     """Send a telegram a millisecond while the block runs, each with another number."""
     (template,) = telegrams(1)
-    each = cycle([with_power(template, number) for number in range(NUMBERS)])
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(TELEGRAM_EVERY_S):
-            feed.send(next(each))
-
-    thread = threading.Thread(target=work, name="meter")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return feed.sending(cycle([with_power(template, number) for number in range(NUMBERS)]), TELEGRAM_EVERY_S)
 
 
 if __name__ == "__main__":

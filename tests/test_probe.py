@@ -12,8 +12,8 @@ import subprocess
 import termios
 import threading
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,18 +41,16 @@ def probe(*arguments: str) -> Result:
 
 
 @contextmanager
-def fed_pty(data: bytes, baud: int | None = None) -> Iterator[str]:
-    """A pty that brings `data` again and again, or noise while it is not set to `baud`."""
+def bringing(brings: Callable[[int], bytes]) -> Iterator[str]:
+    """A pty that brings again and again what `brings` says for the speed (`termios`) that it is set to."""
     meter, device = pty.openpty()
     tty.setraw(meter)
     tty.setraw(device)
-    speeds = {115200: termios.B115200, 9600: termios.B9600}
     stop = threading.Event()
 
     def feed() -> None:
         while not stop.wait(PAUSE_S):
-            is_heard = baud is None or termios.tcgetattr(device)[4] == speeds[baud]
-            os.write(meter, data if is_heard else bytes(range(128, 256)) * 4)
+            os.write(meter, brings(termios.tcgetattr(device)[4]))
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -63,6 +61,13 @@ def fed_pty(data: bytes, baud: int | None = None) -> Iterator[str]:
         thread.join()
         os.close(meter)
         os.close(device)
+
+
+def fed_pty(data: bytes, baud: int | None = None) -> AbstractContextManager[str]:
+    """A pty that brings `data` again and again, or noise while it is not set to `baud`."""
+    right = {115200: termios.B115200, 9600: termios.B9600}.get(baud or 0)
+    noise = bytes(range(128, 256)) * 4
+    return bringing(lambda speed: data if right in (None, speed) else noise)
 
 
 @contextmanager
@@ -135,31 +140,11 @@ def test_every_line_stands_beside_what_it_says() -> None:
 FAST, SLOW = own_telegram("v50_sagemcom-t210d"), own_telegram("v22_iskra-mt382")
 
 
-@contextmanager
-def wired_pty(raw: bytes, sent: SerialSettings, *, is_inverted: bool) -> Iterator[str]:
+def wired_pty(raw: bytes, sent: SerialSettings, *, is_inverted: bool) -> AbstractContextManager[str]:
     """A pty that brings what a UART hears of a meter, at whatever speed the port is set to."""
-    meter, device = pty.openpty()
-    tty.setraw(meter)
-    tty.setraw(device)
     settings = {termios.B115200: FAST_LINE, termios.B9600: SLOW_LINE}
-    brought = {each: heard(raw, sent, each, is_inverted=is_inverted) for each in settings.values()}
-    stop = threading.Event()
-
-    def feed() -> None:
-        while not stop.wait(PAUSE_S):
-            speed = termios.tcgetattr(device)[4]
-            if speed in settings:
-                os.write(meter, brought[settings[speed]])
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    try:
-        yield os.ttyname(device)
-    finally:
-        stop.set()
-        thread.join()
-        os.close(meter)
-        os.close(device)
+    brought = {speed: heard(raw, sent, each, is_inverted=is_inverted) for speed, each in settings.items()}
+    return bringing(lambda speed: brought.get(speed, b""))
 
 
 @pytest.mark.parametrize(("raw", "sent"), [(FAST, FAST_LINE), (SLOW, SLOW_LINE)], ids=["115200 8N1", "9600 7E1"])

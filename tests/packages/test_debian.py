@@ -196,7 +196,7 @@ def test_an_upgrade_keeps_what_was_configured_and_starts_anew(
     machine: Installed, service: Booted, tmp_path: Path
 ) -> None:
     pid = main_pid(service)
-    shutil.copy(upgrade(machine, tmp_path), f"/proc/{service.init}/root/tmp/later.deb")
+    shutil.copy(upgrade(machine, tmp_path), Path("/proc", str(service.init), "root", "tmp", "later.deb"))
     service.run("dpkg", "--force-confold", "--install", "/tmp/later.deb")
     installed = service.run("dpkg-query", "-W", "-f", "${Version} ${Status}", "dsmr-gateway")
     assert installed == f"{LATER} install ok installed"

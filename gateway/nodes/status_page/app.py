@@ -69,7 +69,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         route("/download/map", download.register_map),
         route("/download/export", download.export),
         route("/openapi.json", lambda _query: JSONResponse(describe())),
-        route("/metrics", lambda _query: _metrics(page, len(stream))),
+        route("/metrics", lambda _query: _metrics(page)),
         route("/healthz", lambda query: _health(page, counts_meters=query.flag("meters", default=True))),
     ]
     return _Guard(Starlette(routes=routes, exception_handlers={HTTPException: _say}), access, framed_by)
@@ -81,10 +81,10 @@ def _health(page: Page, *, counts_meters: bool) -> Response:
     return Response(to_json(body), 200 if verdict.is_good else 503, media_type=JSON)
 
 
-def _metrics(page: Page, viewers: int) -> Response:
+def _metrics(page: Page) -> Response:
     from gateway.nodes.status_page.metrics import CONTENT_TYPE, render  # noqa: PLC0415 - only where it is asked for
 
-    return Response(render(page.gateway, viewers), headers={"Content-Type": CONTENT_TYPE})
+    return Response(render(page.gateway), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def _say(_request: Request, error: Exception) -> Response:

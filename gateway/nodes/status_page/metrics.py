@@ -36,18 +36,17 @@ _TOTALS = {
 __all__ = ["CONTENT_TYPE", "render"]
 
 
-def render(gateway: Gateway, viewers: int) -> bytes:
+def render(gateway: Gateway) -> bytes:
     """The metrics as text."""
     registry = CollectorRegistry()
-    registry.register(_Gateway(gateway, viewers))
+    registry.register(_Gateway(gateway))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
 
 class _Gateway(Collector):
-    def __init__(self, gateway: Gateway, viewers: int) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._viewers = viewers
 
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily(
