@@ -33,7 +33,7 @@ from gateway.nodes.modbus_server import ModbusServer, ServerSettings, Transport
 from gateway.protocol.identification import Identification
 from gateway.protocol.meter import Meter
 from gateway.protocol.modbus import Responder, Units, answer_stream
-from gateway.protocol.monitor import Monitor
+from gateway.protocol.monitor import CountedClient, Monitor
 from gateway.protocol.readings import Readings, read
 from gateway.protocol.register_map import RegisterMap
 from gateway.protocol.snapshot import Snapshot
@@ -54,6 +54,7 @@ ADDRESS, COUNT = 100, 100
 PIECE_BYTES = 64
 CALLS_ASKED = 4000
 CONNECTIONS = 100
+CLIENT = CountedClient("127.0.0.1:50000", 0.0)
 
 
 def main() -> None:
@@ -169,11 +170,11 @@ def show_answers(register_map: RegisterMap, readings: Readings, rounds: int) -> 
     status = memoryview(b"".join(request(transaction, 0, 18) for transaction in range(BATCH)))
 
     def answers(data: memoryview, using: Responder) -> Callable[[], object]:
-        return lambda: answer_stream(data, using, 1.0, "127.0.0.1:50000")
+        return lambda: answer_stream(data, using, 1.0, CLIENT)
 
     def answer_anew() -> None:
         other_responder.ready.clear()
-        answer_stream(single, other_responder, 1.0, "127.0.0.1:50000")
+        answer_stream(single, other_responder, 1.0, CLIENT)
 
     samples = take_turns(
         {

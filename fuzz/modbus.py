@@ -58,7 +58,9 @@ class Transport:
 def receive(framing: Any, segments: list[bytes]) -> Transport:
     """What a connection makes of bytes that come in segments."""
     transport = Transport()
-    host: Any = SimpleNamespace(responder=RESPONDER, framing=framing)
+    host: Any = SimpleNamespace(
+        responder=RESPONDER, framing=framing, received=memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+    )
     client = StreamClient(host)
     client.begin(transport)  # type: ignore[arg-type]
     for segment in segments:

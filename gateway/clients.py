@@ -48,10 +48,17 @@ class Client(Protocol):
     """A connection, as far as its listener is concerned."""
 
     address: Address
-    last_active: float
-    has_asked: bool
-    """Whether it has ever got an answer; one that has not makes room first, so that a crowd of strangers cannot
-    push out those that are at work."""
+
+    @property
+    def last_active(self) -> float:
+        """When something was last exchanged with it."""
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether it has ever got an answer.
+
+        One that has not makes room first, so that a crowd of strangers cannot push out those that are at work.
+        """
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Serve over `transport`; with TLS, after the handshake."""

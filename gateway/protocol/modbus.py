@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from gateway.protocol.identification import FUNCTION_CODE, Identification, answer_identification
-from gateway.protocol.monitor import Monitor, Tally
+from gateway.protocol.monitor import CountedClient, Monitor, Said, Tally
 from gateway.protocol.snapshot import Snapshot
 from gateway.protocol.unit import ExceptionCode, Unit
 
@@ -61,23 +60,17 @@ class Units:
         """Unit id → its unit, None for one that nothing is wired to."""
 
 
+Buffer = bytes | bytearray | memoryview
+"""What was received."""
 Answers = tuple[bytes, int, bool]
 """What becomes of received bytes: the answers to send, in order; how many of the bytes are dealt with, the rest
 being the beginning of a request; and False when the rest is not Modbus, to send the answers and then close."""
 
 
-class _Ready(NamedTuple):
-    """An answer that can be given again, for as long as its snapshot is its unit's and fresh."""
-
-    unit: Unit
-    snapshot: Snapshot
-    following: bytes
-    """The answer behind its transaction id."""
-    unit_id: int
-    request: bytes
-    answer: bytes
-    tally: Tally
-    """Of the requests for its unit id and function code."""
+_Ready = tuple[Unit, Snapshot, bytes, Said, Tally]
+"""An answer that can be given again for as long as its snapshot is its unit's and fresh: the unit, the snapshot, the
+answer behind its transaction id, what the monitor keeps of it, and what counts it. A plain tuple, as taking a named
+one apart costs as much as the rest."""
 
 
 class Responder:
@@ -108,7 +101,7 @@ class Responder:
         self.units, self.identification = units, identification
         self.ready.clear()
 
-    def answer(self, pdu: bytes, unit_id: int, now: float, client: str) -> bytes | None:
+    def answer(self, pdu: bytes, unit_id: int, now: float, client: CountedClient) -> bytes | None:
         """The answer to one request of at least one byte; None for no answer at all."""
         unit = self.units.by_id[unit_id]
         if self.is_serial and (unit is None or unit_id == BROADCAST):
@@ -128,10 +121,8 @@ class Responder:
             return
         if len(self.ready) >= MAX_READY:
             self.ready.clear()
-        pdu, answer = request[5:], following[5:]
-        self.ready[request] = _Ready(
-            unit, snapshot, following, unit_id, pdu, answer, self.monitor.tally_of(unit_id, function_code)
-        )
+        said = (unit_id, request[5:], following[5:])
+        self.ready[request] = unit, snapshot, following, said, self.monitor.tally_of(unit_id, function_code)
 
     def _answer_other(self, pdu: bytes, unit: Unit) -> bytes:
         function_code = pdu[0]
@@ -147,39 +138,33 @@ class Responder:
         return refuse(function_code, answer) if isinstance(answer, ExceptionCode) else answer
 
 
-def answer_again(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> bytes | None:
+def answer_again(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> bytes | None:
     """The answer to one read of `READ_ADU_BYTES` that has been asked before, where it still holds.
 
     It is what `answer_stream` gives, for less: most clients ask the same again and again, one request at a time.
     """
-    transaction_id, request = _READ_ADU.unpack(buffer)
+    transaction_id, request = _READ_ADU.unpack_from(buffer)
     known = responder.ready.get(request)
     if known is None:
         return None
-    unit, snapshot, following, unit_id, asked, told, tally = known
+    unit, snapshot, following, said, tally = known
     if unit.snapshot is not snapshot or now > unit.fresh_until:
         return None
-    monitor = responder.monitor
-    monitor.recent.append((now, client, unit_id, asked, told))
     tally.number += 1
-    # As `note_client` does, without the call.
-    known_client = monitor.clients.get(client)
-    if known_client is None:
-        monitor.note_client(client, 1, now)
-    else:
-        known_client.number += 1
-        known_client.at = now
+    client.answers += 1
+    client.at = now
+    responder.monitor.recent.append((now, client, said))
     again: bytes = transaction_id + following
     return again
 
 
-def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
+def answer_stream(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Answers:
     """Answer every whole Modbus/TCP request in `buffer`.
 
     A protocol id other than 0, or a length that no request can have, leaves no way to find where the next
     request begins (implementation guide, 3.1.3).
     """
-    monitor, ready = responder.monitor, responder.ready
+    recent, ready = responder.monitor.recent, responder.ready
     position, end = 0, len(buffer)
     answers: list[bytes] = []
     is_modbus = True
@@ -187,12 +172,14 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
         if end - position >= READ_ADU_BYTES:
             transaction_id, request = _READ_ADU.unpack_from(buffer, position)
             known = ready.get(request)
-            if known is not None and known.unit.snapshot is known.snapshot and now <= known.unit.fresh_until:
-                answers.append(transaction_id + known.following)
-                monitor.recent.append((now, client, known.unit_id, known.request, known.answer))
-                known.tally.number += 1
-                position += READ_ADU_BYTES
-                continue
+            if known is not None:
+                unit, snapshot, again, said, tally = known
+                if unit.snapshot is snapshot and now <= unit.fresh_until:
+                    tally.number += 1
+                    recent.append((now, client, said))
+                    answers.append(transaction_id + again)
+                    position += READ_ADU_BYTES
+                    continue
         transaction, protocol_id, length = _HEADER.unpack_from(buffer, position)
         if protocol_id or not MIN_LENGTH <= length <= MAX_LENGTH:
             is_modbus = False
@@ -209,7 +196,8 @@ def answer_stream(buffer: bytes | bytearray | memoryview, responder: Responder, 
             if following - position == READ_ADU_BYTES and not pdu[0] & 0x80:
                 responder.make_ready(bytes(buffer[position + 2 : following]), answer[2:], now)
         position = following
-    monitor.note_client(client, len(answers), now)
+    client.answers += len(answers)
+    client.at = now
     return b"".join(answers), position, is_modbus
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ MAX_COUNTERS = 1000
 OTHER = -1
 """Stands for the unit ids, functions and exceptions of that sum."""
 MAX_CLIENTS = 1000
-"""Whose answers are counted."""
+"""Whose answers are counted, unless more are connected."""
 CLIENTS_GIVEN_UP = 100
 """At a time, so that a crowd of new ones is not compared with all others one by one."""
 
@@ -44,6 +45,10 @@ def _outcome(answer: bytes | None) -> str:
     return f"exception 0x{answer[1]:02X}" if answer[0] & 0x80 else f"{len(answer)} bytes {answer[2:].hex(' ', 2)}"
 
 
+Said = tuple[int, bytes, bytes | None]
+"""The unit id, request and answer of an `Exchange`."""
+
+
 class Tally:
     """How often something was asked; whoever counts keeps it at hand, as looking it up costs more than counting."""
 
@@ -53,25 +58,30 @@ class Tally:
         self.number = 0
 
 
-class ClientTally(Tally):
-    """How many answers a client got, and when the last one."""
+class CountedClient:
+    """A client, as far as it is counted; whoever serves it keeps it at hand."""
 
-    __slots__ = ("at",)
+    __slots__ = ("answers", "at", "is_connected", "name")
 
-    def __init__(self, at: float) -> None:
-        super().__init__()
+    def __init__(self, name: str, at: float) -> None:
+        self.name = name
+        self.answers = 0
+        """How many it got."""
         self.at = at
+        """When it last sent something."""
+        self.is_connected = False
+        """Then it is not given up."""
 
 
 class Monitor:
     """Counts requests and keeps the newest; cheap enough to be always on."""
 
     def __init__(self) -> None:
-        self.recent: deque[tuple[float, str, int, bytes, bytes | None]] = deque(maxlen=RECENT_REQUESTS)
-        """The fields of `Exchange`, oldest first."""
+        self.recent: deque[tuple[float, CountedClient, Said]] = deque(maxlen=RECENT_REQUESTS)
+        """The fields of the newest exchanges, oldest first: few, as this is written at every request."""
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """By unit id, function code and exception code."""
-        self.clients: dict[str, ClientTally] = {}
+        self._clients: dict[str, CountedClient] = {}
         self._requests: dict[tuple[int, int], Tally] = {}
 
     @property
@@ -82,7 +92,7 @@ class Monitor:
     @property
     def answers(self) -> dict[str, int]:
         """How many so far, by client."""
-        return {client: tally.number for client, tally in self.clients.items()}
+        return {name: client.answers for name, client in self._clients.items()}
 
     @property
     def noted(self) -> int:
@@ -96,31 +106,39 @@ class Monitor:
             asked = (OTHER, OTHER)
         return self._requests.setdefault(asked, Tally())
 
-    def note(self, at: float, client: str, unit_id: int, request: bytes, answer: bytes | None) -> None:
+    def client(self, name: str, at: float) -> CountedClient:
+        """What counts the answers to a client that sends now and then."""
+        return self._clients.get(name) or self._enrol(name, at)
+
+    def connect(self, name: str, at: float) -> CountedClient:
+        """What counts the answers to a client until its connection ends, which it is told then."""
+        client = self._enrol(name, at)
+        client.is_connected = True
+        return client
+
+    def _enrol(self, name: str, at: float) -> CountedClient:
+        """Count a new client's answers; of those not connected, the ones silent longest are given up for it."""
+        if len(self._clients) >= MAX_CLIENTS:
+            gone = (client for client in self._clients.values() if not client.is_connected)
+            for silent in sorted(gone, key=lambda client: client.at)[:CLIENTS_GIVEN_UP]:
+                del self._clients[silent.name]
+        client = self._clients[name] = CountedClient(name, at)
+        return client
+
+    def note(self, at: float, client: CountedClient, unit_id: int, request: bytes, answer: bytes | None) -> None:
         """Take down one exchange."""
-        self.recent.append((at, client, unit_id, request, answer))
+        self.recent.append((at, client, (unit_id, request, answer)))
         self.tally_of(unit_id, request[0]).number += 1
         if answer is not None and answer[0] & 0x80:
             refused = (unit_id, request[0], answer[1])
             is_counted = refused in self.exceptions or len(self.exceptions) < MAX_COUNTERS
             self.exceptions[refused if is_counted else (OTHER, OTHER, OTHER)] += 1
 
-    def note_client(self, client: str, answers: int, at: float) -> None:
-        """Count answers to a client."""
-        tally = self.clients.get(client) or self._enrol(client, at)
-        tally.number += answers
-        tally.at = at
-
-    def _enrol(self, client: str, at: float) -> ClientTally:
-        """Count a new client's answers from now on; those silent longest are given up for it and the next ones."""
-        if len(self.clients) >= MAX_CLIENTS:
-            for silent in sorted(self.clients, key=lambda name: self.clients[name].at)[:CLIENTS_GIVEN_UP]:
-                del self.clients[silent]
-        tally = self.clients[client] = ClientTally(at)
-        return tally
+    def newest(self) -> Iterator[Exchange]:
+        """The newest exchanges, newest first."""
+        return (Exchange(at, client.name, *said) for at, client, said in reversed(self.recent))
 
     def since(self, noted: int) -> list[Exchange]:
         """The exchanges after the first `noted` ones, oldest first, as far as they are kept."""
-        kept = len(self.recent)
-        skipped = max(0, kept - (self.noted - noted))
-        return [Exchange(*entry) for entry in islice(self.recent, skipped, kept)]
+        fresh = max(0, self.noted - noted)
+        return list(islice(self.newest(), fresh))[::-1]

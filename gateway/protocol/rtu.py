@@ -7,7 +7,8 @@ it has stood alone between two silences.
 
 from __future__ import annotations
 
-from gateway.protocol.modbus import Answers, Responder
+from gateway.protocol.modbus import Answers, Buffer, Responder
+from gateway.protocol.monitor import CountedClient
 from gateway.protocol.telegram import crc16
 
 CRC_START = 0xFFFF
@@ -26,7 +27,7 @@ def append_crc(frame: bytes) -> bytes:
     return frame + crc16(frame, CRC_START).to_bytes(2, "little")
 
 
-def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now: float, client: str) -> Answers:
+def answer_rtu(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Answers:
     """Answer every whole request in `buffer`; bytes that begin none are passed over one by one."""
     answers: list[bytes] = []
     position, end = 0, len(buffer)
@@ -44,18 +45,21 @@ def answer_rtu(buffer: bytes | bytearray | memoryview, responder: Responder, now
             in_vain += length
             if in_vain > MAX_NOISE_BYTES:
                 position = end
-    responder.monitor.note_client(client, len(answers), now)
+    client.answers += len(answers)
+    client.at = now
     return b"".join(answers), position, True
 
 
-def answer_after_silence(frame: bytes, responder: Responder, now: float, client: str) -> bytes:
+def answer_after_silence(frame: bytes, responder: Responder, now: float, client: CountedClient) -> bytes:
     """Answer what stood between two silences, if it is a frame."""
     if not _MIN_FRAME_BYTES <= len(frame) <= MAX_FRAME_BYTES or crc16(frame, CRC_START) != 0:
         return b""
-    return _answer(frame, responder, now, client)
+    answer = _answer(frame, responder, now, client)
+    client.answers += bool(answer)
+    return answer
 
 
-def _length(buffer: bytes | bytearray | memoryview, position: int) -> int:
+def _length(buffer: Buffer, position: int) -> int:
     """Bytes of the request that may begin at `position`; 0 when its function code does not tell."""
     function_code = buffer[position + 1]
     fixed = _FIXED_LENGTHS.get(function_code)
@@ -68,7 +72,7 @@ def _length(buffer: bytes | bytearray | memoryview, position: int) -> int:
     return counted[1] + (buffer[count_at] if count_at < len(buffer) else 0)
 
 
-def _answer(frame: bytes, responder: Responder, now: float, client: str) -> bytes:
+def _answer(frame: bytes, responder: Responder, now: float, client: CountedClient) -> bytes:
     unit_id = frame[0]
     pdu = responder.answer(frame[1:-2], unit_id, now, client)
     return append_crc(bytes((unit_id,)) + pdu) if pdu is not None else b""

@@ -12,7 +12,7 @@ from gateway.maps import load_map
 from gateway.protocol.country import interpret
 from gateway.protocol.identification import Identification
 from gateway.protocol.modbus import MAX_READ_REGISTERS, Responder, Units, answer_stream
-from gateway.protocol.monitor import Monitor
+from gateway.protocol.monitor import CountedClient, Monitor
 from gateway.protocol.readings import Readings, read
 from gateway.protocol.telegram import Telegram, TelegramReader
 from gateway.protocol.unit import OnStale, Unit
@@ -21,6 +21,7 @@ from tests.maps.decoder import Entry
 
 IDENTIFICATION = Identification("Vendor", "CODE", "1.2", "https://example.org", "Product", "Model", "Application")
 ARRIVED, ASKED, FRESH_UNTIL = 100.0, 101.0, 105.0
+CLIENT = CountedClient("192.0.2.1:50000", 0.0)
 STATUS = {"gateway_connected": 1}
 
 
@@ -60,7 +61,7 @@ class Server:
         """The answer's PDU."""
         self._transaction += 1
         request = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, self.unit_id) + pdu
-        answers, consumed, is_modbus = answer_stream(request, self._responder, ASKED, "test")
+        answers, consumed, is_modbus = answer_stream(request, self._responder, ASKED, CLIENT)
         assert (consumed, is_modbus) == (len(request), True)
         transaction, protocol, length, unit_id = struct.unpack_from(">HHHB", answers)
         assert (transaction, protocol, length, unit_id) == (self._transaction, 0, len(answers) - 6, self.unit_id)

@@ -178,9 +178,22 @@ async def test_a_request_in_bytes_a_second_apart_is_answered_and_holds_nobody_up
         for count, byte in enumerate(mbap(7, 1, READ), 1):
             moment += 1
             slow.writer.write(bytes((byte,)))
-            await until(lambda count=count: connection._filled == count % 12)  # type: ignore[misc]
+            await until(lambda count=count: len(connection._rest) == count % 12)  # type: ignore[misc]
             await ask_all(other)
         assert await slow.reader.readexactly(11) == mbap(7, 1, ANSWER)
+
+
+async def test_bytes_of_one_client_never_become_anothers(tmp_path: Path) -> None:
+    """They are read into the same buffer, in turn."""
+    async with serve("tcp", tmp_path, make_unit(tmp_path)) as server, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client_of(server, tmp_path)) for _ in range(4)]
+        requests = [mbap(index + 1, 1, bytes((3, 0, index, 0, 1))) for index in range(4)]
+        for end in range(1, 13):
+            for client, request in zip(clients, requests, strict=True):
+                client.writer.write(request[end - 1 : end])
+                await until(lambda count=end: any(len(each._rest) == count % 12 for each in connected(server)))  # type: ignore[misc]
+        for index, client in enumerate(clients):
+            assert await client.reader.readexactly(11) == mbap(index + 1, 1, bytes((3, 2, 0, index)))
 
 
 async def test_over_rtu_the_rest_of_a_request_that_comes_too_late_is_dropped(
@@ -192,11 +205,11 @@ async def test_over_rtu_the_rest_of_a_request_that_comes_too_late_is_dropped(
         await until(lambda: len(server.clients) == 1)
         (connection,) = connected(server)
         client.writer.write(b"\x01" + READ[:3])
-        await until(lambda: connection._filled == 4)
+        await until(lambda: len(connection._rest) == 4)
         moment += connections.RTU_PATIENCE_S + 0.01
         # With what came before, this would be another request's beginning.
         await ask_all(client)
-        assert connection._filled == 0
+        assert connection._rest == b""
 
 
 # Clients that do not take their answers.

@@ -29,7 +29,7 @@ from gateway.nodes.control import (
     running_socket_path,
     socket_path,
 )
-from gateway.protocol.monitor import Monitor
+from gateway.protocol.monitor import CountedClient, Monitor
 
 LIMIT_S = 5.0
 READ = bytes.fromhex("0300050001")
@@ -90,9 +90,9 @@ def leave_behind(path: Path) -> None:
 async def test_what_was_asked_of_every_server_is_told_in_order(path: Path) -> None:
     monitors = {"first": Monitor(), "second": Monitor()}
     moment = now()
-    monitors["second"].note(moment - 2, "192.0.2.2", 7, READ, REFUSAL)
-    monitors["first"].note(moment - 3, "192.0.2.1", 1, READ, ANSWER)
-    monitors["first"].note(moment - 1, "192.0.2.1", 9, READ, None)
+    monitors["second"].note(moment - 2, CountedClient("192.0.2.2", 0.0), 7, READ, REFUSAL)
+    monitors["first"].note(moment - 3, CountedClient("192.0.2.1", 0.0), 1, READ, ANSWER)
+    monitors["first"].note(moment - 1, CountedClient("192.0.2.1", 0.0), 9, READ, None)
     async with running(Control(path, monitors, healthy)):
         told = await shown(path)
     assert [(line["server"], line["client"], line["unit"], line["answer"]) for line in told] == [
@@ -118,13 +118,13 @@ async def test_how_the_gateway_is_can_be_asked(path: Path, question: bytes, expe
 async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.01)
     monitor = Monitor()
-    monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
+    monitor.note(now(), CountedClient("192.0.2.1", 0.0), 1, READ, ANSWER)
     lines: list[bytes] = []
     async with running(Control(path, {"s": monitor}, healthy)):
         following = asyncio.create_task(ask(path, FOLLOW, lines.append))
         for count in (1, 2, 3):
             await until(lambda n=count: len(lines) == n)  # type: ignore[misc]
-            monitor.note(now(), "192.0.2.1", count, READ, ANSWER)
+            monitor.note(now(), CountedClient("192.0.2.1", 0.0), count, READ, ANSWER)
         await until(lambda: len(lines) == 4)
         following.cancel()
         await asyncio.wait_for(following, LIMIT_S)
@@ -138,15 +138,15 @@ async def test_who_follows_is_told_of_servers_that_come_and_go(path: Path, monke
     lines: list[bytes] = []
     async with running(Control(path, monitors, healthy)):
         following = asyncio.create_task(ask(path, FOLLOW, lines.append))
-        first.note(now(), "192.0.2.1", 1, READ, ANSWER)
+        first.note(now(), CountedClient("192.0.2.1", 0.0), 1, READ, ANSWER)
         await until(lambda: len(lines) == 1)
         # As a reload does.
         monitors.clear()
         monitors["second"] = second
-        second.note(now(), "192.0.2.1", 2, READ, ANSWER)
+        second.note(now(), CountedClient("192.0.2.1", 0.0), 2, READ, ANSWER)
         await until(lambda: len(lines) == 2)
         monitors["first"] = anew = Monitor()
-        anew.note(now(), "192.0.2.1", 3, READ, ANSWER)
+        anew.note(now(), CountedClient("192.0.2.1", 0.0), 3, READ, ANSWER)
         await until(lambda: len(lines) == 3)
         following.cancel()
         await asyncio.wait_for(following, LIMIT_S)
@@ -157,7 +157,7 @@ async def test_requests_of_one_moment_are_told_in_the_order_in_which_they_came(p
     monitor = Monitor()
     moment = now()
     for unit_id, answer in ((9, ANSWER), (1, None), (1, ANSWER), (5, REFUSAL)):
-        monitor.note(moment, "192.0.2.1", unit_id, READ, answer)
+        monitor.note(moment, CountedClient("192.0.2.1", 0.0), unit_id, READ, answer)
     async with running(Control(path, {"s": monitor}, healthy)):
         assert [line["unit"] for line in await shown(path)] == [9, 1, 1, 5]
 
@@ -197,7 +197,7 @@ async def test_what_is_no_question_gets_no_answer_and_does_no_harm(
     question: bytes, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monitor = Monitor()
-    monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
+    monitor.note(now(), CountedClient("192.0.2.1", 0.0), 1, READ, ANSWER)
     async with running(Control(path, {"s": monitor}, healthy)):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(question)
@@ -227,7 +227,7 @@ async def test_viewers_are_limited_in_number_and_make_room_when_they_leave(
 ) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.01)
     monitor = Monitor()
-    monitor.note(now(), "192.0.2.1", 1, READ, ANSWER)
+    monitor.note(now(), CountedClient("192.0.2.1", 0.0), 1, READ, ANSWER)
     control = Control(path, {"s": monitor}, healthy)
     async with running(control):
         viewers = []

@@ -259,7 +259,7 @@ async def test_what_is_not_tls_gets_no_modbus_and_is_closed(secured: Secured, da
         writer.close()
         assert await healthy.ask(READ) == ANSWER
         await until(lambda: len(secured.server.clients) == 1)
-    assert [exchange[3] for exchange in secured.server.responder.monitor.recent] == [READ]
+    assert [exchange.request for exchange in secured.server.responder.monitor.newest()] == [READ]
 
 
 async def test_a_client_that_never_shakes_hands_is_cut_and_holds_nobody_up(

@@ -10,7 +10,7 @@ from gateway.protocol.data_type import TYPES, Order, encode_text, number_packer,
 from gateway.protocol.expression import compile_expression
 from gateway.protocol.identification import Identification
 from gateway.protocol.modbus import Responder, Units, answer_stream
-from gateway.protocol.monitor import Monitor
+from gateway.protocol.monitor import CountedClient, Monitor
 from gateway.protocol.obis import Value
 from gateway.protocol.register_map import RegisterMap
 from gateway.protocol.registers import GAP_WORD, Block, Register, bits_encoding, number_encoding, text_encoding
@@ -19,7 +19,7 @@ from gateway.protocol.unit import FOR_EVER, OnStale, StatusValues, Unit
 EXCEPTION_FILL = b"\xff\xff"
 """Of a block without gaps: its fill is never seen."""
 IDENTIFICATION = Identification("Vendor", "CODE", "1.2")
-CLIENT = "192.0.2.1:50000"
+CLIENT = CountedClient("192.0.2.1:50000", 0.0)
 
 
 def number(

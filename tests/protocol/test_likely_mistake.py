@@ -27,7 +27,7 @@ def advice_on(request: str, unit_id: int = 1, units: Units = UNITS) -> Advice | 
     """What is said of a request that a server has answered."""
     responder = Responder(units, IDENTIFICATION, Monitor())
     pdu = bytes.fromhex(request)
-    return advise(Exchange(0, CLIENT, unit_id, pdu, responder.answer(pdu, unit_id, 0, CLIENT)), units)
+    return advise(Exchange(0, CLIENT.name, unit_id, pdu, responder.answer(pdu, unit_id, 0, CLIENT)), units)
 
 
 def read(address: int, count: int, function_code: int = 3) -> str:

@@ -167,6 +167,6 @@ def test_answers_are_the_same_as_if_each_were_worked_out_anew(story: list[tuple[
             assert ask(request, asked, now) == expected
             requests += fresh_mind.monitor.requests
             exceptions += fresh_mind.monitor.exceptions
-            assert asked.monitor.recent[-1] == fresh_mind.monitor.recent[-1]
+            assert next(asked.monitor.newest()) == next(fresh_mind.monitor.newest())
     assert asked.monitor.requests == requests
     assert asked.monitor.exceptions == exceptions

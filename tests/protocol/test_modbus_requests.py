@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.protocol.modbus import Units, answer_pdu, refuse
+from gateway.protocol.monitor import Exchange
 from gateway.protocol.unit import ExceptionCode, OnStale, Unit
 from tests.protocol.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_map, small_unit, words
 
@@ -163,10 +164,10 @@ def test_every_function_but_those_that_are_there_is_01() -> None:
 def test_what_is_noted_is_what_was_asked_and_answered() -> None:
     asked = responder_of({1: small_unit()})
     ask(mbap(7, read_pdu(0, 1)) * 2 + mbap(8, b"\x64"), asked, now=3.5)
-    assert list(asked.monitor.recent) == [
-        (3.5, CLIENT, 1, read_pdu(0, 1), words(0)),
-        (3.5, CLIENT, 1, read_pdu(0, 1), words(0)),
-        (3.5, CLIENT, 1, b"\x64", b"\xe4\x01"),
+    assert list(asked.monitor.newest()) == [
+        Exchange(3.5, CLIENT.name, 1, b"\x64", b"\xe4\x01"),
+        Exchange(3.5, CLIENT.name, 1, read_pdu(0, 1), words(0)),
+        Exchange(3.5, CLIENT.name, 1, read_pdu(0, 1), words(0)),
     ]
     assert asked.monitor.requests == {(1, 3): 2, (1, 0x64): 1}
     assert asked.monitor.exceptions == {(1, 0x64, 1): 1}

@@ -40,7 +40,7 @@ def test_the_newest_thousand_are_kept_and_all_are_counted() -> None:
     assert monitor.noted == RECENT_REQUESTS + 7
     kept = monitor.since(0)
     assert [exchange.at for exchange in kept] == [float(n) for n in range(7, RECENT_REQUESTS + 7)]
-    assert kept[0] == Exchange(7.0, CLIENT, 1, read_pdu(7, 1), words(7))
+    assert kept[0] == Exchange(7.0, CLIENT.name, 1, read_pdu(7, 1), words(7))
 
 
 @pytest.mark.parametrize(
@@ -87,35 +87,65 @@ def test_following_a_growing_monitor_misses_nothing() -> None:
     ],
 )
 def test_an_exchange_reads_as_a_line(request_pdu: bytes, answer: bytes | None, expected: str) -> None:
-    assert str(Exchange(0.0, CLIENT, 9, request_pdu, answer)) == f"{CLIENT} unit 9 {expected}"
+    assert str(Exchange(0.0, CLIENT.name, 9, request_pdu, answer)) == f"{CLIENT.name} unit 9 {expected}"
 
 
 def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
     monitor = Monitor()
     for unit_id in range(256):
         for function in range(1, 128):
-            monitor.note(0, "scanner", unit_id, bytes((function, 0)), bytes((function | 0x80, 1)))
+            monitor.note(0, CLIENT, unit_id, bytes((function, 0)), bytes((function | 0x80, 1)))
     assert len(monitor.requests) == len(monitor.exceptions) == MAX_COUNTERS + 1
     assert monitor.noted == 256 * 127
     assert monitor.exceptions.total() == 256 * 127
     before = monitor.requests[0, 1]
-    monitor.note(0, "client", 0, b"\x01", None)
+    monitor.note(0, CLIENT, 0, b"\x01", None)
     assert monitor.requests[0, 1] == before + 1
+
+
+def answer(monitor: Monitor, name: str, count: int, at: float) -> None:
+    """What becomes of a client that gets `count` answers."""
+    client = monitor.client(name, at)
+    client.answers += count
+    client.at = at
 
 
 def test_answers_are_counted_by_client_and_those_silent_longest_are_given_up() -> None:
     monitor = Monitor()
     for number in range(MAX_CLIENTS):
-        monitor.note_client(f"client {number}", 2, number)
-        monitor.note_client("client 0", 1, number)
-    monitor.note_client("newcomer", 2, MAX_CLIENTS)
+        answer(monitor, f"client {number}", 2, number)
+        answer(monitor, "client 0", 1, number)
+    answer(monitor, "newcomer", 2, MAX_CLIENTS)
     given_up = [f"client {number}" for number in range(1, CLIENTS_GIVEN_UP + 1)]
     assert not set(given_up) & monitor.answers.keys()
     assert monitor.answers["client 0"] == 2 + MAX_CLIENTS
     assert monitor.answers["newcomer"] == 2
     assert len(monitor.answers) == MAX_CLIENTS - CLIENTS_GIVEN_UP + 1
     for number in range(2 * MAX_CLIENTS):
-        monitor.note_client(f"one of a crowd {number}", 1, MAX_CLIENTS + number)
-        monitor.note_client("client 0", 1, MAX_CLIENTS + number)
+        answer(monitor, f"one of a crowd {number}", 1, MAX_CLIENTS + number)
+        answer(monitor, "client 0", 1, MAX_CLIENTS + number)
         assert len(monitor.answers) <= MAX_CLIENTS
     assert monitor.answers["client 0"] == 2 + 3 * MAX_CLIENTS
+
+
+def test_a_client_that_is_connected_is_not_given_up_however_many_others_come() -> None:
+    monitor = Monitor()
+    quiet, leaving = monitor.connect("quiet", 0.0), monitor.connect("leaving", 0.0)
+    leaving.is_connected = False
+    for number in range(2 * MAX_CLIENTS):
+        answer(monitor, f"one of a crowd {number}", 1, float(number))
+    quiet.answers += 1
+    assert monitor.answers["quiet"] == 1
+    assert "leaving" not in monitor.answers
+    crowd = [monitor.connect(f"connected {number}", 0.0) for number in range(2 * MAX_CLIENTS)]
+    assert monitor.answers.keys() == {"quiet", *(client.name for client in crowd)}
+
+
+def test_who_comes_again_under_the_same_name_is_counted_anew() -> None:
+    monitor = Monitor()
+    first = monitor.connect("192.0.2.1:50000", 0.0)
+    first.answers += 3
+    again = monitor.connect("192.0.2.1:50000", 9.0)
+    first.is_connected = False
+    assert (again.answers, again.is_connected) == (0, True)
+    assert monitor.answers == {"192.0.2.1:50000": 0}

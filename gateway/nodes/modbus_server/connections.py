@@ -16,10 +16,12 @@ from gateway.clients import Address, Clients, name_peer, peer_of
 from gateway.clock import now
 from gateway.lines import watch_peer
 from gateway.protocol.modbus import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
+from gateway.protocol.monitor import CountedClient
 from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
 
 RECEIVE_BUFFER_BYTES = 4096
-"""Small, because asyncio's own 256 KiB costs an mmap a request; room for 16 requests many times over."""
+"""Of a server, for all its clients in turn: what is read into it is dealt with before anything more is read. Small,
+because asyncio's own 256 KiB costs an mmap a request; room for 16 requests many times over."""
 WRITE_BUFFER_BYTES = 16_384
 """Answers that a client has not taken; past it, no more of its requests are read."""
 STALL_TIMEOUT_S = 5.0
@@ -29,10 +31,10 @@ RTU_PATIENCE_S = 0.3
 SILENCE_S = 0.02
 """Ends a frame on a serial line: more than 3.5 characters at 9600 baud, less than a client waits."""
 
-Framing = Callable[[memoryview, Responder, float, str], Answers]
+Framing = Callable[[bytes, Responder, float, CountedClient], Answers]
 
 
-def _wait(_buffer: memoryview, _responder: Responder, _now: float, _client: str) -> Answers:
+def _wait(_buffer: bytes, _responder: Responder, _now: float, _client: CountedClient) -> Answers:
     """The framing of a client that shakes hands: what comes with the end of that waits for `begin`."""
     return b"", 0, True
 
@@ -43,6 +45,8 @@ class Host(Protocol):
     responder: Responder
     framing: Framing
     clients: Clients[StreamClient]
+    received: memoryview
+    """`RECEIVE_BUFFER_BYTES` for whoever is read from."""
 
     def log_seldom(self, level: int, message: str) -> None:
         """Write a line to the log, unless it stands there already."""
@@ -82,16 +86,24 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self.name = ""
         self.role = ""
         """From a TLS client's certificate (Modbus/TCP Security, R-23)."""
-        self.last_active = now()
-        self.has_asked = False
-        self._buffer = bytearray(RECEIVE_BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
-        self._one_read = self._view[:READ_ADU_BYTES]
-        self._filled = 0
+        self._counted = CountedClient(self.name, now())
+        self._received = host.received
+        self._rest = b""
+        """The beginning of a request."""
         self._framing: Framing = _wait
         self._responder = host.responder
         self._patience_s = RTU_PATIENCE_S if host.framing is answer_rtu else math.inf
         self._stall: asyncio.TimerHandle | None = None
+
+    @property
+    def last_active(self) -> float:
+        """When it last sent something."""
+        return self._counted.at
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether it has ever got an answer."""
+        return self._counted.answers > 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes, before anything of it is read."""
@@ -113,47 +125,45 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
             self.role = role_of(transport)
             if self.role:
                 self._host.log_seldom(logging.INFO, f"clients with the role {self.role!r} connect")
+        self._counted = self._responder.monitor.connect(self.name, now())
         self._framing = self._host.framing
-        if self._filled:
-            self.buffer_updated(0)
+        if self._rest:
+            early, self._rest = self._rest, b""
+            self._answer(early, now())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone that knows of this client."""
         self._host.clients.leave(self)
+        self._counted.is_connected = False
         self._leave_listener()
         if self._stall:
             self._stall.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
-        return self._view[self._filled :] if self._filled else self._view
+        return self._received
 
     def buffer_updated(self, nbytes: int) -> None:
         """Answer what has come in."""
-        moment, transport = now(), self._transport
-        assert transport is not None
-        if nbytes == READ_ADU_BYTES and not self._filled and self._framing is answer_stream:
-            again = answer_again(self._one_read, self._responder, moment, self.name)
+        moment = now()
+        if nbytes == READ_ADU_BYTES and not self._rest and self._framing is answer_stream:
+            again = answer_again(self._received, self._responder, moment, self._counted)
             if again:
-                self.last_active, self.has_asked = moment, True
-                transport.write(again)
+                self._transport.write(again)  # type: ignore[union-attr]
                 return
-        if self._filled and moment - self.last_active > self._patience_s:
-            # An answer to what was left of a garbled request would be taken for another's.
-            self._buffer[:nbytes] = self._buffer[self._filled : self._filled + nbytes]
-            self._filled = 0
-        end = self._filled + nbytes
-        self.last_active = moment
-        data, used, is_modbus = self._framing(self._view[:end], self._responder, moment, self.name)
-        rest = end - used
-        if rest and used:
-            self._buffer[:rest] = self._buffer[used:end]
-        self._filled = rest
-        if data:
-            self.has_asked = True
-            transport.write(data)
-        if not is_modbus:
-            transport.close()
+        self._answer(bytes(self._received[:nbytes]), moment)
+
+    def _answer(self, received: bytes, moment: float) -> None:
+        assert self._transport is not None
+        # An answer to what was left of a garbled request would be taken for another's.
+        is_late = moment - self.last_active > self._patience_s
+        data = received if is_late else self._rest + received
+        answers, used, is_modbus = self._framing(data, self._responder, moment, self._counted)
+        self._rest = data[used:]
+        if answers:
+            self._transport.write(answers)
+        if not is_modbus or len(self._rest) > RECEIVE_BUFFER_BYTES:
+            self._transport.close()
 
     def eof_received(self) -> bool:
         """Close when the client does, after what was answered is sent."""
@@ -199,7 +209,8 @@ class Datagrams(Connection, asyncio.DatagramProtocol):
         address, name = name_peer(*addr[:2])
         if len(data) > MAX_ADU_BYTES or not self._host.clients.is_allowed(address):
             return
-        answer, used, _ = answer_stream(data, self._host.responder, now(), name)
+        moment, responder = now(), self._host.responder
+        answer, used, _ = answer_stream(data, responder, moment, responder.monitor.client(name, moment))
         if answer and used == len(data) and not self._is_full:
             self._datagrams.sendto(answer, addr)
 
@@ -216,7 +227,7 @@ class SerialClient(Connection, asyncio.Protocol):
 
     def __init__(self, host: Host, name: str) -> None:
         super().__init__(host)
-        self._name = name
+        self._counted = host.responder.monitor.connect(name, now())
         self._buffer = bytearray()
         self._frame = bytearray()
         """What came since the last silence, as long as none of it could be answered."""
@@ -231,7 +242,7 @@ class SerialClient(Connection, asyncio.Protocol):
         self._buffer += data
         self._frame += data[:MAX_FRAME_BYTES]
         del self._frame[MAX_FRAME_BYTES + 1 :]
-        answer, used, _ = answer_rtu(self._buffer, self._host.responder, now(), self._name)
+        answer, used, _ = answer_rtu(self._buffer, self._host.responder, now(), self._counted)
         del self._buffer[:used]
         if answer:
             self._frame.clear()
@@ -250,7 +261,7 @@ class SerialClient(Connection, asyncio.Protocol):
         frame = bytes(self._frame)
         self._frame.clear()
         self._buffer.clear()
-        self._send(answer_after_silence(frame, self._host.responder, now(), self._name))
+        self._send(answer_after_silence(frame, self._host.responder, now(), self._counted))
 
     def _send(self, data: bytes) -> None:
         if data and self._transport:

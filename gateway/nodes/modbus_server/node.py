@@ -9,7 +9,7 @@ import logging
 from gateway.clients import Clients, trouble_listening, why_not_listening
 from gateway.clock import now
 from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
-from gateway.nodes.modbus_server.connections import Datagrams, Framing, SerialClient, StreamClient
+from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
 from gateway.protocol.modbus import Responder, Units, answer_stream
@@ -37,6 +37,7 @@ class ModbusServer(Node):
         self.responder = responder
         self.framing: Framing = answer_rtu if settings.transport is Transport.RTU_OVER_TCP else answer_stream
         self.clients: Clients[StreamClient] = Clients(self, settings.admission)
+        self.received = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self.port = settings.port
 
     @property

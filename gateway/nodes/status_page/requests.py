@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from gateway.clock import now
@@ -21,7 +21,11 @@ RATE_WINDOW_S = 10.0
 def requests(served: Sequence[Served], limit: int = REQUESTS_SHOWN) -> Requests:
     """The clients of all servers, and the newest `limit` requests to any of them."""
     newest = sorted(
-        ((exchange, each.server) for each in served for exchange in _newest(each.server, limit)),
+        (
+            (exchange, each.server)
+            for each in served
+            for exchange in islice(each.server.responder.monitor.newest(), limit)
+        ),
         key=lambda pair: pair[0].at,
         reverse=True,
     )
@@ -30,10 +34,6 @@ def requests(served: Sequence[Served], limit: int = REQUESTS_SHOWN) -> Requests:
         clients=[client for each in served for client in _clients(each.server)],
         requests=[_request(exchange, server, advices) for exchange, server in newest[:limit]],
     )
-
-
-def _newest(server: Server, limit: int) -> Iterator[Exchange]:
-    return (Exchange(*entry) for entry in islice(reversed(server.responder.monitor.recent), limit))
 
 
 def _request(
@@ -66,8 +66,7 @@ def _clients(server: Server) -> list[ClientView]:
     monitor = server.responder.monitor
     connected = {client.name: client.role for client in server.clients}
     by_client: dict[str, list[Exchange]] = {name: [] for name in connected}
-    for entry in monitor.recent:
-        exchange = Exchange(*entry)
+    for exchange in monitor.since(0):
         by_client.setdefault(exchange.client, []).append(exchange)
     answers = monitor.answers
     return [_client(server, name, exchanges, connected, answers.get(name, 0)) for name, exchanges in by_client.items()]
