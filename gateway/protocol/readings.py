@@ -163,6 +163,7 @@ def _by_name(lines: list[Reading], faults: list[LineFault]) -> tuple[dict[str, V
             values[f"{name}_time"] = reading.time
     for name in contradicted:
         del values[name]
+        units.pop(name, None)
         values.pop(f"{name}_time", None)
     return values, units
 

@@ -163,6 +163,12 @@ def test_a_third_value_does_not_bring_back_what_two_others_contradict() -> None:
     assert "power_import" not in readings.values
 
 
+def test_of_what_is_contradicted_nothing_follows() -> None:
+    readings = read_lines("0-0:17.0.0(999.9*kW)", "0-0:17.0.0(016*A)", "1-0:1.7.0(00.100*kW)")
+    assert not [name for name in (*readings.values, *readings.units) if name.startswith("limiter")]
+    assert readings.values["power_import"] == 100
+
+
 def test_an_empty_line_of_the_same_code_contradicts_nothing() -> None:
     readings = read_lines("1-0:1.7.0(00.100*kW)", "1-0:1.7.0()")
     assert readings.values["power_import"] == 100
