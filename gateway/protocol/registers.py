@@ -94,7 +94,8 @@ def number_encoding(
         def encode_float(value: Value) -> tuple[bytes, bool]:
             number = scale(value)
             if least <= number <= greatest:
-                return pack(float(number)), False
+                # Nothing plus nothing has no sign: -0, as of 0 times an export, would show one that is not there.
+                return pack(float(number) + 0.0), False
             return pack(float(least if number < least else greatest)), True
 
         return encode_float

@@ -138,6 +138,12 @@ def test_floating_point_is_limited_to_the_greatest_number_and_never_infinite(val
         assert encoded(-value, "float64") == (-1.7976931348623157e308, True)
 
 
+@pytest.mark.parametrize("type_name", ["float32", "float64"])
+def test_nothing_has_no_sign(type_name: str) -> None:
+    zero, negative_zero = (encoded(Decimal(text), type_name)[0] for text in ("0", "-0.000"))
+    assert struct.pack(">d", zero) == struct.pack(">d", negative_zero) == bytes(8)
+
+
 def test_a_text_that_is_cut_counts_as_limited() -> None:
     encode = text_encoding(2)
     assert encode("ABCD") == (b"ABCD", False)
