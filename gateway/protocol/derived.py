@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 from gateway.protocol.demand_history import monthly_peaks
@@ -30,10 +31,17 @@ IDENTITIES = ("logical_device_name", "meter_serial", "meter_number")
 """What names a meter that has no equipment identifier, in order: Luxembourg and Hungary, Iskra IE, Germany."""
 
 
-def derive(values: dict[str, Value], units: dict[str, str]) -> None:
-    """Add to `values` what follows from them, unless the telegram says it itself."""
+def derive(values: dict[str, Value], units: dict[str, str], untold: AbstractSet[str] = frozenset()) -> None:
+    """Add to `values` what follows from them, unless the telegram says it itself.
+
+    Args:
+        values: by name, added to.
+        units: by name, added to.
+        untold: names that the telegram has a line for, without a value that holds.
+
+    """
     for direction in ("import", "export"):
-        _sum_tariffs(values, units, f"energy_{direction}")
+        _sum_tariffs(values, units, f"energy_{direction}", untold)
     for suffix in ("", *(f"_l{phase}" for phase in PHASES)):
         _net(values, units, suffix)
     _name_limiter(values, units)
@@ -46,12 +54,13 @@ def derive(values: dict[str, Value], units: dict[str, str]) -> None:
         _find_medium(values, units, medium, [n for n in channels if _measures(values, units, n, types, unit)])
 
 
-def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str) -> None:
-    # The lowest two always come together; a total of one of them alone would be too low.
-    if name in values or not {f"{name}_t1", f"{name}_t2"} <= values.keys():
+def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, untold: AbstractSet[str]) -> None:
+    # The lowest two always come together; a total without one of them, or of another that is there, would be too low.
+    parts = [f"{name}_t{t}" for t in TARIFFS]
+    if name in values or not set(parts[:2]) <= values.keys() or not untold.isdisjoint(parts):
         return
-    parts = (values.get(f"{name}_t{t}") for t in TARIFFS)
-    values[name] = sum((part for part in parts if isinstance(part, Decimal)), Decimal(0))
+    numbers = map(values.get, parts)
+    values[name] = sum((number for number in numbers if isinstance(number, Decimal)), Decimal(0))
     units[name] = "Wh"
 
 

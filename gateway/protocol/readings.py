@@ -133,7 +133,7 @@ def read(
     if identification:
         values["identification"] = identification
     clock = values.get("clock")
-    derive(values, units)
+    derive(values, units, {reading.name for reading in lines} - values.keys())
     return Readings(
         identification=identification,
         lines=tuple(lines),

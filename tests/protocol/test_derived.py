@@ -48,6 +48,14 @@ def test_an_empty_tariff_leaves_no_total() -> None:
     assert "energy_import" not in values_of("1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2()")
 
 
+@pytest.mark.parametrize("t3", [["()"], ["(x*kWh)"], ["(000001.000*kWh)", "(000002.000*kWh)"]])
+def test_a_third_tariff_that_is_there_without_a_value_leaves_no_total(t3: list[str]) -> None:
+    lines = ["1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2(000200.002*kWh)", *(f"1-0:1.8.3{value}" for value in t3)]
+    values = read(only(telegram_of(*lines))).values
+    assert "energy_import_t3" not in values
+    assert "energy_import" not in values
+
+
 def test_a_total_that_the_meter_sends_is_left_alone() -> None:
     values = values_of("1-0:1.8.0(000999.000*kWh)", "1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2(000200.002*kWh)")
     assert values["energy_import"] == 999_000
