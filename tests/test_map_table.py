@@ -25,6 +25,7 @@ registers:
   - {address: 2, name: volts, type: uint16, value: voltage_l1, unit: V, scale: 0.1, offset: 5}
   - {address: 3, name: volts_float, type: float32, value: voltage_l1, unit: V}
   - {address: 10, name: bits, type: bitfield, bits: {0: power_import, 3: voltage_l1}}
+  - {address: 14, name: bits_off, type: bitfield, bits: {0: power_export}}
   - {address: 11, name: nothing, type: uint16, value: frequency, unit: Hz}
   - {address: 12, name: reversed, type: int32, value: 0 - power_net, unit: W, word_order: big, byte_order: little}
   - {address: 20, name: kind, type: string, length: 4, value: "P1"}
@@ -49,11 +50,13 @@ def test_the_values_of_a_telegram_stand_beside_the_registers(own_map: str) -> No
         "volts": ("228.7 V", "08f4"),
         "volts_float": ("228.7 V", "b333 4364"),
         "bits": ("9", "0009"),
+        "bits_off": ("0", "0000"),
         "nothing": (ABSENT, "ffff"),
         "reversed": ("-2486 W", "ffff 4af6"),
         "kind": ("P1", "5031 0000 0000 0000"),
     }
-    assert [row["register"] for row in table] == ["40001", "40003", "40004", "40011", "40012", "40013", "40021"]
+    numbers = ["40001", "40003", "40004", "40011", "40012", "40013", "40015", "40021"]
+    assert [row["register"] for row in table] == numbers
     assert table[0]["unit"] == "0.001 kW"
     assert table[5]["order"] == "high word first, bytes swapped"
 

@@ -23,12 +23,13 @@ def decode(register: Register, raw: bytes) -> Decimal | int | str | None:
 
     A number is a Decimal, a bitfield an int, a text a str.
     """
+    if register.type_name == "bitfield":
+        # Zeros are bits that are off: what a bitfield says is always told.
+        return int.from_bytes(_in_order(register, raw), "big")
     if raw == register.absent:
         return None
     if register.type_name == "string":
         return raw.rstrip(b"\0 ").decode("latin-1")
-    if register.type_name == "bitfield":
-        return int.from_bytes(_in_order(register, raw), "big")
     number: float | str = _number(register, raw)
     if isinstance(number, float):
         if not math.isfinite(number):
