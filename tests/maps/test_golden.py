@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 import struct
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,3 +132,22 @@ def test_a_telegram_without_what_a_map_requires_is_not_shown() -> None:
     (whole,) = readings_in(own_telegram("v50_sagemcom-t210d"))
     server.show(whole.values)
     assert server.words(3, 0x0028, 2) == [24860, 0]
+
+
+@pytest.mark.parametrize("watts", ["-458.90", "0", "458.90"])
+def test_a_p1_dongle_is_online_whichever_way_power_flows(watts: str) -> None:
+    server = Server(map_names()["p1-dongle-float"])
+    server.show({"power_net": Decimal(watts)})
+    assert server.words(3, 52, 2) == [0, 1]
+    server.show({"energy_import": Decimal(1)})
+    assert server.words(3, 52, 2) == [0, 0]
+
+
+def test_a_meter_with_one_phase_does_not_show_the_current_of_one_of_three() -> None:
+    server = Server(map_names()["sunspec-201"])
+    one = {"power_net": Decimal(-500), "current_l1": Decimal(3)}
+    server.show(one)
+    assert server.words(3, 40071, 2) == [0x10000 - 300] * 2
+    for other in ("current_l2", "current_l3"):
+        server.show({**one, other: Decimal(4)})
+        assert server.words(3, 40071, 2) == [0x8000] * 2
