@@ -86,7 +86,8 @@ class DsmrParser(Node):
         # A right checksum settles it: who wants the telegram alone need not wait until it is read.
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
-        result = self._meter.take(item, arrived, unix_now())
+        # What waited while the gateway stood still came then, by the one clock as by the other.
+        result = self._meter.take(item, arrived, unix_now() - (now() - arrived))
         if isinstance(result, BadTelegram):
             self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
         else:

@@ -75,6 +75,15 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage().removeprefix("node=m/parser: ") for record in caplog.records]
 
 
+async def test_both_clocks_say_the_same_of_when_a_telegram_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dsmr_parser, "now", lambda: 500.0)
+    monkeypatch.setattr(dsmr_parser, "unix_now", lambda: 1_700_000_000.0)
+    bench = Bench()
+    for arrived in (492.0, 500.0):
+        bench.feed(GOOD, arrived)
+    assert [received.arrived_at for received in bench.out] == [1_699_999_992, 1_700_000_000]
+
+
 async def test_a_checked_telegram_is_passed_on_before_it_is_read_and_any_other_once_it_is_believed() -> None:
     bench, passed = Bench(), list[tuple[bytes, int]]()
     bench.parser.telegram_outputs.append(lambda telegram: passed.append((telegram.raw, bench.meter.accepted)))
