@@ -63,6 +63,10 @@ class RegisterUnit(Node):
             if lacking:
                 self.log(logging.WARNING, f"a telegram is not shown, since it does not tell {', '.join(lacking)}")
         if lacking:
+            if self._newest and self._newest.values.get("identification") != values.get("identification"):
+                # What is there is not an older number of this meter but another meter's.
+                self._newest = None
+                self._unit.withdraw()
             return
         snapshot = self._newest = self._unit.register_map.readings.encode(values, self._newest)
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s

@@ -76,6 +76,11 @@ class Unit:
         self.snapshot = snapshot
         self.fresh_until = fresh_until
 
+    def withdraw(self) -> None:
+        """Answer as before the first telegram, whatever `on_stale` says."""
+        if not self.shows_test_pattern:
+            self.snapshot, self.fresh_until = None, NEVER
+
     def is_fresh(self, now: float) -> bool:
         """Whether the newest telegram may be given out as good."""
         return now <= self.fresh_until

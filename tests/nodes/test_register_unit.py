@@ -42,13 +42,19 @@ class Bench:
     """A node, the unit that it feeds, and its meter."""
 
     def __init__(
-        self, folder: Path, text: str = MAP, *, stale_after_s: float | None = None, shows_test_pattern: bool = False
+        self,
+        folder: Path,
+        text: str = MAP,
+        *,
+        stale_after_s: float | None = None,
+        shows_test_pattern: bool = False,
+        on_stale: OnStale = OnStale.EXCEPTION,
     ) -> None:
         path = folder / "map.yaml"
         path.write_text(text)
         self.meter = Meter("m", VARIANTS["5"])
         status = self.meter.status_values
-        self.unit = Unit(load_map(path), OnStale.EXCEPTION, status, shows_test_pattern=shows_test_pattern)
+        self.unit = Unit(load_map(path), on_stale, status, shows_test_pattern=shows_test_pattern)
         self.node = RegisterUnit("m/1", self.meter, self.unit, stale_after_s)
 
     def take(self, values: dict[str, Value], arrived: float) -> None:
@@ -144,6 +150,20 @@ async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
         await until(lambda: str(bench.node.status) == "green dot: 2 registers")
         assert bench.unit.read(0, 1, now()) == b"\0\x07"
     assert messages(caplog) == ["a telegram is not shown, since it does not tell voltage_l1"]
+
+
+@pytest.mark.parametrize("on_stale", list(OnStale))
+async def test_of_another_meter_that_cannot_be_shown_nothing_lingers(tmp_path: Path, on_stale: OnStale) -> None:
+    bench = Bench(tmp_path, f"requires: [voltage_l1]\n{MAP}", on_stale=on_stale)
+    whole: dict[str, Decimal | int | str] = {"power_net": Decimal(7), "voltage_l1": Decimal(230)}
+    before_any = bench.unit.read(0, 1, 100)
+    bench.take({"identification": "A", **whole}, 100)
+    bench.take({"identification": "A"}, 101)
+    assert bench.unit.read(0, 1, 101) == b"\0\x07"
+    bench.take({"identification": "B"}, 102)
+    assert bench.unit.read(0, 1, 102) == before_any
+    bench.take({"identification": "B", **whole}, 103)
+    assert bench.unit.read(0, 1, 103) == b"\0\x07"
 
 
 async def test_a_test_pattern_shows_addresses_whatever_the_meter_says(
