@@ -21,6 +21,10 @@ MEDIA = {
 }
 """Medium → the M-Bus device types that measure it (EN 13757-3, 8.4.1) and the base unit it is counted in."""
 
+SIDE_BY_SIDE_S = 24 * 3600
+"""Two meters of a medium that were read within this time are both alive: a meter is read each hour at the slowest
+(DSMR 4.2.2 P1, 6.10), and radio may be lost for some hours."""
+
 UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
 """Base unit of an M-Bus reading → its code in the native register layout."""
 
@@ -109,10 +113,13 @@ def _measures(values: dict[str, Value], units: dict[str, str], n: int, types: tu
 
 
 def _find_medium(values: dict[str, Value], units: dict[str, str], medium: str, channels: list[int]) -> None:
-    """The channel of a medium; of several, as after a meter exchange, the one read last is the live one."""
-    if not channels:
+    """The channel of a medium; of several, as after a meter exchange, the live one, if only one of them is."""
+    latest = max((_time(values, n) for n in channels), default=0)
+    alive = [n for n in channels if latest - _time(values, n) < SIDE_BY_SIDE_S]
+    # Of two that live side by side the one read last would be now this one, now that one.
+    if len(alive) != 1:
         return
-    live = max(channels, key=lambda n: _time(values, n))
+    live = alive[0]
     for part in ("reading", "reading_time", "reading_age", "identifier", "valve"):
         value = values.get(f"mbus{live}_{part}")
         if value is not None:

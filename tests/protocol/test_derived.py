@@ -158,6 +158,20 @@ def test_of_two_meters_of_a_medium_the_one_read_last_is_the_live_one(live: int) 
     assert (values["gas_reading"], values["gas_identifier"]) == ((1, "A") if live == 1 else (2, "B"))
 
 
+@pytest.mark.parametrize(("one", "other"), [("210118070001W", "210118070501W"), ("210117080001W", "210118070000W")])
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_of_two_meters_that_live_side_by_side_neither_stands_for_the_medium(
+    one: str, other: str, is_swapped: bool
+) -> None:
+    lines = [*mbus(1, 3, "00001.000*m3", one), *mbus(2, 3, "00002.000*m3", other)]
+    if is_swapped:
+        lines = [*mbus(1, 3, "00001.000*m3", other), *mbus(2, 3, "00002.000*m3", one)]
+    values = values_of(CLOCK, *lines, *mbus(3, 7, "00003.000*m3"))
+    assert (values["mbus1_reading"], values["mbus2_reading"]) == (1, 2)
+    assert not [name for name in values if name.startswith("gas")]
+    assert values["water_reading"] == 3
+
+
 def test_a_meter_without_a_time_is_not_the_live_one() -> None:
     values = values_of(*mbus(1, 3, "00009.000*m3", "632525252525W"), *mbus(2, 3, "00002.000*m3"))
     assert values["gas_reading"] == 2
