@@ -22,6 +22,14 @@ DIRECT_POWER_W = Decimal(70_000)
 COUNTER_SLACK_WH = Decimal(1000)
 """Counters of old meters move in steps, and a telegram may be late."""
 
+MOST = {
+    "Wh": (MAX_POWER_W, COUNTER_SLACK_WH),
+    "m3": (Decimal(100), Decimal(100)),
+    "J": (Decimal(3_600_000_000), Decimal(3_600_000_000)),
+}
+"""Unit of a counter → the most that it moves in an hour, and at once: M-Bus meters, here of 100 m3 an hour and 1 MW of
+heat, are read once an hour."""
+
 _SECONDS_PER_HOUR = 3600
 _PRINTABLE = re.compile(r"[ -~]+")
 _FORM = str.maketrans("123456789", "000000000", "-")
@@ -79,13 +87,16 @@ def _forms(readings: Readings) -> set[tuple[str, str]]:
 
 def _jump(before: Readings, after: Readings, elapsed_s: float) -> str | None:
     """A counter that fell or ran away, or a power that is suddenly beyond what most connections carry."""
-    most_wh = MAX_POWER_W * Decimal(elapsed_s) / _SECONDS_PER_HOUR + COUNTER_SLACK_WH
+    hours = Decimal(elapsed_s) / _SECONDS_PER_HOUR
     for name, value in after.values.items():
         earlier = before.values.get(name)
         if not isinstance(value, Decimal) or not isinstance(earlier, Decimal):
             continue
-        if after.units.get(name) == "Wh" and not 0 <= value - earlier <= most_wh:
-            return f"{name} went from {earlier} to {value} Wh in {elapsed_s:.0f} s"
+        unit = after.units.get(name, "")
+        if unit in MOST:
+            an_hour, at_once = MOST[unit]
+            if not 0 <= value - earlier <= an_hour * hours + at_once:
+                return f"{name} went from {earlier} to {value} {unit} in {elapsed_s:.0f} s"
         if name.startswith("power_") and abs(earlier) <= DIRECT_POWER_W < abs(value):
             return f"{name} went from {earlier} to {value} W"
     return None

@@ -218,9 +218,27 @@ def test_what_is_absent_in_one_of_the_two_contradicts_nothing() -> None:
     assert why(b"(11562.418*kWh)", b"()") is None
 
 
-def test_a_counter_that_is_no_energy_may_go_back() -> None:
-    # A gas meter is exchanged without the electricity meter knowing.
-    assert why(b"(07415.033)", b"(00001.000)") is None
+@pytest.mark.parametrize(
+    ("gas", "elapsed_s", "refused"),
+    [
+        (b"(07415.032)", 10, True),  # as after an exchange, which is believed once it is said twice
+        (b"(07415.033)", 10, False),
+        (b"(07515.033)", 0, False),  # what an hour brings comes at once
+        (b"(07515.034)", 0, True),
+        (b"(07615.033)", 3600, False),
+        (b"(07615.034)", 3600, True),
+        (b"(74150.033)", 10, True),
+    ],
+)
+def test_a_counter_of_gas_goes_neither_back_nor_too_fast(gas: bytes, elapsed_s: float, refused: bool) -> None:
+    assert (why(b"(07415.033)", gas, elapsed_s) is not None) is refused
+
+
+@pytest.mark.parametrize(("heat", "refused"), [(b"(00013.345)", False), (b"(00016.346)", True), (b"(00012.344)", True)])
+def test_nor_does_one_of_heat(heat: bytes, refused: bool) -> None:
+    before = OLD.replace(b"(m3)", b"(GJ)").replace(b"(07415.033)", b"(00012.345)")
+    after = changed(before, b"(00012.345)", heat)
+    assert (contradict(readings(before), readings(after), 10) is not None) is refused
 
 
 def test_a_power_beyond_belief_is_refused_at_the_start_too() -> None:
