@@ -61,6 +61,8 @@ class Readings:
 
     identification: str
     lines: tuple[Reading, ...]
+    codes: frozenset[str]
+    """The OBIS codes of the lines."""
     values: Mapping[str, Value]
     """Present values by name, in base units; times of timed readings under `<name>_time`. Absent ones are missing."""
     units: Mapping[str, str]
@@ -69,11 +71,6 @@ class Readings:
     time: int | None
     """The meter's own clock in unix seconds."""
     by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
-
-    @property
-    def codes(self) -> frozenset[str]:
-        """The OBIS codes of the telegram."""
-        return frozenset(reading.code for reading in self.lines)
 
 
 # Some meters end lines in LF CR; a value on a line of its own belongs to the line before it.
@@ -137,6 +134,7 @@ def read(
     return Readings(
         identification=identification,
         lines=tuple(lines),
+        codes=frozenset(reading.code for reading in lines),
         values=MappingProxyType(values),
         units=MappingProxyType(units),
         faults=tuple(faults),
