@@ -46,7 +46,11 @@ class ReadingClient:
             ConnectionError: nothing answers there.
 
         """
-        if not self._client.connect():  # type: ignore[no-untyped-call]
+        try:
+            is_connected = self._client.connect()  # type: ignore[no-untyped-call]
+        except UnicodeError:  # what Python says of a name that it cannot look up
+            is_connected = False
+        if not is_connected:
             raise ConnectionError(f"nothing answers on {self._where}; is the gateway running, and is it that port?")
 
     def read(self, register_map: RegisterMap) -> Answer:

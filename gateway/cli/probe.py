@@ -59,12 +59,18 @@ async def _probe(place: str, seconds: float) -> list[Finding]:
 
 
 def _config(place: str) -> MeterConfig:
+    from pydantic import ValidationError
+
     from gateway.config.meter import MeterConfig
 
     address = _ADDRESS.fullmatch(place)
     if address and not 0 < int(address[2]) < 65536:
         raise click.UsageError(f"{place}: {address[2]} is no TCP port. Give one from 1 to 65535, such as 2001")
-    return MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
+    try:
+        return MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
+    except ValidationError as error:
+        what, _, hint = error.errors()[0]["msg"].removeprefix("Value error, ").partition(" | ")
+        raise click.UsageError(f"{what}. {hint}") from None
 
 
 def _show(place: str, findings: list[Finding]) -> None:

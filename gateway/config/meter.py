@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from gateway.config.types import Duration
+from gateway.config.types import Duration, Host, host_name
 from gateway.protocol.variants import ALIASES, VARIANTS
 from gateway.validation import suggest
 
@@ -40,7 +40,7 @@ class MeterConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     port: Annotated[str | None, BeforeValidator(_port), WithJsonSchema({"type": ["string", "integer"]})] = None
-    host: str | None = None
+    host: Host | None = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None
@@ -56,7 +56,7 @@ class MeterConfig(BaseModel):
         if url:
             if self.host:
                 raise ValueError("port is an address already | Leave host out")
-            self.host, self.port = url[1].strip("[]"), url[2]
+            self.host, self.port = host_name(url[1].strip("[]")), url[2]
         is_number = (self.port or "").isdecimal()
         if self.host and not self.port:
             raise ValueError("host needs a port, the TCP port of the ser2net there | Such as port: 2001")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 MAX_CLIENTS_LIMIT = 500
 """Of one listener. Far under the number of open files that a system allows a process, 1024 on most."""
@@ -23,12 +23,24 @@ def _duration(value: Any) -> Any:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def host_name(value: str) -> str:
+    """`value`, if it can be looked up: Python itself refuses to, with an error of its own, where it cannot."""
+    try:
+        value.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{value!r} is no host | Write a name such as p1.local, or an address") from None
+    return value
+
+
+Host = Annotated[str, AfterValidator(host_name)]
+
+
 class Listen(BaseModel):
     """An address to listen on."""
 
     model_config = ConfigDict(frozen=True)
 
-    host: str
+    host: Host
     port: int = Field(ge=0, le=65535)
 
     def __str__(self) -> str:

@@ -77,6 +77,8 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         ("host: p1.local, port: 0", "1:1: meter: with host, port is a TCP port (found '0'). Such as"),
         ("host: p1.local, port: 65536", "1:1: meter: with host, port is a TCP port (found '65536'). Such as"),
         ("port: 2001", "1:1: meter: port 2001 is a TCP port and needs a host. Or give a device such as /dev/ttyUSB0"),
+        ("host: p1..local, port: 2001", "1:9: meter.host: 'p1..local' is no host. Write a name such as"),
+        ("port: 'tcp://p1..local:2001'", "1:1: meter: 'p1..local' is no host. Write a name such as"),
         ("host: a, port: 'tcp://b:2001'", "1:1: meter: port is an address already. Leave host out"),
         ("port: [1]", "1:9: meter.port: should be a valid string"),
         ("port: true", "1:9: meter.port: should be a valid string (found True)"),

@@ -93,8 +93,17 @@ def test_what_is_no_address_is_refused_with_how_to_write_one(value: object) -> N
         ADDRESS.validate_python(value)
 
 
+@pytest.mark.parametrize("host", ["p1..local", ".local", 64 * "a"])
+def test_what_cannot_be_looked_up_is_no_host(host: str) -> None:
+    with pytest.raises(ValidationError, match=r"is no host \| Write a name such as p1.local, or an address"):
+        ADDRESS.validate_python(f"{host}:502")
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,9}(?:\.[a-z0-9-]{1,9}){0,2}", fullmatch=True)
+
+
 @settings(max_examples=100, derandomize=True, deadline=None)
-@given(st.ip_addresses().map(str) | st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True), st.integers(0, 65535))
+@given(st.ip_addresses().map(str) | NAMES, st.integers(0, 65535))
 def test_every_address_is_read_as_it_is_shown(host: str, port: int) -> None:
     address = Listen(host=host, port=port)
     assert ADDRESS.validate_python(str(address)) == address
