@@ -38,7 +38,9 @@ def answer_rtu(buffer: Buffer, responder: Responder, now: float, client: Counted
             break
         frame = bytes(buffer[position : position + length])
         if length and crc16(frame, CRC_START) == 0:
-            answers.append(_answer(frame, responder, now, client))
+            answer = _answer(frame, responder, now, client)
+            if answer:
+                answers.append(answer)
             position += length
         else:
             position += 1
@@ -51,9 +53,11 @@ def answer_rtu(buffer: Buffer, responder: Responder, now: float, client: Counted
 
 
 def answer_after_silence(frame: bytes, responder: Responder, now: float, client: CountedClient) -> bytes:
-    """Answer what stood between two silences, if it is a frame."""
+    """Answer what stood between two silences, if it is a frame that `answer_rtu` could not tell the length of."""
     if not _MIN_FRAME_BYTES <= len(frame) <= MAX_FRAME_BYTES or crc16(frame, CRC_START) != 0:
         return b""
+    if _length(frame, 0) == len(frame):
+        return b""  # which was dealt with as it came
     answer = _answer(frame, responder, now, client)
     client.answers += bool(answer)
     return answer

@@ -14,7 +14,8 @@ import pytest
 
 from gateway.clients import Eviction
 from gateway.nodes.modbus_server import ModbusServer, connections, node
-from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, WRITE_BUFFER_BYTES, StreamClient
+from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, WRITE_BUFFER_BYTES, SerialClient, StreamClient
+from gateway.protocol.rtu import append_crc
 from tests.certificates import client_context
 from tests.nodes import transports
 from tests.nodes.transports import connect, make_unit, mbap, serve, until
@@ -210,6 +211,15 @@ async def test_over_rtu_the_rest_of_a_request_that_comes_too_late_is_dropped(
         # With what came before, this would be another request's beginning.
         await ask_all(client)
         assert connection._rest == b""
+
+
+async def test_the_answers_of_a_serial_line_are_counted_on_when_it_is_opened_anew(tmp_path: Path) -> None:
+    async with serve("tcp", tmp_path, make_unit(tmp_path)) as server:
+        for _ in range(2):
+            line = SerialClient(server, "/dev/ttyP1")
+            line.data_received(append_crc(b"\x01" + READ))
+            line.connection_lost(None)
+        assert server.responder.monitor.answers == {"/dev/ttyP1": 2}
 
 
 # Clients that do not take their answers.

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.modbus import Responder
+from gateway.protocol.monitor import CountedClient
 from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu, append_crc
 from gateway.protocol.unit import OnStale
 from tests.protocol.small_units import CLIENT, read_pdu, responder_of, small_map, small_unit, words
@@ -164,6 +165,15 @@ def test_the_longest_frame_between_silences_is_answered() -> None:
     request = frame(b"\x64" + bytes(MAX_FRAME_BYTES - 4))
     assert len(request) == MAX_FRAME_BYTES
     assert answer_after_silence(request, responder(), 0.0, CLIENT) == frame(b"\xe4\x01")
+
+
+def test_what_is_not_answered_is_noted_once_and_counts_as_no_answer() -> None:
+    silent = responder_of({1: small_unit(on_stale=OnStale.SILENT, a=None)}, is_serial=True)
+    client, request = CountedClient("line", 0.0), frame(read_pdu(0, 1))
+    assert answer_rtu(request, silent, 0.0, client) == (b"", len(request), True)
+    # On a line a silence follows every request.
+    assert answer_after_silence(request, silent, 0.0, client) == b""
+    assert (silent.monitor.noted, client.answers) == (1, 0)
 
 
 def test_no_answer_is_no_bytes() -> None:

@@ -227,7 +227,7 @@ class SerialClient(Connection, asyncio.Protocol):
 
     def __init__(self, host: Host, name: str) -> None:
         super().__init__(host)
-        self._counted = host.responder.monitor.connect(name, now())
+        self._counted = host.responder.monitor.client(name, now())
         self._buffer = bytearray()
         self._frame = bytearray()
         """What came since the last silence, as long as none of it could be answered."""
