@@ -230,6 +230,7 @@ async def send_until_stuck(writer: asyncio.StreamWriter, connection: StreamClien
     requests = mbap(1, 1, READ_125) * 500
     while connection._stall is None:
         writer.write(requests)
+        await asyncio.sleep(0)  # else the kernel takes megabytes of them before the server gets its turn
         with suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await writer.drain()
