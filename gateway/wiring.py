@@ -170,7 +170,7 @@ class Wiring:
     def _connect_source(self, source: _Source) -> None:
         node, parser = source.node, source.parser
         node.outputs = [parser]
-        parser.outputs, parser.telegram_outputs = [], []
+        parser.outputs, parser.telegram_outputs, parser.watchers = [], [], []
         if isinstance(node, P1Port):
             parser.outputs.append(lambda _received: node.telegram_accepted())
         self._nodes += [node, parser]
@@ -251,7 +251,7 @@ class Wiring:
             self._page = key, StatusPage(f"status page {config}", settings, self)
         page = self._page[1]
         for source in self._sources.values():
-            source.parser.watchers = [page.watch(source.meter)]
+            source.parser.watchers.append(page.watch(source.meter))
             self._wires.append(Wire(source.parser, page))
         self._nodes.append(page)
 

@@ -256,6 +256,23 @@ async def test_a_meter_that_changed_begins_without_readings(tmp_path: Path, monk
         assert answer is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
 
 
+async def test_a_page_that_is_gone_is_told_of_no_more_telegrams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    (tmp_path / "a.yaml").write_text(MAP.format(0))
+    without = SERVED.format("a.yaml", "")
+    wiring = wire(tmp_path, f"{without}status_page: {{listen: '127.0.0.1:0'}}\n")
+    parser = node(wiring, "meter/parser")
+    assert isinstance(parser, DsmrParser)
+    assert len(parser.watchers) == 1
+    async with running(wiring):
+        config = read(tmp_path, without)
+        await wiring.change(config, load_maps(config, tmp_path))
+        assert node(wiring, "meter/parser") is parser
+        assert parser.watchers == []
+
+
 async def test_a_servers_two_ports_of_the_systems_choice_are_two_servers(tmp_path: Path) -> None:
     wiring = wire(tmp_path, "modbus: [{listen: '127.0.0.1:0'}, {listen: '127.0.0.1:0'}]")
     assert len({id(server) for server in wiring.servers}) == 2
