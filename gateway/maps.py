@@ -7,13 +7,14 @@ what differs.
 from __future__ import annotations
 
 import fnmatch
+import os
 from pathlib import Path
 
 from gateway.map_compiler import compile_map
 from gateway.map_file import Part, Placed, read_part
 from gateway.protocol.register_map import RegisterMap
 from gateway.validation import suggest
-from gateway.yaml_file import Document, Fault, FileError, Loc, load
+from gateway.yaml_file import Document, Fault, FileError, Loc, is_there, load
 
 MAX_CHAIN = 20
 
@@ -44,7 +45,7 @@ def find_map(name: str, beside: Path) -> Path:
     if name in known:
         return known[name]
     path = beside / name
-    if path.is_file():
+    if is_there(path) and not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
         return path
     if name.endswith((".yaml", ".yml")):
         raise LookupError(f"there is no file {path}")

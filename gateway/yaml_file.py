@@ -97,6 +97,17 @@ def dotted(loc: Loc) -> str:
     return text
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file is there; of one that may not even be looked for, `load` will say why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def load(path: Path) -> Document:
     """Read a YAML file.
 

@@ -14,6 +14,7 @@ from tests.peers.harness import Gateway, Program, as_nobody, gateway_command, op
 from tests.test_cli import DEMO
 
 FAILURE, USAGE, CONFIGURATION = 1, 2, 78
+TOO_LONG = f"{300 * 'x'}.yaml"
 
 
 @pytest.fixture
@@ -55,6 +56,8 @@ def give(*arguments: str) -> Result:
             FAILURE,
             "nothing answers on 127.0.0.1:1; is the gateway running, and is it that port?",
         ),
+        (["check", TOO_LONG], CONFIGURATION, "File name too long"),
+        (["map", TOO_LONG], CONFIGURATION, "File name too long"),
         (["probe", "text.txt"], FAILURE, "no serial device. Look in /dev/serial/by-id"),
         (["probe", "folder"], FAILURE, "no serial device. Look in /dev/serial/by-id"),
         (["probe", "127.0.0.1:99999"], USAGE, "99999 is no TCP port. Give one from 1 to 65535, such as 2001"),

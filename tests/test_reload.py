@@ -17,7 +17,7 @@ from gateway.cli.run import _reload, config_without_file
 from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.systemd import ServiceManager
-from gateway.wiring import Wiring, load_maps
+from gateway.wiring import Maps, Wiring, load_maps
 from tests.conftest import own_telegram
 from tests.peers.harness import (
     LIMIT_S,
@@ -157,6 +157,23 @@ async def test_without_a_file_the_only_serial_port_may_be_gone_and_nothing_ends(
                 await asyncio.sleep(0.01)
     assert not reading.done()
     assert wiring.flow.nodes == nodes
+    reading.cancel()
+
+
+async def test_after_a_failure_that_nobody_foresaw_it_can_be_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    wiring = Wiring(*(config := Config(meter=MeterConfig(simulate=True)), load_maps(config, Path())), Path())
+    asked = asyncio.Event()
+
+    def fail() -> tuple[Config, Maps]:
+        raise RuntimeError("out of the blue")
+
+    reading = asyncio.create_task(_reload(wiring, fail, asked, ServiceManager({})))
+    for count in (1, 2):
+        asked.set()
+        async with asyncio.timeout(LIMIT_S):
+            while caplog.text.count("RuntimeError: out of the blue") < count:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.01)
+    assert not reading.done()
     reading.cancel()
 
 

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, Document, Fault, FileError, Loc, dotted, load, parse
+from gateway.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, Document, Fault, FileError, Loc, dotted, is_there, load, parse
 
 TWICE = "the key is given twice, first on line"
 ANCHOR = "anchors and aliases are not allowed. Write the value out"
@@ -213,6 +213,14 @@ def test_a_fault_says_where_and_what_and_what_to_do(fault: Fault, text: str) -> 
 )
 def test_the_way_to_a_value_is_written_as_one_thinks_of_it(loc: Loc, text: str) -> None:
     assert dotted(loc) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "is_it"), [("here", True), ("gone", False), ("here/on", False), ("\0", False), (300 * "x", True)]
+)
+def test_what_may_not_even_be_looked_for_counts_as_there(tmp_path: Path, name: str, is_it: bool) -> None:
+    (tmp_path / "here").write_text("")
+    assert is_there(tmp_path / name) is is_it
 
 
 def test_a_file_that_cannot_be_used_is_told_by_its_name(tmp_path: Path) -> None:

@@ -64,23 +64,23 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     from gateway.config.environment import is_overridden
     from gateway.probing import serial_ports
     from gateway.wiring import load_maps
-    from gateway.yaml_file import Fault, FileError
+    from gateway.yaml_file import Fault, FileError, is_there
 
     set_up_logging(verbose=verbose)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
     if demo:
         read = _demo_config
-    elif config.exists() or is_overridden(os.environ):
+    elif is_there(config) or is_overridden(os.environ):
         read = partial(load_config, config)
     else:
         read = partial(config_without_file, config, [] if is_given else serial_ports())
 
-    was_there = not demo and config.exists()
+    was_there = not demo and is_there(config)
     if not demo and not was_there and is_overridden(os.environ):
         logging.getLogger("gateway").info(_VARIABLES_ALONE.format(path=config))
 
     def load() -> tuple[Config, Maps]:
-        if was_there and not config.exists():
+        if was_there and not is_there(config):
             # Else what the environment says would stand alone, and the rest would fall back to defaults.
             raise FileError([Fault(str(config), 0, 0, "", "is gone", "Put it back")])
         settings = read()
@@ -234,6 +234,8 @@ async def _reload(wiring: Wiring, load: Load, reload: asyncio.Event, manager: Se
                 wiring.faults = list(map(str, error.faults))
             except SystemExit:  # there is no file, and what that takes has been said
                 log.error("reload: nothing is changed; write the file and start again")
+            except Exception:
+                log.exception("reload: nothing is changed")
             else:
                 wiring.faults = []
                 await wiring.change(config, maps)

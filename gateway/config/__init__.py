@@ -17,7 +17,7 @@ from gateway.config.types import Listen
 from gateway.maps import find_map, load_map
 from gateway.protocol.unit import OnStale
 from gateway.validation import suggest, validate
-from gateway.yaml_file import Document, Fault, FileError, Loc, load
+from gateway.yaml_file import Document, Fault, FileError, Loc, is_there, load
 
 
 class Config(BaseModel):
@@ -48,7 +48,7 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
 
 def load_with_places(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[Document, Config]:
     """As `load_config`, with where everything stands in the file."""
-    is_file_needed = path.exists() or not is_overridden(environment)
+    is_file_needed = is_there(path) or not is_overridden(environment)
     document = load(path) if is_file_needed else Document(str(path))
     override(document, environment)
     config = validate(document, Config)

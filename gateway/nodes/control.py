@@ -43,7 +43,7 @@ def socket_path() -> Path:
 def running_socket_path() -> Path:
     """Where a running gateway answers: this user's own, or the system's service as far as the user may ask it."""
     own, service = socket_path(), SERVICE_FOLDER / SOCKET_NAME
-    return service if not own.exists() and os.access(service, os.W_OK) else own
+    return service if not os.access(own, os.F_OK) and os.access(service, os.W_OK) else own
 
 
 class Control(Node):
