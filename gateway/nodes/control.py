@@ -20,6 +20,7 @@ SERVICE_FOLDER = Path("/run/dsmr-gateway")
 """The RuntimeDirectory of the systemd unit."""
 POLL_S = 0.25
 MAX_VIEWERS = 8
+"""Who look at requests at the same time; other questions are answered beside them."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 MAX_ANSWER_LINE_BYTES = 1_000_000
@@ -99,23 +100,23 @@ class Control(Node):
         return True
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._viewers += 1
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
-            if self._viewers > MAX_VIEWERS:
-                return
             if question == REPORT:
                 writer.write(json.dumps(self._describe()).encode() + b"\n")
                 await writer.drain()
-            elif question in (FOLLOW, ONCE):
-                await self._send_requests(reader, writer, is_endless=question == FOLLOW)
+            elif question in (FOLLOW, ONCE) and self._viewers < MAX_VIEWERS:
+                self._viewers += 1
+                try:
+                    await self._send_requests(reader, writer, is_endless=question == FOLLOW)
+                finally:
+                    self._viewers -= 1
             elif question in (HEALTH, HEALTH_WITH_METERS):
                 writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
         except (OSError, ValueError, TimeoutError):
             pass  # the viewer went away, or never said what it wants
         finally:
-            self._viewers -= 1
             writer.close()
 
     async def _send_requests(

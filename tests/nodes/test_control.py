@@ -237,6 +237,8 @@ async def test_viewers_are_limited_in_number_and_make_room_when_they_leave(
             assert await asyncio.wait_for(reader.readline(), LIMIT_S)
             viewers.append(writer)
         assert await shown(path) == []
+        # Whatever starts the gateway anew when it is not well is answered all the same.
+        assert (await shown(path, HEALTH))[0]["is_healthy"]
         for writer in viewers:
             writer.close()
         # Although no client asks anything meanwhile.
