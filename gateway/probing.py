@@ -22,6 +22,8 @@ TELEGRAMS_WANTED = 2
 CLOSE_S = 1.0
 ENOUGH_NOISE_BYTES = 512
 """More of it says nothing new."""
+MAX_SAMPLE_BYTES = 8192
+"""Kept of what comes, to tell what it is: the longest telegram, encrypted or not."""
 
 _DEVICES = Path("/dev")
 _BY_ID = "serial/by-id/*"
@@ -74,7 +76,7 @@ async def _listen(words: str, line: Line, listen_s: float) -> Finding:
     enough = asyncio.Event()
 
     def receive(data: bytes) -> None:
-        sample.extend(data[:ENOUGH_NOISE_BYTES])
+        sample.extend(data[: MAX_SAMPLE_BYTES - len(sample)])
         for item in reader.feed(data):
             result = meter.take(item, now(), 0)
             if isinstance(result, BadTelegram):

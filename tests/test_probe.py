@@ -21,7 +21,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from gateway import lines
+from gateway import lines, probing
 from gateway.cli import main
 from gateway.cli.run import config_without_file
 from gateway.config import load_config
@@ -182,6 +182,14 @@ def test_what_is_wrong_with_a_line_is_told(data: bytes, told: str) -> None:
         result = probe(address, "--seconds", "0.4")
     assert result.exit_code == 1
     assert told in result.stderr
+
+
+def test_little_is_kept_of_what_is_no_telegram(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(probing, "diagnose", lambda sample: looked_at.append(len(sample)))
+    with fed_port(b"Welcome to a port\r\n" * 50_000) as address:
+        probe(address, "--seconds", "0.4")
+    assert max(looked_at) == probing.MAX_SAMPLE_BYTES
 
 
 def test_silence_is_told_with_what_it_may_come_from() -> None:
