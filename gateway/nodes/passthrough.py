@@ -128,8 +128,8 @@ class Reader(asyncio.Protocol):
 
     def is_gone(self) -> bool:
         """Whether the connection of a reader that has ended is broken: asyncio no longer listens for that."""
-        if not self.has_ended or self._transport is None:
-            return False
+        if not self.has_ended or self._transport is None or self._transport.is_closing():
+            return False  # with TLS, one that closes has no socket any more
         error: int = self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return error != 0
 

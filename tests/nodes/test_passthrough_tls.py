@@ -67,6 +67,16 @@ async def test_a_certificate_is_asked_of_clients_only_where_there_is_an_authorit
         await until(lambda: not passthrough.clients, "it to be gone")
 
 
+async def test_a_reader_may_be_asked_whether_it_is_gone_at_any_time(tmp_path: Path) -> None:
+    bench = Bench()
+    passthrough = bench.offer(admission=Admission(tls=make_certificates(tmp_path)))
+    async with running(bench):
+        reader = await connect(passthrough, client_context(tmp_path))
+        (client,) = passthrough.clients
+        reader.close()
+        await until(lambda: not client.is_gone() and not passthrough.clients, "it to be gone")
+
+
 async def test_readers_that_vanish_right_after_the_handshake_leave_nothing_behind(tmp_path: Path) -> None:
     bench = Bench()
     passthrough = bench.offer(Mode.RAW, admission=Admission(tls=make_certificates(tmp_path)))
