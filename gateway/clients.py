@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.flow import STATUS_CHARACTERS, Node
+from gateway.lines import watch_peer
 
 if TYPE_CHECKING:
     from gateway.tls import Early, ServerTls, TlsFiles
@@ -48,6 +49,8 @@ class Client(Protocol):
     """A connection, as far as its listener is concerned."""
 
     address: Address
+    name: str
+    """Its address and port in words; both are set when it enters."""
 
     @property
     def last_active(self) -> float:
@@ -120,6 +123,11 @@ class Clients(Generic[C]):
 
     def enter(self, client: C, transport: asyncio.Transport) -> None:
         """Serve a new client or close it, before anything of it is read."""
+        if transport.get_extra_info("peername") is None:
+            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
+            return
+        client.address, client.name = peer_of(transport)
+        watch_peer(transport.get_extra_info("socket"))
         if not self._admit(client):
             self.refused += 1
             transport.abort()
@@ -203,6 +211,14 @@ class Clients(Generic[C]):
                 client.connection_lost(None)
         if secured:
             client.begin(secured)
+
+
+def close_in_order(transport: asyncio.Transport | None) -> None:
+    """Close once what was sent has been taken; where that is still waited for, at once."""
+    if transport and transport.get_write_buffer_size():
+        transport.abort()
+    elif transport:
+        transport.close()
 
 
 def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:

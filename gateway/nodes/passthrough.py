@@ -17,10 +17,9 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from gateway.clients import Address, Admission, Clients, peer_of, trouble_listening, why_not_listening
+from gateway.clients import Address, Admission, Clients, close_in_order, trouble_listening, why_not_listening
 from gateway.clock import now
 from gateway.flow import Colour, Details, Mark, Node
-from gateway.lines import watch_peer
 from gateway.protocol.ciphered import CipheredReader
 from gateway.protocol.joining import JoiningPoint
 from gateway.protocol.meter import Meter
@@ -87,14 +86,8 @@ class Reader(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes."""
         self._transport = transport
-        if transport.get_extra_info("peername") is None:
-            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
-            return
-        self.address, self.name = peer_of(transport)
-        sock = transport.get_extra_info("socket")
-        watch_peer(sock)
         with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         # With TLS, what waits is counted above this transport, which must not keep a queue of its own.
         transport.set_write_buffer_limits(0)
         self._passthrough.clients.enter(self, transport)
@@ -148,10 +141,7 @@ class Reader(asyncio.Protocol):
 
     def close(self) -> None:
         """Close in order where what was sent has been taken, else at once."""
-        if self._transport and self._transport.get_write_buffer_size():
-            self._transport.abort()
-        elif self._transport:
-            self._transport.close()
+        close_in_order(self._transport)
 
     def abort(self) -> None:
         """Cut off at once."""

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
-from gateway.clients import Address, Clients, name_peer, peer_of
+from gateway.clients import Address, Clients, close_in_order, name_peer
 from gateway.clock import now
-from gateway.lines import watch_peer
 from gateway.protocol.modbus import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
 from gateway.protocol.monitor import CountedClient
 from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
@@ -66,11 +65,7 @@ class Connection:
 
     def close(self) -> None:
         """Close in order where what was sent has been taken, else at once."""
-        transport = self._transport
-        if transport and transport.get_write_buffer_size():
-            transport.abort()
-        elif transport:
-            transport.close()
+        close_in_order(self._transport)
 
     def _leave_listener(self) -> None:
         if self.listener:
@@ -108,11 +103,6 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes, before anything of it is read."""
         self._transport = transport
-        if transport.get_extra_info("peername") is None:
-            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
-            return
-        self.address, self.name = peer_of(transport)
-        watch_peer(transport.get_extra_info("socket"))
         self._host.clients.enter(self, transport)
 
     def begin(self, transport: asyncio.Transport) -> None:
