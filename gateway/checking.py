@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.clients import why_not_listening
 from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.types import Listen, TlsConfig
 from gateway.lines import explain, holder_of
+from gateway.listening import why_not_listening
 from gateway.node_settings import tls_files
 from gateway.yaml_file import Document, Fault, Loc
 

@@ -17,9 +17,10 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from gateway.clients import Address, Admission, Clients, close_in_order, trouble_listening, why_not_listening
+from gateway.clients import Admission, Clients, close_in_order
 from gateway.clock import now
 from gateway.flow import Colour, Details, Mark, Node
+from gateway.listening import Address, place_of, trouble_listening, why_not_listening
 from gateway.protocol.ciphered import CipheredReader
 from gateway.protocol.joining import JoiningPoint
 from gateway.protocol.meter import Meter
@@ -56,7 +57,7 @@ class PassthroughSettings:
     admission: Admission = field(default_factory=Admission)
 
     def __str__(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host or '*'}:{self.port}"
+        return place_of(self.host, self.port)
 
 
 class WritableLine(Protocol):

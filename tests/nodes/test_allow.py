@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clients import name_peer
+from gateway.listening import name_peer
 from gateway.nodes.modbus_server import ModbusServer
 from tests.certificates import client_context
 from tests.nodes.transports import DatagramClient, StreamClient, make_unit, mbap, serve

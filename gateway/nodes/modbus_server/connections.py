@@ -12,8 +12,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
-from gateway.clients import Address, Clients, close_in_order, name_peer
+from gateway.clients import Clients, close_in_order
 from gateway.clock import now
+from gateway.listening import Address, name_peer
 from gateway.protocol.modbus import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
 from gateway.protocol.monitor import CountedClient
 from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu

@@ -6,9 +6,10 @@ import asyncio
 import errno
 import logging
 
-from gateway.clients import Clients, trouble_listening, why_not_listening
+from gateway.clients import Clients
 from gateway.clock import now
 from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.listening import trouble_listening, why_not_listening
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.clients import Admission
+from gateway.listening import place_of
 from gateway.protocol.variants import SerialSettings
 
 
@@ -45,4 +46,4 @@ class ServerSettings:
     def __str__(self) -> str:
         if self.serial:
             return f"{self.serial.device} {self.serial.line}"
-        return f"{f'[{self.host}]' if ':' in self.host else self.host or '*'}:{self.port}"
+        return place_of(self.host, self.port)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.clients import Address, name_peer
+from gateway.listening import Address, name_peer
 from gateway.nodes.status_page.settings import StatusPageSettings
 
 MIN_PASSWORD_CHARACTERS = 8

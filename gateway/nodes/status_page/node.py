@@ -10,8 +10,8 @@ import logging
 import socket
 from collections.abc import Callable
 
-from gateway.clients import trouble_listening, why_not_listening
 from gateway.flow import Colour, Details, Mark, Node
+from gateway.listening import trouble_listening, why_not_listening
 from gateway.nodes.status_page.access import Access, read_password
 from gateway.nodes.status_page.app import make_app, to_json
 from gateway.nodes.status_page.overview import status

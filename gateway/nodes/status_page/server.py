@@ -13,8 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway.clients import Address, peer_of
 from gateway.lines import watch_peer
+from gateway.listening import Address, peer_of
 from gateway.nodes.status_page.stream import MAX_VIEWERS
 
 MAX_CONNECTIONS = MAX_VIEWERS + 56

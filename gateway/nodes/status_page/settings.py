@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.clients import Network
+from gateway.listening import Network, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +26,4 @@ class StatusPageSettings:
     """Names under which the page may be asked for without a password, besides localhost."""
 
     def __str__(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host or '*'}:{self.port}"
+        return place_of(self.host, self.port)
