@@ -60,18 +60,20 @@ class ReadingClient:
         if 3 not in register_map.function_codes:
             ask = self._client.read_input_registers
         for request in read_plan(register_map, register_map.registers):
-            first, count = request[0].address, request[-1].end - request[0].address
+            first, end = request[0].address, request[-1].end
+            count, where = end - first, f"{first} to {end - 1}"
             try:
                 got = ask(first, count=count, device_id=self._unit_id)
             except ModbusException as error:
-                answer.troubles.append(f"{first} to {first + count - 1}: no answer ({error})")
+                answer.troubles.append(f"{where}: no answer ({error})")
                 self._client.connect()  # type: ignore[no-untyped-call]
                 continue
             if got.isError():
                 meaning = WHAT_IT_MEANS.get(got.exception_code, "")
-                answer.troubles.append(
-                    f"{first} to {first + count - 1}: exception 0x{got.exception_code:02X}, {meaning}"
-                )
+                answer.troubles.append(f"{where}: exception 0x{got.exception_code:02X}, {meaning}")
+                continue
+            if len(got.registers) != count:
+                answer.troubles.append(f"{where}: {len(got.registers)} registers came for {count}")
                 continue
             data = b"".join(word.to_bytes(2, "big") for word in got.registers)
             for register in request:
