@@ -35,8 +35,9 @@ class Announcement(Node):
         self.show(Colour.GREY, Mark.RING, "waiting for the port")
         await self._passthrough.ready.wait()
         host = self._passthrough.settings.host
-        service = self._describe([host] if host else _addresses_of_this_machine())
-        network = AsyncZeroconf(interfaces=[host] if host else InterfaceChoice.All)
+        addresses = await _addresses_of(host) if host else _addresses_of_this_machine()
+        service = self._describe(addresses)
+        network = AsyncZeroconf(interfaces=addresses if host else InterfaceChoice.All)
         try:
             await network.async_register_service(service, allow_name_change=True)
             self.show(Colour.GREEN, Mark.DOT, service.name.removesuffix(f".{SERVICE}")[:STATUS_CHARACTERS])
@@ -59,6 +60,11 @@ class Announcement(Node):
             server=f"{machine}.local.",
             parsed_addresses=addresses,
         )
+
+
+async def _addresses_of(host: str) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
 
 
 def _addresses_of_this_machine() -> list[str]:
