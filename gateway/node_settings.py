@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from gateway.lines import Line, SerialLine, TcpLine
 from gateway.nodes.modbus_server import SerialPort, ServerSettings, Transport
 from gateway.protocol.identification import Identification
 from gateway.protocol.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
+from gateway.version import version
 
 if TYPE_CHECKING:
     from gateway.nodes.passthrough import PassthroughSettings
@@ -107,7 +107,7 @@ def identification_of(config: ModbusConfig) -> Identification:
     return Identification(
         vendor_name=given.vendor_name,
         product_code=given.product_code,
-        revision=given.revision or version("dsmr-modbus-gateway"),
+        revision=given.revision or version(),
         vendor_url=given.vendor_url,
         product_name=given.product_name,
         model_name=given.model_name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -14,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from gateway.clock import now
 from gateway.observation import Gateway
+from gateway.version import version
 
 PREFIX = "dsmr_gateway"
 _NODE = ("node", "kind")
@@ -52,7 +52,7 @@ class _Gateway(Collector):
         yield InfoMetricFamily(
             f"{PREFIX}_build",
             "the gateway's version",
-            value={"version": version("dsmr-modbus-gateway"), "python": platform.python_version()},
+            value={"version": version(), "python": platform.python_version()},
         )
         yield from self._meters()
         yield from self._servers()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
@@ -12,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode
 from gateway.exports import FORMATS
 from gateway.nodes.status_page import model
 from gateway.nodes.status_page.query import MAX_LIMIT
+from gateway.version import version
 
 _METER = {"name": "meter", "description": "A meter's name; by default the first.", "schema": {"type": "string"}}
 _SERVER = {
@@ -102,7 +102,7 @@ def describe() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "DSMR Modbus gateway",
-            "version": version("dsmr-modbus-gateway"),
+            "version": version(),
             "description": "Read only. Times are unix seconds, durations seconds, powers watts; null is not known.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from importlib.metadata import version
 
 from gateway.clock import now, unix_now
 from gateway.map_table import word_order
@@ -13,6 +12,7 @@ from gateway.protocol.meter import Meter
 from gateway.protocol.redaction import redact
 from gateway.protocol.register_map import RegisterMap
 from gateway.protocol.registers import Register
+from gateway.version import version
 
 
 def unix_time(moment: float) -> float:
@@ -25,7 +25,7 @@ def status(gateway: Gateway, started: float) -> Status:
     moment = now()
     flow = gateway.flow
     return Status(
-        version=version("dsmr-modbus-gateway"),
+        version=version(),
         at=round(unix_now(), 3),
         running_s=round(moment - started, 1),
         nodes=[
