@@ -215,6 +215,8 @@ class Wiring:
         from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
 
         key = (source.meter.name, _key(config), id(source.meter))
+        while key in self._passthroughs:  # the system chooses the port of both
+            key = (key[0], f"{key[1]}'", key[2])
         nodes = self._passthroughs[key] = known.get(key) or self._make_passthrough(config, source)
         passthrough: Passthrough = nodes[0]  # type: ignore[assignment]
         # Before the parser and the register maps: what readers get as it came has nothing to wait for.

@@ -278,6 +278,21 @@ async def test_a_servers_two_ports_of_the_systems_choice_are_two_servers(tmp_pat
     assert len({id(server) for server in wiring.servers}) == 2
 
 
+async def test_a_passthroughs_two_ports_of_the_systems_choice_stay_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    (tmp_path / "a.yaml").write_text(MAP.format(0))
+    text = SERVED.format("a.yaml", "") + "passthrough: [{listen: '127.0.0.1:0'}, {listen: '127.0.0.1:0'}]\n"
+    wiring = wire(tmp_path, text)
+    before = list(wiring.flow.nodes)
+    async with running(wiring):
+        config = read(tmp_path, text)
+        await wiring.change(config, load_maps(config, tmp_path))
+        kept = [each for each in wiring.flow.nodes if each.kind == "passthrough"]
+        assert kept == [each for each in before if each.kind == "passthrough"]
+
+
 async def test_a_telegram_that_is_believed_is_what_keeps_the_port_content(tmp_path: Path) -> None:
     wiring = wire(tmp_path, "meter: {port: /dev/a, dsmr_version: 5}")
     port, parser = node(wiring, "meter/port"), node(wiring, "meter/parser")
