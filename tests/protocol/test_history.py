@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from gateway.protocol.history import BUCKET_S, BUCKETS_KEPT, TELEGRAMS_KEPT, History
@@ -23,9 +24,7 @@ def with_power(watts: int) -> Received:
     good = received()
     readings = good.readings
     values = {**readings.values, "power_net": Decimal(watts)}
-    changed = type(readings)(
-        readings.identification, readings.lines, values, readings.units, readings.faults, readings.time
-    )
+    changed = replace(readings, values=values)
     return Received(good.telegram, changed, good.variant, good.arrived, good.arrived_at)
 
 
