@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, TlsConfig
+from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
 from gateway.protocol.unit import OnStale
 
 DEFAULT_MAP = "dsmr"
@@ -63,8 +62,8 @@ class ModbusConfig(BaseModel):
     transport: Literal["tcp", "rtu_over_tcp", "udp"] = "tcp"
     tls: TlsConfig | None = None
     serial: SerialConfig | None = None
-    allow: list[IPv4Network | IPv6Network] = []
-    priority: list[IPv4Network | IPv6Network] = []
+    allow: list[Network] = []
+    priority: list[Network] = []
     max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
     idle_timeout: Duration | None = None
     identification: IdentificationConfig = IdentificationConfig()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, TlsConfig
+from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
 
 DEFAULT_PORT = 2001
 MAX_CLIENTS = 32
@@ -27,7 +26,7 @@ class PassthroughConfig(BaseModel):
     writable: bool = False
     max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
     kick_oldest: bool = False
-    allow: list[IPv4Network | IPv6Network] = []
+    allow: list[Network] = []
     idle_timeout: Duration | None = None
     tls: TlsConfig | None = None
     announce: bool = False

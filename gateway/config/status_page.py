@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gateway.config.types import Listen, ListenAddress
+from gateway.config.types import Listen, ListenAddress, Network
 
 DEFAULT_PORT = 8080
 _ORIGIN = re.compile(r"self|https?://[A-Za-z0-9.\-]+(?::[0-9]+)?")
@@ -21,8 +21,8 @@ class StatusPageConfig(BaseModel):
 
     listen: ListenAddress = Field(default_factory=lambda: Listen(host="127.0.0.1", port=DEFAULT_PORT))
     password_file: Path | None = None
-    allow: list[IPv4Network | IPv6Network] = []
-    trust: list[IPv4Network | IPv6Network] = []
+    allow: list[Network] = []
+    trust: list[Network] = []
     framed_by: list[str] = []
     host_names: list[str] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ MAX_CLIENTS_LIMIT = 500
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}
+_MAPPED_BITS = 96
+"""Of an IPv6 address, before the IPv4 address that it holds (RFC 4291, 2.5.5.2)."""
 _ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]+)")
 
 
@@ -57,6 +60,28 @@ def _listen(value: Any) -> Any:
     return {"host": match[1] or match[2] or "", "port": int(match[3])}
 
 
+def _network(value: Any) -> Any:
+    if isinstance(value, (IPv4Network, IPv6Network)):
+        return value
+    text = str(value).strip()
+    try:
+        network = ip_network(text, strict=False)
+        is_first = network.network_address == ip_address(text.partition("/")[0])
+    except ValueError:
+        raise ValueError("is no network | Write it like 192.168.1.0/24, or 192.168.1.5 for one address") from None
+    if not is_first:
+        raise ValueError(f"is one address of a network | For the whole network write {_as_ipv4(network)}")
+    return _as_ipv4(network)
+
+
+def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """The IPv4 network that is meant by one such as ::ffff:192.168.1.0/120: a client over IPv4 is known by IPv4."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
 class TlsConfig(BaseModel):
     """TLS: PEM files, relative to the configuration."""
 
@@ -69,6 +94,8 @@ class TlsConfig(BaseModel):
 
 _DURATION_SCHEMA = {"type": ["string", "number"], "pattern": _DURATION.pattern, "examples": ["30s", "500ms"]}
 _LISTEN_SCHEMA = {"type": ["string", "integer"], "examples": [":502", "192.168.1.5:502", "[::1]:502"]}
+_NETWORK_SCHEMA = {"type": "string", "examples": ["192.168.1.0/24", "192.168.1.5", "2001:db8::/32"]}
 
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400), WithJsonSchema(_DURATION_SCHEMA)]
 ListenAddress = Annotated[Listen, BeforeValidator(_listen), WithJsonSchema(_LISTEN_SCHEMA)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network), WithJsonSchema(_NETWORK_SCHEMA)]

@@ -96,7 +96,5 @@ def test_what_is_wrong_with_a_server_is_told(tmp_path: Path, text: str, told: st
 
 def test_a_network_that_is_none_is_told(tmp_path: Path) -> None:
     for key in ("allow", "priority"):
-        told = faults_in(tmp_path, f"modbus:\n  - {{{key}: [192.0.2.0/24, 192.0.2.300]}}")
-        where = f"2:{len(key) + 23}: modbus[0].{key}[1]: "
-        assert told
-        assert all(fault.startswith(where) and "'192.0.2.300'" in fault for fault in told), told
+        (told,) = faults_in(tmp_path, f"modbus:\n  - {{{key}: [192.0.2.0/24, 192.0.2.300]}}")
+        assert told.startswith(f"2:{len(key) + 23}: modbus[0].{key}[1]: is no network (found '192.0.2.300')."), told

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config.types import Duration, Listen, ListenAddress
+from gateway.config.types import Duration, Listen, ListenAddress, Network
 
 DURATION: TypeAdapter[float] = TypeAdapter(Duration)
+NETWORK: TypeAdapter[Network] = TypeAdapter(Network)
 ADDRESS: TypeAdapter[Listen] = TypeAdapter(ListenAddress)
 
 
@@ -107,3 +108,41 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,9}(?:\.[a-z0-9-]{1,9}){0,2}", fullmatch
 def test_every_address_is_read_as_it_is_shown(host: str, port: int) -> None:
     address = Listen(host=host, port=port)
     assert ADDRESS.validate_python(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("192.168.1.0/24", "192.168.1.0/24"),
+        ("192.168.1.5", "192.168.1.5/32"),
+        ("192.168.1.0/255.255.255.0", "192.168.1.0/24"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("::/0", "::/0"),
+        # A client over IPv4 is known by its IPv4 address, whichever socket it came to.
+        ("::ffff:192.168.1.0/120", "192.168.1.0/24"),
+        ("::ffff:192.168.1.5", "192.168.1.5/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+    ],
+)
+def test_a_network_is_written_as_usual(text: str, network: str) -> None:
+    assert str(NETWORK.validate_python(text)) == network
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("192.168.1.*", "is no network | Write it like 192.168.1.0/24, or 192.168.1.5 for one address"),
+        ("localhost", "is no network"),
+        ("192.168.1.0/33", "is no network"),
+        ("", "is no network"),
+        (192, "is no network"),
+        ("192.168.1.5/24", "is one address of a network | For the whole network write 192.168.1.0/24"),
+        ("2001:db8::5/32", "is one address of a network | For the whole network write 2001:db8::/32"),
+        ("::ffff:192.168.1.5/120", "is one address of a network | For the whole network write 192.168.1.0/24"),
+    ],
+)
+def test_what_is_no_network_is_told_once_with_the_way_out(value: object, told: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        NETWORK.validate_python(value)
+    (fault,) = error.value.errors()
+    assert fault["msg"].removeprefix("Value error, ").startswith(told)
