@@ -85,11 +85,12 @@ def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any
             return document.fault((*loc, str(error["loc"][-1])), "is missing")
         case "literal_error":
             choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return document.fault(loc, f"{found!r} is none of {', '.join(choices)}", suggest(str(found), choices))
+            return document.fault(loc, f"{_shown(found)} is none of {', '.join(choices)}", suggest(str(found), choices))
         case "model_type" | "dict_type":
             return document.fault(loc, f"keys with values are expected here (found {_shown(found)})")
         case "list_type":
-            return document.fault(loc, f"a list is expected here (found {_shown(found)})")
+            hint = 'Begin each item with "- "' if isinstance(found, dict) else ""
+            return document.fault(loc, f"a list is expected here (found {_shown(found)})", hint)
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     what, _, hint = message.partition(" | ")
     shown = _shown(found)
@@ -101,8 +102,13 @@ def _is_plain(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
+    """A value in the words of YAML."""
     if value is None:
         return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "keys with values"
     return repr(value) if _is_plain(value) else f"a {type(value).__name__}"
 
 

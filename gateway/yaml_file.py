@@ -27,6 +27,18 @@ _WAYS_OUT = {
     errno.EISDIR: "Give a file in it",
     errno.EACCES: "The user who gives the command may not read it: see ls -l, and chmod or chown",
 }
+_INDENT = "Indent it like the lines that it belongs with, and put a text with a colon in quotes"
+_SYNTAX_HINTS = {
+    "mapping values are not allowed": _INDENT,
+    "did not find expected key": _INDENT,
+    "did not find expected '-'": _INDENT,
+    "could not find expected ':'": "After a key come a colon and a blank",
+    "did not find expected ','": "The bracket of line {opened} is not closed before this",
+    "unexpected end of stream": "The quote of line {opened} is not closed",
+    "cannot start any token": "Put the text in quotes",
+    "another document": "Leave out the line ---",
+}
+"""What the parser says → what is likely wrong."""
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
 _READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+)")
 """What YAML 1.1 takes for a number in base 8 or 60: 0100 for 64, 1:30 for 90."""
@@ -124,7 +136,10 @@ def load(path: Path) -> Document:
         what, hint = error.strerror or str(error), _WAYS_OUT.get(error.errno or 0, "")
         raise FileError([Fault(name, 0, 0, "", what, hint)]) from None
     except UnicodeDecodeError as error:
-        raise FileError([Fault(name, 0, 0, "", f"not UTF-8 text (byte {error.start})")]) from None
+        before = content[: error.start].decode("utf-8")
+        row, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        what = f"the byte 0x{content[error.start]:02X} is not UTF-8"
+        raise FileError([Fault(name, row, column, "", what, "Save the file as UTF-8")]) from None
     if len(content) > MAX_FILE_BYTES:
         raise FileError([Fault(name, 0, 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
     return parse(text, name)
@@ -190,8 +205,13 @@ def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
         problem = _TOO_DEEP
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
-    hint = "Indent with blanks, not with tabs" if "\t" in line[: len(line) - len(line.lstrip())] else ""
-    return Fault(name, mark.line + 1, mark.column + 1, "", problem, hint)
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        hint = "Indent with blanks, not with tabs"
+    else:
+        opened = getattr(error, "context_mark", None) or mark
+        hint = next((words for said, words in _SYNTAX_HINTS.items() if said in problem), "")
+        hint = hint.format(opened=opened.line + 1)
+    return Fault(name, mark.line + 1, mark.column + 1, "", problem.removeprefix("but found "), hint)
 
 
 def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:

@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         for command in ("check", "run"):
             exit_code, errors = invoke(command, str(path))
             assert exit_code == EX_CONFIG
-            assert errors.startswith(f"{path}: ")
+            assert errors.startswith(f"{path}:")
 
 
 OWN_MAP = """\

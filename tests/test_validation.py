@@ -66,7 +66,12 @@ def test_what_is_right_becomes_the_model() -> None:
         ("needed: 1\nleaf: [1]", "f:2:1: leaf: keys with values are expected here (found a list)"),
         ("needed: 1\nleaf:", "f:2:1: leaf: keys with values are expected here (found nothing)"),
         ("needed: 1\nby_name: x", "f:2:1: by_name: keys with values are expected here (found 'x')"),
-        ("needed: 1\nleaves: {a: 1}", "f:2:1: leaves: a list is expected here (found a dict)"),
+        (
+            "needed: 1\nleaves: {a: 1}",
+            'f:2:1: leaves: a list is expected here (found keys with values). Begin each item with "- "',
+        ),
+        ("needed: 1\nleaf: true", "f:2:1: leaf: keys with values are expected here (found true)"),
+        ("needed: 1\nleaf: {word: no}", "f:2:8: leaf.word: should be a valid string (found false)"),
         ("needed: 1\nleaves: [1]", "f:2:10: leaves[0]: keys with values are expected here (found 1)"),
         ("- needed", "f:1:1: keys with values are expected here (found a list)"),
         ("needed: 1\nleaf: {count: 10}", "f:2:8: leaf.count: should be less than or equal to 9 (found 10)"),

@@ -17,6 +17,7 @@ from gateway.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, Document, Fault, FileEr
 TWICE = "the key is given twice, first on line"
 ANCHOR = "anchors and aliases are not allowed. Write the value out"
 TABS = "Indent with blanks, not with tabs"
+INDENT = "Indent it like the lines that it belongs with, and put a text with a colon in quotes"
 DEEP = "nested too deeply"
 
 
@@ -102,11 +103,15 @@ def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
         ("a:\n\tb: 1", "2:1", TABS),
         ("a:\n\t- 1", "2:1", TABS),
         ("a:\n  b: 1\n\tc: 1", "3:1", TABS),
-        ("a: b: c", "1:5", "mapping values are not allowed"),
-        ("a: [1,\nb: 2", "3:1", "expected ',' or ']'"),
-        ('a: "', "1:5", "unexpected end of stream"),
-        ("a: @x", "1:4", "cannot start any token"),
-        ("a: 1\n---\nb: 2", "2:1", "another document"),
+        ("a: b: c", "1:5", f"mapping values are not allowed in this context. {INDENT}"),
+        ("a:\n b: c\n  d: e", "3:4", f"mapping values are not allowed in this context. {INDENT}"),
+        ("a:\n  b: c\n d: e", "3:2", f"did not find expected key. {INDENT}"),
+        ("a:\n  - b\n  c: 1", "3:3", f"did not find expected '-' indicator. {INDENT}"),
+        ("a: b\nc\nd: 1", "3:1", "could not find expected ':'. After a key come a colon and a blank"),
+        ("a: [1,\nb: 2", "3:1", "expected ',' or ']'. The bracket of line 1 is not closed before this"),
+        ('b: 1\na: "x\nc: 1', "3:5", "unexpected end of stream. The quote of line 2 is not closed"),
+        ("a: @x", "1:4", "cannot start any token. Put the text in quotes"),
+        ("a: 1\n---\nb: 2", "2:1", "another document. Leave out the line ---"),
         ("a: 1\nb: é\x07", "2:5", r"the character '\x07' is not allowed"),
         ("\x00", "1:1", r"the character '\x00' is not allowed"),
         ("? [1]\n: 2", "1:3", "a key must be a word or number"),
@@ -225,17 +230,17 @@ def test_what_may_not_even_be_looked_for_counts_as_there(tmp_path: Path, name: s
 
 def test_a_file_that_cannot_be_used_is_told_by_its_name(tmp_path: Path) -> None:
     latin, large = tmp_path / "latin.yaml", tmp_path / "large.yaml"
-    latin.write_bytes(b"a: \xe9")
+    latin.write_bytes("# é\nb: é".encode() + b"\xe9")
     large.write_text("#" * (MAX_FILE_BYTES + 1))
     told = []
     for path in (tmp_path / "none.yaml", tmp_path, latin, large):
         with pytest.raises(FileError) as error:
             load(path)
-        told.append(str(error.value).removeprefix(f"{path}: "))
+        told.append(str(error.value).removeprefix(f"{path}:").lstrip())
     assert told == [
         "No such file or directory. Is the name right, and from the folder in which the command is given?",
         "Is a directory. Give a file in it",
-        "not UTF-8 text (byte 3)",
+        "2:5: the byte 0xE9 is not UTF-8. Save the file as UTF-8",
         f"larger than {MAX_FILE_BYTES} bytes",
     ]
     large.write_text("#" * MAX_FILE_BYTES)

@@ -66,7 +66,10 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
             ],
         ),
         ("modbus: []", ["1:1: modbus: "]),
-        ("modbus: {listen: 502}", ["1:1: modbus: a list is expected here (found a dict)"]),
+        (
+            "modbus: {listen: 502}",
+            ['1:1: modbus: a list is expected here (found keys with values). Begin each item with "- "'],
+        ),
         (
             "modbus: [{units: {1: {map: cg-em24, on_stale: absent}}}]",
             ["1:37: modbus[0].units.1.on_stale: clients of cg-em24 take the codes for absent values for numbers. "],
