@@ -27,6 +27,11 @@ HAPPY_EYEBALLS_DELAY_S = 0.25
 
 SLOW_BELOW_BAUD = 57_600
 _NO_LINE = "no serial device. Look in /dev/serial/by-id"
+_NOT_ALLOWED = (
+    "kept from this service, whatever its user may do; allow it with DeviceAllow= in systemd's unit, or under"
+    " devices: of the container"
+)
+"""Not the rights of its file, which are EACCES, but a list of devices."""
 _GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
 _LOCKS = "/run/lock"
 MAX_UNSENT_BYTES = 1024
@@ -102,7 +107,7 @@ def _why_not_connected(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"the name is not found ({error.strerror}); is it right, and the network up?"
     hints = {
-        errno.ECONNREFUSED: "refused: nothing listens there; is the port right, and does the ser2net there run?",
+        errno.ECONNREFUSED: "refused, nothing listens there; is the port right, and does the ser2net there run?",
         errno.EHOSTUNREACH: "no way to that host; is the address right, and the host on?",
         errno.ENETUNREACH: "no way to that network; is the address right, and the network up?",
     }
@@ -215,11 +220,13 @@ class SerialLine:
 def explain(error: OSError, device: str) -> OSError:
     """The error with what to do about it."""
     group = _group_of(device)
-    no_right = f"no right to open it; add the user to the group {group} (usermod -aG {group} USER), then log in anew"
     hints = {
         errno.ENOENT: "no such device; is the cable plugged in? Look in /dev/serial/by-id",
-        errno.EACCES: no_right,
-        errno.EPERM: no_right,
+        errno.EACCES: (
+            f"no right to open it; add the user to the group {group} (usermod -aG {group} USER), then log in anew."
+            f" For a service of systemd it is SupplementaryGroups={group}"
+        ),
+        errno.EPERM: _NOT_ALLOWED,
         errno.ENOTTY: _NO_LINE,
         errno.EISDIR: _NO_LINE,
     }

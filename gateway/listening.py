@@ -35,7 +35,8 @@ def trouble_listening(error: OSError, where: str) -> str:
         return f"{where} in use"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"no right to {where}"
-    return f"{where}: {error.strerror or error}"[:STATUS_CHARACTERS]
+    what = (error.strerror or str(error)).partition(";")[0]
+    return f"{where}: {what}"[:STATUS_CHARACTERS]
 
 
 def why_not_listening(error: OSError, where: str, *, port: int) -> str:

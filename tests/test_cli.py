@@ -228,6 +228,7 @@ def test_a_port_in_use_is_told_and_taken_when_free(tmp_path: Path) -> None:
         gateway = Gateway(tmp_path, DEMO, {"listen": f"127.0.0.1:{port}"}, {}, waits=False)
         with running(gateway):
             gateway.wait_for_log(rf"127\.0\.0\.1:{port} is in use by another program")
+            assert "Errno" not in gateway.log
             # A server that has its port serves meanwhile.
             gateway.wait_for_port(gateway.ports[1])
             with ModbusClient(gateway.ports[1]) as client:

@@ -296,12 +296,12 @@ def test_a_device_without_rights_names_the_group() -> None:
     [
         (errno.ENOENT, "no such device; is the cable plugged in? Look in /dev/serial/by-id"),
         (errno.EACCES, "add the user to the group dialout (usermod -aG dialout USER), then log in anew"),
-        (errno.EPERM, "add the user to the group dialout"),
+        (errno.EACCES, "For a service of systemd it is SupplementaryGroups=dialout"),
+        (errno.EPERM, "kept from this service, whatever its user may do; allow it with DeviceAllow= in systemd's unit"),
         (errno.EBUSY, "in use by another process"),
         (errno.EAGAIN, "in use by another process"),
         (errno.EIO, "Input/output error"),
     ],
-    ids=errno.errorcode.get,
 )
 def test_an_error_says_what_to_do_about_it(code: int, words: str) -> None:
     told = explain(OSError(code, os.strerror(code)), "/dev/there-is-no-such-port")

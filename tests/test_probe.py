@@ -231,7 +231,7 @@ def test_a_silent_meter_behind_a_host_is_told() -> None:
         ("/dev/there-is-no-such-port", "no such device; is the cable plugged in? Look in /dev/serial/by-id"),
         (
             "127.0.0.1:1",
-            "127.0.0.1:1: refused: nothing listens there; is the port right, and does the ser2net there run?",
+            "127.0.0.1:1: refused, nothing listens there; is the port right, and does the ser2net there run?",
         ),
         ("p1.invalid:2001", "p1.invalid:2001: the name is not found"),
     ],

@@ -478,3 +478,12 @@ def test_a_device_without_rights_is_reported_with_the_remedy() -> None:
         with running(gateway), gateway.client() as client:
             gateway.wait_for_log("no right to open it; add the user to the group dialout")
             assert client.read(100, 2) == TARGET_FAILED
+
+
+def test_a_serial_server_without_its_device_says_so_as_a_meter_does(tmp_path: Path) -> None:
+    device = str(tmp_path / "rs485")
+    settings = {"modbus": [{"serial": {"port": device}}]}
+    gateway = Gateway(tmp_path, {"simulate": True}, settings=settings, waits=False)
+    with running(gateway):
+        gateway.wait_for_log(f"cannot listen on {device} 19200 8E1: no such device; is the cable plugged in")
+        assert "Errno" not in gateway.log

@@ -9,6 +9,7 @@ import logging
 from gateway.clients import Clients
 from gateway.clock import now
 from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.lines import explain
 from gateway.listening import trouble_listening, why_not_listening
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
@@ -65,6 +66,8 @@ class ModbusServer(Node):
             await self.clients.open()
             await listener.listen()
         except OSError as error:
+            if self.settings.serial:
+                error = await asyncio.to_thread(explain, error, self.settings.serial.device)
             self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.place))
             raise OSError(error.errno, self._explain(error)) from error
         self.port = listener.bound_port or self.port
