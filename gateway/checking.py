@@ -36,8 +36,8 @@ class Checked:
     """What was found."""
 
     faults: list[Fault]
-    is_running: bool
-    """Whether a gateway that runs already has a port or device of this configuration."""
+    running: str
+    """`name (process id)` of a gateway that runs already and has a port or device of this configuration, or nothing."""
 
 
 def check_machine(document: Document, config: Config, folder: Path) -> Checked:
@@ -61,7 +61,7 @@ def check_machine(document: Document, config: Config, folder: Path) -> Checked:
     page = config.status_page
     if page and page.password_file:
         faults += _check_password(document, folder / page.password_file)
-    return Checked(faults, any(holder.startswith(OWN_NAME) for holder in holders))
+    return Checked(faults, next((holder for holder in holders if holder.startswith(OWN_NAME)), ""))
 
 
 def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:

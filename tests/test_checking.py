@@ -141,7 +141,7 @@ def test_a_gateway_that_runs_with_it_is_no_fault(tmp_path: Path) -> None:
     with running(gateway):
         result = check(tmp_path, (tmp_path / "running" / "gateway.yaml").read_text())
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "a gateway is running with it" in result.stdout
+    assert " has a port or device of it: stop that first, unless" in result.stdout
 
 
 def test_a_missing_right_is_told_with_the_remedy() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.yaml_file import Document, Fault
 
 EXIT_MACHINE = 1
-_NOT_ONLY_ITS_OWN = "; a gateway is running with it, or with part of it"
+_HELD = " {holder} has a port or device of it: stop that first, unless it is the gateway that runs with it."
 
 
 @click.command("check")
@@ -68,7 +68,8 @@ def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> 
     units = sum(len(server.units) for server in settings.modbus)
     meters = len(settings.all_meters())
     whole = f"{_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}"
-    return faults, f"{path} is right: {whole}{_NOT_ONLY_ITS_OWN if checked.is_running else ''}.", remarks
+    held = _HELD.format(holder=checked.running) if checked.running else ""
+    return faults, f"{path} is right: {whole}.{held}", remarks
 
 
 def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]]:

@@ -17,7 +17,7 @@ from gateway.config.types import Listen
 from gateway.maps import find_map, load_map
 from gateway.protocol.unit import OnStale
 from gateway.validation import suggest, validate
-from gateway.yaml_file import Document, Fault, FileError, Loc, is_there, load
+from gateway.yaml_file import Document, Fault, FileError, Loc, dotted, is_there, load
 
 
 class Config(BaseModel):
@@ -112,21 +112,28 @@ def _check_meter(document: Document, config: Config, loc: Loc, name: str | None)
 
 
 def _check_addresses(document: Document, config: Config) -> list[Fault]:
-    listeners: list[tuple[str, int, str, Listen]] = [
-        ("modbus", index, "udp" if server.transport == "udp" else "tcp", server.address)
+    listeners: list[tuple[Loc, str, Listen]] = [
+        (("modbus", index), "udp" if server.transport == "udp" else "tcp", server.address)
         for index, server in enumerate(config.modbus)
         if server.serial is None
     ]
-    listeners += [("passthrough", index, "tcp", port.listen) for index, port in enumerate(config.passthrough)]
+    listeners += [(("passthrough", index), "tcp", port.listen) for index, port in enumerate(config.passthrough)]
+    if config.status_page:
+        listeners.append((("status_page",), "tcp", config.status_page.listen))
     faults: list[Fault] = []
-    taken: dict[tuple[str, str], str] = {}
-    for key, index, transport, address in listeners:
-        before = taken.setdefault((transport, str(address)), f"{key}[{index}]")
-        if address.port and before != f"{key}[{index}]":
-            faults.append(
-                document.fault((key, index, "listen"), f"{address} is taken by {before}", "Give another port")
-            )
+    for position, (loc, transport, address) in enumerate(listeners):
+        for before, its_transport, its_address in listeners[:position]:
+            if transport == its_transport and _is_one_place(address, its_address):
+                what = f"{address} is taken by {dotted(before)}"
+                faults.append(document.fault((*loc, "listen"), what, "Give another port"))
+                break
     return faults
+
+
+def _is_one_place(one: Listen, other: Listen) -> bool:
+    """Whether a system would refuse the second; any free port is another one each time."""
+    is_shared = one.host == other.host or not (one.host and other.host)
+    return is_shared and one.port == other.port != 0
 
 
 def _check_maps(document: Document, config: Config, folder: Path) -> list[Fault]:

@@ -16,13 +16,17 @@ AUTO = "auto"
 
 _URL = re.compile(r"(?:socket|tcp)://(\[[^\]]+\]|[^:/]+):([0-9]+)/?")
 
+_DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
+"""Of DSMR 4.0 to 4.2.2 and 5.0 to 5.0.2 only the first number counts."""
+
 
 def _version(value: Any) -> Any:
     text = str(value)
     known = {key.upper(): key for key in (*VARIANTS, *ALIASES, AUTO)}
     key = known.get(text.upper())
     if key is None:
-        hint = suggest(text, list(known.values()))
+        standard = _DUTCH.fullmatch(text.upper())
+        hint = f"Did you mean {standard[1]}?" if standard else suggest(text, list(known.values()))
         raise ValueError(f"{text!r} is no DSMR version | {hint or 'There are: ' + ', '.join(known.values())}")
     return ALIASES.get(key, key)
 

@@ -35,14 +35,19 @@ class Exchange(NamedTuple):
         asked = f"FC{function_code:02}"
         if function_code in (3, 4) and len(self.request) == 5:
             address, count = (int.from_bytes(self.request[i : i + 2], "big") for i in (1, 3))
-            asked += f" address {address} ({address + 1 + (40_000 if function_code == 3 else 30_000)}) count {count}"
+            asked += f" address {address} ({_manual_number(function_code, address)}) count {count}"
         return f"{self.client} unit {self.unit_id} {asked}: {_outcome(self.answer)}"
+
+
+def _manual_number(function_code: int, address: int) -> int:
+    """The number that old manuals have for it, of five digits as far as those go."""
+    return (4 if function_code == 3 else 3) * (10_000 if address < 9_999 else 100_000) + address + 1
 
 
 def _outcome(answer: bytes | None) -> str:
     if answer is None:
         return "no answer"
-    return f"exception 0x{answer[1]:02X}" if answer[0] & 0x80 else f"{len(answer)} bytes {answer[2:].hex(' ', 2)}"
+    return f"exception 0x{answer[1]:02X}" if answer[0] & 0x80 else f"{len(answer) - 2} bytes {answer[2:].hex(' ', 2)}"
 
 
 Said = tuple[int, bytes, bytes | None]

@@ -65,6 +65,10 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
                 "2:16: passthrough[0].listen: :5020 is taken by modbus[0]. Give another port",
             ],
         ),
+        (
+            "modbus: [{listen: 5020}, {listen: '192.0.2.1:5021'}]\nstatus_page: {listen: '127.0.0.1:5020'}",
+            ["2:15: status_page.listen: 127.0.0.1:5020 is taken by modbus[0]. Give another port"],
+        ),
         ("modbus: []", ["1:1: modbus: "]),
         (
             "modbus: {listen: 502}",

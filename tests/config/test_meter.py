@@ -66,6 +66,10 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
     [
         ("dsmr_version: 6", "1:9: meter.dsmr_version: '6' is no DSMR version. There are: 2.2, 4, 5, 5B, "),
         ("dsmr_version: 5BB", "1:9: meter.dsmr_version: '5BB' is no DSMR version. Did you mean 5B?"),
+        ("dsmr_version: 4.2", "1:9: meter.dsmr_version: '4.2' is no DSMR version. Did you mean 4?"),
+        ("dsmr_version: 4.2.2", "1:9: meter.dsmr_version: '4.2.2' is no DSMR version. Did you mean 4?"),
+        ("dsmr_version: '5.0'", "1:9: meter.dsmr_version: '5.0' is no DSMR version. Did you mean 5?"),
+        ("dsmr_version: DSMR5", "1:9: meter.dsmr_version: 'DSMR5' is no DSMR version. Did you mean 5?"),
         ("dsmr_version: 22", "1:9: meter.dsmr_version: '22' is no DSMR version. Did you mean 2.2?"),
         ("dsmr_version: iskra", "1:9: meter.dsmr_version: 'iskra' is no DSMR version. "),
         ("dsmr_version: ", "1:9: meter.dsmr_version: 'None' is no DSMR version (found nothing). "),

@@ -101,7 +101,7 @@ async def test_what_was_asked_of_every_server_is_told_in_order(path: Path) -> No
         ("first", "192.0.2.1", 9, None),
     ]
     assert {line["request"] for line in told} == {READ.hex()}
-    assert told[0]["text"] == "192.0.2.1 unit 1 FC03 address 5 (40006) count 1: 4 bytes 0005"
+    assert told[0]["text"] == "192.0.2.1 unit 1 FC03 address 5 (40006) count 1: 2 bytes 0005"
     assert unix_now() - told[0]["time"] == pytest.approx(3, abs=1)
 
 

@@ -74,16 +74,19 @@ def test_following_a_growing_monitor_misses_nothing() -> None:
 @pytest.mark.parametrize(
     ("request_pdu", "answer", "expected"),
     [
-        (read_pdu(107, 2), words(0x0102, 0xA0B0), "FC03 address 107 (40108) count 2: 6 bytes 0102 a0b0"),
-        (read_pdu(0, 1, 4), words(7, function_code=4), "FC04 address 0 (30001) count 1: 4 bytes 0007"),
-        (read_pdu(65535, 125), b"\x83\x02", "FC03 address 65535 (105536) count 125: exception 0x02"),
+        (read_pdu(107, 2), words(0x0102, 0xA0B0), "FC03 address 107 (40108) count 2: 4 bytes 0102 a0b0"),
+        (read_pdu(9998, 1), b"\x83\x02", "FC03 address 9998 (49999) count 1: exception 0x02"),
+        (read_pdu(9999, 1), b"\x83\x02", "FC03 address 9999 (410000) count 1: exception 0x02"),
+        (read_pdu(40_107, 1, 4), b"\x84\x02", "FC04 address 40107 (340108) count 1: exception 0x02"),
+        (read_pdu(0, 1, 4), words(7, function_code=4), "FC04 address 0 (30001) count 1: 2 bytes 0007"),
+        (read_pdu(65535, 125), b"\x83\x02", "FC03 address 65535 (465536) count 125: exception 0x02"),
         (read_pdu(0, 1), b"\x83\x0b", "FC03 address 0 (40001) count 1: exception 0x0B"),
         (read_pdu(0, 1), None, "FC03 address 0 (40001) count 1: no answer"),
         (b"\x03\x00", b"\x83\x03", "FC03: exception 0x03"),
         (read_pdu(0, 1) + b"\0", b"\x83\x03", "FC03: exception 0x03"),
         (b"\x06\0\1\0\2", b"\x86\x01", "FC06: exception 0x01"),
         (b"\xff", b"\xff\x01", "FC255: exception 0x01"),
-        (b"\x11", b"\x11\x02A\xff", "FC17: 4 bytes 41ff"),
+        (b"\x11", b"\x11\x02A\xff", "FC17: 2 bytes 41ff"),
     ],
 )
 def test_an_exchange_reads_as_a_line(request_pdu: bytes, answer: bytes | None, expected: str) -> None:
