@@ -134,3 +134,11 @@ def test_a_map_is_shown_as_json() -> None:
     shown = CliRunner().invoke(main, ["map", "dsmr", "--json"], catch_exceptions=False)
     assert json.loads(shown.stdout)[0]["address"] == "0"
     assert DEFAULT_CONFIG == "gateway.yaml"
+
+
+def test_a_full_disk_is_told_in_a_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [gateway_command(), "maps"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (result.returncode, result.stderr) == (1, "The output is not whole: No space left on device\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 
 import click
@@ -38,6 +39,9 @@ class Commands(click.Group):
         except Exception as error:
             from gateway.yaml_file import FileError
 
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                click.echo(f"The output is not whole: {error.strerror}", err=True)
+                ctx.exit(1)
             if not isinstance(error, FileError):
                 raise
             for fault in error.faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -67,10 +68,13 @@ def _config(place: str) -> MeterConfig:
     if address and not 0 < int(address[2]) < 65536:
         raise click.UsageError(f"{place}: {address[2]} is no TCP port. Give one from 1 to 65535, such as 2001")
     try:
-        return MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
+        config = MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
     except ValidationError as error:
         what, _, hint = error.errors()[0]["msg"].removeprefix("Value error, ").partition(" | ")
         raise click.UsageError(f"{what}. {hint}") from None
+    if not config.host and "/" not in place and not Path(place).exists():
+        raise click.UsageError(f"{place} is no device here. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
+    return config
 
 
 def _show(place: str, findings: list[Finding]) -> None:
