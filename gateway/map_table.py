@@ -16,6 +16,10 @@ from gateway.protocol.registers import Register
 Row = dict[str, str]
 
 ABSENT = "—"
+SHOWN_CHARACTERS = 39
+"""Of a register's value and words in a table for a terminal; eight words."""
+READ_COLUMNS = ("address", "register", "name", "now", "words", "description")
+"""What a table of a server's answers is looked at for."""
 HOLDING_REGISTER_BASE = 40_001
 """Address 0 in the numbering of old manuals, 40001 to 49999."""
 LAST_OF_FIVE_DIGITS = 9_998
@@ -89,10 +93,16 @@ def _columns(table: Sequence[Row]) -> list[str]:
     return [key for key in table[0] if any(row[key] for row in table)] if table else []
 
 
+def _short(column: str, text: str) -> str:
+    """A long text would make its column as wide for every row."""
+    is_long = column in ("now", "words") and len(text) > SHOWN_CHARACTERS
+    return f"{text[: SHOWN_CHARACTERS - 1]}…" if is_long else text
+
+
 def as_text(table: Sequence[Row]) -> str:
     """Columns in line, for a terminal."""
     columns = _columns(table)
-    lines = [columns, *([row[key] for key in columns] for row in table)]
+    lines = [columns, *([_short(key, row[key]) for key in columns] for row in table)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines) + "\n"
 

@@ -26,7 +26,7 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
     """Read a gateway or a meter at HOST, or HOST:PORT, over Modbus/TCP, and show what its registers say."""
     import logging
 
-    from gateway.map_table import FORMATS, rows
+    from gateway.map_table import FORMATS, READ_COLUMNS, rows
     from gateway.reading_client import ReadingClient
 
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -41,7 +41,10 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
             answer = client.read(register_map)
             if watch and form == "text":
                 click.clear()
-            click.echo(FORMATS["json" if as_json else form](rows(register_map, answer.words)), nl=False)
+            table = rows(register_map, answer.words)
+            if form == "text" and not as_json:
+                table = [{column: row[column] for column in READ_COLUMNS} for row in table]
+            click.echo(FORMATS["json" if as_json else form](table), nl=False)
             for trouble in answer.troubles:
                 click.echo(trouble, err=True)
             if not watch:
