@@ -16,6 +16,8 @@ from tests.peers.harness import Gateway, ModbusClient, SerialPort, free_port, re
 
 VIEWS = ("flow", "registers", "telegram", "clients", "connect", "charts")
 TELEGRAM = own_telegram("v50_iskra-am550-solar")
+FILLED = {"registers": "tr[data-register]", "charts": "svg.chart text"}
+"""What stands in a view once its data is there."""
 SEEN_WITHIN_S = 1.0
 """How soon a change of status is seen (measured to the browser)."""
 PATIENCE_MS = 10_000
@@ -283,11 +285,30 @@ def test_it_is_usable_on_a_phone(visit: Visitor) -> None:
     for view in VIEWS:
         page = visitor.open(view)
         page.wait_for_function("() => document.querySelector('#view').textContent.trim().length > 20")
+        page.wait_for_function(f"() => document.querySelectorAll('{FILLED.get(view, 'body')}').length > 0")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
         visitor.screenshot(f"{view}_phone")
+        if view == "charts":
+            drawn = "document.querySelector('svg.chart text').getBoundingClientRect().height"
+            assert page.evaluate(drawn) > 10, "words that can be read"
     page = visitor.open("flow")
     node(page, "DSMR parser").first.tap()
     page.get_by_text("telegrams accepted").wait_for()
+
+
+def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sideways(
+    visit: Visitor, gateway: Served
+) -> None:
+    with ModbusClient(gateway.port) as client:
+        client.ask(read_request(101, 2))
+        client.ask(read_request(3, 1))
+    page = visit(viewport=PHONE, has_touch=True, is_mobile=True).open("clients")
+    advice = page.get_by_text("One off? power_net is at address 100.").first
+    advice.wait_for()
+    box = advice.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+    page.get_by_text("address 3 (40004), 1 register", exact=True).first.wait_for()
 
 
 def test_the_keyboard_alone_is_enough(visit: Visitor) -> None:
@@ -326,6 +347,8 @@ def test_it_speaks_dutch(visit: Visitor) -> None:
     page.get_by_role("tab", name="Grafieken").wait_for()
     assert page.evaluate("document.documentElement.lang") == "nl"
     page.wait_for_selector('[aria-label*="geen lezer"]', state="attached")
+    page.wait_for_selector('[aria-label^="status page"][aria-label*=" kijker"]', state="attached")
+    assert "(s)" not in page.locator(".flow").inner_text()
     page.get_by_label("Taal").select_option("en")
     page.get_by_role("tab", name="Charts").wait_for()
 

@@ -3,13 +3,16 @@
 import { h, s, select } from "./dom.js";
 import { age, number, t } from "./words.js";
 
-const WIDTH = 900;
+const WIDEST = 900;
+const NARROW = 500;
 const HEIGHT = 220;
-const LEFT = 64;
+const LEFT = 80;
 const BOTTOM = 24;
 const TOP = 10;
 const LONGEST_MIN = 60;
 const SHORTEST_MIN = 4;
+
+let width = WIDEST;
 
 export function create(gateway, refresh) {
   const state = { meter: null };
@@ -33,6 +36,8 @@ export function create(gateway, refresh) {
     async refresh() {
       if (state.meter === null) return;
       const { buckets, bucket_s: bucketS } = await gateway.get("api/history", { meter: state.meter });
+      // As wide as there is room, so that its words are as large as all others.
+      width = Math.min(WIDEST, Math.max(280, drawing.clientWidth - 26));
       drawing.replaceChildren(
         h("section", { class: "card" }, h("h2", {}, t("power_chart")), powerChart(buckets, bucketS, gateway.status.at)),
         h("section", { class: "card" }, h("h2", {}, t("interval_chart")), intervalChart(buckets, bucketS, gateway.status.at)));
@@ -62,7 +67,7 @@ function intervalChart(buckets, bucketS, now) {
   const curve = runs(known, bucketS).map((run) => s("path", { class: "curve", d: `M${run.map((each) => `${x(each.at)} ${y(each.longest_interval_s)}`).join("L")}h.1` }));
   const errors = buckets.filter((each) => each.refused).map((each) => s("rect", { class: "errors", x: x(each.at), y: HEIGHT - BOTTOM - Math.min(60, 12 * each.refused), width: 3, height: Math.min(60, 12 * each.refused) },
     s("title", {}, String(each.refused))));
-  const label = t("chart_interval_label", { longest: age(longest), refused });
+  const label = t(refused === 1 ? "chart_interval_label_one" : "chart_interval_label", { longest: age(longest), refused });
   return [chart(label, axes, curve, errors), h("p", { class: "quiet" }, label)];
 }
 
@@ -81,17 +86,17 @@ function runs(buckets, bucketS) {
 function scales(lowest, highest, first, now, words) {
   const span = highest - lowest || 1;
   const minutes = Math.min(LONGEST_MIN, Math.max(SHORTEST_MIN, 4 * Math.ceil((now - first) / 240)));
-  const x = (at) => Math.max(LEFT, LEFT + (WIDTH - LEFT - 8) * (1 - (now - at) / (60 * minutes)));
+  const x = (at) => Math.max(LEFT, LEFT + (width - LEFT - 8) * (1 - (now - at) / (60 * minutes)));
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - lowest) / span);
-  const levels = [...new Set([lowest, 0, highest])].filter((value, index, all) => index === 0 || Math.abs(y(value) - y(all[0])) > 14);
+  const levels = [...new Set([lowest, 0, highest])].filter((value) => value === 0 || Math.abs(y(value) - y(0)) > 14);
   const axes = [
-    ...levels.map((value) => s("g", {}, s("path", { class: value === 0 ? "zero" : "axis", d: `M${LEFT} ${y(value)}H${WIDTH - 8}` }), s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, words(value)))),
-    ...[4, 3, 2, 1, 0].map((quarters) => s("text", { x: x(now - 15 * minutes * quarters), y: HEIGHT - 6, "text-anchor": ["end", "middle", "middle", "middle", "start"][quarters] },
+    ...levels.map((value) => s("g", {}, s("path", { class: value === 0 ? "zero" : "axis", d: `M${LEFT} ${y(value)}H${width - 8}` }), s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, words(value)))),
+    ...(width < NARROW ? [4, 0] : [4, 3, 2, 1, 0]).map((quarters) => s("text", { x: x(now - 15 * minutes * quarters), y: HEIGHT - 6, "text-anchor": ["end", "middle", "middle", "middle", "start"][quarters] },
       quarters ? t("minutes_ago", { n: number(minutes * quarters / 4) }) : t("now"))),
   ];
   return { x, y, axes };
 }
 
 function chart(label, ...parts) {
-  return s("svg", { class: "chart live", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label }, parts.flat());
+  return s("svg", { class: "chart live", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label }, parts.flat());
 }

@@ -5,6 +5,7 @@ import { age, clock, number, t } from "./words.js";
 
 const CLIENT_COLUMNS = ["client", "server", "unit", "function", "rate", "answers", "errors", "last"];
 const REQUEST_COLUMNS = ["time", "client", "unit", "function", "asked", "answered"];
+const OPTIONAL = new Set(["server", "function", "answers"]);
 
 export function create(gateway) {
   const state = { mistakesOnly: false, isPaused: false };
@@ -27,7 +28,7 @@ export function create(gateway) {
   }
 
   function clientRow(client) {
-    return cells([
+    return cells(CLIENT_COLUMNS, [
       `${client.client} (${t(client.is_connected ? "connected" : "gone")})${client.role ? ` ${t("role")}: ${client.role}` : ""}`,
       client.server, client.unit_id ?? "—", client.function_code ?? "—",
       client.requests_per_s === null ? "—" : number(client.requests_per_s, 1), number(client.answers),
@@ -49,20 +50,25 @@ export function create(gateway) {
 }
 
 function table(caption, columns, body) {
-  return h("table", {}, h("caption", {}, t(caption)), h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, t(name))))), body);
+  return h("table", { class: caption }, h("caption", {}, t(caption)), h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col", class: optional(name) }, t(name))))), body);
 }
 
-function cells(contents) {
-  return h("tr", {}, contents.map((content) => h("td", {}, content instanceof Node ? content : String(content))));
+// On a phone they would push what matters out of sight.
+function optional(name) {
+  return OPTIONAL.has(name) ? "optional" : null;
+}
+
+function cells(columns, contents) {
+  return h("tr", {}, contents.map((content, index) => h("td", { class: optional(columns[index]), "data-name": t(columns[index]) }, content instanceof Node ? content : String(content))));
 }
 
 function requestRow(request) {
   const asked = request.address === null ? "—"
-    : t("asked_read", { address: request.address, number: manualNumber(request), count: request.count });
+    : t(request.count === 1 ? "asked_read_one" : "asked_read", { address: request.address, number: manualNumber(request), count: request.count });
   const answer = !request.is_answered ? t("unanswered")
     : request.exception === null ? request.words : t("exception", { code: request.exception.toString(16).toUpperCase().padStart(2, "0") });
   const advice = request.advice && request.advice.mistake !== "silent meter" ? "advice" : "quiet";
-  const row = cells([clock(request.at), request.client, request.unit_id, request.function_code, asked,
+  const row = cells(REQUEST_COLUMNS, [clock(request.at), request.client, request.unit_id, request.function_code, asked,
     h("span", {}, h("span", { class: "mono" }, answer), request.advice ? h("div", { class: advice }, advise(request)) : null)]);
   if (request.advice) row.dataset.mistake = request.advice.mistake;
   return row;

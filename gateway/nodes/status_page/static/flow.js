@@ -9,7 +9,9 @@ const GRID = 20;
 const GAP = 60;
 const MARGIN = 20;
 const NARROW = 760;
-const STATUS_CHARACTERS = 30;
+const STATUS_CHARACTERS = 34;
+const LEAST_COLUMN = 180;
+const LETTER = 7.4;
 const COLUMNS = { "P1 port": 0, "simulated meter": 0, "DSMR parser": 1, "register map": 2, passthrough: 2, "status page": 2, "Modbus server": 3, announcement: 3 };
 const GLYPHS = {
   "P1 port": "M10 9v6m10-6v6M7 15h16v3a6 6 0 0 1-6 6h-4a6 6 0 0 1-6-6z",
@@ -57,8 +59,12 @@ export function create(gateway) {
 }
 
 function widthOf(node) {
-  const length = Math.max(node.label.length * 7.4 + 57, 0);
+  const length = Math.max(node.label.length * LETTER + 57, 0);
   return Math.max(100, GRID * Math.ceil(length / GRID));
+}
+
+function cut(text, length) {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
 function draw(nodes, wires, isNarrow, choose) {
@@ -81,7 +87,7 @@ function drawNode(node, { x, y, width }, hasInput, hasOutput, isNarrow, choose) 
     s("rect", { class: "icon", width: 30, height: NODE_HEIGHT, rx: 5 }),
     s("path", { class: "divider", d: "M30 0v30" }),
     s("path", { class: "glyph", d: GLYPHS[node.kind] ?? "M10 15h10" }),
-    s("text", { class: "label", x: 38, y: 20 }, node.label),
+    s("text", { class: "label", x: 38, y: 20 }, cut(node.label, Math.floor((width - 44) / LETTER))),
     hasInput ? s("rect", { class: "port", x: -5, y: 10, width: 10, height: 10, rx: 3 }) : null,
     hasOutput && !isNarrow ? s("rect", { class: "port", x: width - 5, y: 10, width: 10, height: 10, rx: 3 }) : null,
     s("g", { transform: `translate(${isNarrow ? 16 : 3},33)` },
@@ -94,7 +100,7 @@ function mark(drawing, node, isChosen) {
   const { colour, mark: form, text } = node.status;
   const words = said(text);
   shape.querySelector(".mark").setAttribute("class", `mark ${form} ${colour}`);
-  setText(shape.querySelector(".text"), words.length > STATUS_CHARACTERS ? `${words.slice(0, STATUS_CHARACTERS - 1)}…` : words);
+  setText(shape.querySelector(".text"), cut(words, STATUS_CHARACTERS));
   shape.setAttribute("aria-label", `${node.label}: ${t(`colour_${colour}`)}, ${words}`);
   shape.setAttribute("aria-expanded", isChosen);
 }
@@ -104,7 +110,7 @@ function placeWide(nodes, wires) {
   const columns = [[], [], [], []];
   for (const node of nodes) columns[COLUMNS[node.kind] ?? 3].push(node);
   const lefts = [MARGIN];
-  for (const column of columns.slice(0, -1)) lefts.push(lefts.at(-1) + GRID * Math.ceil((Math.max(100, ...column.map(widthOf)) + GAP) / GRID));
+  for (const column of columns.slice(0, -1)) lefts.push(lefts.at(-1) + GRID * Math.ceil((Math.max(LEAST_COLUMN, ...column.map(widthOf)) + GAP) / GRID));
   const rows = new Map();
   const next = [0, 0, 0, 0];
   const put = (node, wanted) => {

@@ -11,7 +11,7 @@ const COLUMNS = [
   ["value", (row) => parseFloat(row.text) || row.text || "", ""],
   ["words", (row) => row.words, "optional"],
   ["type", (row) => row.type, "optional"],
-  ["obis", (row) => row.codes.join(" "), "optional"],
+  ["obis", (row) => row.codes.join(" "), "optional codes"],
   ["age", (row) => row.age_s ?? -1, ""],
 ];
 
@@ -66,7 +66,7 @@ export function create(gateway, refresh) {
   function rowOf(register) {
     if (!rows.has(register.name)) {
       const cells = COLUMNS.map(([name, , kind]) => h("td", { class: `${name === "words" ? "words " : ""}${kind}${["value", "words"].includes(name) ? " live" : ""}` }));
-      cells[2].append(h("button", { type: "button", class: "name", title: register.description || null, onclick: () => { state.chosen = state.chosen === register.name ? null : register.name; state.line = null; show(); } }, register.name));
+      cells[2].append(h("button", { type: "button", class: "name", title: register.description || null, onclick: () => { state.chosen = state.chosen === register.name ? null : register.name; state.line = null; show(); } }, register.name.split(/(?<=_)/).flatMap((part) => [h("wbr"), part])));
       rows.set(register.name, h("tr", { "data-register": register.name }, cells));
     }
     const row = rows.get(register.name);
@@ -80,7 +80,7 @@ export function create(gateway, refresh) {
     setText(cells[4], register.words);
     cells[4].title = register.words;
     setText(cells[5], register.type + (register.length > 1 && register.type === "string" ? `[${register.length}]` : ""));
-    setText(cells[6], register.codes.join(" "));
+    setText(cells[6], register.codes.join("\n"));
     setText(cells[7], register.text === null ? "—" : age(register.age_s));
     row.classList.toggle("marked", isMarked(register));
     cells[2].firstChild.setAttribute("aria-pressed", isMarked(register));

@@ -28,7 +28,10 @@ export function t(key, values = {}) {
 
 // What the gateway says under a node, in its own words.
 export function status(text) {
-  for (const [pattern, said] of patterns) if (pattern.test(text)) return text.replace(pattern, said);
+  for (const [pattern, said] of patterns) {
+    const found = pattern.exec(text);
+    if (found) return said.replace(/\$(\d)/g, (_, group) => status(found[group]));
+  }
   return text;
 }
 
