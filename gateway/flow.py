@@ -216,7 +216,8 @@ async def _supervise(node: Node) -> None:
             return
         except OSError as error:
             # The world is not as it should be, and the node has shown what is wrong.
-            node.log_seldom(logging.ERROR, error.strerror or str(error))
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+            node.log_seldom(logging.ERROR, what)
         except Exception as error:
             node.show(Colour.RED, Mark.RING, f"failed: {error}"[:STATUS_CHARACTERS])
             _log.exception("node=%s: failed", node.name)

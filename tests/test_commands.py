@@ -22,7 +22,7 @@ from gateway.cli.parameters import DEFAULT_CONFIG, TABLE_FORMATS
 from gateway.maps import map_names
 from gateway.protocol.variants import VARIANTS
 from tests.conftest import ROOT, program
-from tests.peers.harness import gateway_command
+from tests.peers.harness import Gateway, gateway_command, running
 
 HELP_WITHIN_S = 0.15
 HEAVY = ("asyncio", "pydantic", "pymodbus", "dsmr_parser", "yaml", "serialx", "cryptography", "logging")
@@ -142,3 +142,19 @@ def test_a_full_disk_is_told_in_a_line() -> None:
             [gateway_command(), "maps"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (result.returncode, result.stderr) == (1, "The output is not whole: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["read 127.0.0.1:{port}", "requests"])
+def test_whoever_reads_a_part_hears_no_complaint(tmp_path: Path, command: str) -> None:
+    gateway = Gateway(tmp_path, {"simulate": True})
+    with running(gateway), gateway.client() as client:
+        client.registers(0, 1)
+        words = [str(gateway_command()), *command.format(port=gateway.port).split()]
+        read, write = os.pipe()
+        os.close(read)
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+        result = subprocess.run(
+            words, stdout=write, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        os.close(write)
+    assert (result.returncode, result.stderr) == (1, "")

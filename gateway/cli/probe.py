@@ -42,6 +42,8 @@ def probe_command(where: str | None, *, as_json: bool, seconds: float | None) ->
     places = [where] if where else serial_ports()
     if not places:
         click.echo(_NOTHING, err=True)
+        if as_json:
+            click.echo("[]")
         sys.exit(1)
     found = [(place, asyncio.run(_probe(place, seconds or LISTEN_S))) for place in places]
     if as_json:

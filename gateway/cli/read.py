@@ -50,6 +50,8 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
             if not watch:
                 sys.exit(1 if answer.troubles else 0)
             time.sleep(WATCH_EVERY_S)
+    except BrokenPipeError:
+        raise  # whoever reads this has enough, such as `head`
     except ConnectionError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -31,6 +31,8 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     path = running_socket_path()
     try:
         asyncio.run(ask(path, FOLLOW if follow else ONCE, show))
+    except BrokenPipeError:
+        raise  # whoever reads this has enough, such as `head`
     except OSError as error:
         click.echo(f"No gateway that this user may ask is running ({path}: {error.strerror}).", err=True)
         sys.exit(1)

@@ -38,7 +38,14 @@ class Assess(Protocol):
 def socket_path() -> Path:
     """Where the socket lies: systemd's or the session's folder for this, or one of the user's own."""
     folder = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR")
-    return Path(folder or Path.home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
+    return Path(folder or _home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without an entry and without HOME, as some containers have
+        return Path("/")
 
 
 def running_socket_path() -> Path:

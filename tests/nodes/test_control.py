@@ -265,6 +265,16 @@ def test_the_socket_lies_where_the_system_keeps_such_things(
     assert socket_path() == Path(folder) / SOCKET_NAME
 
 
+def test_a_user_without_a_home_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert socket_path() == Path("/.cache/dsmr-gateway") / SOCKET_NAME
+
+
 def test_a_gateway_that_is_a_service_is_asked_where_the_user_runs_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
