@@ -213,3 +213,12 @@ def test_json_says_all_that_the_text_says(tmp_path: Path) -> None:
     ]
     missing = check(tmp_path, "meter: {port: /dev/no}\nmodbus: [{listen: '127.0.0.1:0'}]", "--json")
     assert (missing.exit_code, json.loads(missing.stdout)["faults"][0]["path"]) == (1, "meter.port")
+
+
+def test_with_probe_a_version_that_the_meter_does_not_bear_out_is_told(tmp_path: Path) -> None:
+    with fed_pty(own_telegram("v50_sagemcom-t210d")) as port:
+        rest = "modbus: [{listen: '127.0.0.1:0'}]"
+        result = check(tmp_path, f'meter: {{port: {port}, dsmr_version: "4"}}\n{rest}', "--probe")
+    assert result.exit_code == 1
+    what = "meter.dsmr_version: 4 is said, and the telegrams are those of DSMR 5"
+    assert result.stderr.endswith(f': {what}. Write dsmr_version: "5"\n')

@@ -78,6 +78,7 @@ def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]
     from gateway.checking import OWN_NAME
     from gateway.node_settings import lines_of
     from gateway.probing import probe
+    from gateway.protocol.variants import VARIANTS, mistaken
 
     faults: list[Fault] = []
     remarks: list[str] = []
@@ -93,6 +94,9 @@ def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]
             faults += [document.fault(loc, f"{finding.words}: {finding.trouble}") for finding in findings]
         else:
             remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
+            said = VARIANTS.get(meter.dsmr_version, newest.variant)
+            what, _, hint = mistaken(said, newest.variant).partition(" | ")
+            faults += [document.fault((*loc[:-1], "dsmr_version"), what, hint)] if what else []
     return faults, remarks
 
 

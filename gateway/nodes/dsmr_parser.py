@@ -13,6 +13,7 @@ from gateway.clock import now, unix_now
 from gateway.flow import Colour, Details, Mark, Node
 from gateway.protocol.meter import Meter, Received
 from gateway.protocol.telegram import BadTelegram, Telegram, TelegramReader
+from gateway.protocol.variants import mistaken
 
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
@@ -120,6 +121,9 @@ class DsmrParser(Node):
         if meter != self._meter_words:
             self._meter_words = meter
             self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
+            what, _, hint = mistaken(received.variant, received.shown or received.variant).partition(" | ")
+            if what:
+                self.log(logging.WARNING, f"dsmr_version {what}. {hint}, or readings may be absent or wrong")
 
     def _note_trouble(self, words: str, sort: str) -> None:
         self._trouble = sort

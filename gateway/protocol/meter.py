@@ -42,6 +42,8 @@ class Received:
     """On the monotonic clock, in seconds."""
     arrived_at: float
     """By the wall clock, in unix seconds."""
+    shown: Variant | None = None
+    """What the telegram looks like, whatever the configuration says."""
 
 
 class Meter:
@@ -114,7 +116,7 @@ class Meter:
             return bad
         # Two telegrams in a row that agree with each other and not with the past: a meter was exchanged.
         self._doubted = None
-        return Received(telegram, interpret(readings, variant, shown), variant, arrived, arrived_at)
+        return Received(telegram, interpret(readings, variant, shown), variant, arrived, arrived_at, shown)
 
     def _variant_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
         """What the meter counts as, and what this telegram shows it to be."""

@@ -110,5 +110,12 @@ def _detect_key(codes: Collection[str], p1_version: str | None, has_d0_codes: bo
     return "2.2" if "1-0:1.8.1" in codes else "5"
 
 
+def mistaken(said: Variant, shown: Variant) -> str:
+    """Why what is said of a meter cannot be true of its telegrams, and the way out; nothing where it may be."""
+    if said is shown or (said.key, shown.key) == ("5S-FI", "5S"):
+        return ""
+    return f'{said.key} is said, and the telegrams are those of {shown.title} | Write dsmr_version: "{shown.key}"'
+
+
 def _measures_heat_alone(codes: Collection[str]) -> bool:
     return "0-1:24.2.1" in codes and not any(code.startswith("1-0:") for code in codes)

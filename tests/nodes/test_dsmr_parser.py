@@ -166,6 +166,29 @@ async def test_another_meter_on_the_line_is_told(caplog: pytest.LogCaptureFixtur
     assert [text.partition(",")[0] for text in messages(caplog)] == ["found DSMR 5", "found DSMR 4"]
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "shown"),
+    [
+        ("v50_sagemcom-t210d", "5B", "DSMR 5"),
+        ("v50_sagemcom-t210d", "2.2", "DSMR 5"),
+        ("v42_kaifa-e0026", "5", "DSMR 4"),
+        ("v50_sagemcom-t210d", "5", None),
+        ("v42_kaifa-e0026", "4", None),
+        ("se_aidon", "5S-FI", None),
+        ("v50_sagemcom-t210d", None, None),
+    ],
+)
+async def test_a_version_that_the_telegrams_do_not_bear_out_is_told_once(
+    name: str, version: str | None, shown: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(version=version)
+    for number in range(3):
+        bench.feed(own_telegram(name), 100.0 + 10 * number)
+    told = [text for text in messages(caplog) if "is said" in text]
+    expected = f"dsmr_version {version} is said, and the telegrams are those of {shown}. Write dsmr_version: "
+    assert [text.startswith(expected) for text in told] == [True] * (shown is not None)
+
+
 @pytest.mark.parametrize(("gap_s", "pause_s", "counts"), [(1.0, 0.9, [1, 0]), (1.0, 1.1, [0, 1]), (3.0, 2.9, [1, 0])])
 async def test_a_telegram_goes_on_after_a_short_pause_and_not_after_a_long_one(
     gap_s: float, pause_s: float, counts: Sequence[int]
