@@ -35,6 +35,7 @@ _SYNTAX_HINTS = {
     "could not find expected ':'": "After a key come a colon and a blank",
     "did not find expected ','": "The bracket of line {opened} is not closed before this",
     "unexpected end of stream": "The quote of line {opened} is not closed",
+    "node content": "A value is missing, or the bracket that closes",
     "cannot start any token": "Put the text in quotes",
     "another document": "Leave out the line ---",
 }

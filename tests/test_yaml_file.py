@@ -110,6 +110,7 @@ def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
         ("a: b\nc\nd: 1", "3:1", "could not find expected ':'. After a key come a colon and a blank"),
         ("a: [1,\nb: 2", "3:1", "expected ',' or ']'. The bracket of line 1 is not closed before this"),
         ('b: 1\na: "x\nc: 1', "3:5", "unexpected end of stream. The quote of line 2 is not closed"),
+        ("a: [\n", "2:1", "node content. A value is missing, or the bracket that closes"),
         ("a: @x", "1:4", "cannot start any token. Put the text in quotes"),
         ("a: 1\n---\nb: 2", "2:1", "another document. Leave out the line ---"),
         ("a: 1\nb: é\x07", "2:5", r"the character '\x07' is not allowed"),

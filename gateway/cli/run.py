@@ -76,6 +76,7 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
         read = partial(config_without_file, config, [] if is_given else serial_ports())
 
     was_there = not demo and is_there(config)
+    was_empty = _is_empty(config)
     if not demo and not was_there and is_overridden(os.environ):
         logging.getLogger("gateway").info(_VARIABLES_ALONE.format(path=config))
 
@@ -83,6 +84,9 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
         if was_there and not is_there(config):
             # Else what the environment says would stand alone, and the rest would fall back to defaults.
             raise FileError([Fault(str(config), 0, 0, "", "is gone", "Put it back")])
+        if was_there and not was_empty and _is_empty(config):
+            # So an editor or a full disk leaves it: it does not mean that defaults shall stand in for all.
+            raise FileError([Fault(str(config), 0, 0, "", "is empty", "Write it anew")])
         settings = read()
         return settings, load_maps(settings, config.parent)
 
@@ -91,6 +95,13 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not hold up the end.
     os._exit(exit_code)
+
+
+def _is_empty(config: Path) -> bool:
+    try:
+        return config.stat().st_size == 0
+    except (OSError, ValueError):
+        return False  # what keeps it from being read is told where it is read
 
 
 def _raise_file_limit() -> None:
