@@ -79,8 +79,10 @@ def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any
     match error["type"]:
         case "extra_forbidden":
             known = _keys_of(model, loc[:-1])
-            hint = suggest(str(loc[-1]), known) or f"Known here: {', '.join(known)}"
-            return document.fault(loc, "unknown key", hint)
+            key = str(loc[-1])
+            if not key.isprintable():  # copied from a page, with a blank that is none
+                return document.fault(loc, f"unknown key {key!a}", "Type it anew: a character in it is not seen")
+            return document.fault(loc, "unknown key", suggest(key, known) or f"Known here: {', '.join(known)}")
         case "missing":
             return document.fault((*loc, str(error["loc"][-1])), "is missing")
         case "literal_error":
