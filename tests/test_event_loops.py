@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,10 @@ import pytest
 
 from gateway import tls
 from gateway.lines import TcpLine
+from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import StreamClient
+from gateway.nodes.p1_port import P1Port
+from gateway.protocol.meter import Meter
 from tests.nodes.transports import connect, make_unit, serve, until
 
 LIMIT_S = 10.0
@@ -52,6 +56,50 @@ def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asynci
         port = listener.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         loop.run_until_complete(TcpLine("127.0.0.1", port).open(lambda _data: None))
+
+
+class Laborious:
+    """Takes longer over each piece than a meter pauses, while the next one comes in."""
+
+    def __init__(self) -> None:
+        self.meter: socket.socket | None = None
+        self.arrived: list[float] = []
+
+    def receive(self, _data: bytes, arrived: float) -> None:
+        self.arrived.append(arrived)
+        time.sleep(2 * p1_port.PAUSE_S)  # stands for work, which the event loop waits for
+        if self.meter and len(self.arrived) < 10:
+            self.meter.sendall(b"/")
+
+    def line_lost(self) -> None:
+        """Nothing is kept."""
+
+
+def test_what_waited_during_a_standstill_is_old_however_long_it_takes_to_read(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = 0.0
+    monkeypatch.setattr(p1_port, "now", lambda: time.monotonic() + slept)
+    monkeypatch.setattr(p1_port, "PAUSE_S", 0.01)
+
+    async def read(listener: socket.socket) -> list[float]:
+        nonlocal slept
+        out, meter = Laborious(), Meter("m", None)
+        line = TcpLine("127.0.0.1", listener.getsockname()[1])
+        port = asyncio.create_task(P1Port("m/port", meter, [("line", line)], out, 30.0).run())
+        await until(lambda: meter.is_connected)
+        out.meter, _ = listener.accept()
+        with out.meter:
+            slept = 60.0
+            out.meter.sendall(b"/")
+            await until(lambda: len(out.arrived) == 10)
+        port.cancel()
+        await asyncio.wait([port])
+        return out.arrived
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        arrived = loop.run_until_complete(read(listener))
+    assert max(arrived) < time.monotonic() + 1
 
 
 def test_clients_are_served_over_tls_on_either_event_loop(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:

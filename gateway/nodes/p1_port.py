@@ -13,7 +13,7 @@ from itertools import cycle
 from gateway.clock import now
 from gateway.flow import Backoff, ByteSink, Colour, Details, Mark, Node
 from gateway.lines import Line
-from gateway.protocol.arrival import ArrivalClock
+from gateway.protocol.arrival import PAUSE_S, ArrivalClock
 from gateway.protocol.diagnosis import diagnose
 from gateway.protocol.joining import CIPHERED, SILENCE_S
 from gateway.protocol.meter import Meter
@@ -21,6 +21,7 @@ from gateway.protocol.meter import Meter
 SEARCH_DWELL_S = 15.0
 """How long each of several settings is tried: longer than the ten seconds between two telegrams."""
 TICK_S = 0.25
+PAUSE_LOOKS = 2
 SAMPLE_BYTES = 1024
 """Kept of what a connection brings before its first telegram, to tell what is wrong."""
 
@@ -57,6 +58,7 @@ class P1Port(Node):
         self._heard_telegram = False
         self._last_trouble = ""
         self._arrivals = ArrivalClock(now())
+        self._pause_timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._last_bytes = 0.0
         self.bytes_received = 0
@@ -106,6 +108,7 @@ class P1Port(Node):
         try:
             while (left := self._deadline - now()) > 0:
                 self._arrivals.tick(now())
+                self._watch_for_pause()
                 done, _ = await asyncio.wait([closed], timeout=min(left, TICK_S))
                 if done:
                     error = closed.result()
@@ -137,6 +140,7 @@ class P1Port(Node):
             self._sample += data[: SAMPLE_BYTES - len(self._sample)]
         moment = now()
         arrived = self._arrivals.date(moment)
+        self._watch_for_pause()
         if data.startswith(CIPHERED) and moment - self._last_bytes > SILENCE_S:
             # It is for a passthrough's readers to decrypt: the line is well, and stays open.
             self._deadline = moment + self._watchdog_s
@@ -145,6 +149,22 @@ class P1Port(Node):
         self._last_bytes = moment
         for output in self.outputs:
             output.receive(data, arrived)
+
+    def _watch_for_pause(self, looks: int = PAUSE_LOOKS) -> None:
+        """After a standstill, find out when all that has waited is read.
+
+        Twice, as an event loop that is late may look at its timers before the line. Between the two it reads.
+        """
+        if self._pause_timer:
+            self._pause_timer.cancel()
+            self._pause_timer = None
+        if not self._arrivals.is_behind:
+            return
+        if looks:
+            loop = asyncio.get_running_loop()
+            self._pause_timer = loop.call_later(PAUSE_S / PAUSE_LOOKS, self._watch_for_pause, looks - 1)
+        else:
+            self._arrivals.pause()
 
     def _show_hearing(self) -> None:
         """How the meter is heard, after its first telegram over this line."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 STOOD_STILL_S = 1.0
 """A longer time between two signs of life, and what was read afterwards may have waited."""
 PAUSE_S = 0.1
-"""What waited is read without a pause; a meter pauses between telegrams."""
+"""What waited is there to be read at once; a meter pauses between telegrams."""
 
 
 class ArrivalClock:
@@ -18,23 +18,27 @@ class ArrivalClock:
 
     def __init__(self, now: float) -> None:
         self._awake = now
-        self._last_bytes = now
         self._waiting_since: float | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what is read may have waited; ends with `pause`."""
+        return self._waiting_since is not None
 
     def tick(self, now: float) -> None:
         """A sign of life; due several times in `STOOD_STILL_S`."""
-        self._note_standstill(now)
+        if now - self._awake > STOOD_STILL_S and self._waiting_since is None:
+            self._waiting_since = self._awake
         self._awake = now
 
     def date(self, now: float) -> float:
         """The moment that bytes read now count as having arrived."""
-        if self._waiting_since is not None and now - self._last_bytes > PAUSE_S:
-            self._waiting_since = None
-        self._note_standstill(now)
-        self._awake = self._last_bytes = now
+        self.tick(now)
         return now if self._waiting_since is None else self._waiting_since
 
-    def _note_standstill(self, now: float) -> None:
-        if now - self._awake > STOOD_STILL_S:
-            self._waiting_since = self._awake
-            self._last_bytes = now
+    def pause(self) -> None:
+        """For `PAUSE_S` there was nothing to read: what comes from now on has not waited.
+
+        The time between two reads does not tell that. It goes by with the telegrams of the first, or with others'.
+        """
+        self._waiting_since = None

@@ -49,20 +49,24 @@ def test_the_standstill_counts_from_the_last_bytes_too() -> None:
     assert clock.date(START + 30) == START + 0.7
 
 
-def test_all_that_is_read_without_a_pause_after_a_standstill_has_waited() -> None:
+@pytest.mark.parametrize("apart", [PAUSE_S / 2, PAUSE_S * 2, STOOD_STILL_S * 2])
+def test_all_that_is_read_without_a_pause_after_a_standstill_has_waited(apart: float) -> None:
+    """However long the telegrams of one read keep the gateway from the next."""
     clock = ArrivalClock(START)
     clock.tick(START)
     woken = START + 60
     for n in range(50):
-        assert clock.date(woken + n * PAUSE_S / 2) == START
+        assert clock.date(woken + n * apart) == START
+        clock.tick(woken + (n + 0.9) * apart)
+        assert clock.is_behind
 
 
 def test_what_comes_after_a_pause_is_new_again() -> None:
     clock = ArrivalClock(START)
     woken = START + 60
     assert clock.date(woken) == START
-    clock.tick(woken + 0.05)
-    later = woken + PAUSE_S * 1.1
+    clock.pause()
+    later = woken + PAUSE_S
     assert clock.date(later) == later
     assert clock.date(later + 0.01) == later + 0.01
 
@@ -70,6 +74,8 @@ def test_what_comes_after_a_pause_is_new_again() -> None:
 def test_what_comes_well_after_waking_is_new() -> None:
     clock = ArrivalClock(START)
     clock.tick(START + 60)
+    assert clock.is_behind
+    clock.pause()
     run(clock, START + 60, START + 65)
     assert clock.date(START + 65) == START + 65
 
@@ -77,6 +83,7 @@ def test_what_comes_well_after_waking_is_new() -> None:
 def test_a_second_standstill_counts_from_the_waking_before_it() -> None:
     clock = ArrivalClock(START)
     assert clock.date(START + 60) == START
+    clock.pause()
     clock.tick(START + 60.01)
     assert clock.date(START + 90) == START + 60.01
 
