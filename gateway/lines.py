@@ -34,6 +34,9 @@ _NOT_ALLOWED = (
 """Not the rights of its file, which are EACCES, but a list of devices."""
 _GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
 _LOCKS = "/run/lock"
+READ_BYTES = 2048
+"""Of a TCP peer at once: most telegrams in one piece. What else comes must not keep the gateway from its clients:
+asyncio's own 256 KiB can hold a hundred thousand telegrams that are none. A serial line's kernel holds 4096."""
 MAX_UNSENT_BYTES = 1024
 """To a serial line; a meter is told a few bytes at the most."""
 
@@ -58,17 +61,43 @@ class Line(Protocol):
         """Close at once, dropping what is unsent."""
 
 
-class _Receiver(asyncio.Protocol):
+class _Receiver(asyncio.BaseProtocol):
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
-    def data_received(self, data: bytes) -> None:
-        self._receive(data)
-
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed.done():
             self.closed.set_result(exc)
+
+
+class _SerialReceiver(_Receiver, asyncio.Protocol):
+    def data_received(self, data: bytes) -> None:
+        self._receive(data)
+
+
+class _TcpReceiver(_Receiver, asyncio.BufferedProtocol):
+    def __init__(self, receive: Receive) -> None:
+        super().__init__(receive)
+        self._received = memoryview(bytearray(READ_BYTES))
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if nbytes == READ_BYTES and self._transport and not self._transport.is_closing():
+            # uvloop would read 31 times more before it looks at anything else.
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._receive(bytes(self._received[:nbytes]))
+
+    def _go_on(self) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
 
 
 class TcpLine:
@@ -84,7 +113,7 @@ class TcpLine:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 sock = await _connect(self._host, self._port)
-                transport, receiver = await loop.create_connection(lambda: _Receiver(receive), sock=sock)
+                transport, receiver = await loop.create_connection(lambda: _TcpReceiver(receive), sock=sock)
         except TimeoutError:
             raise OSError(errno.ETIMEDOUT, f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
         except OSError as error:
@@ -170,7 +199,7 @@ class SerialLine:
         import serialx  # noqa: PLC0415 - only where a serial port is configured
 
         loop = asyncio.get_running_loop()
-        settings, receiver = self._settings, _Receiver(receive)
+        settings, receiver = self._settings, _SerialReceiver(receive)
         try:
             transport, _ = await serialx.create_serial_connection(
                 loop,

@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gateway import tls
-from gateway.lines import TcpLine
+from gateway.lines import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import StreamClient
 from gateway.nodes.p1_port import P1Port
@@ -49,6 +50,35 @@ def test_a_meter_over_tcp_is_read_on_either_event_loop(loop: asyncio.AbstractEve
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert loop.run_until_complete(read(listener.getsockname()[1])) == b"/"
+
+
+def test_a_meter_that_sends_without_end_leaves_the_event_loop_to_others(loop: asyncio.AbstractEventLoop) -> None:
+    """A gateway that took in all there is would not answer its clients for seconds."""
+    size, turn = 200 * READ_BYTES, 0
+    received: list[tuple[int, int]] = []
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        loop.call_soon(count_turns)
+
+    async def read(listener: socket.socket) -> None:
+        line = TcpLine("127.0.0.1", listener.getsockname()[1])
+        await line.open(lambda data: received.append((turn, len(data))))
+        meter, _ = listener.accept()
+        count_turns()
+        with meter:
+            await asyncio.gather(
+                asyncio.to_thread(meter.sendall, bytes(size)),
+                until(lambda: sum(length for _, length in received) == size),
+            )
+        line.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        loop.run_until_complete(read(listener))
+    assert max(length for _, length in received) <= READ_BYTES
+    most = max(Counter(turn for turn, _ in received).values())
+    assert most <= 2, "one turn of the loop for one piece"
 
 
 def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asyncio.AbstractEventLoop) -> None:
