@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,33 @@ async def test_answers_that_the_kernel_does_not_take_are_not_piled_up(tmp_path: 
             async with asyncio.timeout(LIMIT_S):
                 assert await loop.sock_recv(client, 300) == mbap(2, 1, ANSWER)
         transport.close()
+
+
+async def test_a_serial_line_that_takes_no_answers_gets_the_newest_when_it_does(tmp_path: Path) -> None:
+    at_once, rounds = 64, 400
+    async with serve("serial", tmp_path, make_unit(tmp_path)) as server:
+        line: int = server.pty  # type: ignore[attr-defined]
+        noted = 0
+
+        async def ask(unit_id: int, count: int) -> None:
+            nonlocal noted
+            os.write(line, append_crc(bytes((unit_id,)) + READ) * count)
+            noted += count
+            await until(lambda: server.responder.monitor.noted == noted)
+
+        for _ in range(rounds):
+            await ask(1, at_once)
+        await ask(9, 1)
+        os.set_blocking(line, False)
+        newest, taken = append_crc(b"\x09" + ANSWER), bytearray()
+
+        def has_newest() -> bool:
+            with suppress(BlockingIOError):
+                taken.extend(os.read(line, 65536))
+            return taken.endswith(newest)
+
+        await until(has_newest)
+        assert len(taken) < rounds * at_once * len(newest), "all that was ever answered"
 
 
 @pytest.fixture(scope="module")

@@ -223,10 +223,11 @@ class SerialClient(Connection, asyncio.Protocol):
         self._frame = bytearray()
         """What came since the last silence, as long as none of it could be answered."""
         self._silence: asyncio.TimerHandle | None = None
+        self._line: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the line."""
-        self._transport = transport
+        self._transport = self._line = transport
 
     def data_received(self, data: bytes) -> None:
         """Answer what is whole; what is not ends with silence."""
@@ -255,8 +256,13 @@ class SerialClient(Connection, asyncio.Protocol):
         self._send(answer_after_silence(frame, self._host.responder, now(), self._counted))
 
     def _send(self, data: bytes) -> None:
-        if data and self._transport:
-            self._transport.write(data)
+        line = self._line
+        if not data or line is None:
+            return
+        if line.get_write_buffer_size():
+            # Whoever asks anew waits for the answer to that, and would take an old one for it.
+            line.flush()
+        line.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The line is gone; the server opens it anew."""
