@@ -6,6 +6,7 @@ second time by `tests.nodes.oracle`, or the connection is closed; over RTU nothi
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from pathlib import Path
@@ -47,6 +48,9 @@ class Transport:
     def close(self) -> None:
         """Close."""
         self.is_closing = True
+
+    def pause_reading(self) -> None:
+        """What comes is handed over all the same."""
 
     def set_write_buffer_limits(self, high: int) -> None:
         """Nothing waits here."""
@@ -116,5 +120,7 @@ def test_one(raw: bytes) -> None:
 
 
 if __name__ == "__main__":
+    turns = SimpleNamespace(call_soon=lambda _callback: None)
+    asyncio._set_running_loop(turns)  # type: ignore[arg-type]  # noqa: SLF001 - nothing waits for its turn here
     atheris.Setup(sys.argv, test_one)
     atheris.Fuzz()

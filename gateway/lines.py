@@ -89,15 +89,19 @@ class _TcpReceiver(_Receiver, asyncio.BufferedProtocol):
         return self._received
 
     def buffer_updated(self, nbytes: int) -> None:
-        if nbytes == READ_BYTES and self._transport and not self._transport.is_closing():
-            # uvloop would read 31 times more before it looks at anything else.
-            self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._go_on)
+        if nbytes == READ_BYTES and self._transport:
+            wait_a_turn(self._transport, self._go_on)
         self._receive(bytes(self._received[:nbytes]))
 
     def _go_on(self) -> None:
         if self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
+
+
+def wait_a_turn(transport: asyncio.Transport, go_on: Callable[[], None]) -> None:
+    """Read no more before the event loop's next turn, for who has filled a buffer: uvloop would fill 31 more first."""
+    transport.pause_reading()
+    asyncio.get_running_loop().call_soon(go_on)
 
 
 class TcpLine:

@@ -18,9 +18,10 @@ import pytest
 from gateway import tls
 from gateway.lines import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
-from gateway.nodes.modbus_server.connections import StreamClient
+from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
 from gateway.nodes.p1_port import P1Port
 from gateway.protocol.meter import Meter
+from gateway.protocol.modbus import Answers
 from tests.nodes.transports import connect, make_unit, serve, until
 
 LIMIT_S = 10.0
@@ -79,6 +80,34 @@ def test_a_meter_that_sends_without_end_leaves_the_event_loop_to_others(loop: as
     assert max(length for _, length in received) <= READ_BYTES
     most = max(Counter(turn for turn, _ in received).values())
     assert most <= 2, "one turn of the loop for one piece"
+
+
+def test_a_client_that_sends_without_end_leaves_the_event_loop_to_others(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path
+) -> None:
+    size, turn, taken = 100 * RECEIVE_BUFFER_BYTES, 0, 0
+    pieces: Counter[int] = Counter()
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        loop.call_soon(count_turns)
+
+    def count_pieces(buffer: bytes, *_: object) -> Answers:
+        nonlocal taken
+        taken += len(buffer)
+        pieces[turn] += 1
+        return b"", len(buffer), True
+
+    async def send() -> None:
+        async with serve("rtu_over_tcp", tmp_path, make_unit(tmp_path)) as server:
+            server.framing = count_pieces
+            count_turns()
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                await asyncio.gather(asyncio.to_thread(client.sendall, bytes(size)), until(lambda: taken == size))
+
+    loop.run_until_complete(send())
+    assert max(pieces.values()) <= 2, "one turn of the loop for one piece"
 
 
 def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asyncio.AbstractEventLoop) -> None:

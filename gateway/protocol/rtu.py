@@ -13,7 +13,7 @@ from gateway.protocol.telegram import crc16
 
 CRC_START = 0xFFFF
 MAX_FRAME_BYTES = 256
-MAX_NOISE_BYTES = 64 * MAX_FRAME_BYTES
+MAX_NOISE_BYTES = 16 * MAX_FRAME_BYTES
 """What is summed up in vain before the rest is passed over: noise must not take the time of those who ask."""
 _MIN_FRAME_BYTES = 4
 _FIXED_LENGTHS = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 24: 6, 43: 7}

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from gateway.clients import Clients, close_in_order
 from gateway.clock import now
+from gateway.lines import wait_a_turn
 from gateway.listening import Address, name_peer
 from gateway.protocol.modbus import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
 from gateway.protocol.monitor import CountedClient
@@ -143,6 +144,13 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
                 self._transport.write(again)  # type: ignore[union-attr]
                 return
         self._answer(bytes(self._received[:nbytes]), moment)
+        if nbytes == RECEIVE_BUFFER_BYTES:
+            wait_a_turn(self._transport, self._go_on)  # type: ignore[arg-type]
+
+    def _go_on(self) -> None:
+        assert self._transport is not None
+        if self._stall is None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _answer(self, received: bytes, moment: float) -> None:
         assert self._transport is not None
@@ -172,6 +180,7 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
         self._transport.resume_reading()
         if self._stall:
             self._stall.cancel()
+            self._stall = None
 
     def abort(self) -> None:
         """Cut the client off."""
