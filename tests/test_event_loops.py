@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway import tls
+from gateway.cli.run import FilesUsedUp
 from gateway.lines import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
@@ -108,6 +110,20 @@ def test_a_client_that_sends_without_end_leaves_the_event_loop_to_others(
 
     loop.run_until_complete(send())
     assert max(pieces.values()) <= 2, "one turn of the loop for one piece"
+
+
+def test_files_that_are_used_up_are_told_once_on_either_event_loop(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop.set_exception_handler(FilesUsedUp())
+    for _ in range(100):
+        error = OSError(errno.EMFILE, "Too many open files")
+        loop.call_exception_handler({"message": "socket.accept() out of system resource", "exception": error})
+    loop.call_exception_handler({"message": "anything else"})
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith("Too many open files: new clients have to wait")
+    assert told[1] == "anything else"
 
 
 def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEMO_PORT = 5020
 END_WITHIN_S = 1.9
+FILES_TOLD_EVERY_S = 600.0
 
 _MINIMAL = """\
 There is no {path}. Write one, for a cable:
@@ -91,7 +92,9 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
         return settings, load_maps(settings, config.parent)
 
     _raise_file_limit()
-    exit_code = _new_loop(is_uvloop=uvloop).run_until_complete(_run(load, config))
+    loop = _new_loop(is_uvloop=uvloop)
+    loop.set_exception_handler(FilesUsedUp())
+    exit_code = loop.run_until_complete(_run(load, config))
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not hold up the end.
     os._exit(exit_code)
@@ -110,6 +113,28 @@ def _raise_file_limit() -> None:
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+class FilesUsedUp:
+    """Tells once in a while that no client can be accepted; asyncio says it thousands of times a second."""
+
+    def __init__(self) -> None:
+        self._told = float("-inf")
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle what the event loop could not, as it would itself where it is anything else."""
+        import errno
+        import logging
+
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif loop.time() - self._told > FILES_TOLD_EVERY_S:
+            self._told = loop.time()
+            logging.getLogger("gateway").error(
+                "%s: new clients have to wait. Allow more (ulimit -n, LimitNOFILE in systemd), or lower max_clients",
+                error.strerror,
+            )
 
 
 def _new_loop(*, is_uvloop: bool) -> asyncio.AbstractEventLoop:
