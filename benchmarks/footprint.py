@@ -1,4 +1,4 @@
-"""What a running gateway takes: memory, the time to start, CPU, growth over many telegrams, system calls.
+"""What a running gateway takes: memory, the time to start and to help, CPU, growth over many telegrams, system calls.
 
     python -m benchmarks.footprint [--seconds S] [--telegrams N] [--uvloop]
 
@@ -11,6 +11,7 @@ import argparse
 import re
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -64,6 +65,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="dsmr-gateway-")))
         stack.enter_context(on_core(LOAD_CORE))
+        measure_help()
         measure_start(folder, loop)
         with running(folder, loop) as (feed, gateway):
             measure_share(feed, gateway, given.seconds)
@@ -92,6 +94,15 @@ def measure_start(folder: Path, loop: str) -> None:
                 resident.append(resident_mb(gateway))
     show("start to first bound port, s", took, ".2f")
     show("resident memory after the first telegram, MB", resident, ".1f")
+
+
+def measure_help() -> None:
+    took = []
+    for _ in range(STARTS):
+        begun = time.monotonic()
+        subprocess.run([Path(sys.executable).with_name("dsmr-gateway"), "--help"], capture_output=True, check=True)
+        took.append(time.monotonic() - begun)
+    show("--help, s", took, ".3f")
 
 
 def show(words: str, values: Sequence[float], form: str) -> None:

@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -24,7 +22,6 @@ from gateway.protocol.variants import VARIANTS
 from tests.conftest import ROOT, program
 from tests.peers.harness import Gateway, gateway_command, running
 
-HELP_WITHIN_S = 0.15
 HEAVY = ("asyncio", "pydantic", "pymodbus", "dsmr_parser", "yaml", "serialx", "cryptography", "logging")
 """What no --help and no completion of a command or option has to wait for."""
 
@@ -40,18 +37,6 @@ def test_help_imports_nothing_that_takes_long() -> None:
     code = f"import sys, {modules}; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["simulate", "--help"], ["map", "--help"]])
-def test_help_answers_at_once(arguments: Sequence[str]) -> None:
-    quickest = float("inf")
-    for _ in range(10):
-        begun = time.monotonic()
-        subprocess.run([gateway_command(), *arguments], capture_output=True, check=True)
-        quickest = min(quickest, time.monotonic() - begun)
-        if quickest < HELP_WITHIN_S:
-            return
-    pytest.fail(f"the quickest of ten took {quickest:.3f} s")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
