@@ -16,6 +16,7 @@ import yaml
 from gateway.cli.run import _reload, config_without_file
 from gateway.config import Config
 from gateway.config.meter import MeterConfig
+from gateway.mending import Load
 from gateway.systemd import ServiceManager
 from gateway.wiring import Maps, Wiring, load_maps
 from tests.conftest import own_telegram
@@ -142,40 +143,33 @@ def test_a_file_that_is_gone_is_not_replaced_by_what_the_environment_says(tmp_pa
         gateway.wait_for_log("info reloaded")
 
 
-async def test_without_a_file_the_only_serial_port_may_be_gone_and_nothing_ends(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def ask_twice(load: Load, expected: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Ask for a reload that fails, wait for what is said of it, and ask again: nothing changes by it."""
     wiring = Wiring(*(config := Config(meter=MeterConfig(simulate=True)), load_maps(config, Path())), Path())
     nodes = list(wiring.flow.nodes)
     asked = asyncio.Event()
-    reading = asyncio.create_task(
-        _reload(wiring, lambda: (config_without_file(Path("gateway.yaml"), []), {}), asked, ServiceManager({}))
-    )
+    reading = asyncio.create_task(_reload(wiring, load, asked, ServiceManager({})))
     for count in (1, 2):
         asked.set()
         async with asyncio.timeout(LIMIT_S):
-            while caplog.text.count("nothing is changed") < count:  # noqa: ASYNC110 - a log has no event
+            while caplog.text.count(expected) < count:  # noqa: ASYNC110 - a log has no event
                 await asyncio.sleep(0.01)
     assert not reading.done()
     assert wiring.flow.nodes == nodes
     reading.cancel()
 
 
-async def test_after_a_failure_that_nobody_foresaw_it_can_be_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
-    wiring = Wiring(*(config := Config(meter=MeterConfig(simulate=True)), load_maps(config, Path())), Path())
-    asked = asyncio.Event()
+async def test_without_a_file_the_only_serial_port_may_be_gone_and_nothing_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await ask_twice(lambda: (config_without_file(Path("gateway.yaml"), []), {}), "nothing is changed", caplog)
 
+
+async def test_after_a_failure_that_nobody_foresaw_it_can_be_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> tuple[Config, Maps]:
         raise RuntimeError("out of the blue")
 
-    reading = asyncio.create_task(_reload(wiring, fail, asked, ServiceManager({})))
-    for count in (1, 2):
-        asked.set()
-        async with asyncio.timeout(LIMIT_S):
-            while caplog.text.count("RuntimeError: out of the blue") < count:  # noqa: ASYNC110 - a log has no event
-                await asyncio.sleep(0.01)
-    assert not reading.done()
-    reading.cancel()
+    await ask_twice(fail, "RuntimeError: out of the blue", caplog)
 
 
 def test_servers_and_units_come_and_go_while_a_client_of_another_stays(bench: Bench) -> None:
