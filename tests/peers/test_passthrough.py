@@ -61,7 +61,11 @@ class ByteReader:
         """So many bytes."""
         data = b""
         while len(data) < count:
-            piece = self.socket.recv(count - len(data))
+            try:
+                piece = self.socket.recv(count - len(data))
+            except TimeoutError:
+                port = self.socket.getpeername()[1]
+                pytest.fail(f"port {port} gave {len(data)} of {count} bytes, the last of them {data[-40:]!r}")
             assert piece, f"closed after {len(data)} of {count} bytes"
             data += piece
         return data
