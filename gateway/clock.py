@@ -14,6 +14,11 @@ else:
     now = time.monotonic
 
 
+def unix_time(moment: float) -> float:
+    """When that was by the wall clock, for showing."""
+    return unix_now() - (now() - moment)
+
+
 def unix_now() -> float:
     """The wall clock, for showing; never for judging what is fresh."""
     return time.time()

@@ -11,7 +11,7 @@ from decimal import Decimal
 from gateway.protocol.decoding import decode
 from gateway.protocol.obis import Value
 from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.registers import Register, manual_number
 
 Row = dict[str, str]
 
@@ -20,10 +20,6 @@ SHOWN_CHARACTERS = 39
 """Of a register's value and words in a table for a terminal; eight words."""
 READ_COLUMNS = ("address", "register", "name", "now", "words", "description")
 """What a table of a server's answers is looked at for."""
-HOLDING_REGISTER_BASE = 40_001
-"""Address 0 in the numbering of old manuals, 40001 to 49999."""
-LAST_OF_FIVE_DIGITS = 9_998
-SIX_DIGIT_BASE = 400_001
 
 
 Words = Mapping[str, bytes | None]
@@ -58,11 +54,6 @@ def _row(register: Register) -> Row:
         "value": register.value,
         "order": "" if (register.word_order, register.byte_order) == ("big", "big") else word_order(register),
     }
-
-
-def manual_number(address: int) -> int:
-    """The number of a holding register in manuals that count from 1 and put a 4 in front."""
-    return address + (HOLDING_REGISTER_BASE if address <= LAST_OF_FIVE_DIGITS else SIX_DIGIT_BASE)
 
 
 def step(register: Register) -> str:

@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.map_table import ABSENT, index, manual_number, page
+from gateway.map_table import ABSENT, index, page
 from gateway.maps import load_map, map_names
+from gateway.protocol.registers import manual_number
 from tests.conftest import OWN_TELEGRAMS, ROOT
 
 PAGES = ROOT / "docs" / "registers"

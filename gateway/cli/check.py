@@ -95,8 +95,8 @@ def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]
         else:
             remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
             said = VARIANTS.get(meter.dsmr_version, newest.variant)
-            what, _, hint = mistaken(said, newest.variant).partition(" | ")
-            faults += [document.fault((*loc[:-1], "dsmr_version"), what, hint)] if what else []
+            if mistake := mistaken(said, newest.variant):
+                faults.append(document.fault((*loc[:-1], "dsmr_version"), *mistake))
     return faults, remarks
 
 

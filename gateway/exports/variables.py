@@ -11,10 +11,10 @@ import io
 from collections.abc import Callable
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
-from gateway.map_table import manual_number, word_order
+from gateway.map_table import word_order
 from gateway.protocol.decoding import absent_number
 from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.registers import Register, manual_number
 
 IEC_TYPES = {
     "uint16": "UINT",

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from gateway.clock import now, unix_now
+from gateway.clock import unix_time
 from gateway.flow import Colour, Mark, Node
 from gateway.health import Health
 from gateway.protocol.monitor import Exchange, Monitor
@@ -145,13 +145,13 @@ class Control(Node):
 
 
 def _verdict(health: Health) -> bytes:
-    since = round(unix_now() - (now() - health.since), 3)
+    since = round(unix_time(health.since), 3)
     return json.dumps({"is_healthy": health.is_good, "reason": health.reason, "since": since}).encode() + b"\n"
 
 
 def _line(server: str, exchange: Exchange) -> bytes:
     fields = {
-        "time": round(unix_now() - (now() - exchange.at), 3),
+        "time": round(unix_time(exchange.at), 3),
         "server": server,
         "client": exchange.client,
         "unit": exchange.unit_id,

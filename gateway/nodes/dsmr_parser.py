@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.clock import now, unix_now
+from gateway.clock import now, unix_time
 from gateway.flow import Colour, Details, Mark, Node
 from gateway.protocol.meter import Meter, Received
 from gateway.protocol.telegram import BadTelegram, Telegram, TelegramReader
@@ -88,7 +88,7 @@ class DsmrParser(Node):
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
         # What waited while the gateway stood still came then, by the one clock as by the other.
-        result = self._meter.take(item, arrived, unix_now() - (now() - arrived))
+        result = self._meter.take(item, arrived, unix_time(arrived))
         if isinstance(result, BadTelegram):
             self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
         else:
@@ -121,8 +121,8 @@ class DsmrParser(Node):
         if meter != self._meter_words:
             self._meter_words = meter
             self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
-            what, _, hint = mistaken(received.variant, received.shown or received.variant).partition(" | ")
-            if what:
+            if mistake := mistaken(received.variant, received.shown):
+                what, hint = mistake
                 self.log(logging.WARNING, f"dsmr_version {what}. {hint}, or readings may be absent or wrong")
 
     def _note_trouble(self, words: str, sort: str) -> None:

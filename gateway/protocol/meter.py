@@ -42,7 +42,7 @@ class Received:
     """On the monotonic clock, in seconds."""
     arrived_at: float
     """By the wall clock, in unix seconds."""
-    shown: Variant | None = None
+    shown: Variant
     """What the telegram looks like, whatever the configuration says."""
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from gateway.protocol.registers import manual_number
+
 RECENT_REQUESTS = 1000
 MAX_COUNTERS = 1000
 """Of one kind. Past it, what a scanner asks is counted in one sum."""
@@ -35,13 +37,8 @@ class Exchange(NamedTuple):
         asked = f"FC{function_code:02}"
         if function_code in (3, 4) and len(self.request) == 5:
             address, count = (int.from_bytes(self.request[i : i + 2], "big") for i in (1, 3))
-            asked += f" address {address} ({_manual_number(function_code, address)}) count {count}"
+            asked += f" address {address} ({manual_number(address, function_code)}) count {count}"
         return f"{self.client} unit {self.unit_id} {asked}: {_outcome(self.answer)}"
-
-
-def _manual_number(function_code: int, address: int) -> int:
-    """The number that old manuals have for it, of five digits as far as those go."""
-    return (4 if function_code == 3 else 3) * (10_000 if address < 9_999 else 100_000) + address + 1
 
 
 def _outcome(answer: bytes | None) -> str:

@@ -127,3 +127,8 @@ def text_encoding(registers: int) -> Encode:
 def bits_encoding(registers: int, word_order: Order, byte_order: Order) -> Encode:
     """Encodes a whole number as the bits it is made of."""
     return lambda value: (reorder(int(value).to_bytes(2 * registers, "big"), word_order, byte_order), False)
+
+
+def manual_number(address: int, function_code: int = 3) -> int:
+    """The number in manuals that count from 1 behind the table's digit, of five digits as far as those go."""
+    return (4 if function_code == 3 else 3) * (10_000 if address < 9_999 else 100_000) + address + 1

@@ -46,6 +46,8 @@ class Variant:
     """Which tariff is the low one, the other being the normal one; None where there are none, or it is not known."""
     utc_offset_h: Literal[1, 2] = 1
     """Hours that the country's normal time is ahead of UTC."""
+    looks_like: str = ""
+    """The key of another variant that its telegrams cannot be told from."""
 
 
 VARIANTS: dict[str, Variant] = {
@@ -57,7 +59,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("5B", "Belgium, e-MUCS", FAST_LINE, 1, has_checksum=True, low_tariff=2),
         Variant("5L", "Luxembourg, Smarty", FAST_LINE, 10, has_checksum=True),
         Variant("5S", "Sweden", FAST_LINE, 10, has_checksum=True),
-        Variant("5S-FI", "Finland", FAST_LINE, 10, has_checksum=True, utc_offset_h=2),
+        Variant("5S-FI", "Finland", FAST_LINE, 10, has_checksum=True, utc_offset_h=2, looks_like="5S"),
         Variant("5EONHU", "Hungary", FAST_LINE, 10, has_checksum=True, low_tariff=2),
         Variant("ISKRA_IE", "Iskra IE", FAST_LINE, 1, has_checksum=True),
         Variant("SAGEMCOM_T210_D_R", "Austria, Sagemcom T210-D-r", FAST_LINE, 10, has_checksum=True),
@@ -110,11 +112,11 @@ def _detect_key(codes: Collection[str], p1_version: str | None, has_d0_codes: bo
     return "2.2" if "1-0:1.8.1" in codes else "5"
 
 
-def mistaken(said: Variant, shown: Variant) -> str:
-    """Why what is said of a meter cannot be true of its telegrams, and the way out; nothing where it may be."""
-    if said is shown or (said.key, shown.key) == ("5S-FI", "5S"):
-        return ""
-    return f'{said.key} is said, and the telegrams are those of {shown.title} | Write dsmr_version: "{shown.key}"'
+def mistaken(said: Variant, shown: Variant) -> tuple[str, str] | None:
+    """Why what is said of a meter cannot be true of its telegrams, and the way out; None where it may be."""
+    if shown.key in (said.key, said.looks_like):
+        return None
+    return f"{said.key} is said, and the telegrams are those of {shown.title}", f'Write dsmr_version: "{shown.key}"'
 
 
 def _measures_heat_alone(codes: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway import clock
 from gateway.clock import now
 from gateway.flow import Colour
 from gateway.nodes import dsmr_parser
@@ -77,7 +78,8 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def test_both_clocks_say_the_same_of_when_a_telegram_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dsmr_parser, "now", lambda: 500.0)
-    monkeypatch.setattr(dsmr_parser, "unix_now", lambda: 1_700_000_000.0)
+    monkeypatch.setattr(clock, "now", lambda: 500.0)
+    monkeypatch.setattr(clock, "unix_now", lambda: 1_700_000_000.0)
     bench = Bench()
     for arrived in (492.0, 500.0):
         bench.feed(GOOD, arrived)

@@ -25,7 +25,7 @@ def with_power(watts: int) -> Received:
     readings = good.readings
     values = {**readings.values, "power_net": Decimal(watts)}
     changed = replace(readings, values=values)
-    return Received(good.telegram, changed, good.variant, good.arrived, good.arrived_at)
+    return replace(good, readings=changed)
 
 
 def test_power_is_kept_with_its_mean_and_bounds() -> None:

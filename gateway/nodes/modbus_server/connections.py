@@ -232,11 +232,10 @@ class SerialClient(Connection, asyncio.Protocol):
         self._frame = bytearray()
         """What came since the last silence, as long as none of it could be answered."""
         self._silence: asyncio.TimerHandle | None = None
-        self._line: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the line."""
-        self._transport = self._line = transport
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Answer what is whole; what is not ends with silence."""
@@ -265,7 +264,7 @@ class SerialClient(Connection, asyncio.Protocol):
         self._send(answer_after_silence(frame, self._host.responder, now(), self._counted))
 
     def _send(self, data: bytes) -> None:
-        line = self._line
+        line: Any = self._transport
         if not data or line is None:
             return
         if line.get_write_buffer_size():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from gateway import clock
 from gateway.clock import now, unix_now
 from gateway.map_table import word_order
 from gateway.nodes.status_page.model import Mark, MeterView, NodeView, ServerView, Status, UnitView, WireView
@@ -17,7 +18,7 @@ from gateway.version import version
 
 def unix_time(moment: float) -> float:
     """Unix seconds of a moment of the gateway's clock."""
-    return round(unix_now() - (now() - moment), 3)
+    return round(clock.unix_time(moment), 3)
 
 
 def status(gateway: Gateway, started: float) -> Status:
