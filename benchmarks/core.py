@@ -27,18 +27,18 @@ from dsmr_parser.parsers import TelegramParser
 from benchmarks.client import Client
 from benchmarks.feed import telegrams as make_telegrams
 from benchmarks.measure import MS, US, machine, show, take_turns, timed
-from gateway.clients import Admission
-from gateway.maps import find_map, load_map
+from gateway.maps.load import find_map, load_map
 from gateway.nodes.modbus_server import ModbusServer, ServerSettings, Transport
-from gateway.protocol.identification import Identification
-from gateway.protocol.meter import Meter
-from gateway.protocol.modbus import Responder, Units, answer_stream
-from gateway.protocol.monitor import CountedClient, Monitor
-from gateway.protocol.readings import Readings, read
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.snapshot import Snapshot
-from gateway.protocol.telegram import Telegram, TelegramReader
-from gateway.protocol.unit import FOR_EVER, OnStale, Unit
+from gateway.protocol.modbus.device_identification import Identification
+from gateway.protocol.modbus.monitor import CountedClient, Monitor
+from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
+from gateway.protocol.modbus.unit import FOR_EVER, OnStale, Unit
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.readings import Readings, read
+from gateway.protocol.p1.telegram import Telegram, TelegramReader
+from gateway.protocol.registers.register_map import RegisterMap
+from gateway.protocol.registers.snapshot import Snapshot
+from gateway.transport.clients import Admission
 
 SECONDS = 120
 MAP = "dsmr"

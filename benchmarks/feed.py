@@ -11,8 +11,8 @@ from itertools import count as count_from
 from itertools import islice
 from typing import Self
 
-from gateway.protocol.telegram import crc16
-from gateway.simulated_meters import simulated_meter
+from gateway.protocol.p1.telegram import crc16
+from gateway.simulation.forms import simulated_meter
 
 NOON = 1_767_610_800
 """5 January 2026, in unix seconds: a winter's day."""

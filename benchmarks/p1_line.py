@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from benchmarks.running import END_LIMIT_S, Program, free_port
-from gateway.protocol.telegram import crc16
-from gateway.simulated_meters import simulated_meter
+from gateway.protocol.p1.telegram import crc16
+from gateway.simulation.forms import simulated_meter
 
 BAUD = 115_200
 SPARE, MOST = 4, 500

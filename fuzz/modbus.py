@@ -17,11 +17,11 @@ import atheris
 
 with atheris.instrument_imports(include=["gateway"]):
     from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
-    from gateway.protocol.modbus import Responder, Units, answer_stream
-    from gateway.protocol.monitor import Monitor
-    from gateway.protocol.rtu import answer_rtu, append_crc
+    from gateway.protocol.modbus.monitor import Monitor
+    from gateway.protocol.modbus.rtu import answer_rtu, append_crc
+    from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
 
-from gateway.protocol.telegram import crc16
+from gateway.protocol.p1.telegram import crc16
 from tests.nodes.oracle import expect, expect_pdu
 from tests.nodes.transports import IDENTIFICATION, make_unit
 

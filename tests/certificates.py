@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from gateway.tls import TlsFiles
+from gateway.transport.tls import TlsFiles
 
 ROLE = "operator"
 ROLE_OID = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")

@@ -35,16 +35,21 @@ PURE_EXCEPTIONS = {("data_type.py", "sys")}
 
 ALLOWED = {
     "gateway/protocol": {"gateway.protocol"},
-    "gateway/exports": {"gateway.protocol", "gateway.exports", "gateway.map_table"},
+    "gateway/exports": {"gateway.protocol", "gateway.exports", "gateway.maps.table"},
     "gateway/config": {
         "gateway.config",
         "gateway.protocol",
-        "gateway.maps",
-        "gateway.validation",
-        "gateway.yaml_file",
+        "gateway.maps.load",
+        "gateway.files.validation",
+        "gateway.files.yaml_file",
     },
-    "gateway/simulated_meters": {"gateway.protocol", "gateway.validation", "gateway.yaml_file"},
-    "gateway/ser2net": {"gateway.ser2net", "gateway.config", "gateway.yaml_file"},
+    "gateway/simulation": {
+        "gateway.protocol",
+        "gateway.simulation",
+        "gateway.files.validation",
+        "gateway.files.yaml_file",
+    },
+    "gateway/ser2net": {"gateway.ser2net", "gateway.config", "gateway.files.yaml_file"},
 }
 """Folder → what its modules import of the gateway; nodes and the command line may import what lies beneath."""
 
@@ -132,7 +137,7 @@ SELDOM = (
 
 
 def test_what_is_not_configured_is_not_imported() -> None:
-    imports = "import sys, gateway.cli.run, gateway.config, gateway.wiring"
+    imports = "import sys, gateway.cli.run, gateway.config, gateway.service.wiring"
     program = f"{imports}; print([name for name in {SELDOM!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.strip() == "[]"

@@ -14,11 +14,11 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.telegram import BadTelegram, Fault
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.telegram import BadTelegram, Fault
 from tests.conftest import SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
 from tests.peer_telegram import PeerTelegram, Said, said_by
-from tests.protocol.stream import NOISE_AFTER, NOISE_BEFORE, Item, feed, in_pieces
+from tests.protocol.p1.stream import NOISE_AFTER, NOISE_BEFORE, Item, feed, in_pieces
 
 pytestmark = needs_shared_telegrams
 

@@ -14,10 +14,10 @@ import yaml
 
 from gateway.config import load_config
 from gateway.exports import Target, export
-from gateway.maps import find_map, load_map
-from gateway.protocol.variants import VARIANTS
+from gateway.maps.load import find_map, load_map
+from gateway.protocol.p1.variants import VARIANTS
 from gateway.ser2net import convert
-from gateway.wiring import load_maps
+from gateway.service.wiring import load_maps
 from tests.conftest import ROOT
 from tests.documentation import DOCS, README, Block, blocks, files, page_id, pages
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway import tls
 from gateway.cli.run import FilesUsedUp
-from gateway.lines import READ_BYTES, TcpLine
+from gateway.lines.tcp import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
 from gateway.nodes.p1_port import P1Port
-from gateway.protocol.meter import Meter
-from gateway.protocol.modbus import Answers
+from gateway.protocol.modbus.tcp import Answers
+from gateway.protocol.p1.meter import Meter
+from gateway.transport import tls
 from tests.nodes.transports import connect, make_unit, serve, until
 
 LIMIT_S = 10.0

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from tests.cli.test_cli import DEMO
 from tests.peers.harness import Gateway, Program, as_nobody, gateway_command, open_folder, running
-from tests.test_cli import DEMO
 
 FAILURE, USAGE, CONFIGURATION = 1, 2, 78
 TOO_LONG = f"{300 * 'x'}.yaml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.protocol.variants import SerialSettings
+from gateway.protocol.p1.variants import SerialSettings
 
 SAMPLES_PER_BIT = 12
 """At 115200 baud; a bit at 9600 has 144."""

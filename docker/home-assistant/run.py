@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.environment import PREFIX
-from gateway.probing import serial_ports
+from gateway.tools.probing import serial_ports
 
 OPTIONS = Path("/data/options.json")
 CONFIG = Path("/config/gateway.yaml")

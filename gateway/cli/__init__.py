@@ -37,7 +37,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            from gateway.yaml_file import FileError
+            from gateway.files.yaml_file import FileError
 
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 click.echo(f"The output is not whole: {error.strerror}", err=True)
@@ -64,7 +64,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from gateway.validation import suggest
+            from gateway.files.validation import suggest
 
             hint = suggest(args[0], list(COMMANDS))
             raise click.UsageError(f"{error.message} {hint}".rstrip(), ctx) from None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.config import Config
-    from gateway.yaml_file import Document, Fault
+    from gateway.files.yaml_file import Document, Fault
 
 EXIT_MACHINE = 1
 _HELD = " {holder} has a port or device of it: stop that first, unless it is the gateway that runs with it."
@@ -33,8 +33,8 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
     cannot be used now.
     """
     from gateway.config import load_with_places
-    from gateway.wiring import load_maps
-    from gateway.yaml_file import FileError
+    from gateway.files.yaml_file import FileError
+    from gateway.service.wiring import load_maps
 
     try:
         document, settings = load_with_places(config)
@@ -58,7 +58,7 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
 
 
 def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> tuple[list[Fault], str, list[str]]:
-    from gateway.checking import check_machine
+    from gateway.tools.checking import check_machine
 
     checked = check_machine(document, settings, path.parent)
     faults, remarks = checked.faults, list[str]()
@@ -75,10 +75,10 @@ def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> 
 def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]]:
     import asyncio
 
-    from gateway.checking import OWN_NAME
-    from gateway.node_settings import lines_of
-    from gateway.probing import probe
-    from gateway.protocol.variants import VARIANTS, mistaken
+    from gateway.protocol.p1.variants import VARIANTS, mistaken
+    from gateway.service.node_settings import lines_of
+    from gateway.tools.checking import OWN_NAME
+    from gateway.tools.probing import probe
 
     faults: list[Fault] = []
     remarks: list[str] = []

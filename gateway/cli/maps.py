@@ -13,7 +13,7 @@ from gateway.cli.parameters import MapName, form_option, json_option, named_map
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.protocol.obis import Value
+    from gateway.protocol.p1.obis import Value
 
 
 @click.command("maps")
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 )
 def maps_command(*, as_json: bool, pages: Path | None) -> None:
     """List the register maps that come with the gateway."""
-    from gateway.map_table import index, page
-    from gateway.maps import load_map, map_names
+    from gateway.maps.load import load_map, map_names
+    from gateway.maps.table import index, page
 
     found = [load_map(path) for _, path in sorted(map_names().items())]
     if pages:
@@ -55,7 +55,7 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
 )
 def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -> None:
     """Show the registers of the map NAME, a name or the path of a file."""
-    from gateway.map_table import FORMATS, heading, rows, words_of
+    from gateway.maps.table import FORMATS, heading, rows, words_of
 
     register_map = named_map(name)
     table = rows(register_map, words_of(register_map, _values(telegram)) if telegram else None)
@@ -65,8 +65,8 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
 
 
 def _values(path: Path) -> Mapping[str, Value]:
-    from gateway.protocol.meter import Meter, Received
-    from gateway.protocol.telegram import TelegramReader
+    from gateway.protocol.p1.meter import Meter, Received
+    from gateway.protocol.p1.telegram import TelegramReader
 
     reader, meter = TelegramReader(), Meter(path.name, None)
     why = ""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from gateway.protocol.variants import VARIANTS
+from gateway.protocol.p1.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from gateway.protocol.register_map import RegisterMap
+    from gateway.protocol.registers.register_map import RegisterMap
 
 TABLE_FORMATS = ("text", "markdown", "csv", "json")
 """How a register map can be shown (`map_table.FORMATS`)."""
@@ -31,7 +31,7 @@ class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newe
         incomplete: str,
     ) -> list[CompletionItem]:
         """The names that begin so; a shell adds the files."""
-        from gateway.maps import map_names
+        from gateway.maps.load import map_names
 
         names = [CompletionItem(name) for name in sorted(map_names()) if name.startswith(incomplete)]
         return names or [CompletionItem(incomplete, type="file")]
@@ -39,7 +39,7 @@ class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newe
 
 def named_map(name: str) -> RegisterMap:
     """A map by its name or path, from the folder in which the command is given."""
-    from gateway.maps import find_map, load_map
+    from gateway.maps.load import find_map, load_map
 
     try:
         return load_map(find_map(name, Path()))

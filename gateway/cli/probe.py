@@ -14,9 +14,9 @@ from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
     from gateway.config.meter import MeterConfig
-    from gateway.probing import Finding
-    from gateway.protocol.meter import Received
-    from gateway.protocol.readings import Reading
+    from gateway.protocol.p1.meter import Received
+    from gateway.protocol.p1.readings import Reading
+    from gateway.tools.probing import Finding
 
 _ADDRESS = re.compile(r"(\[[^\]]+\]|[^/:]+):([0-9]{1,5})")
 
@@ -37,7 +37,7 @@ def probe_command(where: str | None, *, as_json: bool, seconds: float | None) ->
     """
     import asyncio
 
-    from gateway.probing import LISTEN_S, serial_ports
+    from gateway.tools.probing import LISTEN_S, serial_ports
 
     places = [where] if where else serial_ports()
     if not places:
@@ -55,8 +55,8 @@ def probe_command(where: str | None, *, as_json: bool, seconds: float | None) ->
 
 
 async def _probe(place: str, seconds: float) -> list[Finding]:
-    from gateway.node_settings import lines_of
-    from gateway.probing import probe
+    from gateway.service.node_settings import lines_of
+    from gateway.tools.probing import probe
 
     return await probe(lines_of(_config(place)), seconds)
 
@@ -80,7 +80,7 @@ def _config(place: str) -> MeterConfig:
 
 
 def _show(place: str, findings: list[Finding]) -> None:
-    from gateway.probing import conclude
+    from gateway.tools.probing import conclude
 
     for finding in findings:
         if not finding.newest:
@@ -120,7 +120,7 @@ def _yaml(place: str, newest: Received) -> str:
 
 def _as_data(place: str, findings: list[Finding]) -> dict[str, object]:
     last = findings[-1]
-    from gateway.probing import conclude
+    from gateway.tools.probing import conclude
 
     data: dict[str, object] = {"place": place, "tried": {f.words: f.trouble or "telegrams" for f in findings}}
     conclusion = conclude(findings)

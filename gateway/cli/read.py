@@ -26,8 +26,8 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
     """Read a gateway or a meter at HOST, or HOST:PORT, over Modbus/TCP, and show what its registers say."""
     import logging
 
-    from gateway.map_table import FORMATS, READ_COLUMNS, rows
-    from gateway.reading_client import ReadingClient
+    from gateway.maps.table import FORMATS, READ_COLUMNS, rows
+    from gateway.tools.reading_client import ReadingClient
 
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     address = _HOST_AND_PORT.fullmatch(host)

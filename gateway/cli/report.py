@@ -61,8 +61,8 @@ def _configuration(path: Path) -> dict[str, Any]:
 
     from gateway.config import load_config
     from gateway.config.masking import masked
-    from gateway.protocol.redaction import redact_text
-    from gateway.yaml_file import FileError
+    from gateway.files.yaml_file import FileError
+    from gateway.protocol.p1.redaction import redact_text
 
     named = {"file": redact_text(str(path))}
     try:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.config import Config
-    from gateway.mending import Load
-    from gateway.systemd import ServiceManager
-    from gateway.wiring import Maps, Wiring
+    from gateway.service.mending import Load
+    from gateway.service.systemd import ServiceManager
+    from gateway.service.wiring import Maps, Wiring
 
 DEMO_PORT = 5020
 END_WITHIN_S = 1.9
@@ -63,9 +63,9 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     from gateway.cli.logs import set_up_logging
     from gateway.config import load_config
     from gateway.config.environment import is_overridden
-    from gateway.probing import serial_ports
-    from gateway.wiring import load_maps
-    from gateway.yaml_file import Fault, FileError, is_there
+    from gateway.files.yaml_file import Fault, FileError, is_there
+    from gateway.service.wiring import load_maps
+    from gateway.tools.probing import serial_ports
 
     set_up_logging(verbose=verbose)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
@@ -185,9 +185,9 @@ async def _run(load: Load, path: Path) -> int:
     import gc
     import signal
 
-    from gateway.clock import now
-    from gateway.systemd import ServiceManager, status_words
-    from gateway.wiring import Wiring
+    from gateway.runtime.clock import now
+    from gateway.service.systemd import ServiceManager, status_words
+    from gateway.service.wiring import Wiring
 
     stop, reload = asyncio.Event(), asyncio.Event()
     loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
@@ -234,8 +234,8 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
     import asyncio
 
     from gateway.config import load_status_page
-    from gateway.mending import Unusable, wait_until_mended
-    from gateway.yaml_file import FileError
+    from gateway.files.yaml_file import FileError
+    from gateway.service.mending import Unusable, wait_until_mended
 
     try:
         return load()
@@ -255,7 +255,7 @@ async def _reload(wiring: Wiring, load: Load, reload: asyncio.Event, manager: Se
     import asyncio
     import logging
 
-    from gateway.yaml_file import FileError
+    from gateway.files.yaml_file import FileError
 
     log = logging.getLogger("gateway")
     while await reload.wait():

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-MODELS = {"config": ("gateway.config", "Config"), "map": ("gateway.map_file", "MapFile")}
+MODELS = {"config": ("gateway.config", "Config"), "map": ("gateway.maps.file", "MapFile")}
 """What has a schema → the module and the name of its model."""
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.parameters import VERSIONS
-from gateway.protocol.household import SCENARIOS, Scenario
-from gateway.protocol.variants import VARIANTS
+from gateway.protocol.p1.variants import VARIANTS
+from gateway.simulation.household import SCENARIOS, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gateway.nodes.line_output import LineOutput
     from gateway.nodes.passthrough import Passthrough
-    from gateway.protocol.feed import Piece
+    from gateway.simulation.feed import Piece
 
 DEFAULT_PORT = 2001
 MAX_SPEED = 1000
@@ -72,7 +72,7 @@ def simulate_command(
     import asyncio
 
     from gateway.cli.logs import set_up_logging
-    from gateway.protocol.feed import spoiled
+    from gateway.simulation.feed import spoiled
 
     if device and (port is not None or ctx.get_parameter_source("host") is not click.core.ParameterSource.DEFAULT):
         raise click.UsageError(
@@ -89,9 +89,9 @@ def simulate_command(
 
 
 def _household(version: str, seed: int, scenario: Scenario | None, speed: float) -> Iterator[Piece]:
-    from gateway.clock import now, unix_now
-    from gateway.protocol.feed import living
-    from gateway.simulated_meters import simulated_meter
+    from gateway.runtime.clock import now, unix_now
+    from gateway.simulation.feed import living
+    from gateway.simulation.forms import simulated_meter
 
     started_at = _summer_ends() - 1800 if scenario is Scenario.DST else int(unix_now())
     begun = now()
@@ -103,7 +103,7 @@ def _household(version: str, seed: int, scenario: Scenario | None, speed: float)
 
 
 def _replay(path: Path, speed: float) -> Iterator[Piece]:
-    from gateway.protocol.feed import replayed
+    from gateway.simulation.feed import replayed
 
     with path.open("rb") as stream:
         capture = stream.read(MAX_CAPTURE_BYTES + 1)
@@ -123,13 +123,13 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
     import asyncio
     import signal
 
-    from gateway.flow import Flow, Wire
-    from gateway.lines import SerialLine
+    from gateway.lines.serial import SerialLine
     from gateway.nodes.line_output import LineOutput
     from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings
     from gateway.nodes.simulated_meter import SimulatedMeter
-    from gateway.protocol.meter import Meter
-    from gateway.pseudo_terminal import PseudoTerminal
+    from gateway.protocol.p1.meter import Meter
+    from gateway.runtime.flow import Flow, Wire
+    from gateway.transport.pseudo_terminal import PseudoTerminal
 
     meter = Meter("simulation", None, is_simulated=True)
     terminal = PseudoTerminal()

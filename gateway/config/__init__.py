@@ -14,10 +14,10 @@ from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import Listen
-from gateway.maps import find_map, load_map
-from gateway.protocol.unit import OnStale
-from gateway.validation import suggest, validate
-from gateway.yaml_file import Document, Fault, FileError, Loc, dotted, is_there, load
+from gateway.files.validation import suggest, validate
+from gateway.files.yaml_file import Document, Fault, FileError, Loc, dotted, is_there, load
+from gateway.maps.load import find_map, load_map
+from gateway.protocol.modbus.unit import OnStale
 
 
 class Config(BaseModel):

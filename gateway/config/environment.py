@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from gateway.yaml_file import Document, Fault, FileError, Loc, parse
+from gateway.files.yaml_file import Document, Fault, FileError, Loc, parse
 
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"

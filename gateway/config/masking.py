@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gateway.protocol.redaction import redact_text
+from gateway.protocol.p1.redaction import redact_text
 
 REMOVED = "(removed)"
 _SECRET = re.compile(r"password|passphrase|secret|token|credential|user_?name|user_application_name")

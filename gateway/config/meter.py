@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.types import Duration, Host, host_name
-from gateway.protocol.variants import ALIASES, VARIANTS
-from gateway.validation import suggest
+from gateway.files.validation import suggest
+from gateway.protocol.p1.variants import ALIASES, VARIANTS
 
 DEFAULT_DEVICE = "/dev/ttyUSB0"
 AUTO = "auto"

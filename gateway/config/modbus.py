@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
-from gateway.protocol.unit import OnStale
+from gateway.protocol.modbus.unit import OnStale
 
 DEFAULT_MAP = "dsmr"
 MODBUS_PORT, MODBUS_TLS_PORT = 502, 802

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from gateway.exports.target import ExportError, Target
-from gateway.protocol.register_map import RegisterMap
+from gateway.protocol.registers.register_map import RegisterMap
 
 FORMATS = {
     "home-assistant": "home_assistant:as_yaml",

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from gateway.exports.target import ExportError, Target, input_type, numbers, plain
-from gateway.protocol.obis import UNITS
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.p1.obis import UNITS
+from gateway.protocol.registers.register import Register
+from gateway.protocol.registers.register_map import RegisterMap
 
 POWER = ("power_net", "power_import - power_export")
 PHASE_POWER = ("power_net_l{phase}", "power_import_l{phase} - power_export_l{phase}")

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
-from gateway.protocol.decoding import absent_number
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.registers.decoding import absent_number
+from gateway.protocol.registers.register import Register
+from gateway.protocol.registers.register_map import RegisterMap
 
 SCAN_INTERVAL_S = 5
 CLASSES = {

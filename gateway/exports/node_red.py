@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
-from gateway.protocol.decoding import absent_number
-from gateway.protocol.read_plan import read_plan
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.modbus.read_plan import read_plan
+from gateway.protocol.registers.decoding import absent_number
+from gateway.protocol.registers.register import Register
+from gateway.protocol.registers.register_map import RegisterMap
 
 READ_EVERY_S = 5
 DECODE = """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.registers.register import Register
+from gateway.protocol.registers.register_map import RegisterMap
 
 NUMBER_TYPES = ("uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64")
 

@@ -6,8 +6,8 @@ import json
 from itertools import groupby
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.registers.register import Register
+from gateway.protocol.registers.register_map import RegisterMap
 
 BYTE_ORDERS = {
     ("big", "big"): "ABCD",

@@ -11,10 +11,10 @@ import io
 from collections.abc import Callable
 
 from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
-from gateway.map_table import word_order
-from gateway.protocol.decoding import absent_number
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register, manual_number
+from gateway.maps.table import word_order
+from gateway.protocol.registers.decoding import absent_number
+from gateway.protocol.registers.register import Register, manual_number
+from gateway.protocol.registers.register_map import RegisterMap
 
 IEC_TYPES = {
     "uint16": "UINT",

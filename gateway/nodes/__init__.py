@@ -1,1 +1,1 @@
-"""The palette: one file per type of node. Nodes know nothing of each other; `gateway.wiring` connects them."""
+"""The palette: one file per type of node. Nodes know nothing of each other; `gateway.service.wiring` connects them."""

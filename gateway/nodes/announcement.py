@@ -11,8 +11,8 @@ import ifaddr
 from zeroconf import InterfaceChoice, NonUniqueNameException
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from gateway.flow import STATUS_CHARACTERS, Colour, Mark, Node
 from gateway.nodes.passthrough import Passthrough
+from gateway.runtime.flow import STATUS_CHARACTERS, Colour, Mark, Node
 
 SERVICE = "_iostream._tcp.local."
 """What ser2net announces itself as, so that what looks for one finds this."""

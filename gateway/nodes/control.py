@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from gateway.clock import unix_time
-from gateway.flow import Colour, Mark, Node
-from gateway.health import Health
-from gateway.protocol.monitor import Exchange, Monitor
+from gateway.protocol.modbus.monitor import Exchange, Monitor
+from gateway.runtime.clock import unix_time
+from gateway.runtime.flow import Colour, Mark, Node
+from gateway.runtime.health import Health
 
 SOCKET_NAME = "dsmr-gateway.sock"
 SERVICE_FOLDER = Path("/run/dsmr-gateway")

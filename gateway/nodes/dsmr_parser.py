@@ -9,11 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.clock import now, unix_time
-from gateway.flow import Colour, Details, Mark, Node
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.telegram import BadTelegram, Telegram, TelegramReader
-from gateway.protocol.variants import mistaken
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.telegram import BadTelegram, Telegram, TelegramReader
+from gateway.protocol.p1.variants import mistaken
+from gateway.runtime.clock import now, unix_time
+from gateway.runtime.flow import Colour, Details, Mark, Node
 
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from gateway.flow import Colour, Mark, Node
-from gateway.lines import Line
+from gateway.lines.line import Line
+from gateway.runtime.flow import Colour, Mark, Node
 
 
 class LineOutput(Node):

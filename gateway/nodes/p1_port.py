@@ -10,13 +10,13 @@ import logging
 import re
 from itertools import cycle
 
-from gateway.clock import now
-from gateway.flow import Backoff, ByteSink, Colour, Details, Mark, Node
-from gateway.lines import Line
-from gateway.protocol.arrival import PAUSE_S, ArrivalClock
-from gateway.protocol.diagnosis import diagnose
-from gateway.protocol.joining import CIPHERED, SILENCE_S
-from gateway.protocol.meter import Meter
+from gateway.lines.line import Line
+from gateway.protocol.p1.arrival import PAUSE_S, ArrivalClock
+from gateway.protocol.p1.diagnosis import diagnose
+from gateway.protocol.p1.joining import CIPHERED, SILENCE_S
+from gateway.protocol.p1.meter import Meter
+from gateway.runtime.clock import now
+from gateway.runtime.flow import Backoff, ByteSink, Colour, Details, Mark, Node
 
 SEARCH_DWELL_S = 15.0
 """How long each of several settings is tried: longer than the ten seconds between two telegrams."""

@@ -17,14 +17,14 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from gateway.clients import Admission, Clients, close_in_order
-from gateway.clock import now
-from gateway.flow import Colour, Details, Mark, Node
-from gateway.listening import Address, place_of, trouble_listening, why_not_listening
-from gateway.protocol.ciphered import CipheredReader
-from gateway.protocol.joining import JoiningPoint
-from gateway.protocol.meter import Meter
-from gateway.protocol.telegram import Telegram
+from gateway.protocol.p1.ciphered import CipheredReader
+from gateway.protocol.p1.joining import JoiningPoint
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.telegram import Telegram
+from gateway.runtime.clock import now
+from gateway.runtime.flow import Colour, Details, Mark, Node
+from gateway.transport.clients import Admission, Clients, close_in_order
+from gateway.transport.listening import Address, place_of, trouble_listening, why_not_listening
 
 QUEUE_BYTES = 32_768
 """Held back for a reader that is slow, besides what its socket holds: half a minute of telegrams."""

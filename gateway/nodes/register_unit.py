@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from gateway.clock import now
-from gateway.flow import Colour, Details, Mark, Node
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.snapshot import Snapshot
-from gateway.protocol.unit import Unit
+from gateway.protocol.modbus.unit import Unit
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.registers.snapshot import Snapshot
+from gateway.runtime.clock import now
+from gateway.runtime.flow import Colour, Details, Mark, Node
 
 TICK_S = 1.0
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from gateway.clock import now
-from gateway.flow import ByteSink, Colour, Mark, Node
-from gateway.protocol.feed import Piece
-from gateway.protocol.meter import Meter
+from gateway.protocol.p1.meter import Meter
+from gateway.runtime.clock import now
+from gateway.runtime.flow import ByteSink, Colour, Mark, Node
+from gateway.simulation.feed import Piece
 
 
 class SimulatedMeter(Node):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from gateway.files.yaml_file import Fault, FileError
 from gateway.ser2net.connection import Connection
 from gateway.ser2net.old_format import read_old_format
 from gateway.ser2net.render import render
 from gateway.ser2net.yaml_format import read_yaml_format
-from gateway.yaml_file import Fault, FileError
 
 _IS_YAML = re.compile(r"^(?:%YAML|---|connection\s*:)", re.MULTILINE)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from gateway.files.yaml_file import Fault
 from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Connection
-from gateway.yaml_file import Fault
 
 _LINE = re.compile(
     r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]+):(?P<state>\w+):(?P<timeout>[^:]*):"

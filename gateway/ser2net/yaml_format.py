@@ -9,8 +9,8 @@ import re
 
 import yaml
 
+from gateway.files.yaml_file import Fault
 from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Connection
-from gateway.yaml_file import Fault
 
 _ALIAS = re.compile(r"\*(\w+)")
 _LAYER = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\((?P<options>[^()]*)\))?")

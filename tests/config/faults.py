@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config, load_config
-from gateway.yaml_file import FileError
+from gateway.files.yaml_file import FileError
 
 
 def load(folder: Path, text: str) -> Config:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.config.meter import AUTO, DEFAULT_DEVICE, MeterConfig
-from gateway.protocol.variants import ALIASES, VARIANTS
+from gateway.protocol.p1.variants import ALIASES, VARIANTS
 from tests.config.faults import faults_in, load
 
 

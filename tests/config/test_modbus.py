@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.modbus import ModbusConfig, UnitConfig
-from gateway.protocol.unit import OnStale
+from gateway.protocol.modbus.unit import OnStale
 from tests.config.faults import faults_in, load
 
 

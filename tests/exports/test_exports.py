@@ -11,12 +11,12 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from gateway.cli import main
 from gateway.exports import FORMATS, Target, export
-from gateway.maps import find_map, load_map, map_names
+from gateway.maps.load import find_map, load_map, map_names
 from gateway.nodes.modbus_server import ModbusServer
-from gateway.protocol.decoding import decode
-from gateway.protocol.readings import Readings, read
-from gateway.protocol.telegram import Telegram, TelegramReader
-from gateway.protocol.unit import OnStale, Unit
+from gateway.protocol.modbus.unit import OnStale, Unit
+from gateway.protocol.p1.readings import Readings, read
+from gateway.protocol.p1.telegram import Telegram, TelegramReader
+from gateway.protocol.registers.decoding import decode
 from tests.conftest import own_telegram
 from tests.exports.readers import READERS, Read, node_red_nodes
 from tests.nodes.transports import serve

@@ -8,15 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.maps import load_map
-from gateway.protocol.country import interpret
-from gateway.protocol.identification import Identification
-from gateway.protocol.modbus import MAX_READ_REGISTERS, Responder, Units, answer_stream
-from gateway.protocol.monitor import CountedClient, Monitor
-from gateway.protocol.readings import Readings, read
-from gateway.protocol.telegram import Telegram, TelegramReader
-from gateway.protocol.unit import OnStale, Unit
-from gateway.protocol.variants import detect
+from gateway.maps.load import load_map
+from gateway.protocol.modbus.device_identification import Identification
+from gateway.protocol.modbus.monitor import CountedClient, Monitor
+from gateway.protocol.modbus.tcp import MAX_READ_REGISTERS, Responder, Units, answer_stream
+from gateway.protocol.modbus.unit import OnStale, Unit
+from gateway.protocol.p1.country import interpret
+from gateway.protocol.p1.readings import Readings, read
+from gateway.protocol.p1.telegram import Telegram, TelegramReader
+from gateway.protocol.p1.variants import detect
 from tests.maps.decoder import Entry
 
 IDENTIFICATION = Identification("Vendor", "CODE", "1.2", "https://example.org", "Product", "Model", "Application")

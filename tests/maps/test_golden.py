@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from gateway.maps import map_names
-from gateway.protocol.readings import Readings
+from gateway.maps.load import map_names
+from gateway.protocol.p1.readings import Readings
 from tests.conftest import own_telegram
 from tests.maps.serving import Server, readings_in
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.maps import load_map
+from gateway.files.yaml_file import FileError
+from gateway.maps.load import load_map
 from gateway.nodes.register_unit import RegisterUnit
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.readings import Readings
-from gateway.protocol.telegram import Telegram
-from gateway.protocol.unit import ExceptionCode, OnStale, Unit
-from gateway.protocol.variants import VARIANTS
-from gateway.yaml_file import FileError
+from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.readings import Readings
+from gateway.protocol.p1.telegram import Telegram
+from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import own_telegram
 from tests.maps.serving import readings_in
 

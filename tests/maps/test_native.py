@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.maps import load_map, map_names
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.telegram import TelegramReader
-from gateway.protocol.variants import VARIANTS
+from gateway.maps.load import load_map, map_names
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.telegram import TelegramReader
+from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
 from tests.maps.serving import loaded_map
-from tests.protocol.stream import telegram_of
+from tests.protocol.p1.stream import telegram_of
 
 NATIVE = {name: path for name, path in map_names().items() if path.parent.name == "native"}
 MAP_OF = {key: f"dsmr-{key.lower().replace('_', '-')}" for key in VARIANTS} | {"5S-FI": "dsmr-5s"}

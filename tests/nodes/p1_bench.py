@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.lines import Line, TcpLine
+from gateway.lines.line import Line
+from gateway.lines.tcp import TcpLine
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
-from gateway.protocol.meter import Meter
+from gateway.protocol.p1.meter import Meter
 
 LIMIT_S = 5.0
 RESET = struct.pack("ii", 1, 0)

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gateway.clients import Admission
-from gateway.clock import now
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings, WritableLine
-from gateway.protocol.meter import Meter
-from gateway.protocol.telegram import crc16
-from gateway.protocol.variants import VARIANTS
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.telegram import crc16
+from gateway.protocol.p1.variants import VARIANTS
+from gateway.runtime.clock import now
+from gateway.transport.clients import Admission
 from tests.conftest import own_telegram
 
 LIMIT_S = 5.0

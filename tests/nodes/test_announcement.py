@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.flow import Flow, Wire
 from gateway.nodes.passthrough import Passthrough, PassthroughSettings
-from gateway.protocol.meter import Meter
+from gateway.protocol.p1.meter import Meter
+from gateway.runtime.flow import Flow, Wire
 
 zeroconf = pytest.importorskip("zeroconf", reason="zeroconf is not installed; try: pip install zeroconf")
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from gateway.nodes.modbus_server import ModbusServer
-from gateway.protocol.unit import OnStale, Unit
+from gateway.protocol.modbus.unit import OnStale, Unit
 from tests.conftest import ROOT
 from tests.nodes.transports import NAMES, Client, StreamClient, connect, make_unit, mbap, serve
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clients import Eviction
 from gateway.nodes.modbus_server import ModbusServer, connections, node
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, WRITE_BUFFER_BYTES, SerialClient, StreamClient
-from gateway.protocol.rtu import append_crc
+from gateway.protocol.modbus.rtu import append_crc
+from gateway.transport.clients import Eviction
 from tests.certificates import client_context
 from tests.nodes import transports
 from tests.nodes.transports import connect, make_unit, mbap, serve, until

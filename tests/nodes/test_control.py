@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from gateway.clock import now, unix_now
-from gateway.health import GOOD, Health
 from gateway.nodes import control as module
 from gateway.nodes.control import (
     FOLLOW,
@@ -29,7 +27,9 @@ from gateway.nodes.control import (
     running_socket_path,
     socket_path,
 )
-from gateway.protocol.monitor import CountedClient, Monitor
+from gateway.protocol.modbus.monitor import CountedClient, Monitor
+from gateway.runtime.clock import now, unix_now
+from gateway.runtime.health import GOOD, Health
 
 LIMIT_S = 5.0
 READ = bytes.fromhex("0300050001")

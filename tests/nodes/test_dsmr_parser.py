@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway import clock
-from gateway.clock import now
-from gateway.flow import Colour
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_TOLD, DsmrParser
-from gateway.protocol.meter import ERROR_WINDOW_S, Meter, Received
-from gateway.protocol.telegram import Fault
-from gateway.protocol.variants import VARIANTS
+from gateway.protocol.p1.meter import ERROR_WINDOW_S, Meter, Received
+from gateway.protocol.p1.telegram import Fault
+from gateway.protocol.p1.variants import VARIANTS
+from gateway.runtime import clock
+from gateway.runtime.clock import now
+from gateway.runtime.flow import Colour
 from tests.conftest import own_telegram
-from tests.protocol.stream import telegram_of
+from tests.protocol.p1.stream import telegram_of
 
 LIMIT_S = 5.0
 GOOD = own_telegram("v50_sagemcom-t210d")

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.clock import now
-from gateway.lines import SerialLine
+from gateway.lines.serial import SerialLine
 from gateway.nodes.line_output import LineOutput
-from gateway.protocol.variants import FAST_LINE
+from gateway.protocol.p1.variants import FAST_LINE
+from gateway.runtime.clock import now
 
 LIMIT_S = 5.0
 

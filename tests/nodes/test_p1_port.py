@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.flow import Colour
-from gateway.lines import Line, Receive, SerialLine, TcpLine
+from gateway.lines.line import Line, Receive
+from gateway.lines.serial import SerialLine
+from gateway.lines.tcp import TcpLine
 from gateway.nodes import p1_port
-from gateway.protocol.meter import Meter
-from gateway.protocol.variants import FAST_LINE, SLOW_LINE
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
+from gateway.runtime.flow import Colour
 from tests.conftest import own_telegram
 from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net, until
 
@@ -26,8 +28,8 @@ NOISE = bytes(range(128, 256)) * 4
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.flow.FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr("gateway.flow.LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr("gateway.runtime.flow.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("gateway.runtime.flow.LONGEST_PAUSE_S", 0.05)
 
 
 @pytest.fixture(autouse=True)

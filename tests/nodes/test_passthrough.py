@@ -12,11 +12,11 @@ from random import Random
 
 import pytest
 
-from gateway.lines import SerialLine
+from gateway.lines.serial import SerialLine
 from gateway.nodes import passthrough as module
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.passthrough import Mode
-from gateway.protocol.variants import FAST_LINE
+from gateway.protocol.p1.variants import FAST_LINE
 from tests.conftest import own_telegram
 from tests.nodes.passthrough_bench import MODES, Bench, connect, numbered, running, until
 

@@ -7,9 +7,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.clients import Admission, Eviction
 from gateway.nodes import passthrough as module
 from gateway.nodes.passthrough import Mode
+from gateway.transport.clients import Admission, Eviction
 from tests.conftest import own_telegram
 from tests.nodes.passthrough_bench import LIMIT_S, MODES, Bench, connect, running, until
 from tests.peers.harness import free_port

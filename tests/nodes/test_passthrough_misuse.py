@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clients import Admission, Eviction
 from gateway.nodes import passthrough as module
 from gateway.nodes.passthrough import QUEUE_BYTES, SEND_BUFFER_BYTES, Mode
+from gateway.transport.clients import Admission, Eviction
 from tests.certificates import client_context, make_certificates
 from tests.nodes.passthrough_bench import (
     MODES,

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-import gateway.tls
-from gateway.clients import Admission, Eviction
+import gateway.transport.tls
 from gateway.nodes.passthrough import Mode
+from gateway.transport.clients import Admission, Eviction
 from tests.certificates import client_context, make_certificates
 from tests.nodes.passthrough_bench import MODES, Bench, connect, feed_each, numbered, running, until
 
 
 async def test_slow_handshakes_hold_nobody_up_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.tls, "HANDSHAKE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(gateway.transport.tls, "HANDSHAKE_TIMEOUT_S", 0.3)
     bench = Bench()
     passthrough = bench.offer(
         admission=Admission(max_clients=12, eviction=Eviction.NOBODY, tls=make_certificates(tmp_path))
@@ -58,7 +58,9 @@ async def test_only_clients_with_a_certificate_are_served_over_tls(tmp_path: Pat
 async def test_a_certificate_is_asked_of_clients_only_where_there_is_an_authority(tmp_path: Path) -> None:
     files = make_certificates(tmp_path)
     bench = Bench()
-    passthrough = bench.offer(admission=Admission(tls=gateway.tls.TlsFiles(files.certificate, files.key, None)))
+    passthrough = bench.offer(
+        admission=Admission(tls=gateway.transport.tls.TlsFiles(files.certificate, files.key, None))
+    )
     async with running(bench):
         reader = await connect(passthrough, client_context(tmp_path, with_certificate=False))
         await feed_each(bench, reader, range(5))

@@ -27,9 +27,9 @@ from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServe
 from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
 from gateway.nodes.modbus_server.connections import Connection, SerialClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
-from gateway.protocol.rtu import append_crc
-from gateway.protocol.variants import SerialSettings
-from tests.protocol.small_units import responder_of, small_unit
+from gateway.protocol.modbus.rtu import append_crc
+from gateway.protocol.p1.variants import SerialSettings
+from tests.protocol.modbus.small_units import responder_of, small_unit
 
 CHANGED = f"pymodbus {version('pymodbus')} has changed, and gateway/nodes/modbus_server leans on it: "
 TRANSPORTS = (Transport.TCP, Transport.UDP, Transport.SERIAL)

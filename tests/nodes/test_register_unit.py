@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock import now
-from gateway.maps import load_map
+from gateway.maps.load import load_map
 from gateway.nodes import register_unit
 from gateway.nodes.register_unit import RegisterUnit
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.obis import Value
-from gateway.protocol.readings import read
-from gateway.protocol.telegram import Telegram, TelegramReader
-from gateway.protocol.unit import ExceptionCode, OnStale, Unit
-from gateway.protocol.variants import VARIANTS
+from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.telegram import Telegram, TelegramReader
+from gateway.protocol.p1.variants import VARIANTS
+from gateway.runtime.clock import now
 from tests.conftest import own_telegram
 
 LIMIT_S = 5.0

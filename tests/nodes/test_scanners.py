@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.protocol.rtu import append_crc
+from gateway.protocol.modbus.rtu import append_crc
 from tests.nodes.blocking import LIMIT_S, READ, Background, Healthy, Stream, background
 from tests.nodes.oracle import PRESENT, expect_pdu
 from tests.nodes.transports import mbap

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gateway import tls
 from gateway.nodes.modbus_server import ModbusServer
-from gateway.tls import TlsFiles
+from gateway.transport import tls
+from gateway.transport.tls import TlsFiles
 from tests.certificates import ROLE, add_certificate, client_context, make_certificates, utf8_string
 from tests.nodes.transports import StreamClient, connect, make_unit, mbap, serve, until
 

@@ -8,14 +8,14 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.clock import now, unix_now
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.simulated_meter import SimulatedMeter
-from gateway.protocol.feed import Piece, living
-from gateway.protocol.meter import Meter
-from gateway.protocol.variants import VARIANTS
-from gateway.simulated_meters import simulated_meter, simulated_versions
-from tests.test_simulated_meters import TAKEN_FOR
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.variants import VARIANTS
+from gateway.runtime.clock import now, unix_now
+from gateway.simulation.feed import Piece, living
+from gateway.simulation.forms import simulated_meter, simulated_versions
+from tests.simulation.test_forms import TAKEN_FOR
 
 LIMIT_S = 5.0
 

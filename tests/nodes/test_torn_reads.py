@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.clock import now
-from gateway.protocol.unit import FOR_EVER, Unit
+from gateway.protocol.modbus.unit import FOR_EVER, Unit
+from gateway.runtime.clock import now
 from tests.nodes.transports import make_unit, serve
 
 ANSWERS = int(os.environ.get("GATEWAY_TESTS_TORN_ANSWERS", "100000"))

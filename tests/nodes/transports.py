@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from gateway.clients import Admission
-from gateway.maps import load_map
+from gateway.maps.load import load_map
 from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
-from gateway.protocol.identification import Identification
-from gateway.protocol.modbus import Responder, Units
-from gateway.protocol.monitor import Monitor
-from gateway.protocol.rtu import append_crc
-from gateway.protocol.telegram import crc16
-from gateway.protocol.unit import OnStale, Unit
-from gateway.protocol.variants import SerialSettings
+from gateway.protocol.modbus.device_identification import Identification
+from gateway.protocol.modbus.monitor import Monitor
+from gateway.protocol.modbus.rtu import append_crc
+from gateway.protocol.modbus.tcp import Responder, Units
+from gateway.protocol.modbus.unit import OnStale, Unit
+from gateway.protocol.p1.telegram import crc16
+from gateway.protocol.p1.variants import SerialSettings
+from gateway.transport.clients import Admission
 from tests.certificates import client_context, make_certificates
 
 NAMES = ("tcp", "tls", "rtu_over_tcp", "udp", "serial")

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from gateway.config.meter import AUTO
-from gateway.protocol.variants import VARIANTS
+from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import ROOT, own_telegram, program
 from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, Image, read_dockerfile
 from tests.peers.harness import LIMIT_S, ModbusClient, Program, SerialPort, free_port, open_folder, running, wait_until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.exports import Target, export
-from gateway.maps import find_map, load_map, map_names
+from gateway.maps.load import find_map, load_map, map_names
 from tests.peers.harness import LIMIT_S, Gateway
 from tests.peers.pypi import packages
 from tests.peers.ten_maps import MAPS, ten_maps

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from gateway.exports import Target, export
-from gateway.maps import find_map, load_map
+from gateway.maps.load import find_map, load_map
 from tests.peers.harness import Gateway, Program, free_port, running, wait_until
 from tests.peers.npm import packages
 

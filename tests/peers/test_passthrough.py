@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 import pytest
 from dsmr_parser.clients.protocol import create_tcp_dsmr_reader
 
-from gateway.protocol.joining import SILENCE_S
+from gateway.protocol.p1.joining import SILENCE_S
 from tests.conftest import own_telegram, program
 from tests.nodes.passthrough_bench import numbered, until
 from tests.peers.harness import (

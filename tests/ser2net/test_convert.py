@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import Config, load_config
+from gateway.files.yaml_file import FileError
 from gateway.ser2net import convert
-from gateway.yaml_file import FileError
 
 USUAL = "2001:raw:600:/dev/ttyUSB0:115200 NONE 1STOPBIT 8DATABITS XONXOFF LOCAL -RTSCTS"
 USUAL_AS_YAML = """\

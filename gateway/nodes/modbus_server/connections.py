@@ -12,13 +12,13 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
-from gateway.clients import Clients, close_in_order
-from gateway.clock import now
-from gateway.lines import wait_a_turn
-from gateway.listening import Address, name_peer
-from gateway.protocol.modbus import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
-from gateway.protocol.monitor import CountedClient
-from gateway.protocol.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
+from gateway.protocol.modbus.monitor import CountedClient
+from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
+from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
+from gateway.runtime.clock import now
+from gateway.transport.clients import Clients, close_in_order
+from gateway.transport.listening import Address, name_peer
+from gateway.transport.tcp import wait_a_turn
 
 RECEIVE_BUFFER_BYTES = 4096
 """Of a server, for all its clients in turn: what is read into it is dealt with before anything more is read. Small,

@@ -6,16 +6,16 @@ import asyncio
 import errno
 import logging
 
-from gateway.clients import Clients
-from gateway.clock import now
-from gateway.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
-from gateway.lines import explain
-from gateway.listening import trouble_listening, why_not_listening
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
-from gateway.protocol.modbus import Responder, Units, answer_stream
-from gateway.protocol.rtu import answer_rtu
+from gateway.protocol.modbus.rtu import answer_rtu
+from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
+from gateway.runtime.clock import now
+from gateway.runtime.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.transport.clients import Clients
+from gateway.transport.listening import trouble_listening, why_not_listening
+from gateway.transport.serial_device import explain
 
 TICK_S = 1.0
 LABELS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.clients import Admission
-from gateway.listening import place_of
-from gateway.protocol.variants import SerialSettings
+from gateway.protocol.p1.variants import SerialSettings
+from gateway.transport.clients import Admission
+from gateway.transport.listening import place_of
 
 
 class Transport(StrEnum):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.listening import Address, name_peer
 from gateway.nodes.status_page.settings import StatusPageSettings
+from gateway.transport.listening import Address, name_peer
 
 MIN_PASSWORD_CHARACTERS = 8
 MAX_PASSWORD_FILE_BYTES = 4096

@@ -16,7 +16,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.clock import now
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access
 from gateway.nodes.status_page.openapi import describe
@@ -24,6 +23,7 @@ from gateway.nodes.status_page.overview import status, unix_time
 from gateway.nodes.status_page.page import Page
 from gateway.nodes.status_page.query import Query
 from gateway.nodes.status_page.stream import Stream
+from gateway.runtime.clock import now
 
 STATIC = Path(__file__).parent / "static"
 OPEN_TO_ALL = ("/healthz",)

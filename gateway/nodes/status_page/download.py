@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.exports import FORMATS, ExportError, Target
 from gateway.exports import export as render
-from gateway.map_table import as_csv, rows
+from gateway.maps.table import as_csv, rows
 from gateway.nodes.status_page.query import Query
 
 SUFFIXES = {"home-assistant": "yaml", "evcc": "yaml", "telegraf": "toml", "node-red": "json"}

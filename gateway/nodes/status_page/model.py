@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.flow import Details
+from gateway.runtime.flow import Details
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ import logging
 import socket
 from collections.abc import Callable
 
-from gateway.flow import Colour, Details, Mark, Node
-from gateway.listening import trouble_listening, why_not_listening
 from gateway.nodes.status_page.access import Access, read_password
 from gateway.nodes.status_page.app import make_app, to_json
 from gateway.nodes.status_page.overview import status
@@ -19,9 +17,11 @@ from gateway.nodes.status_page.page import Page
 from gateway.nodes.status_page.server import Server
 from gateway.nodes.status_page.settings import StatusPageSettings
 from gateway.nodes.status_page.stream import Stream
-from gateway.observation import Gateway
-from gateway.protocol.meter import Meter, Received
-from gateway.protocol.telegram import BadTelegram
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.telegram import BadTelegram
+from gateway.runtime.flow import Colour, Details, Mark, Node
+from gateway.runtime.observation import Gateway
+from gateway.transport.listening import trouble_listening, why_not_listening
 
 TICK_S = 1.0
 BACKLOG = 100

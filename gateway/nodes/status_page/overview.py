@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gateway import clock
-from gateway.clock import now, unix_now
-from gateway.map_table import word_order
+from gateway.maps.table import word_order
 from gateway.nodes.status_page.model import Mark, MeterView, NodeView, ServerView, Status, UnitView, WireView
-from gateway.observation import Gateway, Served, ServedUnit
-from gateway.protocol.meter import Meter
-from gateway.protocol.redaction import redact
-from gateway.protocol.register_map import RegisterMap
-from gateway.protocol.registers import Register
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.redaction import redact
+from gateway.protocol.registers.register import Register
+from gateway.protocol.registers.register_map import RegisterMap
+from gateway.runtime import clock
+from gateway.runtime.clock import now, unix_now
+from gateway.runtime.observation import Gateway, Served, ServedUnit
 from gateway.version import version
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.clock import now
-from gateway.observation import Gateway
-from gateway.protocol.history import History
-from gateway.protocol.meter import Meter
+from gateway.protocol.p1.history import History
+from gateway.protocol.p1.meter import Meter
+from gateway.runtime.clock import now
+from gateway.runtime.observation import Gateway
 
 
 class Page:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from gateway.observation import Gateway, Served, ServedUnit
-from gateway.protocol.meter import Meter
+from gateway.protocol.p1.meter import Meter
+from gateway.runtime.observation import Gateway, Served, ServedUnit
 
 MAX_LIMIT = 1000
 _FLAGS = {"true": True, "false": False}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.clock import now
-from gateway.map_table import ABSENT, shown, step
+from gateway.maps.table import ABSENT, shown, step
 from gateway.nodes.status_page.model import Registers, RegisterView
 from gateway.nodes.status_page.overview import age
-from gateway.observation import Served, ServedUnit
-from gateway.protocol.names import GATEWAY_PREFIX
-from gateway.protocol.provenance import lines_of
-from gateway.protocol.readings import Readings
-from gateway.protocol.registers import Register, manual_number
+from gateway.protocol.p1.names import GATEWAY_PREFIX
+from gateway.protocol.p1.provenance import lines_of
+from gateway.protocol.p1.readings import Readings
+from gateway.protocol.registers.register import Register, manual_number
+from gateway.runtime.clock import now
+from gateway.runtime.observation import Served, ServedUnit
 
 MASK = "•" * 6
 NO_IDENTIFIERS = frozenset({"p1_version", "emucs_version"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from gateway.clock import now
 from gateway.nodes.status_page.model import AdviceView, ClientView, Requests, RequestView
 from gateway.nodes.status_page.overview import unix_time
-from gateway.observation import Served, Server
-from gateway.protocol.likely_mistake import Advice, advise
-from gateway.protocol.monitor import Exchange
+from gateway.protocol.modbus.advice import Advice, advise
+from gateway.protocol.modbus.monitor import Exchange
+from gateway.runtime.clock import now
+from gateway.runtime.observation import Served, Server
 
 REQUESTS_SHOWN = 200
 WORDS_SHOWN = 8

@@ -13,9 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway.lines import watch_peer
-from gateway.listening import Address, peer_of
 from gateway.nodes.status_page.stream import MAX_VIEWERS
+from gateway.transport.listening import Address, peer_of
+from gateway.transport.tcp import watch_peer
 
 MAX_CONNECTIONS = MAX_VIEWERS + 56
 MAX_HEADER_BYTES = 16_384

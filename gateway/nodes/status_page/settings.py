@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.listening import Network, place_of
+from gateway.transport.listening import Network, place_of
 
 
 @dataclass(frozen=True, slots=True)

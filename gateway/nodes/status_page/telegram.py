@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.clock import now
 from gateway.nodes.status_page.model import BucketView, HistoryView, JudgedView, LineView, TelegramView
 from gateway.nodes.status_page.overview import age, identification, unix_time
 from gateway.nodes.status_page.registers import MASK
-from gateway.protocol.history import BUCKET_S, Bucket, History
-from gateway.protocol.meter import Meter
-from gateway.protocol.readings import Reading
-from gateway.protocol.redaction import redact
+from gateway.protocol.p1.history import BUCKET_S, Bucket, History
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.readings import Reading
+from gateway.protocol.p1.redaction import redact
+from gateway.runtime.clock import now
 
 
 def telegram(meter: Meter, history: History, *, is_masked: bool) -> TelegramView:

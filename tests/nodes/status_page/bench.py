@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.config import load_config
 from gateway.nodes.status_page import StatusPage
-from gateway.wiring import Wiring, load_maps
+from gateway.service.wiring import Wiring, load_maps
 
 LIMIT_S = 10.0
 HOUSE = """\

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.config import load_config
 from gateway.nodes.status_page import server
 from gateway.nodes.status_page.registers import MASK
-from gateway.wiring import load_maps
+from gateway.service.wiring import load_maps
 from tests.nodes.status_page.bench import HOUSE, LIMIT_S, PAGE, Bench, serving, until
 from tests.peers.harness import ModbusClient, read_request
 

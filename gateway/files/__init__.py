@@ -1,0 +1,1 @@
+"""Read YAML files with their places, and check them against a model; knows nothing of meters."""

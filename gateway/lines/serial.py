@@ -1,0 +1,87 @@
+"""A serial device that P1 bytes come from."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import termios
+from contextlib import suppress
+
+from gateway.lines.line import Receive, Receiver
+from gateway.protocol.p1.variants import SerialSettings
+from gateway.transport.serial_device import explain
+
+SLOW_BELOW_BAUD = 57_600
+
+MAX_UNSENT_BYTES = 1024
+"""To a serial line; a meter is told a few bytes at the most."""
+
+
+class _SerialReceiver(Receiver, asyncio.Protocol):
+    def data_received(self, data: bytes) -> None:
+        self._receive(data)
+
+
+class SerialLine:
+    """A serial device, opened for this process alone."""
+
+    def __init__(self, device: str, settings: SerialSettings) -> None:
+        self.device, self._settings = device, settings
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a telegram takes part of a second to arrive."""
+        return self._settings.baudrate < SLOW_BELOW_BAUD
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+        """Open the device; serialx does so in a thread."""
+        import serialx  # noqa: PLC0415 - only where a serial port is configured
+
+        loop = asyncio.get_running_loop()
+        settings, receiver = self._settings, _SerialReceiver(receive)
+        try:
+            transport, _ = await serialx.create_serial_connection(
+                loop,
+                lambda: receiver,
+                self.device,
+                baudrate=settings.baudrate,
+                byte_size=settings.bytesize,
+                parity=serialx.Parity(settings.parity),
+                stopbits=serialx.StopBits(settings.stopbits),
+                exclusive=True,
+                # Its default of True has the kernel deliver ten bytes at a time, at many times the CPU.
+                low_latency=False,
+            )
+        except serialx.SerialException as error:
+            raise OSError(errno.EIO, str(error)) from error
+        except OSError as error:
+            raise await asyncio.to_thread(explain, error, self.device) from error
+        self._transport = transport
+        self._guard(transport.serial.fileno())
+        return receiver.closed
+
+    def _guard(self, descriptor: int) -> None:
+        with suppress(OSError, termios.error):
+            # serialx's lock is on the device node; a container's own node of the same port would not see it.
+            fcntl.ioctl(descriptor, termios.TIOCEXCL)
+            if self._settings.parity != "N":
+                # A byte that fails its parity arrives as NUL, which no reading can hold: meters that send
+                # with parity send no checksum.
+                attributes = termios.tcgetattr(descriptor)
+                attributes[0] = attributes[0] | termios.INPCK & ~termios.IGNPAR
+                termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+    def write(self, data: bytes) -> bool:
+        """Send, unless too much waits already."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            return False
+        transport.write(data)
+        return True
+
+    def close(self) -> None:
+        """Close the device."""
+        if self._transport:
+            self._transport.abort()

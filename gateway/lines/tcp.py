@@ -1,0 +1,108 @@
+"""A TCP connection that P1 bytes come from, as a ser2net serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from asyncio.staggered import staggered_race
+from functools import partial
+from typing import Any
+
+from gateway.lines.line import Receive, Receiver
+from gateway.transport.tcp import wait_a_turn, watch_peer
+
+CONNECT_TIMEOUT_S = 10.0
+HAPPY_EYEBALLS_DELAY_S = 0.25
+
+READ_BYTES = 2048
+"""Of a TCP peer at once: most telegrams in one piece. What else comes must not keep the gateway from its clients:
+asyncio's own 256 KiB can hold a hundred thousand telegrams that are none. A serial line's kernel holds 4096."""
+
+
+class _TcpReceiver(Receiver, asyncio.BufferedProtocol):
+    def __init__(self, receive: Receive) -> None:
+        super().__init__(receive)
+        self._received = memoryview(bytearray(READ_BYTES))
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if nbytes == READ_BYTES and self._transport:
+            wait_a_turn(self._transport, self._go_on)
+        self._receive(bytes(self._received[:nbytes]))
+
+    def _go_on(self) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+
+class TcpLine:
+    """A TCP connection to a ser2net or anything like it. Never sends a byte."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+        """Connect, resolving the name anew."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                sock = await _connect(self._host, self._port)
+                transport, receiver = await loop.create_connection(lambda: _TcpReceiver(receive), sock=sock)
+        except TimeoutError:
+            raise OSError(errno.ETIMEDOUT, f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
+        except OSError as error:
+            raise OSError(error.errno, _why_not_connected(error)) from error
+        self._transport = transport
+        watch_peer(transport.get_extra_info("socket"))
+        return receiver.closed
+
+    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is swallowed
+        """Send nothing: what is at the other end may not be a meter's port alone."""
+        return False
+
+    def close(self) -> None:
+        """Reset the connection: a polite close can hang on a peer that is gone."""
+        if self._transport:
+            self._transport.abort()
+
+
+def _why_not_connected(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"the name is not found ({error.strerror}); is it right, and the network up?"
+    hints = {
+        errno.ECONNREFUSED: "refused, nothing listens there; is the port right, and does the ser2net there run?",
+        errno.EHOSTUNREACH: "no way to that host; is the address right, and the host on?",
+        errno.ENETUNREACH: "no way to that network; is the address right, and the network up?",
+    }
+    return hints.get(error.errno or 0, error.strerror or str(error))
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """Connect to the first of the host's addresses that answers ("happy eyeballs", which uvloop does not know)."""
+    loop = asyncio.get_running_loop()
+
+    async def attempt(family: int, kind: int, protocol: int, _name: str, address: tuple[Any, ...]) -> socket.socket:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    attempts = [partial(attempt, *address) for address in found]
+    first: socket.socket | None
+    first, _, errors = await staggered_race(attempts, HAPPY_EYEBALLS_DELAY_S)
+    if first is None:
+        raise next((error for error in errors if error), OSError(errno.EADDRNOTAVAIL, f"{host} has no address"))
+    return first

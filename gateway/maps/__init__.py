@@ -1,0 +1,1 @@
+"""Load, check, compile and print register maps."""

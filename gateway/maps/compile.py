@@ -1,0 +1,157 @@
+"""The whole of a map file → a register map: blocks, overlaps, what a telegram must tell; every fault with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from gateway.files.validation import suggest
+from gateway.files.yaml_file import Document, Fault
+from gateway.maps.file import MapFile, Placed
+from gateway.maps.register import RegisterBuilder
+from gateway.protocol.modbus.tcp import ADDRESSES
+from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
+from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
+from gateway.protocol.registers.register import GAP_WORD, Block, Register
+from gateway.protocol.registers.register_map import RegisterMap
+
+
+def compile_map(
+    whole: MapFile,
+    placed: Sequence[Placed],
+    without: frozenset[str],
+    documents: Mapping[str, Document],
+    *,
+    knows_blocks: bool = True,
+) -> tuple[RegisterMap, list[Fault]]:
+    """Compile a map.
+
+    Args:
+        whole: the map's own settings, those of the maps it extends filled in.
+        placed: all its registers.
+        without: names of registers that keep their address and are always absent.
+        documents: by key of the map, the file that says it, for faults of the whole.
+        knows_blocks: whether its blocks are all there; of a file with faults in them nothing is said of what is where.
+
+    """
+    faults: list[Fault] = []
+    registers = []
+    for item in placed:
+        builder = RegisterBuilder(item, whole, faults)
+        register = builder.build(is_absent=item.entry.name in without)
+        if register is not None:
+            registers.append((register, item))
+    registers.sort(key=lambda pair: pair[0].address)
+    _check_overlap(registers, faults)
+    blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], faults)
+    if knows_blocks:
+        _check_blocks(registers, blocks, whole, faults)
+    requires = _requires(whole, documents["requires"], faults)
+    compiled = RegisterMap(
+        name=whole.name or "",
+        title=whole.title,
+        source=whole.source,
+        function_codes=frozenset(whole.function_codes or (3, 4)),
+        description=whole.description,
+        clients=whole.clients,
+        unit_id=whole.unit_id,
+        accept_writes=frozenset(whole.accept_writes or ()),
+        requires=requires,
+        blocks=_join(blocks),
+        registers=[register for register, _ in registers],
+    )
+    return compiled, faults
+
+
+def _requires(whole: MapFile, document: Document, faults: list[Fault]) -> dict[str, Evaluate]:
+    requires = {}
+    for index, text in enumerate(whole.requires or []):
+        try:
+            expression = compile_expression(text)
+        except ExpressionError as error:
+            faults.append(document.fault(("requires", index), str(error)))
+            continue
+        for name in sorted(expression.names - NAMES.keys()):
+            what = f"no reading is called {name}"
+            faults.append(document.fault(("requires", index), what, suggest(name, list(NAMES))))
+        requires[text] = expression.evaluate
+    return requires
+
+
+_Pair = tuple[Register, Placed]
+
+
+def _check_overlap(registers: Sequence[_Pair], faults: list[Fault]) -> None:
+    farthest: Register | None = None
+    for register, item in registers:
+        if farthest and register.address < farthest.end:
+            what = f"{register.name}: address {register.address} is in {farthest.name}, at {_span(farthest)}"
+            faults.append(item.document.fault((*item.loc, "address"), what))
+        if farthest is None or register.end > farthest.end:
+            farthest = register
+
+
+def _span(register: Register) -> str:
+    last = register.end - 1
+    return str(last) if register.length == 1 else f"{register.address} to {last}"
+
+
+def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, faults: list[Fault]) -> list[Block]:
+    """Declared blocks, and around other registers either one block or one for each unbroken run."""
+    gaps = whole.gaps or "exception"
+    declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
+    blocks = [
+        Block(entry.address, entry.address + entry.length, GAP_WORD[entry.gaps] * entry.length, entry.status)
+        for _, entry in declared
+    ]
+    for (index, entry), block in zip(declared, blocks, strict=True):
+        if block.end > ADDRESSES:
+            what = f"{entry.address} and {entry.length} registers go beyond address {ADDRESSES - 1}"
+            faults.append(document.fault(("blocks", index, "length"), what))
+    for (index, _), (before, block) in zip(declared[1:], pairwise(blocks), strict=True):
+        if block.address < before.end:
+            what = f"the block at {block.address} begins inside the one at {before.address}"
+            faults.append(document.fault(("blocks", index), what))
+    outside = [r for r in registers if not any(block.address <= r.address < block.end for block in blocks)]
+    runs: list[Block] = []
+    for register in outside:
+        last = runs[-1] if runs else None
+        is_one = last and (last.end == register.address or (gaps != "exception" and not blocks))
+        start = last.address if last and is_one else register.address
+        if last and is_one:
+            runs.pop()
+        runs.append(Block(start, register.end, GAP_WORD.get(gaps, b"\xff\xff") * (register.end - start)))
+    return sorted([*blocks, *runs], key=lambda block: block.address)
+
+
+def _join(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks that touch as one, so that a read may cross from one into the next."""
+    joined: list[Block] = []
+    for block in blocks:
+        last = joined[-1] if joined else None
+        if last and last.end == block.address and last.is_status == block.is_status:
+            joined[-1] = Block(last.address, block.end, last.fill + block.fill, block.is_status)
+        else:
+            joined.append(block)
+    return joined
+
+
+def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, faults: list[Fault]) -> None:
+    starts = [entry.address for entry in whole.blocks or []]
+    for register, item in registers:
+        for start in starts:
+            if register.address < start < register.end:
+                what = f"{register.name}: {_span(register)} crosses the beginning of the block at {start}"
+                faults.append(item.document.fault((*item.loc, "address"), what))
+        block = next((block for block in blocks if block.address <= register.address < block.end), None)
+        if block is None:
+            continue
+        if register.end > block.end:
+            what = f"{register.name}: {_span(register)} crosses the end of the block at {block.address}"
+            faults.append(item.document.fault((*item.loc, "address"), what))
+        misplaced = [name for name in register.uses if name.startswith(GATEWAY_PREFIX) != block.is_status]
+        if misplaced:
+            where = "in a status block" if block.is_status else "outside a status block"
+            what = f"{register.name}: {misplaced[0]} cannot stand {where}"
+            hint = "A block with status: true holds the gateway's own values, and nothing else"
+            faults.append(item.document.fault((*item.loc, "value"), what, hint))

@@ -1,0 +1,109 @@
+"""A register map as its YAML file says it; `docs/register-maps.md` describes the language."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.files.validation import salvage
+from gateway.files.yaml_file import Document, Fault, Loc
+from gateway.protocol.modbus.tcp import ADDRESSES
+from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
+from gateway.protocol.registers.register import Gaps
+
+MAX_REGISTERS = 5000
+MAX_INCLUDES = 10
+
+NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
+TypeName = Literal[
+    "uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64", "string", "bitfield",
+    "unix_time", "scale_factor",
+]  # fmt: skip
+
+
+class RegisterEntry(BaseModel):
+    """One entry of `registers:`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    address: int = Field(ge=0, lt=ADDRESSES)
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)
+    type: TypeName
+    value: str | int | float | None = None
+    bits: dict[int, str] | None = None
+    length: int | None = Field(default=None, ge=1, le=MAX_STRING_REGISTERS)
+    unit: str | None = None
+    scale: int | float = 1
+    offset: int | float = 0
+    absent: int | float | None = None
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    description: str = ""
+
+
+class BlockEntry(BaseModel):
+    """One entry of `blocks:`, addresses that can be read in one piece."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    address: int = Field(ge=0, lt=ADDRESSES)
+    length: int = Field(ge=1, le=ADDRESSES)
+    gaps: Literal["zero", "absent"] = "absent"
+    status: bool = False
+
+
+class MapFile(BaseModel):
+    """A register map as its file says it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str | None = None
+    title: str = ""
+    source: str = ""
+    description: str = ""
+    clients: list[str] = []
+    unit_id: int | None = Field(default=None, ge=0, le=255)
+    extends: str | None = None
+    include: list[str] = Field(default=[], max_length=MAX_INCLUDES)
+    without: list[str] = []
+    requires: list[str] | None = None
+    function_codes: list[Literal[3, 4]] | None = None
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    gaps: Gaps | None = None
+    absent: dict[NumberTypeName, int | float] | None = None
+    accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = None
+    blocks: list[BlockEntry] | None = None
+    registers: list[RegisterEntry] = Field(default=[], max_length=MAX_REGISTERS)
+
+
+class Part(NamedTuple):
+    """One file of a map, without the entries that have faults."""
+
+    document: Document
+    file: MapFile
+    positions: list[int]
+    """Where each of its registers stands in the file's list."""
+    lost: frozenset[str]
+    """Keys, and names of registers, that were left out."""
+
+
+def read_part(document: Document) -> tuple[Part, list[Fault]]:
+    """A file of a map, and what is wrong with its form."""
+    salvaged = salvage(document, MapFile, "registers")
+    listed = document.data.get("registers") if isinstance(document.data, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    positions = [position for position in range(len(entries)) if ("registers", position) not in salvaged.lost]
+    keys = {str(loc[0]) for loc in salvaged.lost if len(loc) == 1}
+    lost = [entry for position, entry in enumerate(entries) if ("registers", position) in salvaged.lost]
+    names = {str(entry.get("name")) for entry in lost if isinstance(entry, dict)}
+    return Part(document, salvaged.model, positions, frozenset(keys | names)), salvaged.faults
+
+
+class Placed(NamedTuple):
+    """An entry of `registers:` and where it stands."""
+
+    entry: RegisterEntry
+    document: Document
+    loc: Loc

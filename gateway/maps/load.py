@@ -1,0 +1,170 @@
+"""Register maps: find a file, check it whole, compile it.
+
+The language is described in `docs/register-maps.md`. A map may extend another one, and then states only
+what differs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import Path
+
+from gateway.files.validation import suggest
+from gateway.files.yaml_file import Document, Fault, FileError, Loc, is_there, load
+from gateway.maps.compile import compile_map
+from gateway.maps.file import Part, Placed, read_part
+from gateway.protocol.registers.register_map import RegisterMap
+
+MAX_CHAIN = 20
+
+_HERE = Path(__file__).parent.parent
+_FOLDERS = (_HERE / "register_maps", _HERE.parent / "register_maps")
+"""Where the gateway's own maps lie: inside the installed package, or beside it in a checkout."""
+PARTS = "parts"
+"""The folder of fragments that maps include, which are no maps themselves."""
+
+
+def map_names() -> dict[str, Path]:
+    """The maps that come with the gateway, by name."""
+    return {path.stem: path for path in _shipped() if path.parent.name != PARTS}
+
+
+def _shipped() -> list[Path]:
+    return [path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*/*.yaml"))]
+
+
+def find_map(name: str, beside: Path) -> Path:
+    """The file of a map: a name among the gateway's own, or a path, relative to the folder `beside`.
+
+    Raises:
+        LookupError: when there is none; says what comes near.
+
+    """
+    known = map_names()
+    if name in known:
+        return known[name]
+    path = beside / name
+    if is_there(path) and not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
+        return path
+    if name.endswith((".yaml", ".yml")):
+        raise LookupError(f"there is no file {path}")
+    hint = suggest(name, list(known)) or f"There are: {', '.join(sorted(known))}; or give a path to a YAML file"
+    raise LookupError(f"there is no register map {name!r} | {hint}")
+
+
+_INHERITED = (
+    "function_codes",
+    "word_order",
+    "byte_order",
+    "gaps",
+    "blocks",
+    "absent",
+    "accept_writes",
+    "unit_id",
+    "requires",
+)
+"""Settings that hold for what extends or includes a map, where that says nothing of them."""
+
+
+def load_map(path: Path) -> RegisterMap:
+    """Read, check and compile a map.
+
+    Raises:
+        FileError: with every fault, each with file, line and column.
+
+    """
+    chain, faults = _read_chain(path)
+    placed, without, more = _merge(chain)
+    top = chain[0].file
+    nearest = {key: _nearest(chain, key) for key in _INHERITED}
+    settings = {key: getattr(part.file, key) for key, part in nearest.items()}
+    whole = top.model_copy(update=settings | {"name": top.name or path.stem})
+    documents = {key: part.document for key, part in nearest.items()}
+    knows_blocks = not any("blocks" in part.lost for part in chain)
+    compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
+    if faults or more or yet_more:
+        raise FileError([*faults, *more, *yet_more])
+    if not placed:
+        raise FileError([chain[0].document.fault((), "there is no register in this map")])
+    return compiled
+
+
+def _nearest(chain: list[Part], key: str) -> Part:
+    """The nearest file that says something of `key`, or the map itself."""
+    return next((part for part in chain if getattr(part.file, key) is not None), chain[0])
+
+
+def _merge(chain: list[Part]) -> tuple[list[Placed], frozenset[str], list[Fault]]:
+    """All registers, a nearer map's in place of a farther one's; the names left without value; faults."""
+    merged: dict[str, Placed] = {}
+    lost: set[str] = set()
+    without: set[str] = set()
+    faults: list[Fault] = []
+    for document, file, positions, left_out in reversed(chain):
+        seen: set[str] = set()
+        lost |= left_out
+        for position, entry in zip(positions, file.registers, strict=False):
+            loc = ("registers", position)
+            if entry.name in seen:
+                faults.append(document.fault((*loc, "name"), f"the name {entry.name} is given twice"))
+            # Under a name that none can have, so that what else is wrong with it is told too.
+            merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = Placed(entry, document, loc)
+            seen.add(entry.name)
+            without.discard(entry.name)
+        for index, pattern in enumerate(file.without):
+            names = fnmatch.filter(merged, pattern)
+            if not names and not fnmatch.filter(lost, pattern):
+                hint = suggest(pattern, list(merged))
+                faults.append(document.fault(("without", index), f"no register is called {pattern}", hint))
+            without.update(names)
+    return list(merged.values()), frozenset(without), faults
+
+
+def _read_chain(path: Path) -> tuple[list[Part], list[Fault]]:
+    """The map and all that it extends or includes, itself first and what it includes right behind it; faults of form.
+
+    Raises:
+        FileError: when a file is missing or cannot be read, with the faults of form found until then.
+
+    """
+    chain: list[Part] = []
+    faults: list[Fault] = []
+    try:
+        _follow(path, chain, faults)
+    except FileError as error:
+        raise FileError([*faults, *error.faults]) from None
+    return chain, faults
+
+
+def _follow(path: Path, chain: list[Part], faults: list[Fault]) -> None:
+    current: Path | None = path
+    while current is not None:
+        part = _read_part(current, chain, faults)
+        for index, name in enumerate(part.file.include):
+            fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
+            found = fragments.get(name) or _found(part.document, ("include", index), name, current.parent)
+            fragment = _read_part(found, chain, faults)
+            for key in ("extends", "include"):
+                if getattr(fragment.file, key):
+                    raise FileError([fragment.document.fault((key,), "what is included brings no other map along")])
+        if len(chain) > MAX_CHAIN:
+            what = f"more than {MAX_CHAIN} maps extend or include each other"
+            raise FileError([part.document.fault(("extends",), what)])
+        base = part.file.extends
+        current = _found(part.document, ("extends",), base, current.parent) if base else None
+
+
+def _read_part(path: Path, chain: list[Part], faults: list[Fault]) -> Part:
+    part, more = read_part(load(path))
+    chain.append(part)
+    faults += more
+    return part
+
+
+def _found(document: Document, loc: Loc, name: str, beside: Path) -> Path:
+    try:
+        return find_map(name, beside)
+    except LookupError as error:
+        what, _, hint = str(error).partition(" | ")
+        raise FileError([document.fault(loc, what, hint)]) from None

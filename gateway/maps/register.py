@@ -1,0 +1,268 @@
+"""An entry of a map file → a register that encodes readings; every fault with its place in the file."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from gateway.files.validation import suggest
+from gateway.files.yaml_file import Fault
+from gateway.maps.file import MapFile, Placed, RegisterEntry
+from gateway.protocol.modbus.tcp import ADDRESSES
+from gateway.protocol.p1.names import NAMES, Sort
+from gateway.protocol.p1.obis import UNITS, Value
+from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
+from gateway.protocol.registers.dimensions import UnitError, unit_of
+from gateway.protocol.registers.expression import Evaluate, Expression, ExpressionError, compile_expression
+from gateway.protocol.registers.register import Encode, Register, bits_encoding, number_encoding, text_encoding
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([1-9][0-9]{0,2}))?\}")
+"""A text reading, and how many of its last characters: `{equipment_identifier:-14}`."""
+ABSENT = "absent"
+"""The value of a register that always answers not available."""
+MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
+"""Type that says what a number means → the type that it has on the wire."""
+MOMENT = re.compile(r"(?:\w+_)?(?:time|clock)")
+"""Names of readings in unix seconds."""
+MAX_SCALE_FACTOR = 10
+"""SunSpec Device Information Model, 4.2.2: a sunssf is -10 to 10."""
+
+
+class RegisterBuilder:
+    """Compiles one entry; adds what is wrong with it to `faults`."""
+
+    def __init__(self, item: Placed, whole: MapFile, faults: list[Fault]) -> None:
+        self._item = item
+        self._faults = faults
+        self._entry: RegisterEntry = item.entry
+        self._type = MEANINGS.get(item.entry.type, item.entry.type)
+        """The type on the wire."""
+        self._absent_codes = {str(name): code for name, code in (whole.absent or {}).items()}
+        self._word_order: Order = item.entry.word_order or whole.word_order or "big"
+        self._byte_order: Order = item.entry.byte_order or whole.byte_order or "big"
+        self._uses: frozenset[str] = frozenset()
+
+    def build(self, *, is_absent: bool) -> Register | None:
+        """The register, or None when it has a fault."""
+        entry, before = self._entry, len(self._faults)
+        if self._type == "string":
+            length, absent, encode = self._string()
+            evaluate: Evaluate | None = self._template()
+        elif self._type == "bitfield":
+            length = entry.length or 1
+            absent = b"\0\0" * length
+            encode = bits_encoding(length, self._word_order, self._byte_order)
+            evaluate = self._bits(16 * length)
+        else:
+            data_type = TYPES[self._type]
+            length, absent = data_type.registers, self._absent()
+            if absent == number_packer(data_type, self._word_order, self._byte_order)(data_type.highest or 0):
+                data_type = replace(data_type, highest=(data_type.highest or 0) - 1)
+            per_unit = self._per_unit()
+            offset = Decimal(str(entry.offset))
+            if not offset.is_finite():
+                self._fault("offset", f"{entry.offset} is no offset", "It is a number of steps")
+                offset = Decimal(0)
+            encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order)
+            evaluate = self._number()
+        self._check_keys()
+        if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
+            self._check_constant(evaluate({}), encode)
+        if entry.address + length > ADDRESSES:
+            self._fault("address", f"{entry.address} and {length} registers go beyond address {ADDRESSES - 1}")
+        if len(self._faults) > before or evaluate is None:
+            return None
+        return Register(
+            address=entry.address,
+            length=length,
+            name=entry.name,
+            evaluate=_nothing if is_absent else evaluate,
+            encode=encode,
+            absent=absent,
+            pattern=self._pattern(length),
+            uses=self._uses,
+            type_name=self._type,
+            unit=entry.unit,
+            description=entry.description,
+            value=self._words(),
+            scale=Decimal(str(entry.scale)),
+            offset=Decimal(str(entry.offset)),
+            word_order=self._word_order,
+            byte_order=self._byte_order,
+        )
+
+    def _words(self) -> str:
+        bits = self._entry.bits
+        return ", ".join(f"{bit}: {text}" for bit, text in bits.items()) if bits else str(self._entry.value)
+
+    def _fault(self, key: str, what: str, hint: str = "") -> None:
+        item = self._item
+        self._faults.append(item.document.fault((*item.loc, key), f"{item.entry.name}: {what}", hint))
+
+    def _check_keys(self) -> None:
+        entry = self._entry
+        number_only = ("unit", "scale", "offset", "absent")
+        given = entry.model_fields_set
+        if entry.type in ("string", "bitfield"):
+            for key in number_only:
+                if key in given:
+                    self._fault(key, f"a {entry.type} has no {key}")
+        elif "length" in given:
+            self._fault("length", f"a {entry.type} has {TYPES[self._type].registers} registers", "Leave it out")
+        if entry.type in MEANINGS:
+            self._check_meaning()
+        if entry.type == "bitfield" and entry.value is not None:
+            self._fault("value", "a bitfield is made of bits", "Give bits: {0: name, 1: name}")
+        if entry.type != "bitfield" and entry.bits is not None:
+            self._fault("bits", f"a {entry.type} has no bits", "Give type: bitfield")
+
+    def _check_meaning(self) -> None:
+        entry = self._entry
+        for key in ("unit", "scale", "offset"):
+            if key in entry.model_fields_set:
+                self._fault(key, f"a {entry.type} has no {key}")
+        if entry.type == "unix_time":
+            for name in sorted(name for name in self._uses if name in NAMES and not MOMENT.fullmatch(name)):
+                self._fault("value", f"{name} is no moment in unix seconds", "Such as clock, or gas_reading_time")
+        elif entry.value != ABSENT:
+            is_whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
+            if not is_whole or abs(int(str(entry.value))) > MAX_SCALE_FACTOR:
+                what = f"{entry.value} is no power of ten from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
+                self._fault("value", what, "The scale of the registers that it goes with is 10 to its power")
+
+    def _check_constant(self, constant: Value | None, encode: Encode) -> None:
+        if constant is None:
+            self._fault("value", f"{self._entry.value} is no number")
+        elif not encode(constant)[1]:
+            return
+        elif self._type == "string":
+            self._fault("value", f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters")
+        else:
+            hint = "For the code of what is not available, give value: absent"
+            self._fault("value", f"{constant} does not fit {self._type}", hint)
+
+    def _string(self) -> tuple[int, bytes, Encode]:
+        length = self._entry.length or 1
+        if self._entry.length is None:
+            self._fault("type", "a string needs a length", "Give length: the number of registers")
+        return length, b"\0\0" * length, text_encoding(length)
+
+    def _absent(self) -> bytes:
+        data_type, absent = TYPES[self._type], self._entry.absent
+        if absent is None:
+            absent = self._absent_codes.get(data_type.name)
+        if absent is None:
+            code = data_type.absent()
+        else:
+            try:
+                code = struct.pack(">" + data_type.code, absent)
+            except (struct.error, OverflowError):
+                self._fault("absent", f"{absent} does not fit {data_type.name}")
+                code = data_type.absent()
+        return reorder(code, self._word_order, self._byte_order)
+
+    def _pattern(self, length: int) -> bytes:
+        """The address as a number of the register's type, or as text."""
+        entry, data_type = self._entry, TYPES.get(self._type)
+        if entry.type == "string":
+            return encode_text(str(entry.address), length)
+        if data_type is None:
+            return reorder(entry.address.to_bytes(2 * length, "big"), self._word_order, self._byte_order)
+        number = entry.address if data_type.highest is None else min(entry.address, data_type.highest)
+        return number_packer(data_type, self._word_order, self._byte_order)(number)
+
+    def _per_unit(self) -> Decimal:
+        entry = self._entry
+        scale = Decimal(str(entry.scale))
+        if not scale.is_finite() or scale == 0:
+            self._fault("scale", f"{entry.scale} is no scale", "It is what one step of the register is worth")
+            return Decimal(1)
+        if entry.unit is None:
+            return scale
+        if entry.unit not in UNITS:
+            self._fault("unit", f"unknown unit {entry.unit}", suggest(entry.unit, list(UNITS)))
+            return scale
+        return scale * UNITS[entry.unit][1]
+
+    def _number(self) -> Evaluate | None:
+        value = self._entry.value
+        if value is None:
+            self._fault("value", "is missing")
+            return None
+        if value == ABSENT:
+            return _nothing
+        expression = self._expression("value", str(value))
+        return expression.evaluate if expression else None
+
+    def _expression(self, key: str, text: str) -> Expression | None:
+        try:
+            expression = compile_expression(text)
+        except ExpressionError as error:
+            self._fault(key, str(error))
+            return None
+        self._note_names(key, expression.names, Sort.NUMBER)
+        if key == "value" and expression.names <= NAMES.keys():
+            self._check_unit(expression)
+        return expression
+
+    def _check_unit(self, expression: Expression) -> None:
+        try:
+            unit = unit_of(expression.tree)
+        except UnitError as error:
+            self._fault("value", str(error))
+            return
+        given = self._entry.unit
+        if unit is not None and given is None:
+            self._fault("value", f"is in {unit}, so the register needs a unit", f"Give unit: {unit}")
+        elif given in UNITS and expression.names and UNITS[given or ""][0] != unit:
+            self._fault("unit", f"{given} cannot hold a value in {unit or 'no unit'}")
+
+    def _note_names(self, key: str, names: frozenset[str], sort: Sort) -> None:
+        for name in sorted(names):
+            if name not in NAMES:
+                self._fault(key, f"no reading is called {name}", suggest(name, list(NAMES)))
+            elif NAMES[name].sort is not sort:
+                self._fault(key, f"{name} is a {NAMES[name].sort}, and a {self._entry.type} takes a {sort}")
+        self._uses |= names
+
+    def _template(self) -> Evaluate | None:
+        template = self._entry.value
+        if not isinstance(template, str):
+            self._fault("value", "a string takes a text", 'Such as "{equipment_identifier}"')
+            return None
+        if re.search("[{}]", _PLACEHOLDER.sub("", template)):
+            hint = 'Such as "{equipment_identifier}", or "{equipment_identifier:-14}" for its last 14 characters'
+            self._fault("value", f"a brace stands for a reading, and {template!r} has others", hint)
+            return None
+        names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
+        self._note_names("value", names, Sort.TEXT)
+
+        def fill(values: Mapping[str, Value]) -> Value | None:
+            if not names <= values.keys():
+                return None
+            return _PLACEHOLDER.sub(lambda match: str(values[match[1]])[-int(match[2] or 0) :], template)
+
+        return fill
+
+    def _bits(self, count: int) -> Evaluate | None:
+        bits: list[tuple[int, Evaluate]] = []
+        for bit, text in (self._entry.bits or {}).items():
+            if not 0 <= bit < count:
+                self._fault("bits", f"there is no bit {bit} in {count}")
+            expression = self._expression("bits", text)
+            if expression:
+                bits.append((bit, expression.evaluate))
+        if not bits:
+            self._fault("bits", "are missing")
+
+        def combine(values: Mapping[str, Value]) -> Value:
+            return sum(1 << bit for bit, evaluate in bits if evaluate(values))
+
+        return combine
+
+
+def _nothing(_values: Mapping[str, Value]) -> Value | None:
+    return None

@@ -1,0 +1,1 @@
+"""From a Modbus request and a snapshot to the response."""

@@ -1,0 +1,1 @@
+"""From the bytes of a P1 port to a meter's readings."""

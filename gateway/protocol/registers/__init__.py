@@ -1,0 +1,1 @@
+"""From readings and a register map to a snapshot of registers."""

@@ -1,0 +1,158 @@
+"""Expressions of register maps: `power_import - power_export`, `first(energy_import, 0)`.
+
+A `value` is read once, when the map is loaded, into a function of the readings' values. Allowed are names,
+numbers, `+ - * /`, parentheses and the functions of `FUNCTIONS`; anything absent makes the result absent.
+Python's own parser reads the text and nothing of it is ever executed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from math import inf
+
+from gateway.protocol.p1.obis import Value
+
+Evaluate = Callable[[Mapping[str, Value]], Value | None]
+
+MAX_EXPRESSION_LENGTH = 1000
+"""Characters; far more than a formula over readings needs, far less than what deep nesting takes."""
+MAX_DEPTH = 100
+"""Operators and functions within each other; what is evaluated is on a stack already."""
+
+FUNCTIONS = {"min": (1, 9), "max": (1, 9), "abs": (1, 1), "first": (1, 9), "sign": (2, 2), "unless": (2, 9)}
+"""Function → least and most arguments.
+
+`first(a, b)` is the first one present; `sign(a, b)` is `a`, negative while `b` is negative, as for a current
+that the meter sends without sign beside the power of its phase. `unless(a, b, c)` is `a` where neither `b` nor `c`
+is present, as for what only holds of a meter with one phase.
+"""
+
+
+class ExpressionError(ValueError):
+    """A `value` in a register map is not an expression; the map's author is to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled `value`."""
+
+    text: str
+    names: frozenset[str]
+    evaluate: Evaluate
+    tree: ast.expr
+
+
+def compile_expression(text: str) -> Expression:
+    """Read `text`.
+
+    Raises:
+        ExpressionError: when it holds anything but names, numbers, operators and the functions above.
+
+    """
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        raise ExpressionError(f"longer than {MAX_EXPRESSION_LENGTH} characters")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        if _depth(tree) > MAX_DEPTH:
+            raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
+        evaluate = _compile(tree, text)
+    except SyntaxError as error:
+        raise ExpressionError(f"not an expression: {error.msg}") from None
+    except RecursionError:
+        raise ExpressionError("nested too deeply") from None
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions}
+    return Expression(text, frozenset(names), evaluate, tree)
+
+
+def _depth(node: ast.AST) -> int:
+    return 1 + max(map(_depth, ast.iter_child_nodes(node)), default=0)
+
+
+def _compile(node: ast.expr, text: str) -> Evaluate:
+    match node:
+        case ast.Name(id=name):
+            return lambda values: values.get(name)
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and number != inf:
+            constant = Decimal(str(number))
+            return lambda _: constant
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = _number(operand, text)
+            return lambda values: None if (value := inner(values)) is None else -value
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _binary(_OPERATORS[type(op)], _number(left, text), _number(right, text))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
+            least, most = FUNCTIONS[name]
+            if not least <= len(arguments) <= most:
+                raise ExpressionError(f"{name}() takes {least} to {most} arguments, not {len(arguments)}")
+            compiler = _compile if name in ("first", "unless") else _number
+            return _function(name, [compiler(argument, text) for argument in arguments])
+        case ast.Call(func=ast.Name(id=name), keywords=[]):
+            raise ExpressionError(f"no function {name}(); there are {', '.join(FUNCTIONS)}")
+    raise ExpressionError(f"{ast.get_source_segment(text.strip(), node)!r} is not allowed here")
+
+
+_Number = Callable[[Mapping[str, Value]], Decimal | int | None]
+
+
+def _number(node: ast.expr, text: str) -> _Number:
+    evaluate = _compile(node, text)
+
+    def number(values: Mapping[str, Value]) -> Decimal | int | None:
+        value = evaluate(values)
+        return None if isinstance(value, str) else value
+
+    return number
+
+
+def _divide(left: Decimal | int, right: Decimal | int) -> Decimal | None:
+    return Decimal(left) / right if right else None
+
+
+_OPERATORS: dict[type[ast.operator], Callable[[Decimal | int, Decimal | int], Decimal | int | None]] = {
+    ast.Add: lambda left, right: left + right,
+    ast.Sub: lambda left, right: left - right,
+    ast.Mult: lambda left, right: left * right,
+    ast.Div: _divide,
+}
+
+
+def _binary(
+    operator: Callable[[Decimal | int, Decimal | int], Decimal | int | None], left: _Number, right: _Number
+) -> Evaluate:
+    def binary(values: Mapping[str, Value]) -> Value | None:
+        a, b = left(values), right(values)
+        return None if a is None or b is None else operator(a, b)
+
+    return binary
+
+
+def _function(name: str, arguments: list[Evaluate]) -> Evaluate:
+    if name == "first":
+        return lambda values: next((v for argument in arguments if (v := argument(values)) is not None), None)
+    if name == "unless":
+        what, *others = arguments
+        return lambda values: None if any(other(values) is not None for other in others) else what(values)
+    apply = _APPLY[name]
+
+    def function(values: Mapping[str, Value]) -> Value | None:
+        present = [value for argument in arguments if (value := argument(values)) is not None]
+        return apply(present) if len(present) == len(arguments) else None
+
+    return function
+
+
+def _sign(arguments: list[Value]) -> Value:
+    size, by = (Decimal(argument) for argument in arguments)
+    return -abs(size) if by < 0 else abs(size)
+
+
+_APPLY: dict[str, Callable[[list[Value]], Value]] = {
+    "min": lambda arguments: min(Decimal(argument) for argument in arguments),
+    "max": lambda arguments: max(Decimal(argument) for argument in arguments),
+    "abs": lambda arguments: abs(Decimal(arguments[0])),
+    "sign": _sign,
+}

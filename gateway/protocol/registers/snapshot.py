@@ -1,0 +1,153 @@
+"""Readings → snapshot: the register image of one unit as immutable bytes.
+
+An `Image` is made once for the registers of a map. Per telegram it encodes a `Snapshot`, and serving a read is a slice
+of that, so that no answer ever mixes two telegrams.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.protocol.p1.obis import Value
+from gateway.protocol.registers.expression import Evaluate
+from gateway.protocol.registers.register import Block, Encode, Register
+
+
+class Segment(NamedTuple):
+    """The bytes of a block."""
+
+    address: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All registers of a unit at one moment."""
+
+    starts: tuple[int, ...]
+    segments: tuple[Segment, ...]
+    present: int
+    """How many registers have a value."""
+    clamped: tuple[str, ...]
+    """Names of the registers whose value did not fit their type."""
+    values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
+    """What it was made of."""
+
+    def read(self, address: int, count: int) -> bytes | None:
+        """`count` registers from `address` on, or None unless one block holds them all."""
+        index = bisect_right(self.starts, address) - 1
+        if index < 0:
+            return None
+        start, data = self.segments[index]
+        first = 2 * (address - start)
+        last = first + 2 * count
+        return data[first:last] if last <= len(data) else None
+
+
+class _Place(NamedTuple):
+    """Where a register stands: in which block, and from which of its bytes on."""
+
+    block: int
+    start: int
+    register: Register
+
+
+class Image:
+    """Encodes the registers of some blocks."""
+
+    def __init__(self, blocks: Sequence[Block], registers: Sequence[Register]) -> None:
+        self._blocks = tuple(blocks)
+        self._registers = tuple(registers)
+        self._starts = tuple(block.address for block in blocks)
+        self._plans = [(block.address, *_plan(block, registers)) for block in blocks]
+        self._places = [
+            _Place(index, 2 * (register.address - block.address), register)
+            for index, block in enumerate(blocks)
+            for register in _within(block, registers)
+        ]
+        self._made_of: dict[str, list[int]] = {}
+        """Reading → the positions in `_places` of the registers that show it."""
+        for position, place in enumerate(self._places):
+            for name in place.register.uses:
+                self._made_of.setdefault(name, []).append(position)
+
+    def encode(self, values: Mapping[str, Value], before: Snapshot | None = None) -> Snapshot:
+        """A snapshot of `values`; a register whose value is missing keeps its code for absent.
+
+        With the snapshot `before`, if it is this image's, only registers made of readings that have changed since
+        are encoded: most readings of a meter that sends every second are those of a second before.
+        """
+        if before is not None and before.starts is self._starts:
+            return self._encode_changes(values, before)
+        segments: list[Segment] = []
+        clamped: list[str] = []
+        present = 0
+        for address, template, slots in self._plans:
+            data = bytearray(template)
+            for start, stop, evaluate, encode, name in slots:
+                value = evaluate(values)
+                if value is None:
+                    continue
+                present += 1
+                data[start:stop], was_clamped = encode(value)
+                if was_clamped:
+                    clamped.append(name)
+            segments.append(Segment(address, bytes(data)))
+        return Snapshot(self._starts, tuple(segments), present, tuple(clamped), values)
+
+    def _encode_changes(self, values: Mapping[str, Value], before: Snapshot) -> Snapshot:
+        past = before.values
+        # Readings of lines that did not change are the same objects, which is quick to see.
+        changed = [name for name, value in values.items() if (old := past.get(name)) is not value and old != value]
+        changed += past.keys() - values.keys()
+        images: dict[int, bytearray] = {}
+        present, clamped = before.present, set(before.clamped)
+        for position in {position for name in changed for position in self._made_of.get(name, ())}:
+            index, start, register = self._places[position]
+            if index not in images:
+                images[index] = bytearray(before.segments[index].data)
+            value = register.evaluate(values)
+            present += (value is not None) - (register.evaluate(past) is not None)
+            clamped.discard(register.name)
+            data, was_clamped = (register.absent, False) if value is None else register.encode(value)
+            images[index][start : start + 2 * register.length] = data
+            if was_clamped:
+                clamped.add(register.name)
+        segments = list(before.segments)
+        for index, image in images.items():
+            segments[index] = Segment(self._starts[index], bytes(image))
+        names = tuple(register.name for register in self._registers if register.name in clamped) if clamped else ()
+        return Snapshot(self._starts, tuple(segments), present, names, values)
+
+    def test_pattern(self) -> Snapshot:
+        """A snapshot that shows at every register its own address."""
+        segments = []
+        for block in self._blocks:
+            data = bytearray(block.fill)
+            for register in _within(block, self._registers):
+                start = 2 * (register.address - block.address)
+                data[start : start + 2 * register.length] = register.pattern
+            segments.append(Segment(block.address, bytes(data)))
+        return Snapshot(self._starts, tuple(segments), len(self._registers), ())
+
+
+_Slot = tuple[int, int, Evaluate, Encode, str]
+
+
+def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slot]]:
+    """The bytes of a block in which everything is absent, and where each register goes."""
+    template = bytearray(block.fill)
+    slots: list[_Slot] = []
+    for register in _within(block, registers):
+        start = 2 * (register.address - block.address)
+        stop = start + 2 * register.length
+        template[start:stop] = register.absent
+        slots.append((start, stop, register.evaluate, register.encode, register.name))
+    return bytes(template), slots
+
+
+def _within(block: Block, registers: Sequence[Register]) -> list[Register]:
+    return [register for register in registers if block.address <= register.address < block.end]

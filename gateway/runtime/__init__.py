@@ -1,0 +1,1 @@
+"""What every node runs on: the flow, its clock and its health."""

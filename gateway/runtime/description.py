@@ -1,0 +1,52 @@
+"""How a gateway is doing, as plain data that may be shown to strangers: what tells whose it is, is masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.redaction import redact, redact_text
+from gateway.runtime.flow import Node
+
+
+def describe(meters: Mapping[str, Meter], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
+    """The nodes with their status and newest troubles, and the meters with their newest telegrams."""
+    return {
+        "nodes": [
+            {
+                "name": redact_text(node.name),
+                "kind": node.kind,
+                "status": redact_text(str(node.status)),
+                "troubles": [{"time": round(at, 3), "text": redact_text(text)} for at, text in node.troubles],
+            }
+            for node in nodes
+        ],
+        "meters": [_meter(meter, now) for meter in meters.values()],
+    }
+
+
+def _meter(meter: Meter, now: float) -> Mapping[str, object]:
+    data: dict[str, object] = {
+        "name": meter.name,
+        "is_simulated": meter.is_simulated,
+        "is_fresh": meter.is_fresh(now),
+        "accepted": meter.accepted,
+        "refused": {str(fault): count for fault, count in meter.refused.items()},
+        "line_faults": meter.line_faults,
+        "interval_s": meter.interval_s and round(meter.interval_s, 3),
+    }
+    newest, refused = meter.newest, meter.newest_refused
+    if newest:
+        data["newest"] = {
+            "variant": newest.variant.key,
+            "age_s": round(now - newest.arrived, 1),
+            "line_faults": [f"line {fault.number}: {redact_text(fault.why)}" for fault in newest.readings.faults],
+            "telegram": redact(newest.telegram.raw).decode("latin-1"),
+        }
+    if refused:
+        data["newest_refused"] = {
+            "fault": str(refused.fault),
+            "detail": redact_text(refused.detail),
+            "telegram": redact(refused.raw).decode("latin-1"),
+        }
+    return data

@@ -1,0 +1,52 @@
+"""Whether the gateway does its work, for monitoring and for whatever starts it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.protocol.p1.meter import Meter
+from gateway.runtime.flow import Node
+
+GOOD = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A verdict."""
+
+    reason: str
+    """`GOOD`, or all that is wrong."""
+    since: float
+    """Since when it is so, in seconds of the gateway's clock."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.reason == GOOD
+
+
+def assess(nodes: Iterable[Node], meters: Iterable[Meter], started: float, now: float) -> Health:
+    """What is wrong with any of these nodes and meters, the oldest trouble first.
+
+    Given no meters, a silent one is no trouble: starting the gateway anew would not make it speak.
+    """
+    good_since = started
+    troubles = []
+    for node in nodes:
+        if node.reads_meter:
+            continue
+        if node.status.is_failure:
+            troubles.append(Health(f"{node.name}: {node.status.text}", node.since))
+        good_since = max(good_since, node.since)
+    for meter in meters:
+        if meter.newest is None:
+            troubles.append(Health(f"{meter.name}: no telegram yet", started))
+        elif not meter.is_fresh(now):
+            silent_s = now - meter.newest.arrived
+            troubles.append(Health(f"{meter.name}: no telegram for {silent_s:.0f} s", meter.newest.arrived))
+        good_since = max(good_since, meter.fresh_since)
+    if not troubles:
+        return Health(GOOD, good_since)
+    troubles.sort(key=lambda trouble: trouble.since)
+    return Health("; ".join(trouble.reason for trouble in troubles), troubles[0].since)

@@ -1,0 +1,117 @@
+"""A configuration → what the nodes are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.config.meter import AUTO, MeterConfig
+from gateway.config.modbus import ModbusConfig
+from gateway.config.passthrough import PassthroughConfig
+from gateway.config.status_page import StatusPageConfig
+from gateway.config.types import TlsConfig
+from gateway.lines.line import Line
+from gateway.lines.serial import SerialLine
+from gateway.lines.tcp import TcpLine
+from gateway.nodes.modbus_server import SerialPort, ServerSettings, Transport
+from gateway.protocol.modbus.device_identification import Identification
+from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
+from gateway.transport.clients import Admission, Eviction
+from gateway.version import version
+
+if TYPE_CHECKING:
+    from gateway.nodes.passthrough import PassthroughSettings
+    from gateway.nodes.status_page import StatusPageSettings
+    from gateway.transport.tls import TlsFiles
+
+
+def lines_of(config: MeterConfig) -> list[tuple[str, Line]]:
+    """What to open for a meter, with the words for it; both speeds in turn when the version is not known."""
+    if config.host:
+        return [(f"{config.host}:{config.port}", TcpLine(config.host, int(config.port or 0)))]
+    speeds = [FAST_LINE, SLOW_LINE] if config.dsmr_version == AUTO else [VARIANTS[config.dsmr_version].line]
+    settings = list(dict.fromkeys(_override(line, config) for line in speeds))
+    return [(f"{config.device} {line}", SerialLine(config.device, line)) for line in settings]
+
+
+def _override(line: SerialSettings, config: MeterConfig) -> SerialSettings:
+    given = {key: getattr(config, key) for key in ("baudrate", "bytesize", "parity", "stopbits")}
+    return replace(line, **{key: value for key, value in given.items() if value is not None})
+
+
+def server_settings(config: ModbusConfig, folder: Path) -> ServerSettings:
+    """What a server is told; paths begin at `folder`."""
+    serial = config.serial
+    return ServerSettings(
+        transport=Transport.SERIAL if serial else Transport(config.transport),
+        host=config.address.host,
+        port=config.address.port,
+        serial=SerialPort(serial.port, SerialSettings(serial.baudrate, serial.bytesize, serial.parity, serial.stopbits))
+        if serial
+        else None,
+        admission=Admission(
+            max_clients=config.max_clients,
+            allow=tuple(config.allow),
+            priority=tuple(config.priority),
+            idle_timeout_s=config.idle_timeout,
+            tls=tls_files(config.tls, folder) if config.tls else None,
+        ),
+    )
+
+
+def passthrough_settings(config: PassthroughConfig, folder: Path) -> PassthroughSettings:
+    """What a passthrough is told; paths begin at `folder`."""
+    from gateway.nodes.passthrough import Mode, PassthroughSettings  # noqa: PLC0415 - only where there is one
+
+    return PassthroughSettings(
+        host=config.listen.host,
+        port=config.listen.port,
+        mode=Mode(config.mode),
+        closes_on_meter_loss=config.on_meter_loss == "close",
+        greets_with_newest=config.greet == "newest",
+        is_writable=config.writable,
+        admission=Admission(
+            max_clients=config.max_clients,
+            allow=tuple(config.allow),
+            eviction=Eviction.OLDEST if config.kick_oldest else Eviction.NOBODY,
+            idle_timeout_s=config.idle_timeout,
+            tls=tls_files(config.tls, folder) if config.tls else None,
+        ),
+    )
+
+
+def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSettings:
+    """What a status page is told; paths begin at `folder`."""
+    from gateway.nodes.status_page import StatusPageSettings  # noqa: PLC0415 - only where there is one
+
+    return StatusPageSettings(
+        host=config.listen.host,
+        port=config.listen.port,
+        password_file=config.password_file and folder / config.password_file,
+        allow=tuple(config.allow),
+        trust=tuple(config.trust),
+        framed_by=tuple(config.framed_by),
+        host_names=tuple(config.host_names),
+    )
+
+
+def tls_files(config: TlsConfig, folder: Path) -> TlsFiles:
+    """The files of a TLS listener; paths begin at `folder`."""
+    from gateway.transport.tls import TlsFiles  # noqa: PLC0415 - only where there is TLS
+
+    return TlsFiles(folder / config.certificate, folder / config.key, config.client_ca and folder / config.client_ca)
+
+
+def identification_of(config: ModbusConfig) -> Identification:
+    """What a server says of itself."""
+    given = config.identification
+    return Identification(
+        vendor_name=given.vendor_name,
+        product_code=given.product_code,
+        revision=given.revision or version(),
+        vendor_url=given.vendor_url,
+        product_name=given.product_name,
+        model_name=given.model_name,
+        user_application_name=given.user_application_name,
+    )

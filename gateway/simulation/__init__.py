@@ -1,0 +1,1 @@
+"""Simulated meters: a household, its meters and the way their telegrams come."""

@@ -1,0 +1,1 @@
+"""What the command line does beside running: check, probe and read."""

@@ -1,0 +1,150 @@
+"""Listens to a P1 port for a while and says what is there. Never writes to the meter."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.lines.line import Line
+from gateway.lines.serial import SerialLine
+from gateway.protocol.p1.diagnosis import NOISE, diagnose
+from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.telegram import BadTelegram, TelegramReader
+from gateway.runtime.clock import now
+from gateway.transport.serial_device import holder_of
+
+LISTEN_S = 12.0
+"""For one setting of the line: longer than the ten seconds between two telegrams."""
+TELEGRAMS_WANTED = 2
+"""Two tell the cadence."""
+CLOSE_S = 1.0
+ENOUGH_NOISE_BYTES = 512
+"""More of it says nothing new."""
+MAX_SAMPLE_BYTES = 8192
+"""Kept of what comes, to tell what it is: the longest telegram, encrypted or not."""
+
+_DEVICES = Path("/dev")
+_BY_ID = "serial/by-id/*"
+_BY_NAME = ("ttyUSB*", "ttyACM*", "ttyAMA*")
+
+
+def serial_ports(devices: Path = _DEVICES) -> list[str]:
+    """Those in `devices` that a P1 cable may be on, by the name that stays the same when it is plugged in anew."""
+    by_id = sorted(map(str, devices.glob(_BY_ID)))
+    return by_id or sorted(str(path) for pattern in _BY_NAME for path in devices.glob(pattern))
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one setting of a line brought."""
+
+    words: str
+    """What was opened."""
+    received: list[Received] = field(default_factory=list)
+    refused: list[BadTelegram] = field(default_factory=list)
+    trouble: str = ""
+    """Why there is no telegram, as far as that can be told."""
+
+    @property
+    def newest(self) -> Received | None:
+        """The last telegram that is believed."""
+        return self.received[-1] if self.received else None
+
+    @property
+    def cadence_s(self) -> float | None:
+        """Seconds between two telegrams."""
+        if len(self.received) < TELEGRAMS_WANTED:
+            return None
+        return self.received[-1].arrived - self.received[-2].arrived
+
+
+async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S) -> list[Finding]:
+    """Try each setting until one brings telegrams; what all of them brought."""
+    findings = []
+    for words, line in settings:
+        findings.append(await _listen(words, line, listen_s))
+        if findings[-1].received:
+            break
+    return findings
+
+
+async def _listen(words: str, line: Line, listen_s: float) -> Finding:
+    finding = Finding(words)
+    meter, reader, sample = Meter("probe", None), TelegramReader(), bytearray()
+    enough = asyncio.Event()
+
+    def receive(data: bytes) -> None:
+        sample.extend(data[: MAX_SAMPLE_BYTES - len(sample)])
+        for item in reader.feed(data):
+            result = meter.take(item, now(), 0)
+            if isinstance(result, BadTelegram):
+                finding.refused.append(result)
+            else:
+                finding.received.append(result)
+        is_noise = len(sample) >= ENOUGH_NOISE_BYTES and not finding.received and diagnose(bytes(sample)) is not None
+        if is_noise or len(finding.received) >= TELEGRAMS_WANTED:
+            enough.set()
+
+    try:
+        await _check_holder(line)
+        closed = await line.open(receive)
+    except OSError as error:
+        finding.trouble = error.strerror or str(error)
+        return finding
+    try:
+        closed.add_done_callback(lambda _closed: enough.set())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(enough.wait(), listen_s)
+        is_closed = closed.done()
+    finally:
+        line.close()
+        # The next setting, or the next program, finds the port free.
+        await asyncio.wait([closed], timeout=CLOSE_S)
+    if not finding.received:
+        finding.trouble = _trouble(bytes(sample), finding.refused, is_closed=is_closed, listen_s=listen_s)
+    return finding
+
+
+async def _check_holder(line: Line) -> None:
+    """Leave a device alone that another program reads: some lock it in ways that do not show when it is opened.
+
+    Raises:
+        OSError: there is such a program.
+
+    """
+    holder = await asyncio.to_thread(holder_of, line.device) if isinstance(line, SerialLine) else None
+    if holder:
+        raise OSError(
+            errno.EBUSY, f"in use by {holder}. Stop that while probing; two readers take bytes from each other"
+        )
+
+
+def conclude(findings: Sequence[Finding]) -> str:
+    """What several settings of one line tell together; nothing where one of them brought a telegram."""
+    troubles = [finding.trouble for finding in findings]
+    if len(troubles) > 1 and all(trouble.startswith(NOISE) for trouble in troubles):
+        return (
+            "noise at every speed: the line is most likely inverted. The data line of a P1 port is, and the cable or"
+            " adapter must invert it back: use one made for P1, or set RXD to inverted in an FTDI adapter (FT_PROG)"
+        )
+    return ""
+
+
+def _trouble(sample: bytes, refused: Sequence[BadTelegram], *, is_closed: bool, listen_s: float) -> str:
+    diagnosis = diagnose(sample)
+    if diagnosis:
+        return diagnosis
+    if refused:
+        return f"telegrams come and are refused: {refused[-1].fault} ({refused[-1].detail})"
+    if is_closed:
+        return "the other end closed"
+    if sample:
+        return "a telegram began and did not end" if b"/" in sample else "bytes come that are no telegram"
+    return (
+        f"silence for {listen_s:.0f} s: is the cable in the P1 port, and does it drive the data request pin? In Belgium"
+        " and Sweden the port is closed until the grid operator opens it"
+    )

@@ -1,0 +1,1 @@
+"""Listening, clients, TLS, sockets and pseudo terminals."""

@@ -1,0 +1,217 @@
+"""The TCP clients of one listener: who is let in, who goes when there is no room, and who goes for being idle."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from gateway.runtime.flow import Node
+from gateway.transport.listening import Address, Network, peer_of
+from gateway.transport.tcp import watch_peer
+
+if TYPE_CHECKING:
+    from gateway.transport.tls import Early, ServerTls, TlsFiles
+
+
+class Eviction(StrEnum):
+    """Who makes room for a new client when there are `max_clients`."""
+
+    LEAST_RECENTLY_ACTIVE = "least recently active"
+    OLDEST = "oldest"
+    NOBODY = "nobody"
+    """The new one is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who is served, and for how long."""
+
+    max_clients: int = 32
+    allow: tuple[Network, ...] = ()
+    """Networks whose clients are served; empty for all."""
+    priority: tuple[Network, ...] = ()
+    """Networks whose clients are never closed to make room."""
+    eviction: Eviction = Eviction.LEAST_RECENTLY_ACTIVE
+    idle_timeout_s: float | None = None
+    """A client with which nothing is exchanged for so long is closed."""
+    tls: TlsFiles | None = None
+
+
+class Client(Protocol):
+    """A connection, as far as its listener is concerned."""
+
+    address: Address
+    name: str
+    """Its address and port in words; both are set when it enters."""
+
+    @property
+    def last_active(self) -> float:
+        """When something was last exchanged with it."""
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether it has ever got an answer.
+
+        One that has not makes room first, so that a crowd of strangers cannot push out those that are at work.
+        """
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Serve over `transport`; with TLS, after the handshake."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Be forgotten; may be told more than once."""
+
+    def close(self) -> None:
+        """Close in order."""
+
+    def abort(self) -> None:
+        """Cut off at once."""
+
+
+C = TypeVar("C", bound=Client)
+
+
+class Clients(Generic[C]):
+    """Those connected, in the order in which they came."""
+
+    def __init__(
+        self, node: Node, admission: Admission, makes_room_first: Callable[[C], bool] = lambda _client: False
+    ) -> None:
+        """Keep the clients of `node`, which logs what becomes of them.
+
+        Args:
+            node: whose clients they are.
+            admission: who is served, and for how long.
+            makes_room_first: which clients may be gone already, and go when there is no room for a new one.
+
+        """
+        self._node = node
+        self._makes_room_first = makes_room_first
+        self._admission = admission
+        self._connected: dict[C, None] = {}
+        self._tls: ServerTls | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._is_open = False
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._connected)
+
+    def __iter__(self) -> Iterator[C]:
+        return iter(list(self._connected))
+
+    async def open(self) -> None:
+        """Get ready for clients, and for TLS where it is configured.
+
+        Raises:
+            OSError: when a certificate cannot be used.
+
+        """
+        if self._admission.tls:
+            from gateway.transport.tls import ServerTls  # noqa: PLC0415 - only where there is TLS
+
+            self._tls = await asyncio.to_thread(ServerTls, self._admission.tls)
+        self._is_open = True
+
+    def enter(self, client: C, transport: asyncio.Transport) -> None:
+        """Serve a new client or close it, before anything of it is read."""
+        if transport.get_extra_info("peername") is None:
+            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
+            return
+        client.address, client.name = peer_of(transport)
+        watch_peer(transport.get_extra_info("socket"))
+        if not self._admit(client):
+            self.refused += 1
+            transport.abort()
+        elif self._tls is None:
+            client.begin(transport)
+        else:
+            early = self._tls.hold(transport, client)  # type: ignore[arg-type]
+            task = asyncio.get_running_loop().create_task(self._handshake(client, transport, self._tls, early))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    def is_allowed(self, address: Address) -> bool:
+        """Whether a client at `address` is served at all."""
+        allow = self._admission.allow
+        if not allow or any(address in network for network in allow):
+            return True
+        self._node.log_seldom(logging.WARNING, "clients whose address is not in allow: are refused")
+        return False
+
+    def leave(self, client: C) -> None:
+        """A client is gone."""
+        self._connected.pop(client, None)
+
+    def close_idle(self, now: float) -> None:
+        """Close those with which nothing was exchanged for too long."""
+        timeout = self._admission.idle_timeout_s
+        for client in self if timeout else ():
+            if timeout and now - client.last_active > timeout:
+                client.close()
+
+    def close(self) -> None:
+        """Close all; those that were accepted and come only now will be too."""
+        self._is_open = False
+        for task in self._handshakes:
+            task.cancel()
+        for client in self:
+            client.close()
+
+    def _admit(self, client: C) -> bool:
+        admission = self._admission
+        if not self._is_open or not self.is_allowed(client.address):
+            return False
+        if len(self._connected) >= admission.max_clients and not self._make_room():
+            self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: new ones are closed")
+            return False
+        self._connected[client] = None
+        return True
+
+    def _make_room(self) -> bool:
+        admission = self._admission
+        for client in self:
+            if self._makes_room_first(client):
+                self.leave(client)
+                client.abort()
+                return True
+        others = [c for c in self._connected if not any(c.address in network for network in admission.priority)]
+        if admission.eviction is Eviction.NOBODY or not others:
+            return False
+        is_oldest = admission.eviction is Eviction.OLDEST
+        leaving = others[0] if is_oldest else min(others, key=lambda c: (c.has_asked, c.last_active))
+        who = "those connected longest" if is_oldest else "those silent longest"
+        self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: {who} go")
+        self.leave(leaving)
+        leaving.abort()
+        return True
+
+    async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls, early: Early) -> None:
+        secured: asyncio.Transport | None = None
+        try:
+            secured = await tls.start(transport, client, early)  # type: ignore[arg-type]
+        except OSError as error:
+            self.refused += 1
+            reason = getattr(error, "reason", None) or error.strerror or "the client went away"
+            self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
+            # asyncio's frames in it hold on to the buffers of the handshake, 256 KiB, in a circle.
+            error.__traceback__ = None
+        finally:
+            if secured is None:
+                transport.abort()
+                # asyncio tells nobody of a connection that is lost during its handshake.
+                client.connection_lost(None)
+        if secured:
+            client.begin(secured)
+
+
+def close_in_order(transport: asyncio.Transport | None) -> None:
+    """Close once what was sent has been taken; where that is still waited for, at once."""
+    if transport and transport.get_write_buffer_size():
+        transport.abort()
+    elif transport:
+        transport.close()

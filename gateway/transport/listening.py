@@ -1,0 +1,54 @@
+"""Listening on a port: the words for where, for who comes, and for what keeps the gateway from it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from gateway.runtime.flow import STATUS_CHARACTERS
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def place_of(host: str, port: int) -> str:
+    """Where is listened, in words; `*` for all addresses of the machine."""
+    return f"{f'[{host}]' if ':' in host else host or '*'}:{port}"
+
+
+def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:
+    """The address of the client that is connected, and the words for it."""
+    return name_peer(*transport.get_extra_info("peername")[:2])
+
+
+def name_peer(host: str, port: int) -> tuple[Address, str]:
+    """A client's address, and the words for it: an IPv4 client of an IPv6 socket is an IPv4 client."""
+    address = ip_address(host.partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def trouble_listening(error: OSError, where: str) -> str:
+    """What keeps the gateway from listening, in the few words that fit under a node."""
+    if error.errno in (errno.EADDRINUSE, errno.EBUSY):
+        return f"{where} in use"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no right to {where}"
+    what = (error.strerror or str(error)).partition(";")[0]
+    return f"{where}: {what}"[:STATUS_CHARACTERS]
+
+
+def why_not_listening(error: OSError, where: str, *, port: int) -> str:
+    """What keeps the gateway from listening, and the way out; `port` is one that needs no rights."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"no right to listen on {where}: ports below 1024 are reserved. Choose another port such as {port},"
+            " or allow it with setcap cap_net_bind_service=+ep on python, AmbientCapabilities="
+            "CAP_NET_BIND_SERVICE in systemd, or sysctl net.ipv4.ip_unprivileged_port_start=502"
+        )
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another program (ss -ltnp shows which); trying again until it is free"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where} is no address of this machine (ip address shows which are); trying again"
+    return f"cannot listen on {where}: {error.strerror or error}; trying again"

@@ -1,0 +1,47 @@
+"""A serial line that is a pseudo terminal: a simulated meter at one end, any program that opens it at the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import tty
+
+from gateway.lines.line import Receive
+
+
+class PseudoTerminal:
+    """A line that makes its own device; `device` is its name once it is open."""
+
+    def __init__(self) -> None:
+        self.device = ""
+        self._master = -1
+        self._poll = select.poll()
+
+    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:  # noqa: ARG002 - a meter hears nothing
+        """Make the device. The future never ends: such a line is never lost."""
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        self.device = os.ttyname(slave)
+        # Left open, the device would show up as used by this process.
+        os.close(slave)
+        os.set_blocking(self._master, False)
+        self._poll.register(self._master, 0)
+        return asyncio.get_running_loop().create_future()
+
+    def write(self, data: bytes) -> bool:
+        """Write, unless nobody has the device open: whoever opens it later gets nothing old."""
+        is_hung_up = any(event & select.POLLHUP for _, event in self._poll.poll(0))
+        if self._master < 0 or is_hung_up:
+            return False
+        try:
+            return os.write(self._master, data) == len(data)
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        """Take the device away."""
+        if self._master >= 0:
+            self._poll.unregister(self._master)
+            os.close(self._master)
+            self._master = -1

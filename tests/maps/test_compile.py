@@ -1,0 +1,256 @@
+"""Every fault of a register map is told at once, each with its line, its column and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.files.yaml_file import FileError
+from gateway.maps.load import load_map
+from gateway.protocol.p1.obis import Value
+
+
+def write(folder: Path, *registers: str, head: str = "") -> Path:
+    path = folder / "map.yaml"
+    path.write_text(f"{head}registers:\n" + "".join(f"  - {{{register}}}\n" for register in registers))
+    return path
+
+
+def faults_in(folder: Path, *registers: str, head: str = "") -> list[str]:
+    path = write(folder, *registers, head=head)
+    with pytest.raises(FileError) as error:
+        load_map(path)
+    return [str(fault).removeprefix(f"{path}:") for fault in error.value.faults]
+
+
+def segments(path: Path, values: dict[str, Value]) -> dict[int, str]:
+    return {segment.address: segment.data.hex() for segment in load_map(path).readings.encode(values).segments}
+
+
+GIVE_ABSENT = "For the code of what is not available, give value: absent"
+PLAIN = "address: {}, name: {}, type: {}, value: 1"
+
+
+def plain(address: int, name: str, type_name: str = "uint16") -> str:
+    return PLAIN.format(address, name, type_name)
+
+
+def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+    told = faults_in(
+        tmp_path,
+        "address: 0, name: power, type: int32, value: power_nett, unit: W",
+        "address: 1, name: volts, type: uint16, value: voltage_l1, unit: W",
+        "address: 65535, name: energy, type: uint64, value: energy_import, unit: Wh",
+        "address: 5, name: text, type: string, value: x",
+        "address: 6, name: text, type: uint16, value: 70000",
+    )
+    # The register at fault is left out, so that nothing is said to overlap with it.
+    assert told == [
+        "6:18: registers[4].name: the name text is given twice",
+        "2:44: registers[0].value: power: no reading is called power_nett. Did you mean power_net?",
+        "3:64: registers[1].unit: volts: W cannot hold a value in V",
+        "4:6: registers[2].address: energy: 65535 and 4 registers go beyond address 65535",
+        "5:30: registers[3].type: text: a string needs a length. Give length: the number of registers",
+        f"6:44: registers[4].value: text: 70000 does not fit uint16. {GIVE_ABSENT}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("registers", "told"),
+    [
+        ([plain(0, "a", "uint32"), plain(1, "b")], ["3:6: registers[1].address: b: address 1 is in a, at 0 to 1"]),
+        ([plain(5, "b"), plain(5, "a")], ["3:6: registers[1].address: a: address 5 is in b, at 5"]),
+        ([plain(1, "b"), plain(0, "a", "uint32")], ["2:6: registers[0].address: b: address 1 is in a, at 0 to 1"]),
+        (
+            [plain(0, "a", "uint64"), plain(1, "b"), plain(2, "c"), plain(4, "d")],
+            [
+                "3:6: registers[1].address: b: address 1 is in a, at 0 to 3",
+                "4:6: registers[2].address: c: address 2 is in a, at 0 to 3",
+            ],
+        ),
+    ],
+    ids=["inside", "same", "later in the file", "several in one"],
+)
+def test_registers_that_overlap_are_told_with_what_they_overlap(
+    tmp_path: Path, registers: list[str], told: list[str]
+) -> None:
+    assert faults_in(tmp_path, *registers) == told
+
+
+def test_registers_side_by_side_do_not_overlap(tmp_path: Path) -> None:
+    path = write(tmp_path, plain(0, "a", "uint64"), plain(4, "b"), plain(65535, "c"))
+    assert segments(path, {}) == {0: "0000000000000001" + "0001", 65535: "0001"}
+
+
+REGISTER_FAULTS = [
+    ("address: -1, name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be greater than or equal"]),
+    ("address: 65536, name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be less than 65536"]),
+    ("address: 65535, name: a, type: int32, value: 1", ["2:6: registers[0].address: a: 65535 and 2 registers go"]),
+    ("address: '0', name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be a valid integer"]),
+    ("name: a, type: uint16, value: 1", ["2:5: registers[0].address: is missing"]),
+    ("address: 0, name: A, type: uint16, value: 1", ["2:18: registers[0].name: "]),
+    ("address: 0, name: a, type: uint16", ["2:5: registers[0].value: a: is missing"]),
+    ("address: 0, name: a, typ: uint16, value: 1", ["2:5: registers[0].type: is missing", "2:27: registers[0].typ: "]),
+    ("address: 0, name: a, type: uint16, value: 65536", ["2:41: registers[0].value: a: 65536 does not fit uint16"]),
+    ("address: 0, name: a, type: uint16, value: 65535", ["2:41: registers[0].value: a: 65535 does not fit uint16"]),
+    ("address: 0, name: a, type: int16, value: -32768", ["2:40: registers[0].value: a: -32768 does not fit int16"]),
+    ("address: 0, name: a, type: uint16, value: 1 +", ["2:41: registers[0].value: a: not an expression"]),
+    ("address: 0, name: a, type: uint16, value: open('x')", ["2:41: registers[0].value: a: no function open()"]),
+    ("address: 0, name: a, type: uint16, value: power_net", ["2:41: registers[0].value: a: is in W, so the register"]),
+    (
+        "address: 0, name: a, type: uint16, value: power_net + voltage_l1, unit: W",
+        ["2:41: registers[0].value: a: power_net and what follows are in V and W"],
+    ),
+    (
+        "address: 0, name: a, type: uint16, value: power_net, unit: kw",
+        ["2:59: registers[0].unit: a: unknown unit kw"],
+    ),
+    (
+        "address: 0, name: a, type: uint16, value: equipment_identifier",
+        ["2:41: registers[0].value: a: equipment_identifier is a text, and a uint16 takes a number"],
+    ),
+    ("address: 0, name: a, type: uint16, value: 1, scale: 0", ["2:51: registers[0].scale: a: 0 is no scale"]),
+    ("address: 0, name: a, type: uint16, value: 1, scale: .inf", ["2:51: registers[0].scale: a: inf is no scale"]),
+    ("address: 0, name: a, type: uint16, value: 1, scale: .nan", ["2:51: registers[0].scale: a: nan is no scale"]),
+    ("address: 0, name: a, type: uint16, value: 1, offset: .nan", ["2:51: registers[0].offset: a: nan is no offset"]),
+    ("address: 0, name: a, type: float32, value: 1, offset: .inf", ["2:52: registers[0].offset: a: inf is no offset"]),
+    ("address: 0, name: a, type: uint16, value: 1, absent: -1", ["2:51: registers[0].absent: a: -1 does not fit"]),
+    ("address: 0, name: a, type: uint16, value: 1, absent: 0.5", ["2:51: registers[0].absent: a: 0.5 does not fit"]),
+    ("address: 0, name: a, type: float32, value: 1, absent: 1.0e+300", ["2:52: registers[0].absent: a: 1e+300 does"]),
+    ("address: 0, name: a, type: uint32, value: 1, length: 2", ["2:51: registers[0].length: a: a uint32 has 2 reg"]),
+    (
+        "address: 0, name: a, type: uint16, value: 1, bits: {0: breaker}",
+        ["2:51: registers[0].bits: a: a uint16 has no"],
+    ),
+    ("address: 0, name: a, type: string, length: 2, value: 5", ["2:52: registers[0].value: a: a string takes a text"]),
+    ("address: 0, name: a, type: string, value: x", ["2:27: registers[0].type: a: a string needs a length"]),
+    ("address: 0, name: a, type: string, length: 126, value: x", ["2:41: registers[0].length: should be less than or"]),
+    (
+        "address: 0, name: a, type: string, length: 1, value: x, scale: 2, unit: W, absent: 0",
+        [
+            "2:72: registers[0].unit: a: a string has no unit",
+            "2:62: registers[0].scale: a: a string has no scale",
+            "2:81: registers[0].absent: a: a string has no absent",
+        ],
+    ),
+    ("address: 0, name: a, type: string, length: 1, value: '{nope}'", ["2:52: registers[0].value: a: no reading is"]),
+    (
+        "address: 0, name: a, type: string, length: 1, value: '{power_net}'",
+        ["2:52: registers[0].value: a: power_net is a number, and a string takes a text"],
+    ),
+    (
+        "address: 0, name: a, type: string, length: 9, value: 'No {Ean} {'",
+        ["2:52: registers[0].value: a: a brace stands for a reading, and 'No {Ean} {' has others"],
+    ),
+    (
+        "address: 0, name: a, type: string, length: 9, value: '{ean:-0}'",
+        ["2:52: registers[0].value: a: a brace stands for a reading, and '{ean:-0}' has others"],
+    ),
+    (
+        "address: 0, name: a, type: string, length: 2, value: toolong",
+        ["2:52: registers[0].value: a: 'toolong' is longer than 4 characters"],
+    ),
+    ("address: 0, name: a, type: uint16, value: 1/0", ["2:41: registers[0].value: a: 1/0 is no number"]),
+    (
+        "address: 0, name: a, type: unix_time, value: power_net, unit: W",
+        ["2:62: registers[0].unit: a: a unix_time has no unit", "2:44: registers[0].value: a: power_net is no moment"],
+    ),
+    (
+        "address: 0, name: a, type: unix_time, value: clock, scale: 2",
+        ["2:58: registers[0].scale: a: a unix_time has no"],
+    ),
+    (
+        "address: 0, name: a, type: scale_factor, value: 11",
+        ["2:47: registers[0].value: a: 11 is no power of ten from -10 to 10. The scale of the registers that"],
+    ),
+    ("address: 0, name: a, type: scale_factor, value: 0.1", ["2:47: registers[0].value: a: 0.1 is no power of ten"]),
+    ("address: 0, name: a, type: scale_factor, value: tariff", ["2:47: registers[0].value: a: tariff is no power"]),
+    ("address: 0, name: a, type: bitfield", ["2:5: registers[0].bits: a: are missing"]),
+    ("address: 0, name: a, type: bitfield, bits: {16: breaker}", ["2:43: registers[0].bits: a: there is no bit 16"]),
+    ("address: 0, name: a, type: bitfield, bits: {0: braker}", ["2:43: registers[0].bits: a: no reading is called"]),
+    (
+        "address: 0, name: a, type: bitfield, value: 1, bits: {0: breaker}",
+        ["2:43: registers[0].value: a: a bitfield is made of bits. Give bits: {0: name, 1: name}"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("register", "told"), REGISTER_FAULTS, ids=[register for register, _ in REGISTER_FAULTS])
+def test_a_register_that_cannot_be_is_told(tmp_path: Path, register: str, told: list[str]) -> None:
+    found = faults_in(tmp_path, register)
+    assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
+
+
+def test_a_type_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    told = faults_in(tmp_path, "address: 0, name: a, type: uint31, value: 1")
+    assert told[0].startswith("2:27: registers[0].type: 'uint31' is none of uint16, ")
+    assert told[0].endswith("Did you mean uint32?")
+
+
+TWO_BLOCKS = "blocks:\n  - {address: 10, length: 5, gaps: zero}\n  - {address: 20, length: 5}\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "register", "told"),
+    [
+        (TWO_BLOCKS, plain(14, "a", "uint32"), ["5:6: registers[0].address: a: 14 to 15 crosses the end of the block"]),
+        # The register's second word would be read as a gap: a number that is not true.
+        (TWO_BLOCKS, plain(9, "a", "uint32"), ["5:6: registers[0].address: a: 9 to 10 crosses the beginning of the"]),
+        (
+            "blocks:\n  - {address: 20, length: 5}\n  - {address: 0, length: 5}\n  - {address: 4, length: 2}\n",
+            plain(0, "a"),
+            ["4:5: blocks[2]: the block at 4 begins inside the one at 0"],
+        ),
+        (
+            "blocks:\n  - {address: 65535, length: 2}\n",
+            plain(0, "a"),
+            ["2:22: blocks[0].length: 65535 and 2 registers go beyond address 65535"],
+        ),
+        ("blocks: [{address: 0, length: 0}]\n", plain(0, "a"), ["1:23: blocks[0].length: should be greater than or"]),
+        ("blocks: [{address: 0}]\n", plain(0, "a"), ["1:10: blocks[0].length: is missing"]),
+        (
+            "blocks: [{address: 0, length: 3, gaps: exception}]\n",
+            plain(0, "a"),
+            ["1:34: blocks[0].gaps: 'exception' is none of zero, absent"],
+        ),
+    ],
+)
+def test_blocks_that_cannot_be_are_told(tmp_path: Path, head: str, register: str, told: list[str]) -> None:
+    found = faults_in(tmp_path, register, head=head)
+    assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
+
+
+STATUS_BLOCK = "blocks:\n  - {address: 0, length: 4, status: true}\n"
+HEARTBEAT = "address: {}, name: a, type: uint16, value: gateway_heartbeat"
+POWER = "address: {}, name: a, type: int16, value: power_net, unit: W"
+
+
+@pytest.mark.parametrize(
+    ("register", "told"),
+    [(POWER.format(0), "a: power_net cannot stand in"), (HEARTBEAT.format(9), "a: gateway_heartbeat cannot stand out")],
+)
+def test_what_the_gateway_and_what_the_meter_says_do_not_mix(tmp_path: Path, register: str, told: str) -> None:
+    (found,) = faults_in(tmp_path, register, head=STATUS_BLOCK)
+    assert told in found
+    assert found.endswith("A block with status: true holds the gateway's own values, and nothing else")
+
+
+@pytest.mark.parametrize(
+    ("head", "image"),
+    [
+        ("", {0: "0001", 3: "0001"}),
+        ("gaps: exception\n", {0: "0001", 3: "0001"}),
+        ("gaps: zero\n", {0: "0001" + "0000" * 2 + "0001"}),
+        ("gaps: absent\n", {0: "0001" + "ffff" * 2 + "0001"}),
+        ("blocks: [{address: 3, length: 2, gaps: zero}]\n", {0: "0001", 3: "00010000"}),
+        ("gaps: zero\nblocks: [{address: 3, length: 2}]\n", {0: "0001", 3: "0001ffff"}),
+    ],
+)
+def test_gaps_between_registers_are_what_the_map_says(tmp_path: Path, head: str, image: dict[int, str]) -> None:
+    assert segments(write(tmp_path, plain(0, "a"), plain(3, "b"), head=head), {}) == image
+
+
+def test_requires_is_told_beside_the_faults_of_registers(tmp_path: Path) -> None:
+    told = faults_in(tmp_path, "address: 0, name: a, type: uint16, value: nope", head="requires: [power_nett, 1 +]\n")
+    assert [fault.split(" ")[1] for fault in told] == ["registers[0].value:", "requires[0]:", "requires[1]:"]

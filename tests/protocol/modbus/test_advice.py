@@ -1,0 +1,76 @@
+"""The usual mistakes of clients are recognised, and what is no mistake is not called one."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.maps.load import find_map, load_map
+from gateway.protocol.modbus.advice import Advice, Mistake, advise
+from gateway.protocol.modbus.monitor import Exchange, Monitor
+from gateway.protocol.modbus.tcp import Responder, Units
+from gateway.protocol.modbus.unit import OnStale, Unit
+from tests.conftest import ROOT
+from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION
+
+
+def unit(name: str, *, is_silent: bool = False) -> Unit:
+    made = Unit(load_map(find_map(name, ROOT)), OnStale.EXCEPTION, lambda _now: {})
+    if not is_silent:
+        made.publish(made.register_map.readings.encode({}), 1000)
+    return made
+
+
+UNITS = Units({1: unit("dsmr"), 2: unit("eastron-sdm630"), 3: unit("dsmr-5", is_silent=True)})
+
+
+def advice_on(request: str, unit_id: int = 1, units: Units = UNITS) -> Advice | None:
+    """What is said of a request that a server has answered."""
+    responder = Responder(units, IDENTIFICATION, Monitor())
+    pdu = bytes.fromhex(request)
+    return advise(Exchange(0, CLIENT.name, unit_id, pdu, responder.answer(pdu, unit_id, 0, CLIENT)), units)
+
+
+def read(address: int, count: int, function_code: int = 3) -> str:
+    return bytes((function_code, *address.to_bytes(2, "big"), *count.to_bytes(2, "big"))).hex()
+
+
+@pytest.mark.parametrize(
+    ("request_pdu", "unit_id", "expected"),
+    [
+        (read(100, 2), 1, None),
+        (read(100, 100), 1, None),
+        # Half a number and whole blocks are read by those who know what they do.
+        (read(101, 1), 1, None),
+        (read(101, 9), 1, None),
+        (read(0, 20, 4), 2, None),
+        (read(101, 2), 1, Advice(Mistake.ONE_OFF, 100, "power_net")),
+        (read(201, 4), 1, Advice(Mistake.ONE_OFF, 200, "energy_import")),
+        (read(99, 2), 1, Advice(Mistake.ONE_OFF, 100, "power_net")),
+        (read(40_101, 2), 1, Advice(Mistake.MANUAL_NUMBER, 100, "power_net")),
+        (read(30_053, 2, 4), 2, Advice(Mistake.MANUAL_NUMBER, 52, "power")),
+        (read(72, 2), 1, Advice(Mistake.OTHER_UNIT, 2, "energy_import")),
+        (read(50_000, 2), 1, Advice(Mistake.MAP)),
+        (read(0xFFFF, 2), 1, Advice(Mistake.MAP)),
+        (read(100, 126), 1, Advice(Mistake.QUANTITY, 125)),
+        (read(100, 0), 1, Advice(Mistake.QUANTITY, 125)),
+        (read(100, 2), 9, Advice(Mistake.UNIT_ID)),
+        (read(100, 2), 3, Advice(Mistake.SILENT_METER)),
+        ("0600640001", 1, Advice(Mistake.FUNCTION)),
+        ("01000000ff", 1, Advice(Mistake.FUNCTION)),
+        ("2b0e0100", 1, None),
+    ],
+)
+def test_it_is_named_with_what_to_ask_instead(request_pdu: str, unit_id: int, expected: Advice | None) -> None:
+    assert advice_on(request_pdu, unit_id) == expected
+
+
+def test_the_only_unit_is_named_for_a_wrong_one() -> None:
+    units = Units({7: unit("dsmr")})
+    assert advice_on(read(100, 2), 1, units) == Advice(Mistake.UNIT_ID, 7)
+
+
+def test_a_map_for_one_function_code_says_which() -> None:
+    sdm = load_map(find_map("eastron-sdm630", ROOT))
+    only = Unit(sdm, OnStale.EXCEPTION, lambda _now: {})
+    only.function_codes = frozenset({4})
+    assert advice_on(read(0, 2), 1, Units({1: only})) == Advice(Mistake.FUNCTION, 4)

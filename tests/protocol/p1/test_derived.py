@@ -1,0 +1,213 @@
+"""What follows from a telegram's own readings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gateway.protocol.p1.derived import LIMITER_NAMES, MEDIA, UNIT_CODES, derive
+from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.readings import read
+from tests.conftest import own_telegram
+from tests.protocol.p1.stream import only, telegram_of
+
+CLOCK = "0-0:1.0.0(210118070352W)"
+Values = dict[str, Value]
+
+
+def values_of(*lines: str) -> Values:
+    readings = read(only(telegram_of(*lines)))
+    assert readings.faults == ()
+    return dict(readings.values)
+
+
+def mbus(n: int, device_type: int, reading: str, stamp: str = "210118070001W", identifier: str = "41") -> list[str]:
+    return [f"0-{n}:24.1.0({device_type:03})", f"0-{n}:96.1.0({identifier})", f"0-{n}:24.2.1({stamp})({reading})"]
+
+
+# --- totals
+
+
+@pytest.mark.parametrize(("direction", "c"), [("import", 1), ("export", 2)])
+def test_a_total_is_the_sum_of_its_tariffs(direction: str, c: int) -> None:
+    lines = [f"1-0:{c}.8.1(000100.001*kWh)", f"1-0:{c}.8.2(000200.002*kWh)"]
+    assert values_of(*lines)[f"energy_{direction}"] == 300_003
+    more = [*lines, f"1-0:{c}.8.3(000001.000*kWh)", f"1-0:{c}.8.4(000000.500*kWh)", f"1-0:{c}.8.5(000000.250*kWh)"]
+    assert values_of(*more)[f"energy_{direction}"] == 301_753
+
+
+@pytest.mark.parametrize("missing", ["1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2(000200.002*kWh)"])
+@pytest.mark.parametrize("instead", [[], ["1-0:1.8.3(000001.000*kWh)"]])
+def test_there_is_no_total_of_one_tariff_alone(missing: str, instead: list[str]) -> None:
+    lines = {"1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2(000200.002*kWh)"} - {missing}
+    assert "energy_import" not in values_of(*lines, *instead)
+
+
+def test_an_empty_tariff_leaves_no_total() -> None:
+    assert "energy_import" not in values_of("1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2()")
+
+
+@pytest.mark.parametrize("t3", [["()"], ["(x*kWh)"], ["(000001.000*kWh)", "(000002.000*kWh)"]])
+def test_a_third_tariff_that_is_there_without_a_value_leaves_no_total(t3: list[str]) -> None:
+    lines = ["1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2(000200.002*kWh)", *(f"1-0:1.8.3{value}" for value in t3)]
+    values = read(only(telegram_of(*lines))).values
+    assert "energy_import_t3" not in values
+    assert "energy_import" not in values
+
+
+def test_a_total_that_the_meter_sends_is_left_alone() -> None:
+    values = values_of("1-0:1.8.0(000999.000*kWh)", "1-0:1.8.1(000100.001*kWh)", "1-0:1.8.2(000200.002*kWh)")
+    assert values["energy_import"] == 999_000
+
+
+# --- net power
+
+
+@pytest.mark.parametrize(
+    ("suffix", "import_code", "export_code"),
+    [("", "1.7.0", "2.7.0"), ("_l1", "21.7.0", "22.7.0"), ("_l2", "41.7.0", "42.7.0"), ("_l3", "61.7.0", "62.7.0")],
+)
+def test_net_power_is_import_less_export(suffix: str, import_code: str, export_code: str) -> None:
+    lines = [f"1-0:{import_code}(00.250*kW)", f"1-0:{export_code}(01.500*kW)"]
+    assert values_of(*lines)[f"power_net{suffix}"] == -1250
+    for alone in lines:
+        assert f"power_net{suffix}" not in values_of(alone)
+
+
+def test_net_power_that_the_meter_sends_is_left_alone() -> None:
+    values = values_of("1-0:16.7.0(-000458.90*W)", "1-0:1.7.0(00.000*kW)", "1-0:2.7.0(00.459*kW)")
+    assert values["power_net"] == Decimal("-458.90")
+
+
+# --- the limiter
+
+
+@pytest.mark.parametrize(
+    ("sent", "name", "value"),
+    [
+        ("0999.00*kW", "limiter_power", 999_000),
+        ("016*A", "limiter_current", 16),
+        ("13.800*kVA", "limiter_apparent_power", 13_800),
+    ],
+)
+def test_a_limiter_has_the_name_of_its_quantity_only(sent: str, name: str, value: int) -> None:
+    values = values_of(f"0-0:17.0.0({sent})")
+    assert values[name] == value
+    assert values.keys() & set(LIMITER_NAMES.values()) == {name}
+
+
+@pytest.mark.parametrize("sent", ["", "230*V"])
+def test_a_limiter_of_no_known_quantity_has_no_name_of_its_own(sent: str) -> None:
+    assert not values_of(f"0-0:17.0.0({sent})").keys() & set(LIMITER_NAMES.values())
+
+
+# --- M-Bus meters
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("medium", "device_type", "sent", "base_value"),
+    [
+        ("submeter", 2, "00012.345*kWh", "12345"),
+        ("gas", 3, "00012.345*m3", "12.345"),
+        ("heat", 4, "00012.345*GJ", "12345000000"),
+        ("heat", 12, "00012.345*MJ", "12345000"),
+        ("warm_water", 6, "00012.345*m3", "12.345"),
+        ("water", 7, "00012345*dm3", "12.345"),
+        ("cooling", 10, "00012.345*GJ", "12345000000"),
+        ("cooling", 11, "00012.345*GJ", "12345000000"),
+    ],
+)
+def test_a_medium_is_found_by_its_device_type_on_any_channel(
+    n: int, medium: str, device_type: int, sent: str, base_value: str
+) -> None:
+    values = values_of(CLOCK, *mbus(n, device_type, sent), f"0-{n}:24.4.0(1)")
+    assert values[f"{medium}_reading"] == Decimal(base_value)
+    assert values[f"{medium}_identifier"] == "A"
+    assert values[f"{medium}_valve"] == 1
+    assert values[f"{medium}_reading_age"] == 231
+    assert values[f"{medium}_reading_time"] == int(values["clock"]) - 231
+    others = {name for name in values for other in MEDIA if other != medium and name.startswith(f"{other}_reading")}
+    assert others == set()
+
+
+@pytest.mark.parametrize(
+    ("device_type", "sent"),
+    [(3, "00012.345*GJ"), (4, "00012.345*m3"), (2, "1*m3"), (7, "1*kWh"), (0, "1*m3"), (99, "1*m3")],
+)
+def test_a_reading_in_the_wrong_unit_or_of_no_known_type_is_of_no_medium(device_type: int, sent: str) -> None:
+    values = values_of(*mbus(1, device_type, sent))
+    assert "mbus1_reading" in values
+    assert not [name for name in values if name.split("_reading")[0] in MEDIA]
+
+
+def test_a_reading_without_a_device_type_is_of_no_medium() -> None:
+    values = values_of("0-1:24.2.1(210118070001W)(00012.345*m3)")
+    assert not [name for name in values if name.split("_reading")[0] in MEDIA]
+
+
+@pytest.mark.parametrize("live", [1, 2])
+def test_of_two_meters_of_a_medium_the_one_read_last_is_the_live_one(live: int) -> None:
+    old = "200118070000W"
+    lines = [
+        *mbus(1, 3, "00001.000*m3", "210118070001W" if live == 1 else old, "41"),
+        *mbus(2, 3, "00002.000*m3", "210118070001W" if live == 2 else old, "42"),
+    ]
+    values = values_of(CLOCK, *lines)
+    assert (values["gas_reading"], values["gas_identifier"]) == ((1, "A") if live == 1 else (2, "B"))
+
+
+@pytest.mark.parametrize(("one", "other"), [("210118070001W", "210118070501W"), ("210117080001W", "210118070000W")])
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_of_two_meters_that_live_side_by_side_neither_stands_for_the_medium(
+    one: str, other: str, is_swapped: bool
+) -> None:
+    lines = [*mbus(1, 3, "00001.000*m3", one), *mbus(2, 3, "00002.000*m3", other)]
+    if is_swapped:
+        lines = [*mbus(1, 3, "00001.000*m3", other), *mbus(2, 3, "00002.000*m3", one)]
+    values = values_of(CLOCK, *lines, *mbus(3, 7, "00003.000*m3"))
+    assert (values["mbus1_reading"], values["mbus2_reading"]) == (1, 2)
+    assert not [name for name in values if name.startswith("gas")]
+    assert values["water_reading"] == 3
+
+
+def test_a_meter_without_a_time_is_not_the_live_one() -> None:
+    values = values_of(*mbus(1, 3, "00009.000*m3", "632525252525W"), *mbus(2, 3, "00002.000*m3"))
+    assert values["gas_reading"] == 2
+
+
+def test_a_dead_channel_after_a_meter_exchange_does_not_hide_the_live_one() -> None:
+    values = read(only(own_telegram("v50_iskra-am550-solar"))).values
+    assert values["gas_reading"] == Decimal("4036.719")
+    assert values["gas_identifier"] == "TEST-GAS-00000009"
+
+
+def test_parts_of_the_live_meter_alone_are_shown() -> None:
+    values = values_of(*mbus(1, 3, "00001.000*m3", "200118070000W"), "0-1:24.4.0(1)", *mbus(2, 3, "00002.000*m3"))
+    assert "gas_valve" not in values
+
+
+@pytest.mark.parametrize(("sent", "code"), [("1*m3", UNIT_CODES["m3"]), ("1*GJ", UNIT_CODES["J"]), ("1*kWh", 3)])
+def test_a_channel_has_the_code_of_its_unit(sent: str, code: int) -> None:
+    assert values_of(*mbus(3, 3, sent))["mbus3_unit_code"] == code
+
+
+def test_a_reading_from_later_than_the_clock_has_no_age() -> None:
+    values = values_of(CLOCK, *mbus(1, 3, "00001.000*m3", "210118070353W"))
+    assert "mbus1_reading_age" not in values
+    assert values_of(CLOCK, *mbus(1, 3, "00001.000*m3", "210118070352W"))["mbus1_reading_age"] == 0
+
+
+def test_without_a_clock_there_is_no_age() -> None:
+    values = read(only(own_telegram("v22_iskra-mt382"))).values
+    assert "gas_reading_time" in values
+    assert "gas_reading_age" not in values
+
+
+@pytest.mark.parametrize("values", [{}, {"power_import": "text", "power_export": Decimal(1)}, {"limiter": Decimal(1)}])
+def test_nothing_follows_from_nothing(values: Values) -> None:
+    before, units = dict(values), dict[str, str]()
+    derive(values, units)
+    assert values == before
+    assert units == {}

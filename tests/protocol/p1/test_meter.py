@@ -1,0 +1,341 @@
+"""One meter's cache: what it believes, how fresh that is, and what it counts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.protocol.p1.meter import (
+    ERROR_WINDOW_S,
+    INTERVALS_KEPT,
+    STALE_AFTER_FAST_S,
+    STALE_AFTER_SLOW_S,
+    Meter,
+    Received,
+)
+from gateway.protocol.p1.names import GATEWAY_VALUES
+from gateway.protocol.p1.telegram import BadTelegram, Fault
+from gateway.protocol.p1.variants import VARIANTS
+from tests.conftest import own_telegram
+from tests.protocol.p1.stream import Item, feed, only, telegram_of
+from tests.telegrams.make import crc16
+
+NEW = own_telegram("v50_sagemcom-t210d")
+OLD, LATER = own_telegram("v22_iskra-mt382"), own_telegram("v22_iskra-mt382_10s-later")
+OTHER_METER = own_telegram("v22_kamstrup-382jxc")
+WALL = 1.7e9
+START = 5000.0
+
+
+def meter_of(version: str | None = None, stale_after_s: float | None = None) -> Meter:
+    return Meter("house", VARIANTS[version] if version else None, stale_after_s)
+
+
+def take(meter: Meter, raw: bytes, arrived: float = START) -> Received | BadTelegram:
+    [item] = feed([raw])
+    return meter.take(item, arrived, WALL + arrived)
+
+
+def fed(meter: Meter, raw: bytes, intervals: list[float]) -> Meter:
+    """The meter with telegrams at START and after each of the intervals."""
+    arrived = START
+    for interval in [0.0, *intervals]:
+        arrived += interval
+        assert isinstance(take(meter, raw, arrived), Received)
+    return meter
+
+
+def old_with(old: bytes, new: bytes) -> bytes:
+    assert OLD.count(old) == 1
+    return OLD.replace(old, new)
+
+
+# --- belief
+
+
+def test_a_meter_begins_with_nothing_that_could_be_taken_for_good() -> None:
+    meter = meter_of()
+    assert meter.newest is None
+    assert not meter.is_fresh(0.0)
+    assert meter.interval_s is None
+    assert meter.accepted == meter.line_faults == meter.refused.total() == 0
+    assert not meter.has_recent_errors(START)
+
+
+def test_a_believed_telegram_becomes_the_newest_with_its_arrival_on_both_clocks() -> None:
+    meter = meter_of()
+    received = take(meter, NEW, 17.5)
+    assert isinstance(received, Received)
+    assert meter.newest is received
+    assert (received.arrived, received.arrived_at) == (17.5, WALL + 17.5)
+    assert received.telegram.raw == NEW
+    assert received.readings.values["power_import"] == 2486
+    assert received.variant is VARIANTS["5"]
+    assert meter.accepted == 1
+
+
+BAD = {
+    Fault.CHECKSUM: own_telegram("bad_checksum"),
+    Fault.NO_CHECKSUM: NEW[: NEW.rindex(b"!") + 1] + b"\r\n",
+    Fault.TRUNCATED: NEW[:300],
+    Fault.OVERSIZE: NEW[:300] + b"7" * 8192,
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_refused_telegram_changes_nothing_but_the_counts(fault: Fault) -> None:
+    meter = fed(meter_of(), NEW, [1.0, 1.0])
+    newest, fresh_until, interval = meter.newest, meter.fresh_until, meter.interval_s
+    bad = take(meter, BAD[fault], START + 3)
+    assert isinstance(bad, BadTelegram)
+    assert bad.fault is fault
+    assert (meter.newest, meter.fresh_until, meter.interval_s, meter.accepted) == (newest, fresh_until, interval, 3)
+    assert meter.refused == {fault: 1}
+    assert meter.has_recent_errors(START + 3)
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: Fault) -> None:
+    meter = meter_of()
+    for second in range(5):
+        take(meter, BAD[fault], START + second)
+    assert meter.newest is None
+    assert not meter.is_fresh(START + 5)
+    assert meter.refused == {fault: 5}
+
+
+def test_the_configured_version_decides_whether_a_checksum_must_be_there() -> None:
+    for version, fault in (("2.2", None), ("5", Fault.NO_CHECKSUM), ("4", Fault.NO_CHECKSUM)):
+        result = take(meter_of(version), OLD)
+        assert (result.fault if isinstance(result, BadTelegram) else None) is fault
+
+
+def test_a_cut_telegram_without_the_line_that_tells_its_version_does_not_change_what_the_meter_is() -> None:
+    meter = fed(meter_of(), NEW, [1.0])
+    start, end = NEW.index(b"1-3:0.2.8"), NEW.index(b"0-0:96.1.1")
+    result = take(meter, NEW[:start] + NEW[end : NEW.rindex(b"!")] + b"!\r\n", START + 2)
+    assert isinstance(result, BadTelegram)
+    assert result.fault is Fault.NO_CHECKSUM
+
+
+def test_another_meter_on_the_same_line_is_found_to_be_another_version() -> None:
+    meter = fed(meter_of(), NEW, [1.0])
+    result = take(meter, own_telegram("v42_kaifa-e0026"), START + 10)
+    assert isinstance(result, Received)
+    assert result.variant is VARIANTS["4"]
+
+
+def test_faulty_lines_of_a_believed_telegram_are_counted() -> None:
+    meter = fed(meter_of(), own_telegram("bad_non-numeric-power"), [1.0])
+    assert meter.line_faults == 2
+    assert meter.accepted == 2
+    assert meter.has_recent_errors(START + 1)
+
+
+# --- telegrams without a checksum
+
+
+def test_telegrams_of_an_old_meter_that_follow_from_each_other_are_believed() -> None:
+    meter = meter_of("2.2")
+    assert isinstance(take(meter, OLD, START), Received)
+    assert isinstance(take(meter, LATER, START + 10), Received)
+    assert meter.accepted == 2
+
+
+def test_one_telegram_that_contradicts_the_past_is_refused_and_the_next_good_one_is_believed() -> None:
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    bad = take(meter, old_with(b"11562.418", b"51562.418"), START + 10)
+    assert isinstance(bad, BadTelegram)
+    assert bad.fault is Fault.IMPLAUSIBLE
+    assert isinstance(take(meter, LATER, START + 20), Received)
+    # The doubt of before does not count for the next one.
+    assert isinstance(take(meter, old_with(b"11562.418", b"51562.418"), START + 30), BadTelegram)
+
+
+def test_two_telegrams_that_agree_with_each_other_and_not_with_the_past_are_another_meter() -> None:
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    assert isinstance(take(meter, OTHER_METER, START + 10), BadTelegram)
+    received = take(meter, OTHER_METER, START + 20)
+    assert isinstance(received, Received)
+    assert received.readings.identification.startswith("KMP5")
+    assert meter.newest is received
+
+
+def test_an_exchanged_meter_is_doubted_as_any_other() -> None:
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.418"), START + 10), BadTelegram)
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.900"), START + 20), Received)
+    # It agrees with the one that was doubted, and not with the one that is believed.
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.500"), START + 30), BadTelegram)
+
+
+def test_two_telegrams_that_contradict_the_past_and_each_other_are_both_refused() -> None:
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    for second, digits in ((10, b"51562.418"), (20, b"31562.418"), (30, b"71562.418")):
+        result = take(meter, old_with(b"11562.418", digits), START + second)
+        assert isinstance(result, BadTelegram)
+        assert result.fault is Fault.IMPLAUSIBLE
+    assert meter.refused == {Fault.IMPLAUSIBLE: 3}
+
+
+def test_a_meter_that_was_silent_for_long_may_have_counted_much() -> None:
+    higher = old_with(b"11562.418", b"11999.418")
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    assert isinstance(take(meter, higher, START + 10), BadTelegram)
+    assert isinstance(take(meter, higher, START + 86_400), Received)
+
+
+# --- freshness
+
+
+@pytest.mark.parametrize(
+    ("raw", "stale_after_s"),
+    [(NEW, STALE_AFTER_FAST_S), (own_telegram("v42_kaifa-e0026"), STALE_AFTER_SLOW_S), (OLD, STALE_AFTER_SLOW_S)],
+)
+def test_the_first_telegram_is_stale_after_what_its_version_says(raw: bytes, stale_after_s: float) -> None:
+    meter = fed(meter_of(), raw, [])
+    assert meter.stale_after_s == stale_after_s
+    assert meter.is_fresh(START)
+    assert meter.is_fresh(START + stale_after_s)
+    assert not meter.is_fresh(START + stale_after_s + 0.001)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "stale_after_s"),
+    [
+        ([10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),  # a DSMR 5 meter that sends as DSMR 4
+        ([10.0] * (INTERVALS_KEPT - 1), STALE_AFTER_FAST_S),
+        ([1.0] * INTERVALS_KEPT, STALE_AFTER_FAST_S),
+        ([20.0] * (INTERVALS_KEPT - 1) + [1.0], STALE_AFTER_FAST_S),  # most telegrams are lost
+        ([1.0] + [10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
+        ([2.9] * INTERVALS_KEPT, STALE_AFTER_FAST_S),
+        ([3.1] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
+        ([10.0, 0.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),  # each telegram is sent twice
+        ([10.0] * INTERVALS_KEPT + [30.0, 0.0, 0.0], STALE_AFTER_SLOW_S),  # three were held up on the way
+    ],
+)
+def test_the_limit_follows_the_shortest_of_the_last_intervals(intervals: list[float], stale_after_s: float) -> None:
+    assert fed(meter_of(), NEW, intervals).stale_after_s == stale_after_s
+
+
+def test_the_configured_limit_goes_before_everything() -> None:
+    meter = fed(meter_of(stale_after_s=2.5), NEW, [10.0] * 6)
+    assert meter.stale_after_s == 2.5
+    assert meter.fresh_until == START + 60 + 2.5
+
+
+def test_telegrams_that_change_nothing_are_as_fresh_as_others() -> None:
+    meter = fed(meter_of(), NEW, [1.0] * 10)
+    assert meter.is_fresh(START + 10 + STALE_AFTER_FAST_S)
+
+
+def test_the_meters_own_clock_and_the_wall_clock_say_nothing_of_freshness() -> None:
+    for clock in ("700101000000W", "680101000000W", "000101000000W"):
+        meter = meter_of()
+        [item] = feed([telegram_of("1-3:0.2.8(50)", f"0-0:1.0.0({clock})", "1-0:1.8.1(000001.000*kWh)")])
+        meter.take(item, START, arrived_at=0.0)
+        assert meter.is_fresh(START + STALE_AFTER_FAST_S)
+        assert not meter.is_fresh(START + STALE_AFTER_FAST_S + 0.1)
+
+
+# --- the gateway's own values
+
+
+def test_errors_are_recent_for_a_minute() -> None:
+    meter = meter_of()
+    take(meter, BAD[Fault.CHECKSUM], START)
+    assert meter.has_recent_errors(START + ERROR_WINDOW_S - 0.1)
+    assert not meter.has_recent_errors(START + ERROR_WINDOW_S)
+
+
+def test_the_status_before_the_first_telegram_has_no_age_and_no_time() -> None:
+    meter = meter_of()
+    assert dict(meter.status_values(70_000.9)) == {
+        "gateway_connected": 0,
+        "gateway_recent_errors": 0,
+        "gateway_simulated": 0,
+        "gateway_heartbeat": 70_000 - 65_536,
+        "gateway_telegrams": 0,
+        "gateway_checksum_errors": 0,
+        "gateway_form_errors": 0,
+    }
+
+
+def test_the_status_tells_age_times_interval_and_errors() -> None:
+    meter = fed(meter_of(), NEW, [1.0, 1.0625])
+    meter.is_connected = True
+    for raw in (*BAD.values(), BAD[Fault.TRUNCATED]):
+        take(meter, raw, START + 3)
+    assert dict(meter.status_values(START + 4.0625)) == {
+        "gateway_connected": 1,
+        "gateway_recent_errors": 1,
+        "gateway_simulated": 0,
+        "gateway_heartbeat": 5004,
+        "gateway_telegrams": 3,
+        "gateway_checksum_errors": 2,
+        "gateway_form_errors": 3,
+        "gateway_telegram_age": Decimal(2),
+        "gateway_arrival_time": int(WALL + START + 2.0625),
+        "gateway_dsmr_version": 50,
+        "gateway_telegram_time": 1610949832,
+        "gateway_telegram_interval": Decimal("1.062"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("v22_iskra-mt382", 22), ("v40_landisgyr-e350", 40), ("v42_kaifa-e0026", 42), ("v50_sagemcom-t210d", 50)],
+)
+def test_the_version_is_the_one_the_meter_says_times_ten(name: str, version: int) -> None:
+    meter = fed(meter_of(), own_telegram(name), [])
+    assert meter.status_values(START)["gateway_dsmr_version"] == version
+
+
+@pytest.mark.parametrize(("said", "version"), [("()", 50), ("(P)", 50), ("(421)", 40), ("(\u00b25)", 50), ("(42)", 42)])
+def test_a_version_that_is_none_gives_that_of_the_variant(said: str, version: int) -> None:
+    lines = [f"1-3:0.2.8{said}", "0-0:1.0.0(210118070352W)", "1-0:1.8.1(000001.000*kWh)"]
+    body = ("\r\n".join(["/ISK5", "", *lines]) + "\r\n").encode("latin-1")
+    raw = body + b"!" + f"{crc16(body + b'!'):04X}\r\n".encode()
+    assert fed(meter_of(), raw, []).status_values(START)["gateway_dsmr_version"] == version
+
+
+def test_a_simulated_meter_says_so_in_every_status() -> None:
+    meter = Meter("demo", VARIANTS["5"], is_simulated=True)
+    assert meter.status_values(START)["gateway_simulated"] == 1
+    assert fed(meter, NEW, []).status_values(START)["gateway_simulated"] == 1
+
+
+def test_every_value_of_the_status_is_a_name_that_maps_may_use() -> None:
+    meter = fed(meter_of(), NEW, [1.0])
+    assert meter.status_values(START).keys() | {"gateway_fresh"} == GATEWAY_VALUES.keys()
+
+
+ITEMS: list[Item] = [only(raw) for raw in (NEW, OLD, LATER, OTHER_METER, own_telegram("bad_non-numeric-power"))]
+ITEMS += [item for raw in BAD.values() for item in feed([raw])]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ITEMS), st.floats(0, 100)), max_size=12), st.sampled_from([None, "2.2", "5"]))
+@settings(derandomize=True, max_examples=150, deadline=None)
+def test_whatever_comes_the_newest_is_the_last_that_was_believed_and_all_are_counted(
+    items: list[tuple[Item, float]], version: str | None
+) -> None:
+    meter, arrived, believed, refused = meter_of(version), START, None, 0
+    for item, interval in items:
+        arrived += interval
+        result = meter.take(item, arrived, WALL)
+        if isinstance(result, Received):
+            believed = result
+            assert result.arrived == arrived
+        else:
+            refused += 1
+        assert meter.newest is believed
+        assert meter.is_fresh(arrived) or not believed or arrived - believed.arrived > meter.stale_after_s
+    assert (meter.accepted, meter.refused.total()) == (len(items) - refused, refused)

@@ -1,0 +1,116 @@
+"""OBIS codes and units: what a code stands for, and what a unit is worth."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from decimal import Decimal
+
+import pytest
+
+from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNITS, Entry, Kind, entry_of, spelled
+
+
+@pytest.mark.parametrize(
+    ("code", "entry"),
+    [
+        ("1-3:0.2.8", Entry("p1_version", Kind.TEXT)),
+        ("0-0:1.0.0", Entry("clock", Kind.CLOCK)),
+        ("1-0:1.8.0", Entry("energy_import", Kind.NUMBER, "Wh")),
+        ("1-0:1.8.2", Entry("energy_import_t2", Kind.NUMBER, "Wh")),
+        ("1-0:2.8.5", Entry("energy_export_t5", Kind.NUMBER, "Wh")),
+        ("1-0:1.7.0", Entry("power_import", Kind.NUMBER, "W")),
+        ("1-0:2.7.0", Entry("power_export", Kind.NUMBER, "W")),
+        ("1-0:21.7.0", Entry("power_import_l1", Kind.NUMBER, "W")),
+        ("1-0:41.7.0", Entry("power_import_l2", Kind.NUMBER, "W")),
+        ("1-0:61.7.0", Entry("power_import_l3", Kind.NUMBER, "W")),
+        ("1-0:62.7.0", Entry("power_export_l3", Kind.NUMBER, "W")),
+        ("1-0:76.7.0", Entry("power_net_l3", Kind.NUMBER, "W")),
+        ("1-0:72.7.0", Entry("voltage_l3", Kind.NUMBER, "V")),
+        ("1-0:51.7.0", Entry("current_l2", Kind.NUMBER, "A")),
+        ("1-0:5.8.0", Entry("reactive_energy_q1", Kind.NUMBER, "varh")),
+        ("1-0:8.7.0", Entry("reactive_power_q4", Kind.NUMBER, "var")),
+        ("0-4:24.2.1", Entry("mbus4_reading", Kind.TIMED)),
+        ("0-1:24.2.3", Entry("mbus1_reading", Kind.TIMED)),
+        ("0-2:24.3.0", Entry("mbus2_reading", Kind.HOURLY)),
+        ("0-0:17.0.0", Entry("limiter", Kind.NUMBER)),
+    ],
+)
+def test_a_code_stands_for_its_reading(code: str, entry: Entry) -> None:
+    assert entry_of(code) == entry
+
+
+def test_a_relay_is_neither_the_breaker_nor_an_m_bus_reading() -> None:
+    assert entry_of("0-0:96.3.10").name == "breaker"
+    assert [entry_of(f"0-{n}:96.3.10").name for n in (1, 2, 3, 4)] == ["relay1", "relay2", "relay3", "relay4"]
+
+
+@pytest.mark.parametrize("code", ["2-1:1.8.1", "1-1:1.7.0", "0-1:1.7.0", "7-0:1.8.0", "1-4:32.7.0", "0-5:24.2.1"])
+def test_the_code_of_another_medium_or_channel_does_not_pass_for_this_meters(code: str) -> None:
+    assert entry_of(code) == Entry(code, Kind.OTHER)
+
+
+@pytest.mark.parametrize("code", ["1-0:1.7.01", "1-0:199.7.0", "0-0:0.0.77", "", "no code"])
+def test_an_unknown_code_keeps_its_own_text_as_its_name(code: str) -> None:
+    assert entry_of(code) == Entry(code, Kind.OTHER)
+
+
+def test_a_code_that_only_dsmr_parser_knows_has_the_name_from_there() -> None:
+    entry = entry_of("0-0:96.13.2")
+    assert entry.name != "0-0:96.13.2"
+    assert entry.name.islower()
+
+
+def test_a_name_comes_from_one_kind_and_unit_however_many_codes_it_has() -> None:
+    by_name: defaultdict[str, set[tuple[Kind, str | None]]] = defaultdict(set)
+    for entry in ENTRIES.values():
+        by_name[entry.name].add((entry.kind, entry.unit))
+    several = {name for name, kinds in by_name.items() if len(kinds) > 1}
+    # The gas of DSMR 2.2 stands on two lines.
+    assert several == {f"mbus{n}_reading" for n in (1, 2, 3, 4)}
+
+
+def test_every_entry_is_well_formed() -> None:
+    for code, entry in ENTRIES.items():
+        assert re.fullmatch(r"[01]-[0-4]:\d+\.\d+\.\d+", code), code
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", entry.name), code
+        assert entry.unit is None or UNITS[entry.unit] == (entry.unit, 1), code
+
+
+def test_other_meters_cannot_fill_the_memory_with_codes() -> None:
+    for n in range(2 * MAX_CACHED_CODES):
+        entry_of(f"1-0:{n}.99.99")
+    assert entry_of.cache_info().currsize <= MAX_CACHED_CODES
+
+
+@pytest.mark.parametrize(
+    ("unit", "base", "factor"),
+    [
+        *(("W", "W", "1"), ("kW", "W", "1000"), ("MW", "W", "1000000")),
+        *(("Wh", "Wh", "1"), ("kWh", "Wh", "1000"), ("MWh", "Wh", "1000000")),
+        *(("mA", "A", "0.001"), ("A", "A", "1"), ("kA", "A", "1000")),
+        *(("V", "V", "1"), ("kV", "V", "1000")),
+        *(("Hz", "Hz", "1"), ("kHz", "Hz", "1000")),
+        *(("var", "var", "1"), ("kvar", "var", "1000"), ("kvarh", "varh", "1000")),
+        *(("kVA", "VA", "1000"), ("m3", "m3", "1"), ("dm3", "m3", "0.001"), ("GJ", "J", "1000000000")),
+    ],
+)
+def test_a_unit_is_worth_its_base_unit_times_a_power_of_ten(unit: str, base: str, factor: str) -> None:
+    assert UNITS[unit] == (base, Decimal(factor))
+
+
+@pytest.mark.parametrize(
+    ("as_sent", "unit"),
+    [
+        *(("kVAr", "kvar"), ("VAr", "var"), ("VArh", "varh"), ("kVArh", "kvarh"), ("KWH", "kWh"), ("Kw", "kW")),
+        *(("M3", "m3"), ("gj", "GJ"), ("KVA", "kVA"), ("w", "W"), ("mW", "MW"), ("MW", "MW"), ("mJ", "MJ")),
+        *(("mA", "mA"), ("MA", "mA"), ("mV", "mV"), ("L", "l")),
+    ],
+)
+def test_a_unit_is_known_in_every_case_that_meters_write_it_in(as_sent: str, unit: str) -> None:
+    assert spelled(as_sent) == unit
+
+
+@pytest.mark.parametrize("unit", ["", "x", "kWhh", "k W", "m³", "Ah", "%", "none"])
+def test_an_unknown_unit_is_none(unit: str) -> None:
+    assert spelled(unit) is None

@@ -1,0 +1,89 @@
+"""P1 time stamps: the flag decides, and what is no date gives none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.protocol.p1.timestamp import parse_timestamp
+
+
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("101209113020W", utc(2010, 12, 9, 10, 30, 20)),
+        ("210701000000S", utc(2021, 6, 30, 22)),
+        ("200229235959W", utc(2020, 2, 29, 22, 59, 59)),
+        ("991231235959W", None),  # 1999
+        ("001231235959W", None),
+        ("010101010000W", utc(2001, 1, 1)),
+        ("010101005959W", None),
+        ("681027120000W", utc(2068, 10, 27, 11)),
+        ("691027120000W", None),  # 1969
+    ],
+)
+def test_two_digits_of_a_year_mean_2001_to_2068(text: str, moment: int | None) -> None:
+    assert parse_timestamp(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("250701120000W", utc(2025, 7, 1, 11)),  # Sweden and Finland keep normal time all year
+        ("250101120000S", utc(2025, 1, 1, 10)),
+        ("250330023000W", utc(2025, 3, 30, 1, 30)),  # in the hour that the calendar leaves out
+        ("250330023000S", utc(2025, 3, 30, 0, 30)),
+        ("251026023000S", utc(2025, 10, 26, 0, 30)),  # the hour that comes twice, first
+        ("251026023000W", utc(2025, 10, 26, 1, 30)),  # and then
+    ],
+)
+def test_the_flag_alone_says_how_far_from_utc_a_stamp_is(text: str, moment: int) -> None:
+    assert parse_timestamp(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("120214090000", utc(2012, 2, 14, 8)),
+        ("150710180000", utc(2015, 7, 10, 16)),
+        ("251026023000", utc(2025, 10, 26, 0, 30)),  # told by nothing; the first of the two
+    ],
+)
+def test_a_stamp_without_flag_is_local_time(text: str, moment: int) -> None:
+    assert parse_timestamp(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("700101010000W", "000101000000W", "000101010000W", "000101000001W", "000101010000S", "000000000000W"),
+        *("632525252525W", "632525252525S", "35255255255255255S", "", "0", "P", "00000000"),
+        *("210229120000W", "211301120000W", "210132120000W", "210101240000W", "210101006000W", "210101000060W"),
+        *("210101120000X", "210101120000s", "210101120000WW", " 210101120000W", "210101120000W\n", "2101011200 0W"),
+        *("21010112000W", "2101011200000W", "2101011200\u0660\u0661W", "-10101120000W", "07E50101FF0C000000800000"),
+    ],
+)
+def test_a_date_that_means_never_and_what_is_no_date_give_none(text: str) -> None:
+    assert parse_timestamp(text) is None
+
+
+@given(st.integers(utc(2001, 1, 2), utc(2068, 12, 30)), st.sampled_from([("S", 2), ("W", 1)]))
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_every_moment_comes_back_from_its_stamp(moment: int, zone: tuple[str, int]) -> None:
+    flag, hours = zone
+    local = datetime.fromtimestamp(moment, UTC) + timedelta(hours=hours)
+    assert parse_timestamp(f"{local:%y%m%d%H%M%S}{flag}") == moment
+
+
+@given(st.one_of(st.text(max_size=16), st.from_regex(r"[0-9]{12}[SWX]?", fullmatch=True)))
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_no_text_raises_or_gives_a_moment_out_of_range(text: str) -> None:
+    moment = parse_timestamp(text)
+    assert moment is None or utc(2001, 1, 1) <= moment < utc(2069, 1, 1)

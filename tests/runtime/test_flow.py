@@ -1,0 +1,232 @@
+"""Nodes are started in order, supervised one by one, changed while running, and stopped in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.runtime.flow import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    MAX_SELDOM_MESSAGES,
+    Backoff,
+    Colour,
+    Flow,
+    Mark,
+    Node,
+    Wire,
+)
+
+LIMIT_S = 5.0
+
+
+class Probe(Node):
+    """A node that does what it is told, and notes when it started and ended."""
+
+    kind = "probe"
+
+    def __init__(self, name: str, notes: list[str], work: Callable[[], Awaitable[None]] | None = None) -> None:
+        super().__init__(name)
+        self._notes = notes
+        self._work = work
+
+    async def run(self) -> None:
+        self._notes.append(f"{self.name} starts")
+        try:
+            if self._work:
+                await self._work()
+            self.ready.set()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._notes.append(f"{self.name} ends")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
+            await asyncio.sleep(0.001)
+
+
+async def run_until(flow: Flow, condition: Callable[[], object]) -> None:
+    """Run a flow until the condition holds, then stop it."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(flow.run(stop))
+    try:
+        await until(condition)
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, LIMIT_S)
+
+
+async def test_nodes_start_in_order_and_stop_in_the_opposite_one() -> None:
+    notes: list[str] = []
+    flow = Flow([Probe(name, notes) for name in "abc"], [])
+    await run_until(flow, lambda: len(notes) == 3)
+    assert notes == ["a starts", "b starts", "c starts", "c ends", "b ends", "a ends"]
+
+
+async def test_a_node_waits_until_the_one_before_it_is_ready() -> None:
+    notes: list[str] = []
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+        notes.append("gate opens")
+
+    flow = Flow([Probe("a", notes, wait), Probe("b", notes)], [])
+    stop = asyncio.Event()
+    running = asyncio.create_task(flow.run(stop))
+    await until(lambda: notes == ["a starts"])
+    gate.set()
+    await until(lambda: len(notes) == 3)
+    stop.set()
+    await running
+    assert notes[:3] == ["a starts", "gate opens", "b starts"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("the cable is out"), PermissionError(13, "Permission denied", "/p1"), ValueError("a fault of our own")],
+    ids=["world", "file", "ours"],
+)
+async def test_a_node_that_fails_is_started_anew_while_the_others_go_on(
+    error: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.runtime.flow.FIRST_PAUSE_S", 0.01)
+    notes: list[str] = []
+    failures = iter([error, error])
+
+    async def fail_twice() -> None:
+        if failure := next(failures, None):
+            raise failure
+
+    failing, other = Probe("failing", notes, fail_twice), Probe("other", notes)
+    await run_until(Flow([other, failing], []), lambda: notes.count("failing starts") == 3)
+    assert notes.count("failing starts") == 3
+    assert notes.count("other starts") == 1
+    assert notes[-1] == "other ends"
+    told = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    if isinstance(error, OSError):
+        # One line, without the number that nobody knows by heart.
+        words = "/p1: Permission denied" if error.filename else "the cable is out"
+        assert [record.getMessage() for record in told] == [f"node=failing: {words}"]
+    else:
+        assert len(told) == 2
+        assert all(record.exc_info for record in told)
+
+
+async def test_a_failure_of_our_own_is_shown_under_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> None:
+        raise ValueError("x" * 100)
+
+    node = Probe("failing", [], fail)
+    await run_until(Flow([node], []), lambda: node.status.text.startswith("failed"))
+    assert (node.status.colour, node.status.mark) == (Colour.RED, Mark.RING)
+    assert len(node.status.text) == 40
+
+
+async def test_a_node_that_does_not_end_keeps_none_of_the_others_from_ending(caplog: pytest.LogCaptureFixture) -> None:
+    let_go = asyncio.Event()
+
+    async def hang() -> None:
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+        raise asyncio.CancelledError
+
+    notes: list[str] = []
+    stop = asyncio.Event()
+    flow = Flow([Probe("good", notes), Probe("stubborn", notes, hang)], [])
+    running = asyncio.create_task(flow.run(stop))
+    await until(lambda: "stubborn starts" in notes)
+    stop.set()
+    await until(lambda: "good ends" in notes)
+    assert "stubborn ends" not in notes
+    assert "node=stubborn: did not stop in time" in caplog.text
+    let_go.set()
+    await asyncio.wait_for(running, LIMIT_S)
+
+
+async def test_a_flow_becomes_another_one_and_nodes_of_both_go_on() -> None:
+    notes: list[str] = []
+    a, b, c = (Probe(name, notes) for name in "abc")
+    flow = Flow([a, b], [Wire(a, b)])
+    stop = asyncio.Event()
+    running = asyncio.create_task(flow.run(stop))
+    await until(lambda: len(notes) == 2)
+    await flow.change([a, c], [Wire(a, c)])
+    await until(lambda: "c starts" in notes)
+    assert notes == ["a starts", "b starts", "b ends", "c starts"]
+    assert flow.nodes == [a, c]
+    assert flow.wires == [Wire(a, c)]
+    stop.set()
+    await running
+    assert notes[4:] == ["c ends", "a ends"]
+
+
+async def test_a_flow_that_is_stopped_while_it_changes_starts_nothing_more() -> None:
+    notes: list[str] = []
+    let_go = asyncio.Event()
+
+    class Slow(Probe):
+        async def run(self) -> None:
+            try:
+                await super().run()
+            finally:
+                await let_go.wait()
+
+    a, b, c = Probe("a", notes), Slow("b", notes), Probe("c", notes)
+    flow = Flow([a, b], [])
+    stop = asyncio.Event()
+    running = asyncio.create_task(flow.run(stop))
+    await until(lambda: len(notes) == 2)
+    changing = asyncio.create_task(flow.change([a, c], []))
+    await until(lambda: "b ends" in notes)
+    stop.set()
+    await until(lambda: "a ends" in notes)
+    let_go.set()
+    await asyncio.wait_for(running, LIMIT_S)
+    await asyncio.wait_for(changing, LIMIT_S)
+    assert "c starts" not in notes
+
+
+@given(st.integers(1, 30))
+def test_pauses_grow_up_to_a_bound_and_start_anew_after_success(attempts: int) -> None:
+    backoff = Backoff(uniform=lambda _low, high: high)
+    pauses = [backoff.next() for _ in range(attempts)]
+    assert pauses[0] == FIRST_PAUSE_S
+    assert all(later == min(2 * earlier, LONGEST_PAUSE_S) for earlier, later in pairwise(pauses))
+    backoff.reset()
+    assert backoff.next() == FIRST_PAUSE_S
+
+
+def test_pauses_are_at_random_from_nothing_to_the_bound() -> None:
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return low
+
+    backoff = Backoff(uniform)
+    assert [backoff.next() for _ in range(3)] == [0, 0, 0]
+    assert asked == [(0, 0.5), (0, 1.0), (0, 2.0)]
+
+
+async def test_the_same_line_is_logged_seldom_and_different_ones_in_bounded_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    node = Probe("talker", [])
+    for _ in range(100):
+        node.log_seldom(logging.INFO, "again")
+    assert len(caplog.records) == 1
+    for number in range(10 * MAX_SELDOM_MESSAGES):
+        node.log_seldom(logging.INFO, f"number {number}")
+    assert len(caplog.records) == MAX_SELDOM_MESSAGES

@@ -1,0 +1,94 @@
+"""What counts as healthy, since when, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.telegram import TelegramReader
+from gateway.runtime.flow import Colour, Mark, Node
+from gateway.runtime.health import GOOD, assess
+from tests.conftest import own_telegram
+
+STARTED = 100.0
+
+
+class Some(Node):
+    kind = "some"
+
+    async def run(self) -> None:
+        """Nothing."""
+
+
+class Port(Some):
+    reads_meter = True
+
+
+def node(colour: Colour = Colour.GREEN, mark: Mark = Mark.DOT, since: float = 0.0, kind: type[Some] = Some) -> Some:
+    made = kind("n")
+    made.show(colour, mark, "words")
+    made.since = since
+    return made
+
+
+def meter(*arrivals: float) -> Meter:
+    made = Meter("house", None)
+    (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
+    for arrived in arrivals:
+        made.take(telegram, arrived, 0)
+    return made
+
+
+def test_all_is_well_since_the_last_thing_that_was_not() -> None:
+    assert assess([], [], STARTED, 200).reason == GOOD
+    assert assess([], [], STARTED, 200).since == STARTED
+    assert assess([node(since=150)], [meter(160, 161, 162)], STARTED, 163).since == 160
+    assert assess([node(since=170)], [meter(160, 161, 162)], STARTED, 163).since == 170
+    # After a silence of 20 s it is fresh anew.
+    assert assess([], [meter(160, 161, 181, 182)], STARTED, 183).since == 181
+
+
+@pytest.mark.parametrize(("colour", "mark"), [(c, m) for c in Colour for m in Mark])
+def test_only_a_red_ring_is_a_failure(colour: Colour, mark: Mark) -> None:
+    health = assess([node(colour, mark, 150)], [], STARTED, 200)
+    assert health.is_good is not (colour is Colour.RED and mark is Mark.RING)
+    assert health.since == 150
+    assert health.reason == (GOOD if health.is_good else "n: words")
+
+
+def test_a_port_that_cannot_be_opened_is_the_meters_silence() -> None:
+    failed = node(Colour.RED, Mark.RING, kind=Port)
+    assert assess([failed], [], STARTED, 200).is_good
+
+
+def test_a_meter_that_was_never_heard_is_a_trouble_since_the_start() -> None:
+    health = assess([node()], [meter()], STARTED, 200)
+    assert (health.reason, health.since) == ("house: no telegram yet", STARTED)
+
+
+def test_a_silent_meter_is_a_trouble_since_its_newest_telegram() -> None:
+    silent = meter(160, 161)
+    assert assess([], [silent], STARTED, 165).is_good
+    health = assess([], [silent], STARTED, 167)
+    assert (health.reason, health.since) == ("house: no telegram for 6 s", 161)
+
+
+def test_all_troubles_are_named_the_oldest_first() -> None:
+    health = assess([node(Colour.RED, Mark.RING, 190)], [meter(160, 161)], STARTED, 200)
+    assert (health.reason, health.since) == ("house: no telegram for 39 s; n: words", 161)
+
+
+def test_a_node_knows_since_when_it_fails_and_since_when_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([1.0, 2.0, 3.0, 4.0])
+    monkeypatch.setattr("gateway.runtime.flow.now", lambda: next(clock))
+    made = Some("n")
+    assert made.since == 1
+    for colour, mark, expected in (
+        (Colour.GREEN, Mark.RING, 1),
+        (Colour.RED, Mark.RING, 2),
+        (Colour.RED, Mark.RING, 2),
+        (Colour.RED, Mark.DOT, 3),
+        (Colour.GREEN, Mark.DOT, 3),
+    ):
+        made.show(colour, mark, "")
+        assert made.since == expected

@@ -1,0 +1,224 @@
+"""`dsmr-gateway check`: what a machine lacks for a configuration is told before the gateway starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.config import load_with_places
+from gateway.files.yaml_file import Fault
+from gateway.tools.checking import check_machine, listener_of
+from tests.certificates import add_certificate, make_certificates
+from tests.cli.test_cli import reserved_port
+from tests.cli.test_probe import fed_pty
+from tests.conftest import own_telegram, program
+from tests.peers.harness import (
+    Gateway,
+    Program,
+    as_nobody,
+    free_port,
+    gateway_command,
+    open_folder,
+    running,
+    wait_until,
+)
+
+
+def check(folder: Path, text: str, *arguments: str) -> Result:
+    (folder / "gateway.yaml").write_text(text)
+    return CliRunner().invoke(main, ["check", str(folder / "gateway.yaml"), *arguments], catch_exceptions=False)
+
+
+def faults(folder: Path, text: str) -> list[Fault]:
+    path = folder / "gateway.yaml"
+    path.write_text(text)
+    return check_machine(*load_with_places(path, {}), folder).faults
+
+
+def told(folder: Path, text: str) -> list[str]:
+    return [str(fault).removeprefix(str(folder / "gateway.yaml:")) for fault in faults(folder, text)]
+
+
+@pytest.fixture
+def device() -> Iterator[str]:
+    far, near = pty.openpty()
+    name = os.ttyname(near)
+    os.close(near)
+    yield name
+    os.close(far)
+
+
+def test_one_sentence_says_that_all_is_well(tmp_path: Path, device: str) -> None:
+    text = f"meter: {{port: {device}}}\nmodbus: [{{listen: '127.0.0.1:{free_port()}'}}]\n"
+    result = check(tmp_path, text)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.count("\n") == 1
+    assert "is right: 1 meter, 1 unit on 127.0.0.1:" in result.stdout
+
+
+def test_all_that_is_missing_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = (
+            "meters:\n"
+            "  a: {port: /dev/no-such-device}\n"
+            "  b: {host: p1.invalid, port: 2001}\n"
+            "modbus:\n"
+            f"  - {{listen: '127.0.0.1:{port}', units: {{1: {{meter: a}}}}}}\n"
+            "  - {listen: '192.0.2.77:5020', units: {1: {meter: a}}}\n"
+            "  - {serial: {port: /dev/null-not}, units: {1: {meter: b}}}\n"
+            "  - {listen: '127.0.0.1:0', tls: {certificate: no.pem, key: no.key}, units: {1: {meter: b}}}\n"
+        )
+        result = check(tmp_path, text)
+    assert result.exit_code == 1
+    lines = [line.split(str(tmp_path / "gateway.yaml"))[1] for line in result.stderr.splitlines()]
+    assert [line.partition(": ")[0] for line in lines] == [":5:6", ":6:6", ":2:7", ":7:15", ":3:7", ":8:35", ":8:56"]
+    assert "in use by" in lines[0]
+    assert f"(process {os.getpid()})" in lines[0]
+    assert "192.0.2.77:5020 is no address of this machine" in lines[1]
+    assert "/dev/no-such-device: no such device; is the cable plugged in?" in lines[2]
+    assert "p1.invalid is not found" in lines[4]
+    assert "No such file" in lines[5]
+    assert all("trying again" not in line for line in lines)
+
+
+def test_udp_ports_are_looked_at_as_well(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        text = f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}', transport: udp}}]"
+        (line,) = told(tmp_path, text)
+        assert f"127.0.0.1:{port} is in use by" in line
+        assert f"(process {os.getpid()})" in str(listener_of(port, "udp"))
+        assert listener_of(port, "tcp") is None
+
+
+def test_passthroughs_are_looked_at_as_well(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        rest = f"modbus: [{{listen: '127.0.0.1:0'}}]\npassthrough: [{{listen: '127.0.0.1:{port}'}}]"
+        (line,) = told(tmp_path, f"meter: {{simulate: true}}\n{rest}")
+    assert line.startswith("3:16: passthrough[0].listen: ")
+
+
+def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("1234\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        page = f"status_page: {{listen: '127.0.0.1:{port}', password_file: PASSWORD}}"
+        text = f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:0'}}]\n{page}\n"
+        busy, short = told(tmp_path, text.replace("PASSWORD", "short"))
+        missing = told(tmp_path, text.replace("PASSWORD", "missing"))[1]
+    assert busy.startswith(f"3:15: status_page.listen: 127.0.0.1:{port} is in use by ")
+    assert short.endswith(f"password_file: {tmp_path}/short: a password has 8 characters or more")
+    assert missing.endswith(f"password_file: {tmp_path}/missing: No such file or directory")
+
+
+def test_what_is_no_serial_device_is_told(tmp_path: Path) -> None:
+    (line,) = told(tmp_path, f"meter: {{port: {tmp_path}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
+    assert line == f"1:9: meter.port: {tmp_path}: no serial device. Look in /dev/serial/by-id"
+
+
+def test_who_has_a_device_open_is_told(tmp_path: Path, device: str) -> None:
+    holder = Program([program("sh"), "-c", f"exec sleep 60 < {device}"], tmp_path, "holder")
+    with running(holder):
+        wait_until(lambda: Path(f"/proc/{holder.pid}/comm").read_text() == "sleep\n", "the device to be open")
+        (line,) = told(tmp_path, f"meter: {{port: {device}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
+    assert f"in use by sleep (process {holder.pid})" in line
+
+
+def test_a_gateway_that_runs_with_it_is_no_fault(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "running", {"simulate": True})
+    with running(gateway):
+        result = check(tmp_path, (tmp_path / "running" / "gateway.yaml").read_text())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert " has a port or device of it: stop that first, unless" in result.stdout
+
+
+def test_a_missing_right_is_told_with_the_remedy() -> None:
+    port = reserved_port()
+    with open_folder() as folder:
+        (folder / "gateway.yaml").write_text(f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}'}}]\n")
+        command = [*as_nobody(folder), gateway_command(), "check", str(folder / "gateway.yaml")]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 1
+    assert f"gateway.yaml:2:11: modbus[0].listen: no right to listen on 127.0.0.1:{port}" in result.stderr
+    assert "CAP_NET_BIND_SERVICE" in result.stderr
+
+
+TLS = "meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:0', tls: {{certificate: {}, key: {}{}}}}}]"
+
+
+def test_certificates_that_fit_are_right(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    assert told(tmp_path, TLS.format("server.pem", "server.key", ", client_ca: ca.pem")) == []
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "words"),
+    [
+        ("old.pem", "old.key", "tls.certificate: {}/old.pem is no longer valid since"),
+        ("server.pem", "client.key", "tls.key: {0}/client.key and {0}/server.pem cannot be used together (KEY_VALUES_"),
+        ("server.key", "server.key", "tls.certificate: {}/server.key holds no certificate in PEM form"),
+        ("server.pem", "server.pem", "tls.key: {}/server.pem holds no private key in PEM form"),
+        ("server.pem", "locked.key", "tls.key: {}/locked.key is protected by a password. Save the key without one"),
+        (".", "server.key", "tls.certificate: {}: Is a directory"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_told(tmp_path: Path, certificate: str, key: str, words: str) -> None:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - only here
+
+    make_certificates(tmp_path)
+    add_certificate(tmp_path, "old", days=-1)
+    private = serialization.load_pem_private_key((tmp_path / "server.key").read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    form, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (tmp_path / "locked.key").write_bytes(private.private_bytes(form, kind, locked))
+    (line,) = told(tmp_path, TLS.format(certificate, key, ""))
+    assert words.format(tmp_path) in line
+
+
+def test_with_probe_the_meter_is_listened_to(tmp_path: Path) -> None:
+    rest = "modbus: [{listen: '127.0.0.1:0'}]"
+    with fed_pty(own_telegram("v50_sagemcom-t210d")) as port:
+        result = check(tmp_path, f"meter: {{port: {port}}}\n{rest}", "--probe", "--json")
+    assert result.exit_code == 0, result.stdout
+    assert json.loads(result.stdout)["meters"] == [f"{port} 115200 8N1: DSMR 5, /Ene5\\T210-D ESMR5.0"]
+    result = check(tmp_path, f"meter: {{host: 127.0.0.1, port: {free_port()}}}\n{rest}", "--probe")
+    assert result.exit_code == 1
+    assert "gateway.yaml:1:" in result.stderr
+    assert "refused" in result.stderr
+
+
+def test_json_says_all_that_the_text_says(tmp_path: Path) -> None:
+    good = check(tmp_path, "meter: {simulate: true}\nmodbus: [{listen: '127.0.0.1:0'}]", "--json")
+    data = json.loads(good.stdout)
+    assert (good.exit_code, data["right"], data["faults"]) == (0, True, [])
+    assert "1 meter" in data["summary"]
+    bad = check(tmp_path, "meter: {prot: a}\nmodbus:\n  - {lisen: 3}\n", "--json")
+    data = json.loads(bad.stdout)
+    assert (bad.exit_code, bad.stderr, data["right"]) == (78, "", False)
+    assert [(fault["line"], fault["column"], fault["path"]) for fault in data["faults"]] == [
+        (1, 9, "meter.prot"),
+        (3, 6, "modbus[0].lisen"),
+    ]
+    missing = check(tmp_path, "meter: {port: /dev/no}\nmodbus: [{listen: '127.0.0.1:0'}]", "--json")
+    assert (missing.exit_code, json.loads(missing.stdout)["faults"][0]["path"]) == (1, "meter.port")
+
+
+def test_with_probe_a_version_that_the_meter_does_not_bear_out_is_told(tmp_path: Path) -> None:
+    with fed_pty(own_telegram("v50_sagemcom-t210d")) as port:
+        rest = "modbus: [{listen: '127.0.0.1:0'}]"
+        result = check(tmp_path, f'meter: {{port: {port}, dsmr_version: "4"}}\n{rest}', "--probe")
+    assert result.exit_code == 1
+    what = "meter.dsmr_version: 4 is said, and the telegrams are those of DSMR 5"
+    assert result.stderr.endswith(f': {what}. Write dsmr_version: "5"\n')
