@@ -31,9 +31,9 @@ from gateway.maps.load import find_map, load_map
 from gateway.nodes.modbus_server import ModbusServer, ServerSettings, Transport
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
-from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
+from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
 from gateway.protocol.modbus.unit import FOR_EVER, OnStale, Unit
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings, read
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.protocol.registers.register_map import RegisterMap
@@ -42,7 +42,7 @@ from gateway.transport.clients import Admission
 
 SECONDS = 120
 MAP = "dsmr"
-UNITS = 10
+UNIT_FACTORS = 10
 TEN_MAPS = (
     *("dsmr", "cg-em24", "cg-em3xx", "eastron-sdm630", "eastron-sdm72"),
     *("abb-b23", "socomec-e27", "chint-dtsu666", "sunspec-203", "sunspec-213"),
@@ -115,7 +115,7 @@ def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: 
 
     def encode_ten() -> None:
         values = next(ten).values
-        for _ in range(UNITS):
+        for _ in range(UNIT_FACTORS):
             encode(values)
 
     def encode_ten_maps() -> None:
@@ -126,7 +126,7 @@ def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: 
     samples = take_turns(
         {
             "snapshot of one unit": timed(lambda: encode(next(one).values)),
-            f"snapshots of {UNITS} units": timed(encode_ten),
+            f"snapshots of {UNIT_FACTORS} units": timed(encode_ten),
             f"{len(TEN_MAPS)} units with a map of their own": timed(encode_ten_maps),
         },
         rounds,
@@ -153,9 +153,9 @@ def show_map_load(rounds: int) -> None:
 
 def make_responder(register_map: RegisterMap, readings: Readings) -> Responder:
     """One unit with a snapshot that stays fresh."""
-    unit = Unit(register_map, OnStale.EXCEPTION, Meter("house", None).status_values)
+    unit = Unit(register_map, OnStale.EXCEPTION, MeterState("house", None).status_values)
     unit.publish(register_map.readings.encode(readings.values), FOR_EVER)
-    return Responder(Units({1: unit}), Identification("bench", "P1", "0"), Monitor())
+    return Responder(UnitTable({1: unit}), Identification("bench", "P1", "0"), Monitor())
 
 
 def request(transaction: int, address: int = ADDRESS, count: int = COUNT) -> bytes:

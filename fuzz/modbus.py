@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["gateway"]):
     from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
     from gateway.protocol.modbus.monitor import Monitor
     from gateway.protocol.modbus.rtu import answer_rtu, append_crc
-    from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
+    from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
 
 from gateway.protocol.p1.telegram import crc16
 from tests.nodes.oracle import expect, expect_pdu
@@ -30,7 +30,7 @@ MAX_RTU_BYTES = 80
 
 with tempfile.TemporaryDirectory() as folder:
     UNIT = make_unit(Path(folder))
-RESPONDER = Responder(Units({1: UNIT, 9: UNIT}), IDENTIFICATION, Monitor())
+RESPONDER = Responder(UnitTable({1: UNIT, 9: UNIT}), IDENTIFICATION, Monitor())
 
 
 class Transport:

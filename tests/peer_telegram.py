@@ -22,7 +22,7 @@ _YEAR_2001 = datetime(2001, 1, 1, tzinfo=UTC).timestamp()
 """Earlier dates in lists mean that there was no date."""
 
 
-class Said(NamedTuple):
+class PeerReading(NamedTuple):
     """What a line says, in terms that both have."""
 
     value: Decimal | int | str | tuple[tuple[int | Decimal | None, ...], ...] | None
@@ -50,7 +50,7 @@ class PeerTelegram:
         parser = TelegramParser(self._specification, apply_checksum_validation=is_checked)
         self._telegram = parser.parse(raw.decode("latin-1"))
 
-    def say(self, reading: Reading) -> Said | None:
+    def say(self, reading: Reading) -> PeerReading | None:
         """What it makes of the line of `reading`; None when it drops that line."""
         line = f"{reading.code}{reading.text}\r\n"
         for item in self._specification["objects"]:
@@ -65,37 +65,37 @@ class PeerTelegram:
         return getattr(holder, name, None)
 
 
-def said_by(reading: Reading) -> Said:
+def said_by(reading: Reading) -> PeerReading:
     """What the project's own reading says, in the same terms."""
     kind = entry_of(reading.code).kind
     if kind is Kind.OTHER and isinstance(reading.value, str):
         entries = _LIST_ENTRY.findall(reading.text)
-        return Said(tuple((parse_timestamp(a), parse_timestamp(b), Decimal(number)) for a, b, number in entries))
+        return PeerReading(tuple((parse_timestamp(a), parse_timestamp(b), Decimal(number)) for a, b, number in entries))
     if kind is Kind.OCTETS and isinstance(reading.value, str):
         # The reading is text; as octets again it must be what was sent, but for NULs at its end.
         as_octets = f"({reading.value.encode('latin-1').hex()})"
         sent = re.sub(r"(00)+\)$", ")", reading.text.lower())
         assert as_octets == sent or reading.text == f"({reading.value})", reading
-        return Said(reading.text[1:-1])
-    return Said(reading.value, reading.unit, reading.time)
+        return PeerReading(reading.text[1:-1])
+    return PeerReading(reading.value, reading.unit, reading.time)
 
 
-def _translate(reading: Reading, found: Any) -> Said:
+def _translate(reading: Reading, found: Any) -> PeerReading:
     if isinstance(found, ProfileGenericObject):
-        return Said(tuple((_dated(entry.datetime), None, Decimal(entry.value)) for entry in found.buffer))
+        return PeerReading(tuple((_dated(entry.datetime), None, Decimal(entry.value)) for entry in found.buffer))
     if isinstance(found, list):
         assert all(isinstance(peak, MBusObjectPeak) for peak in found)
-        return Said(tuple((_dated(peak.datetime), _dated(peak.occurred), peak.value) for peak in found))
+        return PeerReading(tuple((_dated(peak.datetime), _dated(peak.occurred), peak.value) for peak in found))
     if isinstance(found, MBusObject):
-        return Said(found.value, found.unit, _unix(found.datetime))
+        return PeerReading(found.value, found.unit, _unix(found.datetime))
     value = found.value
     if isinstance(value, datetime):
-        return Said(_unix(value))
+        return PeerReading(_unix(value))
     if isinstance(value, str) and entry_of(reading.code).kind is Kind.COUNT:
         value = int(value)
     if isinstance(value, int) and entry_of(reading.code).kind is Kind.OCTETS:
         value = str(value)  # it takes the octets of a message code for a number
-    return Said(value, found.unit)
+    return PeerReading(value, found.unit)
 
 
 def _unix(moment: datetime | None) -> int | None:

@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.protocol.p1.meter import Meter, Received
-from gateway.protocol.p1.telegram import BadTelegram, Fault
+from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from tests.conftest import SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
-from tests.peer_telegram import PeerTelegram, Said, said_by
+from tests.peer_telegram import PeerReading, PeerTelegram, said_by
 from tests.protocol.p1.stream import NOISE_AFTER, NOISE_BEFORE, Item, feed, in_pieces
 
 pytestmark = needs_shared_telegrams
@@ -28,14 +28,14 @@ ENCRYPTED = "enc_austria-t210dr_esphome.bin"
 GOOD_TELEGRAMS = {CAPTURE: 566, "synthetic_two-telegrams.txt": 2}
 """How many a file holds where its checksum is right, or where its meter sends none; one, unless it stands here."""
 
-REFUSALS: dict[str, list[Fault]] = {
-    "malformed_truncated-then-restart_nielsbasjes.txt": [Fault.TRUNCATED],
-    "synthetic_truncated-no-end.txt": [Fault.TRUNCATED],
-    "synthetic_oversize-64k.txt": [Fault.OVERSIZE],
+REFUSALS: dict[str, list[RefusalReason]] = {
+    "malformed_truncated-then-restart_nielsbasjes.txt": [RefusalReason.TRUNCATED],
+    "synthetic_truncated-no-end.txt": [RefusalReason.TRUNCATED],
+    "synthetic_oversize-64k.txt": [RefusalReason.OVERSIZE],
     "synthetic_missing-first-half.txt": [],  # nothing begins, so there is nothing to refuse
-    "wimdh_fluvius_18-telegrams_crc-AAAA.raw": [Fault.CHECKSUM] * 18,
+    "wimdh_fluvius_18-telegrams_crc-AAAA.raw": [RefusalReason.CHECKSUM] * 18,
     # A copy from source code without the checksum that this meter sends.
-    "5s_aidon-6534_evcc.txt": [Fault.NO_CHECKSUM],
+    "5s_aidon-6534_evcc.txt": [RefusalReason.NO_CHECKSUM],
 }
 """Why a file's telegrams are refused; where its checksum is wrong and it does not stand here, once for that."""
 
@@ -81,17 +81,17 @@ DROPPED_BY_PEER = {
 
 PEER_IS_WRONG = {
     # The clock was never set: the first second of 2000 is no time, and zero at that time is no reading.
-    ("v42_landisgyr-zmf110_nielsbasjes.txt", "0-0:1.0.0"): Said(None),
-    ("v42_landisgyr-zmf110_nielsbasjes.txt", "0-1:24.2.1"): Said(None),
+    ("v42_landisgyr-zmf110_nielsbasjes.txt", "0-0:1.0.0"): PeerReading(None),
+    ("v42_landisgyr-zmf110_nielsbasjes.txt", "0-1:24.2.1"): PeerReading(None),
     # A gas meter that is gone is sent as zero, in 1970 or at no time at all.
-    ("v5_iskra-am550-2mbus_dsmr-parser.txt", "0-1:24.2.1"): Said(None),
-    ("v5_sagemcom-xs210_dsmr2lib.txt", "0-1:24.2.1"): Said(None),
+    ("v5_iskra-am550-2mbus_dsmr-parser.txt", "0-1:24.2.1"): PeerReading(None),
+    ("v5_sagemcom-xs210_dsmr2lib.txt", "0-1:24.2.1"): PeerReading(None),
     # S in February is UTC+2, 230202132747S being 11:27:47Z.
-    ("5b_iskra-ie5_dsmr-parser.txt", "0-0:1.0.0"): Said(1675337267),
+    ("5b_iskra-ie5_dsmr-parser.txt", "0-0:1.0.0"): PeerReading(1675337267),
     # W in October is UTC+1, 201020085222W being 07:52:22Z.
-    ("5s_ellevio-ell5_psvanstrom.txt", "0-0:1.0.0"): Said(1603180342),
+    ("5s_ellevio-ell5_psvanstrom.txt", "0-0:1.0.0"): PeerReading(1603180342),
     # S in March is UTC+2 too: 200305122139S and 200301000000S are 10:21:39Z and 22:00:00Z.
-    ("5b_fluvius-50217-171_dsmr-parser.txt", "0-0:98.1.0"): Said(
+    ("5b_fluvius-50217-171_dsmr-parser.txt", "0-0:98.1.0"): PeerReading(
         (
             (1588284000, 1587662738, Decimal("3.695")),
             (1585692000, 1583403699, Decimal("5.980")),
@@ -113,7 +113,7 @@ ROWS = {row["file"]: row for row in shared_manifest()}
 
 
 def is_valid(file: str) -> bool:
-    return ROWS[file]["crc_valid"] in ("yes", "none") and REFUSALS.get(file) != [Fault.NO_CHECKSUM]
+    return ROWS[file]["crc_valid"] in ("yes", "none") and REFUSALS.get(file) != [RefusalReason.NO_CHECKSUM]
 
 
 VALID = [file for file in ROWS if is_valid(file)]
@@ -140,12 +140,12 @@ WAYS = {
 }
 
 
-def judge(items: list[Item]) -> tuple[Meter, list[Received], list[Fault]]:
+def judge(items: list[Item]) -> tuple[MeterState, list[Received], list[RefusalReason]]:
     """What a meter of unknown version believes of `items`, which come one a second, and why it refuses the others."""
-    meter = Meter("house", None)
+    meter = MeterState("house", None)
     results = [meter.take(item, float(second), 1.7e9 + second) for second, item in enumerate(items)]
     believed = [result for result in results if isinstance(result, Received)]
-    return meter, believed, [result.fault for result in results if isinstance(result, BadTelegram)]
+    return meter, believed, [result.fault for result in results if isinstance(result, RefusedTelegram)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -168,7 +168,7 @@ def test_each_valid_telegram_is_believed_byte_for_byte(file: str, way: str) -> N
 @pytest.mark.parametrize("file", REFUSED)
 def test_each_broken_telegram_is_refused_for_its_reason(file: str, way: str) -> None:
     meter, believed, refusals = judge(feed(WAYS[way](stream_of(file))))
-    assert refusals == REFUSALS.get(file, [Fault.CHECKSUM])
+    assert refusals == REFUSALS.get(file, [RefusalReason.CHECKSUM])
     if file in BROKEN:
         assert believed == []
         assert meter.newest is None

@@ -21,8 +21,8 @@ from gateway.lines.tcp import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
 from gateway.nodes.p1_port import P1Port
-from gateway.protocol.modbus.tcp import Answers
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.modbus.tcp import Responses
+from gateway.protocol.p1.meter import MeterState
 from gateway.transport import tls
 from tests.nodes.transports import connect, make_unit, serve, until
 
@@ -95,7 +95,7 @@ def test_a_client_that_sends_without_end_leaves_the_event_loop_to_others(
         turn += 1
         loop.call_soon(count_turns)
 
-    def count_pieces(buffer: bytes, *_: object) -> Answers:
+    def count_pieces(buffer: bytes, *_: object) -> Responses:
         nonlocal taken
         taken += len(buffer)
         pieces[turn] += 1
@@ -159,7 +159,7 @@ def test_what_waited_during_a_standstill_is_old_however_long_it_takes_to_read(
 
     async def read(listener: socket.socket) -> list[float]:
         nonlocal slept
-        out, meter = Laborious(), Meter("m", None)
+        out, meter = Laborious(), MeterState("m", None)
         line = TcpLine("127.0.0.1", listener.getsockname()[1])
         port = asyncio.create_task(P1Port("m/port", meter, [("line", line)], out, 30.0).run())
         await until(lambda: meter.is_connected)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.config import Config
-    from gateway.files.yaml_file import Document, Fault
+    from gateway.files.yaml_file import Document, Problem
 
 EXIT_MACHINE = 1
 _HELD = " {holder} has a port or device of it: stop that first, unless it is the gateway that runs with it."
@@ -57,7 +57,7 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
     ctx.exit(EXIT_MACHINE if faults else 0)
 
 
-def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> tuple[list[Fault], str, list[str]]:
+def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> tuple[list[Problem], str, list[str]]:
     from gateway.tools.checking import check_machine
 
     checked = check_machine(document, settings, path.parent)
@@ -72,21 +72,21 @@ def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> 
     return faults, f"{path} is right: {whole}.{held}", remarks
 
 
-def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]]:
+def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[str]]:
     import asyncio
 
     from gateway.protocol.p1.variants import VARIANTS, mistaken
-    from gateway.service.node_settings import lines_of
+    from gateway.service.node_settings import p1_connections
     from gateway.tools.checking import OWN_NAME
     from gateway.tools.probing import probe
 
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     remarks: list[str] = []
     for name, meter in settings.all_meters().items():
         if meter.simulate:
             continue
         loc = ("meters", name, "port") if settings.meters else ("meter", "port")
-        findings = asyncio.run(probe(lines_of(meter)))
+        findings = asyncio.run(probe(p1_connections(meter)))
         newest = findings[-1].newest
         if findings[-1].trouble.startswith(f"in use by {OWN_NAME}"):
             remarks.append(f"{findings[-1].words}: the gateway that is running listens to it")
@@ -100,7 +100,7 @@ def _probe(document: Document, settings: Config) -> tuple[list[Fault], list[str]
     return faults, remarks
 
 
-def _print_json(faults: list[Fault], summary: str, remarks: list[str]) -> None:
+def _print_json(faults: list[Problem], summary: str, remarks: list[str]) -> None:
     data = {
         "right": not faults,
         "summary": "" if faults else summary,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.parameters import map_option, named_map, port_option, unit_of, unit_option
+from gateway.cli.parameters import map_option, named_map, port_option, unit_id_or_default, unit_option
 
 FORMATS = ("home-assistant", "evcc", "telegraf", "node-red", "tia", "codesys", "twincat")
 """Those of `gateway.exports.FORMATS`."""
@@ -25,6 +25,6 @@ def export_command(form: str, name: str, host: str, port: int, unit: int | None)
 
     register_map = named_map(name)
     try:
-        click.echo(export(form, register_map, Target(host, port, unit_of(unit, register_map))), nl=False)
+        click.echo(export(form, register_map, Target(host, port, unit_id_or_default(unit, register_map))), nl=False)
     except ExportError as error:
         raise click.UsageError(str(error)) from None

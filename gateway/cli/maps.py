@@ -65,10 +65,10 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
 
 
 def _values(path: Path) -> Mapping[str, Value]:
-    from gateway.protocol.p1.meter import Meter, Received
+    from gateway.protocol.p1.meter import MeterState, Received
     from gateway.protocol.p1.telegram import TelegramReader
 
-    reader, meter = TelegramReader(), Meter(path.name, None)
+    reader, meter = TelegramReader(), MeterState(path.name, None)
     why = ""
     for item in reader.feed(path.read_bytes()) + reader.silence():
         taken = meter.take(item, arrived=0, arrived_at=0)

@@ -63,7 +63,7 @@ config_argument = click.argument("config", type=click.Path(path_type=Path, reada
 """What is wrong with the file is told by what reads it, and ends with the exit code for that."""
 
 
-def unit_of(unit: int | None, register_map: RegisterMap) -> int:
+def unit_id_or_default(unit: int | None, register_map: RegisterMap) -> int:
     """The unit id that is asked for, or else the map's, or else 1."""
     if unit is not None:
         return unit

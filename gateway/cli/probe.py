@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.config.meter import MeterConfig
     from gateway.protocol.p1.meter import Received
     from gateway.protocol.p1.readings import Reading
-    from gateway.tools.probing import Finding
+    from gateway.tools.probing import ProbeResult
 
 _ADDRESS = re.compile(r"(\[[^\]]+\]|[^/:]+):([0-9]{1,5})")
 
@@ -54,11 +54,11 @@ def probe_command(where: str | None, *, as_json: bool, seconds: float | None) ->
     sys.exit(0 if any(findings[-1].received for _, findings in found) else 1)
 
 
-async def _probe(place: str, seconds: float) -> list[Finding]:
-    from gateway.service.node_settings import lines_of
+async def _probe(place: str, seconds: float) -> list[ProbeResult]:
+    from gateway.service.node_settings import p1_connections
     from gateway.tools.probing import probe
 
-    return await probe(lines_of(_config(place)), seconds)
+    return await probe(p1_connections(_config(place)), seconds)
 
 
 def _config(place: str) -> MeterConfig:
@@ -79,7 +79,7 @@ def _config(place: str) -> MeterConfig:
     return config
 
 
-def _show(place: str, findings: list[Finding]) -> None:
+def _show(place: str, findings: list[ProbeResult]) -> None:
     from gateway.tools.probing import conclude
 
     for finding in findings:
@@ -118,7 +118,7 @@ def _yaml(place: str, newest: Received) -> str:
     return f'meter:\n{where}\n  dsmr_version: "{newest.variant.key}"\n'
 
 
-def _as_data(place: str, findings: list[Finding]) -> dict[str, object]:
+def _as_data(place: str, findings: list[ProbeResult]) -> dict[str, object]:
     last = findings[-1]
     from gateway.tools.probing import conclude
 

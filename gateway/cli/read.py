@@ -8,7 +8,7 @@ import time
 
 import click
 
-from gateway.cli.parameters import form_option, map_option, named_map, port_option, unit_of, unit_option
+from gateway.cli.parameters import form_option, map_option, named_map, port_option, unit_id_or_default, unit_option
 
 _HOST_AND_PORT = re.compile(r"(\[[^\]]+\]|[^:]+):([0-9]{1,5})")
 WATCH_EVERY_S = 1.0
@@ -34,7 +34,7 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
     if address:
         host, port = address[1].strip("[]"), int(address[2])
     register_map = named_map(name)
-    client = ReadingClient(host, port, unit_of(unit, register_map))
+    client = ReadingClient(host, port, unit_id_or_default(unit, register_map))
     try:
         client.connect()
         while True:

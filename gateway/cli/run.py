@@ -63,7 +63,7 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     from gateway.cli.logs import set_up_logging
     from gateway.config import load_config
     from gateway.config.environment import is_overridden
-    from gateway.files.yaml_file import Fault, FileError, is_there
+    from gateway.files.yaml_file import FileError, Problem, is_there
     from gateway.service.wiring import load_maps
     from gateway.tools.probing import serial_ports
 
@@ -84,10 +84,10 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     def load() -> tuple[Config, Maps]:
         if was_there and not is_there(config):
             # Else what the environment says would stand alone, and the rest would fall back to defaults.
-            raise FileError([Fault(str(config), 0, 0, "", "is gone", "Put it back")])
+            raise FileError([Problem(str(config), 0, 0, "", "is gone", "Put it back")])
         if was_there and not was_empty and _is_empty(config):
             # So an editor or a full disk leaves it: it does not mean that defaults shall stand in for all.
-            raise FileError([Fault(str(config), 0, 0, "", "is empty", "Write it anew")])
+            raise FileError([Problem(str(config), 0, 0, "", "is empty", "Write it anew")])
         settings = read()
         return settings, load_maps(settings, config.parent)
 
@@ -235,7 +235,7 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
 
     from gateway.config import load_status_page
     from gateway.files.yaml_file import FileError
-    from gateway.service.mending import Unusable, wait_until_mended
+    from gateway.service.mending import ConfigErrorGateway, wait_until_mended
 
     try:
         return load()
@@ -245,7 +245,7 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
             raise
         telling = asyncio.create_task(manager.report(lambda: "the configuration cannot be used"))
         try:
-            return await wait_until_mended(error.faults, Unusable(page, path.parent), load, stop)
+            return await wait_until_mended(error.faults, ConfigErrorGateway(page, path.parent), load, stop)
         finally:
             telling.cancel()
 

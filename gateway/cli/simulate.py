@@ -126,12 +126,12 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
     from gateway.lines.serial import SerialLine
     from gateway.nodes.line_output import LineOutput
     from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings
-    from gateway.nodes.simulated_meter import SimulatedMeter
-    from gateway.protocol.p1.meter import Meter
+    from gateway.nodes.simulated_meter import SimulatedMeterNode
+    from gateway.protocol.p1.meter import MeterState
     from gateway.runtime.flow import Flow, Wire
     from gateway.transport.pseudo_terminal import PseudoTerminal
 
-    meter = Meter("simulation", None, is_simulated=True)
+    meter = MeterState("simulation", None, is_simulated=True)
     terminal = PseudoTerminal()
     output: LineOutput | Passthrough
     if device == PTY:
@@ -141,7 +141,7 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
     else:
         settings = PassthroughSettings(host, port, Mode.RAW)
         output = Passthrough("output", settings, meter)
-    source = SimulatedMeter("simulation", meter, lambda: pieces, output)
+    source = SimulatedMeterNode("simulation", meter, lambda: pieces, output)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

@@ -15,7 +15,7 @@ from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import Listen
 from gateway.files.validation import suggest, validate
-from gateway.files.yaml_file import Document, Fault, FileError, Loc, dotted, is_there, load
+from gateway.files.yaml_file import Document, FileError, Loc, Problem, dotted, is_there, load
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.modbus.unit import OnStale
 
@@ -72,9 +72,9 @@ def load_status_page(path: Path, environment: Mapping[str, str] = os.environ) ->
         return None
 
 
-def _check_references(document: Document, config: Config) -> list[Fault]:
+def _check_references(document: Document, config: Config) -> list[Problem]:
     """What a part of the configuration says of another."""
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     if config.meter is not None and config.meters:
         faults.append(document.fault(("meter",), "stands beside meters:", "Give one of them"))
     for index, server in enumerate(config.modbus):
@@ -101,7 +101,7 @@ def _meant(config: Config, name: str | None) -> list[MeterConfig]:
     return [meters[name]] if name in meters else []
 
 
-def _check_meter(document: Document, config: Config, loc: Loc, name: str | None) -> list[Fault]:
+def _check_meter(document: Document, config: Config, loc: Loc, name: str | None) -> list[Problem]:
     if _meant(config, name):
         return []
     meters = list(config.all_meters())
@@ -111,7 +111,7 @@ def _check_meter(document: Document, config: Config, loc: Loc, name: str | None)
     return [document.fault((*loc, "meter"), f"there is no meter {name!r}", hint)]
 
 
-def _check_addresses(document: Document, config: Config) -> list[Fault]:
+def _check_addresses(document: Document, config: Config) -> list[Problem]:
     listeners: list[tuple[Loc, str, Listen]] = [
         (("modbus", index), "udp" if server.transport == "udp" else "tcp", server.address)
         for index, server in enumerate(config.modbus)
@@ -120,7 +120,7 @@ def _check_addresses(document: Document, config: Config) -> list[Fault]:
     listeners += [(("passthrough", index), "tcp", port.listen) for index, port in enumerate(config.passthrough)]
     if config.status_page:
         listeners.append((("status_page",), "tcp", config.status_page.listen))
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     for position, (loc, transport, address) in enumerate(listeners):
         for before, its_transport, its_address in listeners[:position]:
             if transport == its_transport and _is_one_place(address, its_address):
@@ -136,8 +136,8 @@ def _is_one_place(one: Listen, other: Listen) -> bool:
     return is_shared and one.port == other.port != 0
 
 
-def _check_maps(document: Document, config: Config, folder: Path) -> list[Fault]:
-    faults: list[Fault] = []
+def _check_maps(document: Document, config: Config, folder: Path) -> list[Problem]:
+    faults: list[Problem] = []
     for index, server in enumerate(config.modbus):
         for unit_id, unit in server.units.items():
             here = ("modbus", index, "units", str(unit_id))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from gateway.files.yaml_file import Document, Fault, FileError, Loc, parse
+from gateway.files.yaml_file import Document, FileError, Loc, Problem, parse
 
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"
@@ -30,13 +30,13 @@ def override(document: Document, environment: Mapping[str, str]) -> None:
         FileError: a variable that leads nowhere, or whose value cannot be read.
 
     """
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     for name in sorted(environment, key=_in_order):
         if name.startswith(PREFIX):
             try:
                 _put(document, name, parse(environment[name], name).data)
             except FileError as error:
-                faults += [Fault(name, 0, 0, "", fault.what, fault.hint) for fault in error.faults]
+                faults += [Problem(name, 0, 0, "", fault.what, fault.hint) for fault in error.faults]
     if faults:
         raise FileError(faults)
 
@@ -70,10 +70,10 @@ def _key(name: str, container: Any, part: str) -> Any:
     if isinstance(container, list):
         if not part.isdecimal() or int(part) > len(container):
             what = f"{part} is no position in a list of {len(container)}"
-            raise FileError([Fault(name, 0, 0, "", what, "Positions count from 0")])
+            raise FileError([Problem(name, 0, 0, "", what, "Positions count from 0")])
         return int(part)
     if not part:
-        raise FileError([Fault(name, 0, 0, "", "names no key", f"Write it like {PREFIX}METER__HOST")])
+        raise FileError([Problem(name, 0, 0, "", "names no key", f"Write it like {PREFIX}METER__HOST")])
     known = next((key for key in container if str(key).upper() == part.upper()), None)
     return known if known is not None else int(part) if part.isdecimal() else part.lower()
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from gateway.exports.target import ExportError, Target, input_type, numbers, plain
-from gateway.protocol.p1.obis import UNITS
+from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 
@@ -44,7 +44,7 @@ def _find(register_map: RegisterMap, values: list[str] | tuple[str, ...]) -> Reg
 
 def _source(register: Register, register_map: RegisterMap, target: Target, unit: str) -> dict[str, Any]:
     swapped = "s" if register.word_order == "little" and register.length > 1 else ""
-    scale = register.scale * UNITS[register.unit or unit][1] / UNITS[unit][1]
+    scale = register.scale * UNIT_FACTORS[register.unit or unit][1] / UNIT_FACTORS[unit][1]
     source: dict[str, Any] = {
         "source": "modbus",
         "uri": f"{target.host}:{target.port}",

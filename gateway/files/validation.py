@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.files.yaml_file import Document, Fault, FileError, Loc
+from gateway.files.yaml_file import Document, FileError, Loc, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -35,7 +35,7 @@ class Salvaged(Generic[Model]):
     """What of a document is well formed, so that what else is wrong with it can be found too."""
 
     model: Model
-    faults: list[Fault]
+    faults: list[Problem]
     lost: frozenset[Loc]
     """What was left out: `(key,)`, or `(key, position)` of an item of the list."""
 
@@ -74,7 +74,7 @@ def suggest(word: str, known: Sequence[str]) -> str:
     return f"Did you mean {near[0]}?" if near else ""
 
 
-def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any]) -> Fault:
+def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any]) -> Problem:
     loc, found = _loc_in(document.data, error["loc"]), error.get("input")
     match error["type"]:
         case "extra_forbidden":

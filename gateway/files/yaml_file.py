@@ -50,7 +50,7 @@ _TOO_DEEP = "nested too deeply"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Problem:
     """Something to mend in a file: `file:line:column: path: what. hint`."""
 
     file: str
@@ -69,7 +69,7 @@ class Fault:
 class FileError(Exception):
     """A file that cannot be used; carries all its faults."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = list(faults)
 
@@ -81,7 +81,7 @@ class Document:
     file: str
     data: Any = None
     places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Problem] = field(default_factory=list)
     variables: dict[Loc, str] = field(default_factory=dict)
     """What does not come from the file, with the environment variable that it comes from."""
 
@@ -91,15 +91,15 @@ class Document:
             loc = loc[:-1]
         return self.places.get(loc, (1, 1))
 
-    def fault(self, loc: Loc, what: str, hint: str = "") -> Fault:
+    def fault(self, loc: Loc, what: str, hint: str = "") -> Problem:
         """A fault at `loc`."""
         for overridden, variable in self.variables.items():
             is_within = loc[: len(overridden)] == overridden
             is_around = overridden[: len(loc)] == loc and loc not in self.places
             if is_within or is_around:
-                return Fault(variable, 0, 0, dotted(loc), what, hint)
+                return Problem(variable, 0, 0, dotted(loc), what, hint)
         line, column = self.place(loc)
-        return Fault(self.file, line, column, dotted(loc), what, hint)
+        return Problem(self.file, line, column, dotted(loc), what, hint)
 
 
 def dotted(loc: Loc) -> str:
@@ -135,14 +135,14 @@ def load(path: Path) -> Document:
         text = content.decode("utf-8")
     except OSError as error:
         what, hint = error.strerror or str(error), _WAYS_OUT.get(error.errno or 0, "")
-        raise FileError([Fault(name, 0, 0, "", what, hint)]) from None
+        raise FileError([Problem(name, 0, 0, "", what, hint)]) from None
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         row, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         what = f"the byte 0x{content[error.start]:02X} is not UTF-8"
-        raise FileError([Fault(name, row, column, "", what, "Save the file as UTF-8")]) from None
+        raise FileError([Problem(name, row, column, "", what, "Save the file as UTF-8")]) from None
     if len(content) > MAX_FILE_BYTES:
-        raise FileError([Fault(name, 0, 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+        raise FileError([Problem(name, 0, 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
     return parse(text, name)
 
 
@@ -160,9 +160,9 @@ def parse(text: str, name: str) -> Document:
     except yaml.YAMLError as error:
         document.faults.append(_syntax_fault(name, text, error))
     except UnicodeEncodeError as error:
-        document.faults.append(Fault(name, 0, 0, "", f"not UTF-8 text (character {error.start})"))
+        document.faults.append(Problem(name, 0, 0, "", f"not UTF-8 text (character {error.start})"))
     except RecursionError:
-        document.faults.append(Fault(name, 0, 0, "", _TOO_DEEP))
+        document.faults.append(Problem(name, 0, 0, "", _TOO_DEEP))
     if document.faults:
         raise FileError(document.faults)
     return document
@@ -173,7 +173,7 @@ def _check_events(document: Document, events: Iterable[yaml.Event]) -> None:
     for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            document.faults.append(Fault(document.file, *_place(event.start_mark), "", _TOO_DEEP))
+            document.faults.append(Problem(document.file, *_place(event.start_mark), "", _TOO_DEEP))
             return
         _check_event(document, event)
 
@@ -189,19 +189,19 @@ def _check_event(document: Document, event: yaml.Event) -> None:
         what, hint = f"the tag {getattr(event, 'tag', '')} is not allowed", "Leave it out"
     else:
         return
-    document.faults.append(Fault(document.file, *_place(event.start_mark), "", what, hint))
+    document.faults.append(Problem(document.file, *_place(event.start_mark), "", what, hint))
 
 
-def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
+def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     if isinstance(error, yaml.reader.ReaderError):
         # It stands nowhere else, and the parser in C counts bytes.
         at = text.find(chr(error.character))
         row, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
-        return Fault(name, row, column, "", f"the character {chr(error.character)!r} is not allowed")
+        return Problem(name, row, column, "", f"the character {chr(error.character)!r} is not allowed")
     if mark is None:
-        return Fault(name, 1, 1, "", problem)
+        return Problem(name, 1, 1, "", problem)
     if "nesting depth" in problem:  # newer parsers in C have a limit of their own
         problem = _TOO_DEEP
     lines = text.splitlines()
@@ -212,7 +212,7 @@ def _syntax_fault(name: str, text: str, error: yaml.YAMLError) -> Fault:
         opened = getattr(error, "context_mark", None) or mark
         hint = next((words for said, words in _SYNTAX_HINTS.items() if said in problem), "")
         hint = hint.format(opened=opened.line + 1)
-    return Fault(name, mark.line + 1, mark.column + 1, "", problem.removeprefix("but found "), hint)
+    return Problem(name, mark.line + 1, mark.column + 1, "", problem.removeprefix("but found "), hint)
 
 
 def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
@@ -249,7 +249,9 @@ def _plain_mapping(document: Document, node: yaml.MappingNode, loc: Loc, loader:
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             mark = key_node.start_mark
-            fault = Fault(document.file, mark.line + 1, mark.column + 1, dotted(loc), "a key must be a word or number")
+            fault = Problem(
+                document.file, mark.line + 1, mark.column + 1, dotted(loc), "a key must be a word or number"
+            )
             document.faults.append(fault)
             continue
         key = _key(key_node, loader)
@@ -258,7 +260,7 @@ def _plain_mapping(document: Document, node: yaml.MappingNode, loc: Loc, loader:
             first = document.places[here][0]
             mark = key_node.start_mark
             what = f"the key is given twice, first on line {first}"
-            document.faults.append(Fault(document.file, mark.line + 1, mark.column + 1, dotted(here), what))
+            document.faults.append(Problem(document.file, mark.line + 1, mark.column + 1, dotted(here), what))
             continue
         plain[key] = _plain(document, value_node, here, loader)
         document.places[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)

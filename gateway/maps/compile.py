@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, Fault
-from gateway.maps.file import MapFile, Placed
+from gateway.files.yaml_file import Document, Problem
+from gateway.maps.file import MapFile, PlacedEntry
 from gateway.maps.register import RegisterBuilder
 from gateway.protocol.modbus.tcp import ADDRESSES
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
@@ -18,12 +18,12 @@ from gateway.protocol.registers.register_map import RegisterMap
 
 def compile_map(
     whole: MapFile,
-    placed: Sequence[Placed],
+    placed: Sequence[PlacedEntry],
     without: frozenset[str],
     documents: Mapping[str, Document],
     *,
     knows_blocks: bool = True,
-) -> tuple[RegisterMap, list[Fault]]:
+) -> tuple[RegisterMap, list[Problem]]:
     """Compile a map.
 
     Args:
@@ -34,7 +34,7 @@ def compile_map(
         knows_blocks: whether its blocks are all there; of a file with faults in them nothing is said of what is where.
 
     """
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     registers = []
     for item in placed:
         builder = RegisterBuilder(item, whole, faults)
@@ -63,7 +63,7 @@ def compile_map(
     return compiled, faults
 
 
-def _requires(whole: MapFile, document: Document, faults: list[Fault]) -> dict[str, Evaluate]:
+def _requires(whole: MapFile, document: Document, faults: list[Problem]) -> dict[str, Evaluate]:
     requires = {}
     for index, text in enumerate(whole.requires or []):
         try:
@@ -78,10 +78,10 @@ def _requires(whole: MapFile, document: Document, faults: list[Fault]) -> dict[s
     return requires
 
 
-_Pair = tuple[Register, Placed]
+_Pair = tuple[Register, PlacedEntry]
 
 
-def _check_overlap(registers: Sequence[_Pair], faults: list[Fault]) -> None:
+def _check_overlap(registers: Sequence[_Pair], faults: list[Problem]) -> None:
     farthest: Register | None = None
     for register, item in registers:
         if farthest and register.address < farthest.end:
@@ -96,7 +96,7 @@ def _span(register: Register) -> str:
     return str(last) if register.length == 1 else f"{register.address} to {last}"
 
 
-def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, faults: list[Fault]) -> list[Block]:
+def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, faults: list[Problem]) -> list[Block]:
     """Declared blocks, and around other registers either one block or one for each unbroken run."""
     gaps = whole.gaps or "exception"
     declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
@@ -136,7 +136,7 @@ def _join(blocks: Sequence[Block]) -> list[Block]:
     return joined
 
 
-def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, faults: list[Fault]) -> None:
+def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, faults: list[Problem]) -> None:
     starts = [entry.address for entry in whole.blocks or []]
     for register, item in registers:
         for start in starts:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.files.validation import salvage
-from gateway.files.yaml_file import Document, Fault, Loc
+from gateway.files.yaml_file import Document, Loc, Problem
 from gateway.protocol.modbus.tcp import ADDRESSES
 from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
 from gateway.protocol.registers.register import Gaps
@@ -89,7 +89,7 @@ class Part(NamedTuple):
     """Keys, and names of registers, that were left out."""
 
 
-def read_part(document: Document) -> tuple[Part, list[Fault]]:
+def read_part(document: Document) -> tuple[Part, list[Problem]]:
     """A file of a map, and what is wrong with its form."""
     salvaged = salvage(document, MapFile, "registers")
     listed = document.data.get("registers") if isinstance(document.data, dict) else None
@@ -101,7 +101,7 @@ def read_part(document: Document) -> tuple[Part, list[Fault]]:
     return Part(document, salvaged.model, positions, frozenset(keys | names)), salvaged.faults
 
 
-class Placed(NamedTuple):
+class PlacedEntry(NamedTuple):
     """An entry of `registers:` and where it stands."""
 
     entry: RegisterEntry

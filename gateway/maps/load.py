@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, Fault, FileError, Loc, is_there, load
+from gateway.files.yaml_file import Document, FileError, Loc, Problem, is_there, load
 from gateway.maps.compile import compile_map
-from gateway.maps.file import Part, Placed, read_part
+from gateway.maps.file import Part, PlacedEntry, read_part
 from gateway.protocol.registers.register_map import RegisterMap
 
 MAX_CHAIN = 20
@@ -95,12 +95,12 @@ def _nearest(chain: list[Part], key: str) -> Part:
     return next((part for part in chain if getattr(part.file, key) is not None), chain[0])
 
 
-def _merge(chain: list[Part]) -> tuple[list[Placed], frozenset[str], list[Fault]]:
+def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[Problem]]:
     """All registers, a nearer map's in place of a farther one's; the names left without value; faults."""
-    merged: dict[str, Placed] = {}
+    merged: dict[str, PlacedEntry] = {}
     lost: set[str] = set()
     without: set[str] = set()
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     for document, file, positions, left_out in reversed(chain):
         seen: set[str] = set()
         lost |= left_out
@@ -109,7 +109,7 @@ def _merge(chain: list[Part]) -> tuple[list[Placed], frozenset[str], list[Fault]
             if entry.name in seen:
                 faults.append(document.fault((*loc, "name"), f"the name {entry.name} is given twice"))
             # Under a name that none can have, so that what else is wrong with it is told too.
-            merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = Placed(entry, document, loc)
+            merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = PlacedEntry(entry, document, loc)
             seen.add(entry.name)
             without.discard(entry.name)
         for index, pattern in enumerate(file.without):
@@ -121,7 +121,7 @@ def _merge(chain: list[Part]) -> tuple[list[Placed], frozenset[str], list[Fault]
     return list(merged.values()), frozenset(without), faults
 
 
-def _read_chain(path: Path) -> tuple[list[Part], list[Fault]]:
+def _read_chain(path: Path) -> tuple[list[Part], list[Problem]]:
     """The map and all that it extends or includes, itself first and what it includes right behind it; faults of form.
 
     Raises:
@@ -129,7 +129,7 @@ def _read_chain(path: Path) -> tuple[list[Part], list[Fault]]:
 
     """
     chain: list[Part] = []
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     try:
         _follow(path, chain, faults)
     except FileError as error:
@@ -137,7 +137,7 @@ def _read_chain(path: Path) -> tuple[list[Part], list[Fault]]:
     return chain, faults
 
 
-def _follow(path: Path, chain: list[Part], faults: list[Fault]) -> None:
+def _follow(path: Path, chain: list[Part], faults: list[Problem]) -> None:
     current: Path | None = path
     while current is not None:
         part = _read_part(current, chain, faults)
@@ -155,7 +155,7 @@ def _follow(path: Path, chain: list[Part], faults: list[Fault]) -> None:
         current = _found(part.document, ("extends",), base, current.parent) if base else None
 
 
-def _read_part(path: Path, chain: list[Part], faults: list[Fault]) -> Part:
+def _read_part(path: Path, chain: list[Part], faults: list[Problem]) -> Part:
     part, more = read_part(load(path))
     chain.append(part)
     faults += more

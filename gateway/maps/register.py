@@ -9,13 +9,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Fault
-from gateway.maps.file import MapFile, Placed, RegisterEntry
+from gateway.files.yaml_file import Problem
+from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.protocol.modbus.tcp import ADDRESSES
-from gateway.protocol.p1.names import NAMES, Sort
-from gateway.protocol.p1.obis import UNITS, Value
+from gateway.protocol.p1.names import NAMES, ValueType
+from gateway.protocol.p1.obis import UNIT_FACTORS, Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
-from gateway.protocol.registers.dimensions import UnitError, unit_of
+from gateway.protocol.registers.dimensions import UnitError, dimension_of
 from gateway.protocol.registers.expression import Evaluate, Expression, ExpressionError, compile_expression
 from gateway.protocol.registers.register import Encode, Register, bits_encoding, number_encoding, text_encoding
 
@@ -34,7 +34,7 @@ MAX_SCALE_FACTOR = 10
 class RegisterBuilder:
     """Compiles one entry; adds what is wrong with it to `faults`."""
 
-    def __init__(self, item: Placed, whole: MapFile, faults: list[Fault]) -> None:
+    def __init__(self, item: PlacedEntry, whole: MapFile, faults: list[Problem]) -> None:
         self._item = item
         self._faults = faults
         self._entry: RegisterEntry = item.entry
@@ -182,10 +182,10 @@ class RegisterBuilder:
             return Decimal(1)
         if entry.unit is None:
             return scale
-        if entry.unit not in UNITS:
-            self._fault("unit", f"unknown unit {entry.unit}", suggest(entry.unit, list(UNITS)))
+        if entry.unit not in UNIT_FACTORS:
+            self._fault("unit", f"unknown unit {entry.unit}", suggest(entry.unit, list(UNIT_FACTORS)))
             return scale
-        return scale * UNITS[entry.unit][1]
+        return scale * UNIT_FACTORS[entry.unit][1]
 
     def _number(self) -> Evaluate | None:
         value = self._entry.value
@@ -203,24 +203,24 @@ class RegisterBuilder:
         except ExpressionError as error:
             self._fault(key, str(error))
             return None
-        self._note_names(key, expression.names, Sort.NUMBER)
+        self._note_names(key, expression.names, ValueType.NUMBER)
         if key == "value" and expression.names <= NAMES.keys():
             self._check_unit(expression)
         return expression
 
     def _check_unit(self, expression: Expression) -> None:
         try:
-            unit = unit_of(expression.tree)
+            unit = dimension_of(expression.tree)
         except UnitError as error:
             self._fault("value", str(error))
             return
         given = self._entry.unit
         if unit is not None and given is None:
             self._fault("value", f"is in {unit}, so the register needs a unit", f"Give unit: {unit}")
-        elif given in UNITS and expression.names and UNITS[given or ""][0] != unit:
+        elif given in UNIT_FACTORS and expression.names and UNIT_FACTORS[given or ""][0] != unit:
             self._fault("unit", f"{given} cannot hold a value in {unit or 'no unit'}")
 
-    def _note_names(self, key: str, names: frozenset[str], sort: Sort) -> None:
+    def _note_names(self, key: str, names: frozenset[str], sort: ValueType) -> None:
         for name in sorted(names):
             if name not in NAMES:
                 self._fault(key, f"no reading is called {name}", suggest(name, list(NAMES)))
@@ -238,7 +238,7 @@ class RegisterBuilder:
             self._fault("value", f"a brace stands for a reading, and {template!r} has others", hint)
             return None
         names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
-        self._note_names("value", names, Sort.TEXT)
+        self._note_names("value", names, ValueType.TEXT)
 
         def fill(values: Mapping[str, Value]) -> Value | None:
             if not names <= values.keys():

@@ -9,8 +9,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.protocol.p1.meter import Meter, Received
-from gateway.protocol.p1.telegram import BadTelegram, Telegram, TelegramReader
+from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import mistaken
 from gateway.runtime.clock import now, unix_time
 from gateway.runtime.flow import Colour, Details, Mark, Node
@@ -27,7 +27,7 @@ class DsmrParser(Node):
 
     kind = "DSMR parser"
 
-    def __init__(self, name: str, meter: Meter, gap_s: float) -> None:
+    def __init__(self, name: str, meter: MeterState, gap_s: float) -> None:
         super().__init__(name)
         self._meter = meter
         self._gap_s = gap_s
@@ -39,7 +39,7 @@ class DsmrParser(Node):
         self.outputs: list[Callable[[Received], None]] = []
         self.telegram_outputs: list[Callable[[Telegram], None]] = []
         """Take each telegram that is believed as it came, before anything else is done with it."""
-        self.watchers: list[Callable[[Received | BadTelegram, float], None]] = []
+        self.watchers: list[Callable[[Received | RefusedTelegram, float], None]] = []
         """Told of every telegram, believed or refused, with the moment of its arrival."""
 
     def receive(self, data: bytes, arrived: float) -> None:
@@ -83,13 +83,13 @@ class DsmrParser(Node):
         for item in self._reader.silence():
             self._take(item, self._last_bytes)
 
-    def _take(self, item: Telegram | BadTelegram, arrived: float) -> None:
+    def _take(self, item: Telegram | RefusedTelegram, arrived: float) -> None:
         # A right checksum settles it: who wants the telegram alone need not wait until it is read.
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
         # What waited while the gateway stood still came then, by the one clock as by the other.
         result = self._meter.take(item, arrived, unix_time(arrived))
-        if isinstance(result, BadTelegram):
+        if isinstance(result, RefusedTelegram):
             self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
         else:
             if not result.telegram.checked:

@@ -14,7 +14,7 @@ from gateway.lines.line import Line
 from gateway.protocol.p1.arrival import PAUSE_S, ArrivalClock
 from gateway.protocol.p1.diagnosis import diagnose
 from gateway.protocol.p1.joining import CIPHERED, SILENCE_S
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Backoff, ByteSink, Colour, Details, Mark, Node
 
@@ -33,7 +33,7 @@ class P1Port(Node):
     reads_meter = True
 
     def __init__(
-        self, name: str, meter: Meter, lines: list[tuple[str, Line]], out: ByteSink, watchdog_s: float
+        self, name: str, meter: MeterState, lines: list[tuple[str, Line]], out: ByteSink, watchdog_s: float
     ) -> None:
         """Read a line.
 

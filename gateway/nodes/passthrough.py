@@ -19,7 +19,7 @@ from typing import Protocol
 
 from gateway.protocol.p1.ciphered import CipheredReader
 from gateway.protocol.p1.joining import JoiningPoint
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import Telegram
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Colour, Details, Mark, Node
@@ -156,7 +156,7 @@ class Passthrough(Node):
     kind = "passthrough"
 
     def __init__(
-        self, name: str, settings: PassthroughSettings, meter: Meter, line: WritableLine | None = None
+        self, name: str, settings: PassthroughSettings, meter: MeterState, line: WritableLine | None = None
     ) -> None:
         """Offer the telegrams of `meter`; `line` is where readers write to, if they may."""
         super().__init__(name)

@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import ByteSink, Colour, Mark, Node
 from gateway.simulation.feed import Piece
 
 
-class SimulatedMeter(Node):
+class SimulatedMeterNode(Node):
     """Sends what a simulated line brings, at its pace."""
 
     kind = "simulated meter"
     reads_meter = True
 
-    def __init__(self, name: str, meter: Meter, simulate: Callable[[], Iterator[Piece]], out: ByteSink) -> None:
+    def __init__(self, name: str, meter: MeterState, simulate: Callable[[], Iterator[Piece]], out: ByteSink) -> None:
         """Send what `simulate` gives; making it takes a while, so that a thread does."""
         super().__init__(name)
         self._meter = meter

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact, redact_text
 from gateway.runtime.flow import Node
 
 
-def describe(meters: Mapping[str, Meter], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
+def describe(meters: Mapping[str, MeterState], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
     """The nodes with their status and newest troubles, and the meters with their newest telegrams."""
     return {
         "nodes": [
@@ -25,7 +25,7 @@ def describe(meters: Mapping[str, Meter], nodes: Iterable[Node], now: float) -> 
     }
 
 
-def _meter(meter: Meter, now: float) -> Mapping[str, object]:
+def _meter(meter: MeterState, now: float) -> Mapping[str, object]:
     data: dict[str, object] = {
         "name": meter.name,
         "is_simulated": meter.is_simulated,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.flow import Node
 
 GOOD = "ok"
@@ -26,7 +26,7 @@ class Health:
         return self.reason == GOOD
 
 
-def assess(nodes: Iterable[Node], meters: Iterable[Meter], started: float, now: float) -> Health:
+def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, now: float) -> Health:
     """What is wrong with any of these nodes and meters, the oldest trouble first.
 
     Given no meters, a silent one is no trouble: starting the gateway anew would not make it speak.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.protocol.modbus.tcp import Responder
 from gateway.protocol.modbus.unit import Unit
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
 from gateway.transport.clients import Admission
@@ -42,7 +42,7 @@ class Listening(Protocol):
         """Who is served."""
 
 
-class Client(Protocol):
+class ConnectedClient(Protocol):
     """A client that is connected."""
 
     @property
@@ -54,7 +54,7 @@ class Client(Protocol):
         """From its certificate."""
 
 
-class Server(Protocol):
+class ObservedServer(Protocol):
     """A Modbus server."""
 
     @property
@@ -74,7 +74,7 @@ class Server(Protocol):
         """What it answers with."""
 
     @property
-    def clients(self) -> Iterable[Client]:
+    def clients(self) -> Iterable[ConnectedClient]:
         """Those connected."""
 
 
@@ -83,15 +83,15 @@ class ServedUnit:
     """A unit id of a server."""
 
     unit_id: int
-    meter: Meter
+    meter: MeterState
     unit: Unit
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedUnits:
     """A server with its units."""
 
-    server: Server
+    server: ObservedServer
     units: tuple[ServedUnit, ...]
 
 
@@ -103,11 +103,11 @@ class Gateway(Protocol):
         """Nodes and wires."""
 
     @property
-    def meters(self) -> Mapping[str, Meter]:
+    def meters(self) -> Mapping[str, MeterState]:
         """By name."""
 
     @property
-    def served(self) -> Sequence[Served]:
+    def served(self) -> Sequence[ServedUnits]:
         """The servers, in the order of the configuration."""
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.files.yaml_file import Fault, FileError
-from gateway.ser2net.connection import Connection
+from gateway.files.yaml_file import FileError, Problem
+from gateway.ser2net.connection import Ser2netConnection
 from gateway.ser2net.old_format import read_old_format
 from gateway.ser2net.render import render
 from gateway.ser2net.yaml_format import read_yaml_format
@@ -25,8 +25,8 @@ def convert(text: str, file: str) -> str:
         raise FileError(faults)
     if not connections:
         what = "no serial port is offered over TCP here"
-        raise FileError([Fault(file, 1, 1, "", what, "Is it a ser2net.conf or ser2net.yaml?")])
+        raise FileError([Problem(file, 1, 1, "", what, "Is it a ser2net.conf or ser2net.yaml?")])
     return render(connections, file)
 
 
-__all__ = ["Connection", "convert"]
+__all__ = ["Ser2netConnection", "convert"]

@@ -18,7 +18,7 @@ _SPEED = re.compile(r"([0-9]{3,7})(?:([neoNEO])([78])([12]))?")
 
 
 @dataclass(slots=True)
-class Connection:
+class Ser2netConnection:
     """One port of a ser2net."""
 
     line: int

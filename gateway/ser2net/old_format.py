@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.files.yaml_file import Fault
-from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Connection
+from gateway.files.yaml_file import Problem
+from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
 
 _LINE = re.compile(
     r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]+):(?P<state>\w+):(?P<timeout>[^:]*):"
@@ -30,26 +30,28 @@ _SILENT = {"-XONXOFF", "-RTSCTS", "NOBREAK", "-NOBREAK"}
 """What the gateway does anyway."""
 
 
-def read_old_format(text: str, file: str) -> tuple[list[Connection], list[Fault]]:
+def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
     """The ports of a ser2net.conf."""
-    connections: list[Connection] = []
-    faults: list[Fault] = []
+    connections: list[Ser2netConnection] = []
+    faults: list[Problem] = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.strip()
         if not words or words.startswith("#") or _NO_PORT.match(words):
             continue
         match = _LINE.fullmatch(words)
-        connection = Connection(number, words)
+        connection = Ser2netConnection(number, words)
         problem = "is no port:state:timeout:device:options" if match is None else _take(connection, match)
         if problem:
             column = 1 + len(line) - len(line.lstrip())
-            faults.append(Fault(file, number, column, words.split(":")[0], problem, "See ser2net.conf(5) of ser2net 3"))
+            faults.append(
+                Problem(file, number, column, words.split(":")[0], problem, "See ser2net.conf(5) of ser2net 3")
+            )
         else:
             connections.append(connection)
     return connections, faults
 
 
-def _take(connection: Connection, match: re.Match[str]) -> str | None:
+def _take(connection: Ser2netConnection, match: re.Match[str]) -> str | None:
     """Take a line; say what is wrong with it."""
     connection.host = (match["host"] or "").rpartition(",")[2].strip("[]")
     connection.port, connection.device = int(match["port"]), match["device"]
@@ -72,7 +74,7 @@ def _take(connection: Connection, match: re.Match[str]) -> str | None:
     return None
 
 
-def _take_option(connection: Connection, option: str) -> None:
+def _take_option(connection: Ser2netConnection, option: str) -> None:
     key, _, value = option.partition("=")
     takers: dict[str, Callable[[str], bool]] = {"max-connections": connection.take_max_connections}
     if option.upper() in _SERIAL:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.config.passthrough import MAX_CLIENTS
-from gateway.ser2net.connection import ONE_CLIENT, READ_ONLY, Connection
+from gateway.ser2net.connection import ONE_CLIENT, READ_ONLY, Ser2netConnection
 
 
-def render(connections: Sequence[Connection], file: str) -> str:
+def render(connections: Sequence[Ser2netConnection], file: str) -> str:
     """A configuration with a meter for each device and a passthrough for each port."""
     devices = list(dict.fromkeys(c.device for c in connections))
     names = {device: f"meter{number}" if len(devices) > 1 else "" for number, device in enumerate(devices, start=1)}
@@ -31,7 +31,7 @@ def _commented(line: str) -> str:
     return line if line.lstrip().startswith("#") else f"  # {line.removeprefix('  ')}"
 
 
-def _meters(connections: Sequence[Connection], names: dict[str, str]) -> list[str]:
+def _meters(connections: Sequence[Ser2netConnection], names: dict[str, str]) -> list[str]:
     lines = ["meters:"] if len(names) > 1 else ["meter:"]
     for device, name in names.items():
         indent = "    " if name else "  "
@@ -47,7 +47,7 @@ def _meters(connections: Sequence[Connection], names: dict[str, str]) -> list[st
     return lines
 
 
-def _passthrough(connection: Connection, meter: str) -> list[str]:
+def _passthrough(connection: Ser2netConnection, meter: str) -> list[str]:
     host = f"[{connection.host}]" if ":" in connection.host else connection.host
     if host == "localhost":
         host = "127.0.0.1"

@@ -9,8 +9,8 @@ import re
 
 import yaml
 
-from gateway.files.yaml_file import Fault
-from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Connection
+from gateway.files.yaml_file import Problem
+from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
 
 _ALIAS = re.compile(r"\*(\w+)")
 _LAYER = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\((?P<options>[^()]*)\))?")
@@ -19,19 +19,19 @@ _SILENT_LAYERS = {"tcp", "keepopen"}
 _YES = ("true", "yes", "on", "1")
 
 
-def read_yaml_format(text: str, file: str) -> tuple[list[Connection], list[Fault]]:
+def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
     """The ports of a ser2net.yaml."""
     # ser2net takes `define: &name value`; YAML itself does not let a name be used inside a word.
     words = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
     defaults: dict[str, str] = {}
-    connections: list[Connection] = []
-    faults: list[Fault] = []
+    connections: list[Ser2netConnection] = []
+    faults: list[Problem] = []
     try:
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return [], [Fault(file, line, column, "", f"is no YAML: {getattr(error, 'problem', None) or error}", "")]
+        return [], [Problem(file, line, column, "", f"is no YAML: {getattr(error, 'problem', None) or error}", "")]
     for root in roots:
         if not isinstance(root, yaml.MappingNode):
             continue
@@ -40,11 +40,11 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Connection], list[Fault
                 given = _scalars(node, words)
                 defaults[given.get("name", "")] = given.get("value", "")
             elif key.value == "connection":
-                connection = Connection(key.start_mark.line + 1, "connection")
+                connection = Ser2netConnection(key.start_mark.line + 1, "connection")
                 problem = _take(connection, node, words, defaults)
                 if problem:
                     mark = (node.value[0][0] if isinstance(node, yaml.MappingNode) and node.value else node).start_mark
-                    faults.append(Fault(file, mark.line + 1, mark.column + 1, "connection", problem, ""))
+                    faults.append(Problem(file, mark.line + 1, mark.column + 1, "connection", problem, ""))
                 else:
                     connections.append(connection)
     return connections, faults
@@ -61,7 +61,9 @@ def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _take(connection: Connection, node: yaml.Node, words: dict[str, str], defaults: dict[str, str]) -> str | None:
+def _take(
+    connection: Ser2netConnection, node: yaml.Node, words: dict[str, str], defaults: dict[str, str]
+) -> str | None:
     """Take a connection; say what is wrong with it."""
     given = _scalars(node, words)
     accepter, connector = given.get("accepter", ""), given.get("connector", "")
@@ -89,7 +91,7 @@ def _layers(words: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^()]*\))", words)]
 
 
-def _take_accepter(connection: Connection, words: str) -> str | None:
+def _take_accepter(connection: Ser2netConnection, words: str) -> str | None:
     *layers, port = _layers(words)
     if not port.isdecimal() or not 0 < int(port) < 65536:
         return f"accepter {words!r} does not end in a TCP port"
@@ -106,7 +108,7 @@ def _take_accepter(connection: Connection, words: str) -> str | None:
     return None
 
 
-def _take_tls(connection: Connection, options: str) -> None:
+def _take_tls(connection: Ser2netConnection, options: str) -> None:
     given = {key.strip().lower(): value for key, _, value in (option.partition("=") for option in options.split(","))}
     tls = {"certificate": given.get("cert", "server.pem"), "key": given.get("key", "server.key")}
     if "ca" in given and "clientauth" in given:
@@ -114,7 +116,7 @@ def _take_tls(connection: Connection, options: str) -> None:
     connection.passthrough["tls"] = tls
 
 
-def _take_connector(connection: Connection, words: str) -> str | None:
+def _take_connector(connection: Ser2netConnection, words: str) -> str | None:
     layers = [layer for layer in _layers(words) if not layer.startswith("keepopen")]
     if len(layers) < 2 or layers[0].partition("(")[0] not in ("serialdev", "sdev"):
         return f"connector {words!r} is no serialdev,DEVICE,SPEED"
@@ -129,7 +131,7 @@ def _take_connector(connection: Connection, words: str) -> str | None:
     return None
 
 
-def _take_option(connection: Connection, key: str, value: str) -> None:
+def _take_option(connection: Ser2netConnection, key: str, value: str) -> None:
     if key == "max-connections" and connection.take_max_connections(value):
         return
     if key == "kickolduser":

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from gateway.config import Config
 from gateway.config.status_page import StatusPageConfig
-from gateway.files.yaml_file import Fault, FileError
-from gateway.protocol.p1.meter import Meter
+from gateway.files.yaml_file import FileError, Problem
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
-from gateway.runtime.observation import Served
+from gateway.runtime.observation import ServedUnits
 from gateway.service.node_settings import status_page_settings
 from gateway.service.wiring import Maps
 
@@ -26,12 +26,12 @@ Load = Callable[[], tuple[Config, Maps]]
 _log = logging.getLogger("gateway")
 
 
-class Unusable:
+class ConfigErrorGateway:
     """A gateway with a page and nothing else."""
 
     is_serving = False
-    meters: Mapping[str, Meter] = {}
-    served: Sequence[Served] = ()
+    meters: Mapping[str, MeterState] = {}
+    served: Sequence[ServedUnits] = ()
 
     def __init__(self, config: StatusPageConfig, folder: Path) -> None:
         """Show the page that `config` asks for; paths in it begin at `folder`."""
@@ -47,7 +47,7 @@ class Unusable:
 
 
 async def wait_until_mended(
-    faults: Sequence[Fault], gateway: Unusable, load: Load, stop: asyncio.Event
+    faults: Sequence[Problem], gateway: ConfigErrorGateway, load: Load, stop: asyncio.Event
 ) -> tuple[Config, Maps] | None:
     """Show `faults` until `load` gives a configuration without any; None when `stop` is set before."""
     over = asyncio.Event()

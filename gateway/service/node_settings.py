@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.transport.tls import TlsFiles
 
 
-def lines_of(config: MeterConfig) -> list[tuple[str, Line]]:
+def p1_connections(config: MeterConfig) -> list[tuple[str, Line]]:
     """What to open for a meter, with the words for it; both speeds in turn when the version is not known."""
     if config.host:
         return [(f"{config.host}:{config.port}", TcpLine(config.host, int(config.port or 0)))]

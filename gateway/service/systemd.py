@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.flow import Colour, Node
 
 STATUS_EVERY_S = 10.0
@@ -71,14 +71,14 @@ class ServiceManager:
             sock.sendto("\n".join(fields).encode(), self._address)
 
 
-def status_words(meters: Iterable[Meter], nodes: Iterable[Node], moment: float) -> str:
+def status_words(meters: Iterable[MeterState], nodes: Iterable[Node], moment: float) -> str:
     """One line: each meter with the age of its newest telegram, then the nodes that are in trouble."""
     words = [f"{meter.name}: {_meter_words(meter, moment)}" for meter in meters]
     words += [f"{node.name}: {node.status.text}" for node in nodes if node.status.colour is Colour.RED]
     return "; ".join(words).replace("\n", " ")
 
 
-def _meter_words(meter: Meter, moment: float) -> str:
+def _meter_words(meter: MeterState, moment: float) -> str:
     if meter.newest is None:
         return "no telegram yet"
     age = f"newest telegram {moment - meter.newest.arrived:.1f} s old"

@@ -15,28 +15,28 @@ from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
-from gateway.files.yaml_file import Fault, FileError
+from gateway.files.yaml_file import FileError, Problem
 from gateway.lines.serial import SerialLine
 from gateway.maps.load import find_map, load_map
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
-from gateway.nodes.register_unit import RegisterUnit
+from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.monitor import Monitor
-from gateway.protocol.modbus.tcp import Responder, Units
+from gateway.protocol.modbus.tcp import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.description import describe
 from gateway.runtime.flow import Flow, Node, Wire
 from gateway.runtime.health import Health, assess
-from gateway.runtime.observation import Served, ServedUnit
+from gateway.runtime.observation import ServedUnit, ServedUnits
 from gateway.service.node_settings import (
     identification_of,
-    lines_of,
+    p1_connections,
     passthrough_settings,
     server_settings,
     status_page_settings,
@@ -44,7 +44,7 @@ from gateway.service.node_settings import (
 
 if TYPE_CHECKING:
     from gateway.nodes.passthrough import Passthrough
-    from gateway.nodes.simulated_meter import SimulatedMeter
+    from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page import StatusPage
 
 Maps = Mapping[str, RegisterMap]
@@ -54,8 +54,8 @@ Maps = Mapping[str, RegisterMap]
 class _Source(NamedTuple):
     """A meter, and the nodes that read it."""
 
-    meter: Meter
-    node: P1Port | SimulatedMeter
+    meter: MeterState
+    node: P1Port | SimulatedMeterNode
     parser: DsmrParser
 
 
@@ -67,7 +67,7 @@ def load_maps(config: Config, folder: Path) -> Maps:
 
     """
     maps: dict[str, RegisterMap] = {}
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     for name in sorted({unit.map for server in config.modbus for unit in server.units.values()}):
         try:
             maps[name] = load_map(find_map(name, folder))
@@ -99,7 +99,7 @@ class Wiring:
         self._control = Control(socket_path(), self._monitors, self.health, self._describe)
         self._nodes: list[Node] = []
         self._wires: list[Wire] = []
-        self.served: list[Served] = []
+        self.served: list[ServedUnits] = []
         """The servers with their units, in the order of the configuration."""
         self.faults: list[str] = []
         """What was wrong with the configuration when it was last read anew, and so was not taken over."""
@@ -109,7 +109,7 @@ class Wiring:
         self.flow = Flow(self._nodes, self._wires)
 
     @property
-    def meters(self) -> dict[str, Meter]:
+    def meters(self) -> dict[str, MeterState]:
         """The meters by name."""
         return {name: source.meter for (name, _), source in self._sources.items()}
 
@@ -159,8 +159,8 @@ class Wiring:
 
     def _make_source(self, name: str, config: MeterConfig) -> _Source:
         variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
-        meter = Meter(name, variant, config.stale_after, is_simulated=config.simulate)
-        lines = lines_of(config)
+        meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
+        lines = p1_connections(config)
         is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
         if not config.simulate:
@@ -182,14 +182,14 @@ class Wiring:
         """Add a server, or give the one that is there its units."""
         units: dict[int, Unit] = {}
         served: list[ServedUnit] = []
-        feeders: list[RegisterUnit] = []
+        feeders: list[RegisterMapNode] = []
         for unit_id, unit_config in config.units.items():
             meter, _, parser = sources[unit_config.meter or next(iter(sources))]
             register_map = maps[unit_config.map]
             unit = Unit(
                 register_map, unit_config.on_stale, meter.status_values, shows_test_pattern=unit_config.test_pattern
             )
-            feeder = RegisterUnit(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
+            feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
             feeder.label = f"{unit_id}: {register_map.name}"
             if meter.newest:
                 feeder.receive(meter.newest)
@@ -198,13 +198,13 @@ class Wiring:
             units[unit_id] = unit
             served.append(ServedUnit(unit_id, meter, unit))
             feeders.append(feeder)
-        wired = Units(units, None if config.other is None else units[config.other])
+        wired = UnitTable(units, None if config.other is None else units[config.other])
         if server:
             server.responder.rewire(wired, identification_of(config))
         else:
             responder = Responder(wired, identification_of(config), Monitor(), is_serial=config.serial is not None)
             server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
-        self.served.append(Served(server, tuple(served)))
+        self.served.append(ServedUnits(server, tuple(served)))
         self._nodes += [*feeders, server]
         self._wires += [Wire(feeder, server) for feeder in feeders]
         return server
@@ -258,8 +258,8 @@ class Wiring:
         self._nodes.append(page)
 
 
-def _simulate(name: str, config: MeterConfig, meter: Meter, parser: DsmrParser) -> SimulatedMeter:
-    from gateway.nodes.simulated_meter import SimulatedMeter  # noqa: PLC0415 - only where it is wanted
+def _simulate(name: str, config: MeterConfig, meter: MeterState, parser: DsmrParser) -> SimulatedMeterNode:
+    from gateway.nodes.simulated_meter import SimulatedMeterNode  # noqa: PLC0415 - only where it is wanted
     from gateway.simulation.feed import Piece, living  # noqa: PLC0415
     from gateway.simulation.forms import DEFAULT_VERSION, simulated_meter  # noqa: PLC0415
 
@@ -268,7 +268,7 @@ def _simulate(name: str, config: MeterConfig, meter: Meter, parser: DsmrParser) 
     def simulate() -> Iterator[Piece]:
         return living(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
 
-    return SimulatedMeter(f"{name}/port", meter, simulate, parser)
+    return SimulatedMeterNode(f"{name}/port", meter, simulate, parser)
 
 
 def _key(config: MeterConfig | ModbusConfig | PassthroughConfig | StatusPageConfig, but: set[str] | None = None) -> str:

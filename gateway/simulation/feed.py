@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
 
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.protocol.p1.timestamp import parse_timestamp
 from gateway.simulation.meter import SimulatedMeter
@@ -82,7 +82,7 @@ def _moment(piece: bytes) -> int | None:
 
 
 def _cadence_s(capture: bytes) -> float:
-    meter, reader = Meter("capture", None), TelegramReader()
+    meter, reader = MeterState("capture", None), TelegramReader()
     for item in reader.feed(capture):
         received = meter.take(item, 0, 0)
         if isinstance(received, Received):

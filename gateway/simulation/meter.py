@@ -14,7 +14,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Literal
 
-from gateway.protocol.p1.obis import UNITS, spelled
+from gateway.protocol.p1.obis import UNIT_FACTORS, spelled
 from gateway.protocol.p1.telegram import crc16
 from gateway.simulation.demand import Demand
 from gateway.simulation.household import (
@@ -92,7 +92,7 @@ def _renderer(name: str, form: str | None) -> _Render:
         raise ValueError(f"{{{name}:{form}}} is no form of a value | Write it like 000.000*kWh, 0000 or hex")
     decimals = len(number[2] or "")
     width = len(number[1]) + decimals
-    factor = UNITS[unit][1] if unit else Decimal(1)
+    factor = UNIT_FACTORS[unit][1] if unit else Decimal(1)
     # A counter never runs ahead of what was used.
     rounding = ROUND_FLOOR if "energy" in name else ROUND_HALF_EVEN
     suffix = f"*{number[3]}" if number[3] else ""

@@ -18,7 +18,7 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.types import Listen, TlsConfig
-from gateway.files.yaml_file import Document, Fault, Loc
+from gateway.files.yaml_file import Document, Loc, Problem
 from gateway.service.node_settings import tls_files
 from gateway.transport.listening import why_not_listening
 from gateway.transport.serial_device import explain, holder_of
@@ -32,17 +32,17 @@ _LISTENS = {"tcp": "0A", "udp": "07"}
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckReport:
     """What was found."""
 
-    faults: list[Fault]
+    faults: list[Problem]
     running: str
     """`name (process id)` of a gateway that runs already and has a port or device of this configuration, or nothing."""
 
 
-def check_machine(document: Document, config: Config, folder: Path) -> Checked:
+def check_machine(document: Document, config: Config, folder: Path) -> CheckReport:
     """Look whether this machine has what a configuration asks for; paths of certificates begin at `folder`."""
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     holders: list[str] = []
     for loc, address, transport, port in _addresses(config):
         fault, holder = _listening(document, loc, address, transport, port)
@@ -61,7 +61,7 @@ def check_machine(document: Document, config: Config, folder: Path) -> Checked:
     page = config.status_page
     if page and page.password_file:
         faults += _check_password(document, folder / page.password_file)
-    return Checked(faults, next((holder for holder in holders if holder.startswith(OWN_NAME)), ""))
+    return CheckReport(faults, next((holder for holder in holders if holder.startswith(OWN_NAME)), ""))
 
 
 def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:
@@ -101,7 +101,7 @@ def _certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
             yield ("passthrough", index, "tls"), passthrough.tls
 
 
-def _listening(document: Document, loc: Loc, address: Listen, transport: str, port: int) -> tuple[Fault | None, str]:
+def _listening(document: Document, loc: Loc, address: Listen, transport: str, port: int) -> tuple[Problem | None, str]:
     try:
         _bind(address, transport)
     except OSError as error:
@@ -149,7 +149,7 @@ def listener_of(port: int, transport: str) -> str | None:
     return None
 
 
-def _device(document: Document, loc: Loc, device: str) -> tuple[Fault | None, str]:
+def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, str]:
     trouble: OSError | str | None = None
     holder = ""
     try:
@@ -187,7 +187,7 @@ def _resolve(host: str) -> str:
     return trouble[0]
 
 
-def _check_password(document: Document, path: Path) -> list[Fault]:
+def _check_password(document: Document, path: Path) -> list[Problem]:
     from gateway.nodes.status_page.access import read_password  # noqa: PLC0415 - only where there is a page
 
     try:
@@ -198,7 +198,7 @@ def _check_password(document: Document, path: Path) -> list[Fault]:
     return []
 
 
-def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Fault]:
+def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:
     from gateway.transport.tls import why_not_usable  # noqa: PLC0415 - only where there is TLS
 
     found = why_not_usable(tls_files(config, folder))

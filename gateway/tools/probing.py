@@ -12,8 +12,8 @@ from pathlib import Path
 from gateway.lines.line import Line
 from gateway.lines.serial import SerialLine
 from gateway.protocol.p1.diagnosis import NOISE, diagnose
-from gateway.protocol.p1.meter import Meter, Received
-from gateway.protocol.p1.telegram import BadTelegram, TelegramReader
+from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.telegram import RefusedTelegram, TelegramReader
 from gateway.runtime.clock import now
 from gateway.transport.serial_device import holder_of
 
@@ -39,13 +39,13 @@ def serial_ports(devices: Path = _DEVICES) -> list[str]:
 
 
 @dataclass(slots=True)
-class Finding:
+class ProbeResult:
     """What one setting of a line brought."""
 
     words: str
     """What was opened."""
     received: list[Received] = field(default_factory=list)
-    refused: list[BadTelegram] = field(default_factory=list)
+    refused: list[RefusedTelegram] = field(default_factory=list)
     trouble: str = ""
     """Why there is no telegram, as far as that can be told."""
 
@@ -62,7 +62,7 @@ class Finding:
         return self.received[-1].arrived - self.received[-2].arrived
 
 
-async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S) -> list[Finding]:
+async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S) -> list[ProbeResult]:
     """Try each setting until one brings telegrams; what all of them brought."""
     findings = []
     for words, line in settings:
@@ -72,16 +72,16 @@ async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S
     return findings
 
 
-async def _listen(words: str, line: Line, listen_s: float) -> Finding:
-    finding = Finding(words)
-    meter, reader, sample = Meter("probe", None), TelegramReader(), bytearray()
+async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
+    finding = ProbeResult(words)
+    meter, reader, sample = MeterState("probe", None), TelegramReader(), bytearray()
     enough = asyncio.Event()
 
     def receive(data: bytes) -> None:
         sample.extend(data[: MAX_SAMPLE_BYTES - len(sample)])
         for item in reader.feed(data):
             result = meter.take(item, now(), 0)
-            if isinstance(result, BadTelegram):
+            if isinstance(result, RefusedTelegram):
                 finding.refused.append(result)
             else:
                 finding.received.append(result)
@@ -123,7 +123,7 @@ async def _check_holder(line: Line) -> None:
         )
 
 
-def conclude(findings: Sequence[Finding]) -> str:
+def conclude(findings: Sequence[ProbeResult]) -> str:
     """What several settings of one line tell together; nothing where one of them brought a telegram."""
     troubles = [finding.trouble for finding in findings]
     if len(troubles) > 1 and all(trouble.startswith(NOISE) for trouble in troubles):
@@ -134,7 +134,7 @@ def conclude(findings: Sequence[Finding]) -> str:
     return ""
 
 
-def _trouble(sample: bytes, refused: Sequence[BadTelegram], *, is_closed: bool, listen_s: float) -> str:
+def _trouble(sample: bytes, refused: Sequence[RefusedTelegram], *, is_closed: bool, listen_s: float) -> str:
     diagnosis = diagnose(sample)
     if diagnosis:
         return diagnosis

@@ -23,7 +23,7 @@ WHAT_IT_MEANS = {
 
 
 @dataclass(slots=True)
-class Answer:
+class ReadResult:
     """What a server said."""
 
     words: dict[str, bytes | None] = field(default_factory=dict)
@@ -53,9 +53,9 @@ class ReadingClient:
         if not is_connected:
             raise ConnectionError(f"nothing answers on {self._where}; is the gateway running, and is it that port?")
 
-    def read(self, register_map: RegisterMap) -> Answer:
+    def read(self, register_map: RegisterMap) -> ReadResult:
         """Read all registers of a map."""
-        answer = Answer()
+        answer = ReadResult()
         ask = self._client.read_holding_registers
         if 3 not in register_map.function_codes:
             ask = self._client.read_input_registers

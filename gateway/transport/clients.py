@@ -14,7 +14,7 @@ from gateway.transport.listening import Address, Network, peer_of
 from gateway.transport.tcp import watch_peer
 
 if TYPE_CHECKING:
-    from gateway.transport.tls import Early, ServerTls, TlsFiles
+    from gateway.transport.tls import PreTlsBuffer, ServerTls, TlsFiles
 
 
 class Eviction(StrEnum):
@@ -190,7 +190,7 @@ class Clients(Generic[C]):
         leaving.abort()
         return True
 
-    async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls, early: Early) -> None:
+    async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls, early: PreTlsBuffer) -> None:
         secured: asyncio.Transport | None = None
         try:
             secured = await tls.start(transport, client, early)  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ def _no_password() -> bytes:
     return b""
 
 
-class Early(asyncio.Protocol):
+class PreTlsBuffer(asyncio.Protocol):
     """Keeps what comes before the handshake begins: uvloop reads from a new connection even if told to pause."""
 
     def __init__(self, client: asyncio.BaseProtocol) -> None:
@@ -72,7 +72,7 @@ class _OneHandshake(ssl.SSLContext):
 
     shared: ssl.SSLContext
     transport: asyncio.Transport
-    early: Early
+    early: PreTlsBuffer
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any) -> Any:
         handshake: Any = self.shared.wrap_bio(incoming, outgoing, *arguments, **options)
@@ -99,15 +99,15 @@ class ServerTls:
             self._context.load_verify_locations(files.client_ca)
             self._context.verify_mode = ssl.CERT_REQUIRED
 
-    def hold(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> Early:
+    def hold(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> PreTlsBuffer:
         """Let a new connection wait for `start`."""
-        early = Early(client)
+        early = PreTlsBuffer(client)
         transport.pause_reading()
         transport.set_protocol(early)
         return early
 
     async def start(
-        self, transport: asyncio.Transport, client: asyncio.BaseProtocol, early: Early
+        self, transport: asyncio.Transport, client: asyncio.BaseProtocol, early: PreTlsBuffer
     ) -> asyncio.Transport:
         """Shake hands with a client over a connection that is held.
 

@@ -16,9 +16,9 @@ from gateway.files.yaml_file import (
     MAX_DEPTH,
     MAX_FILE_BYTES,
     Document,
-    Fault,
     FileError,
     Loc,
+    Problem,
     dotted,
     is_there,
     load,
@@ -216,12 +216,12 @@ def test_a_fault_of_what_a_variable_says_names_the_variable() -> None:
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        (Fault("f", 3, 7, "a.b", "is wrong", "Mend it"), "f:3:7: a.b: is wrong. Mend it"),
-        (Fault("f", 3, 7, "", "is wrong"), "f:3:7: is wrong"),
-        (Fault("f", 0, 0, "a", "is wrong"), "f: a: is wrong"),
+        (Problem("f", 3, 7, "a.b", "is wrong", "Mend it"), "f:3:7: a.b: is wrong. Mend it"),
+        (Problem("f", 3, 7, "", "is wrong"), "f:3:7: is wrong"),
+        (Problem("f", 0, 0, "a", "is wrong"), "f: a: is wrong"),
     ],
 )
-def test_a_fault_says_where_and_what_and_what_to_do(fault: Fault, text: str) -> None:
+def test_a_fault_says_where_and_what_and_what_to_do(fault: Problem, text: str) -> None:
     assert str(fault) == text
     assert str(FileError([fault, fault])) == f"{text}\n{text}"
 
@@ -263,11 +263,11 @@ def test_a_file_that_cannot_be_used_is_told_by_its_name(tmp_path: Path) -> None:
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.text(st.sampled_from("a1:&*!-[]{}'\"\n\t ,?|>#%@\x00é\ufeff"), max_size=40))
 def test_whatever_is_read_is_data_or_faults_with_a_place(text: str) -> None:
-    faults: list[Fault] = []
+    faults: list[Problem] = []
     try:
         parse(text, "f")
     except FileError as error:
-        faults = error.faults or [Fault("no fault", 0, 0, "", "")]
+        faults = error.faults or [Problem("no fault", 0, 0, "", "")]
     assert all(fault.line >= 1 and fault.column >= 1 and fault.what for fault in faults)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.maps.load import load_map
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
-from gateway.protocol.modbus.tcp import MAX_READ_REGISTERS, Responder, Units, answer_stream
+from gateway.protocol.modbus.tcp import MAX_READ_REGISTERS, Responder, UnitTable, answer_stream
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.readings import Readings, read
@@ -49,7 +49,7 @@ class Server:
     def __init__(self, path: Path, unit_id: int = 1) -> None:
         self.unit_id = unit_id
         self.unit = Unit(loaded_map(path), OnStale.EXCEPTION, lambda _now: STATUS)
-        self._responder = Responder(Units({unit_id: self.unit}), IDENTIFICATION, Monitor())
+        self._responder = Responder(UnitTable({unit_id: self.unit}), IDENTIFICATION, Monitor())
         self._transaction = 0
 
     def show(self, values: Mapping[str, Any]) -> None:

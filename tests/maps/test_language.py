@@ -9,9 +9,9 @@ import pytest
 
 from gateway.files.yaml_file import FileError
 from gateway.maps.load import load_map
-from gateway.nodes.register_unit import RegisterUnit
+from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.variants import VARIANTS
@@ -121,7 +121,7 @@ def test_a_map_requires_what_the_map_requires_that_it_extends(tmp_path: Path) ->
 def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_it_is_stale(tmp_path: Path) -> None:
     register = "address: 0, name: a, type: int32, value: power_net, unit: W"
     unit = Unit(load_map(write(tmp_path, register, "requires: [power_net]\n")), OnStale.EXCEPTION, lambda _: {})
-    node = RegisterUnit("m/1", Meter("m", None, None), unit, stale_after_s=5)
+    node = RegisterMapNode("m/1", MeterState("m", None, None), unit, stale_after_s=5)
     (whole,) = readings_in(own_telegram("v50_sagemcom-t210d"))
     (lacking,) = readings_in(own_telegram("bad_non-numeric-power"))
     assert "power_net" not in lacking.values

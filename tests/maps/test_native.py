@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.maps.load import load_map, map_names
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
@@ -22,7 +22,7 @@ MOST_PER_FILE = 3
 
 
 def received(stream: bytes) -> list[Received]:
-    reader, meter = TelegramReader(), Meter("m", None)
+    reader, meter = TelegramReader(), MeterState("m", None)
     taken = [meter.take(item, float(i), float(i)) for i, item in enumerate(reader.feed(stream) + reader.silence())]
     return [item for item in taken if isinstance(item, Received)][:MOST_PER_FILE]
 

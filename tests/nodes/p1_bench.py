@@ -14,7 +14,7 @@ from gateway.lines.line import Line
 from gateway.lines.tcp import TcpLine
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 
 LIMIT_S = 5.0
 RESET = struct.pack("ii", 1, 0)
@@ -63,7 +63,7 @@ class Bench:
     """A P1 port, its parser and its meter."""
 
     def __init__(self, lines: list[tuple[str, Line]], watchdog_s: float = 30) -> None:
-        self.meter = Meter("m", None)
+        self.meter = MeterState("m", None)
         self.parser = DsmrParser("m/parser", self.meter, gap_s=1.0)
         self.port = P1Port("m/port", self.meter, lines, self.parser, watchdog_s)
         self.parser.outputs.append(lambda _received: self.port.telegram_accepted())

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings, WritableLine
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import crc16
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
@@ -56,7 +56,7 @@ class Bench:
     """One meter, wired to its passthroughs as the gateway wires them."""
 
     def __init__(self, stale_after_s: float | None = None) -> None:
-        self.meter = Meter("meter", VARIANTS["5"], stale_after_s)
+        self.meter = MeterState("meter", VARIANTS["5"], stale_after_s)
         self.parser = DsmrParser("parser", self.meter, gap_s=1.0)
         self.passthroughs: list[Passthrough] = []
 

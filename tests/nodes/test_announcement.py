@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.nodes.passthrough import Passthrough, PassthroughSettings
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.flow import Flow, Wire
 
 zeroconf = pytest.importorskip("zeroconf", reason="zeroconf is not installed; try: pip install zeroconf")
@@ -27,7 +27,7 @@ async def test_a_browser_finds_the_port_and_hears_the_goodbye(host: str) -> None
         if "barn" in name:
             found.put_nowait((str(getattr(state_change, "name", state_change)), name))
 
-    passthrough = Passthrough("passthrough", PassthroughSettings(host, 0), Meter("barn", None))
+    passthrough = Passthrough("passthrough", PassthroughSettings(host, 0), MeterState("barn", None))
     announcement = Announcement("announcement", passthrough)
     stop = asyncio.Event()
     network = AsyncZeroconf(interfaces=["127.0.0.1"])

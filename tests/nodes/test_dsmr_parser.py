@@ -11,8 +11,8 @@ import pytest
 
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_TOLD, DsmrParser
-from gateway.protocol.p1.meter import ERROR_WINDOW_S, Meter, Received
-from gateway.protocol.p1.telegram import Fault
+from gateway.protocol.p1.meter import ERROR_WINDOW_S, MeterState, Received
+from gateway.protocol.p1.telegram import RefusalReason
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime import clock
 from gateway.runtime.clock import now
@@ -36,7 +36,7 @@ class Bench:
     """A parser and what comes out of it."""
 
     def __init__(self, gap_s: float = GAP_FAST_S, version: str | None = None) -> None:
-        self.meter = Meter("m", VARIANTS[version] if version else None)
+        self.meter = MeterState("m", VARIANTS[version] if version else None)
         self.parser = DsmrParser("m/parser", self.meter, gap_s)
         self.out: list[Received] = []
         self.parser.outputs.append(self.out.append)
@@ -50,7 +50,7 @@ class Bench:
         return [received.telegram.raw for received in self.out]
 
     @property
-    def refused(self) -> dict[Fault, int]:
+    def refused(self) -> dict[RefusalReason, int]:
         return dict(self.meter.refused)
 
 
@@ -119,7 +119,7 @@ async def test_a_bad_telegram_changes_nothing_and_is_counted_by_its_reason(size:
     bench.feed(BAD, 101.0, size)
     assert bench.raw == [GOOD]
     assert bench.meter.newest is before
-    assert bench.refused == {Fault.CHECKSUM: 1}
+    assert bench.refused == {RefusalReason.CHECKSUM: 1}
 
 
 async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams(
@@ -199,7 +199,7 @@ async def test_a_telegram_goes_on_after_a_short_pause_and_not_after_a_long_one(
     half = len(GOOD) // 2
     bench.feed(GOOD[:half], 100.0)
     bench.feed(GOOD[half:], 100.0 + pause_s)
-    assert [len(bench.out), bench.meter.refused[Fault.TRUNCATED]] == counts
+    assert [len(bench.out), bench.meter.refused[RefusalReason.TRUNCATED]] == counts
 
 
 async def test_halves_on_both_sides_of_a_lost_line_make_no_telegram() -> None:
@@ -232,7 +232,7 @@ async def test_half_a_telegram_is_given_up_when_the_line_falls_silent(monkeypatc
     async with running(bench):
         bench.feed(GOOD[:300], now())
         await until(lambda: bench.refused)
-    assert bench.refused == {Fault.TRUNCATED: 1}
+    assert bench.refused == {RefusalReason.TRUNCATED: 1}
     assert bench.out == []
 
 

@@ -15,7 +15,7 @@ from gateway.lines.line import Line, Receive
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes import p1_port
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
 from gateway.runtime.flow import Colour
 from tests.conftest import own_telegram
@@ -70,7 +70,7 @@ async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(mon
             for count in (1, 2):
                 served.send(TELEGRAM)
                 await until(lambda n=count: bench.meter.accepted == n)  # type: ignore[misc]
-            monkeypatch.setattr(Meter, "interval_s", 1.04)
+            monkeypatch.setattr(MeterState, "interval_s", 1.04)
             await until(lambda: str(bench.port.status) == "green dot: 1.0 s, p1.local:2001")
             bench.meter._stale_after_s = 0
             await until(lambda: str(bench.port.status) == "yellow dot: no telegram for 0 s, p1.local:2001")

@@ -25,7 +25,7 @@ import pytest
 from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServer, ModbusUdpServer
 
 from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
-from gateway.nodes.modbus_server.connections import Connection, SerialClient
+from gateway.nodes.modbus_server.connections import ModbusConnection, SerialClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.protocol.modbus.rtu import append_crc
 from gateway.protocol.p1.variants import SerialSettings
@@ -39,7 +39,7 @@ PATIENCE_S = 5.0
 
 
 class Bare(asyncio.Protocol, asyncio.DatagramProtocol):
-    """A connection with what `Connection` has for the listener, and nothing more."""
+    """A connection with what `ModbusConnection` has for the listener, and nothing more."""
 
     def __init__(self) -> None:
         self.unique_id = "the one"
@@ -276,7 +276,7 @@ async def test_a_connection_needs_nothing_but_what_ours_have(transport: Transpor
     assert connection.asked_for == [], CHANGED + f"connections are asked for {connection.asked_for}"
     assert given == set(vars(Bare())), CHANGED + f"connections are given {given - set(vars(Bare()))}"
     for name in ("callback_disconnected", "close"):
-        assert callable(getattr(Connection, name))
+        assert callable(getattr(ModbusConnection, name))
 
 
 async def test_a_connection_that_left_active_connections_is_not_closed_again() -> None:

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from gateway.nodes.dsmr_parser import DsmrParser
-from gateway.nodes.simulated_meter import SimulatedMeter
-from gateway.protocol.p1.meter import Meter
+from gateway.nodes.simulated_meter import SimulatedMeterNode
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now, unix_now
 from gateway.simulation.feed import Piece, living
@@ -52,9 +52,9 @@ async def end(task: asyncio.Task[None]) -> None:
 
 @pytest.mark.parametrize("version", simulated_versions())
 async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> None:
-    meter = Meter("m", None, is_simulated=True)
+    meter = MeterState("m", None, is_simulated=True)
     parser = DsmrParser("m/parser", meter, gap_s=1.0)
-    node = SimulatedMeter("m/port", meter, simulate(version, 0.01), parser)
+    node = SimulatedMeterNode("m/port", meter, simulate(version, 0.01), parser)
     task = asyncio.create_task(node.run())
     await until(lambda: meter.accepted >= 5)
     await end(task)
@@ -64,8 +64,8 @@ async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> 
 
 
 async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pace() -> None:
-    meter, sink = Meter("m", None, is_simulated=True), Sink()
-    node = SimulatedMeter("m/port", meter, simulate("5", 0.1), sink)
+    meter, sink = MeterState("m", None, is_simulated=True), Sink()
+    node = SimulatedMeterNode("m/port", meter, simulate("5", 0.1), sink)
     assert not meter.is_connected
     begun = now()
     task = asyncio.create_task(node.run())
@@ -83,7 +83,7 @@ async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pac
 
 async def test_every_output_gets_the_same_telegrams() -> None:
     sinks = [Sink(), Sink()]
-    node = SimulatedMeter("m/port", Meter("m", None), simulate("5", 0.01), sinks[0])
+    node = SimulatedMeterNode("m/port", MeterState("m", None), simulate("5", 0.01), sinks[0])
     node.outputs.append(sinks[1])
     task = asyncio.create_task(node.run())
     await until(lambda: len(sinks[1].telegrams) >= 3)

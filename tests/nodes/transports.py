@@ -15,7 +15,7 @@ from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.rtu import append_crc
-from gateway.protocol.modbus.tcp import Responder, Units
+from gateway.protocol.modbus.tcp import Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.telegram import crc16
 from gateway.protocol.p1.variants import SerialSettings
@@ -172,7 +172,7 @@ async def serve(name: str, folder: Path, unit: Unit, **admission: object) -> Asy
         serial=SerialPort(device, SerialSettings(115200, 8, "N")) if pty else None,
         admission=Admission(**admission),  # type: ignore[arg-type]
     )
-    responder = Responder(Units({1: unit, 9: unit}), IDENTIFICATION, Monitor(), is_serial=name == "serial")
+    responder = Responder(UnitTable({1: unit, 9: unit}), IDENTIFICATION, Monitor(), is_serial=name == "serial")
     server = ModbusServer(f"modbus {name}", settings, responder)
     task = asyncio.create_task(server.run())
     ready = asyncio.create_task(server.ready.wait())

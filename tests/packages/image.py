@@ -125,7 +125,7 @@ def need_system_python() -> None:
         pytest.skip("the system's Python is older than 3.11 or has no ensurepip; try: apt install python3-venv")
 
 
-class Image:
+class SnapshotEncoder:
     """An image that is being made."""
 
     def __init__(self, dockerfile: Path, context: Path, folder: Path) -> None:

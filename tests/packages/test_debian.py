@@ -14,7 +14,7 @@ import pytest
 from gateway.cli import EXIT_CONFIGURATION
 from tests.conftest import ROOT, program
 from tests.packages.booted import Booted
-from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, Image, layered, run_layered
+from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, SnapshotEncoder, layered, run_layered
 from tests.peers.harness import ModbusClient, Program, free_port, open_folder, running, wait_until
 
 LATER = "99.0"
@@ -43,7 +43,7 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def machine(image: Image) -> Iterator[Installed]:
+def machine(image: SnapshotEncoder) -> Iterator[Installed]:
     """The package, made of the same wheels as the image, and installed once."""
     program("dpkg-deb")
     with open_folder() as folder:

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT, program
-from tests.packages.image import EXTRAS, RUN_TIMEOUT_S, SYSTEM, Image, is_ignored, read_dockerfile
+from tests.packages.image import EXTRAS, RUN_TIMEOUT_S, SYSTEM, SnapshotEncoder, is_ignored, read_dockerfile
 from tests.peers.harness import ModbusClient, Program, free_port, running, wait_until
 from tests.peers.npm import CACHE
 from tests.peers.pypi import packages
@@ -42,7 +42,7 @@ LEFT_OUT = [
 COPIED = ["gateway/cli/run.py", "register_maps/native/dsmr.yaml", "docker/wheels.sh", "pyproject.toml", "LICENSE"]
 
 
-def test_the_image_holds_the_gateway_and_nothing_that_it_was_made_with(image: Image) -> None:
+def test_the_image_holds_the_gateway_and_nothing_that_it_was_made_with(image: SnapshotEncoder) -> None:
     written = {path.relative_to(image.final.layer).as_posix() for path in image.final.layer.rglob("*")}
     assert all(name in {"opt", "opt/dsmr-gateway"} or name.startswith("opt/dsmr-gateway/") for name in written)
     programs = {Path(name).name for name in written if "/bin/" in name}
@@ -50,7 +50,7 @@ def test_the_image_holds_the_gateway_and_nothing_that_it_was_made_with(image: Im
     assert not [name for name in written if re.search(r"/site-packages/(pip|setuptools|wheel|hatchling)/", name)]
 
 
-def test_every_library_in_it_has_what_it_needs(image: Image) -> None:
+def test_every_library_in_it_has_what_it_needs(image: SnapshotEncoder) -> None:
     (site,) = (image.final.layer / "opt/dsmr-gateway/lib").glob("python3*/site-packages")
     there = {canonicalize_name(each.name): each for each in distributions(path=[str(site)])}
     extras = {"dsmr-modbus-gateway": EXTRAS}
@@ -66,7 +66,9 @@ def test_every_library_in_it_has_what_it_needs(image: Image) -> None:
     assert "dsmr-modbus-gateway" in there
 
 
-def test_the_image_runs_without_rights_on_a_read_only_root_and_ends_when_told(image: Image, tmp_path: Path) -> None:
+def test_the_image_runs_without_rights_on_a_read_only_root_and_ends_when_told(
+    image: SnapshotEncoder, tmp_path: Path
+) -> None:
     port = free_port()
     config = image.final.layer / "config"
     config.mkdir()
@@ -86,7 +88,7 @@ def test_the_image_runs_without_rights_on_a_read_only_root_and_ends_when_told(im
         assert gateway.wait() == 0
 
 
-def test_the_image_tells_whether_it_is_well(image: Image, tmp_path: Path) -> None:
+def test_the_image_tells_whether_it_is_well(image: SnapshotEncoder, tmp_path: Path) -> None:
     port = free_port()
     variables = ["DSMR_GATEWAY_METER__SIMULATE=true", f"DSMR_GATEWAY_MODBUS__0__LISTEN=127.0.0.1:{port}"]
     check = json.loads(image.final.one("HEALTHCHECK").partition("CMD ")[2])
@@ -102,7 +104,7 @@ def test_the_image_tells_whether_it_is_well(image: Image, tmp_path: Path) -> Non
         wait_until(lambda: health(well) == 0, f"the image to be well; so far:\n{gateway.log}")
 
 
-def test_the_image_can_be_told_by_variables_alone(image: Image, tmp_path: Path) -> None:
+def test_the_image_can_be_told_by_variables_alone(image: SnapshotEncoder, tmp_path: Path) -> None:
     config = image.final.layer / "config"
     config.mkdir(exist_ok=True)
     service = yaml.safe_load((DOCKER / "compose.ser2net.yaml").read_text())["services"]["dsmr-gateway"]
@@ -189,7 +191,7 @@ def test_docker_compose_understands_it(path: Path) -> None:
     assert service["environment"]["DSMR_GATEWAY_METER__PORT"] in {"/dev/serial/by-id/usb-p1", "2001"}
 
 
-def test_the_bill_of_materials_names_all_that_the_image_holds(image: Image, tmp_path: Path) -> None:
+def test_the_bill_of_materials_names_all_that_the_image_holds(image: SnapshotEncoder, tmp_path: Path) -> None:
     environment = image.final.layer / "opt/dsmr-gateway"
     folders = [f"TOOLS={CACHE / 'tools'}", f"DIST={tmp_path}", f"ENVIRONMENT={environment}"]
     command = [program("make"), "--assume-old", environment, "sbom", *folders]

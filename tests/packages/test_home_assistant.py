@@ -21,7 +21,7 @@ import yaml
 from gateway.config.meter import AUTO
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import ROOT, own_telegram, program
-from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, Image, read_dockerfile
+from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, SnapshotEncoder, read_dockerfile
 from tests.peers.harness import LIMIT_S, ModbusClient, Program, SerialPort, free_port, open_folder, running, wait_until
 
 APP = ROOT / "docker" / "home-assistant"
@@ -135,7 +135,7 @@ def test_options_become_variables(options: dict[str, Any], has_file: bool, meant
 class App:
     """The app's image, with options."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: SnapshotEncoder) -> None:
         self._image = image
         self.data, self.config = image.final.layer / "data", image.final.layer / "config"
         for folder in (self.data, self.config):
@@ -158,7 +158,7 @@ class App:
 
 
 @pytest.fixture(scope="module")
-def app(image: Image) -> Iterator[App]:
+def app(image: SnapshotEncoder) -> Iterator[App]:
     """The folder that `make home-assistant` completes, built; its environment is that of the other image."""
     with open_folder() as folder:
         command = [program("make"), "home-assistant", f"DIST={folder}", f"WHEELS={image.layer_of('wheels') / 'wheels'}"]
@@ -170,7 +170,7 @@ def app(image: Image) -> Iterator[App]:
             "tailer",
         ]
         assert (context / "CHANGELOG.md").is_file()
-        own = Image(context / "Dockerfile", context, folder / "image")
+        own = SnapshotEncoder(context / "Dockerfile", context, folder / "image")
         own.build({"environment": image.layer_of("environment")})
         yield App(own)
 

@@ -16,7 +16,7 @@ import yaml
 
 from gateway.config import load_config
 from tests.conftest import ROOT, program
-from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, Image, run_layered
+from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, SnapshotEncoder, run_layered
 from tests.packages.test_docker import compose_command
 from tests.packages.test_systemd_unit import analyze
 from tests.peers.harness import open_folder
@@ -161,7 +161,7 @@ def test_pipx_installs_it(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def machine(image: Image) -> Iterator[Path]:
+def machine(image: SnapshotEncoder) -> Iterator[Path]:
     """A layer over this machine with the project in /project."""
     with open_folder() as folder:
         layer = folder / "machine"

@@ -376,7 +376,7 @@ def running(*programs: Program) -> Iterator[None]:
             each.end()
 
 
-class Answer(NamedTuple):
+class ReadResult(NamedTuple):
     """One Modbus/TCP answer."""
 
     transaction: int
@@ -421,12 +421,12 @@ class ModbusClient:
         self.socket.sendall(b"".join(frames))
         return transactions
 
-    def receive(self) -> Answer:
+    def receive(self) -> ReadResult:
         """The next answer; raises EOFError or ConnectionResetError where the gateway has closed."""
         transaction, protocol, length = struct.unpack(">HHH", self._exactly(6))
         assert protocol == 0
         body = self._exactly(length)
-        return Answer(transaction, body[0], body[1:])
+        return ReadResult(transaction, body[0], body[1:])
 
     def _exactly(self, count: int) -> bytes:
         data = b""
@@ -444,7 +444,7 @@ class ModbusClient:
         except ConnectionResetError:
             return True
 
-    def ask(self, pdu: bytes, unit: int = 1) -> Answer:
+    def ask(self, pdu: bytes, unit: int = 1) -> ReadResult:
         """Send one request and take its answer."""
         (transaction,) = self.send(pdu, unit=unit)
         answer = self.receive()

@@ -74,7 +74,7 @@ WITHOUT_REGISTER = {"1-0:99.97.0", "1-3:0.2.8", "0-0:1.0.0"}
 """The log of power failures; version and clock stand in the status block."""
 GAS = 3
 
-Image = dict[int, int]
+SnapshotEncoder = dict[int, int]
 """Address → register."""
 
 
@@ -172,12 +172,12 @@ def spans() -> list[tuple[int, int]]:
     return reads
 
 
-def image_by(read: Callable[[int, int], Any]) -> Image:
+def image_by(read: Callable[[int, int], Any]) -> SnapshotEncoder:
     """Every register of the readings as `read(address, count)` gives them."""
     return {address + i: word for address, count in spans() for i, word in enumerate(read(address, count))}
 
 
-def shown(image: Image, register: dict[str, Any]) -> Decimal | float | str | None:
+def shown(image: SnapshotEncoder, register: dict[str, Any]) -> Decimal | float | str | None:
     """What a register shows, numbers in base units, None for absent; decoded by the map's own words alone."""
     words = [image[register["address"] + i] for i in range(length_of(register))]
     data = struct.pack(f">{len(words)}H", *words)
@@ -205,7 +205,7 @@ def expected(values: dict[str, Decimal | str], register: dict[str, Any]) -> Deci
     return value
 
 
-def assert_shows(image: Image, telegram: bytes) -> None:
+def assert_shows(image: SnapshotEncoder, telegram: bytes) -> None:
     """Every register shows what the telegram says, and absent where it says nothing."""
     values = values_of(telegram)
     registers = [register for register in MAP["registers"] if register["address"] >= 100]

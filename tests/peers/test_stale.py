@@ -31,7 +31,7 @@ READINGS = ((100, 100), (200, 100), (300, 100), (400, 100), (500, 120), (620, 80
 STATUS, STATUS_REGISTERS = 0, 40
 EXCEPTION, SILENT, ABSENT, HOLD = 1, 2, 3, 4
 """Unit ids, each with the policy of its name."""
-UNITS = {
+UNIT_FACTORS = {
     EXCEPTION: {"map": "dsmr"},
     SILENT: {"map": "dsmr", "on_stale": "silent"},
     ABSENT: {"map": "dsmr", "on_stale": "absent"},
@@ -52,7 +52,7 @@ class Bench(NamedTuple):
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """A meter that has not spoken yet, and units of every policy; stale after a second."""
     with SerialPort(tmp_path / "p1") as port:
-        gateway = Gateway(tmp_path, {"port": str(port.link), **METER}, {"units": UNITS})
+        gateway = Gateway(tmp_path, {"port": str(port.link), **METER}, {"units": UNIT_FACTORS})
         with running(gateway), gateway.client() as client:
             gateway.wait_until_connected()
             yield Bench(port, gateway, client)
@@ -140,7 +140,7 @@ def test_each_policy_does_what_its_name_says(bench: Bench) -> None:
     port.send(FIRST)
     gateway.wait_for_telegrams(1)
     fresh = readings(client)
-    for unit in UNITS:
+    for unit in UNIT_FACTORS:
         assert readings(client, unit) == fresh
     wait_until_stale(client)
     assert readings(client, HOLD) == fresh
@@ -151,7 +151,7 @@ def test_each_policy_does_what_its_name_says(bench: Bench) -> None:
     gateway.wait_for_telegrams(2)
     again = readings(client)
     assert again != fresh
-    for unit in UNITS:
+    for unit in UNIT_FACTORS:
         assert readings(client, unit) == again
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.runtime.flow import Colour, Mark, Node
 from gateway.runtime.health import GOOD, assess
@@ -31,8 +31,8 @@ def node(colour: Colour = Colour.GREEN, mark: Mark = Mark.DOT, since: float = 0.
     return made
 
 
-def meter(*arrivals: float) -> Meter:
-    made = Meter("house", None)
+def meter(*arrivals: float) -> MeterState:
+    made = MeterState("house", None)
     (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
     for arrived in arrivals:
         made.take(telegram, arrived, 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.runtime.flow import Colour, Mark, Node
 from gateway.service.systemd import ServiceManager, status_words
@@ -203,7 +203,7 @@ class Troubled(Node):
 
 async def test_the_status_is_one_line_with_each_meter_and_each_trouble() -> None:
     (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
-    fresh, stale, silent = (Meter(name, None) for name in ("house", "barn", "shed"))
+    fresh, stale, silent = (MeterState(name, None) for name in ("house", "barn", "shed"))
     fresh.take(telegram, 100.0, 0.0)
     stale.take(telegram, 40.0, 0.0)
     node, fine = Troubled("shed/port"), Troubled("house/port")

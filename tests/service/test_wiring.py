@@ -16,10 +16,10 @@ from gateway.lines.tcp import TcpLine
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
 from gateway.protocol.modbus.unit import ExceptionCode
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
 from gateway.runtime.flow import Node
-from gateway.service.node_settings import lines_of
+from gateway.service.node_settings import p1_connections
 from gateway.service.wiring import Wiring, load_maps
 from tests.conftest import own_telegram
 
@@ -165,7 +165,7 @@ SETTINGS += [(key, "115200 8N1") for key in ("MSn", "5S-FI", "LT", "WARMTELINK")
 @pytest.mark.parametrize(("version", "settings"), SETTINGS)
 def test_serial_parameters_follow_the_version(tmp_path: Path, version: str, settings: str) -> None:
     config = read(tmp_path, f"meter: {{port: /dev/a, dsmr_version: '{version}'}}").all_meters()["meter"]
-    ((words, line),) = lines_of(config)
+    ((words, line),) = p1_connections(config)
     assert words == f"/dev/a {settings}"
     assert isinstance(line, SerialLine)
     assert line.is_slow == settings.startswith("9600")
@@ -190,7 +190,7 @@ def test_the_settings_of_every_version_are_tried_above() -> None:
 )
 def test_both_speeds_are_tried_unless_the_configuration_tells(tmp_path: Path, text: str, words: list[str]) -> None:
     config = read(tmp_path, f"meter: {text if text == '{}' else f'{{{text}}}'}").all_meters()["meter"]
-    lines = lines_of(config)
+    lines = p1_connections(config)
     assert [name for name, _ in lines] == words
     assert all(isinstance(line, TcpLine) == ("local" in name) for name, line in lines)
 
@@ -321,7 +321,7 @@ async def test_the_version_of_a_meter_is_what_the_configuration_says_or_what_its
         "modbus: [{units: {1: {meter: said}, 2: {meter: found}}}]",
     )
 
-    def variant(meter: Meter) -> str | None:
+    def variant(meter: MeterState) -> str | None:
         return meter.newest.variant.key if meter.newest else None
 
     feed(wiring, "said", OTHER)

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from gateway.protocol.p1.meter import Meter, Received
-from gateway.protocol.p1.telegram import BadTelegram, TelegramReader
+from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.telegram import RefusedTelegram, TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.simulation.feed import LONGEST_PAUSE_S, living, replayed, spoil, spoiled
 from gateway.simulation.forms import simulated_meter, simulated_versions
@@ -55,7 +55,7 @@ def test_of_what_a_bad_line_brings_nothing_wrong_is_believed(version: str) -> No
     cadence = VARIANTS[version].cadence_s
     moments = [int(NOON + number * cadence) for number in range(400)]
     good = [household.telegram(at) for at in moments]
-    meter, reader, believed, refused = Meter("m", VARIANTS[version]), TelegramReader(), [], 0
+    meter, reader, believed, refused = MeterState("m", VARIANTS[version]), TelegramReader(), [], 0
     pieces = list(spoiled(iter([(telegram, cadence) for telegram in good]), seed=3))
     for number, (data, _) in enumerate(pieces):
         # The line falls silent between two telegrams.
@@ -63,7 +63,7 @@ def test_of_what_a_bad_line_brings_nothing_wrong_is_believed(version: str) -> No
             result = meter.take(item, number * cadence, moments[number])
             if isinstance(result, Received):
                 believed.append((number, result.telegram.raw.rstrip(b"\r\n")))
-            refused += isinstance(result, BadTelegram)
+            refused += isinstance(result, RefusedTelegram)
     assert all(raw == good[number].rstrip(b"\r\n") for number, raw in believed)
     assert len(believed) > 250
     assert refused > 20

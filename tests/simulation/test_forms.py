@@ -15,7 +15,7 @@ from dsmr_parser.parsers import TelegramParser
 
 import gateway.simulation.forms as module
 from gateway.files.yaml_file import FileError
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Reading
 from gateway.protocol.p1.telegram import TelegramReader
@@ -49,7 +49,7 @@ SPECIFICATIONS: dict[str, dict[str, Any]] = {
 def received(meter: SimulatedMeter, at: int) -> Received:
     """What a gateway that knows nothing of the meter makes of its telegram."""
     (item,) = TelegramReader().feed(meter.telegram(at))
-    result = Meter("m", None).take(item, 0, at)
+    result = MeterState("m", None).take(item, 0, at)
     assert isinstance(result, Received), result
     assert result.readings.faults == ()
     return result

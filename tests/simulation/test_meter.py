@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.telegram import BadTelegram, Telegram, TelegramReader
+from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.timestamp import parse_timestamp
 from gateway.simulation.forms import simulated_meter
 from gateway.simulation.household import ROLLOVER_WH, SLOT_S
@@ -132,7 +132,7 @@ def test_every_telegram_is_framed_and_checked(version: str, at: int) -> None:
 def test_a_changed_digit_breaks_the_checksum() -> None:
     raw = METERS["5"].telegram(MARCH)
     (telegram,) = TelegramReader().feed(raw.replace(b"(50)", b"(51)"))
-    assert isinstance(telegram, BadTelegram)
+    assert isinstance(telegram, RefusedTelegram)
 
 
 @given(versions, st.integers(-5, 5), st.lists(times, min_size=2, max_size=4))

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Meter:
+class MeterState:
     """What one meter sends; what its family leaves out is empty."""
 
     header: str
@@ -64,36 +64,36 @@ def gas_4(channel: int, equipment_id: str, stamp: str, m3: str) -> tuple[str, ..
 
 
 METERS = {
-    "v22_iskra-me382": Meter(
+    "v22_iskra-me382": MeterState(
         r"/ISk5\2ME382-1003", "", "", "TEST-ME382-00001",
         (4127.306, 5210.884, 0, 0), (0.34, 0), gas_2(1, "TEST-GAS-0000001", "120214090000", "02846.117"),
         limiter="0999.00*kW",
     ),
-    "v22_iskra-mt382": Meter(
+    "v22_iskra-mt382": MeterState(
         r"/ISk5\2MT382-1003", "", "", "TEST-MT382-00002",
         (11562.418, 9873.205, 1340.662, 3105.978), (1.86, 0), gas_2(2, "TEST-GAS-0000002", "150310180000", "07415.033"),
         limiter="0999.00*kW",
     ),
-    "v22_kamstrup-382jxc": Meter(
+    "v22_kamstrup-382jxc": MeterState(
         "/KMP5 KA6U000000000003", "", "", " TEST-KA6U-00003",
         (6120.714, 7433.052, 211.905, 498.637), (0, 1.27), gas_2(1, "TEST-GAS-0000003", "140618120000", "03318.406"),
         limiter="999*A",
     ),
-    "v40_landisgyr-e350": Meter(
+    "v40_landisgyr-e350": MeterState(
         "/XMX5LGBBFG1000000004", "40", "140307181640W", "TEST-E350-0000004",
         (1284.336, 1530.871, 0, 0), (0.714, 0),
         (*gas_4(1, "TEST-GAS-00000004", "140307180000W", "00903.552"), "0-1:24.4.0(1)"),
         limiter="999.9*kW", failures=(3, 1), failure_log="(1)(0-0:96.7.19)(131122034518W)(0000003907*s)",
         sags=(2,), swells=(0,), amps=(3,), phase_import_kw=(0.714,), phase_export_kw=(0,),
     ),
-    "v42_landisgyr-zcf110": Meter(
+    "v42_landisgyr-zcf110": MeterState(
         "/XMX5LGBBFG1000000005", "42", "170826231504S", "TEST-ZCF110-00005",
         (2816.940, 2207.113, 0.148, 0.026), (0.267, 0), gas_4(1, "TEST-GAS-00000005", "170826230000S", "01677.201"),
         tariff=1, failures=(5, 2), sags=(1,), swells=(0,),
         failure_log="(2)(0-0:96.7.19)(151006112330S)(0000000412*s)(160219080105W)(0000005213*s)",
         amps=(1,), phase_import_kw=(0.267,), phase_export_kw=(0,),
     ),
-    "v42_landisgyr-zmf110": Meter(
+    "v42_landisgyr-zmf110": MeterState(
         "/XMX5LGBBFG1000000006", "42", "180131124750W", "TEST-ZMF110-00006",
         (5093.227, 4871.650, 402.318, 977.504), (1.652, 0),
         gas_4(1, "TEST-GAS-00000006", "180131120000W", "02950.448"),
@@ -101,7 +101,7 @@ METERS = {
         sags=(4, 6, 5), swells=(0, 0, 1), amps=(2, 5, 0),
         phase_import_kw=(0.431, 1.174, 0.047), phase_export_kw=(0, 0, 0),
     ),
-    "v42_kaifa-e0026": Meter(
+    "v42_kaifa-e0026": MeterState(
         "/KFM5KAIFA-METER", "42", "160915134213S", "TEST-E0026-000007",
         (1873.554, 1640.093, 218.770, 530.416), (0, 0.893),
         gas_4(1, "TEST-GAS-00000007", "160915130000S", "01120.395"),
@@ -109,14 +109,14 @@ METERS = {
         failure_log="(2)(0-0:96.7.19)(150428071602S)(0000000731*s)(000101000001W)(2147483647*s)",
         phase_import_kw=(0.318, 0.092, 0), phase_export_kw=(0, 0, 1.303), by_phase=True,
     ),
-    "v50_sagemcom-t210d": Meter(
+    "v50_sagemcom-t210d": MeterState(
         r"/Ene5\T210-D ESMR5.0", "50", "210118070352W", "TEST-T210D-000008",
         (3405.112, 3966.287, 0, 0), (2.486, 0), gas_4(1, "TEST-GAS-00000008", "210118070001W", "02274.861"),
         failures=(6, 2), failure_log="(1)(0-0:96.7.19)(191203101544W)(0000001816*s)",
         sags=(2, 1, 2), swells=(0, 0, 0), volts=(228.7, 230.1, 229.4), amps=(2, 8, 1),
         phase_import_kw=(0.455, 1.826, 0.205), phase_export_kw=(0, 0, 0),
     ),
-    "v50_iskra-am550-solar": Meter(
+    "v50_iskra-am550-solar": MeterState(
         r"/ISK5\2M550T-1012", "50", "230611131827S", "TEST-AM550-000009",
         (9217.845, 8106.530, 3380.194, 8052.761), (0, 3.127),
         (
@@ -128,7 +128,7 @@ METERS = {
         phase_import_kw=(0.188, 0, 0.496), phase_export_kw=(0, 3.811, 0),
     ),
 }  # fmt: skip
-METERS["v50_kamstrup-one-phase"] = Meter(
+METERS["v50_kamstrup-one-phase"] = MeterState(
     r"/KMP5 T11-00010", "50", "240309174512W", "TEST-T11-00000010",
     (611.204, 498.317, 37.655, 102.940), (0, 1.604), gas_4(1, "TEST-GAS-00000010", "240309174002W", "00318.470"),
     failures=(1, 0), sags=(0,), swells=(0,), volts=(233.4,), amps=(7,), phase_import_kw=(0,), phase_export_kw=(1.604,),
@@ -232,7 +232,7 @@ GERMAN = {
 """Meters that send no checksum."""
 
 
-def lines(meter: Meter) -> Iterator[str]:
+def lines(meter: MeterState) -> Iterator[str]:
     """The lines of its telegram, without the end line."""
     kwh_form, kw_form = ("010.3f", "06.3f") if meter.p1_version else ("09.3f", "07.2f")
     yield meter.header

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from gateway.config import load_with_places
-from gateway.files.yaml_file import Fault
+from gateway.files.yaml_file import Problem
 from gateway.tools.checking import check_machine, listener_of
 from tests.certificates import add_certificate, make_certificates
 from tests.cli.test_cli import reserved_port
@@ -38,7 +38,7 @@ def check(folder: Path, text: str, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["check", str(folder / "gateway.yaml"), *arguments], catch_exceptions=False)
 
 
-def faults(folder: Path, text: str) -> list[Fault]:
+def faults(folder: Path, text: str) -> list[Problem]:
     path = folder / "gateway.yaml"
     path.write_text(text)
     return check_machine(*load_with_places(path, {}), folder).faults

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu
-from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, READ_ADU_BYTES, Answers, Responder, answer_again, answer_stream
+from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, READ_ADU_BYTES, Responder, Responses, answer_again, answer_stream
 from gateway.runtime.clock import now
 from gateway.transport.clients import Clients, close_in_order
 from gateway.transport.listening import Address, name_peer
@@ -32,15 +32,15 @@ RTU_PATIENCE_S = 0.3
 SILENCE_S = 0.02
 """Ends a frame on a serial line: more than 3.5 characters at 9600 baud, less than a client waits."""
 
-Framing = Callable[[bytes, Responder, float, CountedClient], Answers]
+Framing = Callable[[bytes, Responder, float, CountedClient], Responses]
 
 
-def _wait(_buffer: bytes, _responder: Responder, _now: float, _client: CountedClient) -> Answers:
+def _wait(_buffer: bytes, _responder: Responder, _now: float, _client: CountedClient) -> Responses:
     """The framing of a client that shakes hands: what comes with the end of that waits for `begin`."""
     return b"", 0, True
 
 
-class Host(Protocol):
+class ServerContext(Protocol):
     """What a connection needs of its server."""
 
     responder: Responder
@@ -53,10 +53,10 @@ class Host(Protocol):
         """Write a line to the log, unless it stands there already."""
 
 
-class Connection:
+class ModbusConnection:
     """What pymodbus's listener calls."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ServerContext) -> None:
         self.unique_id = str(id(self))
         self.listener: Any = None
         self._host = host
@@ -74,10 +74,10 @@ class Connection:
             self.listener.active_connections.pop(self.unique_id, None)
 
 
-class StreamClient(Connection, asyncio.BufferedProtocol):
+class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
     """A client over TCP, with or without TLS."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ServerContext) -> None:
         super().__init__(host)
         self.address: Address = IPv4Address(0)
         self.name = ""
@@ -188,7 +188,7 @@ class StreamClient(Connection, asyncio.BufferedProtocol):
             self._transport.abort()
 
 
-class Datagrams(Connection, asyncio.DatagramProtocol):
+class Datagrams(ModbusConnection, asyncio.DatagramProtocol):
     """All clients over UDP: each datagram holds whole requests."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -222,10 +222,10 @@ class Datagrams(Connection, asyncio.DatagramProtocol):
         self._datagrams.close()
 
 
-class SerialClient(Connection, asyncio.Protocol):
+class SerialClient(ModbusConnection, asyncio.Protocol):
     """The clients of a serial line."""
 
-    def __init__(self, host: Host, name: str) -> None:
+    def __init__(self, host: ServerContext, name: str) -> None:
         super().__init__(host)
         self._counted = host.responder.monitor.client(name, now())
         self._buffer = bytearray()

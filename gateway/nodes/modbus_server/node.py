@@ -10,7 +10,7 @@ from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagr
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
 from gateway.protocol.modbus.rtu import answer_rtu
-from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
+from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
 from gateway.runtime.clock import now
 from gateway.runtime.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
 from gateway.transport.clients import Clients
@@ -43,7 +43,7 @@ class ModbusServer(Node):
         self.port = settings.port
 
     @property
-    def units(self) -> Units:
+    def units(self) -> UnitTable:
         """Which unit answers a unit id."""
         return self.responder.units
 

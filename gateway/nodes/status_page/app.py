@@ -77,7 +77,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
 
 def _health(page: Page, *, counts_meters: bool) -> Response:
     verdict = page.gateway.health(counts_meters=counts_meters)
-    body = model.Health(verdict.is_good, verdict.reason, unix_time(verdict.since))
+    body = model.HealthView(verdict.is_good, verdict.reason, unix_time(verdict.since))
     return Response(to_json(body), 200 if verdict.is_good else 503, media_type=JSON)
 
 
@@ -89,7 +89,7 @@ def _metrics(page: Page) -> Response:
 
 async def _say(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return Response(to_json(model.Problem(error.detail)), error.status_code, media_type=JSON)
+    return Response(to_json(model.ErrorBody(error.detail)), error.status_code, media_type=JSON)
 
 
 class _Guard:

@@ -11,7 +11,7 @@ from gateway.runtime.flow import Details
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MarkView:
     """The mark and the words under a node."""
 
     colour: str
@@ -28,7 +28,7 @@ class NodeView:
     name: str
     kind: str
     label: str
-    status: Mark
+    status: MarkView
     details: Details
 
 
@@ -93,7 +93,7 @@ class ServerView:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusView:
     """The whole gateway at a glance."""
 
     version: str
@@ -161,7 +161,7 @@ class LineView:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedView:
+class TelegramVerdictView:
     """A telegram that was believed or refused."""
 
     at: float
@@ -182,7 +182,7 @@ class TelegramView:
     is_fresh: bool
     text: str | None
     lines: list[LineView]
-    recent: list[JudgedView]
+    recent: list[TelegramVerdictView]
     """Newest first."""
 
 
@@ -263,7 +263,7 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthView:
     """Whether the gateway does its work."""
 
     is_healthy: bool
@@ -274,7 +274,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ErrorBody:
     """Why there is no answer."""
 
     detail: str

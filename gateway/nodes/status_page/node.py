@@ -14,11 +14,11 @@ from gateway.nodes.status_page.access import Access, read_password
 from gateway.nodes.status_page.app import make_app, to_json
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.page import Page
-from gateway.nodes.status_page.server import Server
+from gateway.nodes.status_page.server import PageServer
 from gateway.nodes.status_page.settings import StatusPageSettings
 from gateway.nodes.status_page.stream import Stream
-from gateway.protocol.p1.meter import Meter, Received
-from gateway.protocol.p1.telegram import BadTelegram
+from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Colour, Details, Mark, Node
 from gateway.runtime.observation import Gateway
 from gateway.transport.listening import trouble_listening, why_not_listening
@@ -41,7 +41,7 @@ class StatusPage(Node):
         self._page = Page(gateway)
         self._stream = Stream(lambda: to_json(status(gateway, self._page.started)), self._page.signature)
 
-    def watch(self, meter: Meter) -> Callable[[Received | BadTelegram, float], None]:
+    def watch(self, meter: MeterState) -> Callable[[Received | RefusedTelegram, float], None]:
         """What wants to know of every telegram of `meter`."""
         return self._page.history(meter).note
 
@@ -60,7 +60,7 @@ class StatusPage(Node):
             raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
         self.port = listener.getsockname()[1]
         access = Access(self.settings, password)
-        server = Server(make_app(self._page, self._stream, access, self.settings.framed_by), access.is_allowed)
+        server = PageServer(make_app(self._page, self._stream, access, self.settings.framed_by), access.is_allowed)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         streaming = asyncio.create_task(self._stream.run())
         self.ready.set()

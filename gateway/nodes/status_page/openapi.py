@@ -61,7 +61,7 @@ class _Path(NamedTuple):
 
 
 _PATHS = [
-    _Path("/api/status", "Nodes, wires, meters and servers", model.Status, [], ()),
+    _Path("/api/status", "Nodes, wires, meters and servers", model.StatusView, [], ()),
     _Path(
         "/api/registers",
         "The registers of a unit, as a client would read them now",
@@ -72,7 +72,9 @@ _PATHS = [
     _Path("/api/requests", "Who asks, and what", model.Requests, [_LIMIT], (400,)),
     _Path("/api/telegram", "The newest telegram of a meter", model.TelegramView, [_METER, _IDENTIFIERS], (400, 404)),
     _Path("/api/history", "The last hour of a meter", model.HistoryView, [_METER], (404,)),
-    _Path("/healthz", "Whether the gateway does its work; needs no password", model.Health, [_COUNTS_METERS], (400,)),
+    _Path(
+        "/healthz", "Whether the gateway does its work; needs no password", model.HealthView, [_COUNTS_METERS], (400,)
+    ),
     _Path("/download/map", "The register map of a unit", "text/csv", [_SERVER, _UNIT], (400, 404)),
     _Path(
         "/download/export",
@@ -91,7 +93,7 @@ _REASONS = {400: "A parameter cannot be understood", 404: "There is no such thin
 @lru_cache
 def describe() -> dict[str, Any]:
     """The whole description."""
-    classes = dict.fromkeys([each.gives for each in _PATHS if not isinstance(each.gives, str)] + [model.Problem])
+    classes = dict.fromkeys([each.gives for each in _PATHS if not isinstance(each.gives, str)] + [model.ErrorBody])
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in classes
     ]
@@ -115,8 +117,8 @@ def describe() -> dict[str, Any]:
 def _operation(path: _Path) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": path.summary, "content": _content(path.gives)}}
     for status in path.refusals:
-        responses[str(status)] = {"description": _REASONS[status], "content": _content(model.Problem)}
-    if path.gives is model.Health:
+        responses[str(status)] = {"description": _REASONS[status], "content": _content(model.ErrorBody)}
+    if path.gives is model.HealthView:
         responses["503"] = {"description": "It does not", "content": _content(path.gives)}
     return {
         "summary": path.summary,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gateway.maps.table import word_order
-from gateway.nodes.status_page.model import Mark, MeterView, NodeView, ServerView, Status, UnitView, WireView
-from gateway.protocol.p1.meter import Meter
+from gateway.nodes.status_page.model import MarkView, MeterView, NodeView, ServerView, StatusView, UnitView, WireView
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime import clock
 from gateway.runtime.clock import now, unix_now
-from gateway.runtime.observation import Gateway, Served, ServedUnit
+from gateway.runtime.observation import Gateway, ServedUnit, ServedUnits
 from gateway.version import version
 
 
@@ -21,11 +21,11 @@ def unix_time(moment: float) -> float:
     return round(clock.unix_time(moment), 3)
 
 
-def status(gateway: Gateway, started: float) -> Status:
+def status(gateway: Gateway, started: float) -> StatusView:
     """What the page shows first; the gateway runs since `started`, a moment of its clock."""
     moment = now()
     flow = gateway.flow
-    return Status(
+    return StatusView(
         version=version(),
         at=round(unix_now(), 3),
         running_s=round(moment - started, 1),
@@ -34,7 +34,7 @@ def status(gateway: Gateway, started: float) -> Status:
                 node.name,
                 node.kind,
                 node.label,
-                Mark(node.status.colour.value, node.status.mark.value, node.status.text),
+                MarkView(node.status.colour.value, node.status.mark.value, node.status.text),
                 node.details(),
             )
             for node in flow.nodes
@@ -47,12 +47,12 @@ def status(gateway: Gateway, started: float) -> Status:
     )
 
 
-def age(meter: Meter, moment: float) -> float | None:
+def age(meter: MeterState, moment: float) -> float | None:
     """Of the newest telegram."""
     return None if meter.newest is None else round(moment - meter.newest.arrived, 3)
 
 
-def identification(meter: Meter, *, is_masked: bool) -> str | None:
+def identification(meter: MeterState, *, is_masked: bool) -> str | None:
     """What the newest telegram begins with, which holds a serial number with some makers."""
     if meter.newest is None:
         return None
@@ -60,7 +60,7 @@ def identification(meter: Meter, *, is_masked: bool) -> str | None:
     return redact(said.encode("latin-1", "replace")).decode("latin-1") if is_masked else said
 
 
-def _meter(meter: Meter, moment: float) -> MeterView:
+def _meter(meter: MeterState, moment: float) -> MeterView:
     newest = meter.newest
     power = newest.readings.values.get("power_net") if newest else None
     return MeterView(
@@ -79,7 +79,7 @@ def _meter(meter: Meter, moment: float) -> MeterView:
     )
 
 
-def _server(served: Served, moment: float) -> ServerView:
+def _server(served: ServedUnits, moment: float) -> ServerView:
     server, settings = served.server, served.server.settings
     return ServerView(
         name=server.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.protocol.p1.history import History
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.observation import Gateway
 
@@ -14,9 +14,9 @@ class Page:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.started = now()
-        self._histories: dict[Meter, History] = {}
+        self._histories: dict[MeterState, History] = {}
 
-    def history(self, meter: Meter) -> History:
+    def history(self, meter: MeterState) -> History:
         """The meter's last hour; those of meters that are gone are forgotten."""
         if meter not in self._histories:
             here = set(self.gateway.meters.values()) | {meter}
@@ -24,7 +24,7 @@ class Page:
             self._histories[meter] = History()
         return self._histories[meter]
 
-    def past(self, meter: Meter) -> tuple[Meter, History]:
+    def past(self, meter: MeterState) -> tuple[MeterState, History]:
         """A meter with its last hour."""
         return meter, self.history(meter)
 

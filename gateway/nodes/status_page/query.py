@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from gateway.protocol.p1.meter import Meter
-from gateway.runtime.observation import Gateway, Served, ServedUnit
+from gateway.protocol.p1.meter import MeterState
+from gateway.runtime.observation import Gateway, ServedUnit, ServedUnits
 
 MAX_LIMIT = 1000
 _FLAGS = {"true": True, "false": False}
@@ -19,7 +19,7 @@ class Query:
         self.given = request.query_params
         self._gateway = gateway
 
-    def meter(self) -> Meter:
+    def meter(self) -> MeterState:
         """The meter named, by default the first."""
         meters = self._gateway.meters
         name = self.given.get("meter", next(iter(meters), ""))
@@ -27,7 +27,7 @@ class Query:
             raise HTTPException(404, f"There is no meter {name!r}. There are: {', '.join(meters) or 'none'}.")
         return meters[name]
 
-    def unit(self) -> tuple[Served, ServedUnit]:
+    def unit(self) -> tuple[ServedUnits, ServedUnit]:
         """The server by its position and the unit by its id, by default the first of each."""
         served = self._gateway.served
         position = self.number("server", 0, 0, 65_535)

@@ -6,18 +6,18 @@ from gateway.maps.table import ABSENT, shown, step
 from gateway.nodes.status_page.model import Registers, RegisterView
 from gateway.nodes.status_page.overview import age
 from gateway.protocol.p1.names import GATEWAY_PREFIX
-from gateway.protocol.p1.provenance import lines_of
+from gateway.protocol.p1.provenance import source_lines
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.registers.register import Register, manual_number
 from gateway.runtime.clock import now
-from gateway.runtime.observation import Served, ServedUnit
+from gateway.runtime.observation import ServedUnit, ServedUnits
 
 MASK = "•" * 6
 NO_IDENTIFIERS = frozenset({"p1_version", "emucs_version"})
 """Texts that do not tell whose meter it is."""
 
 
-def registers(served: Served, unit: ServedUnit, *, is_masked: bool) -> Registers:
+def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Registers:
     """The registers of `unit`, identifiers masked or not."""
     moment = now()
     meter = unit.meter
@@ -50,7 +50,7 @@ def _register(
     text, words = shown(register, raw), raw.hex(" ", 2) if raw else ""
     if is_masked and text != ABSENT and _identifies(register):
         text, words = MASK, ""
-    lines = lines_of(register.uses, readings) if readings else ()
+    lines = source_lines(register.uses, readings) if readings else ()
     return RegisterView(
         address=register.address,
         number=manual_number(register.address),

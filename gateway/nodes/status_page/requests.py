@@ -10,7 +10,7 @@ from gateway.nodes.status_page.overview import unix_time
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.runtime.clock import now
-from gateway.runtime.observation import Served, Server
+from gateway.runtime.observation import ObservedServer, ServedUnits
 
 REQUESTS_SHOWN = 200
 WORDS_SHOWN = 8
@@ -18,7 +18,7 @@ RATE_WINDOW_S = 10.0
 """A client's requests a second are counted over this time."""
 
 
-def requests(served: Sequence[Served], limit: int = REQUESTS_SHOWN) -> Requests:
+def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requests:
     """The clients of all servers, and the newest `limit` requests to any of them."""
     newest = sorted(
         (
@@ -37,7 +37,7 @@ def requests(served: Sequence[Served], limit: int = REQUESTS_SHOWN) -> Requests:
 
 
 def _request(
-    exchange: Exchange, server: Server, advices: dict[tuple[str, int, bytes, bytes], Advice | None]
+    exchange: Exchange, server: ObservedServer, advices: dict[tuple[str, int, bytes, bytes], Advice | None]
 ) -> RequestView:
     answer = exchange.answer
     exception = answer[1] if answer and answer[0] & 0x80 else None
@@ -62,7 +62,7 @@ def _request(
     )
 
 
-def _clients(server: Server) -> list[ClientView]:
+def _clients(server: ObservedServer) -> list[ClientView]:
     monitor = server.responder.monitor
     connected = {client.name: client.role for client in server.clients}
     by_client: dict[str, list[Exchange]] = {name: [] for name in connected}
@@ -73,7 +73,7 @@ def _clients(server: Server) -> list[ClientView]:
 
 
 def _client(
-    server: Server, name: str, exchanges: Sequence[Exchange], connected: Mapping[str, str], answers: int
+    server: ObservedServer, name: str, exchanges: Sequence[Exchange], connected: Mapping[str, str], answers: int
 ) -> ClientView:
     last = exchanges[-1] if exchanges else None
     return ClientView(

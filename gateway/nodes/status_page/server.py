@@ -27,7 +27,7 @@ KEEP_ALIVE_S = 30
 IsAllowed = Callable[[Address], bool]
 
 
-class Connection(H11Protocol):
+class BrowserConnection(H11Protocol):
     """A browser's connection."""
 
     is_allowed: IsAllowed
@@ -74,11 +74,11 @@ class Connection(H11Protocol):
             self.transport.abort()
 
 
-class Server(uvicorn.Server):
+class PageServer(uvicorn.Server):
     """Serves an application until it is told to stop."""
 
     def __init__(self, app: ASGIApp, is_allowed: IsAllowed) -> None:
-        connection = type("AdmittedConnection", (Connection,), {"is_allowed": staticmethod(is_allowed)})
+        connection = type("AdmittedConnection", (BrowserConnection,), {"is_allowed": staticmethod(is_allowed)})
         # What uvicorn would say of a client's bytes is no news to anybody.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         super().__init__(

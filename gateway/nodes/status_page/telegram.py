@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from gateway.nodes.status_page.model import BucketView, HistoryView, JudgedView, LineView, TelegramView
+from gateway.nodes.status_page.model import BucketView, HistoryView, LineView, TelegramVerdictView, TelegramView
 from gateway.nodes.status_page.overview import age, identification, unix_time
 from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.p1.history import BUCKET_S, Bucket, History
-from gateway.protocol.p1.meter import Meter
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Reading
 from gateway.protocol.p1.redaction import redact
 from gateway.runtime.clock import now
 
 
-def telegram(meter: Meter, history: History, *, is_masked: bool) -> TelegramView:
+def telegram(meter: MeterState, history: History, *, is_masked: bool) -> TelegramView:
     """The newest telegram, identifiers masked or not."""
     moment = now()
     newest = meter.newest
@@ -26,7 +26,7 @@ def telegram(meter: Meter, history: History, *, is_masked: bool) -> TelegramView
         text=(redact(raw) if is_masked else raw).decode("latin-1") if raw else None,
         lines=[_line(reading, is_masked=is_masked) for reading in newest.readings.lines] if newest else [],
         recent=[
-            JudgedView(unix_time(each.arrived), _rounded(each.interval_s), each.fault)
+            TelegramVerdictView(unix_time(each.arrived), _rounded(each.interval_s), each.fault)
             for each in reversed(history.telegrams)
         ],
     )
@@ -43,7 +43,7 @@ def _line(reading: Reading, *, is_masked: bool) -> LineView:
     return LineView(text, reading.code, reading.name, value, reading.unit, reading.fault)
 
 
-def history(meter: Meter, past: History) -> HistoryView:
+def history(meter: MeterState, past: History) -> HistoryView:
     """The last hour."""
     return HistoryView(meter.name, BUCKET_S, [_bucket(bucket) for bucket in past.buckets])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.protocol.modbus.monitor import Exchange
-from gateway.protocol.modbus.tcp import ADDRESSES, MAX_READ_REGISTERS, Units
+from gateway.protocol.modbus.tcp import ADDRESSES, MAX_READ_REGISTERS, UnitTable
 from gateway.protocol.modbus.unit import ExceptionCode, Unit
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
@@ -48,7 +48,7 @@ class Advice:
     """The register that is meant."""
 
 
-def advise(exchange: Exchange, units: Units) -> Advice | None:
+def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
     """What is likely wrong with a request; None for one with which nothing is."""
     unit = units.by_id[exchange.unit_id]
     function_code = exchange.request[0]
@@ -69,7 +69,7 @@ def advise(exchange: Exchange, units: Units) -> Advice | None:
     return _inside(address, count, unit.register_map) if code is None else None
 
 
-def _elsewhere(address: int, count: int, unit: Unit, units: Units) -> Advice:
+def _elsewhere(address: int, count: int, unit: Unit, units: UnitTable) -> Advice:
     """The address is none of the unit's."""
     for base in MANUAL_BASES:
         meant = _at(address - base, unit.register_map)

@@ -47,7 +47,7 @@ def _outcome(answer: bytes | None) -> str:
     return f"exception 0x{answer[1]:02X}" if answer[0] & 0x80 else f"{len(answer) - 2} bytes {answer[2:].hex(' ', 2)}"
 
 
-Said = tuple[int, bytes, bytes | None]
+ExchangeRecord = tuple[int, bytes, bytes | None]
 """The unit id, request and answer of an `Exchange`."""
 
 
@@ -79,7 +79,7 @@ class Monitor:
     """Counts requests and keeps the newest; cheap enough to be always on."""
 
     def __init__(self) -> None:
-        self.recent: deque[tuple[float, CountedClient, Said]] = deque(maxlen=RECENT_REQUESTS)
+        self.recent: deque[tuple[float, CountedClient, ExchangeRecord]] = deque(maxlen=RECENT_REQUESTS)
         """The fields of the newest exchanges, oldest first: few, as this is written at every request."""
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """By unit id, function code and exception code."""

@@ -8,7 +8,7 @@ it has stood alone between two silences.
 from __future__ import annotations
 
 from gateway.protocol.modbus.monitor import CountedClient
-from gateway.protocol.modbus.tcp import Answers, Buffer, Responder
+from gateway.protocol.modbus.tcp import Buffer, Responder, Responses
 from gateway.protocol.p1.telegram import crc16
 
 CRC_START = 0xFFFF
@@ -27,7 +27,7 @@ def append_crc(frame: bytes) -> bytes:
     return frame + crc16(frame, CRC_START).to_bytes(2, "little")
 
 
-def answer_rtu(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Answers:
+def answer_rtu(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Responses:
     """Answer every whole request in `buffer`; bytes that begin none are passed over one by one."""
     answers: list[bytes] = []
     position, end = 0, len(buffer)

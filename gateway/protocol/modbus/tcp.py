@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping
 
 from gateway.protocol.modbus.device_identification import FUNCTION_CODE, Identification, answer_identification
-from gateway.protocol.modbus.monitor import CountedClient, Monitor, Said, Tally
+from gateway.protocol.modbus.monitor import CountedClient, ExchangeRecord, Monitor, Tally
 from gateway.protocol.modbus.unit import ExceptionCode, Unit
 from gateway.protocol.registers.snapshot import Snapshot
 
@@ -49,7 +49,7 @@ BROADCAST = 0
 _NOT_A_READ = b""
 
 
-class Units:
+class UnitTable:
     """Which unit answers a unit id."""
 
     def __init__(self, wired: Mapping[int, Unit], other: Unit | None = None) -> None:
@@ -62,12 +62,12 @@ class Units:
 
 Buffer = bytes | bytearray | memoryview
 """What was received."""
-Answers = tuple[bytes, int, bool]
+Responses = tuple[bytes, int, bool]
 """What becomes of received bytes: the answers to send, in order; how many of the bytes are dealt with, the rest
 being the beginning of a request; and False when the rest is not Modbus, to send the answers and then close."""
 
 
-_Ready = tuple[Unit, Snapshot, bytes, Said, Tally]
+_Ready = tuple[Unit, Snapshot, bytes, ExchangeRecord, Tally]
 """An answer that can be given again for as long as its snapshot is its unit's and fresh: the unit, the snapshot, the
 answer behind its transaction id, what the monitor keeps of it, and what counts it. A plain tuple, as taking a named
 one apart costs as much as the rest."""
@@ -77,7 +77,7 @@ class Responder:
     """Everything that one server answers with, whatever its transport."""
 
     def __init__(
-        self, units: Units, identification: Identification, monitor: Monitor, *, is_serial: bool = False
+        self, units: UnitTable, identification: Identification, monitor: Monitor, *, is_serial: bool = False
     ) -> None:
         """Answer for `units`.
 
@@ -96,7 +96,7 @@ class Responder:
         self.ready: dict[bytes, _Ready] = {}
         """Request behind its transaction id → its answer: clients ask the same again and again."""
 
-    def rewire(self, units: Units, identification: Identification) -> None:
+    def rewire(self, units: UnitTable, identification: Identification) -> None:
         """Answer for other units from the next request on."""
         self.units, self.identification = units, identification
         self.ready.clear()
@@ -158,7 +158,7 @@ def answer_again(buffer: Buffer, responder: Responder, now: float, client: Count
     return again
 
 
-def answer_stream(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Answers:
+def answer_stream(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Responses:
     """Answer every whole Modbus/TCP request in `buffer`.
 
     A protocol id other than 0, or a length that no request can have, leaves no way to find where the next

@@ -10,7 +10,7 @@ import re
 from decimal import Decimal
 
 from gateway.protocol.p1.readings import Readings
-from gateway.protocol.p1.telegram import BadTelegram, Fault, Telegram
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant
 
 MAX_POWER_W = Decimal(1_000_000)
@@ -37,7 +37,7 @@ _FORM = str.maketrans("123456789", "000000000", "-")
 
 def refuse(
     telegram: Telegram, readings: Readings, variant: Variant, before: Readings | None, elapsed_s: float
-) -> BadTelegram | None:
+) -> RefusedTelegram | None:
     """Why `telegram` cannot be believed, or None when it can.
 
     Args:
@@ -51,17 +51,17 @@ def refuse(
     if telegram.checked:
         return None
     if variant.has_checksum:
-        return BadTelegram(telegram.raw, Fault.NO_CHECKSUM, f"a {variant.title} meter sends one")
+        return RefusedTelegram(telegram.raw, RefusalReason.NO_CHECKSUM, f"a {variant.title} meter sends one")
     if not _PRINTABLE.fullmatch(readings.identification):
-        return BadTelegram(telegram.raw, Fault.FORM, "the identification cannot be read")
+        return RefusedTelegram(telegram.raw, RefusalReason.FORM, "the identification cannot be read")
     if readings.faults:
         fault = readings.faults[0]
-        return BadTelegram(telegram.raw, Fault.FORM, f"line {fault.number}: {fault.why}")
+        return RefusedTelegram(telegram.raw, RefusalReason.FORM, f"line {fault.number}: {fault.why}")
     names = readings.values.keys()
     if "energy_import" not in names or not names & {"power_import", "power_net"}:
-        return BadTelegram(telegram.raw, Fault.FORM, "the lines of energy and power are not all there")
+        return RefusedTelegram(telegram.raw, RefusalReason.FORM, "the lines of energy and power are not all there")
     contradiction = contradict(before, readings, elapsed_s) if before else _excess(readings)
-    return BadTelegram(telegram.raw, Fault.IMPLAUSIBLE, contradiction) if contradiction else None
+    return RefusedTelegram(telegram.raw, RefusalReason.IMPLAUSIBLE, contradiction) if contradiction else None
 
 
 def contradict(before: Readings, after: Readings, elapsed_s: float) -> str | None:

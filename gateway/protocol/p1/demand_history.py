@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from gateway.protocol.p1.obis import UNITS, spelled
+from gateway.protocol.p1.obis import UNIT_FACTORS, spelled
 from gateway.protocol.p1.timestamp import parse_timestamp
 
 MONTHS = range(1, 14)
@@ -59,7 +59,7 @@ def _peak(end: str, *rest: str) -> Peak | None:
     # Iskra's IE.5 sends the moment behind the value.
     stamp, power = rest if "*" not in rest[0] else reversed(rest)
     month_end, match = parse_timestamp(end), _POWER.fullmatch(power)
-    base, factor = UNITS.get(spelled(match[2]) or "", ("", Decimal(0))) if match else ("", Decimal(0))
+    base, factor = UNIT_FACTORS.get(spelled(match[2]) or "", ("", Decimal(0))) if match else ("", Decimal(0))
     if month_end is None or match is None or base != "W":
         return None
     value, time = Decimal(match[1]) * factor, parse_timestamp(stamp)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway.protocol.p1.meter import Received
-from gateway.protocol.p1.telegram import BadTelegram
+from gateway.protocol.p1.telegram import RefusedTelegram
 
 BUCKET_S = 10.0
 BUCKETS_KEPT = 360
@@ -44,7 +44,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class TelegramVerdict:
     """A telegram that was believed or refused."""
 
     arrived: float
@@ -61,24 +61,24 @@ class History:
     def __init__(self) -> None:
         self.buckets: deque[Bucket] = deque(maxlen=BUCKETS_KEPT)
         """Oldest first; none for a time in which nothing came."""
-        self.telegrams: deque[Judged] = deque(maxlen=TELEGRAMS_KEPT)
+        self.telegrams: deque[TelegramVerdict] = deque(maxlen=TELEGRAMS_KEPT)
         """Oldest first."""
 
-    def note(self, result: Received | BadTelegram, arrived: float) -> None:
+    def note(self, result: Received | RefusedTelegram, arrived: float) -> None:
         """Take down what became of a telegram that arrived at `arrived` on the monotonic clock."""
         interval_s = arrived - self.telegrams[-1].arrived if self.telegrams else None
         bucket = self._bucket(arrived)
         if interval_s is not None:
             bucket.longest_interval_s = max(interval_s, bucket.longest_interval_s or 0)
-        if isinstance(result, BadTelegram):
+        if isinstance(result, RefusedTelegram):
             bucket.refused += 1
-            self.telegrams.append(Judged(arrived, interval_s, str(result.fault)))
+            self.telegrams.append(TelegramVerdict(arrived, interval_s, str(result.fault)))
             return
         bucket.telegrams += 1
         power_w = result.readings.values.get("power_net", result.readings.values.get("power_import"))
         if isinstance(power_w, Decimal):
             bucket.note_power(power_w)
-        self.telegrams.append(Judged(arrived, interval_s, None))
+        self.telegrams.append(TelegramVerdict(arrived, interval_s, None))
 
     def _bucket(self, arrived: float) -> Bucket:
         begins = arrived - arrived % BUCKET_S

@@ -15,7 +15,7 @@ from gateway.protocol.p1.acceptance import contradict, refuse
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Reading, Readings, read, read_ahead
-from gateway.protocol.p1.telegram import BadTelegram, Fault, Telegram
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant, detect
 
 FAST_CADENCE_S = 1.0
@@ -46,7 +46,7 @@ class Received:
     """What the telegram looks like, whatever the configuration says."""
 
 
-class Meter:
+class MeterState:
     """The cache of one meter."""
 
     def __init__(
@@ -68,8 +68,8 @@ class Meter:
         self.fresh_since = float("-inf")
         """When telegrams began to come without a pause that made the readings stale."""
         self.accepted = 0
-        self.refused: Counter[Fault] = Counter()
-        self.newest_refused: BadTelegram | None = None
+        self.refused: Counter[RefusalReason] = Counter()
+        self.newest_refused: RefusedTelegram | None = None
         self.line_faults = 0
         self._configured = variant
         self._stale_after_s = stale_after_s
@@ -82,11 +82,11 @@ class Meter:
         """Read whole lines of a telegram that is still coming in, so that little is left to do at its last byte."""
         read_ahead(lines, self.newest.readings if self.newest else None, self._ahead)
 
-    def take(self, item: Telegram | BadTelegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
+    def take(self, item: Telegram | RefusedTelegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
         """Believe a telegram or refuse it; a refused one changes nothing but the counts."""
-        received = item if isinstance(item, BadTelegram) else self._judge(item, arrived, arrived_at)
+        received = item if isinstance(item, RefusedTelegram) else self._judge(item, arrived, arrived_at)
         self._ahead = {}
-        if isinstance(received, BadTelegram):
+        if isinstance(received, RefusedTelegram):
             self.refused[received.fault] += 1
             self.newest_refused = received
             self._last_error = arrived
@@ -103,13 +103,13 @@ class Meter:
         self.accepted += 1
         return received
 
-    def _judge(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | BadTelegram:
+    def _judge(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
         before = self.newest
         readings = read(telegram, before.readings if before else None, self._ahead)
         variant, shown = self._variant_of(telegram, readings)
         elapsed = arrived - before.arrived if before else 0.0
         bad = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
-        if bad and bad.fault is not Fault.IMPLAUSIBLE:
+        if bad and bad.fault is not RefusalReason.IMPLAUSIBLE:
             return bad
         if bad and (self._doubted is None or contradict(self._doubted, readings, elapsed)):
             self._doubted = readings
@@ -172,7 +172,7 @@ class Meter:
             "gateway_simulated": int(self.is_simulated),
             "gateway_heartbeat": int(now) % 0x10000,
             "gateway_telegrams": self.accepted,
-            "gateway_checksum_errors": self.refused[Fault.CHECKSUM] + self.refused[Fault.NO_CHECKSUM],
+            "gateway_checksum_errors": self.refused[RefusalReason.CHECKSUM] + self.refused[RefusalReason.NO_CHECKSUM],
         }
         values["gateway_form_errors"] = self.refused.total() - int(values["gateway_checksum_errors"])
         if self.newest:

@@ -66,19 +66,19 @@ _UNIT_EXPONENTS = {
     "J": ("J", 0), "kJ": ("J", 3), "MJ": ("J", 6), "GJ": ("J", 9),
     "s": ("s", 0), "ms": ("s", -3),
 }  # fmt: skip
-UNITS: dict[str, tuple[str, Decimal]] = {
+UNIT_FACTORS: dict[str, tuple[str, Decimal]] = {
     unit: (base, Decimal(1).scaleb(exponent)) for unit, (base, exponent) in _UNIT_EXPONENTS.items()
 }
 """Unit → its base unit, and how many of the base unit one of it is."""
 
 # Meters spell units in their own case (kVArh, kvarh, KWH); only mW and MW would clash, and no meter has mW.
-_SPELLINGS = {unit.lower(): unit for unit in UNITS} | {"mw": "MW", "mj": "MJ"}
+_SPELLINGS = {unit.lower(): unit for unit in UNIT_FACTORS} | {"mw": "MW", "mj": "MJ"}
 
 
 @lru_cache(maxsize=256)
 def spelled(unit: str) -> str | None:
-    """The unit as `UNITS` spells it, or None for one that is not known."""
-    return unit if unit in UNITS else _SPELLINGS.get(unit.lower())
+    """The unit as `UNIT_FACTORS` spells it, or None for one that is not known."""
+    return unit if unit in UNIT_FACTORS else _SPELLINGS.get(unit.lower())
 
 
 def _phases(first_c: int, rest: str, name: str, kind: Kind, unit: str | None) -> dict[str, Entry]:

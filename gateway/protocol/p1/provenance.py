@@ -14,7 +14,7 @@ _MONTHLY_PEAK = re.compile(r"demand_peak_[0-9]+(?:_time)?")
 _MEDIUM_PARTS = ("reading_time", "reading_age", "reading", "identifier", "valve")
 
 
-def lines_of(uses: Iterable[str], readings: Readings) -> tuple[int, ...]:
+def source_lines(uses: Iterable[str], readings: Readings) -> tuple[int, ...]:
     """Positions in `readings.lines` of the lines that the names in `uses` come from, in order."""
     names = {source for name in uses for source in _sources(name, readings)}
     return tuple(index for index, line in enumerate(readings.lines) if line.name in names)

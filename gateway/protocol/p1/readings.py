@@ -1,7 +1,7 @@
 """Telegram → readings: every OBIS line with its value, its unit and, for M-Bus meters, its time.
 
 No line is dropped and none raises: a line that cannot be read becomes a reading without value and a
-`LineFault`. Values go through dsmr_parser's value parsers, one value group at a time; its parser for
+`LineError`. Values go through dsmr_parser's value parsers, one value group at a time; its parser for
 whole telegrams loses lines, and lets exceptions and an hour of time through (see
 `docs/decisions/line-by-line.md`).
 """
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from dsmr_parser.parsers import ValueParser
 
 from gateway.protocol.p1.derived import derive
-from gateway.protocol.p1.obis import UNITS, Entry, Kind, Value, entry_of, spelled
+from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, entry_of, spelled
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.timestamp import parse_timestamp
 
@@ -38,7 +38,7 @@ class Reading(NamedTuple):
     time: int | None
     """When the value was taken, in unix seconds, for lines that say so."""
     base_value: Value | None
-    """The value in the base unit of its quantity (`obis.UNITS`): kWh becomes Wh, kW becomes W."""
+    """The value in the base unit of its quantity (`obis.UNIT_FACTORS`): kWh becomes Wh, kW becomes W."""
     base_unit: str | None
     text: str
     """The value groups as sent."""
@@ -46,7 +46,7 @@ class Reading(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class LineFault:
+class LineError:
     """A line that could not be read."""
 
     number: int
@@ -67,7 +67,7 @@ class Readings:
     """Present values by name, in base units; times of timed readings under `<name>_time`. Absent ones are missing."""
     units: Mapping[str, str]
     """Base unit by name, for the values that have one."""
-    faults: tuple[LineFault, ...]
+    faults: tuple[LineError, ...]
     time: int | None
     """The meter's own clock in unix seconds."""
     by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
@@ -116,15 +116,15 @@ def read(
     raw_lines = _LINE.findall(telegram.body)
     by_line: dict[bytes, Reading] = {}
     lines: list[Reading] = []
-    faults: list[LineFault] = []
+    faults: list[LineError] = []
     for number, raw in enumerate(raw_lines[1:MAX_LINES], start=2):
         reading = known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1"))
         by_line[raw] = reading
         lines.append(reading)
         if reading.fault:
-            faults.append(LineFault(number, raw.decode("latin-1"), reading.fault))
+            faults.append(LineError(number, raw.decode("latin-1"), reading.fault))
     if len(raw_lines) > MAX_LINES:
-        faults.append(LineFault(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
+        faults.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
     values, units = _by_name(lines, faults)
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
     if identification:
@@ -143,7 +143,7 @@ def read(
     )
 
 
-def _by_name(lines: list[Reading], faults: list[LineFault]) -> tuple[dict[str, Value], dict[str, str]]:
+def _by_name(lines: list[Reading], faults: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
     contradicted: set[str] = set()
@@ -153,7 +153,7 @@ def _by_name(lines: list[Reading], faults: list[LineFault]) -> tuple[dict[str, V
             continue
         if name in values and values[name] != value:
             contradicted.add(name)
-            faults.append(LineFault(number, reading.code + reading.text, f"a second, other value of {name}"))
+            faults.append(LineError(number, reading.code + reading.text, f"a second, other value of {name}"))
         values[name] = value
         if reading.base_unit:
             units[name] = reading.base_unit
@@ -190,7 +190,7 @@ def _to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value
     known = spelled(unit)
     if known is None or not isinstance(value, Decimal):
         raise _UnreadableError(f"unit {unit!r} is not known")
-    base, factor = UNITS[known]
+    base, factor = UNIT_FACTORS[known]
     if entry.unit not in (None, base):
         raise _UnreadableError(f"unit {unit!r}, where {entry.unit} was expected")
     return (value if factor == 1 else value * factor), base

@@ -4,7 +4,7 @@ A telegram runs from `/` at a line start to the line that begins with `!`, which
 hexadecimal digits of CRC-16/ARC over everything from `/` to `!` (DSMR 5.0.2 P1, 6.2). DSMR 2.2 and 3
 have no checksum; some meters leave a leading zero out.
 
-`TelegramReader.feed` never raises: what is no good comes out as a `BadTelegram`. It searches each byte
+`TelegramReader.feed` never raises: what is no good comes out as a `RefusedTelegram`. It searches each byte
 once, so a stream without an end mark costs linear time, and it holds at most `MAX_TELEGRAM_BYTES` and
 the chunk it is given.
 """
@@ -22,7 +22,7 @@ MAX_END_LINE_BYTES = 16
 """`!`, four digits and a line end, with room for stray NUL bytes and blanks."""
 
 
-class Fault(StrEnum):
+class RefusalReason(StrEnum):
     """Why bytes that began like a telegram are refused."""
 
     CHECKSUM = "checksum"
@@ -56,11 +56,11 @@ class Telegram:
 
 
 @dataclass(frozen=True, slots=True)
-class BadTelegram:
+class RefusedTelegram:
     """Bytes that began like a telegram and are refused."""
 
     raw: bytes
-    fault: Fault
+    fault: RefusalReason
     detail: str
 
 
@@ -120,10 +120,10 @@ class TelegramReader:
         """True while a telegram has begun and not ended."""
         return self._inside
 
-    def feed(self, data: bytes) -> list[Telegram | BadTelegram]:
+    def feed(self, data: bytes) -> list[Telegram | RefusedTelegram]:
         """Take the next bytes of the stream; give the telegrams, good and bad, that end in them."""
         self._buffer += data
-        found: list[Telegram | BadTelegram] = []
+        found: list[Telegram | RefusedTelegram] = []
         while self._inside or self._find_start():
             item = self._read_inside()
             if item is None:
@@ -146,7 +146,7 @@ class TelegramReader:
         self._given = stop
         return lines
 
-    def silence(self) -> list[Telegram | BadTelegram]:
+    def silence(self) -> list[Telegram | RefusedTelegram]:
         """The line has been silent for longer than a meter pauses inside a telegram: close what is open."""
         if not self._inside:
             # What was heard before the silence is no text that a coming `/` could stand in.
@@ -156,7 +156,7 @@ class TelegramReader:
             match = _END_LINE_IN_SILENCE.match(self._buffer, self._end)
             if match:
                 return [self._finish(match)]
-        return [self._refuse(len(self._buffer), Fault.TRUNCATED, "the line fell silent before the end mark")]
+        return [self._refuse(len(self._buffer), RefusalReason.TRUNCATED, "the line fell silent before the end mark")]
 
     def _find_start(self) -> bool:
         match = _START.search(self._buffer, self._searched)
@@ -175,19 +175,19 @@ class TelegramReader:
         self._searched = min(1, len(self._buffer))
         return False
 
-    def _read_inside(self) -> Telegram | BadTelegram | None:
+    def _read_inside(self) -> Telegram | RefusedTelegram | None:
         if self._end is None:
             mark = _MARK.search(self._buffer, self._searched, MAX_TELEGRAM_BYTES + 1)
             size = len(self._buffer)
             if mark is None and size > MAX_TELEGRAM_BYTES:
                 detail = f"no end mark within {MAX_TELEGRAM_BYTES} bytes"
-                return self._refuse(MAX_TELEGRAM_BYTES, Fault.OVERSIZE, detail)
+                return self._refuse(MAX_TELEGRAM_BYTES, RefusalReason.OVERSIZE, detail)
             if mark is None:
                 self._sum_up_to(size)
                 self._searched = max(0, size - 1)
                 return None
             if mark[1] == b"/":
-                return self._refuse(mark.start(1), Fault.TRUNCATED, "a new telegram began before the end mark")
+                return self._refuse(mark.start(1), RefusalReason.TRUNCATED, "a new telegram began before the end mark")
             self._end = mark.start(1)
             self._sum_up_to(self._end + 1)
         limit = self._end + MAX_END_LINE_BYTES
@@ -195,7 +195,7 @@ class TelegramReader:
         if match:
             return self._finish(match)
         if len(self._buffer) > limit:
-            return self._refuse(limit, Fault.CHECKSUM, "the end line does not end")
+            return self._refuse(limit, RefusalReason.CHECKSUM, "the end line does not end")
         return None
 
     def _sum_up_to(self, size: int) -> None:
@@ -203,20 +203,20 @@ class TelegramReader:
         self._crc = crc16(self._buffer[self._summed : size], self._crc)
         self._summed = size
 
-    def _finish(self, match: re.Match[bytes]) -> Telegram | BadTelegram:
+    def _finish(self, match: re.Match[bytes]) -> Telegram | RefusedTelegram:
         # A match reads from the buffer when asked, so ask before the buffer moves on.
         digits, crc, end = match[1], self._crc, match.start()
         raw = self._take(match.end())
         if not digits:
             return Telegram(raw, end, checked=False)
         if not _CHECKSUM.fullmatch(digits):
-            return BadTelegram(raw, Fault.CHECKSUM, f"{digits!r} is no checksum")
+            return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits!r} is no checksum")
         if int(digits, 16) != crc:
-            return BadTelegram(raw, Fault.CHECKSUM, f"{digits.decode()} was sent, {crc:04X} is right")
+            return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits.decode()} was sent, {crc:04X} is right")
         return Telegram(raw, end, checked=True)
 
-    def _refuse(self, size: int, fault: Fault, detail: str) -> BadTelegram:
-        return BadTelegram(self._take(size), fault, detail)
+    def _refuse(self, size: int, fault: RefusalReason, detail: str) -> RefusedTelegram:
+        return RefusedTelegram(self._take(size), fault, detail)
 
     def _take(self, size: int) -> bytes:
         raw = bytes(self._buffer[:size])

@@ -11,7 +11,7 @@ class UnitError(ValueError):
     """An expression mixes quantities; the map's author is to mend it."""
 
 
-def unit_of(tree: ast.expr) -> str | None:
+def dimension_of(tree: ast.expr) -> str | None:
     """The base unit of a compiled expression over known names; None for a number without unit.
 
     Raises:
@@ -22,17 +22,17 @@ def unit_of(tree: ast.expr) -> str | None:
         case ast.Name(id=name):
             return NAMES[name].unit
         case ast.UnaryOp(operand=operand):
-            return unit_of(operand)
+            return dimension_of(operand)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            units = [unit for unit in (unit_of(left), unit_of(right)) if unit]
+            units = [unit for unit in (dimension_of(left), dimension_of(right)) if unit]
             return units[0] if len(units) == 1 else None
         case ast.BinOp(left=left, op=ast.Div(), right=right):
-            dividend, divisor = unit_of(left), unit_of(right)
+            dividend, divisor = dimension_of(left), dimension_of(right)
             return dividend if divisor is None else None
         case ast.BinOp(left=left, right=right):
             return _common([left, right])
         case ast.Call(func=ast.Name(id="sign" | "unless"), args=arguments):
-            unit, *_ = (unit_of(argument) for argument in arguments)
+            unit, *_ = (dimension_of(argument) for argument in arguments)
             return unit
         case ast.Call(args=arguments):
             return _common(arguments)
@@ -41,7 +41,7 @@ def unit_of(tree: ast.expr) -> str | None:
 
 def _common(parts: list[ast.expr]) -> str | None:
     """The unit of all parts; a plain number goes with any of them."""
-    units = {unit_of(part) for part in parts if not _is_plain_number(part)}
+    units = {dimension_of(part) for part in parts if not _is_plain_number(part)}
     if len(units) > 1:
         names = " and ".join(sorted(unit or "a number without unit" for unit in units))
         raise UnitError(f"{ast.unparse(parts[0])} and what follows are in {names}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.expression import Evaluate
 from gateway.protocol.registers.register import Block, Register
-from gateway.protocol.registers.snapshot import Image
+from gateway.protocol.registers.snapshot import SnapshotEncoder
 
 
 class RegisterMap:
@@ -42,9 +42,9 @@ class RegisterMap:
         self.function_codes = function_codes
         self.blocks = tuple(blocks)
         self.registers = tuple(registers)
-        self.readings = Image([block for block in blocks if not block.is_status], registers)
+        self.readings = SnapshotEncoder([block for block in blocks if not block.is_status], registers)
         """Encodes what the telegram says."""
-        self.status = Image([block for block in blocks if block.is_status], registers)
+        self.status = SnapshotEncoder([block for block in blocks if block.is_status], registers)
         """Encodes what the gateway knows of itself."""
 
     def lacking(self, values: Mapping[str, Value]) -> list[str]:

@@ -1,7 +1,7 @@
 """Readings → snapshot: the register image of one unit as immutable bytes.
 
-An `Image` is made once for the registers of a map. Per telegram it encodes a `Snapshot`, and serving a read is a slice
-of that, so that no answer ever mixes two telegrams.
+A `SnapshotEncoder` is made once for the registers of a map. Per telegram it encodes a `Snapshot`, and serving a read is
+a slice of that, so that no response ever mixes two telegrams.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Place(NamedTuple):
     register: Register
 
 
-class Image:
+class SnapshotEncoder:
     """Encodes the registers of some blocks."""
 
     def __init__(self, blocks: Sequence[Block], registers: Sequence[Register]) -> None:

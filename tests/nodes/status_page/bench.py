@@ -31,7 +31,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @dataclass
-class Answer:
+class ReadResult:
     """What the page answered."""
 
     status: int
@@ -51,15 +51,15 @@ class Bench:
         self.wiring = wiring
         self.page = next(node for node in wiring.flow.nodes if isinstance(node, StatusPage))
 
-    async def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
+    async def get(self, path: str, method: str = "GET", **headers: str) -> ReadResult:
         """Ask the page, from a thread of its own."""
         return await asyncio.to_thread(self._get, path, method, {n.replace("_", "-"): v for n, v in headers.items()})
 
-    def _get(self, path: str, method: str, headers: Mapping[str, str]) -> Answer:
+    def _get(self, path: str, method: str, headers: Mapping[str, str]) -> ReadResult:
         connection = http.client.HTTPConnection("127.0.0.1", self.page.port, timeout=LIMIT_S)
         connection.request(method, path, headers=dict(headers))
         response = connection.getresponse()
-        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        answer = ReadResult(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         connection.close()
         return answer
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
-from gateway.protocol.modbus.tcp import Responder, Units, answer_stream
+from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
 from gateway.protocol.modbus.unit import FOR_EVER, OnStale, StatusValues, Unit
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
@@ -143,7 +143,7 @@ def small_unit(
 
 def responder_of(wired: Mapping[int, Unit], other: Unit | None = None, *, is_serial: bool = False) -> Responder:
     """A responder for some units."""
-    return Responder(Units(wired, other), IDENTIFICATION, Monitor(), is_serial=is_serial)
+    return Responder(UnitTable(wired, other), IDENTIFICATION, Monitor(), is_serial=is_serial)
 
 
 def read_pdu(address: int, count: int, function_code: int = 3) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.modbus.advice import Advice, Mistake, advise
 from gateway.protocol.modbus.monitor import Exchange, Monitor
-from gateway.protocol.modbus.tcp import Responder, Units
+from gateway.protocol.modbus.tcp import Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale, Unit
 from tests.conftest import ROOT
 from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION
@@ -20,10 +20,10 @@ def unit(name: str, *, is_silent: bool = False) -> Unit:
     return made
 
 
-UNITS = Units({1: unit("dsmr"), 2: unit("eastron-sdm630"), 3: unit("dsmr-5", is_silent=True)})
+UNIT_FACTORS = UnitTable({1: unit("dsmr"), 2: unit("eastron-sdm630"), 3: unit("dsmr-5", is_silent=True)})
 
 
-def advice_on(request: str, unit_id: int = 1, units: Units = UNITS) -> Advice | None:
+def advice_on(request: str, unit_id: int = 1, units: UnitTable = UNIT_FACTORS) -> Advice | None:
     """What is said of a request that a server has answered."""
     responder = Responder(units, IDENTIFICATION, Monitor())
     pdu = bytes.fromhex(request)
@@ -65,7 +65,7 @@ def test_it_is_named_with_what_to_ask_instead(request_pdu: str, unit_id: int, ex
 
 
 def test_the_only_unit_is_named_for_a_wrong_one() -> None:
-    units = Units({7: unit("dsmr")})
+    units = UnitTable({7: unit("dsmr")})
     assert advice_on(read(100, 2), 1, units) == Advice(Mistake.UNIT_ID, 7)
 
 
@@ -73,4 +73,4 @@ def test_a_map_for_one_function_code_says_which() -> None:
     sdm = load_map(find_map("eastron-sdm630", ROOT))
     only = Unit(sdm, OnStale.EXCEPTION, lambda _now: {})
     only.function_codes = frozenset({4})
-    assert advice_on(read(0, 2), 1, Units({1: only})) == Advice(Mistake.FUNCTION, 4)
+    assert advice_on(read(0, 2), 1, UnitTable({1: only})) == Advice(Mistake.FUNCTION, 4)

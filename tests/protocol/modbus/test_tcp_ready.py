@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
-from gateway.protocol.modbus.tcp import MAX_READY, Responder, Units
+from gateway.protocol.modbus.tcp import MAX_READY, Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import (
     IDENTIFICATION,
@@ -125,9 +125,11 @@ def test_other_units_answer_from_the_next_request_on() -> None:
     asked = responder_of({1: small_unit(compiled, a=0)})
     request = mbap(1, read_pdu(0, 1)) + mbap(2, bytes.fromhex("2b0e0400"))
     assert ask(request, asked) == mbap(1, words(0)) + mbap(2, bytes.fromhex("2b0e04820000010006") + b"Vendor")
-    asked.rewire(Units({1: small_unit(compiled, a=50), 2: small_unit(compiled, a=7)}), Identification("New", "1", "1"))
+    asked.rewire(
+        UnitTable({1: small_unit(compiled, a=50), 2: small_unit(compiled, a=7)}), Identification("New", "1", "1")
+    )
     assert ask(request, asked) == mbap(1, words(50)) + mbap(2, bytes.fromhex("2b0e04820000010003") + b"New")
-    asked.rewire(Units({2: small_unit(compiled, a=7)}), Identification("New", "1", "1"))
+    asked.rewire(UnitTable({2: small_unit(compiled, a=7)}), Identification("New", "1", "1"))
     assert ask(mbap(1, read_pdu(0, 1)), asked) == mbap(1, b"\x83\x0a")
 
 
@@ -158,7 +160,7 @@ def test_answers_are_the_same_as_if_each_were_worked_out_anew(story: list[tuple[
         elif what == "telegram":
             units[step[0]].publish(compiled.readings.encode({"a": step[1]}), now + 10)
         elif what == "rewire":
-            asked.rewire(Units({n: units[unit] for n, unit in enumerate(step[0], start=1)}), IDENTIFICATION)
+            asked.rewire(UnitTable({n: units[unit] for n, unit in enumerate(step[0], start=1)}), IDENTIFICATION)
         else:
             function_code, address, count, unit_id = step
             request = mbap(transaction_id, read_pdu(address, count, function_code), unit_id)

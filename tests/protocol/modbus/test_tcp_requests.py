@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.protocol.modbus.monitor import Exchange
-from gateway.protocol.modbus.tcp import Units, answer_pdu, refuse
+from gateway.protocol.modbus.tcp import UnitTable, answer_pdu, refuse
 from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
 from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_map, small_unit, words
 
@@ -56,7 +56,7 @@ def test_every_other_unit_id_is_the_one_that_is_wired_for_it() -> None:
     assert answered_by(0, wired, other) == answered_by(255, wired, other) == words(5)
     assert all(answered_by(n, wired, other) == words(99) for n in range(1, 255) if n != 5)
     assert answered_by(0, {}, other) == answered_by(255, {}, other) == words(99)
-    assert Units(wired, other).wired == (5,)
+    assert UnitTable(wired, other).wired == (5,)
 
 
 @pytest.mark.parametrize("pdu", ["0300000001", "06", "2b0e0100", "64", "ff"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gateway.protocol.p1.telegram import BadTelegram, Fault, Telegram, TelegramReader
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from tests.telegrams.make import seal
 
-Item = Telegram | BadTelegram
+Item = Telegram | RefusedTelegram
 
 NOISE_BEFORE = b"\xff\x00\xfe37.7.0(000.2*V)\r\n1-0:52.7.0(23\x80\xff\r\n!4A1\x00\r\n"
 """The end of a telegram that was joined in its middle, and bytes of a wrong speed."""
@@ -59,6 +59,6 @@ def good(items: Iterable[Item]) -> list[bytes]:
     return [item.raw for item in items if isinstance(item, Telegram)]
 
 
-def faults(items: Iterable[Item]) -> list[Fault]:
+def faults(items: Iterable[Item]) -> list[RefusalReason]:
     """Why the bad ones are refused."""
-    return [item.fault for item in items if isinstance(item, BadTelegram)]
+    return [item.fault for item in items if isinstance(item, RefusedTelegram)]

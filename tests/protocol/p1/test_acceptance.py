@@ -6,7 +6,7 @@ import pytest
 
 from gateway.protocol.p1.acceptance import COUNTER_SLACK_WH, MAX_POWER_W, contradict, refuse
 from gateway.protocol.p1.readings import Readings, read
-from gateway.protocol.p1.telegram import BadTelegram, Fault, Telegram
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import VARIANTS, Variant
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import only, telegram_of
@@ -18,7 +18,7 @@ DSMR_2, DSMR_5 = VARIANTS["2.2"], VARIANTS["5"]
 
 def judge(
     raw: bytes, variant: Variant = DSMR_2, before: bytes | None = None, elapsed_s: float = 10
-) -> BadTelegram | None:
+) -> RefusedTelegram | None:
     telegram = only(raw)
     return refuse(telegram, read(telegram), variant, readings(before) if before else None, elapsed_s)
 
@@ -49,7 +49,7 @@ def test_a_telegram_without_the_checksum_of_its_version_may_be_cut_and_is_refuse
     for before in (None, raw):
         bad = judge(raw, variant, before)
         assert bad is not None
-        assert bad.fault is Fault.NO_CHECKSUM
+        assert bad.fault is RefusalReason.NO_CHECKSUM
         assert bad.raw == raw
         assert variant.title in bad.detail
 
@@ -84,7 +84,7 @@ def test_the_next_telegram_of_the_same_meter_is_believed() -> None:
 def test_one_line_that_cannot_be_read_is_enough_to_refuse_all(old: bytes, new: bytes) -> None:
     bad = judge(changed(OLD, old, new))
     assert bad is not None
-    assert bad.fault is Fault.FORM
+    assert bad.fault is RefusalReason.FORM
     assert "line" in bad.detail
 
 
@@ -93,7 +93,7 @@ def test_the_lines_of_energy_and_power_must_be_there(missing: bytes) -> None:
     at = OLD.index(missing)
     bad = judge(OLD[:at] + OLD[OLD.index(b"\n", at) + 1 :])
     assert bad is not None
-    assert bad.fault is Fault.FORM
+    assert bad.fault is RefusalReason.FORM
 
 
 def test_a_meter_that_sends_net_power_and_a_total_has_what_it_needs() -> None:
@@ -112,7 +112,7 @@ def test_a_telegram_that_lost_lines_contradicts_the_whole_one_before() -> None:
     for cut in cuts():
         bad = judge(cut, before=OLD)
         assert bad is not None, cut
-        assert bad.fault in (Fault.FORM, Fault.IMPLAUSIBLE)
+        assert bad.fault in (RefusalReason.FORM, RefusalReason.IMPLAUSIBLE)
 
 
 # --- contradictions
@@ -206,7 +206,7 @@ def test_every_character_lost_or_doubled_is_seen_where_it_makes_another_value() 
 def test_an_identification_with_a_damaged_character_is_refused(damage: bytes) -> None:
     bad = judge(changed(OLD, b"MT382", b"MT" + damage + b"82"))
     assert bad is not None
-    assert bad.fault is Fault.FORM
+    assert bad.fault is RefusalReason.FORM
 
 
 def test_a_number_may_change_its_sign() -> None:
@@ -246,7 +246,7 @@ def test_a_power_beyond_belief_is_refused_at_the_start_too() -> None:
     assert isinstance(telegram, Telegram)
     bad = refuse(telegram, read(telegram), DSMR_2, None, 0)
     assert bad is not None
-    assert bad.fault is Fault.IMPLAUSIBLE
+    assert bad.fault is RefusalReason.IMPLAUSIBLE
 
 
 def test_nothing_is_a_contradiction_at_the_start() -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.protocol.p1.country import interpret
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.variants import VARIANTS
@@ -100,7 +100,7 @@ def test_a_clock_shows_the_time_of_its_country(version: str, hour: int) -> None:
 
 
 def test_a_meter_gives_out_what_its_variant_tells() -> None:
-    meter = Meter("m", VARIANTS["LT"])
+    meter = MeterState("m", VARIANTS["LT"])
     stream = telegram_of(*TIMED)
 
     def values() -> Mapping[str, Value]:
@@ -110,9 +110,9 @@ def test_a_meter_gives_out_what_its_variant_tells() -> None:
 
     assert [values()["clock"], values()["clock"]] == [noon(9), noon(9)]  # and once more, from lines read before
     assert meter.status_values(1.0)["gateway_telegram_time"] == noon(9)
-    belgian = Meter("m", None).take(only(telegram_of("0-0:96.1.4(50221)", *TARIFFS)), 0.0, 0.0)
+    belgian = MeterState("m", None).take(only(telegram_of("0-0:96.1.4(50221)", *TARIFFS)), 0.0, 0.0)
     assert isinstance(belgian, Received)
     assert belgian.readings.values["energy_import_low"] == Decimal(2002)
-    misled = Meter("m", VARIANTS["5"]).take(only(telegram_of("0-0:96.1.4(50221)", *TARIFFS)), 0.0, 0.0)
+    misled = MeterState("m", VARIANTS["5"]).take(only(telegram_of("0-0:96.1.4(50221)", *TARIFFS)), 0.0, 0.0)
     assert isinstance(misled, Received)
     assert "energy_import_low" not in misled.readings.values

@@ -6,16 +6,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.protocol.p1.history import BUCKET_S, BUCKETS_KEPT, TELEGRAMS_KEPT, History
-from gateway.protocol.p1.meter import Meter, Received
-from gateway.protocol.p1.telegram import BadTelegram, Fault, TelegramReader
+from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, TelegramReader
 from tests.conftest import own_telegram
 
-BAD = BadTelegram(b"", Fault.CHECKSUM, "")
+BAD = RefusedTelegram(b"", RefusalReason.CHECKSUM, "")
 
 
 def received(name: str = "v50_sagemcom-t210d") -> Received:
     (telegram,) = TelegramReader().feed(own_telegram(name))
-    result = Meter("m", None).take(telegram, 0, 0)
+    result = MeterState("m", None).take(telegram, 0, 0)
     assert isinstance(result, Received)
     return result
 

@@ -13,11 +13,11 @@ from gateway.protocol.p1.meter import (
     INTERVALS_KEPT,
     STALE_AFTER_FAST_S,
     STALE_AFTER_SLOW_S,
-    Meter,
+    MeterState,
     Received,
 )
 from gateway.protocol.p1.names import GATEWAY_VALUES
-from gateway.protocol.p1.telegram import BadTelegram, Fault
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import Item, feed, only, telegram_of
@@ -30,16 +30,16 @@ WALL = 1.7e9
 START = 5000.0
 
 
-def meter_of(version: str | None = None, stale_after_s: float | None = None) -> Meter:
-    return Meter("house", VARIANTS[version] if version else None, stale_after_s)
+def meter_of(version: str | None = None, stale_after_s: float | None = None) -> MeterState:
+    return MeterState("house", VARIANTS[version] if version else None, stale_after_s)
 
 
-def take(meter: Meter, raw: bytes, arrived: float = START) -> Received | BadTelegram:
+def take(meter: MeterState, raw: bytes, arrived: float = START) -> Received | RefusedTelegram:
     [item] = feed([raw])
     return meter.take(item, arrived, WALL + arrived)
 
 
-def fed(meter: Meter, raw: bytes, intervals: list[float]) -> Meter:
+def fed(meter: MeterState, raw: bytes, intervals: list[float]) -> MeterState:
     """The meter with telegrams at START and after each of the intervals."""
     arrived = START
     for interval in [0.0, *intervals]:
@@ -78,19 +78,19 @@ def test_a_believed_telegram_becomes_the_newest_with_its_arrival_on_both_clocks(
 
 
 BAD = {
-    Fault.CHECKSUM: own_telegram("bad_checksum"),
-    Fault.NO_CHECKSUM: NEW[: NEW.rindex(b"!") + 1] + b"\r\n",
-    Fault.TRUNCATED: NEW[:300],
-    Fault.OVERSIZE: NEW[:300] + b"7" * 8192,
+    RefusalReason.CHECKSUM: own_telegram("bad_checksum"),
+    RefusalReason.NO_CHECKSUM: NEW[: NEW.rindex(b"!") + 1] + b"\r\n",
+    RefusalReason.TRUNCATED: NEW[:300],
+    RefusalReason.OVERSIZE: NEW[:300] + b"7" * 8192,
 }
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_refused_telegram_changes_nothing_but_the_counts(fault: Fault) -> None:
+def test_a_refused_telegram_changes_nothing_but_the_counts(fault: RefusalReason) -> None:
     meter = fed(meter_of(), NEW, [1.0, 1.0])
     newest, fresh_until, interval = meter.newest, meter.fresh_until, meter.interval_s
     bad = take(meter, BAD[fault], START + 3)
-    assert isinstance(bad, BadTelegram)
+    assert isinstance(bad, RefusedTelegram)
     assert bad.fault is fault
     assert (meter.newest, meter.fresh_until, meter.interval_s, meter.accepted) == (newest, fresh_until, interval, 3)
     assert meter.refused == {fault: 1}
@@ -98,7 +98,7 @@ def test_a_refused_telegram_changes_nothing_but_the_counts(fault: Fault) -> None
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: Fault) -> None:
+def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: RefusalReason) -> None:
     meter = meter_of()
     for second in range(5):
         take(meter, BAD[fault], START + second)
@@ -108,17 +108,17 @@ def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: Fault) ->
 
 
 def test_the_configured_version_decides_whether_a_checksum_must_be_there() -> None:
-    for version, fault in (("2.2", None), ("5", Fault.NO_CHECKSUM), ("4", Fault.NO_CHECKSUM)):
+    for version, fault in (("2.2", None), ("5", RefusalReason.NO_CHECKSUM), ("4", RefusalReason.NO_CHECKSUM)):
         result = take(meter_of(version), OLD)
-        assert (result.fault if isinstance(result, BadTelegram) else None) is fault
+        assert (result.fault if isinstance(result, RefusedTelegram) else None) is fault
 
 
 def test_a_cut_telegram_without_the_line_that_tells_its_version_does_not_change_what_the_meter_is() -> None:
     meter = fed(meter_of(), NEW, [1.0])
     start, end = NEW.index(b"1-3:0.2.8"), NEW.index(b"0-0:96.1.1")
     result = take(meter, NEW[:start] + NEW[end : NEW.rindex(b"!")] + b"!\r\n", START + 2)
-    assert isinstance(result, BadTelegram)
-    assert result.fault is Fault.NO_CHECKSUM
+    assert isinstance(result, RefusedTelegram)
+    assert result.fault is RefusalReason.NO_CHECKSUM
 
 
 def test_another_meter_on_the_same_line_is_found_to_be_another_version() -> None:
@@ -149,17 +149,17 @@ def test_one_telegram_that_contradicts_the_past_is_refused_and_the_next_good_one
     meter = meter_of("2.2")
     take(meter, OLD, START)
     bad = take(meter, old_with(b"11562.418", b"51562.418"), START + 10)
-    assert isinstance(bad, BadTelegram)
-    assert bad.fault is Fault.IMPLAUSIBLE
+    assert isinstance(bad, RefusedTelegram)
+    assert bad.fault is RefusalReason.IMPLAUSIBLE
     assert isinstance(take(meter, LATER, START + 20), Received)
     # The doubt of before does not count for the next one.
-    assert isinstance(take(meter, old_with(b"11562.418", b"51562.418"), START + 30), BadTelegram)
+    assert isinstance(take(meter, old_with(b"11562.418", b"51562.418"), START + 30), RefusedTelegram)
 
 
 def test_two_telegrams_that_agree_with_each_other_and_not_with_the_past_are_another_meter() -> None:
     meter = meter_of("2.2")
     take(meter, OLD, START)
-    assert isinstance(take(meter, OTHER_METER, START + 10), BadTelegram)
+    assert isinstance(take(meter, OTHER_METER, START + 10), RefusedTelegram)
     received = take(meter, OTHER_METER, START + 20)
     assert isinstance(received, Received)
     assert received.readings.identification.startswith("KMP5")
@@ -169,10 +169,10 @@ def test_two_telegrams_that_agree_with_each_other_and_not_with_the_past_are_anot
 def test_an_exchanged_meter_is_doubted_as_any_other() -> None:
     meter = meter_of("2.2")
     take(meter, OLD, START)
-    assert isinstance(take(meter, old_with(b"11562.418", b"31562.418"), START + 10), BadTelegram)
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.418"), START + 10), RefusedTelegram)
     assert isinstance(take(meter, old_with(b"11562.418", b"31562.900"), START + 20), Received)
     # It agrees with the one that was doubted, and not with the one that is believed.
-    assert isinstance(take(meter, old_with(b"11562.418", b"31562.500"), START + 30), BadTelegram)
+    assert isinstance(take(meter, old_with(b"11562.418", b"31562.500"), START + 30), RefusedTelegram)
 
 
 def test_two_telegrams_that_contradict_the_past_and_each_other_are_both_refused() -> None:
@@ -180,16 +180,16 @@ def test_two_telegrams_that_contradict_the_past_and_each_other_are_both_refused(
     take(meter, OLD, START)
     for second, digits in ((10, b"51562.418"), (20, b"31562.418"), (30, b"71562.418")):
         result = take(meter, old_with(b"11562.418", digits), START + second)
-        assert isinstance(result, BadTelegram)
-        assert result.fault is Fault.IMPLAUSIBLE
-    assert meter.refused == {Fault.IMPLAUSIBLE: 3}
+        assert isinstance(result, RefusedTelegram)
+        assert result.fault is RefusalReason.IMPLAUSIBLE
+    assert meter.refused == {RefusalReason.IMPLAUSIBLE: 3}
 
 
 def test_a_meter_that_was_silent_for_long_may_have_counted_much() -> None:
     higher = old_with(b"11562.418", b"11999.418")
     meter = meter_of("2.2")
     take(meter, OLD, START)
-    assert isinstance(take(meter, higher, START + 10), BadTelegram)
+    assert isinstance(take(meter, higher, START + 10), RefusedTelegram)
     assert isinstance(take(meter, higher, START + 86_400), Received)
 
 
@@ -251,7 +251,7 @@ def test_the_meters_own_clock_and_the_wall_clock_say_nothing_of_freshness() -> N
 
 def test_errors_are_recent_for_a_minute() -> None:
     meter = meter_of()
-    take(meter, BAD[Fault.CHECKSUM], START)
+    take(meter, BAD[RefusalReason.CHECKSUM], START)
     assert meter.has_recent_errors(START + ERROR_WINDOW_S - 0.1)
     assert not meter.has_recent_errors(START + ERROR_WINDOW_S)
 
@@ -272,7 +272,7 @@ def test_the_status_before_the_first_telegram_has_no_age_and_no_time() -> None:
 def test_the_status_tells_age_times_interval_and_errors() -> None:
     meter = fed(meter_of(), NEW, [1.0, 1.0625])
     meter.is_connected = True
-    for raw in (*BAD.values(), BAD[Fault.TRUNCATED]):
+    for raw in (*BAD.values(), BAD[RefusalReason.TRUNCATED]):
         take(meter, raw, START + 3)
     assert dict(meter.status_values(START + 4.0625)) == {
         "gateway_connected": 1,
@@ -308,7 +308,7 @@ def test_a_version_that_is_none_gives_that_of_the_variant(said: str, version: in
 
 
 def test_a_simulated_meter_says_so_in_every_status() -> None:
-    meter = Meter("demo", VARIANTS["5"], is_simulated=True)
+    meter = MeterState("demo", VARIANTS["5"], is_simulated=True)
     assert meter.status_values(START)["gateway_simulated"] == 1
     assert fed(meter, NEW, []).status_values(START)["gateway_simulated"] == 1
 

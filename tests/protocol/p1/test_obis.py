@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNITS, Entry, Kind, entry_of, spelled
+from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNIT_FACTORS, Entry, Kind, entry_of, spelled
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_every_entry_is_well_formed() -> None:
     for code, entry in ENTRIES.items():
         assert re.fullmatch(r"[01]-[0-4]:\d+\.\d+\.\d+", code), code
         assert re.fullmatch(r"[a-z][a-z0-9_]*", entry.name), code
-        assert entry.unit is None or UNITS[entry.unit] == (entry.unit, 1), code
+        assert entry.unit is None or UNIT_FACTORS[entry.unit] == (entry.unit, 1), code
 
 
 def test_other_meters_cannot_fill_the_memory_with_codes() -> None:
@@ -96,7 +96,7 @@ def test_other_meters_cannot_fill_the_memory_with_codes() -> None:
     ],
 )
 def test_a_unit_is_worth_its_base_unit_times_a_power_of_ten(unit: str, base: str, factor: str) -> None:
-    assert UNITS[unit] == (base, Decimal(factor))
+    assert UNIT_FACTORS[unit] == (base, Decimal(factor))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.p1.provenance import lines_of
+from gateway.protocol.p1.provenance import source_lines
 from gateway.protocol.p1.readings import Readings
 from tests.conftest import OWN_TELEGRAMS, ROOT, own_telegram
 from tests.maps.serving import readings_in
@@ -20,7 +20,7 @@ def readings_of(name: str) -> Readings:
 
 
 def codes(name: str, readings: Readings) -> list[str]:
-    return [readings.lines[at].code for at in lines_of([name], readings)]
+    return [readings.lines[at].code for at in source_lines([name], readings)]
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_every_value_comes_from_a_line_and_every_line_has_a_name(telegram: str) 
     readings = readings_of(telegram)
     for name in NAMES:
         if name in readings.values and not name.startswith(GATEWAY_PREFIX) and name != "identification":
-            assert lines_of([name], readings), name
+            assert source_lines([name], readings), name
     for index, line in enumerate(readings.lines):
         if line.value is not None:
-            assert index in lines_of([line.name], readings)
+            assert index in source_lines([line.name], readings)
 
 
 def test_a_register_of_several_readings_has_all_their_lines_in_order() -> None:
     readings = readings_of("v50_sagemcom-t210d")
     register_map = load_map(find_map("cg-em24", ROOT))
     current = next(register for register in register_map.registers if register.name == "current_l1")
-    found = [readings.lines[at].code for at in lines_of(current.uses, readings)]
+    found = [readings.lines[at].code for at in source_lines(current.uses, readings)]
     assert found == sorted(found, key=[line.code for line in readings.lines].index)
     assert set(found) == {"1-0:31.7.0", "1-0:21.7.0", "1-0:22.7.0"}

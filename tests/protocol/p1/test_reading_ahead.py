@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.readings import MAX_LINES, Reading, read, read_ahead
 from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -50,7 +50,7 @@ def test_all_but_the_last_line_is_read_before_the_last_byte() -> None:
 
 
 def test_what_came_before_a_telegram_was_refused_is_forgotten() -> None:
-    meter = Meter("meter", None)
+    meter = MeterState("meter", None)
     reader = TelegramReader()
     bad = own_telegram("bad_checksum")
     assert reader.feed(bad[:-8]) == []

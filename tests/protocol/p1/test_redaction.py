@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.redaction import redact, redact_text
-from gateway.protocol.p1.telegram import BadTelegram, Telegram, TelegramReader
+from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, own_telegram, shared_manifest
 
 IDENTIFYING = re.compile(rb"^\d-\d:(?:96\.1|96\.13|42\.0|0\.0)\.\d+(?:\*255)?\(([^()\r\n]+)\)", re.MULTILINE)
@@ -62,7 +62,7 @@ def test_the_checksum_is_left_as_it_was_and_no_longer_fits() -> None:
     masked = redact(raw)
     assert masked[-7:] == raw[-7:]
     (item,) = TelegramReader().feed(masked)
-    assert isinstance(item, BadTelegram)
+    assert isinstance(item, RefusedTelegram)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.protocol.p1.telegram import (
     MAX_END_LINE_BYTES,
-    BadTelegram,
-    Fault,
+    RefusalReason,
+    RefusedTelegram,
     Telegram,
     TelegramReader,
     crc16,
@@ -73,21 +73,21 @@ def test_a_checksum_of_three_digits_that_lacks_another_digit_is_refused() -> Non
     whole = make.crc16(GOOD[: GOOD.rindex(b"!") + 1])
     assert whole >= 0x1000
     for cut in (GOOD[:-3] + b"\r\n", GOOD[: GOOD.rindex(b"!") + 1] + GOOD[-5:]):
-        assert faults(feed([cut])) == [Fault.CHECKSUM]
+        assert faults(feed([cut])) == [RefusalReason.CHECKSUM]
 
 
 @pytest.mark.parametrize("end", [b"!12", b"!1", b"!12345", b"!XYZW", b"!AAAA", b"!-0AB", b"!0x1F", b"!12 4", b"!\xff"])
 def test_what_is_no_checksum_of_this_telegram_is_refused_as_one(end: bytes) -> None:
     stream = GOOD[: GOOD.rindex(b"!")] + end + b"\r\n"
     for way, items in ways(stream).items():
-        assert faults(items) == [Fault.CHECKSUM], way
+        assert faults(items) == [RefusalReason.CHECKSUM], way
         assert not good(items), way
 
 
 def test_a_refusal_names_the_checksum_sent_and_the_right_one() -> None:
     [bad] = feed([own_telegram("bad_checksum")])
     sent, right = own_telegram("bad_checksum")[-6:-2].decode(), GOOD[-6:-2].decode()
-    assert isinstance(bad, BadTelegram)
+    assert isinstance(bad, RefusedTelegram)
     assert sent in bad.detail
     assert right in bad.detail
 
@@ -187,14 +187,14 @@ def test_a_telegram_cut_behind_a_line_is_refused_and_the_next_is_whole() -> None
     stream = own_telegram("bad_cut-then-restarted")
     start = stream.index(b"\n/") + 1
     for way, items in ways(stream).items():
-        assert faults(items) == [Fault.TRUNCATED], way
+        assert faults(items) == [RefusalReason.TRUNCATED], way
         assert good(items) == [stream[start:]], way
 
 
 def test_a_telegram_cut_within_a_line_costs_the_next_one_too_but_no_more() -> None:
     stream = own_telegram("bad_cut-in-line-then-restarted") + GOOD
     for way, items in ways(stream).items():
-        assert faults(items) == [Fault.CHECKSUM], way
+        assert faults(items) == [RefusalReason.CHECKSUM], way
         assert good(items) == [GOOD], way
 
 
@@ -205,7 +205,7 @@ def test_a_slash_at_a_line_start_begins_anew_whatever_ends_the_lines(line_end: b
     raw += f"{make.crc16(raw):04X}".encode() + line_end
     cut = raw[: raw.index(line_end + b"1-0:2.8.1") + len(line_end)]
     items = feed([cut * 2 + raw])
-    assert faults(items) == [Fault.TRUNCATED] * 2
+    assert faults(items) == [RefusalReason.TRUNCATED] * 2
     assert good(items) == [raw]
     assert [item.raw for item in items[:2]] == [cut] * 2
 
@@ -220,7 +220,7 @@ def test_an_end_line_that_does_not_end_is_refused(size: int) -> None:
     overlong = GOOD[: GOOD.rindex(b"!") + 5] + b"A" * (MAX_END_LINE_BYTES + size)
     for pieces in ([overlong + b"\r\n" + GOOD], in_pieces(overlong + b"\r\n" + GOOD, size)):
         items = feed(pieces)
-        assert faults(items) == [Fault.CHECKSUM]
+        assert faults(items) == [RefusalReason.CHECKSUM]
         assert good(items) == [GOOD]
 
 
@@ -233,7 +233,7 @@ def test_a_cut_telegram_is_refused_when_the_line_falls_silent(at: int) -> None:
     assert reader.feed(GOOD[:at]) == []
     assert reader.pending
     [bad] = reader.silence()
-    assert (bad.raw, faults([bad])) == (GOOD[:at], [Fault.TRUNCATED])
+    assert (bad.raw, faults([bad])) == (GOOD[:at], [RefusalReason.TRUNCATED])
     assert not reader.pending
     # What comes later is not the rest of it.
     assert reader.feed(GOOD[at:]) == []
@@ -251,7 +251,7 @@ def test_silence_ends_a_telegram_that_has_its_checksum_and_no_line_end(end: byte
 @pytest.mark.parametrize("digits", [1, 2, 3])
 def test_silence_within_the_checksum_refuses_the_telegram(digits: int) -> None:
     raw = GOOD[: GOOD.rindex(b"!") + 1 + digits]
-    assert faults(feed([raw])) == [Fault.CHECKSUM]
+    assert faults(feed([raw])) == [RefusalReason.CHECKSUM]
 
 
 def test_silence_right_behind_the_end_mark_leaves_a_telegram_that_nothing_has_checked() -> None:

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.p1 import telegram as module
-from gateway.protocol.p1.telegram import MAX_END_LINE_BYTES, MAX_TELEGRAM_BYTES, Fault, Telegram, TelegramReader, crc16
+from gateway.protocol.p1.telegram import (
+    MAX_END_LINE_BYTES,
+    MAX_TELEGRAM_BYTES,
+    RefusalReason,
+    Telegram,
+    TelegramReader,
+    crc16,
+)
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import faults, feed, good, in_pieces, telegram_of, ways
 from tests.telegrams import make
@@ -42,7 +49,7 @@ def test_a_telegram_of_the_greatest_size_is_taken() -> None:
 def test_a_telegram_one_byte_longer_is_refused() -> None:
     raw = _of_size(MAX_TELEGRAM_BYTES + 1)
     for way, items in ways(raw).items():
-        assert faults(items) == [Fault.OVERSIZE], way
+        assert faults(items) == [RefusalReason.OVERSIZE], way
         assert not good(items), way
     assert good(feed([raw + GOOD])) == [GOOD]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gateway.protocol.p1.names import NAMES
-from gateway.protocol.registers.dimensions import UnitError, unit_of
+from gateway.protocol.registers.dimensions import UnitError, dimension_of
 from gateway.protocol.registers.expression import compile_expression
 
 
 def unit(text: str) -> str | None:
-    return unit_of(compile_expression(text).tree)
+    return dimension_of(compile_expression(text).tree)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gateway.protocol.registers.data_type import TYPES, Order
 from gateway.protocol.registers.expression import compile_expression
 from gateway.protocol.registers.register import bits_encoding, number_encoding, text_encoding
 from gateway.protocol.registers.register_map import RegisterMap
-from gateway.protocol.registers.snapshot import Image, Snapshot
+from gateway.protocol.registers.snapshot import Snapshot, SnapshotEncoder
 from tests.protocol.modbus.small_units import bits, block, number, register_map, text
 
 LETTERS = {"uint16": "H", "uint32": "I", "uint64": "Q", "int16": "h", "int32": "i", "int64": "q"}
@@ -333,7 +333,7 @@ def test_a_map_tells_what_it_requires_and_a_telegram_lacks() -> None:
 
 
 def test_an_image_without_blocks_holds_nothing() -> None:
-    snapshot = Image([], []).encode({"a": 1})
+    snapshot = SnapshotEncoder([], []).encode({"a": 1})
     assert snapshot.read(0, 1) is None
     assert snapshot.present == 0
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from gateway.maps.load import load_map
-from gateway.nodes import register_unit
-from gateway.nodes.register_unit import RegisterUnit
+from gateway.nodes import register_map
+from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
@@ -52,10 +52,10 @@ class Bench:
     ) -> None:
         path = folder / "map.yaml"
         path.write_text(text)
-        self.meter = Meter("m", VARIANTS["5"])
+        self.meter = MeterState("m", VARIANTS["5"])
         status = self.meter.status_values
         self.unit = Unit(load_map(path), on_stale, status, shows_test_pattern=shows_test_pattern)
-        self.node = RegisterUnit("m/1", self.meter, self.unit, stale_after_s)
+        self.node = RegisterMapNode("m/1", self.meter, self.unit, stale_after_s)
 
     def take(self, values: dict[str, Value], arrived: float) -> None:
         """A telegram that tells these values and no others."""
@@ -121,7 +121,7 @@ async def test_what_does_not_fit_is_limited_counted_and_told_once(
 
 
 async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register_unit, "TICK_S", 0.01)
+    monkeypatch.setattr(register_map, "TICK_S", 0.01)
     bench = Bench(tmp_path)
     assert str(bench.node.status) == "grey ring: not started"
     async with running(bench):
@@ -139,7 +139,7 @@ async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeyp
 async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(register_unit, "TICK_S", 0.01)
+    monkeypatch.setattr(register_map, "TICK_S", 0.01)
     bench = Bench(tmp_path, f"requires: [voltage_l1]\n{MAP}")
     async with running(bench):
         for _ in range(3):
@@ -169,7 +169,7 @@ async def test_of_another_meter_that_cannot_be_shown_nothing_lingers(tmp_path: P
 async def test_a_test_pattern_shows_addresses_whatever_the_meter_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(register_unit, "TICK_S", 0.01)
+    monkeypatch.setattr(register_map, "TICK_S", 0.01)
     bench = Bench(tmp_path, shows_test_pattern=True)
     async with running(bench):
         bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())

@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from gateway.protocol.modbus.unit import Unit
-from gateway.protocol.p1.meter import Meter, Received
+from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.registers.snapshot import Snapshot
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Colour, Details, Mark, Node
@@ -17,12 +17,12 @@ from gateway.runtime.flow import Colour, Details, Mark, Node
 TICK_S = 1.0
 
 
-class RegisterUnit(Node):
+class RegisterMapNode(Node):
     """Feeds one unit id."""
 
     kind = "register map"
 
-    def __init__(self, name: str, meter: Meter, unit: Unit, stale_after_s: float | None) -> None:
+    def __init__(self, name: str, meter: MeterState, unit: Unit, stale_after_s: float | None) -> None:
         """Feed a unit.
 
         Args:
