@@ -34,6 +34,7 @@ PURE_EXCEPTIONS = {("data_type.py", "sys")}
 """`sys.float_info` is a number."""
 
 ALLOWED = {
+    "gateway/problems": {"gateway.problems"},
     "gateway/protocol": {"gateway.protocol"},
     "gateway/exports": {"gateway.protocol", "gateway.exports", "gateway.maps.table"},
     "gateway/config": {
@@ -42,14 +43,16 @@ ALLOWED = {
         "gateway.maps.load",
         "gateway.files.validation",
         "gateway.files.yaml_file",
+        "gateway.problems",
     },
     "gateway/simulation": {
         "gateway.protocol",
         "gateway.simulation",
         "gateway.files.validation",
         "gateway.files.yaml_file",
+        "gateway.problems",
     },
-    "gateway/ser2net": {"gateway.ser2net", "gateway.config", "gateway.files.yaml_file"},
+    "gateway/ser2net": {"gateway.ser2net", "gateway.config", "gateway.files.yaml_file", "gateway.problems"},
 }
 """Folder → what its modules import of the gateway; nodes and the command line may import what lies beneath."""
 
