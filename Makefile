@@ -1,12 +1,14 @@
-# make run      a simulated household, or with CONFIG=gateway.yaml a real meter
-# make test     everything that proves it, set-up included
-# make check    types and style
-# make setup    only the set-up, in .venv
-# make deb      a Debian package for this machine, in dist/
-# make home-assistant   the folder of the Home Assistant app, in dist/
-# make pins     writes which libraries go into packages, with hashes; UPGRADE=1 takes the newest
-# make sbom     the bill of materials of what goes into packages, in dist/
-# make audit    whether any of it has a known vulnerability
+# make setup    create .venv with the pinned libraries
+# make run      run with a simulated household, or with CONFIG=gateway.yaml with a real meter
+# make check    check types and style
+# make test     set up, check, and run every test
+# make format   format the code, and fix the style errors that ruff can fix
+# make pages    generate the register pages and the map schema from the register maps
+# make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed
+# make deb      build a Debian package for this machine, in dist/
+# make home-assistant   build the folder of the Home Assistant app, in dist/
+# make sbom     write the bill of materials of the packages, in dist/
+# make audit    look up known vulnerabilities of the pinned libraries
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,24 +16,29 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.set-up
 
-# Each in an environment of its own, made when it is first wanted.
+# Each tool has an environment of its own, made at its first use.
 TOOLS := $(VENV)/tools
 DIST := dist
 APP = $(DIST)/home-assistant/dsmr_gateway
 ENVIRONMENT := build/environment
-# Of docker/wheels.sh, where they are there already.
+# The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
 .PHONY: setup run test check peers format pages wheel deb home-assistant pins sbom audit clean
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml
+# Without build isolation, so that what builds a library is pinned too.
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+PINNED = --require-hashes --no-build-isolation --requirement
+
+$(STAMP): pyproject.toml requirements-dev.txt docker/requirements-build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --editable . --group dev
+	$(INSTALL) $(PINNED) docker/requirements-build.txt
+	$(INSTALL) $(PINNED) requirements-dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup
@@ -53,11 +60,10 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Whole files at a time, as tests of one file share what takes long to make.
+# One worker runs all tests of a file, because they share fixtures that take long to make.
 test: setup peers check
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
-# What is generated from the register maps and their model.
 pages: setup
 	$(BIN)/dsmr-gateway schema map > register_maps/map.schema.json
 	$(BIN)/dsmr-gateway maps --pages docs/registers
@@ -72,10 +78,18 @@ $(TOOLS)/%:
 PIN = $(TOOLS)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
   --no-annotate $(if $(UPGRADE),--upgrade)
 
-# The lines of before stay as long as they fit.
+PINS = docker/requirements.txt docker/requirements-build.txt requirements-dev.txt
+VERSIONS = grep --only-matching '^[^ ]*==[^ ]*' $(PINS)
+
+# Versions stay as long as they fit. Tests run with the versions that go into packages.
 pins: $(TOOLS)/uv
-	$(PIN) --extra mdns pyproject.toml --output-file docker/requirements.txt
-	$(PIN) docker/requirements-build.in --output-file docker/requirements-build.txt
+	@before=$$(mktemp) && after=$$(mktemp) && trap 'rm -f "$$before" "$$after"' EXIT && $(VERSIONS) > "$$before" && \
+	$(PIN) --extra mdns pyproject.toml --output-file docker/requirements.txt && \
+	$(PIN) docker/requirements-build.in --output-file docker/requirements-build.txt && \
+	$(PIN) --extra mdns --group dev --constraint docker/requirements.txt --constraint docker/requirements-build.txt \
+	  pyproject.toml --output-file requirements-dev.txt && \
+	$(VERSIONS) > "$$after" && \
+	{ diff -U0 "$$before" "$$after" | grep '^[-+][^-+]' || echo "No version changed."; }
 
 deb:
 	sh docker/debian/build.sh $(DIST) $(WHEELS)
@@ -86,7 +100,7 @@ home-assistant:
 	cp -r docker/home-assistant/. docker/environment.sh docker/pinned.sh docker/requirements.txt CHANGELOG.md $(APP)
 	$(if $(WHEELS),cp -r $(WHEELS),sh docker/wheels.sh .) $(APP)/wheels
 
-# What the image and the Debian package hold, as that tells licences and what needs what.
+# The environment of the image and the Debian package: its metadata names licences and dependencies.
 $(ENVIRONMENT): pyproject.toml docker/requirements.txt
 	rm -rf $@
 	work=$$(mktemp -d) && trap 'rm -r "$$work"' EXIT && sh docker/wheels.sh . "$$work" && sh docker/environment.sh $@ "$$work"
@@ -96,7 +110,7 @@ sbom: $(TOOLS)/cyclonedx-bom $(ENVIRONMENT)
 	$</bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-file $(DIST)/dsmr-gateway.cdx.json $(ENVIRONMENT)/bin/python
 
-# Strictly: a library about which the service knows nothing is no good news.
+# --strict fails for a library that the service does not know.
 audit: $(TOOLS)/pip-audit
 	$</bin/pip-audit --strict --disable-pip --require-hashes --requirement docker/requirements.txt
 
