@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from gateway.cli import main
-from tests.cli.test_cli import DEMO
-from tests.peers.harness import Gateway, Program, as_nobody, gateway_command, open_folder, running
+from tests.cli.calling import invoke
+from tests.peers.harness import SIMULATED, Gateway, Program, as_nobody, gateway_command, open_folder, running
 
 FAILURE, USAGE, CONFIGURATION = 1, 2, 78
 TOO_LONG = f"{300 * 'x'}.yaml"
@@ -26,10 +24,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     return tmp_path
-
-
-def give(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +66,7 @@ def give(*arguments: str) -> Result:
     ],
 )
 def test_a_slip_is_told_with_the_way_out(here: Path, arguments: Sequence[str], exit_code: int, words: str) -> None:
-    result = give(*arguments)
+    result = invoke(*arguments)
     assert words in result.stderr
     assert (result.exit_code, result.stdout) == (exit_code, "")
 
@@ -91,7 +85,7 @@ def test_a_file_that_the_user_may_not_read_is_told(command: str) -> None:
 
 
 def test_a_file_that_is_not_there_while_the_environment_speaks_is_told(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, DEMO)
+    gateway = Gateway(tmp_path, SIMULATED)
     with running(gateway):
         gateway.wait_for_telegrams(1)
         assert "There is no" not in gateway.log

@@ -7,90 +7,31 @@ import json
 import os
 import pty
 import re
-import socket
 import subprocess
-import termios
-import threading
 import tty
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from gateway.cli import main
-from gateway.cli.run import config_without_file
 from gateway.config import load_config
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, SerialSettings
 from gateway.tools import probing
-from gateway.tools.probing import serial_ports
 from gateway.transport import serial_device
 from gateway.transport.serial_device import holder_of
+from tests.cli.calling import invoke
+from tests.cli.p1_lines import fed_port, fed_pty, wired_pty
 from tests.conftest import own_telegram, program
 from tests.peers.harness import Program, SerialPort, as_nobody, gateway_command, open_folder, running, wait_until
 from tests.uart import heard
 
-PAUSE_S = 0.05
 LISTEN_S = "2"
 
 
 def probe(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["probe", "--seconds", LISTEN_S, *arguments], catch_exceptions=False)
-
-
-@contextmanager
-def bringing(brings: Callable[[int], bytes]) -> Iterator[str]:
-    """A pty that brings again and again what `brings` says for the speed (`termios`) that it is set to."""
-    meter, device = pty.openpty()
-    tty.setraw(meter)
-    tty.setraw(device)
-    stop = threading.Event()
-
-    def feed() -> None:
-        while not stop.wait(PAUSE_S):
-            os.write(meter, brings(termios.tcgetattr(device)[4]))
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    try:
-        yield os.ttyname(device)
-    finally:
-        stop.set()
-        thread.join()
-        os.close(meter)
-        os.close(device)
-
-
-def fed_pty(data: bytes, baud: int | None = None) -> AbstractContextManager[str]:
-    """A pty that brings `data` again and again, or noise while it is not set to `baud`."""
-    right = {115200: termios.B115200, 9600: termios.B9600}.get(baud or 0)
-    noise = bytes(range(128, 256)) * 4
-    return bringing(lambda speed: data if right in (None, speed) else noise)
-
-
-@contextmanager
-def fed_port(data: bytes) -> Iterator[str]:
-    """A TCP port that brings `data` to whoever comes, and then closes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
-
-        def serve() -> None:
-            client, _ = server.accept()
-            with client:
-                client.sendall(data)
-                # What it would send to the meter would come here.
-                client.settimeout(5)
-                sent.extend(client.recv(100))
-
-        sent = bytearray()
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        thread.join()
-        assert not sent
+    return invoke("probe", "--seconds", LISTEN_S, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +80,6 @@ def test_every_line_stands_beside_what_it_says() -> None:
 
 
 FAST, SLOW = own_telegram("v50_sagemcom-t210d"), own_telegram("v22_iskra-mt382")
-
-
-def wired_pty(raw: bytes, sent: SerialSettings, *, is_inverted: bool) -> AbstractContextManager[str]:
-    """A pty that brings what a UART hears of a meter, at whatever speed the port is set to."""
-    settings = {termios.B115200: FAST_LINE, termios.B9600: SLOW_LINE}
-    brought = {speed: heard(raw, sent, each, is_inverted=is_inverted) for speed, each in settings.items()}
-    return bringing(lambda speed: brought.get(speed, b""))
 
 
 @pytest.mark.parametrize(("raw", "sent"), [(FAST, FAST_LINE), (SLOW, SLOW_LINE)], ids=["115200 8N1", "9600 7E1"])
@@ -304,31 +238,3 @@ def test_a_port_without_rights_is_told_with_the_group_that_has_them() -> None:
     assert result.returncode == 1
     assert "no right to open it; add the user to the group dialout (usermod -aG dialout USER)" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_serial_ports_are_named_so_that_the_name_stays(tmp_path: Path) -> None:
-    assert serial_ports(tmp_path) == []
-    for name in ("ttyUSB1", "ttyUSB0", "ttyAMA0", "ttyS0", "null"):
-        (tmp_path / name).touch()
-    assert [Path(port).name for port in serial_ports(tmp_path)] == ["ttyAMA0", "ttyUSB0", "ttyUSB1"]
-    by_id = tmp_path / "serial" / "by-id"
-    by_id.mkdir(parents=True)
-    (by_id / "usb-FTDI_P1-port0").touch()
-    assert serial_ports(tmp_path) == [str(by_id / "usb-FTDI_P1-port0")]
-
-
-def test_without_a_configuration_the_only_serial_port_is_used() -> None:
-    config = config_without_file(Path("gateway.yaml"), ["/dev/p1"])
-    assert config.all_meters()["meter"].device == "/dev/p1"
-
-
-@pytest.mark.parametrize("ports", [[], ["/dev/a", "/dev/b"]])
-def test_without_a_configuration_and_without_one_port_nothing_is_guessed(
-    ports: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        config_without_file(Path("gateway.yaml"), ports)
-    assert end.value.code == 78
-    told = capsys.readouterr().err
-    assert "There is no gateway.yaml" in told
-    assert all(port in told for port in ports)

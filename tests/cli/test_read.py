@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from gateway.cli import main
-from tests.peers.harness import Gateway, free_port, running
-
-SIMULATED = {"simulate": True}
+from tests.cli.calling import invoke
+from tests.peers.harness import SIMULATED, Gateway, free_port, running
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +24,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def read(port: int, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["read", "127.0.0.1", "--port", str(port), *arguments], catch_exceptions=False)
+    return invoke("read", "127.0.0.1", "--port", str(port), *arguments)
 
 
 def test_every_register_is_read_and_decoded(gateway: Gateway) -> None:
@@ -69,21 +65,6 @@ def test_a_port_where_nothing_answers_is_told() -> None:
     result = read(free_port())
     assert result.exit_code == 1
     assert "nothing answers on 127.0.0.1:" in result.stderr
-
-
-def test_a_server_that_gives_another_number_of_registers_is_told() -> None:
-    def answer() -> None:
-        connection, _ = server.accept()
-        with connection:
-            while request := connection.recv(100):
-                connection.sendall(request[:4] + bytes.fromhex("0005") + request[6:8] + bytes.fromhex("020007"))
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=answer, daemon=True).start()
-        result = read(server.getsockname()[1], "--json")
-        assert result.exit_code == 1
-        assert "100 to 224: 1 registers came for 125" in result.stderr
-        assert {row["now"] for row in json.loads(result.stdout)} == {"—"}
 
 
 def test_a_map_of_ones_own_is_taken(gateway: Gateway, tmp_path: Path) -> None:

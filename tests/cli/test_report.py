@@ -7,10 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from gateway.cli import main
 from gateway.protocol.p1.redaction import redact
+from tests.cli.calling import invoke
 from tests.conftest import own_telegram
 from tests.peers.harness import Gateway, SerialPort, running
 
@@ -23,7 +22,7 @@ IDENTIFIERS = [
 def report(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    result = CliRunner().invoke(main, ["report", str(folder / "gateway.yaml"), *arguments], catch_exceptions=False)
+    result = invoke("report", str(folder / "gateway.yaml"), *arguments)
     assert (result.exit_code, result.stderr) == (0, "")
     return result.stdout
 

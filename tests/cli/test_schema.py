@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from gateway.cli import main
 from gateway.cli.schema import schema
 from gateway.maps.load import map_names
+from tests.cli.calling import invoke
 from tests.conftest import ROOT
 from tests.test_docs import EXAMPLES
 
@@ -29,7 +28,7 @@ def faults(of: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("of", ["config", "map"])
 def test_the_command_prints_a_schema_that_is_one(of: str) -> None:
-    printed = json.loads(CliRunner().invoke(main, ["schema", of], catch_exceptions=False).stdout)
+    printed = json.loads(invoke("schema", of).stdout)
     Draft202012Validator.check_schema(printed)
     assert printed == schema(of)
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from gateway.cli import main
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.simulation.household import SCENARIOS, Scenario
+from tests.cli.calling import invoke
 from tests.conftest import own_telegram
 from tests.peers.harness import LIMIT_S, Gateway, Program, free_port, gateway_command, running, wait_until
 
@@ -33,7 +32,7 @@ def read_telegrams(connection: socket.socket, count: int) -> list[bytes]:
 
 
 def told(*arguments: str) -> str:
-    result = CliRunner().invoke(main, ["simulate", *arguments], catch_exceptions=False)
+    result = invoke("simulate", *arguments)
     assert result.exit_code == 2
     return " ".join(result.stderr.split())
 
@@ -120,7 +119,7 @@ def test_around_the_october_hour_the_clock_goes_twice_through_it(tmp_path: Path)
 
 
 def test_help_says_what_each_scenario_changes() -> None:
-    shown = " ".join(CliRunner().invoke(main, ["simulate", "--help"]).stdout.split())
+    shown = " ".join(invoke("simulate", "--help").stdout.split())
     assert set(SCENARIOS) == set(Scenario)
     for name, words in SCENARIOS.items():
         assert f"{name}: {words}." in shown

@@ -38,6 +38,9 @@ READ_HOLDING, READ_INPUT = 3, 4
 TARGET_FAILED = 0x0B
 """The exception of a unit whose meter is silent."""
 
+SIMULATED = {"simulate": True}
+"""The `meter:` of a configuration that needs no meter."""
+
 T = TypeVar("T")
 
 
@@ -69,6 +72,18 @@ def is_listened_on(port: int) -> bool:
                 if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                     return True
     return False
+
+
+def reserved_port() -> int:
+    """Return a port that only a privileged process may listen on; skip the test where the system reserves none."""
+    try:
+        first_free = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except OSError:
+        first_free = 1024
+    for port in (502, 802, 1023):
+        if port < first_free and not is_listened_on(port):
+            return port
+    pytest.skip("this system lets everyone listen on the ports of Modbus")
 
 
 class SerialPort:

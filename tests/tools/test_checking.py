@@ -18,8 +18,7 @@ from gateway.config import load_with_places
 from gateway.files.yaml_file import Problem
 from gateway.tools.checking import check_machine, listener_of
 from tests.certificates import add_certificate, make_certificates
-from tests.cli.test_cli import reserved_port
-from tests.cli.test_probe import fed_pty
+from tests.cli.p1_lines import fed_pty
 from tests.conftest import own_telegram, program
 from tests.peers.harness import (
     Gateway,
@@ -28,6 +27,7 @@ from tests.peers.harness import (
     free_port,
     gateway_command,
     open_folder,
+    reserved_port,
     running,
     wait_until,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.conftest import own_telegram
 from tests.peers.harness import (
     LIMIT_S,
+    SIMULATED,
     Gateway,
     SerialPort,
     free_port,
@@ -70,8 +71,8 @@ def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_no_health(tmp_path: Path) -> None:
-    with running(first := Gateway(tmp_path / "first", {"simulate": True})):
-        second = Gateway(tmp_path / "second", {"simulate": True}, {"listen": f"127.0.0.1:{first.port}"}, waits=False)
+    with running(first := Gateway(tmp_path / "first", SIMULATED)):
+        second = Gateway(tmp_path / "second", SIMULATED, {"listen": f"127.0.0.1:{first.port}"}, waits=False)
         with running(second):
             second.wait_for_log("in use by another program")
             result = wait_until(
