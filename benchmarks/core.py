@@ -31,7 +31,8 @@ from gateway.maps.load import find_map, load_map
 from gateway.nodes.modbus_server import ModbusServer, ServerSettings, Transport
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
-from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
+from gateway.protocol.modbus.responder import Responder, UnitTable
+from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.protocol.modbus.unit import FOR_EVER, OnStale, Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings, read
@@ -170,11 +171,11 @@ def show_answers(register_map: RegisterMap, readings: Readings, rounds: int) -> 
     status = memoryview(b"".join(request(transaction, 0, 18) for transaction in range(BATCH)))
 
     def answers(data: memoryview, using: Responder) -> Callable[[], object]:
-        return lambda: answer_stream(data, using, 1.0, CLIENT)
+        return lambda: respond_tcp(data, using, 1.0, CLIENT)
 
     def answer_anew() -> None:
         other_responder.ready.clear()
-        answer_stream(single, other_responder, 1.0, CLIENT)
+        respond_tcp(single, other_responder, 1.0, CLIENT)
 
     samples = take_turns(
         {

@@ -18,8 +18,9 @@ import atheris
 with atheris.instrument_imports(include=["gateway"]):
     from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
     from gateway.protocol.modbus.monitor import Monitor
-    from gateway.protocol.modbus.rtu import answer_rtu, append_crc
-    from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
+    from gateway.protocol.modbus.responder import Responder, UnitTable
+    from gateway.protocol.modbus.rtu import append_crc, respond_rtu
+    from gateway.protocol.modbus.tcp import respond_tcp
 
 from gateway.protocol.p1.telegram import crc16
 from tests.nodes.oracle import expect, expect_pdu
@@ -104,14 +105,14 @@ def test_one(raw: bytes) -> None:
     if data.ConsumeBool():
         stream = data.ConsumeBytes(2 * RECEIVE_BUFFER_BYTES)
         expected = expect(stream)
-        transport = receive(answer_stream, cut(data, stream))
+        transport = receive(respond_tcp, cut(data, stream))
         assert transport.sent == expected.answers
         assert transport.is_closing == expected.is_closed
         return
     stream = data.ConsumeBytes(MAX_RTU_BYTES)
     # A fuzzer does not guess a CRC: half of the time it is put there.
     stream = append_crc(stream) if data.ConsumeBool() else stream
-    transport = receive(answer_rtu, cut(data, stream))
+    transport = receive(respond_rtu, cut(data, stream))
     left = transport.sent
     for answer in asked_over_rtu(stream):
         left = left.removeprefix(answer)

@@ -9,7 +9,7 @@ from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, Problem
 from gateway.maps.file import MapFile, PlacedEntry
 from gateway.maps.register import RegisterBuilder
-from gateway.protocol.modbus.tcp import ADDRESSES
+from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
 from gateway.protocol.registers.register import GAP_WORD, Block, Register

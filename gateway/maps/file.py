@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.files.validation import salvage
 from gateway.files.yaml_file import Document, Loc, Problem
-from gateway.protocol.modbus.tcp import ADDRESSES
+from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
 from gateway.protocol.registers.register import Gaps
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Problem
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
-from gateway.protocol.modbus.tcp import ADDRESSES
+from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import NAMES, ValueType
 from gateway.protocol.p1.obis import UNIT_FACTORS, Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder

@@ -156,7 +156,7 @@ def _line(server: str, exchange: Exchange) -> bytes:
         "client": exchange.client,
         "unit": exchange.unit_id,
         "request": exchange.request.hex(),
-        "answer": exchange.answer and exchange.answer.hex(),
+        "answer": exchange.response and exchange.response.hex(),
         "text": str(exchange),
     }
     return json.dumps(fields).encode() + b"\n"

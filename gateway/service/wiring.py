@@ -24,7 +24,7 @@ from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.monitor import Monitor
-from gateway.protocol.modbus.tcp import Responder, UnitTable
+from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS

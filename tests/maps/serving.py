@@ -11,7 +11,9 @@ from typing import Any
 from gateway.maps.load import load_map
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
-from gateway.protocol.modbus.tcp import MAX_READ_REGISTERS, Responder, UnitTable, answer_stream
+from gateway.protocol.modbus.pdu import MAX_READ_REGISTERS
+from gateway.protocol.modbus.responder import Responder, UnitTable
+from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.readings import Readings, read
@@ -61,7 +63,7 @@ class Server:
         """The answer's PDU."""
         self._transaction += 1
         request = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, self.unit_id) + pdu
-        answers, consumed, is_modbus = answer_stream(request, self._responder, ASKED, CLIENT)
+        answers, consumed, is_modbus = respond_tcp(request, self._responder, ASKED, CLIENT)
         assert (consumed, is_modbus) == (len(request), True)
         transaction, protocol, length, unit_id = struct.unpack_from(">HHHB", answers)
         assert (transaction, protocol, length, unit_id) == (self._transaction, 0, len(answers) - 6, self.unit_id)

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.maps.load import PARTS as PARTS_FOLDER
 from gateway.maps.load import load_map, map_names
-from gateway.protocol.modbus.tcp import MAX_READ_REGISTERS
+from gateway.protocol.modbus.pdu import MAX_READ_REGISTERS
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
 from tests.maps.decoder import PARTS, Layout, compare, map_files, read_layout
 from tests.maps.serving import Server, readings_in

@@ -10,7 +10,8 @@ import pytest
 from gateway.files.yaml_file import FileError
 from gateway.maps.load import load_map
 from gateway.nodes.register_map import RegisterMapNode
-from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
+from gateway.protocol.modbus.pdu import ExceptionCode
+from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import Telegram

@@ -219,7 +219,7 @@ async def test_the_answers_of_a_serial_line_are_counted_on_when_it_is_opened_ane
             line = SerialClient(server, "/dev/ttyP1")
             line.data_received(append_crc(b"\x01" + READ))
             line.connection_lost(None)
-        assert server.responder.monitor.answers == {"/dev/ttyP1": 2}
+        assert server.responder.monitor.responses == {"/dev/ttyP1": 2}
 
 
 # Clients that do not take their answers.

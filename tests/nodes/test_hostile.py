@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gateway.nodes.modbus_server.connections import Datagrams
 from gateway.protocol.modbus.monitor import CountedClient
-from gateway.protocol.modbus.rtu import answer_rtu, append_crc
+from gateway.protocol.modbus.rtu import append_crc, respond_rtu
 from gateway.protocol.p1.telegram import crc16
 from tests.nodes.blocking import ANSWER, HEALTHY_ID, LIMIT_S, READ, Background, Healthy, Stream, background
 from tests.nodes.oracle import WIRED, expect, expect_pdu
@@ -260,7 +260,7 @@ def test_noise_over_rtu_takes_little_time(rtu: Background) -> None:
     took = []
     for _ in range(5):
         begun = time.thread_time()
-        answers, _, _ = answer_rtu(noise, rtu.server.responder, 0.0, CountedClient("noise", 0.0))
+        answers, _, _ = respond_rtu(noise, rtu.server.responder, 0.0, CountedClient("noise", 0.0))
         took.append(time.thread_time() - begun)
         assert answers == b""
     assert min(took) < 0.004, "a client that sends noise without pause holds up all the others"

@@ -14,8 +14,8 @@ from gateway.maps.load import load_map
 from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
+from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.rtu import append_crc
-from gateway.protocol.modbus.tcp import Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.telegram import crc16
 from gateway.protocol.p1.variants import SerialSettings

@@ -15,7 +15,7 @@ from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
-from gateway.protocol.modbus.unit import ExceptionCode
+from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
 from gateway.runtime.flow import Node

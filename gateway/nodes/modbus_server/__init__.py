@@ -1,8 +1,8 @@
 """Modbus server: serves units over TCP, TLS, UDP or a serial line.
 
-pymodbus listens and keeps the connections (`listeners`); the connections themselves are ours (`connections`),
-because stock pymodbus loses requests that come together, answers with wrong codes and can be wedged by one
-bad header.
+pymodbus opens the listener and keeps the list of connections (`listeners`). The connections themselves are written
+here (`connections`): those of pymodbus lose requests that arrive together, respond with wrong exception codes, and
+stop responding after one bad header.
 """
 
 from gateway.nodes.modbus_server.node import ModbusServer

@@ -1,8 +1,8 @@
-"""pymodbus's servers, listening for our connections.
+"""pymodbus's servers, which listen for the connections of this package.
 
-What is leaned on beyond pymodbus's public interface: `callback_new_connection` as the factory of connections,
-`call_create` as what opens the listener, and `close` closing what is in `active_connections`.
-`tests/nodes/test_pymodbus_contract.py` guards them.
+Three things are used that are not part of pymodbus's public interface: `callback_new_connection` makes a connection,
+`call_create` opens the listener, and `close` closes the connections in `active_connections`.
+`tests/nodes/test_pymodbus_contract.py` fails if pymodbus changes one of them.
 """
 
 from __future__ import annotations
@@ -20,30 +20,34 @@ NewConnection = Callable[["Listener"], asyncio.BaseProtocol]
 
 
 class Listener(ModbusBaseServer):
-    """Opens the port, and says with an OSError what keeps it from it."""
+    """A listener that raises an OSError with the reason if it cannot open its port."""
 
     new_connection: NewConnection
 
     def callback_new_connection(self) -> asyncio.BaseProtocol:  # type: ignore[override]
-        """Make the protocol of a new client."""
+        """Return the connection for a new client."""
         return self.new_connection(self)
 
     async def listen(self) -> bool:
         """Open the port.
 
-        pymodbus turns the OSError into a line of log; what is wrong with the port must be told apart.
+        pymodbus only logs the OSError; its reason decides what the status and the log show here.
+
+        Raises:
+            OSError: the port cannot be opened.
+
         """
         self.is_listener = True
         try:
             created = await self.call_create()
-        except termios.error as error:  # a serial device that cannot do what it is told
+        except termios.error as error:  # the serial device refuses its settings
             raise OSError(*error.args) from error
         self.transport = created[0] if isinstance(created, tuple) else created
         return True
 
     @property
     def bound_port(self) -> int:
-        """The port that is listened on, also where the system chose it."""
+        """Return the port that is open, also if the system chose it."""
         for sock in getattr(self.transport, "sockets", ()):
             return int(sock.getsockname()[1])
         name = self.transport.get_extra_info("sockname") if hasattr(self.transport, "get_extra_info") else None
@@ -63,8 +67,8 @@ class _SerialListener(Listener, ModbusSerialServer):
 
 
 def make_listener(settings: ServerSettings, new_connection: NewConnection) -> Listener:
-    """A listener that is not yet listening."""
-    # pymodbus wants a datastore; no request reaches it.
+    """Return a listener for `settings` that does not listen yet."""
+    # pymodbus requires a datastore; no request reaches it.
     nothing = SimDevice(id=0, simdata=[SimData(0, values=[0], datatype=DataType.REGISTERS)])
     listener: Listener
     if settings.serial:

@@ -1,4 +1,4 @@
-"""The node: listens, decides which clients are served, and shows how it fares."""
+"""The node: opens the listener, admits clients and shows its status."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import logging
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
-from gateway.protocol.modbus.rtu import answer_rtu
-from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
+from gateway.protocol.modbus.responder import Responder, UnitTable
+from gateway.protocol.modbus.rtu import respond_rtu
+from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.runtime.clock import now
 from gateway.runtime.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
 from gateway.transport.clients import Clients
@@ -37,18 +38,18 @@ class ModbusServer(Node):
         self.settings = settings
         self.label = f"{LABELS[settings.transport]} {settings}"
         self.responder = responder
-        self.framing: Framing = answer_rtu if settings.transport is Transport.RTU_OVER_TCP else answer_stream
+        self.framing: Framing = respond_rtu if settings.transport is Transport.RTU_OVER_TCP else respond_tcp
         self.clients: Clients[StreamClient] = Clients(self, settings.admission)
         self.received = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self.port = settings.port
 
     @property
     def units(self) -> UnitTable:
-        """Which unit answers a unit id."""
+        """Return the unit of each unit id."""
         return self.responder.units
 
     def details(self) -> Details:
-        """Where it listens, and what was asked."""
+        """Return where it listens, and the number of requests."""
         monitor = self.responder.monitor
         return {
             "transport": self.settings.transport.value,
@@ -86,7 +87,7 @@ class ModbusServer(Node):
             await asyncio.sleep(TICK_S)
             self.clients.close_idle(now())
             if self.settings.serial and not listener.active_connections:
-                raise OSError(errno.EIO, f"{self.settings.serial.device} is gone; opening it anew")
+                raise OSError(errno.EIO, f"{self.settings.serial.device} is gone; opening it again")
 
     def _new_connection(self, _listener: Listener) -> asyncio.BaseProtocol:
         if self.settings.serial:

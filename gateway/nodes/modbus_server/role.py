@@ -1,6 +1,6 @@
-"""Modbus/TCP Security (v36, 2021): the role in a client's certificate.
+"""Read the role from a client's certificate (Modbus/TCP Security v36, 2021).
 
-Imported only where a server has TLS.
+Imported only if a server has TLS.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import asyncio
 from cryptography import x509
 
 ROLE_OID = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
-"""R-23: the role is an extension of the client's certificate."""
+"""Identifier of the certificate extension that holds the role (R-23)."""
 UTF8_STRING = 0x0C
 
 
 def role_of(secured: asyncio.Transport) -> str:
-    """The client's role, empty when its certificate has none (R-26: the NULL role)."""
+    """Return the client's role; empty if its certificate has none (R-26: the NULL role)."""
     certificate = secured.get_extra_info("ssl_object").getpeercert(binary_form=True)
     if not certificate:
         return ""

@@ -1,4 +1,4 @@
-"""What a server is told."""
+"""The settings of one Modbus server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.transport.listening import place_of
 
 
 class Transport(StrEnum):
-    """How requests come."""
+    """The way requests reach a server."""
 
     TCP = "tcp"
     RTU_OVER_TCP = "rtu_over_tcp"
@@ -29,7 +29,7 @@ class SerialPort:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Where a server listens, and to whom."""
+    """The address or device that a server listens on, and the clients that it admits."""
 
     transport: Transport
     host: str = ""
@@ -40,7 +40,7 @@ class ServerSettings:
 
     @property
     def place(self) -> str:
-        """What is opened, in short."""
+        """Return the name of the port or device."""
         return self.serial.device if self.serial else f"port {self.port}"
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from gateway.nodes.status_page.model import AdviceView, ClientView, Requests, Re
 from gateway.nodes.status_page.overview import unix_time
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
+from gateway.protocol.modbus.pdu import decode_read, exception_in
 from gateway.runtime.clock import now
 from gateway.runtime.observation import ObservedServer, ServedUnits
 
@@ -39,25 +40,24 @@ def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requ
 def _request(
     exchange: Exchange, server: ObservedServer, advices: dict[tuple[str, int, bytes, bytes], Advice | None]
 ) -> RequestView:
-    answer = exchange.answer
-    exception = answer[1] if answer and answer[0] & 0x80 else None
+    response, read = exchange.response, decode_read(exchange.request)
+    exception = exception_in(response)
     # Clients ask the same again and again, and the same is wrong with it.
-    key = (server.name, exchange.unit_id, exchange.request, answer[:2] if answer else b"")
+    key = (server.name, exchange.unit_id, exchange.request, response[:2] if response else b"")
     if key not in advices:
         advices[key] = advise(exchange, server.responder.units)
     advice = advices[key]
-    is_read = exchange.request[0] in (3, 4) and len(exchange.request) == 5
     return RequestView(
         at=unix_time(exchange.at),
         server=server.name,
         client=exchange.client,
         unit_id=exchange.unit_id,
         function_code=exchange.request[0],
-        address=int.from_bytes(exchange.request[1:3], "big") if is_read else None,
-        count=int.from_bytes(exchange.request[3:5], "big") if is_read else None,
+        address=read.address if read else None,
+        count=read.count if read else None,
         exception=exception,
-        is_answered=answer is not None,
-        words=answer[2 : 2 + 2 * WORDS_SHOWN].hex(" ", 2) if answer and exception is None else "",
+        is_answered=response is not None,
+        words=response[2 : 2 + 2 * WORDS_SHOWN].hex(" ", 2) if response and exception is None else "",
         advice=AdviceView(advice.mistake.value, advice.instead, advice.register) if advice else None,
     )
 
@@ -68,12 +68,14 @@ def _clients(server: ObservedServer) -> list[ClientView]:
     by_client: dict[str, list[Exchange]] = {name: [] for name in connected}
     for exchange in monitor.since(0):
         by_client.setdefault(exchange.client, []).append(exchange)
-    answers = monitor.answers
-    return [_client(server, name, exchanges, connected, answers.get(name, 0)) for name, exchanges in by_client.items()]
+    responses = monitor.responses
+    return [
+        _client(server, name, exchanges, connected, responses.get(name, 0)) for name, exchanges in by_client.items()
+    ]
 
 
 def _client(
-    server: ObservedServer, name: str, exchanges: Sequence[Exchange], connected: Mapping[str, str], answers: int
+    server: ObservedServer, name: str, exchanges: Sequence[Exchange], connected: Mapping[str, str], responses: int
 ) -> ClientView:
     last = exchanges[-1] if exchanges else None
     return ClientView(
@@ -84,9 +86,9 @@ def _client(
         unit_id=last.unit_id if last else None,
         function_code=last.request[0] if last else None,
         last_at=unix_time(last.at) if last else None,
-        answers=answers,
+        answers=responses,
         requests_per_s=_rate(exchanges),
-        errors=sum(1 for each in exchanges if each.answer is not None and each.answer[0] & 0x80),
+        errors=sum(1 for each in exchanges if exception_in(each.response) is not None),
     )
 
 

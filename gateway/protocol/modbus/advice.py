@@ -1,4 +1,8 @@
-"""What a client that asks for what is not there most likely has wrong."""
+"""Find the likely mistake behind a request that got an exception response, or a number that means nothing.
+
+Most users meet the same few mistakes: a manual's register number as address, an address that is one off, the wrong
+unit id or the wrong map. `advise` tries these in turn, against the registers of the configured units.
+"""
 
 from __future__ import annotations
 
@@ -6,62 +10,70 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.protocol.modbus.monitor import Exchange
-from gateway.protocol.modbus.tcp import ADDRESSES, MAX_READ_REGISTERS, UnitTable
-from gateway.protocol.modbus.unit import ExceptionCode, Unit
+from gateway.protocol.modbus.pdu import (
+    ADDRESSES,
+    MAX_READ_REGISTERS,
+    READ_FUNCTION_CODES,
+    ExceptionCode,
+    decode_read,
+    exception_in,
+)
+from gateway.protocol.modbus.responder import UnitTable
+from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 
 MANUAL_BASES = (40_001, 30_001, 400_001, 300_001)
-"""What manuals add to the address of a holding or input register."""
-_READS = (3, 4)
+"""Numbers that manuals add to the address of a holding or input register."""
 
 
 class Mistake(StrEnum):
-    """What is likely wrong."""
+    """A kind of mistake."""
 
     UNIT_ID = "unit id"
-    """Nothing is wired to that unit id."""
+    """No unit is configured on that unit id."""
     ONE_OFF = "one off"
-    """The address is one more or one less than that of a register."""
+    """The address is one more or one less than the address of a register."""
     MANUAL_NUMBER = "manual number"
-    """The number of a manual, such as 40108, was given for the address."""
+    """The client uses the number of a manual, such as 40108, as the address."""
     OTHER_UNIT = "other unit"
-    """Another unit id has a register there."""
+    """Another unit id has a register at that address."""
     MAP = "map"
-    """No unit has anything there: another register map is meant."""
+    """No unit has a register at that address: the client expects another register map."""
     FUNCTION = "function"
-    """The map is not read with that function code, or nothing is ever written."""
+    """The map is not read with that function code, or the request is a write."""
     QUANTITY = "quantity"
-    """More registers than one request can have, or none."""
+    """The request asks for no registers, or for more than one response can hold."""
     SILENT_METER = "silent meter"
-    """None of the client's making: there is no fresh telegram."""
+    """The client made no mistake: there is no fresh telegram."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A likely mistake, with what the client should ask instead."""
+    """A likely mistake, with what the client should send instead."""
 
     mistake: Mistake
     instead: int | None = None
-    """An address, unit id or function code; None where there is none to name."""
+    """Address, unit id or function code to use; None if none is known."""
     register: str | None = None
-    """The register that is meant."""
+    """Name of the register that the client probably wants."""
 
 
 def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
-    """What is likely wrong with a request; None for one with which nothing is."""
+    """Return the likely mistake in a request; None if there is none."""
     unit = units.by_id[exchange.unit_id]
     function_code = exchange.request[0]
-    code = exchange.answer[1] if exchange.answer and exchange.answer[0] & 0x80 else None
+    code = exception_in(exchange.response)
     if unit is None:
         return Advice(Mistake.UNIT_ID, units.wired[0] if len(units.wired) == 1 else None)
-    if exchange.answer is None or code == ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND:
+    if exchange.response is None or code == ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND:
         return Advice(Mistake.SILENT_METER)
     if code == ExceptionCode.ILLEGAL_FUNCTION:
-        return Advice(Mistake.FUNCTION, min(unit.function_codes) if function_code in _READS else None)
-    if function_code not in _READS or len(exchange.request) != 5:
+        return Advice(Mistake.FUNCTION, min(unit.function_codes) if function_code in READ_FUNCTION_CODES else None)
+    read = decode_read(exchange.request)
+    if read is None:
         return None
-    address, count = (int.from_bytes(exchange.request[at : at + 2], "big") for at in (1, 3))
+    address, count = read.address, read.count
     if code == ExceptionCode.ILLEGAL_DATA_VALUE or not 1 <= count <= MAX_READ_REGISTERS:
         return Advice(Mistake.QUANTITY, MAX_READ_REGISTERS)
     if code == ExceptionCode.ILLEGAL_DATA_ADDRESS:
@@ -70,7 +82,7 @@ def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
 
 
 def _elsewhere(address: int, count: int, unit: Unit, units: UnitTable) -> Advice:
-    """The address is none of the unit's."""
+    """Return the likely mistake in a read at an address where the unit has no register."""
     for base in MANUAL_BASES:
         meant = _at(address - base, unit.register_map)
         if meant:
@@ -88,9 +100,10 @@ def _elsewhere(address: int, count: int, unit: Unit, units: UnitTable) -> Advice
 
 
 def _inside(address: int, count: int, register_map: RegisterMap) -> Advice | None:
-    """An answer was given, but it begins within a number of several registers.
+    """Return the mistake in a read that begins inside a number of several registers, if it is one.
 
-    A reader of whole blocks rightly does that; one that asks for as many registers as that number has is one off.
+    A client that reads whole blocks may begin there. One that reads exactly as many registers as the number has
+    is one off.
     """
     for register in register_map.registers:
         if register.type_name != "string" and register.address < address < register.end and count == register.length:
@@ -99,7 +112,7 @@ def _inside(address: int, count: int, register_map: RegisterMap) -> Advice | Non
 
 
 def _at(address: int, register_map: RegisterMap) -> Register | None:
-    """The register that begins at `address`."""
+    """Return the register that begins at `address`."""
     if not 0 <= address < ADDRESSES:
         return None
     return next((register for register in register_map.registers if register.address == address), None)

@@ -1,16 +1,16 @@
-"""How a client reads the registers of a map: in as few requests as the specification and the map allow."""
+"""Group the registers of a map into requests: as few as the specification and the blocks of the map allow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.protocol.modbus.tcp import MAX_READ_REGISTERS
+from gateway.protocol.modbus.pdu import MAX_READ_REGISTERS
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 
 
 def read_plan(register_map: RegisterMap, registers: Sequence[Register]) -> list[list[Register]]:
-    """`registers`, in order of address, in groups that one request reads: of one block, at most 125 words."""
+    """Return `registers`, given in order of address, in groups: each of one block and short enough for one request."""
     requests: list[list[Register]] = []
     for block in register_map.blocks:
         request: list[Register] = []

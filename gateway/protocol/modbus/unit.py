@@ -1,10 +1,16 @@
-"""A unit id's registers, and how they answer while there is no fresh telegram."""
+"""The registers of one unit id, and how the unit responds while there is no fresh telegram.
+
+A unit holds the snapshot of its newest telegram and the moment until which that is fresh. Each read checks that
+moment, so that a stale number never leaves as a fresh one, even if nothing else runs in between. What a stale unit
+does is chosen by `on_stale`. Registers of the gateway's own state are encoded at each read, and never stale.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
+from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.protocol.registers.snapshot import Snapshot
@@ -12,38 +18,25 @@ from gateway.protocol.registers.snapshot import Snapshot
 NEVER, FOR_EVER = float("-inf"), float("inf")
 
 
-class ExceptionCode(IntEnum):
-    """Modbus V1.1b3, 7."""
-
-    ILLEGAL_FUNCTION = 1
-    ILLEGAL_DATA_ADDRESS = 2
-    ILLEGAL_DATA_VALUE = 3
-    SERVER_DEVICE_FAILURE = 4
-    GATEWAY_PATH_UNAVAILABLE = 10
-    """Given for a unit id that nothing is wired to."""
-    GATEWAY_TARGET_FAILED_TO_RESPOND = 11
-    """Given while the meter is silent."""
-
-
 class OnStale(StrEnum):
-    """What a unit does while its newest telegram is too old."""
+    """How a unit responds while its newest telegram is too old."""
 
     EXCEPTION = "exception"
-    """Answers with exception 0x0B."""
+    """Respond with exception 0x0B."""
     SILENT = "silent"
-    """Gives no answer, as a meter without power."""
+    """Do not respond, like a meter without power."""
     ABSENT = "absent"
-    """Answers with the codes for absent values."""
+    """Respond with the codes for absent values."""
     HOLD = "hold"
-    """Goes on answering with the last telegram, for as long as the gateway runs."""
+    """Keep responding with the last telegram, for as long as the gateway runs."""
 
 
 StatusValues = Callable[[float], Mapping[str, Value]]
-"""Moment → the gateway's own values (`gateway_*`) at that moment."""
+"""Function from a moment to the gateway's own values (`gateway_*`) at that moment."""
 
 
 class Unit:
-    """What one unit id answers with. Times are seconds of one monotonic clock."""
+    """The registers of one unit id. Times are seconds of one monotonic clock."""
 
     def __init__(
         self,
@@ -60,16 +53,16 @@ class Unit:
         self._absent = register_map.readings.encode({})
         self.snapshot: Snapshot | None = None
         self.fresh_until = NEVER
-        """The moment after which the snapshot is stale."""
+        """Last moment at which the snapshot is fresh."""
         self.shows_test_pattern = shows_test_pattern
         if shows_test_pattern:
             self.snapshot = register_map.readings.test_pattern()
             self.fresh_until = FOR_EVER
 
     def publish(self, snapshot: Snapshot, fresh_until: float) -> None:
-        """Answer with `snapshot` from now on; it is fresh while the clock is at most at `fresh_until`.
+        """Serve `snapshot` from now on; it is fresh up to and including `fresh_until`.
 
-        A unit that shows its test pattern goes on showing it.
+        A unit that shows its test pattern keeps showing it.
         """
         if self.shows_test_pattern:
             return
@@ -77,16 +70,16 @@ class Unit:
         self.fresh_until = fresh_until
 
     def withdraw(self) -> None:
-        """Answer as before the first telegram, whatever `on_stale` says."""
+        """Respond as before the first telegram, whatever `on_stale` is."""
         if not self.shows_test_pattern:
             self.snapshot, self.fresh_until = None, NEVER
 
     def is_fresh(self, now: float) -> bool:
-        """Whether the newest telegram may be given out as good."""
+        """Return whether the newest telegram may be served as current."""
         return now <= self.fresh_until
 
     def read(self, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
-        """The bytes of `count` registers from `address` on, an exception, or None for no answer at all."""
+        """Return the bytes of `count` registers from `address` on, an exception, or None for no response at all."""
         if now <= self.fresh_until and self.snapshot is not None:
             data = self.snapshot.read(address, count)
             if data is not None:

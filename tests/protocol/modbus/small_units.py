@@ -8,7 +8,8 @@ from functools import cache
 
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
-from gateway.protocol.modbus.tcp import Responder, UnitTable, answer_stream
+from gateway.protocol.modbus.responder import Responder, UnitTable
+from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.protocol.modbus.unit import FOR_EVER, OnStale, StatusValues, Unit
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
@@ -163,6 +164,6 @@ def mbap(transaction_id: int, pdu: bytes, unit_id: int = 1) -> bytes:
 
 def ask(buffer: bytes, responder: Responder, now: float = 0.0) -> bytes:
     """The answers to whole requests over TCP."""
-    answers, used, is_modbus = answer_stream(buffer, responder, now, CLIENT)
+    answers, used, is_modbus = respond_tcp(buffer, responder, now, CLIENT)
     assert (used, is_modbus) == (len(buffer), True)
     return answers

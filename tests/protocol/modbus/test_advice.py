@@ -7,7 +7,7 @@ import pytest
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.modbus.advice import Advice, Mistake, advise
 from gateway.protocol.modbus.monitor import Exchange, Monitor
-from gateway.protocol.modbus.tcp import Responder, UnitTable
+from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale, Unit
 from tests.conftest import ROOT
 from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION
@@ -27,7 +27,7 @@ def advice_on(request: str, unit_id: int = 1, units: UnitTable = UNIT_FACTORS) -
     """What is said of a request that a server has answered."""
     responder = Responder(units, IDENTIFICATION, Monitor())
     pdu = bytes.fromhex(request)
-    return advise(Exchange(0, CLIENT.name, unit_id, pdu, responder.answer(pdu, unit_id, 0, CLIENT)), units)
+    return advise(Exchange(0, CLIENT.name, unit_id, pdu, responder.respond(pdu, unit_id, 0, CLIENT)), units)
 
 
 def read(address: int, count: int, function_code: int = 3) -> str:

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.modbus.device_identification import (
-    MAX_OBJECT_BYTES,
-    MAX_PDU_BYTES,
-    Identification,
-    answer_identification,
-)
-from gateway.protocol.modbus.unit import ExceptionCode
+from gateway.protocol.modbus.device_identification import MAX_OBJECT_BYTES, Identification, respond_identification
+from gateway.protocol.modbus.pdu import MAX_PDU_BYTES, ExceptionCode
 
 SHORT = Identification("Vendor", "CODE", "1.2", "https://example.org", "Product", "Model", "Application")
 VALUES = [b"Vendor", b"CODE", b"1.2", b"https://example.org", b"Product", b"Model", b"Application"]
@@ -38,7 +33,7 @@ def parse(answer: bytes | ExceptionCode) -> tuple[int, bool, int, dict[int, byte
 
 
 def ask(read_code: int, object_id: int, identification: Identification = SHORT) -> bytes | ExceptionCode:
-    return answer_identification(bytes((0x2B, 0x0E, read_code, object_id)), identification)
+    return respond_identification(bytes((0x2B, 0x0E, read_code, object_id)), identification)
 
 
 def test_an_answer_is_laid_out_as_the_example_of_the_document_is() -> None:
@@ -89,12 +84,12 @@ def test_an_unknown_category_is_03(read_code: int) -> None:
 
 @pytest.mark.parametrize("pdu", ["2b", "2b0e", "2b0e01", "2b0e010000", "2b0e01000000"])
 def test_a_request_of_another_length_is_03(pdu: str) -> None:
-    assert answer_identification(bytes.fromhex(pdu), SHORT) is ExceptionCode.ILLEGAL_DATA_VALUE
+    assert respond_identification(bytes.fromhex(pdu), SHORT) is ExceptionCode.ILLEGAL_DATA_VALUE
 
 
 @pytest.mark.parametrize("pdu", ["2b0d", "2b0d0100", "2b000000", "2bff", "2b0d010000000000"])
 def test_another_mei_type_is_01_whatever_follows(pdu: str) -> None:
-    assert answer_identification(bytes.fromhex(pdu), SHORT) is ExceptionCode.ILLEGAL_FUNCTION
+    assert respond_identification(bytes.fromhex(pdu), SHORT) is ExceptionCode.ILLEGAL_FUNCTION
 
 
 def test_what_is_no_ascii_is_a_question_mark() -> None:

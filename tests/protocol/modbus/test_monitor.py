@@ -88,7 +88,7 @@ def test_following_a_growing_monitor_misses_nothing() -> None:
         (read_pdu(0, 1, 4), words(7, function_code=4), "FC04 address 0 (30001) count 1: 2 bytes 0007"),
         (read_pdu(65535, 125), b"\x83\x02", "FC03 address 65535 (465536) count 125: exception 0x02"),
         (read_pdu(0, 1), b"\x83\x0b", "FC03 address 0 (40001) count 1: exception 0x0B"),
-        (read_pdu(0, 1), None, "FC03 address 0 (40001) count 1: no answer"),
+        (read_pdu(0, 1), None, "FC03 address 0 (40001) count 1: no response"),
         (b"\x03\x00", b"\x83\x03", "FC03: exception 0x03"),
         (read_pdu(0, 1) + b"\0", b"\x83\x03", "FC03: exception 0x03"),
         (b"\x06\0\1\0\2", b"\x86\x01", "FC06: exception 0x01"),
@@ -116,7 +116,7 @@ def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
 def answer(monitor: Monitor, name: str, count: int, at: float) -> None:
     """What becomes of a client that gets `count` answers."""
     client = monitor.client(name, at)
-    client.answers += count
+    client.responses += count
     client.at = at
 
 
@@ -127,15 +127,15 @@ def test_answers_are_counted_by_client_and_those_silent_longest_are_given_up() -
         answer(monitor, "client 0", 1, number)
     answer(monitor, "newcomer", 2, MAX_CLIENTS)
     given_up = [f"client {number}" for number in range(1, CLIENTS_GIVEN_UP + 1)]
-    assert not set(given_up) & monitor.answers.keys()
-    assert monitor.answers["client 0"] == 2 + MAX_CLIENTS
-    assert monitor.answers["newcomer"] == 2
-    assert len(monitor.answers) == MAX_CLIENTS - CLIENTS_GIVEN_UP + 1
+    assert not set(given_up) & monitor.responses.keys()
+    assert monitor.responses["client 0"] == 2 + MAX_CLIENTS
+    assert monitor.responses["newcomer"] == 2
+    assert len(monitor.responses) == MAX_CLIENTS - CLIENTS_GIVEN_UP + 1
     for number in range(2 * MAX_CLIENTS):
         answer(monitor, f"one of a crowd {number}", 1, MAX_CLIENTS + number)
         answer(monitor, "client 0", 1, MAX_CLIENTS + number)
-        assert len(monitor.answers) <= MAX_CLIENTS
-    assert monitor.answers["client 0"] == 2 + 3 * MAX_CLIENTS
+        assert len(monitor.responses) <= MAX_CLIENTS
+    assert monitor.responses["client 0"] == 2 + 3 * MAX_CLIENTS
 
 
 def test_a_client_that_is_connected_is_not_given_up_however_many_others_come() -> None:
@@ -144,18 +144,18 @@ def test_a_client_that_is_connected_is_not_given_up_however_many_others_come() -
     leaving.is_connected = False
     for number in range(2 * MAX_CLIENTS):
         answer(monitor, f"one of a crowd {number}", 1, float(number))
-    quiet.answers += 1
-    assert monitor.answers["quiet"] == 1
-    assert "leaving" not in monitor.answers
+    quiet.responses += 1
+    assert monitor.responses["quiet"] == 1
+    assert "leaving" not in monitor.responses
     crowd = [monitor.connect(f"connected {number}", 0.0) for number in range(2 * MAX_CLIENTS)]
-    assert monitor.answers.keys() == {"quiet", *(client.name for client in crowd)}
+    assert monitor.responses.keys() == {"quiet", *(client.name for client in crowd)}
 
 
 def test_who_comes_again_under_the_same_name_is_counted_anew() -> None:
     monitor = Monitor()
     first = monitor.connect("192.0.2.1:50000", 0.0)
-    first.answers += 3
+    first.responses += 3
     again = monitor.connect("192.0.2.1:50000", 9.0)
     first.is_connected = False
-    assert (again.answers, again.is_connected) == (0, True)
-    assert monitor.answers == {"192.0.2.1:50000": 0}
+    assert (again.responses, again.is_connected) == (0, True)
+    assert monitor.responses == {"192.0.2.1:50000": 0}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.modbus.monitor import CountedClient
-from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, answer_after_silence, answer_rtu, append_crc
-from gateway.protocol.modbus.tcp import Responder
+from gateway.protocol.modbus.responder import Responder
+from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, append_crc, respond_after_silence, respond_rtu
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import CLIENT, read_pdu, responder_of, small_map, small_unit, words
 
@@ -39,7 +39,7 @@ def responder(*, is_serial: bool = False) -> Responder:
 
 def ask(buffer: bytes, to: Responder | None = None) -> tuple[bytes, int]:
     """The answers, and how many bytes are dealt with."""
-    answers, used, is_modbus = answer_rtu(buffer, to or responder(), 0.0, CLIENT)
+    answers, used, is_modbus = respond_rtu(buffer, to or responder(), 0.0, CLIENT)
     assert is_modbus
     return answers, used
 
@@ -100,10 +100,10 @@ STREAM = b"".join(frame(pdu) for pdu, _ in EXCHANGES)
 ANSWERS = b"".join(frame(pdu) for _, pdu in EXCHANGES)
 
 
-@pytest.mark.parametrize(("request_pdu", "answer_pdu"), EXCHANGES, ids=[f"fc{pdu[0]}" for pdu, _ in EXCHANGES])
-def test_a_request_is_answered_when_its_last_byte_has_come(request_pdu: bytes, answer_pdu: bytes) -> None:
+@pytest.mark.parametrize(("request_pdu", "response_pdu"), EXCHANGES, ids=[f"fc{pdu[0]}" for pdu, _ in EXCHANGES])
+def test_a_request_is_answered_when_its_last_byte_has_come(request_pdu: bytes, response_pdu: bytes) -> None:
     whole = frame(request_pdu)
-    assert ask(whole) == (frame(answer_pdu), len(whole))
+    assert ask(whole) == (frame(response_pdu), len(whole))
     for length in range(len(whole)):
         assert ask(whole[:length]) == (b"", 0)
 
@@ -128,7 +128,7 @@ def test_a_request_with_one_wrong_bit_is_not_answered(bit: int) -> None:
     garbled = bytearray(frame(read_pdu(5, 1)))
     garbled[bit // 8] ^= 1 << bit % 8
     assert ask(bytes(garbled))[0] == b""
-    assert answer_after_silence(bytes(garbled), responder(), 0.0, CLIENT) == b""
+    assert respond_after_silence(bytes(garbled), responder(), 0.0, CLIENT) == b""
 
 
 @pytest.mark.parametrize(
@@ -145,42 +145,42 @@ def test_a_request_of_unknown_length_is_answered_after_a_silence_only() -> None:
     for function_code in (0x64, 0x80, 0xFF):
         request = frame(bytes((function_code, 1, 2, 3)))
         assert ask(request)[0] == b""
-        answer = answer_after_silence(request, responder(is_serial=True), 0.0, CLIENT)
+        answer = respond_after_silence(request, responder(is_serial=True), 0.0, CLIENT)
         assert answer == frame(bytes((function_code | 0x80, 1)))
 
 
 def test_a_request_of_a_wrong_length_is_03_after_a_silence() -> None:
     for pdu in (read_pdu(0, 1)[:4], read_pdu(0, 1) + b"\0", b"\x03"):
-        assert answer_after_silence(frame(pdu), responder(is_serial=True), 0.0, CLIENT) == frame(b"\x83\x03")
+        assert respond_after_silence(frame(pdu), responder(is_serial=True), 0.0, CLIENT) == frame(b"\x83\x03")
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, MAX_FRAME_BYTES + 1])
 def test_what_is_too_short_or_too_long_between_silences_is_no_frame(length: int) -> None:
     noise = frame(b"\x64" + bytes(max(0, length - 4)))[:length] if length > 3 else bytes(length)
     assert len(noise) == length
-    assert answer_after_silence(noise, responder(), 0.0, CLIENT) == b""
+    assert respond_after_silence(noise, responder(), 0.0, CLIENT) == b""
 
 
 def test_the_longest_frame_between_silences_is_answered() -> None:
     request = frame(b"\x64" + bytes(MAX_FRAME_BYTES - 4))
     assert len(request) == MAX_FRAME_BYTES
-    assert answer_after_silence(request, responder(), 0.0, CLIENT) == frame(b"\xe4\x01")
+    assert respond_after_silence(request, responder(), 0.0, CLIENT) == frame(b"\xe4\x01")
 
 
 def test_what_is_not_answered_is_noted_once_and_counts_as_no_answer() -> None:
     silent = responder_of({1: small_unit(on_stale=OnStale.SILENT, a=None)}, is_serial=True)
     client, request = CountedClient("line", 0.0), frame(read_pdu(0, 1))
-    assert answer_rtu(request, silent, 0.0, client) == (b"", len(request), True)
+    assert respond_rtu(request, silent, 0.0, client) == (b"", len(request), True)
     # On a line a silence follows every request.
-    assert answer_after_silence(request, silent, 0.0, client) == b""
-    assert (silent.monitor.noted, client.answers) == (1, 0)
+    assert respond_after_silence(request, silent, 0.0, client) == b""
+    assert (silent.monitor.noted, client.responses) == (1, 0)
 
 
 def test_no_answer_is_no_bytes() -> None:
     silent = responder_of({1: small_unit(on_stale=OnStale.SILENT, a=None)}, is_serial=True)
     request = frame(read_pdu(0, 1))
     assert ask(request, silent) == (b"", len(request))
-    assert answer_after_silence(request, silent, 0.0, CLIENT) == b""
+    assert respond_after_silence(request, silent, 0.0, CLIENT) == b""
     # Broadcast, and another's request.
     for unit_id in (0, 2):
         other = frame(read_pdu(0, 1), unit_id)
@@ -215,6 +215,6 @@ def test_any_bytes_give_only_whole_frames(parts: list[bytes], is_serial: bool) -
     # Every answer that was given is noted, and the bytes are those answers framed, no other.
     expected = b"".join(frame(pdu, unit_id) for _, _, unit_id, _, pdu in to.monitor.since(0) if pdu is not None)
     assert answers == expected
-    silent = answer_after_silence(received, responder(is_serial=is_serial), 0.0, CLIENT)
+    silent = respond_after_silence(received, responder(is_serial=is_serial), 0.0, CLIENT)
     assert silent == b"" or crc(silent[:-2]) == silent[-2:]
     assert feed(bytes((byte,)) for byte in received)[0] == ask(received)[0]

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, Responder, answer_stream
+from gateway.protocol.modbus.responder import Responder
+from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, respond_tcp
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_unit, words
 
@@ -30,7 +31,7 @@ def feed(segments: Iterable[bytes], to: Responder, now: float = 0.0) -> tuple[by
     buffer, answers, is_modbus = b"", b"", True
     for segment in segments:
         buffer += segment
-        answer, used, is_modbus = answer_stream(buffer, to, now, CLIENT)
+        answer, used, is_modbus = respond_tcp(buffer, to, now, CLIENT)
         answers += answer
         buffer = buffer[used:]
         if not is_modbus:
@@ -112,8 +113,8 @@ def test_any_kind_of_buffer_is_read_and_left_as_it_is(kind: Callable[[bytes], by
 @pytest.mark.parametrize("length", range(12))
 def test_the_beginning_of_a_request_is_kept_for_its_rest(length: int) -> None:
     beginning = REQUESTS[0][:length]
-    assert answer_stream(beginning, responder(), 0.0, CLIENT) == (b"", 0, True)
-    answers, used, is_modbus = answer_stream(REQUESTS[1] + beginning, responder(), 0.0, CLIENT)
+    assert respond_tcp(beginning, responder(), 0.0, CLIENT) == (b"", 0, True)
+    answers, used, is_modbus = respond_tcp(REQUESTS[1] + beginning, responder(), 0.0, CLIENT)
     assert (answers, used, is_modbus) == (ask(REQUESTS[1], responder()), 12, True)
 
 
@@ -125,27 +126,27 @@ def test_a_foreign_protocol_id_or_a_length_of_no_request_ends_the_stream(header:
     lie = bytes.fromhex(header) + b"\1" + read_pdu(0, 1)
     first, last = mbap(7, read_pdu(3, 1)), mbap(9, read_pdu(4, 1))
     # What was answered before is still sent, and nothing behind it is taken for a request.
-    assert answer_stream(first + lie + last, responder(), 0.0, CLIENT) == (mbap(7, words(3)), 12, False)
+    assert respond_tcp(first + lie + last, responder(), 0.0, CLIENT) == (mbap(7, words(3)), 12, False)
     # The header is enough to tell.
-    assert answer_stream(lie[:6], responder(), 0.0, CLIENT) == (b"", 0, False)
+    assert respond_tcp(lie[:6], responder(), 0.0, CLIENT) == (b"", 0, False)
 
 
 def test_a_foreign_protocol_id_is_noticed_when_the_rest_of_the_request_is_known() -> None:
     asked = responder()
     assert ask(mbap(1, read_pdu(0, 1)), asked) == mbap(1, words(0))
     lie = bytes.fromhex("000200010006") + b"\1" + read_pdu(0, 1)
-    assert answer_stream(lie, asked, 0.0, CLIENT) == (b"", 0, False)
+    assert respond_tcp(lie, asked, 0.0, CLIENT) == (b"", 0, False)
 
 
 def test_a_length_that_is_too_short_makes_its_own_request_and_the_rest_no_request() -> None:
     # Unit id and function code alone; what follows them is read as a header with a foreign protocol id.
     lie = bytes.fromhex("0001 0000 0002 01 03 0000 0001 0000")
-    assert answer_stream(lie, responder(), 0.0, CLIENT) == (mbap(1, b"\x83\x03"), 8, False)
+    assert respond_tcp(lie, responder(), 0.0, CLIENT) == (mbap(1, b"\x83\x03"), 8, False)
 
 
 def test_a_length_that_is_too_long_takes_its_bytes_and_is_03() -> None:
     lie = bytes.fromhex("0001 0000 0012 01") + read_pdu(0, 1)
-    assert answer_stream(lie, responder(), 0.0, CLIENT) == (b"", 0, True)
+    assert respond_tcp(lie, responder(), 0.0, CLIENT) == (b"", 0, True)
     assert ask(lie + mbap(2, read_pdu(0, 1)), responder()) == mbap(1, b"\x83\x03")
 
 
@@ -177,7 +178,7 @@ def test_the_longest_request_fits_what_a_connection_keeps() -> None:
 def test_any_bytes_give_whole_answers_to_whole_requests(parts: list[bytes], on_stale: OnStale, is_fresh: bool) -> None:
     received = b"".join(parts)
     now = BORDER if is_fresh else BORDER + 1
-    answers, used, is_modbus = answer_stream(received, responder(on_stale), now, CLIENT)
+    answers, used, is_modbus = respond_tcp(received, responder(on_stale), now, CLIENT)
     assert 0 <= used <= len(received)
     given = frames(answers)
     asked = frames(received[:used])

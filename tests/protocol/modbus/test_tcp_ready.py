@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
-from gateway.protocol.modbus.tcp import MAX_READY, Responder, UnitTable
+from gateway.protocol.modbus.responder import MAX_READY, Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import (
     IDENTIFICATION,

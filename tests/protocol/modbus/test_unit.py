@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.protocol.modbus.unit import NEVER, ExceptionCode, OnStale, Unit
+from gateway.protocol.modbus.pdu import ExceptionCode
+from gateway.protocol.modbus.unit import NEVER, OnStale, Unit
 from gateway.protocol.p1.obis import Value
 from tests.protocol.modbus.small_units import block, number, register_map, small_map, small_unit
 

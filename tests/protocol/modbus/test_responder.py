@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.protocol.modbus.monitor import Exchange
-from gateway.protocol.modbus.tcp import UnitTable, answer_pdu, refuse
-from gateway.protocol.modbus.unit import ExceptionCode, OnStale, Unit
+from gateway.protocol.modbus.pdu import ExceptionCode, exception_response
+from gateway.protocol.modbus.responder import UnitTable, respond_to_read
+from gateway.protocol.modbus.unit import OnStale, Unit
 from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_map, small_unit, words
 
 
@@ -24,7 +25,7 @@ from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, respo
 )
 def test_checks_are_made_in_the_order_of_the_document(function_code: int, address: int, count: int, code: int) -> None:
     unit = small_unit(a=None)
-    answer = answer_pdu(read_pdu(address, count, function_code), unit, 0.0)
+    answer = respond_to_read(read_pdu(address, count, function_code), unit, 0.0)
     assert answer == bytes((0x80 | function_code, code))
 
 
@@ -33,12 +34,12 @@ def test_a_map_is_read_by_its_own_functions_only(function_codes: tuple[int, ...]
     asked = responder_of({1: small_unit(small_map(function_codes))})
     for function_code in (3, 4):
         expected = words(2, function_code=function_code) if function_code in function_codes else None
-        answer = asked.answer(read_pdu(2, 1, function_code), 1, 0.0, CLIENT)
-        assert answer == (expected or refuse(function_code, ExceptionCode.ILLEGAL_FUNCTION))
+        answer = asked.respond(read_pdu(2, 1, function_code), 1, 0.0, CLIENT)
+        assert answer == (expected or exception_response(function_code, ExceptionCode.ILLEGAL_FUNCTION))
 
 
 def answered_by(unit_id: int, wired: dict[int, Unit], other: Unit | None = None) -> bytes | None:
-    return responder_of(wired, other).answer(read_pdu(0, 1), unit_id, 0.0, CLIENT)
+    return responder_of(wired, other).respond(read_pdu(0, 1), unit_id, 0.0, CLIENT)
 
 
 def test_unit_ids_0_and_255_are_the_lowest_wired_unit_unless_they_are_wired() -> None:
@@ -62,9 +63,9 @@ def test_every_other_unit_id_is_the_one_that_is_wired_for_it() -> None:
 @pytest.mark.parametrize("pdu", ["0300000001", "06", "2b0e0100", "64", "ff"])
 def test_a_unit_id_that_nothing_is_wired_to_is_0a_whatever_is_asked(pdu: str) -> None:
     request = bytes.fromhex(pdu)
-    answer = responder_of({5: small_unit()}).answer(request, 1, 0.0, CLIENT)
+    answer = responder_of({5: small_unit()}).respond(request, 1, 0.0, CLIENT)
     assert answer == bytes((request[0] | 0x80, 0x0A))
-    assert responder_of({}).answer(request, 0, 0.0, CLIENT) == answer
+    assert responder_of({}).respond(request, 0, 0.0, CLIENT) == answer
 
 
 WRITABLE = (3, 4, 5, 9)
@@ -102,14 +103,14 @@ WRITABLE = (3, 4, 5, 9)
 def test_a_write_that_a_map_accepts_is_answered_and_changes_nothing(pdu: str, answer: str) -> None:
     asked = responder_of({1: small_unit(small_map(accept_writes=WRITABLE))})
     before = ask(mbap(1, read_pdu(0, 125)), asked)
-    assert asked.answer(bytes.fromhex(pdu), 1, 0.0, CLIENT) == bytes.fromhex(answer)
+    assert asked.respond(bytes.fromhex(pdu), 1, 0.0, CLIENT) == bytes.fromhex(answer)
     assert ask(mbap(1, read_pdu(0, 125)), asked) == before
 
 
 def test_the_most_registers_of_one_write_are_accepted() -> None:
     asked = responder_of({1: small_unit(small_map(accept_writes=tuple(range(123))))})
     request = bytes.fromhex("100000007bf6") + bytes(246)
-    assert asked.answer(request, 1, 0.0, CLIENT) == bytes.fromhex("100000007b")
+    assert asked.respond(request, 1, 0.0, CLIENT) == bytes.fromhex("100000007b")
 
 
 @pytest.mark.parametrize("pdu", ["0600031234", "1000030001021234"])
@@ -118,7 +119,7 @@ def test_a_write_to_any_other_map_is_01_fresh_or_stale(pdu: str, on_stale: OnSta
     request = bytes.fromhex(pdu)
     for a in (1, None):
         asked = responder_of({1: small_unit(on_stale=on_stale, a=a)})
-        assert asked.answer(request, 1, 0.0, CLIENT) == bytes((request[0] | 0x80, 1))
+        assert asked.respond(request, 1, 0.0, CLIENT) == bytes((request[0] | 0x80, 1))
 
 
 def test_a_serial_line_has_diagnostics_and_the_server_id_and_tcp_has_not() -> None:
@@ -138,13 +139,13 @@ def test_a_serial_line_has_diagnostics_and_the_server_id_and_tcp_has_not() -> No
         "0c": "8c01",
     }.items():
         request = bytes.fromhex(pdu)
-        assert line.answer(request, 1, 0.0, CLIENT) == bytes.fromhex(on_a_line)
-        assert tcp.answer(request, 1, 0.0, CLIENT) == bytes((request[0] | 0x80, 1))
+        assert line.respond(request, 1, 0.0, CLIENT) == bytes.fromhex(on_a_line)
+        assert tcp.respond(request, 1, 0.0, CLIENT) == bytes((request[0] | 0x80, 1))
 
 
 def test_on_a_serial_line_only_its_own_units_are_answered_and_no_broadcast() -> None:
     line = responder_of({0: small_unit(), 5: small_unit(a=5)}, is_serial=True)
-    assert [line.answer(read_pdu(0, 1), unit_id, 0.0, CLIENT) for unit_id in (0, 1, 5, 6)] == [
+    assert [line.respond(read_pdu(0, 1), unit_id, 0.0, CLIENT) for unit_id in (0, 1, 5, 6)] == [
         None,
         None,
         words(5),
@@ -158,7 +159,7 @@ def test_every_function_but_those_that_are_there_is_01() -> None:
     asked = responder_of({1: small_unit()})
     for function_code in set(range(256)) - {3, 4, 43}:
         request = bytes((function_code, 0, 0, 0, 1))
-        assert asked.answer(request, 1, 0.0, CLIENT) == bytes((function_code | 0x80, 1))
+        assert asked.respond(request, 1, 0.0, CLIENT) == bytes((function_code | 0x80, 1))
 
 
 def test_what_is_noted_is_what_was_asked_and_answered() -> None:
