@@ -7,7 +7,7 @@ Two things are marked in the pages so that tests find them:
 - A fence of `yaml` is the gateway's: a configuration or a register map. What another program reads names it behind
   the language: `yaml evcc`.
 
-A table with the heading of `REQUESTS` says what clients ask and what they are answered.
+A table with the heading of `REQUESTS` says the requests of clients with their responses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-REQUESTS = "| unit | function | address | quantity | answer | what it says |"
+REQUESTS = "| unit | function | address | quantity | response | meaning |"
 
 _ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s")
 
@@ -65,7 +65,7 @@ class Request(NamedTuple):
     address: int
     quantity: int
     answer: str
-    """Words in hex, or `exception` and its code."""
+    """Registers in hex, or `exception` and its code."""
 
 
 def blocks(page: Path) -> list[Block]:

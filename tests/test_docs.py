@@ -24,6 +24,7 @@ from tests.documentation import DOCS, README, Block, blocks, files, page_id, pag
 PAGES = pages()
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 METERS = DOCS / "meters.md"
+ARCHITECTURE = DOCS / "architecture.md"
 SHOWN_NOWHERE = "my_maps/plant.yaml"
 MAP = "registers:\n  - {address: 0, name: power, type: int32, value: power_net, unit: W}\n"
 EXAMPLES = [
@@ -91,6 +92,26 @@ def test_every_dependency_has_its_reason() -> None:
     names = {re.split(r"[<>=\[; ]", requirement)[0] for requirement in project["dependencies"] + extras}
     text = (DOCS / "decisions" / "dependencies.md").read_text()
     assert {name for name in names if not re.search(rf"^\|.*\b{name}\b", text, re.MULTILINE)} == set()
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = re.findall(r"`((?:gateway|tests|docs|register_maps)/[\w./*-]*)`", ARCHITECTURE.read_text())
+    assert len(named) > 50
+    assert [name for name in named if not list(ROOT.glob(name))] == []
+
+
+def test_every_module_has_a_test_of_its_name_or_says_what_covers_it() -> None:
+    rows = re.findall(r"^\| (`gateway/.+?) \| .*`tests/.* \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    covered = {path for row in rows for name in re.findall("`(.+?)`", row) for path in ROOT.glob(name)}
+    modules = {path for path in (ROOT / "gateway").rglob("*.py") if not path.stem.startswith("__")}
+    tests = ROOT / "tests"
+    bare = {
+        path
+        for path in modules
+        if not (tests / path.relative_to(ROOT / "gateway")).with_name(f"test_{path.name}").is_file()
+        and not (tests / path.parent.relative_to(ROOT / "gateway").parent / f"test_{path.name}").is_file()
+    }
+    assert sorted(str(path.relative_to(ROOT)) for path in bare - covered) == []
 
 
 def test_what_a_wrong_type_shows_is_shown_right() -> None:
