@@ -12,7 +12,8 @@ from zeroconf import InterfaceChoice, NonUniqueNameException
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from gateway.nodes.passthrough import Passthrough
-from gateway.runtime.flow import STATUS_CHARACTERS, Colour, Mark, Node
+from gateway.runtime.flow import Node
+from gateway.runtime.status import Colour, Mark
 
 SERVICE = "_iostream._tcp.local."
 """What ser2net announces itself as, so that what looks for one finds this."""
@@ -32,7 +33,7 @@ class Announcement(Node):
     async def run(self) -> None:
         """Announce until cancelled, then say goodbye."""
         self.ready.set()
-        self.show(Colour.GREY, Mark.RING, "waiting for the port")
+        self.show(Colour.GREY, Mark.RING, "waiting-for-port")
         await self._passthrough.ready.wait()
         host = self._passthrough.settings.host
         addresses = await _addresses_of(host) if host else _addresses_of_this_machine()
@@ -40,7 +41,7 @@ class Announcement(Node):
         network = AsyncZeroconf(interfaces=addresses if host else InterfaceChoice.All)
         try:
             await network.async_register_service(service, allow_name_change=True)
-            self.show(Colour.GREEN, Mark.DOT, service.name.removesuffix(f".{SERVICE}")[:STATUS_CHARACTERS])
+            self.show(Colour.GREEN, Mark.DOT, "plain", text=service.name.removesuffix(f".{SERVICE}"))
             self.log(logging.INFO, f"announced as {service.name}")
             await asyncio.get_running_loop().create_future()
         except NonUniqueNameException as error:

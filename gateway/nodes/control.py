@@ -12,8 +12,9 @@ from typing import Protocol
 
 from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.runtime.clock import unix_time
-from gateway.runtime.flow import Colour, Mark, Node
+from gateway.runtime.flow import Node
 from gateway.runtime.health import Health
+from gateway.runtime.status import Colour, Mark
 
 SOCKET_NAME = "dsmr-gateway.sock"
 SERVICE_FOLDER = Path("/run/dsmr-gateway")

@@ -13,7 +13,8 @@ from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import mistaken
 from gateway.runtime.clock import now, unix_time
-from gateway.runtime.flow import Colour, Details, Mark, Node
+from gateway.runtime.flow import Details, Node
+from gateway.runtime.status import Colour, Label, Mark, label
 
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
@@ -33,7 +34,7 @@ class DsmrParser(Node):
         self._gap_s = gap_s
         self._reader = TelegramReader()
         self._last_bytes = float("-inf")
-        self._trouble = ""
+        self._trouble: Label | None = None
         self._told: set[str] = set()
         self._meter_words = ""
         self.outputs: list[Callable[[Received], None]] = []
@@ -70,7 +71,7 @@ class DsmrParser(Node):
 
     async def run(self) -> None:
         """Close telegrams on which the line fell silent, and keep the status true."""
-        self.show(Colour.GREY, Mark.RING, "no telegram yet")
+        self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()
         while True:
             await asyncio.sleep(TICK_S)
@@ -90,7 +91,9 @@ class DsmrParser(Node):
         # What waited while the gateway stood still came then, by the one clock as by the other.
         result = self._meter.take(item, arrived, unix_time(arrived))
         if isinstance(result, RefusedTelegram):
-            self._note_trouble(f"refused: {result.fault} ({result.detail})", str(result.fault))
+            self._note_trouble(
+                f"refused: {result.fault} ({result.detail})", label("refused-" + result.fault.replace(" ", "-"))
+            )
         else:
             if not result.telegram.checked:
                 self._pass_on(result.telegram)
@@ -108,9 +111,12 @@ class DsmrParser(Node):
         faults = result.readings.faults
         if faults:
             first = faults[0]
-            self._note_trouble(f"line {first.number} cannot be read: {first.why} ({first.line[:60]!r})", first.why)
+            self._note_trouble(
+                f"line {first.number} cannot be read: {first.why} ({first.line[:60]!r})",
+                label("line-unreadable", reason=first.why),
+            )
         else:
-            self._trouble = ""
+            self._trouble = None
             if self._told and not self._meter.has_recent_errors(arrived):
                 self._told.clear()
                 self.log(logging.INFO, "telegrams have been good for a minute")
@@ -125,8 +131,8 @@ class DsmrParser(Node):
                 what, hint = mistake
                 self.log(logging.WARNING, f"dsmr_version {what}. {hint}, or readings may be absent or wrong")
 
-    def _note_trouble(self, words: str, sort: str) -> None:
-        self._trouble = sort
+    def _note_trouble(self, words: str, trouble: Label) -> None:
+        self._trouble, sort = trouble, str(trouble)
         # A noisy line has bad telegrams between good ones all day.
         if sort not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(sort)
@@ -138,11 +144,12 @@ class DsmrParser(Node):
         if newest is None:
             bad = meter.refused.total()
             if bad:
-                self.show(Colour.RED, Mark.DOT, f"{bad} refused, none good yet")
+                self.show(Colour.RED, Mark.DOT, "none-accepted-yet", count=bad)
             return
         if meter.has_recent_errors(moment):
-            self.show(Colour.YELLOW, Mark.DOT, self._trouble or "errors in the last minute")
+            self.show(Colour.YELLOW, Mark.DOT, self._trouble or label("recent-errors"))
         elif not meter.is_fresh(moment):
-            self.show(Colour.RED, Mark.DOT, f"no telegram for {moment - newest.arrived:.0f} s")
+            self.show(Colour.RED, Mark.DOT, "no-telegram", seconds=round(moment - newest.arrived))
         else:
-            self.show(Colour.GREEN, Mark.DOT, f"{newest.variant.key}, {len(newest.readings.lines)} readings")
+            count = len(newest.readings.lines)
+            self.show(Colour.GREEN, Mark.DOT, "receiving", variant=newest.variant.key, count=count)

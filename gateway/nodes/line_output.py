@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 
 from gateway.lines.line import Line
-from gateway.runtime.flow import Colour, Mark, Node
+from gateway.runtime.flow import Node
+from gateway.runtime.status import Colour, Mark
 
 
 class LineOutput(Node):
@@ -30,10 +31,10 @@ class LineOutput(Node):
         try:
             closed = await self._line.open(lambda _data: None)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, f"{error.strerror or error}"[:30])
+            self.show(Colour.RED, Mark.RING, "plain", text=f"{error.strerror or error}"[:30])
             raise OSError(error.errno, f"{self._words}: {error.strerror or error}; trying again") from error
         self._is_open = True
-        self.show(Colour.GREEN, Mark.DOT, self._words)
+        self.show(Colour.GREEN, Mark.DOT, "plain", text=self._words)
         self.log(logging.INFO, f"writing to {self._words}")
         self.ready.set()
         try:

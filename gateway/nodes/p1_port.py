@@ -16,7 +16,8 @@ from gateway.protocol.p1.diagnosis import diagnose
 from gateway.protocol.p1.joining import CIPHERED, SILENCE_S
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
-from gateway.runtime.flow import Backoff, ByteSink, Colour, Details, Mark, Node
+from gateway.runtime.flow import Backoff, ByteSink, Details, Node
+from gateway.runtime.status import Colour, Mark
 
 SEARCH_DWELL_S = 15.0
 """How long each of several settings is tried: longer than the ten seconds between two telegrams."""
@@ -71,7 +72,7 @@ class P1Port(Node):
             self._sample.clear()
             self._backoff.reset()
             self._last_trouble = ""
-            self.show(Colour.GREEN, Mark.DOT, self._current[0])
+            self.show(Colour.GREEN, Mark.DOT, "plain", text=self._current[0])
             self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def details(self) -> Details:
@@ -91,7 +92,7 @@ class P1Port(Node):
         """Open, listen, and open again."""
         while True:
             words, line = self._current
-            self.show(Colour.YELLOW, Mark.RING, f"connecting {words}")
+            self.show(Colour.YELLOW, Mark.RING, "connecting", line=words)
             self.ready.set()
             try:
                 closed = await line.open(self._receive)
@@ -131,7 +132,7 @@ class P1Port(Node):
         self._sample.clear()
         self._arrivals = ArrivalClock(now())
         self._deadline = now() + self._patience_s
-        self.show(Colour.YELLOW, Mark.DOT, f"{self._current[0]}, no telegram yet")
+        self.show(Colour.YELLOW, Mark.DOT, "line-open", line=self._current[0])
 
     def _receive(self, data: bytes) -> None:
         self._begin()
@@ -145,7 +146,7 @@ class P1Port(Node):
             # It is for a passthrough's readers to decrypt: the line is well, and stays open.
             self._deadline = moment + self._watchdog_s
             self._backoff.reset()
-            self.show(Colour.YELLOW, Mark.DOT, f"{self._current[0]}, encrypted telegrams")
+            self.show(Colour.YELLOW, Mark.DOT, "line-encrypted", line=self._current[0])
         self._last_bytes = moment
         for output in self.outputs:
             output.receive(data, arrived)
@@ -170,9 +171,10 @@ class P1Port(Node):
         """How the meter is heard, after its first telegram over this line."""
         meter, words, moment = self._meter, self._current[0], now()
         if meter.newest and not meter.is_fresh(moment):
-            self.show(Colour.YELLOW, Mark.DOT, f"no telegram for {moment - meter.newest.arrived:.0f} s, {words}")
+            seconds = round(moment - meter.newest.arrived)
+            self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=seconds, line=words)
         elif meter.interval_s is not None:
-            self.show(Colour.GREEN, Mark.DOT, f"{meter.interval_s:.1f} s, {words}")
+            self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=words)
 
     def _diagnosis(self) -> str | None:
         return None if self._heard_telegram else diagnose(bytes(self._sample))
@@ -187,7 +189,8 @@ class P1Port(Node):
         pause = self._backoff.next()
         if not self._heard_telegram and self._line_count > 1:
             self._current = next(self._lines)
-        self.show(Colour.RED, Mark.RING, f"{re.split('[;,.(]', trouble)[0].strip()[:30]}, retry {pause:.0f} s")
+        problem = re.split("[;,.(]", trouble)[0].strip()[:30]
+        self.show(Colour.RED, Mark.RING, "retrying", problem=problem, seconds=round(pause))
         if trouble != self._last_trouble:  # one line per change of state
             self._last_trouble = trouble
             self.log(logging.WARNING, f"{words}: {trouble}; trying again until it works")

@@ -22,7 +22,8 @@ from gateway.protocol.p1.joining import JoiningPoint
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import Telegram
 from gateway.runtime.clock import now
-from gateway.runtime.flow import Colour, Details, Mark, Node
+from gateway.runtime.flow import Details, Node
+from gateway.runtime.status import Colour, Mark
 from gateway.transport.clients import Admission, Clients, close_in_order
 from gateway.transport.listening import Address, place_of, trouble_listening, why_not_listening
 
@@ -203,7 +204,7 @@ class Passthrough(Node):
             await self.clients.open()
             server = await loop.create_server(lambda: Reader(self), self.settings.host or None, self.settings.port)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, trouble_listening(error, f"port {self.settings.port}"))
+            self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.port))
             raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
         self.port = server.sockets[0].getsockname()[1]
         self.ready.set()
@@ -298,6 +299,6 @@ class Passthrough(Node):
     def _show(self) -> None:
         count = len(self.clients)
         if count:
-            self.show(Colour.GREEN, Mark.DOT, f"{count} reader{'s' * (count > 1)}")
+            self.show(Colour.GREEN, Mark.DOT, "reader" if count == 1 else "readers", count=count)
         else:
-            self.show(Colour.GREEN, Mark.RING, "no reader")
+            self.show(Colour.GREEN, Mark.RING, "no-reader")

@@ -12,7 +12,8 @@ from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.registers.snapshot import Snapshot
 from gateway.runtime.clock import now
-from gateway.runtime.flow import Colour, Details, Mark, Node
+from gateway.runtime.flow import Details, Node
+from gateway.runtime.status import Colour, Mark
 
 TICK_S = 1.0
 
@@ -80,7 +81,7 @@ class RegisterMapNode(Node):
 
     async def run(self) -> None:
         """Keep the status true."""
-        self.show(Colour.GREY, Mark.RING, "no readings yet")
+        self.show(Colour.GREY, Mark.RING, "no-readings-yet")
         self.ready.set()
         while True:
             await asyncio.sleep(TICK_S)
@@ -88,17 +89,17 @@ class RegisterMapNode(Node):
 
     def _show(self, moment: float) -> None:
         if self._unit.shows_test_pattern:
-            self.show(Colour.BLUE, Mark.DOT, "test pattern")
+            self.show(Colour.BLUE, Mark.DOT, "test-pattern")
             return
         snapshot, newest = self._unit.snapshot, self._meter.newest
         if newest is None:
             return
         if snapshot and not self._unit.is_fresh(moment):
-            self.show(Colour.RED, Mark.DOT, f"stale {moment - newest.arrived:.0f} s")
+            self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - newest.arrived))
         elif self._lacking or snapshot is None:
-            self.show(Colour.YELLOW, Mark.RING, f"not told: {', '.join(self._lacking)}")
+            self.show(Colour.YELLOW, Mark.RING, "lacking", readings=", ".join(self._lacking))
         # No meter sends all that a map has room for: what it once sent and does not now is what is missing.
         elif missing := self._most_present - snapshot.present:
-            self.show(Colour.YELLOW, Mark.RING, f"{missing} of {self._most_present} absent")
+            self.show(Colour.YELLOW, Mark.RING, "some-absent", count=missing, total=self._most_present)
         else:
-            self.show(Colour.GREEN, Mark.DOT, f"{snapshot.present} registers")
+            self.show(Colour.GREEN, Mark.DOT, "all-present", count=snapshot.present)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
-from gateway.runtime.flow import ByteSink, Colour, Mark, Node
+from gateway.runtime.flow import ByteSink, Node
+from gateway.runtime.status import Colour, Mark
 from gateway.simulation.feed import Piece
 
 

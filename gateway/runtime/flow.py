@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from gateway.runtime.clock import now
+from gateway.runtime.status import Colour, Label, Mark, Status, label
 
 STOP_TIMEOUT_S = 1.5
 """For all nodes together; the whole process ends within 2 s of SIGTERM."""
@@ -30,7 +30,6 @@ MAX_SELDOM_MESSAGES = 20
 """Different ones of one node in `SELDOM_S`."""
 MAX_TROUBLES = 10
 """Kept of one node, for a report."""
-STATUS_CHARACTERS = 40
 
 Details = Mapping[str, str | int | float | None]
 """Settings and counters of a node by name; None for what is not known yet."""
@@ -39,40 +38,6 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
 _log = logging.getLogger("gateway")
-
-
-class Colour(StrEnum):
-    """How bad it is."""
-
-    GREEN = "green"
-    YELLOW = "yellow"
-    RED = "red"
-    BLUE = "blue"
-    GREY = "grey"
-
-
-class Mark(StrEnum):
-    """*dot*: established; *ring*: not established, or waiting."""
-
-    DOT = "dot"
-    RING = "ring"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What stands under a node."""
-
-    colour: Colour
-    mark: Mark
-    text: str
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the node cannot do its work at all."""
-        return self.colour is Colour.RED and self.mark is Mark.RING
-
-    def __str__(self) -> str:
-        return f"{self.colour} {self.mark}: {self.text}"
 
 
 class Backoff:
@@ -109,7 +74,7 @@ class Node(ABC):
         self._logged: dict[str, float] = {}
         self.troubles: deque[tuple[float, str]] = deque(maxlen=MAX_TROUBLES)
         """The newest warnings and errors that it has logged, with their unix time."""
-        self.status = Status(Colour.GREY, Mark.RING, "not started")
+        self.status = Status(Colour.GREY, Mark.RING, label("not-started"))
         self.ready = asyncio.Event()
         """Set when the node does its work, or waits for something outside the gateway."""
 
@@ -121,9 +86,9 @@ class Node(ABC):
         """More than the status says."""
         return {}
 
-    def show(self, colour: Colour, mark: Mark, text: str) -> None:
-        """Set the status."""
-        status = Status(colour, mark, text)
+    def show(self, colour: Colour, mark: Mark, text: str | Label, /, **values: str | float | Label) -> None:
+        """Set the status; `text` is a code of `gateway.runtime.status.TEXTS` with its `values`, or a whole label."""
+        status = Status(colour, mark, text if isinstance(text, Label) else label(text, **values))
         if status.is_failure != self.status.is_failure:
             self.since = now()
         self.status = status
@@ -219,7 +184,7 @@ async def _supervise(node: Node) -> None:
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
             node.log_seldom(logging.ERROR, what)
         except Exception as error:
-            node.show(Colour.RED, Mark.RING, f"failed: {error}"[:STATUS_CHARACTERS])
+            node.show(Colour.RED, Mark.RING, "failed", error=type(error).__name__)
             _log.exception("node=%s: failed", node.name)
         if time.monotonic() - begun > LONGEST_PAUSE_S:
             backoff.reset()

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from gateway.protocol.p1.meter import MeterState
-from gateway.runtime.flow import Colour, Node
+from gateway.runtime.flow import Node
+from gateway.runtime.status import Colour
 
 STATUS_EVERY_S = 10.0
 

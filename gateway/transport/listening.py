@@ -6,7 +6,7 @@ import asyncio
 import errno
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from gateway.runtime.flow import STATUS_CHARACTERS
+from gateway.runtime.status import Label, label
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -29,14 +29,14 @@ def name_peer(host: str, port: int) -> tuple[Address, str]:
     return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-def trouble_listening(error: OSError, where: str) -> str:
-    """What keeps the gateway from listening, in the few words that fit under a node."""
+def trouble_listening(error: OSError, place: int | str) -> Label:
+    """Return the label for what prevents listening on `place`: a port, or the path of a serial device."""
+    where = label("port", port=place) if isinstance(place, int) else place
     if error.errno in (errno.EADDRINUSE, errno.EBUSY):
-        return f"{where} in use"
+        return label("in-use", place=where)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"no right to {where}"
-    what = (error.strerror or str(error)).partition(";")[0]
-    return f"{where}: {what}"[:STATUS_CHARACTERS]
+        return label("no-permission", place=where)
+    return label("cannot-listen", place=where, reason=(error.strerror or str(error)).partition(";")[0])
 
 
 def why_not_listening(error: OSError, where: str, *, port: int) -> str:

@@ -16,7 +16,7 @@ from gateway.protocol.p1.telegram import RefusalReason
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime import clock
 from gateway.runtime.clock import now
-from gateway.runtime.flow import Colour
+from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import telegram_of
 
@@ -243,14 +243,14 @@ async def test_the_status_says_how_telegrams_fare(monkeypatch: pytest.MonkeyPatc
     async with running(bench):
         assert str(bench.parser.status) == "grey ring: no telegram yet"
         bench.feed(BAD, now())
-        await until(lambda: str(bench.parser.status) == "red dot: 1 refused, none good yet")
+        await until(lambda: str(bench.parser.status) == "red dot: 1 refused, none accepted yet")
         bench.feed(GOOD, now())
         await until(lambda: str(bench.parser.status) == "yellow dot: errors in the last minute")
         bench.meter._last_error = now() - 61
         await until(lambda: bench.parser.status.colour is Colour.GREEN)
         assert bench.parser.status.text == f"5, {len(bench.out[0].readings.lines)} readings"
         bench.feed(BAD, now())
-        await until(lambda: str(bench.parser.status) == "yellow dot: checksum")
+        await until(lambda: str(bench.parser.status) == "yellow dot: wrong checksum")
 
 
 async def test_the_status_says_for_how_long_there_was_no_telegram(monkeypatch: pytest.MonkeyPatch) -> None:

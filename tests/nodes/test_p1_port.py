@@ -17,7 +17,7 @@ from gateway.lines.tcp import TcpLine
 from gateway.nodes import p1_port
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
-from gateway.runtime.flow import Colour
+from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
 from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net, until
 
@@ -132,7 +132,7 @@ async def test_the_same_trouble_is_told_once_however_often_it_is_tried(
                 await until(lambda n=count: served.accepted >= n and served.clients)  # type: ignore[misc]
                 served.refuse()
                 await until(lambda: bench.port.status.colour is Colour.RED)
-                assert str(bench.port.status) == "red ring: the other end closed, retry 0 s"
+                assert str(bench.port.status) == "red ring: the other end closed, retry in 0 s"
     assert messages(caplog) == ["p1.local:2001: the other end closed; trying again until it works"]
 
 

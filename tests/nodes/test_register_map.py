@@ -134,7 +134,7 @@ async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeyp
         bench.take({"power_net": Decimal(7)}, now())
         await until(lambda: str(bench.node.status) == "yellow ring: 1 of 2 absent")
         bench.take({"power_net": Decimal(7)}, now() - 33)
-        await until(lambda: str(bench.node.status) == "red dot: stale 33 s")
+        await until(lambda: str(bench.node.status) == "red dot: stale, 33 s old")
 
 
 async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
@@ -145,7 +145,7 @@ async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
     async with running(bench):
         for _ in range(3):
             bench.take({"power_net": Decimal(7)}, now())
-        await until(lambda: str(bench.node.status) == "yellow ring: not told: voltage_l1")
+        await until(lambda: str(bench.node.status) == "yellow ring: not in the telegram: voltage_l1")
         assert bench.unit.read(0, 1, now()) is STALE
         bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
         await until(lambda: str(bench.node.status) == "green dot: 2 registers")

@@ -83,7 +83,7 @@ def node(page: Any, kind_or_label: str) -> Any:
 def test_the_flow_is_drawn_with_all_nodes_and_wires(visit: Visitor, gateway: Served, port: SerialPort) -> None:
     with port.sending(TELEGRAM):
         page = visit().open()
-        node(page, "P1 port barn: well").wait_for()
+        node(page, "P1 port barn: OK").wait_for()
         labels = page.locator(".node .label").all_text_contents()
         assert sorted(label.split(" 127")[0] for label in labels) == [
             *("1: dsmr", "2: abb-b23", "3: dsmr-5", "DSMR parser", "DSMR parser", "Modbus/TCP", "P1 port barn"),
@@ -107,17 +107,17 @@ def test_a_meter_that_stops_and_returns_is_seen_at_once(visit: Visitor, port: Se
     visitor = visit()
     page = visitor.open()
     with port.sending(TELEGRAM):
-        page.wait_for_selector('[aria-label^="3: dsmr-5: well"]', state="attached")
+        page.wait_for_selector('[aria-label^="3: dsmr-5: OK"]', state="attached")
         visitor.screenshot("flow_heard")
     port.unplug()
     page.wait_for_selector('[aria-label^="P1 port barn: failed"]', state="attached")
     begun = time.monotonic()
     page.wait_for_selector('[aria-label^="3: dsmr-5: failed, stale"]', state="attached")
-    page.get_by_text("barn: silent since").wait_for()
+    page.get_by_text("barn: offline since").wait_for()
     visitor.screenshot("flow_silent")
     port.plug_in()
     with port.sending(TELEGRAM):
-        page.wait_for_selector('[aria-label^="3: dsmr-5: well"]', state="attached", timeout=40_000)
+        page.wait_for_selector('[aria-label^="3: dsmr-5: OK"]', state="attached", timeout=40_000)
     assert begun
 
 
@@ -167,7 +167,7 @@ def test_registers_are_searched_sorted_and_filtered(visit: Visitor) -> None:
     page.wait_for_selector('th[aria-sort="descending"]:has-text("Name")')
     assert page.locator("button.name").first.inner_text() == names[-1]
     page.get_by_label("Unit").select_option(label="2: abb-b23 (modbus " + str(page_server(page)) + ", house)")
-    page.wait_for_selector('caption:has-text("map abb-b23")')
+    page.wait_for_selector('caption:has-text("register map abb-b23")')
     visitor.screenshot("registers")
 
 
@@ -223,12 +223,12 @@ def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: S
         client.ask(read_request(40_101, 2))
         visitor = visit()
         page = visitor.open("clients")
-        page.get_by_text("One off? power_net is at address 100.").first.wait_for()
-        page.get_by_text("No unit 99 is wired.").first.wait_for()
-        page.get_by_text("The number of a manual? power_net is at address 100, counted from 0.").first.wait_for()
+        page.get_by_text("Off by one? power_net is at address 100.").first.wait_for()
+        page.get_by_text("Unit 99 is not configured.").first.wait_for()
+        page.get_by_text("A number from a manual? power_net is at address 100, counted from 0.").first.wait_for()
         page.get_by_text("(connected)").first.wait_for()
         visitor.screenshot("clients")
-        page.get_by_label("only with mistakes").check()
+        page.get_by_label("only likely mistakes").check()
         page.wait_for_function(
             "() => [...document.querySelectorAll('section:last-of-type tbody tr')].every((e) => e.dataset.mistake)"
         )
@@ -274,7 +274,7 @@ def test_the_theme_follows_the_system_unless_chosen(visit: Visitor) -> None:
     page = visitor.open()
     background = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(background) == "rgb(14, 14, 18)"
-    page.get_by_label("Colours").select_option("light")
+    page.get_by_label("Theme").select_option("light")
     assert page.evaluate(background) == "rgb(255, 255, 255)"
     page.reload()
     assert page.evaluate(background) == "rgb(255, 255, 255)"
@@ -303,7 +303,7 @@ def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sidew
         client.ask(read_request(101, 2))
         client.ask(read_request(3, 1))
     page = visit(viewport=PHONE, has_touch=True, is_mobile=True).open("clients")
-    page.get_by_text("One off? power_net is at address 100.").first.wait_for()
+    page.get_by_text("Off by one? power_net is at address 100.").first.wait_for()
     # The rows are drawn anew all the time: all of them are looked at in one go.
     edges = page.evaluate(
         "[...document.querySelectorAll('.advice')].map((row) => row.getBoundingClientRect())"
@@ -361,15 +361,15 @@ def test_a_restart_with_the_page_open_shows_a_banner_and_heals(browser: Any, tmp
     visitor = Visit(browser, gateway.page_port)
     with running(gateway):
         page = visitor.open()
-        page.get_by_text("house: heard").wait_for()
+        page.get_by_text("house: online").wait_for()
         assert not page.locator("#banner").is_visible()
         gateway.end()
-        page.get_by_text("The connection to the gateway is lost").wait_for()
+        page.get_by_text("No connection to the gateway").wait_for()
         assert page.locator("body.lost").count() == 1
         visitor.screenshot("lost")
     with running(Served(tmp_path / "second", page_port=gateway.page_port)):
         page.wait_for_selector("#banner", state="hidden", timeout=PATIENCE_MS)
-        page.get_by_text("house: heard").wait_for()
+        page.get_by_text("house: online").wait_for()
     visitor.context.close()
     # That the gateway was away is all that went wrong.
     assert all(
@@ -387,10 +387,10 @@ def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_mended(bro
         visitor = Visit(browser, page_port)
         page = visitor.open()
         page.get_by_text("meter.simulat: unknown key. Did you mean simulate?").wait_for()
-        page.get_by_text("nothing is served until it is mended").wait_for()
+        page.get_by_text("The gateway serves nothing until it is fixed.").wait_for()
         visitor.screenshot("faults")
         config.write_text(config.read_text().replace("simulat:", "simulate:"))
-        page.get_by_text("meter: heard").wait_for(timeout=2 * PATIENCE_MS)
-        assert not page.locator("#faults").is_visible()
+        page.get_by_text("meter: online").wait_for(timeout=2 * PATIENCE_MS)
+        assert not page.locator("#problems").is_visible()
         visitor.context.close()
         wait_until(lambda: "connect to" in gateway.log, "the gateway to serve")

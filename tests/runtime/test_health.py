@@ -6,8 +6,9 @@ import pytest
 
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import TelegramReader
-from gateway.runtime.flow import Colour, Mark, Node
+from gateway.runtime.flow import Node
 from gateway.runtime.health import GOOD, assess
+from gateway.runtime.status import Colour, Mark
 from tests.conftest import own_telegram
 
 STARTED = 100.0
@@ -26,7 +27,7 @@ class Port(Some):
 
 def node(colour: Colour = Colour.GREEN, mark: Mark = Mark.DOT, since: float = 0.0, kind: type[Some] = Some) -> Some:
     made = kind("n")
-    made.show(colour, mark, "words")
+    made.show(colour, mark, "plain", text="words")
     made.since = since
     return made
 
@@ -90,5 +91,5 @@ def test_a_node_knows_since_when_it_fails_and_since_when_it_works(monkeypatch: p
         (Colour.RED, Mark.DOT, 3),
         (Colour.GREEN, Mark.DOT, 3),
     ):
-        made.show(colour, mark, "")
+        made.show(colour, mark, "ready")
         assert made.since == expected

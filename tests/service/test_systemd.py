@@ -15,7 +15,8 @@ import pytest
 
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import TelegramReader
-from gateway.runtime.flow import Colour, Mark, Node
+from gateway.runtime.flow import Node
+from gateway.runtime.status import Colour, Mark
 from gateway.service.systemd import ServiceManager, status_words
 from tests.conftest import own_telegram
 from tests.peers.harness import LIMIT_S, Gateway, SerialPort, is_listened_on, running, wait_until
@@ -198,7 +199,7 @@ class Troubled(Node):
     """A node that has found something wrong."""
 
     async def run(self) -> None:
-        self.show(Colour.RED, Mark.RING, "gone\nfor good")
+        self.show(Colour.RED, Mark.RING, "plain", text="gone\nfor good")
 
 
 async def test_the_status_is_one_line_with_each_meter_and_each_trouble() -> None:

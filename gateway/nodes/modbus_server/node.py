@@ -13,7 +13,8 @@ from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.rtu import respond_rtu
 from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.runtime.clock import now
-from gateway.runtime.flow import STATUS_CHARACTERS, Colour, Details, Mark, Node
+from gateway.runtime.flow import Details, Node
+from gateway.runtime.status import Colour, Mark
 from gateway.transport.clients import Clients
 from gateway.transport.listening import trouble_listening, why_not_listening
 from gateway.transport.serial_device import explain
@@ -96,13 +97,13 @@ class ModbusServer(Node):
 
     def _show(self) -> None:
         if self.settings.transport in (Transport.UDP, Transport.SERIAL):
-            self.show(Colour.GREEN, Mark.DOT, str(self.settings)[:STATUS_CHARACTERS])
+            self.show(Colour.GREEN, Mark.DOT, "plain", text=str(self.settings))
             return
         count = len(self.clients)
         if count:
-            self.show(Colour.GREEN, Mark.DOT, f"{count} client{'s' * (count > 1)}")
+            self.show(Colour.GREEN, Mark.DOT, "client" if count == 1 else "clients", count=count)
         else:
-            self.show(Colour.GREEN, Mark.RING, "no client")
+            self.show(Colour.GREEN, Mark.RING, "no-client")
 
     def _explain(self, error: OSError) -> str:
         if self.settings.serial:

@@ -39,9 +39,9 @@ class ServerSettings:
     admission: Admission = field(default_factory=Admission)
 
     @property
-    def place(self) -> str:
-        """Return the name of the port or device."""
-        return self.serial.device if self.serial else f"port {self.port}"
+    def place(self) -> str | int:
+        """Return the serial device, or the number of the port."""
+        return self.serial.device if self.serial else self.port
 
     def __str__(self) -> str:
         if self.serial:

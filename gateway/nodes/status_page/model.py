@@ -11,14 +11,27 @@ from gateway.runtime.flow import Details
 
 
 @dataclass(frozen=True, slots=True)
+class LabelView:
+    """A short text by its code and its values."""
+
+    code: str
+    values: dict[str, str | int | float | LabelView]
+    text: str
+    """In English."""
+
+
+@dataclass(frozen=True, slots=True)
 class MarkView:
-    """The mark and the words under a node."""
+    """The mark and the text under a node."""
 
     colour: str
     """green, yellow, red, blue or grey."""
     mark: str
     """dot: established; ring: not established, or waiting."""
     text: str
+    """In English."""
+    label: LabelView
+    """The text as a code with its values, for a translation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from gateway.nodes.status_page.settings import StatusPageSettings
 from gateway.nodes.status_page.stream import Stream
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram
-from gateway.runtime.flow import Colour, Details, Mark, Node
+from gateway.runtime.flow import Details, Node
 from gateway.runtime.observation import Gateway
+from gateway.runtime.status import Colour, Mark
 from gateway.transport.listening import trouble_listening, why_not_listening
 
 TICK_S = 1.0
@@ -56,7 +57,7 @@ class StatusPage(Node):
         try:
             listener = await _listen(self.settings)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, trouble_listening(error, f"port {self.settings.port}"))
+            self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.port))
             raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
         self.port = listener.getsockname()[1]
         access = Access(self.settings, password)
@@ -86,15 +87,15 @@ class StatusPage(Node):
         try:
             return await asyncio.to_thread(read_password, self.settings.password_file)
         except OSError:
-            self.show(Colour.RED, Mark.RING, "the password_file cannot be used")
+            self.show(Colour.RED, Mark.RING, "password-file-unusable")
             raise
 
     def _show(self) -> None:
         count = len(self._stream)
         if count:
-            self.show(Colour.GREEN, Mark.DOT, f"{count} viewer{'s' * (count > 1)}")
+            self.show(Colour.GREEN, Mark.DOT, "viewer" if count == 1 else "viewers", count=count)
         else:
-            self.show(Colour.GREEN, Mark.RING, "no viewer")
+            self.show(Colour.GREEN, Mark.RING, "no-viewer")
 
 
 async def _listen(settings: StatusPageSettings) -> socket.socket:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gateway.maps.table import word_order
-from gateway.nodes.status_page.model import MarkView, MeterView, NodeView, ServerView, StatusView, UnitView, WireView
+from gateway.nodes.status_page.model import (
+    LabelView,
+    MarkView,
+    MeterView,
+    NodeView,
+    ServerView,
+    StatusView,
+    UnitView,
+    WireView,
+)
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.registers.register import Register
@@ -13,6 +22,7 @@ from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime import clock
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.observation import Gateway, ServedUnit, ServedUnits
+from gateway.runtime.status import Label, Status
 from gateway.version import version
 
 
@@ -29,22 +39,22 @@ def status(gateway: Gateway, started: float) -> StatusView:
         version=version(),
         at=round(unix_now(), 3),
         running_s=round(moment - started, 1),
-        nodes=[
-            NodeView(
-                node.name,
-                node.kind,
-                node.label,
-                MarkView(node.status.colour.value, node.status.mark.value, node.status.text),
-                node.details(),
-            )
-            for node in flow.nodes
-        ],
+        nodes=[NodeView(node.name, node.kind, node.label, _mark(node.status), node.details()) for node in flow.nodes],
         wires=[WireView(wire.source.name, wire.target.name) for wire in flow.wires],
         meters=[_meter(meter, moment) for meter in gateway.meters.values()],
         servers=[_server(served, moment) for served in gateway.served],
         faults=list(gateway.faults),
         is_serving=gateway.is_serving,
     )
+
+
+def _mark(status: Status) -> MarkView:
+    return MarkView(status.colour.value, status.mark.value, status.text, _label(status.label))
+
+
+def _label(label: Label) -> LabelView:
+    values = {name: _label(value) if isinstance(value, Label) else value for name, value in label.values.items()}
+    return LabelView(label.code, values, label.text)
 
 
 def age(meter: MeterState, moment: float) -> float | None:

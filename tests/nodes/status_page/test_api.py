@@ -31,7 +31,7 @@ PATHS = [
     *(
         "/",
         "/static/app.js",
-        "/static/words/nl.json",
+        "/static/texts/nl.json",
         "/api/status",
         "/api/registers",
         "/api/requests",
@@ -79,7 +79,7 @@ async def test_nothing_can_be_changed(bench: Bench) -> None:
 
 
 async def test_the_page_names_nothing_of_another_origin_and_no_absolute_path(bench: Bench) -> None:
-    for name in ("index.html", "style.css", "app.js", "flow.js", "words.js", "registers.js"):
+    for name in ("index.html", "style.css", "app.js", "flow.js", "texts.js", "registers.js"):
         text = (await bench.get("/" if name == "index.html" else f"/static/{name}")).body.decode()
         assert not re.findall(r"""(?:src|href|url|fetch|EventSource|get)\s*[=(]\s*["'`](?:/|https?:)""", text), name
         assert "style=" not in text
@@ -335,7 +335,7 @@ async def test_a_password_that_is_none_keeps_the_page_shut_and_the_rest_going(tm
     async with serving(tmp_path, HOUSE + page) as bench:
         await until(lambda: bench.page.status.is_failure)
         assert bench.wiring.servers[0].status.colour != "red"
-        assert bench.wiring.health(counts_meters=False).reason == f"{bench.page.name}: the password_file cannot be used"
+        assert bench.wiring.health(counts_meters=False).reason == f"{bench.page.name}: password_file cannot be used"
 
 
 async def test_an_answer_is_sent_at_once_and_not_when_the_one_before_was_taken(bench: Bench) -> None:

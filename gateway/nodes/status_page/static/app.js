@@ -1,7 +1,7 @@
-// Listens to the gateway and keeps the chosen view up to date.
+// Receives the gateway's status events and keeps the chosen view up to date.
 
 import { h, setText } from "./dom.js";
-import { moment, number, preferredLanguage, speak, t } from "./words.js";
+import { moment, number, preferredLanguage, setLanguage, t } from "./texts.js";
 import * as flow from "./flow.js";
 import * as registers from "./registers.js";
 import * as telegram from "./telegram.js";
@@ -10,40 +10,40 @@ import * as connect from "./connect.js";
 import * as charts from "./charts.js";
 
 const VIEWS = { flow, registers, telegram, clients, connect, charts };
-const SILENCE_MS = 40_000; // the gateway says something each 15 s
+const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
 const RETRY_MS = 3_000;
 
-const gateway = { status: null, heardAt: 0, isLost: false, showsIdentifiers: false };
+const gateway = { status: null, receivedAt: 0, isLost: false, showsIdentifiers: false };
 let view = null;
 let isRefreshing = false;
 
-// Seconds since the newest word from the gateway, to let ages grow.
-gateway.elapsed = () => (performance.now() - gateway.heardAt) / 1000;
+// Seconds since the newest event, so that the ages on the page keep growing.
+gateway.elapsed = () => (performance.now() - gateway.receivedAt) / 1000;
 
 gateway.get = async (path, parameters = {}) => {
-  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`);
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return answer.json();
+  const response = await fetch(`${path}?${new URLSearchParams(parameters)}`);
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
 };
 
-function hear(event) {
+function receive(event) {
   gateway.status = JSON.parse(event.data);
-  gateway.heardAt = performance.now();
+  gateway.receivedAt = performance.now();
   setLost(false);
-  showFaults();
+  showProblems();
   showSummary();
   view?.update();
   refresh();
 }
 
 async function refresh() {
-  // One question at a time: a slow network gets the newest, not a queue.
+  // One request at a time: on a slow network, requests would queue up.
   if (isRefreshing || !view?.refresh || !gateway.status?.is_serving) return;
   isRefreshing = true;
   try {
     await view.refresh();
   } catch {
-    // The stream of events says whether the gateway is lost.
+    // The stream of events shows whether the gateway can be reached.
   } finally {
     isRefreshing = false;
   }
@@ -57,20 +57,20 @@ function setLost(isLost) {
   setText(banner, isLost ? t("lost") : "");
 }
 
-function showFaults() {
+function showProblems() {
   const { faults, is_serving: isServing } = gateway.status;
-  const section = document.getElementById("faults");
+  const section = document.getElementById("problems");
   section.hidden = faults.length === 0;
-  setText(section.querySelector("h2"), t(isServing ? "faults" : "faults_none"));
+  setText(section.querySelector("h2"), t(isServing ? "problems" : "problems_none_served"));
   section.querySelector("ul").replaceChildren(...faults.map((fault) => h("li", {}, fault)));
 }
 
 function showSummary() {
   const { meters } = gateway.status;
-  // A screen reader says what changes here, so that no number stands in it.
+  // A screen reader reads each change aloud, so this text contains no number that changes all the time.
   setText(document.getElementById("summary"), meters.map(({ name: meter, age_s: ageS, is_fresh: isFresh }) => {
-    if (ageS === null) return t("summary_none", { meter });
-    return isFresh ? t("summary_fresh", { meter }) : t("summary_silent", { meter, since: moment(gateway.status.at - ageS) });
+    if (ageS === null) return t("summary_no_telegram", { meter });
+    return isFresh ? t("summary_online", { meter }) : t("summary_offline", { meter, since: moment(gateway.status.at - ageS) });
   }).join(" · "));
   setText(document.getElementById("power"), meters.filter((meter) => meter.is_fresh && meter.power_net_w !== null)
     .map((meter) => `${meters.length > 1 ? `${meter.name} ` : ""}${number(meter.power_net_w)} W`).join(" · "));
@@ -124,17 +124,17 @@ function listen() {
   };
   events.onmessage = (event) => {
     watch();
-    hear(event);
+    receive(event);
   };
   events.onerror = restart;
   watch();
 }
 
-async function speakAndShow(language) {
-  await speak(language);
+async function showInLanguage(language) {
+  await setLanguage(language);
   makeTabs();
   choose(location.hash.slice(1));
-  if (gateway.status) { showFaults(); showSummary(); }
+  if (gateway.status) { showProblems(); showSummary(); }
 }
 
 function setTheme(theme) {
@@ -153,10 +153,10 @@ const language = document.getElementById("language");
 language.value = preferredLanguage();
 language.onchange = () => {
   localStorage.setItem("language", language.value);
-  speakAndShow(language.value);
+  showInLanguage(language.value);
 };
 
-await speakAndShow(language.value);
+await showInLanguage(language.value);
 addEventListener("hashchange", () => choose(location.hash.slice(1)));
 setInterval(() => { if (gateway.status) view?.tick?.(); }, 1000);
 listen();

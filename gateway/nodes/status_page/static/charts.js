@@ -1,7 +1,7 @@
-// The last hour of a meter: its power, and how well it was heard.
+// The last hour of a meter: its power, and the time between its telegrams.
 
 import { h, s, select } from "./dom.js";
-import { age, number, t } from "./words.js";
+import { age, number, t } from "./texts.js";
 
 const WIDEST = 900;
 const NARROW = 500;
@@ -36,7 +36,7 @@ export function create(gateway, refresh) {
     async refresh() {
       if (state.meter === null) return;
       const { buckets, bucket_s: bucketS } = await gateway.get("api/history", { meter: state.meter });
-      // As wide as there is room, so that its words are as large as all others.
+      // As wide as the page, so that the text in a chart has the same size as all other text.
       width = Math.min(WIDEST, Math.max(280, drawing.clientWidth - 26));
       drawing.replaceChildren(
         h("section", { class: "card" }, h("h2", {}, t("power_chart")), powerChart(buckets, bucketS, gateway.status.at)),
@@ -71,7 +71,7 @@ function intervalChart(buckets, bucketS, now) {
   return [chart(label, axes, curve, errors), h("p", { class: "quiet" }, label)];
 }
 
-// Pieces without a gap: where nothing came, nothing is drawn.
+// Pieces without a gap: nothing is drawn for a time without telegrams.
 function runs(buckets, bucketS) {
   const pieces = [];
   for (const bucket of buckets) {
@@ -82,15 +82,15 @@ function runs(buckets, bucketS) {
   return pieces;
 }
 
-// From the first that is known, an hour ago at the most, until now.
-function scales(lowest, highest, first, now, words) {
+// Axes from the oldest known value (an hour ago at most) until now.
+function scales(lowest, highest, first, now, format) {
   const span = highest - lowest || 1;
   const minutes = Math.min(LONGEST_MIN, Math.max(SHORTEST_MIN, 4 * Math.ceil((now - first) / 240)));
   const x = (at) => Math.max(LEFT, LEFT + (width - LEFT - 8) * (1 - (now - at) / (60 * minutes)));
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - lowest) / span);
   const levels = [...new Set([lowest, 0, highest])].filter((value) => value === 0 || Math.abs(y(value) - y(0)) > 14);
   const axes = [
-    ...levels.map((value) => s("g", {}, s("path", { class: value === 0 ? "zero" : "axis", d: `M${LEFT} ${y(value)}H${width - 8}` }), s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, words(value)))),
+    ...levels.map((value) => s("g", {}, s("path", { class: value === 0 ? "zero" : "axis", d: `M${LEFT} ${y(value)}H${width - 8}` }), s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, format(value)))),
     ...(width < NARROW ? [4, 0] : [4, 3, 2, 1, 0]).map((quarters) => s("text", { x: x(now - 15 * minutes * quarters), y: HEIGHT - 6, "text-anchor": ["end", "middle", "middle", "middle", "start"][quarters] },
       quarters ? t("minutes_ago", { n: number(minutes * quarters / 4) }) : t("now"))),
   ];

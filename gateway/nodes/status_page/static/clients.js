@@ -1,11 +1,11 @@
-// Who asks, what they asked, and what is likely wrong with it.
+// The clients, their newest requests, and advice about likely mistakes.
 
 import { checkbox, h, setText } from "./dom.js";
-import { age, clock, number, t } from "./words.js";
+import { age, clock, number, t } from "./texts.js";
 
-const CLIENT_COLUMNS = ["client", "server", "unit", "function", "rate", "answers", "errors", "last"];
-const REQUEST_COLUMNS = ["time", "client", "unit", "function", "asked", "answered"];
-const OPTIONAL = new Set(["server", "function", "answers"]);
+const CLIENT_COLUMNS = ["client", "server", "unit", "function", "rate", "responses", "errors", "last"];
+const REQUEST_COLUMNS = ["time", "client", "unit", "function", "request", "response"];
+const OPTIONAL = new Set(["server", "function", "responses"]);
 
 export function create(gateway) {
   const state = { mistakesOnly: false, isPaused: false };
@@ -53,7 +53,7 @@ function table(caption, columns, body) {
   return h("table", { class: caption }, h("caption", {}, t(caption)), h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col", class: optional(name) }, t(name))))), body);
 }
 
-// On a phone they would push what matters out of sight.
+// On a phone, these columns would push more important ones out of sight.
 function optional(name) {
   return OPTIONAL.has(name) ? "optional" : null;
 }
@@ -63,13 +63,13 @@ function cells(columns, contents) {
 }
 
 function requestRow(request) {
-  const asked = request.address === null ? "—"
-    : t(request.count === 1 ? "asked_read_one" : "asked_read", { address: request.address, number: manualNumber(request), count: request.count });
-  const answer = !request.is_answered ? t("unanswered")
+  const read = request.address === null ? "—"
+    : t(request.count === 1 ? "read_one" : "read", { address: request.address, number: manualNumber(request), count: request.count });
+  const response = !request.is_answered ? t("no_response")
     : request.exception === null ? request.words : t("exception", { code: request.exception.toString(16).toUpperCase().padStart(2, "0") });
   const advice = request.advice && request.advice.mistake !== "silent meter" ? "advice" : "quiet";
-  const row = cells(REQUEST_COLUMNS, [clock(request.at), request.client, request.unit_id, request.function_code, asked,
-    h("span", {}, h("span", { class: "mono" }, answer), request.advice ? h("div", { class: advice }, advise(request)) : null)]);
+  const row = cells(REQUEST_COLUMNS, [clock(request.at), request.client, request.unit_id, request.function_code, read,
+    h("span", {}, h("span", { class: "mono" }, response), request.advice ? h("div", { class: advice }, advise(request)) : null)]);
   if (request.advice) row.dataset.mistake = request.advice.mistake;
   return row;
 }

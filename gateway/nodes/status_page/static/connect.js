@@ -1,7 +1,7 @@
-// What to type into a client, with the files that save the typing.
+// The settings to enter in a client, and files that contain them.
 
 import { copy, h } from "./dom.js";
-import { t } from "./words.js";
+import { t } from "./texts.js";
 
 const PROGRAMS = {
   "home-assistant": "Home Assistant", evcc: "evcc", telegraf: "Telegraf", "node-red": "Node-RED", tia: "TIA Portal", codesys: "CODESYS", twincat: "TwinCAT",
@@ -23,11 +23,11 @@ export function create(gateway) {
 }
 
 function card(server, index) {
-  // The address under which this page was reached is one under which the gateway can be.
+  // The gateway is reachable at the address at which this page was opened.
   const host = server.host || location.hostname.replace(/^\[|\]$/g, "");
   const where = server.device ? [["device", server.device]] : [["host", host], ["port", String(server.port)]];
   return h("section", { class: "card" }, h("h2", {}, server.name),
-    facts([["transport", server.transport], ...where, ...(server.has_tls ? [["tls", ""]] : [])]),
+    facts([["transport", server.transport], ...where, ...(server.has_tls ? [["tls", t("tls_value")]] : [])]),
     h("div", { class: "units" }, server.units.map((unit) => unitCard(server, index, unit, host))));
 }
 

@@ -1,4 +1,4 @@
-// Elements from a tag, properties and children; what is null is left out.
+// Makes elements from a tag, properties and children; null is left out.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -20,7 +20,7 @@ function fill(element, properties, children) {
   return element;
 }
 
-// Acts as a button for the keyboard too.
+// Properties with which an element acts as a button, also for the keyboard.
 export function pressable(action) {
   return {
     tabindex: 0,
@@ -42,7 +42,7 @@ export async function copy(text, button, done) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without https a browser has no clipboard, but copies what is selected.
+    // Without https a browser offers no clipboard, but it copies a selection.
     const area = h("textarea", { readonly: true, "aria-hidden": "true" });
     area.value = text;
     button.after(area);

@@ -1,7 +1,7 @@
-// The flow as Node-RED draws it: nodes, wires, and under each node its mark and a few words.
+// The flow as Node-RED draws it: nodes, wires, and under each node a mark and a short text.
 
 import { h, pressable, s, setText } from "./dom.js";
-import { status as said, t } from "./words.js";
+import { detailName, labelText, t } from "./texts.js";
 
 const NODE_HEIGHT = 30;
 const ROW = 60;
@@ -50,7 +50,7 @@ export function create(gateway) {
     for (const node of nodes) mark(drawing, node, node.name === chosen);
     showMore(more, gateway.status.nodes.find((node) => node.name === chosen));
     const others = gateway.status.nodes.filter((node) => !wired.has(node.name));
-    setText(also, others.length ? `${t("also")}: ${others.map((node) => `${node.label} (${said(node.status.text)})`).join(", ")}` : "");
+    setText(also, others.length ? `${t("also")}: ${others.map((node) => `${node.label} (${labelText(node.status.label)})`).join(", ")}` : "");
   }
 
   const observer = new ResizeObserver(update);
@@ -97,15 +97,15 @@ function drawNode(node, { x, y, width }, hasInput, hasOutput, isNarrow, choose) 
 
 function mark(drawing, node, isChosen) {
   const shape = drawing.querySelector(`[data-node="${CSS.escape(node.name)}"]`);
-  const { colour, mark: form, text } = node.status;
-  const words = said(text);
+  const { colour, mark: form, label } = node.status;
+  const text = labelText(label);
   shape.querySelector(".mark").setAttribute("class", `mark ${form} ${colour}`);
-  setText(shape.querySelector(".text"), cut(words, STATUS_CHARACTERS));
-  shape.setAttribute("aria-label", `${node.label}: ${t(`colour_${colour}`)}, ${words}`);
+  setText(shape.querySelector(".text"), cut(text, STATUS_CHARACTERS));
+  shape.setAttribute("aria-label", `${node.label}: ${t(`colour_${colour}`)}, ${text}`);
   shape.setAttribute("aria-expanded", isChosen);
 }
 
-// Columns from left to right; the nodes of one meter in rows under each other, each server beside its units.
+// Columns from left to right; the nodes of each meter in rows of their own, each server beside its units.
 function placeWide(nodes, wires) {
   const columns = [[], [], [], []];
   for (const node of nodes) columns[COLUMNS[node.kind] ?? 3].push(node);
@@ -137,7 +137,7 @@ function placeWide(nodes, wires) {
   return new Map(nodes.map((node) => [node.name, { x: lefts[COLUMNS[node.kind] ?? 3], y: MARGIN + ROW * rows.get(node.name), width: widthOf(node) }]));
 }
 
-// On a phone: one under the other, each behind the first that feeds it, indented by how far from the meter it is.
+// On a phone: one column, each node after the first that feeds it, indented by its distance from the meter.
 function placeNarrow(nodes, wires) {
   const order = new Set();
   const take = (node) => {
@@ -169,6 +169,6 @@ function showMore(section, node) {
   section.replaceChildren(
     h("h2", {}, node.label),
     h("dl", {},
-      h("dt", {}, t("now")), h("dd", { class: "live" }, `${t(`colour_${node.status.colour}`)}: ${said(node.status.text)}`),
-      Object.entries(node.details).flatMap(([name, value]) => [h("dt", {}, t(name)), h("dd", { class: "live" }, value === null ? "—" : String(value))])));
+      h("dt", {}, t("status")), h("dd", { class: "live" }, `${t(`colour_${node.status.colour}`)}: ${labelText(node.status.label)}`),
+      Object.entries(node.details).flatMap(([name, value]) => [h("dt", {}, detailName(name)), h("dd", { class: "live" }, value === null ? "—" : String(value))])));
 }

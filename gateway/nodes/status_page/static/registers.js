@@ -1,7 +1,7 @@
-// The registers of a unit as a client reads them, beside the telegram that they come from.
+// The registers of a unit as a client reads them, beside the telegram that their values come from.
 
 import { checkbox, h, select, setText } from "./dom.js";
-import { age, t } from "./words.js";
+import { age, t } from "./texts.js";
 import { telegramList } from "./telegram.js";
 
 const COLUMNS = [
@@ -9,7 +9,7 @@ const COLUMNS = [
   ["number", (row) => row.number, "number optional"],
   ["name", (row) => row.name, ""],
   ["value", (row) => parseFloat(row.text) || row.text || "", ""],
-  ["words", (row) => row.words, "optional"],
+  ["content", (row) => row.words, "optional"],
   ["type", (row) => row.type, "optional"],
   ["obis", (row) => row.codes.join(" "), "optional codes"],
   ["age", (row) => row.age_s ?? -1, ""],
@@ -65,7 +65,7 @@ export function create(gateway, refresh) {
 
   function rowOf(register) {
     if (!rows.has(register.name)) {
-      const cells = COLUMNS.map(([name, , kind]) => h("td", { class: `${name === "words" ? "words " : ""}${kind}${["value", "words"].includes(name) ? " live" : ""}` }));
+      const cells = COLUMNS.map(([name, , kind]) => h("td", { class: `${name === "content" ? "content " : ""}${kind}${["value", "content"].includes(name) ? " live" : ""}` }));
       cells[2].append(h("button", { type: "button", class: "name", title: register.description || null, onclick: () => { state.chosen = state.chosen === register.name ? null : register.name; state.line = null; show(); } }, register.name.split(/(?<=_)/).flatMap((part) => [h("wbr"), part])));
       rows.set(register.name, h("tr", { "data-register": register.name }, cells));
     }

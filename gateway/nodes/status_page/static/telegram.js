@@ -1,9 +1,9 @@
-// The newest telegram with what its lines mean, and how the last ones fared.
+// The newest telegram with the meaning of each line, and the results of the last telegrams.
 
 import { checkbox, copy, h, select, setText } from "./dom.js";
-import { age, clock, number, t } from "./words.js";
+import { age, clock, number, refusal, t } from "./texts.js";
 
-// A telegram's lines as a list whose lines can be chosen.
+// A list of a telegram's lines in which a line can be selected.
 export function telegramList(choose) {
   const element = h("ol", { class: "telegram", start: 2 });
   const lines = [];
@@ -14,14 +14,14 @@ export function telegramList(choose) {
       while (lines.length > wanted.length) lines.pop().remove();
       wanted.forEach((line, index) => {
         if (!lines[index]) {
-          lines[index] = h("li", {}, h("button", { type: "button", onclick: () => choose(index) }), h("span", { class: "said" }));
+          lines[index] = h("li", {}, h("button", { type: "button", onclick: () => choose(index) }), h("span", { class: "meaning" }));
           element.append(lines[index]);
         }
-        const [button, words] = lines[index].children;
+        const [button, meaning] = lines[index].children;
         setText(button, line.text);
         button.setAttribute("aria-pressed", marked.has(index));
-        setText(words, line.fault ? `${line.name}: ${line.fault}` : `${line.name}: ${line.value ?? "—"}${line.unit ? ` ${line.unit}` : ""}`);
-        words.classList.toggle("bad", line.fault !== null);
+        setText(meaning, line.fault ? `${line.name}: ${line.fault}` : `${line.name}: ${line.value ?? "—"}${line.unit ? ` ${line.unit}` : ""}`);
+        meaning.classList.toggle("bad", line.fault !== null);
         lines[index].classList.toggle("marked", marked.has(index));
         if (marked.has(index) && marked.size === 1) lines[index].scrollIntoView({ block: "nearest" });
       });
@@ -63,7 +63,7 @@ export function create(gateway, refresh) {
     list.show(data, new Set(state.line === null ? [] : [state.line]));
     recent.replaceChildren(...data.recent.map((each) => h("tr", {},
       h("td", {}, clock(each.at)), h("td", {}, each.interval_s === null ? "—" : `${number(each.interval_s, 2)} s`),
-      h("td", { class: each.fault ? "bad" : null }, each.fault ? t("refused", { fault: each.fault }) : t("good")))));
+      h("td", { class: each.fault ? "bad" : null }, each.fault ? t("refused", { reason: refusal(each.fault) }) : t("accepted")))));
   }
 
   return {

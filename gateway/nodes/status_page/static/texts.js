@@ -1,0 +1,79 @@
+// The page's texts in the chosen language; numbers and times as that language writes them.
+
+const LANGUAGES = ["en", "nl"];
+let texts = { page: {}, details: {}, labels: {} };
+export let language = "en";
+
+export function preferredLanguage() {
+  const kept = localStorage.getItem("language");
+  if (LANGUAGES.includes(kept)) return kept;
+  return navigator.languages.map((each) => each.slice(0, 2)).find((each) => LANGUAGES.includes(each)) ?? "en";
+}
+
+export async function setLanguage(wanted) {
+  texts = await (await fetch(`static/texts/${wanted}.json`)).json();
+  language = wanted;
+  document.documentElement.lang = wanted;
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]"))
+    element.setAttribute("aria-label", t(element.dataset.label));
+}
+
+export function t(key, values = {}) {
+  return fill(texts.page[key] ?? key, values);
+}
+
+// The name of a detail of a node, such as a counter. A counter per reason has the reason in brackets.
+export function detailName(key) {
+  const [name, reason] = key.split(" (");
+  const text = texts.details[name] ?? name.replaceAll("_", " ");
+  return reason ? `${text} (${refusal(reason.slice(0, -1))})` : text;
+}
+
+// Why a telegram was refused.
+export function refusal(reason) {
+  return texts.page[`refused_${reason.replaceAll(" ", "_")}`] ?? reason;
+}
+
+// A text of the gateway by its code. The gateway sends the English text with it, for a code without a translation.
+export function labelText({ code, values, text }) {
+  const translation = texts.labels[code];
+  if (!translation) return text;
+  const shown = Object.entries(values).map(([name, value]) => [name, valueText(value)]);
+  return fill(translation, Object.fromEntries(shown));
+}
+
+function valueText(value) {
+  if (value !== null && typeof value === "object") return labelText(value);
+  return Number.isInteger(value) || typeof value === "string" ? String(value) : number(value, 1);
+}
+
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+// The visitor's own kind of the language, such as British English.
+function locale() {
+  return navigator.languages.find((each) => each.startsWith(language)) ?? language;
+}
+
+export function number(value, digits = 0) {
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+}
+
+export function clock(unix) {
+  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(unix * 1000));
+}
+
+export function moment(unix) {
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "short", timeStyle: "medium" }).format(new Date(unix * 1000));
+}
+
+export function age(seconds) {
+  if (seconds === null || seconds === undefined) return "—";
+  if (seconds < 10) return t("age_s", { n: number(seconds, 1) });
+  if (seconds < 120) return t("age_s", { n: number(seconds) });
+  if (seconds < 7200) return t("age_min", { n: number(seconds / 60) });
+  if (seconds < 172800) return t("age_h", { n: number(seconds / 3600) });
+  return t("age_d", { n: number(seconds / 86400) });
+}

@@ -1,0 +1,108 @@
+"""Every text of the page exists in each language, and every text of the gateway is translated by its code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from gateway.nodes.status_page.app import STATIC
+from gateway.protocol.p1.telegram import RefusalReason
+from gateway.runtime.status import TEXTS
+from tests.conftest import ROOT
+from tests.nodes.status_page.bench import PAGE, serving
+
+LANGUAGES = ("en", "nl")
+EVERY_NODE = """\
+meters: {house: {simulate: true}, barn: {port: /dev/no-such-device}}
+modbus: [{listen: "127.0.0.1:0", units: {1: {meter: house}, 2: {meter: barn}}}]
+passthrough: [{meter: house, listen: "127.0.0.1:0"}]
+"""
+
+Texts = Mapping[str, Mapping[str, str]]
+
+
+def texts(language: str) -> Texts:
+    loaded: Texts = json.loads((STATIC / "texts" / f"{language}.json").read_text(), object_pairs_hook=_without_repeats)
+    return loaded
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = [name for name, _ in pairs]
+    assert len(set(names)) == len(names), names
+    return dict(pairs)
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def shown_codes(path: Path) -> Iterator[str]:
+    """The codes that a module passes to `label` or to a node's `show`."""
+    for call in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(call, ast.Call):
+            continue
+        if getattr(call.func, "id", "") == "label":
+            shown = call.args[0]
+        elif getattr(call.func, "attr", "") == "show" and len(call.args) == 3:
+            shown = call.args[2]
+        else:
+            continue
+        alternatives = (shown.body, shown.orelse) if isinstance(shown, ast.IfExp) else (shown,)
+        yield from (str(each.value) for each in alternatives if isinstance(each, ast.Constant))
+
+
+@pytest.mark.parametrize("section", ["page", "details"])
+def test_the_page_has_the_same_texts_in_each_language(section: str) -> None:
+    english, dutch = (texts(language)[section] for language in LANGUAGES)
+    assert english.keys() == dutch.keys()
+    for key, text in english.items():
+        assert placeholders(text) == placeholders(dutch[key]), key
+
+
+def test_every_code_of_the_gateway_has_an_english_and_a_dutch_text_with_the_same_values() -> None:
+    assert texts("en")["labels"] == {}, "the gateway sends the English text itself"
+    dutch = texts("nl")["labels"]
+    assert dutch.keys() == TEXTS.keys()
+    for code, text in TEXTS.items():
+        assert placeholders(text) == placeholders(dutch[code]), code
+
+
+def test_every_status_that_a_node_shows_has_a_text() -> None:
+    shown = {code for path in (ROOT / "gateway").rglob("*.py") for code in shown_codes(path)}
+    assert len(shown) > 30
+    assert shown - TEXTS.keys() == set()
+
+
+def test_every_reason_to_refuse_a_telegram_has_a_text() -> None:
+    for reason in RefusalReason:
+        assert f"refused-{reason.replace(' ', '-')}" in TEXTS
+        for language in LANGUAGES:
+            assert f"refused_{reason.replace(' ', '_')}" in texts(language)["page"]
+
+
+def test_the_page_uses_no_text_that_does_not_exist() -> None:
+    known = texts("en")["page"].keys()
+    for path in [*STATIC.glob("*.js"), STATIC / "index.html"]:
+        code = path.read_text()
+        used = {*re.findall(r"""\bt\("(\w+)\"""", code), *re.findall(r'data-(?:text|label)="(\w+)"', code)}
+        assert used - known == set(), path.name
+
+
+def test_the_page_reads_no_sentence() -> None:
+    for path in STATIC.glob("*.js"):
+        assert "RegExp" not in path.read_text(), path.name
+
+
+async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
+    async with serving(tmp_path, EVERY_NODE + PAGE, waits=False) as bench:
+        nodes = (await bench.get("/api/status")).data["nodes"]
+    named = {name.partition(" (")[0] for node in nodes for name in node["details"]}
+    for language in LANGUAGES:
+        # Refused telegrams are counted by their reason, so that there is no counter before the first.
+        assert {*named, "telegrams_refused"} == texts(language)["details"].keys()
