@@ -1,4 +1,4 @@
-"""The version of the gateway that is installed."""
+"""The version of the installed gateway."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from importlib import metadata
 
 @cache
 def version() -> str:
-    """Looked up once: it takes longer than all else that a status page is told with each telegram."""
+    """Return the version; it is looked up once, because the look-up is slow and the page needs it at each telegram."""
     return metadata.version("dsmr-modbus-gateway")

@@ -1,4 +1,4 @@
-"""A ser2net's configuration → the gateway's, with a comment for each thing that is dropped or changed."""
+"""Converts a ser2net configuration to the gateway's, with a comment for each setting that is dropped or changed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _IS_YAML = re.compile(r"^(?:%YAML|---|connection\s*:)", re.MULTILINE)
 
 
 def convert(text: str, file: str) -> str:
-    """The gateway's configuration for what `text`, a ser2net.conf or ser2net.yaml, offers.
+    """Convert `text`, a ser2net.conf or ser2net.yaml, to a configuration of the gateway.
 
     Raises:
-        FileError: nothing in it is a serial port offered over TCP, or it cannot be read.
+        FileError: the text is not valid, or serves no serial port over TCP.
 
     """
     connections, faults = read_yaml_format(text, file) if _IS_YAML.search(text) else read_old_format(text, file)
     if faults:
         raise FileError(faults)
     if not connections:
-        what = "no serial port is offered over TCP here"
+        what = "the file serves no serial port over TCP"
         raise FileError([Problem(file, 1, 1, "", what, "Is it a ser2net.conf or ser2net.yaml?")])
     return render(connections, file)
 

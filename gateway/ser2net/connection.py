@@ -1,4 +1,4 @@
-"""What both forms of a ser2net's configuration come down to."""
+"""One port of a ser2net, as both forms of its configuration describe it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-ONE_CLIENT = "ser2net serves one client at a time unless told otherwise; here max_clients may read at once"
-READ_ONLY = "ser2net passes on to the meter what clients send; here it is swallowed, unless writable: true"
-XONXOFF = "XONXOFF is dropped: it takes the bytes 0x11 and 0x13 out of the stream, which damages encrypted telegrams"
-TELNET = "telnet is dropped: its negotiation mixes bytes of its own into the stream; connect without it"
-MODEM_LINES = "LOCAL is how a port is opened here: modem lines are ignored"
-OFF = "this port was switched off"
+ONE_CLIENT = "ser2net serves one client at a time by default; the gateway serves up to max_clients at once"
+READ_ONLY = "ser2net sends data from clients to the meter; the gateway discards it unless writable: true is set"
+XONXOFF = "XONXOFF is dropped: it removes the bytes 0x11 and 0x13 from the stream, which damages encrypted telegrams"
+TELNET = "telnet is dropped: its negotiation adds bytes to the stream; let clients connect without it"
+MODEM_LINES = "LOCAL is dropped: the gateway always ignores the modem lines"
+OFF = "this port is switched off in the ser2net"
 
 PARITIES = {"n": "N", "e": "E", "o": "O"}
 _SPEED = re.compile(r"([0-9]{3,7})(?:([neoNEO])([78])([12]))?")
@@ -19,29 +19,29 @@ _SPEED = re.compile(r"([0-9]{3,7})(?:([neoNEO])([78])([12]))?")
 
 @dataclass(slots=True)
 class Ser2netConnection:
-    """One port of a ser2net."""
+    """One port, with the settings of the gateway that correspond to it."""
 
     line: int
-    """Where it stands in the file."""
+    """Line of the file, from 1."""
     source: str
-    """The words there."""
+    """Text of that line."""
     device: str = ""
     host: str = ""
     port: int = 0
     serial: dict[str, Any] = field(default_factory=dict)
-    """`baudrate`, `bytesize`, `parity`, `stopbits`, as far as they are given."""
+    """Those of `baudrate`, `bytesize`, `parity` and `stopbits` that the file sets."""
     passthrough: dict[str, Any] = field(default_factory=dict)
-    """Further keys of a passthrough."""
+    """Other keys of the passthrough."""
     is_on: bool = True
     notes: list[str] = field(default_factory=list)
 
     def note(self, words: str) -> None:
-        """Say what is dropped or changed, once."""
+        """Add a comment about a dropped or changed setting, unless it is there already."""
         if words not in self.notes:
             self.notes.append(words)
 
     def take_speed(self, word: str) -> bool:
-        """Take `115200` or `9600e71`; False when it is neither."""
+        """Set the speed from `115200` or `9600e71`; return False for any other form."""
         match = _SPEED.fullmatch(word)
         if match is None:
             return False
@@ -51,7 +51,7 @@ class Ser2netConnection:
         return True
 
     def take_timeout(self, seconds: str) -> bool:
-        """Take the seconds without traffic after which a client is closed; 0 for never."""
+        """Set the seconds without data after which a client is disconnected; 0 means never."""
         if not seconds.isdecimal():
             return False
         if int(seconds):
@@ -59,7 +59,7 @@ class Ser2netConnection:
         return True
 
     def take_max_connections(self, number: str) -> bool:
-        """Take how many clients are served at once."""
+        """Set the largest number of clients."""
         if not number.isdecimal() or not int(number):
             return False
         self.passthrough["max_clients"] = int(number)

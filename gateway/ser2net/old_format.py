@@ -1,4 +1,4 @@
-"""ser2net.conf, one line a port: `[address,]port:state:timeout:device:options`."""
+"""Reads ser2net.conf, with one line per port: `[address,]port:state:timeout:device:options`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SERIAL: dict[str, dict[str, object]] = {
     "8DATABITS": {"bytesize": 8},
 }
 _SILENT = {"-XONXOFF", "-RTSCTS", "NOBREAK", "-NOBREAK"}
-"""What the gateway does anyway."""
+"""Options that match the gateway's behaviour and need no comment."""
 
 
 def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
-    """The ports of a ser2net.conf."""
+    """Return the ports of a ser2net.conf, and its problems."""
     connections: list[Ser2netConnection] = []
     faults: list[Problem] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -52,7 +52,7 @@ def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list
 
 
 def _take(connection: Ser2netConnection, match: re.Match[str]) -> str | None:
-    """Take a line; say what is wrong with it."""
+    """Set the connection from a line; return what is wrong with it, or None."""
     connection.host = (match["host"] or "").rpartition(",")[2].strip("[]")
     connection.port, connection.device = int(match["port"]), match["device"]
     if not 0 < connection.port < 65536:
@@ -86,4 +86,4 @@ def _take_option(connection: Ser2netConnection, option: str) -> None:
     elif option.lower() == "kickolduser":
         connection.passthrough["kick_oldest"] = True
     elif not (option.upper() in _SILENT or connection.take_speed(option) or (key in takers and takers[key](value))):
-        connection.note(f"{option} is dropped: there is nothing like it here")
+        connection.note(f"{option} is dropped: the gateway has no such option")

@@ -1,4 +1,4 @@
-"""The gateway's configuration for the ports of a ser2net, as text with comments."""
+"""Writes the gateway's configuration for the ports of a ser2net, with comments."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gateway.ser2net.connection import ONE_CLIENT, READ_ONLY, Ser2netConnection
 
 
 def render(connections: Sequence[Ser2netConnection], file: str) -> str:
-    """A configuration with a meter for each device and a passthrough for each port."""
+    """Return a configuration with a meter for each device and a passthrough for each port."""
     devices = list(dict.fromkeys(c.device for c in connections))
     names = {device: f"meter{number}" if len(devices) > 1 else "" for number, device in enumerate(devices, start=1)}
-    lines = [f"# From {file}. Comments tell what is not as it was.", *_meters(connections, names), "", "passthrough:"]
+    lines = [f"# From {file}. Comments explain what is different.", *_meters(connections, names), "", "passthrough:"]
     lines.append(f"  # {READ_ONLY}.")
     for connection in connections:
         entry = _passthrough(connection, names[connection.device])
@@ -71,7 +71,7 @@ def _on_one_line(words: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """A value as YAML: JSON is YAML, and plain words need no quotes."""
+    """Return a value as YAML: JSON is YAML, and plain text needs no quotes."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_scalar(item)}" for key, item in value.items()) + "}"
     text = json.dumps(value)

@@ -1,6 +1,6 @@
-"""ser2net.yaml, of ser2net 4.
+"""Reads ser2net.yaml, of ser2net 4.
 
-Its files repeat keys and put aliases inside words, so they are read as a tree of nodes and not as a document.
+Its files repeat keys and use aliases inside texts, so they are read as a tree of nodes and not as a document.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _YES = ("true", "yes", "on", "1")
 
 
 def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
-    """The ports of a ser2net.yaml."""
-    # ser2net takes `define: &name value`; YAML itself does not let a name be used inside a word.
+    """Return the ports of a ser2net.yaml, and its problems."""
+    # ser2net accepts `define: &name value` and the name inside a text, which YAML itself does not.
     words = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
     defaults: dict[str, str] = {}
     connections: list[Ser2netConnection] = []
@@ -51,7 +51,7 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
 
 
 def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
-    """Keys with their words; aliases within words filled in."""
+    """Return the texts by key, with the aliases in them replaced."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {
@@ -64,7 +64,7 @@ def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
 def _take(
     connection: Ser2netConnection, node: yaml.Node, words: dict[str, str], defaults: dict[str, str]
 ) -> str | None:
-    """Take a connection; say what is wrong with it."""
+    """Set the connection from its node; return what is wrong with it, or None."""
     given = _scalars(node, words)
     accepter, connector = given.get("accepter", ""), given.get("connector", "")
     connection.source = f"accepter: {accepter}, connector: {connector}"
@@ -87,7 +87,7 @@ def _take(
 
 
 def _layers(words: str) -> list[str]:
-    """What stands between commas, not counting those in parentheses."""
+    """Split at commas, except those in parentheses."""
     return [part.strip() for part in re.split(r",(?![^()]*\))", words)]
 
 
@@ -127,7 +127,7 @@ def _take_connector(connection: Ser2netConnection, words: str) -> str | None:
         elif option.lower() == "local":
             connection.note(MODEM_LINES)
         elif not (option.lower() in _SILENT_SERIAL or connection.take_speed(option)):
-            connection.note(f"{option} is dropped: there is nothing like it here")
+            connection.note(f"{option} is dropped: the gateway has no such option")
     return None
 
 
@@ -143,4 +143,4 @@ def _take_option(connection: Ser2netConnection, key: str, value: str) -> None:
     elif key == "remaddr":
         connection.note(f"remaddr {value} is dropped: write the networks under allow: instead")
     else:
-        connection.note(f"{key}: {value} is dropped: there is nothing like it here")
+        connection.note(f"{key}: {value} is dropped: the gateway has no such option")

@@ -43,7 +43,7 @@ def test_the_usual_line_keeps_what_it_says_and_tells_what_it_drops(text: str, tm
     (port,) = config.passthrough
     assert (port.listen.host, port.listen.port, port.mode, port.idle_timeout) == ("", 2001, "raw", 600)
     assert not port.writable
-    for words in ("XONXOFF is dropped", "one client at a time", "swallowed, unless writable", "LOCAL"):
+    for words in ("XONXOFF is dropped", "one client at a time", "discards it unless writable", "LOCAL"):
         assert words in result
     assert "RTSCTS is dropped" not in result
 
@@ -133,8 +133,8 @@ def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "1:1: no serial port is offered over TCP here"),
-        ("# nothing\n", "1:1: no serial port"),
+        ("", "1:1: the file serves no serial port over TCP"),
+        ("# nothing\n", "1:1: the file serves no serial port"),
         ("2001:raw:600\n", "1:1: 2001: is no port:state:timeout:device:options"),
         ("\n  2001:cooked:0:/dev/p1:9600\n", "2:3: 2001: 'cooked' is none of raw"),
         ("70000:raw:0:/dev/p1:9600\n", "1:1: 70000: 70000 is no TCP port"),
