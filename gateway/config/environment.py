@@ -15,16 +15,16 @@ from gateway.files.yaml_file import Document, FileError, Loc, Problem, parse
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"
 _KEYED = ("units", "meters")
-"""Where a number is a key; elsewhere it is a position in a list."""
+"""Keys whose children are named by numbers; elsewhere a number is a position in a list."""
 
 
 def is_overridden(environment: Mapping[str, str]) -> bool:
-    """Whether any variable says something about the configuration."""
+    """Return whether any variable sets a key of the configuration."""
     return any(name.startswith(PREFIX) for name in environment)
 
 
 def override(document: Document, environment: Mapping[str, str]) -> None:
-    """Put what the variables say into `document`, where faults will name the variable.
+    """Write the values of the variables into `document`; problems will name the variable.
 
     Raises:
         FileError: a variable that leads nowhere, or whose value cannot be read.
@@ -61,12 +61,12 @@ def _put(document: Document, name: str, value: Any) -> None:
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:
-    """The tenth of a list behind the second."""
+    """Return a sort key that puts the tenth item of a list after the second."""
     return [(int(part) if part.isdecimal() else -1, part) for part in name.split(SEPARATOR)]
 
 
 def _key(name: str, container: Any, part: str) -> Any:
-    """The key or position that a part of a variable's name means: names of variables are in capitals."""
+    """Return the key or position for a part of a variable's name, which is in capitals."""
     if isinstance(container, list):
         if not part.isdecimal() or int(part) > len(container):
             what = f"{part} is no position in a list of {len(container)}"

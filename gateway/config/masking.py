@@ -1,4 +1,4 @@
-"""A configuration as it may be shown to strangers: without secrets, host names and serial numbers."""
+"""Masks a configuration for publication: secrets, host names and serial numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gateway.protocol.p1.redaction import redact_text
 REMOVED = "(removed)"
 _SECRET = re.compile(r"password|passphrase|secret|token|credential|user_?name|user_application_name")
 _PLAIN_HOST = re.compile(r"localhost|[0-9.]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|")
-"""An address or this machine; a name may say whose it is."""
+"""Hosts that need no mask: addresses and this machine. A name may identify its owner."""
 
 
 def masked(config: BaseModel) -> Any:
-    """What the file says, as plain data; defaults are left out."""
+    """Return the configuration as plain data, masked and without defaults."""
     return _masked("", json.loads(config.model_dump_json(exclude_unset=True)))
 
 

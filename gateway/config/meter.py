@@ -1,4 +1,4 @@
-"""`meter:` and `meters:`, where telegrams come from."""
+"""`meter:` and `meters:`, the sources of telegrams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUTO = "auto"
 _URL = re.compile(r"(?:socket|tcp)://(\[[^\]]+\]|[^:/]+):([0-9]+)/?")
 
 _DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
-"""Of DSMR 4.0 to 4.2.2 and 5.0 to 5.0.2 only the first number counts."""
+"""Pattern for DSMR 4.0 to 4.2.2 and 5.0 to 5.0.2, of which only the first number matters."""
 
 
 def _version(value: Any) -> Any:
@@ -39,7 +39,7 @@ def _port(value: Any) -> Any:
 
 
 class MeterConfig(BaseModel):
-    """Where a meter's telegrams come from; `port`, `host` and `dsmr_version` as in Home Assistant."""
+    """The source of a meter's telegrams; `port`, `host` and `dsmr_version` are as in Home Assistant."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,5 +77,5 @@ class MeterConfig(BaseModel):
 
     @property
     def device(self) -> str:
-        """The serial device, when there is no host."""
+        """Return the serial device of a meter without host."""
         return self.port or DEFAULT_DEVICE

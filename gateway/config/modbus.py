@@ -16,7 +16,7 @@ MAX_OBJECT_CHARACTERS = 100
 
 
 class UnitConfig(BaseModel):
-    """What a unit id serves."""
+    """The register map and the behaviour of one unit id."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,7 +28,7 @@ class UnitConfig(BaseModel):
 
 
 class SerialConfig(BaseModel):
-    """A serial line; the settings that the Modbus serial line guide asks for unless said."""
+    """A serial line; the defaults are those of the Modbus serial line guide."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ class SerialConfig(BaseModel):
 
 
 class IdentificationConfig(BaseModel):
-    """What a server says it is, to function code 43."""
+    """The texts in a server's response to function code 43."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +77,7 @@ class ModbusConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _take_other(cls, data: Any) -> Any:
-        """`other:` stands among the units, and names the one that answers for all the rest."""
+        """Move `other:` out of the units; it names the unit that responds to all other unit ids."""
         units = data.get("units") if isinstance(data, dict) else None
         if not isinstance(units, dict) or "other" not in units:
             return data
@@ -98,7 +98,7 @@ class ModbusConfig(BaseModel):
 
     @property
     def address(self) -> Listen:
-        """Where to listen."""
+        """Return the address to listen on."""
         return self.listen or Listen(host="", port=MODBUS_TLS_PORT if self.tls else MODBUS_PORT)
 
     def __str__(self) -> str:

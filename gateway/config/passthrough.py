@@ -1,4 +1,4 @@
-"""`passthrough:`, the ports on which telegrams are offered as they came."""
+"""`passthrough:`, the ports that serve the telegrams unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_CLIENTS = 32
 
 
 class PassthroughConfig(BaseModel):
-    """One port on which a meter's telegrams are offered."""
+    """One port that serves a meter's telegrams."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""`status_page:`, the page that shows the gateway to people."""
+"""`status_page:`, the web page with the state of the gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORIGIN = re.compile(r"self|https?://[A-Za-z0-9.\-]+(?::[0-9]+)?")
 
 
 class StatusPageConfig(BaseModel):
-    """Where the page is served, and to whom."""
+    """The address of the page, and the browsers that it serves."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Values that several parts of the configuration have: durations, addresses."""
+"""Types of values in several parts of the configuration: durations, addresses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 MAX_CLIENTS_LIMIT = 500
-"""Of one listener. Far under the number of open files that a system allows a process, 1024 on most."""
+"""Largest `max_clients` of a listener, far below the usual limit of 1024 open files per process."""
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}
 _MAPPED_BITS = 96
-"""Of an IPv6 address, before the IPv4 address that it holds (RFC 4291, 2.5.5.2)."""
+"""Bits of an IPv6 address before the IPv4 address in it (RFC 4291, 2.5.5.2)."""
 _ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]+)")
 
 
@@ -27,7 +27,7 @@ def _duration(value: Any) -> Any:
 
 
 def host_name(value: str) -> str:
-    """`value`, if it can be looked up: Python itself refuses to, with an error of its own, where it cannot."""
+    """Return `value` if it is a possible host name, for which Python does not raise an error of its own."""
     try:
         value.encode("idna")
     except UnicodeError:
@@ -75,7 +75,7 @@ def _network(value: Any) -> Any:
 
 
 def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """The IPv4 network that is meant by one such as ::ffff:192.168.1.0/120: a client over IPv4 is known by IPv4."""
+    """Return the IPv4 network in one such as ::ffff:192.168.1.0/120, because IPv4 clients have IPv4 addresses."""
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
     if mapped is None or network.prefixlen < _MAPPED_BITS:
         return network

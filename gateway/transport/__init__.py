@@ -1,1 +1,1 @@
-"""Listening, clients, TLS, sockets and pseudo terminals."""
+"""Listeners, clients, TLS, sockets and serial devices, for telegrams and registers alike."""

@@ -1,4 +1,4 @@
-"""The TCP clients of one listener: who is let in, who goes when there is no room, and who goes for being idle."""
+"""The TCP clients of one listener: admission, eviction when there are too many, and disconnection of idle clients."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
 
 
 class Eviction(StrEnum):
-    """Who makes room for a new client when there are `max_clients`."""
+    """The client that is disconnected when one more than `max_clients` connects."""
 
     LEAST_RECENTLY_ACTIVE = "least recently active"
     OLDEST = "oldest"
     NOBODY = "nobody"
-    """The new one is closed."""
+    """The new client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Who is served, and for how long."""
+    """The rules for admission and disconnection of clients."""
 
     max_clients: int = 32
     allow: tuple[Network, ...] = ()
     """Networks whose clients are served; empty for all."""
     priority: tuple[Network, ...] = ()
-    """Networks whose clients are never closed to make room."""
+    """Networks whose clients are never disconnected for another client."""
     eviction: Eviction = Eviction.LEAST_RECENTLY_ACTIVE
     idle_timeout_s: float | None = None
-    """A client with which nothing is exchanged for so long is closed."""
+    """Seconds without data after which a client is disconnected."""
     tls: TlsFiles | None = None
 
 
 class Client(Protocol):
-    """A connection, as far as its listener is concerned."""
+    """The part of a connection that its listener uses."""
 
     address: Address
     name: str
-    """Its address and port in words; both are set when it enters."""
+    """Address and port as text. Both attributes are set when the client enters."""
 
     @property
     def last_active(self) -> float:
-        """When something was last exchanged with it."""
+        """Return the time of the last exchange with the client."""
 
     @property
     def has_asked(self) -> bool:
-        """Whether it has ever got an answer.
+        """Return whether the client has ever got a response.
 
         One that has not makes room first, so that a crowd of strangers cannot push out those that are at work.
         """
@@ -63,7 +63,7 @@ class Client(Protocol):
         """Serve over `transport`; with TLS, after the handshake."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Be forgotten; may be told more than once."""
+        """Leave the listener; may be called more than once."""
 
     def close(self) -> None:
         """Close in order."""
@@ -76,12 +76,12 @@ C = TypeVar("C", bound=Client)
 
 
 class Clients(Generic[C]):
-    """Those connected, in the order in which they came."""
+    """The connected clients, in the order of their arrival."""
 
     def __init__(
         self, node: Node, admission: Admission, makes_room_first: Callable[[C], bool] = lambda _client: False
     ) -> None:
-        """Keep the clients of `node`, which logs what becomes of them.
+        """Manage the clients of `node`, which logs refused and disconnected clients.
 
         Args:
             node: whose clients they are.
@@ -105,7 +105,7 @@ class Clients(Generic[C]):
         return iter(list(self._connected))
 
     async def open(self) -> None:
-        """Get ready for clients, and for TLS where it is configured.
+        """Prepare for clients, and for TLS if it is configured.
 
         Raises:
             OSError: when a certificate cannot be used.
@@ -118,7 +118,7 @@ class Clients(Generic[C]):
         self._is_open = True
 
     def enter(self, client: C, transport: asyncio.Transport) -> None:
-        """Serve a new client or close it, before anything of it is read."""
+        """Serve a new client or close its connection, before any of its data is read."""
         if transport.get_extra_info("peername") is None:
             transport.abort()  # gone already, which uvloop says here and asyncio at the first read
             return
@@ -136,7 +136,7 @@ class Clients(Generic[C]):
             task.add_done_callback(self._handshakes.discard)
 
     def is_allowed(self, address: Address) -> bool:
-        """Whether a client at `address` is served at all."""
+        """Return whether clients at `address` are allowed."""
         allow = self._admission.allow
         if not allow or any(address in network for network in allow):
             return True
@@ -144,18 +144,18 @@ class Clients(Generic[C]):
         return False
 
     def leave(self, client: C) -> None:
-        """A client is gone."""
+        """Remove a client that has disconnected."""
         self._connected.pop(client, None)
 
     def close_idle(self, now: float) -> None:
-        """Close those with which nothing was exchanged for too long."""
+        """Disconnect idle clients."""
         timeout = self._admission.idle_timeout_s
         for client in self if timeout else ():
             if timeout and now - client.last_active > timeout:
                 client.close()
 
     def close(self) -> None:
-        """Close all; those that were accepted and come only now will be too."""
+        """Disconnect all clients, also those that were accepted and enter only later."""
         self._is_open = False
         for task in self._handshakes:
             task.cancel()
@@ -198,19 +198,19 @@ class Clients(Generic[C]):
             self.refused += 1
             reason = getattr(error, "reason", None) or error.strerror or "the client went away"
             self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
-            # asyncio's frames in it hold on to the buffers of the handshake, 256 KiB, in a circle.
+            # Its traceback holds asyncio's frames with the buffers of the handshake, 256 KiB, in a reference cycle.
             error.__traceback__ = None
         finally:
             if secured is None:
                 transport.abort()
-                # asyncio tells nobody of a connection that is lost during its handshake.
+                # asyncio does not report a connection that is lost during its handshake.
                 client.connection_lost(None)
         if secured:
             client.begin(secured)
 
 
 def close_in_order(transport: asyncio.Transport | None) -> None:
-    """Close once what was sent has been taken; where that is still waited for, at once."""
+    """Close after all sent data has left; if a close is waiting for that already, close at once."""
     if transport and transport.get_write_buffer_size():
         transport.abort()
     elif transport:

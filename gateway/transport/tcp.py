@@ -1,4 +1,4 @@
-"""Options of TCP sockets, and fair turns between those that send much."""
+"""Options of TCP sockets, and fair turns between connections that send much data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 5, 3
 TCP_USER_TIMEOUT_MS = 20_000
-"""Together with the keepalive: a peer that lost its power is noticed within 20 s."""
+"""Timeout that, with the keepalive, detects a peer without power within 20 s."""
 
 
 def watch_peer(sock: socket.socket) -> None:
-    """Make the kernel notice a peer that is gone without a word."""
+    """Make the kernel detect a peer that is gone without closing the connection."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     options = {
         "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
@@ -29,6 +29,6 @@ def watch_peer(sock: socket.socket) -> None:
 
 
 def wait_a_turn(transport: asyncio.Transport, go_on: Callable[[], None]) -> None:
-    """Read no more before the event loop's next turn, for who has filled a buffer: uvloop would fill 31 more first."""
+    """Pause reading until the event loop's next turn; uvloop would read up to 31 more buffers first."""
     transport.pause_reading()
     asyncio.get_running_loop().call_soon(go_on)
