@@ -1,4 +1,4 @@
-"""The command line: the only place that prints, exits and sets up logging. Each command is a module of its own."""
+"""The command line: the only room that prints, exits and sets up logging. Each command is a module of its name."""
 
 from __future__ import annotations
 
@@ -8,39 +8,43 @@ from importlib import import_module
 import click
 
 EXIT_CONFIGURATION = 78
-"""EX_CONFIG: systemd's RestartPreventExitStatus knows that trying again will not help."""
+"""Exit code for files that cannot be used (EX_CONFIG). The systemd unit does not restart the gateway after it."""
 
 COMMANDS = {
-    "run": ("run", "Run the gateway."),
-    "check": ("check", "Say what is wrong with a configuration."),
-    "probe": ("probe", "Find the meter on a P1 port."),
-    "simulate": ("simulate", "Send a simulated household's telegrams."),
-    "requests": ("requests", "Show what Modbus clients ask the running gateway."),
-    "health": ("health", "Say whether the running gateway does its work."),
-    "maps": ("maps", "List the register maps that come along."),
-    "map": ("maps", "Show a register map, with the values of a telegram."),
-    "read": ("read", "Read a gateway or a meter over Modbus, and decode it."),
-    "export": ("export", "Print the configuration with which a program reads the gateway."),
-    "schema": ("schema", "Print the JSON Schema of a configuration or map."),
-    "report": ("report", "Print what a report of a fault needs, without what tells whose it is."),
-    "completion": ("completion", "Print what makes a shell complete all this."),
-    "import-ser2net": ("import_ser2net", "Convert a ser2net's configuration."),
+    "run": "Run the gateway.",
+    "check": "Check a configuration and this machine.",
+    "probe": "Find the meter on a P1 port.",
+    "simulate": "Send the telegrams of a simulated household.",
+    "requests": "Show the requests of Modbus clients to the running gateway.",
+    "health": "Show whether the running gateway works.",
+    "maps": "List the built-in register maps.",
+    "map": "Show a register map, with the values of a telegram.",
+    "read": "Read a gateway or a meter over Modbus, and decode it.",
+    "export": "Print a configuration with which another program reads the gateway.",
+    "schema": "Print the JSON Schema of a configuration or register map.",
+    "report": "Print what a bug report needs, without personal data.",
+    "completion": "Print the completion script for a shell.",
+    "import-ser2net": "Convert the configuration of a ser2net.",
 }
-"""Command → its module and its help. A module is imported when its command is used: `run` alone needs the server."""
+"""Help of each command, in the order of `--help`.
+
+A new command is a line here and a module of its name in this package, with a function NAME_command. The module is
+imported when the command is used: `--help` and shell completion do not wait for what `run` needs.
+"""
 
 
 class Commands(click.Group):
-    """The commands, imported when used; what is wrong with a file ends any of them."""
+    """The group of all commands. It imports a command on use, and reports the problems of files for all of them."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; say every fault of a file that it cannot use."""
+        """Run a command; print every problem of a file that it cannot use."""
         try:
             return super().invoke(ctx)
         except Exception as error:
             from gateway.files.yaml_file import FileError
 
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                click.echo(f"The output is not whole: {error.strerror}", err=True)
+                click.echo(f"The output is not complete: {error.strerror}", err=True)
                 ctx.exit(1)
             if not isinstance(error, FileError):
                 raise
@@ -49,18 +53,18 @@ class Commands(click.Group):
             ctx.exit(EXIT_CONFIGURATION)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so
-        """In the order in which a user meets them."""
+        """Return the names of the commands in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """From the table, without importing what stands behind it."""
+        """List the commands with their help without importing their modules."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with what comes near to a word that is no command."""
+        """Find the command as click does; suggest a similar name for one that does not exist."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -70,11 +74,11 @@ class Commands(click.Group):
             raise click.UsageError(f"{error.message} {hint}".rstrip(), ctx) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name."""
+        """Import and return the command of that name, None where there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"gateway.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"{__name__}.{name}"), f"{name}_command")
         return command
 
 

@@ -14,14 +14,14 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion_command(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete commands, options, map names, formats and versions.
+    """Print a script that makes SHELL complete commands, options, map names, formats and versions.
 
     \b
     bash:  dsmr-gateway completion bash > ~/.local/share/bash-completion/completions/dsmr-gateway
     zsh:   dsmr-gateway completion zsh > ~/.zfunc/_dsmr-gateway
            (with fpath+=~/.zfunc before compinit in ~/.zshrc)
     fish:  dsmr-gateway completion fish > ~/.config/fish/completions/dsmr-gateway.fish
-    """  # noqa: D301 - \\b is click's mark for lines that stay as they are
+    """  # noqa: D301 - \\b is click's mark for lines that are not wrapped
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(ctx.find_root().command, {}, PROGRAM, _VARIABLE).source())

@@ -1,4 +1,4 @@
-"""The log of a command that runs until it is told to stop."""
+"""Logging of the commands that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 
 
 def set_up_logging(*, verbose: bool) -> None:
-    """To stderr, a line each."""
+    """Log to stderr, one line per record; with `verbose` also debug records."""
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.addLevelName(logging.INFO, "info")
     logging.addLevelName(logging.WARNING, "warning")
     logging.addLevelName(logging.ERROR, "error")
-    # What pymodbus would say of a client's bytes, the gateway says itself, and once.
+    # The gateway logs a client's invalid bytes itself, and once; pymodbus would log each of them again.
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have, and what a shell completes for them."""
+"""Arguments and options that several commands share, and their completion in a shell."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from gateway.protocol.registers.register_map import RegisterMap
 
 TABLE_FORMATS = ("text", "markdown", "csv", "json")
-"""How a register map can be shown (`map_table.FORMATS`)."""
+"""Names in `gateway.maps.table.FORMATS`, written here so that `--help` does not import them; a test compares."""
 VERSIONS = tuple(VARIANTS)
 DEFAULT_CONFIG = "gateway.yaml"
 
 
 class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click alone
-    """The name of a register map that comes along, or the path of a file."""
+    """The name of a built-in register map, or the path of a file."""
 
     name = "map"
 
@@ -30,7 +30,7 @@ class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newe
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
-        """The names that begin so; a shell adds the files."""
+        """Return the names of maps that begin with `incomplete`, or else tell the shell to complete files."""
         from gateway.maps.load import map_names
 
         names = [CompletionItem(name) for name in sorted(map_names()) if name.startswith(incomplete)]
@@ -38,7 +38,13 @@ class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newe
 
 
 def named_map(name: str) -> RegisterMap:
-    """A map by its name or path, from the folder in which the command is given."""
+    """Load a map by its name or by its path, which is relative to the working directory.
+
+    Raises:
+        click.UsageError: there is no map of that name.
+        FileError: the map is not valid.
+
+    """
     from gateway.maps.load import find_map, load_map
 
     try:
@@ -49,22 +55,20 @@ def named_map(name: str) -> RegisterMap:
 
 
 map_option = click.option(
-    "--map", "name", type=MapName(), default="dsmr", show_default=True, help="The register map: a name or a file."
+    "--map", "name", type=MapName(), default="dsmr", show_default=True, help="Register map: a name or a file."
 )
-unit_option = click.option("--unit", type=click.IntRange(0, 255), help="The unit id; by default the map's, or 1.")
-port_option = click.option(
-    "--port", default=502, show_default=True, type=click.IntRange(1, 65535), help="The Modbus port."
-)
+unit_option = click.option("--unit", type=click.IntRange(0, 255), help="Unit id; by default the map's, or 1.")
+port_option = click.option("--port", default=502, show_default=True, type=click.IntRange(1, 65535), help="Modbus port.")
 form_option = click.option(
-    "--format", "form", type=click.Choice(TABLE_FORMATS), default="text", show_default=True, help="How to show it."
+    "--format", "form", type=click.Choice(TABLE_FORMATS), default="text", show_default=True, help="Format of the table."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 config_argument = click.argument("config", type=click.Path(path_type=Path, readable=False), default=DEFAULT_CONFIG)
-"""What is wrong with the file is told by what reads it, and ends with the exit code for that."""
+"""Path of the configuration. click does not test that it can be read: the loader reports that, with its exit code."""
 
 
 def unit_id_or_default(unit: int | None, register_map: RegisterMap) -> int:
-    """The unit id that is asked for, or else the map's, or else 1."""
+    """Return `unit` where it is given, else the map's unit id, else 1."""
     if unit is not None:
         return unit
     return 1 if register_map.unit_id is None else register_map.unit_id

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(\[[^\]]+\]|[^/:]+):([0-9]{1,5})")
 
 _NOTHING = """\
-There is no serial port in /dev/serial/by-id, nor any /dev/ttyUSB, ttyACM or ttyAMA. Is the cable plugged in?
+There is no serial port in /dev/serial/by-id, and no /dev/ttyUSB, ttyACM or ttyAMA. Is the cable plugged in?
 For a meter behind a ser2net: dsmr-gateway probe HOST:PORT
 """
 
@@ -29,11 +29,11 @@ For a meter behind a ser2net: dsmr-gateway probe HOST:PORT
 @click.command("probe")
 @click.argument("where", required=False, metavar="[DEVICE|HOST:PORT]")
 @json_option
-@click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long to listen at each speed, by default 12.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), help="Seconds to listen at each speed, by default 12.")
 def probe_command(where: str | None, *, as_json: bool, seconds: float | None) -> None:
-    """Find the meter on a P1 port, show what it says, and print the configuration for it.
+    """Find the meter on a P1 port, show a telegram with its readings, and print the configuration for it.
 
-    Without DEVICE, every serial port that a cable may be on is tried. Nothing is ever sent to the meter.
+    Without DEVICE, all serial ports that a P1 cable may be on are tried. Nothing is ever sent to the meter.
     """
     import asyncio
 
@@ -68,14 +68,14 @@ def _config(place: str) -> MeterConfig:
 
     address = _ADDRESS.fullmatch(place)
     if address and not 0 < int(address[2]) < 65536:
-        raise click.UsageError(f"{place}: {address[2]} is no TCP port. Give one from 1 to 65535, such as 2001")
+        raise click.UsageError(f"{place}: {address[2]} is not a TCP port. Give one from 1 to 65535, such as 2001")
     try:
         config = MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
     except ValidationError as error:
         what, _, hint = error.errors()[0]["msg"].removeprefix("Value error, ").partition(" | ")
         raise click.UsageError(f"{what}. {hint}") from None
     if not config.host and "/" not in place and not Path(place).exists():
-        raise click.UsageError(f"{place} is no device here. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
+        raise click.UsageError(f"{place} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
     return config
 
 
@@ -92,8 +92,8 @@ def _show(place: str, findings: list[ProbeResult]) -> None:
         click.echo(f"{finding.words}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
         width = max(len(_line(reading)) for reading in newest.readings.lines)
         for reading in newest.readings.lines:
-            click.echo(f"  {_line(reading).ljust(min(width, 60))}  {_said(reading)}".rstrip())
-        click.echo(f"\nTo use it, write into gateway.yaml:\n\n{_yaml(place, newest)}")
+            click.echo(f"  {_line(reading).ljust(min(width, 60))}  {_value(reading)}".rstrip())
+        click.echo(f"\nTo use this meter, write into gateway.yaml:\n\n{_yaml(place, newest)}")
     conclusion = conclude(findings)
     if conclusion:
         click.echo(f"{place}: {conclusion}", err=True)
@@ -104,11 +104,11 @@ def _line(reading: Reading) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _said(reading: Reading) -> str:
+def _value(reading: Reading) -> str:
     if reading.fault:
-        return f"{reading.name}: cannot be read, {reading.fault}"
+        return f"{reading.name}: not readable, {reading.fault}"
     if reading.value is None:
-        return f"{reading.name}: nothing"
+        return f"{reading.name}: no value"
     return f"{reading.name}: {reading.value}{f' {reading.unit}' if reading.unit else ''}"
 
 

@@ -20,10 +20,10 @@ WATCH_EVERY_S = 1.0
 @map_option
 @unit_option
 @form_option
-@click.option("--json", "as_json", is_flag=True, help="As --format json.")
-@click.option("--watch", "-w", is_flag=True, help="Read again each second.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as --format json does.")
+@click.option("--watch", "-w", is_flag=True, help="Read again every second.")
 def read_command(host: str, port: int, name: str, unit: int | None, form: str, *, as_json: bool, watch: bool) -> None:
-    """Read a gateway or a meter at HOST, or HOST:PORT, over Modbus/TCP, and show what its registers say."""
+    """Read a gateway or a meter at HOST or HOST:PORT over Modbus/TCP, and show the values of its registers."""
     import logging
 
     from gateway.maps.table import FORMATS, READ_COLUMNS, rows
@@ -38,20 +38,20 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
     try:
         client.connect()
         while True:
-            answer = client.read(register_map)
+            result = client.read(register_map)
             if watch and form == "text":
                 click.clear()
-            table = rows(register_map, answer.words)
+            table = rows(register_map, result.registers)
             if form == "text" and not as_json:
                 table = [{column: row[column] for column in READ_COLUMNS} for row in table]
             click.echo(FORMATS["json" if as_json else form](table), nl=False)
-            for trouble in answer.troubles:
-                click.echo(trouble, err=True)
+            for problem in result.problems:
+                click.echo(problem, err=True)
             if not watch:
-                sys.exit(1 if answer.troubles else 0)
+                sys.exit(1 if result.problems else 0)
             time.sleep(WATCH_EVERY_S)
     except BrokenPipeError:
-        raise  # whoever reads this has enough, such as `head`
+        raise  # the reader of the output closed it, as `head` does; click ends quietly
     except ConnectionError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -12,10 +12,10 @@ from gateway.cli.parameters import json_option
 
 
 @click.command("requests")
-@click.option("--follow", "-f", is_flag=True, help="Go on showing requests as they come.")
+@click.option("--follow", "-f", is_flag=True, help="Keep showing new requests.")
 @json_option
 def requests_command(*, follow: bool, as_json: bool) -> None:
-    """Show what Modbus clients asked the running gateway, and what they were answered."""
+    """Show the last requests of Modbus clients to the running gateway, and the responses."""
     import asyncio
 
     from gateway.nodes.control import FOLLOW, ONCE, ask, running_socket_path
@@ -32,9 +32,9 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     try:
         asyncio.run(ask(path, FOLLOW if follow else ONCE, show))
     except BrokenPipeError:
-        raise  # whoever reads this has enough, such as `head`
+        raise  # the reader of the output closed it, as `head` does; click ends quietly
     except OSError as error:
-        click.echo(f"No gateway that this user may ask is running ({path}: {error.strerror}).", err=True)
+        click.echo(f"No gateway is running that this user has access to ({path}: {error.strerror}).", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         pass

@@ -8,18 +8,18 @@ from importlib import import_module
 import click
 
 MODELS = {"config": ("gateway.config", "Config"), "map": ("gateway.maps.file", "MapFile")}
-"""What has a schema → the module and the name of its model."""
+"""Module and class of the model behind each schema."""
 
 
 @click.command("schema")
 @click.argument("of", type=click.Choice(list(MODELS)))
 def schema_command(of: str) -> None:
-    """Print the JSON Schema of the configuration or of a register map, for editors that check and complete."""
+    """Print the JSON Schema of the configuration or of a register map, for editors that check and complete files."""
     click.echo(json.dumps(schema(of), indent=2))
 
 
 def schema(of: str) -> dict[str, object]:
-    """The JSON Schema (2020-12) of `config` or `map`."""
+    """Return the JSON Schema (2020-12) of `config` or `map`."""
     module, name = MODELS[of]
     model = getattr(import_module(module), name)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -25,7 +25,8 @@ MAX_CAPTURE_BYTES = 16_000_000
 PTY = "pty"
 _HELP = """Send the telegrams of a simulated household: over TCP as a ser2net does, or with --device on a serial line.
 
-The same --seed makes the same house: base load, heat pump, sun, gas, and a car on some nights. --scenario changes it:
+The same --seed gives the same house: base load, heat pump, solar panels, gas, and an electric car on some nights.
+--scenario changes it:
 
 """ + "\n\n".join(f"{name}: {words}." for name, words in SCENARIOS.items())
 
@@ -37,24 +38,24 @@ The same --seed makes the same house: base load, heat pump, sun, gas, and a car 
     default="5",
     show_default=True,
     type=click.Choice(VERSIONS),
-    help="Which meters it speaks like.",
+    help="Meter version to imitate.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), help=f"The TCP port, by default {DEFAULT_PORT}.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; * for all.")
-@click.option("--device", help=f"Write to this serial device instead; {PTY} makes one and prints its name.")
+@click.option("--port", type=click.IntRange(0, 65535), help=f"TCP port, by default {DEFAULT_PORT}.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; * for all.")
+@click.option("--device", help=f"Write to this serial device instead; {PTY} creates one and prints its name.")
 @click.option(
     "--speed",
     default=1.0,
     show_default=True,
     type=click.FloatRange(1, MAX_SPEED),
-    help="How many times faster time runs.",
+    help="How many times faster than real time.",
 )
-@click.option("--scenario", type=click.Choice([str(each) for each in Scenario]), help="What is unusual; see above.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Which house it is.")
+@click.option("--scenario", type=click.Choice([str(each) for each in Scenario]), help="Unusual situation; see above.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Number of the house.")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Send this capture over and over at its own cadence, in place of a household.",
+    help="Send this capture again and again at its own cadence, instead of a household.",
 )
 @click.pass_context
 def simulate_command(
@@ -68,7 +69,7 @@ def simulate_command(
     seed: int,
     replay: Path | None,
 ) -> None:
-    """Send the telegrams of a household, a capture, or either over a bad line."""
+    """Send the telegrams of a household or a capture, optionally with the errors of a bad line."""
     import asyncio
 
     from gateway.cli.logs import set_up_logging
@@ -76,7 +77,7 @@ def simulate_command(
 
     if device and (port is not None or ctx.get_parameter_source("host") is not click.core.ParameterSource.DEFAULT):
         raise click.UsageError(
-            "--device writes to a serial line, and --port and --host listen on TCP: give one of them"
+            "--device writes to a serial line, --port and --host listen on TCP. Give only one of them"
         )
     set_up_logging(verbose=False)
     chosen = Scenario(scenario) if scenario else None
@@ -84,7 +85,7 @@ def simulate_command(
     if chosen is Scenario.FAULTS:
         pieces = spoiled(pieces, seed)
     elif replay and chosen:
-        raise click.UsageError(f"a capture is sent as it is: --scenario {chosen} is for a household")
+        raise click.UsageError(f"a capture is sent unchanged. --scenario {chosen} is for a household")
     asyncio.run(_run(pieces, version, device, "" if host == "*" else host, DEFAULT_PORT if port is None else port))
 
 
@@ -93,12 +94,12 @@ def _household(version: str, seed: int, scenario: Scenario | None, speed: float)
     from gateway.simulation.feed import living
     from gateway.simulation.forms import simulated_meter
 
-    started_at = _summer_ends() - 1800 if scenario is Scenario.DST else int(unix_now())
+    started_at = _end_of_summer_time() - 1800 if scenario is Scenario.DST else int(unix_now())
     begun = now()
     try:
         meter = simulated_meter(version, seed, scenario, started_at)
     except ValueError as error:
-        raise click.UsageError(f"--scenario {scenario} does not go with --dsmr-version {version}: {error}") from None
+        raise click.UsageError(f"--scenario {scenario} needs another --dsmr-version than {version}: {error}") from None
     return living(meter, lambda: started_at + (now() - begun) * speed, VARIANTS[version].cadence_s, speed)
 
 
@@ -109,12 +110,12 @@ def _replay(path: Path, speed: float) -> Iterator[Piece]:
         capture = stream.read(MAX_CAPTURE_BYTES + 1)
     if not capture or len(capture) > MAX_CAPTURE_BYTES:
         what = "is empty" if not capture else f"is larger than {MAX_CAPTURE_BYTES} bytes"
-        raise click.UsageError(f"{path} {what}: give a file with the bytes that a meter has sent")
+        raise click.UsageError(f"{path} {what}. Give a file with the bytes that a meter has sent")
     return replayed(capture, speed)
 
 
-def _summer_ends() -> int:
-    """When it does this year, in unix seconds: on the last Sunday of October at 1:00 UTC (2000/84/EC)."""
+def _end_of_summer_time() -> int:
+    """Return the end of summer time this year in unix seconds: the last Sunday of October, 1:00 UTC (2000/84/EC)."""
     last = datetime(datetime.now(UTC).year, 10, 31, 1, tzinfo=UTC)
     return int((last - timedelta(days=(last.weekday() + 1) % 7)).timestamp())
 

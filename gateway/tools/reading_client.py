@@ -1,4 +1,4 @@
-"""Reads a server, any gateway or a real meter, with a register map."""
+"""Reads a Modbus/TCP server, a gateway or a real meter, with a register map."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from gateway.protocol.modbus.read_plan import read_plan
 from gateway.protocol.registers.register_map import RegisterMap
 
 TIMEOUT_S = 3.0
-WHAT_IT_MEANS = {
-    1: "illegal function: it does not read registers this way",
-    2: "illegal data address: there is nothing; is it the right map?",
+EXCEPTIONS = {
+    1: "illegal function: the server does not read registers with this function code",
+    2: "illegal data address: the server has no registers there. Is it the right map?",
     3: "illegal data value",
     4: "server device failure",
-    10: "gateway path unavailable: nothing is wired to this unit id",
-    11: "gateway target device failed to respond: the meter is silent",
+    10: "gateway path unavailable: this unit id is not configured",
+    11: "gateway target device failed to respond: the meter is offline",
 }
-"""Exception code → the words for it (Modbus V1.1b3, 7), and what it mostly comes from."""
+"""Name of each exception code (Modbus V1.1b3, 7), with its usual cause."""
 
 
 @dataclass(slots=True)
 class ReadResult:
-    """What a server said."""
+    """The registers that a server returned, and the problems of those that it did not."""
 
-    words: dict[str, bytes | None] = field(default_factory=dict)
-    """Register by name → its bytes, None where it could not be read."""
-    troubles: list[str] = field(default_factory=list)
+    registers: dict[str, bytes | None] = field(default_factory=dict)
+    """Bytes of each register, by its name; one that could not be read is not in it."""
+    problems: list[str] = field(default_factory=list)
 
 
 class ReadingClient:
-    """A connection to a server."""
+    """A connection to one unit of a server."""
 
     def __init__(self, host: str, port: int, unit_id: int) -> None:
         self._client = ModbusTcpClient(host, port=port, timeout=TIMEOUT_S, retries=0)
@@ -43,40 +43,42 @@ class ReadingClient:
         """Connect.
 
         Raises:
-            ConnectionError: nothing answers there.
+            ConnectionError: there is no server.
 
         """
         try:
             is_connected = self._client.connect()  # type: ignore[no-untyped-call]
-        except UnicodeError:  # what Python says of a name that it cannot look up
+        except UnicodeError:  # raised by Python for a name that cannot be a host name
             is_connected = False
         if not is_connected:
-            raise ConnectionError(f"nothing answers on {self._where}; is the gateway running, and is it that port?")
+            raise ConnectionError(f"no server on {self._where}. Is the gateway running, and is the port correct?")
 
     def read(self, register_map: RegisterMap) -> ReadResult:
-        """Read all registers of a map."""
-        answer = ReadResult()
-        ask = self._client.read_holding_registers
+        """Read all registers of a map; a request that fails becomes a problem of the result."""
+        result = ReadResult()
+        send = self._client.read_holding_registers
         if 3 not in register_map.function_codes:
-            ask = self._client.read_input_registers
+            send = self._client.read_input_registers
         for request in read_plan(register_map, register_map.registers):
             first, end = request[0].address, request[-1].end
             count, where = end - first, f"{first} to {end - 1}"
             try:
-                got = ask(first, count=count, device_id=self._unit_id)
+                response = send(first, count=count, device_id=self._unit_id)
             except ModbusException as error:
-                answer.troubles.append(f"{where}: no answer ({error})")
+                result.problems.append(f"{where}: no response ({error})")
                 self._client.connect()  # type: ignore[no-untyped-call]
                 continue
-            if got.isError():
-                meaning = WHAT_IT_MEANS.get(got.exception_code, "")
-                answer.troubles.append(f"{where}: exception 0x{got.exception_code:02X}, {meaning}")
+            if response.isError():
+                meaning = EXCEPTIONS.get(response.exception_code, "")
+                result.problems.append(f"{where}: exception 0x{response.exception_code:02X}, {meaning}")
                 continue
-            if len(got.registers) != count:
-                answer.troubles.append(f"{where}: {len(got.registers)} registers came for {count}")
+            if len(response.registers) != count:
+                result.problems.append(
+                    f"{where}: {len(response.registers)} registers in the response instead of {count}"
+                )
                 continue
-            data = b"".join(word.to_bytes(2, "big") for word in got.registers)
+            data = b"".join(word.to_bytes(2, "big") for word in response.registers)
             for register in request:
                 start = 2 * (register.address - first)
-                answer.words[register.name] = data[start : start + 2 * register.length]
-        return answer
+                result.registers[register.name] = data[start : start + 2 * register.length]
+        return result

@@ -53,11 +53,11 @@ def test_it_says_whether_the_gateway_does_its_work_and_on_request_the_meter(tmp_
                     assert json.loads(result.stdout)["reason"] == "ok"
             for place in places:
                 wait_until(lambda p=place: health(tmp_path, "--meters", *p).returncode == 1, "the meter to be missed")  # type: ignore[misc]
-            # The loop that stands still gives no answer.
+            # A loop that does not run gives no response.
             gateway.signal(signal.SIGSTOP)
             stuck = health(tmp_path)
             assert (stuck.returncode, stuck.stdout) == (1, "")
-            assert "does not answer" in stuck.stderr
+            assert "does not respond" in stuck.stderr
 
 
 def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_what_cannot_be_opened_is_told(where: str, told: str) -> None:
 def test_a_host_without_a_port_is_taken_for_no_device(where: str) -> None:
     result = probe(where)
     assert result.exit_code == 2
-    assert f"{where} is no device here. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net" in result.stderr
+    assert f"{where} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net" in result.stderr
 
 
 def test_a_busy_port_is_told_with_its_holder() -> None:

@@ -55,19 +55,19 @@ def test_text_shows_a_line_for_each_register(gateway: Gateway) -> None:
     assert any(line.startswith("100") and "power_net" in line for line in lines)
 
 
-def test_an_exception_is_told_in_words(gateway: Gateway) -> None:
+def test_an_exception_is_reported_with_its_name_and_cause(gateway: Gateway) -> None:
     result = read(gateway.port, "--unit", "9")
     assert result.exit_code == 1
-    assert "exception 0x0A, gateway path unavailable: nothing is wired to this unit id" in result.stderr
+    assert "exception 0x0A, gateway path unavailable: this unit id is not configured" in result.stderr
 
 
-def test_a_port_where_nothing_answers_is_told() -> None:
+def test_a_port_without_a_server_is_reported() -> None:
     result = read(free_port())
     assert result.exit_code == 1
-    assert "nothing answers on 127.0.0.1:" in result.stderr
+    assert "no server on 127.0.0.1:" in result.stderr
 
 
-def test_a_map_of_ones_own_is_taken(gateway: Gateway, tmp_path: Path) -> None:
+def test_a_map_of_the_user_is_used(gateway: Gateway, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("registers: [{address: 3, name: beat, type: uint16, value: tariff}]\n")
     (row,) = json.loads(read(gateway.port, "--map", str(own), "--json").stdout)

@@ -52,7 +52,7 @@ def test_a_running_gateway_tells_its_newest_telegram_without_identifiers(
     assert (meter["accepted"], meter["refused"]) == (1, {"checksum": 1})
     assert meter["newest_refused"]["telegram"] == redact(bad).decode()
     assert f"dsmr-modbus-gateway {version('dsmr-modbus-gateway')}" in text
-    assert "the checksums of telegrams no\nlonger fit" in text
+    assert "The checksums of the telegrams therefore\nno longer match" in text
     assert "refused: checksum" in text
     for line in redact(TELEGRAM).decode().split():
         assert line in text
@@ -66,11 +66,11 @@ def test_without_a_gateway_it_says_so_and_what_is_wrong_with_the_file(
 ) -> None:
     (tmp_path / "gateway.yaml").write_text("meter: {prot: /dev/a}\n")
     data = json.loads(report(tmp_path, monkeypatch, "--json"))
-    assert "no gateway of this user answers" in data["running"]["none"]
+    assert "no gateway is running that this user has access to" in data["running"]["none"]
     assert "meter.prot: unknown key" in data["configuration"]["faults"][0]
     text = report(tmp_path, monkeypatch)
     assert "meter.prot: unknown key" in text
-    assert "no gateway of this user answers" in text
+    assert "no gateway is running that this user has access to" in text
 
 
 def test_without_a_file_there_is_a_report_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

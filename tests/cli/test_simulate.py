@@ -129,11 +129,14 @@ def test_help_says_what_each_scenario_changes() -> None:
     ("arguments", "words"),
     [
         (["--dsmr-version", "6"], "'6' is not one of '2.2', '4', '5', '5B'"),
-        (["--dsmr-version", "5S", "--scenario", "gas-swap"], "--scenario gas-swap does not go with --dsmr-version 5S"),
-        (["--device", "pty", "--port", "2001"], "--device writes to a serial line, and --port"),
-        (["--device", "pty", "--host", "*"], "--device writes to a serial line, and --port"),
+        (
+            ["--dsmr-version", "5S", "--scenario", "gas-swap"],
+            "--scenario gas-swap needs another --dsmr-version than 5S",
+        ),
+        (["--device", "pty", "--port", "2001"], "--device writes to a serial line, --port"),
+        (["--device", "pty", "--host", "*"], "--device writes to a serial line, --port"),
         (["--replay", "nowhere"], "'nowhere' does not exist"),
-        (["--replay", "/dev/null"], "/dev/null is empty: give a file with the bytes"),
+        (["--replay", "/dev/null"], "/dev/null is empty. Give a file with the bytes"),
         (["--replay", __file__, "--scenario", "ev"], "--scenario ev is for a household"),
         (["--speed", "0"], "0.0 is not in the range 1<=x<=1000"),
     ],

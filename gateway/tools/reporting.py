@@ -1,0 +1,68 @@
+"""Collects what a bug report needs, with all personal data masked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.config import load_config
+from gateway.config.masking import masked
+from gateway.files.yaml_file import FileError
+from gateway.nodes.control import REPORT, ask, running_socket_path
+from gateway.protocol.p1.redaction import redact_text
+
+PACKAGE = "dsmr-modbus-gateway"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def collect(path: Path) -> dict[str, Any]:
+    """Return the time, the versions of libraries, the configuration at `path`, and the state of a running gateway.
+
+    A part that is not available holds the reason: a report is most useful where something does not work.
+    """
+    return {
+        "time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "versions": _versions(),
+        "configuration": _configuration(path),
+        "running": _running(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {PACKAGE: version(PACKAGE), "Python": platform.python_version(), "system": platform.platform()}
+    with suppress(OSError, KeyError):  # not every system has os-release
+        found["distribution"] = platform.freedesktop_os_release()["PRETTY_NAME"]
+    for requirement in requires(PACKAGE) or ():
+        name = _NAME.match(requirement)[0]  # type: ignore[index]
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    named = {"file": redact_text(str(path))}
+    try:
+        settings = load_config(path)
+    except FileError as error:
+        return named | {"faults": [redact_text(str(fault)) for fault in error.faults]}
+    return named | {"content": yaml.safe_dump(masked(settings), sort_keys=False)}
+
+
+def _running() -> dict[str, Any]:
+    lines: list[bytes] = []
+    try:
+        asyncio.run(ask(running_socket_path(), REPORT, lines.append))
+    except OSError as error:
+        return {"none": f"no gateway is running that this user has access to ({error.strerror or error})"}
+    return json.loads(lines[0]) if lines else {"none": "the running gateway is an older version, which cannot report"}
