@@ -1,4 +1,4 @@
-"""A Modbus/TCP client that asks and waits, with as little of its own in between as Python allows."""
+"""A Modbus/TCP client that adds as little time of its own as Python allows."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ class Client:
         self._socket.close()
 
     def ask(self, address: int, count: int) -> None:
-        """Send a read."""
+        """Send a request that reads `count` holding registers."""
         self._socket.sendall(struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, address, count))
 
     def take(self) -> bytes | None:
-        """The registers' bytes of the next answer; None for an exception."""
-        answer = self._socket.recv(512)
-        while len(answer) < 6 or len(answer) < 6 + int.from_bytes(answer[4:6], "big"):
+        """Wait for the next response and return the bytes of its registers, None for an exception response."""
+        response = self._socket.recv(512)
+        while len(response) < 6 or len(response) < 6 + int.from_bytes(response[4:6], "big"):
             piece = self._socket.recv(512)
             if not piece:
                 raise EOFError("the server has closed the connection")
-            answer += piece
-        return None if answer[7] & 0x80 else answer[9:]
+            response += piece
+        return None if response[7] & 0x80 else response[9:]
 
     def read(self, address: int, count: int) -> bytes | None:
-        """Ask, and wait for the answer."""
+        """Send a request that reads registers and return the response, as `take` does."""
         self.ask(address, count)
         return self.take()
 
     def uint32(self, address: int) -> int | None:
-        """A number of two registers; None for an exception."""
+        """Read an unsigned number of two registers; return None for an exception response."""
         data = self.read(address, 2)
         return None if data is None else int.from_bytes(data, "big")
 
 
 def connect(port: int, limit_s: float = PATIENCE_S) -> Client:
-    """A client of a server that may not listen yet."""
+    """Return a client; wait up to `limit_s` until the server listens."""
     deadline = time.monotonic() + limit_s
     while True:
         try:

@@ -1,10 +1,10 @@
-"""What the pure core costs: framing, readings, snapshots, maps, answers, and the function calls of a request.
+"""Cost of the pure core: framing, readings, snapshots, maps, responses, and the function calls of a request.
 
     python -m benchmarks.core [--rounds N]
 
-The telegrams are a simulated DSMR 5 household's, one a second, so that each differs from the one before as a real
-meter's do. dsmr_parser, whose value parsers the gateway uses and whose parser for whole telegrams it does not,
-takes turns with it on the same telegrams.
+The telegrams come from a simulated DSMR 5 household, one per second, so that each differs from the one before as it
+does with a real meter. dsmr_parser takes turns with the gateway on the same telegrams. The gateway uses its parsers
+of values, and not its parser of whole telegrams.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ from gateway.transport.clients import Admission
 
 SECONDS = 120
 MAP = "dsmr"
-UNIT_FACTORS = 10
+UNITS = 10
 TEN_MAPS = (
     *("dsmr", "cg-em24", "cg-em3xx", "eastron-sdm630", "eastron-sdm72"),
     *("abb-b23", "socomec-e27", "chint-dtsu666", "sunspec-203", "sunspec-213"),
 )
 SMALL_MAP_REGISTERS = 120
 BATCH = 16
-"""Requests a client has in flight."""
+"""Requests that a client has in flight."""
 ADDRESS, COUNT = 100, 100
 PIECE_BYTES = 64
-CALLS_ASKED = 4000
+COUNTED_REQUESTS = 4000
 CONNECTIONS = 100
 CLIENT = CountedClient("127.0.0.1:50000", 0.0)
 
@@ -70,7 +70,7 @@ def main() -> None:
     show_readings(raws, telegrams, rounds)
     show_snapshots(register_map, [read(telegram) for telegram in telegrams], rounds)
     show_map_load(max(5, rounds // 50))
-    show_answers(register_map, read(telegrams[0]), rounds)
+    show_responses(register_map, read(telegrams[0]), rounds)
     show_calls(register_map, read(telegrams[0]))
 
 
@@ -96,11 +96,11 @@ def show_readings(raws: list[bytes], telegrams: list[Telegram], rounds: int) -> 
     samples = take_turns(
         {
             "readings, cold": timed(lambda: read(next(cold))),
-            "readings, with those of a second before": timed(read_on),
+            "readings, with those of the second before": timed(read_on),
             "dsmr_parser, no checksum": timed(lambda: unchecked.parse(next(texts))),
             "dsmr_parser": timed(lambda: parser.parse(next(texts))),
             "framing and checksum, whole": timed(lambda: TelegramReader().feed(next(whole))),
-            f"framing and checksum, {PIECE_BYTES} bytes a time": timed(feed_pieces),
+            f"framing and checksum, {PIECE_BYTES} bytes at a time": timed(feed_pieces),
         },
         rounds,
     )
@@ -116,7 +116,7 @@ def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: 
 
     def encode_ten() -> None:
         values = next(ten).values
-        for _ in range(UNIT_FACTORS):
+        for _ in range(UNITS):
             encode(values)
 
     def encode_ten_maps() -> None:
@@ -127,8 +127,8 @@ def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: 
     samples = take_turns(
         {
             "snapshot of one unit": timed(lambda: encode(next(one).values)),
-            f"snapshots of {UNIT_FACTORS} units": timed(encode_ten),
-            f"{len(TEN_MAPS)} units with a map of their own": timed(encode_ten_maps),
+            f"snapshots of {UNITS} units": timed(encode_ten),
+            f"{len(TEN_MAPS)} units, each with another map": timed(encode_ten_maps),
         },
         rounds,
     )
@@ -153,7 +153,7 @@ def show_map_load(rounds: int) -> None:
 
 
 def make_responder(register_map: RegisterMap, readings: Readings) -> Responder:
-    """One unit with a snapshot that stays fresh."""
+    """Return a responder with one unit and a snapshot that stays fresh."""
     unit = Unit(register_map, OnStale.EXCEPTION, MeterState("house", None).status_values)
     unit.publish(register_map.readings.encode(readings.values), FOR_EVER)
     return Responder(UnitTable({1: unit}), Identification("bench", "P1", "0"), Monitor())
@@ -163,35 +163,35 @@ def request(transaction: int, address: int = ADDRESS, count: int = COUNT) -> byt
     return struct.pack(">HHHBBHH", transaction, 0, 6, 1, 3, address, count)
 
 
-def show_answers(register_map: RegisterMap, readings: Readings, rounds: int) -> None:
+def show_responses(register_map: RegisterMap, readings: Readings, rounds: int) -> None:
     responder = make_responder(register_map, readings)
     other_responder = make_responder(register_map, readings)
     single = memoryview(request(1))
     batch = memoryview(b"".join(request(transaction) for transaction in range(BATCH)))
     status = memoryview(b"".join(request(transaction, 0, 18) for transaction in range(BATCH)))
 
-    def answers(data: memoryview, using: Responder) -> Callable[[], object]:
+    def respond_to(data: memoryview, using: Responder) -> Callable[[], object]:
         return lambda: respond_tcp(data, using, 1.0, CLIENT)
 
-    def answer_anew() -> None:
+    def respond_first_time() -> None:
         other_responder.ready.clear()
         respond_tcp(single, other_responder, 1.0, CLIENT)
 
     samples = take_turns(
         {
-            "one request": timed(answers(single, responder)),
-            f"{BATCH} in flight": timed(answers(batch, responder), BATCH),
-            "one request, the first since a telegram": timed(answer_anew),
-            "status block, made when asked": timed(answers(status, responder), BATCH),
+            "one request": timed(respond_to(single, responder)),
+            f"{BATCH} in flight": timed(respond_to(batch, responder), BATCH),
+            "one request, the first after a telegram": timed(respond_first_time),
+            "status block, encoded for each request": timed(respond_to(status, responder), BATCH),
         },
         rounds,
     )
-    show(f"answer to a read of {COUNT} registers, each", samples, US, "us")
+    show(f"response with {COUNT} registers, per request", samples, US, "us")
 
 
 def show_calls(register_map: RegisterMap, readings: Readings) -> None:
-    """Function calls of one request through asyncio and the server's connection, free of noise."""
-    print("\nfunction calls per request, asyncio's and built-in ones included (cProfile)")
+    """Count the function calls of one request through asyncio and the server's connection: a figure without noise."""
+    print("\nfunction calls per request, including those of asyncio and built-in ones (cProfile)")
     for connections in (1, CONNECTIONS):
         calls = asyncio.run(count_calls(make_responder(register_map, readings), connections))
         print(f"{connections:>5} connection{'s' * (connections > 1):<1}{calls:>8.1f}")
@@ -203,7 +203,7 @@ async def count_calls(responder: Responder, connections: int) -> float:
     server = ModbusServer("bench", settings, responder)
     task = asyncio.create_task(server.run())
     await server.ready.wait()
-    # The clients are a process of their own, so that nothing of them is counted.
+    # The clients are a process of their own, so that their calls are not counted.
     context = multiprocessing.get_context("spawn")
     gate, others_gate = context.Pipe()
     process = context.Process(target=ask_twice, args=(server.port, connections, others_gate))
@@ -217,18 +217,18 @@ async def count_calls(responder: Responder, connections: int) -> float:
     process.join()
     task.cancel()
     await asyncio.wait([task])
-    return sum(entry.callcount for entry in profile.getstats()) / CALLS_ASKED
+    return sum(entry.callcount for entry in profile.getstats()) / COUNTED_REQUESTS
 
 
 def ask_twice(port: int, connections: int, gate: Connection) -> None:
-    """Ask once for the answer to be known, and then, when told so, many times."""
+    """Send one request per connection, so that the response is cached, and then, at the signal, many."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(port)) for _ in range(connections)]
         for client in clients:
             client.read(ADDRESS, COUNT)
         gate.send("ready")
         gate.recv()
-        for _ in range(CALLS_ASKED // connections):
+        for _ in range(COUNTED_REQUESTS // connections):
             for client in clients:
                 client.ask(ADDRESS, COUNT)
             for client in clients:

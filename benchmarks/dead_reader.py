@@ -1,9 +1,9 @@
-"""A reader whose host loses power, and what a healthy one notices of it: the gateway beside ser2net.
+"""Effect of a reader whose host loses power on a healthy reader: the gateway beside ser2net.
 
     python -m benchmarks.dead_reader [SECONDS]
 
-The dead one lives in a network namespace whose link is taken down, so that nothing answers for it any more; root's
-rights are needed for that. ser2net is still waiting for it after the 15 minutes that TCP does.
+The dead reader is in a network namespace. Its link is taken down, so that nothing acknowledges its packets any more;
+this needs root. ser2net waits for such a reader for the 15 minutes of TCP and longer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def ip(words: str) -> None:
 
 @contextmanager
 def other_host() -> Iterator[Callable[[], None]]:
-    """Another host on a cable of its own; what unplugs it."""
+    """Set up another host on a cable of its own; give the function that unplugs it."""
     ip(f"netns add {NAMESPACE}")
     try:
         ip(f"link add p1-near type veth peer name p1-far netns {NAMESPACE}")
@@ -47,14 +47,14 @@ def other_host() -> Iterator[Callable[[], None]]:
 
 
 def is_connected(port: int) -> bool:
-    """Whether the server still has a connection with the other host."""
+    """Return whether the server still has a connection with the other host."""
     peer = "".join(f"{int(part):02X}" for part in reversed(THERE.split(".")))
     rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(row[1].endswith(f":{port:04X}") and row[2].startswith(peer) and row[3] == ESTABLISHED for row in rows)
 
 
 def main() -> None:
-    """Take the link down and watch."""
+    """Take the link down and measure."""
     if missing("ser2net", "ip"):
         raise SystemExit("ser2net or ip is not installed; try: apt install ser2net iproute2")
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def watch(subjects: dict, healthy: dict, seconds: int) -> None:
-    """Feed a telegram a second; say when the dead reader is let go and how the healthy one fares."""
+    """Feed a telegram per second; print when the dead reader is dropped and what the healthy one receives."""
     stream = telegrams(seconds)
     expected = memoryview(b"".join(stream))
     begun = time.monotonic()
@@ -98,7 +98,9 @@ def watch(subjects: dict, healthy: dict, seconds: int) -> None:
                     last[what] = moment
                 if not gone[what] and not is_connected(subjects[what].program.port):
                     gone[what] = time.monotonic() - begun
-    print(f"\nlink down, {seconds} s watched: healthy reader's telegrams    longest silence    dead reader gone after")
+    print(
+        f"\nlink down, {seconds} s measured: healthy reader's telegrams    longest pause    dead reader dropped after"
+    )
     for what, readers in healthy.items():
         size = len(stream[0])
         silence = max(longest[what], time.monotonic() - last[what])

@@ -1,4 +1,4 @@
-"""A meter over TCP, as a ser2net serves it: a simulated DSMR 5 household."""
+"""A meter over TCP as a ser2net offers it: a simulated DSMR 5 household."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.protocol.p1.telegram import crc16
 from gateway.simulation.forms import simulated_meter
 
 NOON = 1_767_610_800
-"""5 January 2026, in unix seconds: a winter's day."""
+"""Noon of a winter day in unix seconds: 5 January 2026."""
 CONNECT_LIMIT_S = 30.0
 CADENCE_S = 1.0
 
@@ -23,23 +23,23 @@ _IMPORT = re.compile(rb"(?<=1-0:1\.7\.0\()[0-9.]+")
 
 
 def telegrams(count: int) -> list[bytes]:
-    """Telegrams of as many seconds, each differing a little from the one before."""
-    return list(islice(_one_a_second(), count))
+    """Return the telegrams of `count` seconds, each a little different from the one before."""
+    return list(islice(_one_per_second(), count))
 
 
-def _one_a_second() -> Iterator[bytes]:
+def _one_per_second() -> Iterator[bytes]:
     household = simulated_meter("5")
     return (household.telegram(second) for second in count_from(NOON))
 
 
 def with_power(telegram: bytes, watts: int) -> bytes:
-    """The telegram with another import power, and the checksum that goes with it."""
+    """Return the telegram with another import power and a valid checksum."""
     body = _IMPORT.sub(b"%06.3f" % (watts / 1000), telegram[: telegram.rindex(b"!") + 1])
     return body + b"%04X\r\n" % crc16(body)
 
 
 class Feed:
-    """Listens, and sends the same to everyone who connects."""
+    """A server that sends the same bytes to every client."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -55,24 +55,24 @@ class Feed:
             each.close()
 
     def accept(self) -> None:
-        """Wait for a reader."""
+        """Wait for a client."""
         reader, _ = self._listener.accept()
         reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader.settimeout(CONNECT_LIMIT_S)
         self._readers.append(reader)
 
     def send(self, data: bytes) -> None:
-        """Send to all readers."""
+        """Send `data` to all clients."""
         for reader in self._readers:
             reader.sendall(data)
 
     def every_second(self) -> AbstractContextManager[None]:
-        """Send a telegram a second while the block runs."""
-        return self.sending(_one_a_second(), CADENCE_S)
+        """Send a telegram per second while the block runs."""
+        return self.sending(_one_per_second(), CADENCE_S)
 
     @contextmanager
     def sending(self, telegrams: Iterable[bytes], every_s: float) -> Iterator[None]:
-        """Send the telegrams one after the other, with a pause between them, while the block runs."""
+        """Send the telegrams one by one, `every_s` seconds apart, while the block runs."""
         done = threading.Event()
 
         def work() -> None:

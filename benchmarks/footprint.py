@@ -1,8 +1,8 @@
-"""What a running gateway takes: memory, the time to start and to help, CPU, growth over many telegrams, system calls.
+"""Footprint of a running gateway: memory, start time, time of --help, CPU, growth over many telegrams, system calls.
 
     python -m benchmarks.footprint [--seconds S] [--telegrams N] [--uvloop]
 
-The gateway is `dsmr-gateway run` with one meter over TCP, started anew for each measurement.
+The gateway is `dsmr-gateway run` with one meter over TCP. It is started again for each measurement.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ POLL_EVERY_S = 1.0
 COUNT = 100
 ADDRESS = 100
 TELEGRAMS_ACCEPTED = 4
-"""Address of the count in the native map."""
+"""Address of the number of accepted telegrams in the native map."""
 DIFFERENT_TELEGRAMS = 600
 BATCH = 10
-"""Telegrams handed over at a time when they go as fast as they can; TCP holds them back."""
+"""Telegrams sent at a time at full speed; TCP limits the rate."""
 WARM_UP_TELEGRAMS = 5000
 STEPS = 4
 STRACE_S = 3.0
@@ -56,9 +56,11 @@ SETTLE_S = 0.5
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=60.0, help="of the measurement of CPU")
-    options.add_argument("--telegrams", type=int, default=200_000, help="of the measurement of growth")
-    options.add_argument("--uvloop", action="store_true", help="the gateway on uvloop instead")
+    options.add_argument("--seconds", type=float, default=60.0, help="duration of the measurement of CPU")
+    options.add_argument(
+        "--telegrams", type=int, default=200_000, help="number of telegrams of the measurement of growth"
+    )
+    options.add_argument("--uvloop", action="store_true", help="run the gateway on uvloop")
     given = options.parse_args()
     loop = UVLOOP if given.uvloop and has_uvloop() else ASYNCIO
     print(f"{machine()}; event loop: {loop}")
@@ -68,10 +70,10 @@ def main() -> None:
         measure_help()
         measure_start(folder, loop)
         with running(folder, loop) as (feed, gateway):
-            measure_share(feed, gateway, given.seconds)
+            measure_cpu(feed, gateway, given.seconds)
         with running(folder, loop) as (feed, gateway):
             measure_growth(feed, gateway, given.telegrams)
-        measure_calls(folder, loop)
+        measure_system_calls(folder, loop)
 
 
 @contextmanager
@@ -105,12 +107,12 @@ def measure_help() -> None:
     show("--help, s", took, ".3f")
 
 
-def show(words: str, values: Sequence[float], form: str) -> None:
-    print(f"{words}: min {min(values):{form}}, median {statistics.median(values):{form}}, max {max(values):{form}}")
+def show(label: str, values: Sequence[float], form: str) -> None:
+    print(f"{label}: min {min(values):{form}}, median {statistics.median(values):{form}}, max {max(values):{form}}")
 
 
-def measure_share(feed: Feed, gateway: Program, seconds: float) -> None:
-    """CPU with a telegram a second and clients that poll once a second."""
+def measure_cpu(feed: Feed, gateway: Program, seconds: float) -> None:
+    """Measure the CPU with a telegram per second and clients that poll once per second."""
     done = threading.Event()
     with feed.every_second(), ExitStack() as stack:
         wait_for_telegrams(gateway, 1)
@@ -118,7 +120,7 @@ def measure_share(feed: Feed, gateway: Program, seconds: float) -> None:
         polled = [0]
 
         def poll() -> None:
-            # One after the other, so that they come spread over the second.
+            # One after another, so that the requests are spread over the second.
             for client in cycle(clients):
                 if done.wait(POLL_EVERY_S / CLIENTS):
                     return
@@ -133,13 +135,13 @@ def measure_share(feed: Feed, gateway: Program, seconds: float) -> None:
         done.set()
         thread.join()
     print(
-        f"a telegram a second and {CLIENTS} clients polling once a second, for {seconds:.0f} s: "
-        f"{100 * share:.2f} % of a core, {polled[0]} reads answered, {resident_mb(gateway):.1f} MB"
+        f"a telegram per second and {CLIENTS} clients that poll once per second, for {seconds:.0f} s: "
+        f"{100 * share:.2f} % of a core, {polled[0]} responses, {resident_mb(gateway):.1f} MB"
     )
 
 
 def measure_growth(feed: Feed, gateway: Program, count: int) -> None:
-    """Memory while telegrams come as fast as they are taken."""
+    """Measure the memory while telegrams come as fast as the gateway accepts them."""
     batches = cycle(list(batched(telegrams(DIFFERENT_TELEGRAMS), BATCH)))
     sent = send(feed, batches, WARM_UP_TELEGRAMS)
     wait_for_telegrams(gateway, sent)
@@ -150,7 +152,7 @@ def measure_growth(feed: Feed, gateway: Program, count: int) -> None:
         sent += send(feed, batches, count // STEPS)
         wait_for_telegrams(gateway, sent)
         print(f"after {sent:>7} telegrams: {resident_mb(gateway):.1f} MB, {resident_mb(gateway) - first:+.2f} MB")
-    print(f"{(sent - warm) / (time.monotonic() - begun):.0f} telegrams a second")
+    print(f"{(sent - warm) / (time.monotonic() - begun):.0f} telegrams per second")
 
 
 def batched(each: list[bytes], size: int) -> Iterator[bytes]:
@@ -165,8 +167,8 @@ def send(feed: Feed, batches: Iterator[bytes], count: int) -> int:
     return number * BATCH
 
 
-def measure_calls(folder: Path, loop: str) -> None:
-    """System calls of a request, counted by strace while `loadgen.c` asks."""
+def measure_system_calls(folder: Path, loop: str) -> None:
+    """Count the system calls per request with strace while `loadgen.c` sends requests."""
     loadgen = None if missing("strace") else build(HERE / "loadgen.c", folder)
     if loadgen is None:
         print("system calls are not counted: strace or gcc is not installed. Try: apt install strace gcc")
@@ -188,9 +190,9 @@ def count_calls(gateway: Program, load: Sequence[object]) -> Counter[str]:
         done = subprocess.run([str(part) for part in load], stdout=subprocess.PIPE, text=True, check=True)
         strace.send_signal(SIGINT)
         table = strace.stderr.read()
-    answers = int(done.stdout.split()[-1])
+    responses = int(done.stdout.split()[-1])
     rows = re.findall(r"^ *[0-9.]+ +[0-9.]+ +[0-9]+ +([0-9]+) .*?([a-z_0-9]+)$", table, re.MULTILINE)
-    return Counter({name: int(number) / answers for number, name in rows if name != "total"})
+    return Counter({name: int(number) / responses for number, name in rows if name != "total"})
 
 
 def wait_for_telegrams(gateway: Program, count: int) -> None:
@@ -207,7 +209,7 @@ def resident_mb(program: Program) -> float:
 
 
 def cpu_s(program: Program) -> float:
-    """CPU time of all its threads, by the scheduler's own account in ns."""
+    """Return the CPU time of all its threads in seconds, from the scheduler's count in ns."""
     total = 0
     for thread in Path(f"/proc/{program.pid}/task").iterdir():
         with suppress(FileNotFoundError):

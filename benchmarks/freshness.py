@@ -1,11 +1,11 @@
-"""How long after a telegram's last byte a polling Modbus client sees the new value, beside a Node-RED flow.
+"""Time from the last byte of a telegram until a polling Modbus client reads the new value, beside a Node-RED flow.
 
     python -m benchmarks.freshness [--rounds N] [--without-node-red]
 
-A meter over TCP sends telegrams with ever another import power, as a serial line brings them: in pieces, the last of
-which ends the telegram. From the moment before that piece is handed to the system, a client asks for the power
-without a pause until it is the new one. The gateway and the flow take turns of ten telegrams. They run on one core,
-the meter and the client on another.
+A meter over TCP sends telegrams in pieces as a serial line does, each telegram with another import power. The time
+starts just before the last piece is handed to the system. From then on a client reads the power without a pause until
+it is the new one. The gateway and the flow take turns of ten telegrams. They run on one core, the meter and the client
+on another.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from benchmarks.running import (
 )
 
 GATEWAY_ADDRESS = 102
-"""Import power in the native map."""
+"""Address of the import power in the native map."""
 NODE_RED_ADDRESS = 0
 TURN = 10
 PIECE_BYTES, PIECE_EVERY_S = 100, 0.002
 LAST_BYTES = 8
-"""The last byte of a telegram seldom comes alone: a USB adapter hands over a few."""
+"""Size of the last piece: a USB adapter hands over a few bytes at a time."""
 PAUSE_S = 0.01
 LOST_AFTER_S = 3.0
 FIRST_LIMIT_S = 30.0
@@ -56,8 +56,8 @@ class Subject(NamedTuple):
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=30, help=f"of {TURN} telegrams each")
-    options.add_argument("--uvloop", action="store_true", help="the gateway on uvloop as well")
+    options.add_argument("--rounds", type=int, default=30, help=f"number of rounds of {TURN} telegrams")
+    options.add_argument("--uvloop", action="store_true", help="measure the gateway on uvloop as well")
     options.add_argument("--without-node-red", action="store_true", help="do not install Node-RED by npm")
     given = options.parse_args()
     print(machine())
@@ -77,7 +77,7 @@ def main() -> None:
     show("last byte to new value", samples, MS, "ms", against=next(iter(samples)))
     for name, values in samples.items():
         if lost := given.rounds * TURN - len(values):
-            print(f"{name}: {lost} telegrams did not show within {LOST_AFTER_S:.0f} s")
+            print(f"{name}: the values of {lost} telegrams did not appear within {LOST_AFTER_S:.0f} s")
 
 
 def start_node_red(folder: Path, feed_port: int) -> Program:
@@ -95,7 +95,7 @@ def connected(stack: ExitStack, feed: Feed, program: Program, address: int) -> S
 
 
 def measure(subjects: dict[str, Subject], rounds: int) -> dict[str, list[float]]:
-    """Seconds from last byte to new value; a telegram that never shows leaves no sample."""
+    """Return the seconds from last byte to new value; a telegram whose value never appears has no sample."""
     numbers = random.Random(1)
     plain = telegrams(rounds * TURN + 1)
     for subject in subjects.values():
@@ -114,7 +114,7 @@ def measure(subjects: dict[str, Subject], rounds: int) -> dict[str, list[float]]
 
 
 def send_slowly(feed: Feed, telegram: bytes) -> float:
-    """Send in pieces; the moment at which the last one was begun."""
+    """Send in pieces; return the time just before the last one."""
     body, last = telegram[:-LAST_BYTES], telegram[-LAST_BYTES:]
     for at in range(0, len(body), PIECE_BYTES):
         feed.send(body[at : at + PIECE_BYTES])

@@ -1,10 +1,10 @@
-/* Closed-loop Modbus/TCP load: each connection keeps a number of reads in flight and asks the next when one is
- * answered. Every answer is checked against its request; latencies are kept one by one and sorted at the end.
+/* Closed-loop Modbus/TCP load: each connection keeps a number of requests in flight and sends the next one after each
+ * response. Every response is compared with its request. All latencies are kept, and sorted at the end.
  *
  *   loadgen PORT CONNECTIONS IN_FLIGHT ADDRESS COUNT SECONDS
  *
- * prints: answers, seconds, median and p99 in us, exceptions, wrong answers, answers that were not to the oldest request;
- * and all answers, those of the first moments too, which the other figures leave out. */
+ * prints: responses, seconds, median and p99 in us, exceptions, wrong responses, responses that were not to the oldest
+ * request, and all responses including those of the warm-up, which the other figures leave out. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -22,8 +22,8 @@ static const double WARM_UP_S = 0.3, PATIENCE_S = 5.0;
 
 struct connection {
     int socket;
-    uint16_t next_asked, next_answered;
-    double asked_at[MAX_IN_FLIGHT]; /* 0 once it is answered */
+    uint16_t next_sent, next_received;
+    double sent_at[MAX_IN_FLIGHT]; /* 0 after the response */
     size_t filled;
     uint8_t buffer[BUFFER_BYTES];
 };
@@ -31,7 +31,7 @@ struct connection {
 static int address, count, in_flight;
 static double measuring_from;
 static uint32_t *samples_ns;
-static size_t answers, exceptions, wrong, skipped, all_answers;
+static size_t responses, exceptions, wrong, skipped, all_responses;
 
 static double now(void) {
     struct timespec moment;
@@ -55,41 +55,41 @@ static unsigned get16(const uint8_t *at) { return (unsigned)at[0] << 8 | at[1]; 
 static void ask(struct connection *c, int number) {
     uint8_t requests[MAX_IN_FLIGHT * REQUEST_BYTES];
     double moment = now();
-    for (int i = 0; i < number; i++, c->next_asked++) {
+    for (int i = 0; i < number; i++, c->next_sent++) {
         uint8_t *request = requests + i * REQUEST_BYTES;
-        put16(request, c->next_asked);
+        put16(request, c->next_sent);
         put16(request + 2, 0);
         put16(request + 4, 6);
         request[6] = 1;
         request[7] = 3;
         put16(request + 8, (unsigned)address);
         put16(request + 10, (unsigned)count);
-        c->asked_at[c->next_asked % MAX_IN_FLIGHT] = moment;
+        c->sent_at[c->next_sent % MAX_IN_FLIGHT] = moment;
     }
     ssize_t size = (ssize_t)number * REQUEST_BYTES;
     if (send(c->socket, requests, (size_t)size, MSG_NOSIGNAL) != size) fail("send");
 }
 
-static void check(struct connection *c, const uint8_t *answer, unsigned length, double moment) {
-    uint16_t transaction = (uint16_t)get16(answer), due = c->next_answered++;
-    double *asked_at = &c->asked_at[transaction % MAX_IN_FLIGHT], asked = *asked_at;
-    *asked_at = 0;
-    all_answers++;
+static void check(struct connection *c, const uint8_t *response, unsigned length, double moment) {
+    uint16_t transaction = (uint16_t)get16(response), due = c->next_received++;
+    double *sent_at = &c->sent_at[transaction % MAX_IN_FLIGHT], sent = *sent_at;
+    *sent_at = 0;
+    all_responses++;
     if (moment < measuring_from) return;
-    int is_waited_for = asked > 0 && (uint16_t)(c->next_asked - transaction - 1) < MAX_IN_FLIGHT;
-    if (!is_waited_for || get16(answer + 2) != 0 || answer[6] != 1) {
+    int is_waited_for = sent > 0 && (uint16_t)(c->next_sent - transaction - 1) < MAX_IN_FLIGHT;
+    if (!is_waited_for || get16(response + 2) != 0 || response[6] != 1) {
         wrong++;
         return;
     }
-    if (answer[7] & 0x80) {
+    if (response[7] & 0x80) {
         exceptions++;
-    } else if (answer[7] != 3 || answer[8] != 2 * count || length != 3u + 2u * (unsigned)count) {
+    } else if (response[7] != 3 || response[8] != 2 * count || length != 3u + 2u * (unsigned)count) {
         wrong++;
         return;
     }
     if (transaction != due) skipped++;
-    if (answers < MAX_SAMPLES) samples_ns[answers] = (uint32_t)(1e9 * (moment - asked));
-    answers++;
+    if (responses < MAX_SAMPLES) samples_ns[responses] = (uint32_t)(1e9 * (moment - sent));
+    responses++;
 }
 
 static void receive(struct connection *c) {
@@ -158,15 +158,15 @@ int main(int argc, char **argv) {
         for (int i = 0; i < number; i++) receive(events[i].data.ptr);
         if (number > 0) last = now();
         if (now() - last > PATIENCE_S) {
-            fprintf(stderr, "the server has stopped answering\n");
+            fprintf(stderr, "the server does not respond any more\n");
             return 1;
         }
     }
-    size_t kept = answers < MAX_SAMPLES ? answers : MAX_SAMPLES;
+    size_t kept = responses < MAX_SAMPLES ? responses : MAX_SAMPLES;
     if (!kept) return 1;
     qsort(samples_ns, kept, sizeof *samples_ns, ascending);
-    printf("%zu %.6f %.3f %.3f %zu %zu %zu %zu\n", answers, now() - measuring_from, 1e-3 * samples_ns[kept / 2],
+    printf("%zu %.6f %.3f %.3f %zu %zu %zu %zu\n", responses, now() - measuring_from, 1e-3 * samples_ns[kept / 2],
            1e-3 * samples_ns[(size_t)(0.99 * (double)(kept - 1))], exceptions, wrong, skipped,
-           all_answers);
+           all_responses);
     return 0;
 }

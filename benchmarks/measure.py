@@ -1,8 +1,8 @@
-"""What the measurements share: samples taken in turns, their table, and the machine they were taken on.
+"""Shared by all measurements: samples taken in turns, their table, and a description of the machine.
 
-Two things measured one after the other see a different machine: clocks change, neighbours come and go. So
-whatever is compared takes turns within one run, and the minimum stands beside the median, being what the code
-costs when nobody disturbs it.
+Two subjects that are measured one after the other see different machines: clock speeds change, and other programs come
+and go. Subjects that are compared therefore take turns within one run. The table shows the minimum beside the median:
+the minimum is the cost of the code when nothing disturbs it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MS = 1e3
 
 
 def machine() -> str:
-    """One line about where the figures come from."""
+    """Describe the machine that the figures come from in one line."""
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
     python = f"{platform.python_implementation()} {platform.python_version()}"
@@ -37,7 +37,7 @@ def _processor() -> str:
 
 
 def take_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Samples of each subject, which is called once in each round."""
+    """Call each subject once per round and return its samples. A call before the first round is not counted."""
     for work in subjects.values():
         work()
     gc.collect()
@@ -49,7 +49,7 @@ def take_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict
 
 
 def timed(work: Callable[[], object], per: int = 1) -> Callable[[], float]:
-    """What calls `work` and gives the seconds it took, divided by `per`."""
+    """Return a function that calls `work` and returns the seconds that it took, divided by `per`."""
 
     def call() -> float:
         begun = time.perf_counter()
@@ -60,12 +60,12 @@ def timed(work: Callable[[], object], per: int = 1) -> Callable[[], float]:
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """The smallest sample that is not less than `share` of them."""
+    """Return the smallest sample that is at least as large as `share` of all samples."""
     return sorted(samples)[max(0, math.ceil(share * len(samples)) - 1)]
 
 
 def show(title: str, samples: Mapping[str, Sequence[float]], scale: float, unit: str, against: str = "") -> None:
-    """Print a table; `against` is the row whose median the others are compared with."""
+    """Print a table. The medians of all rows are also shown as a ratio to that of the row `against`."""
     width = max([len(title), *map(len, samples)]) + 2
     ratio = f"{'to ' + against:>{len(against) + 6}}" if against else ""
     print(f"\n{title:<{width}}{'n':>6}{'min':>10}{'median':>10}{'p99':>10} {unit}{ratio}")

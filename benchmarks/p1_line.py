@@ -1,4 +1,4 @@
-"""A serial line that is a pseudo terminal, who offers it over TCP, and many readers of that."""
+"""A serial line on a pseudo terminal, the programs that offer it over TCP, and many readers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from gateway.simulation.forms import simulated_meter
 
 BAUD = 115_200
 SPARE, MOST = 4, 500
-"""Connections beside those of the readers, such as the one that finds out whether anybody listens; and the
-most that a gateway can be told to serve."""
+"""Connections besides those of the readers, such as the one that tests whether the port is open; and the largest
+number of clients that the gateway can be configured for."""
 PIECE_BYTES = 12
-"""What a USB adapter hands over at a time."""
+"""Bytes that a USB adapter hands over at a time."""
 NOON = 1_767_610_800
-"""5 January 2026, in unix seconds."""
+"""Noon of 5 January 2026 in unix seconds."""
 SER2NET, TELEGRAMS, RAW = "ser2net", "telegrams", "raw"
-"""The last two are the gateway's modes."""
+"""Subjects: ser2net, and the gateway in its two modes."""
 
 SER2NET_CONFIG = """\
 %YAML 1.1
@@ -46,7 +46,7 @@ passthrough:
 
 
 def telegrams(count: int) -> list[bytes]:
-    """Telegrams of a household, each unlike any other by its equipment identifier."""
+    """Return `count` telegrams of a household, each with an equipment identifier of its own."""
     template = simulated_meter("5").telegram(NOON)
     at = template.index(b"0-0:96.1.1(") + 11
     head, tail = template[:at], template[at + 8 : template.rindex(b"!") + 1]
@@ -68,7 +68,7 @@ class Line:
         self.link = link
 
     def send(self, data: bytes) -> float:
-        """Send at once; the moment at which the last byte was taken."""
+        """Send at full speed; return the time at which the last byte was accepted."""
         rest = memoryview(data)
         while rest:
             select.select([], [self.meter], [], END_LIMIT_S)
@@ -76,14 +76,14 @@ class Line:
         return time.monotonic()
 
     def offer(self, data: bytes) -> bool:
-        """Send where that is taken at once, which a server that stands still does not do."""
+        """Send only if the line accepts the bytes at once, and return whether it did: a stopped server does not."""
         try:
             return os.write(self.meter, data) == len(data)
         except BlockingIOError:
             return False
 
     def send_paced(self, data: bytes) -> float:
-        """Send as a line of 115200 baud does; the moment before its last piece goes."""
+        """Send at the speed of a line of 115200 baud; return the time just before the last piece."""
         begun, last = time.monotonic(), 0.0
         for at in range(0, len(data), PIECE_BYTES):
             wait = begun + 10 * at / BAUD - time.monotonic()
@@ -95,14 +95,14 @@ class Line:
 
 
 class Subject(NamedTuple):
-    """One that offers a line of its own over TCP."""
+    """A program that offers a line of its own over TCP."""
 
     line: Line
     program: Program
 
 
 def start(stack: ExitStack, folder: Path, what: str, clients: int, host: str = "127.0.0.1") -> Subject:
-    """Start a ser2net, or a gateway in one mode, with room for so many readers."""
+    """Start a ser2net, or a gateway in one mode, that accepts `clients` readers."""
     folder.mkdir(parents=True, exist_ok=True)
     line, port = Line(folder / "p1"), free_port()
     values = {"host": host, "port": port, "device": line.link, "clients": min(clients + SPARE, MOST)}
@@ -121,7 +121,7 @@ def start(stack: ExitStack, folder: Path, what: str, clients: int, host: str = "
 
 
 class Readers:
-    """Readers of one port, of which every byte is compared with what was sent."""
+    """Readers of one port. Every byte that they receive is compared with the bytes sent."""
 
     def __init__(self, port: int, count: int, host: str = "127.0.0.1") -> None:
         self._sockets = [socket.create_connection((host, port)) for _ in range(count)]
@@ -142,7 +142,7 @@ class Readers:
             sock.close()
 
     def settle(self, line: Line) -> None:
-        """Send until all of them are served, and forget what they got."""
+        """Send telegrams until all readers receive, then discard what they received."""
         (telegram,) = telegrams(1)
         served: set[int] = set()
         while len(served) < len(self._sockets):
@@ -156,7 +156,7 @@ class Readers:
         self.restart()
 
     def restart(self) -> None:
-        """Begin to compare anew."""
+        """Restart the comparison at the first byte."""
         self._at = dict.fromkeys(self._at, 0)
 
     def _receive(self, number: int) -> bytes:
@@ -166,7 +166,7 @@ class Readers:
         return data
 
     def read(self, expected: memoryview, timeout_s: float) -> Iterator[tuple[float, int, int]]:
-        """What comes within `timeout_s`, compared: moments, and how far the reader was before and is then."""
+        """Receive for up to `timeout_s` and compare; give each piece's time and the reader's byte counts around it."""
         for number, _ in self._poll.poll(timeout_s):
             data = self._receive(number)
             moment, before = time.monotonic(), self._at[number]
@@ -175,13 +175,13 @@ class Readers:
             yield moment, before, after
 
     def slowest(self) -> int:
-        """How many bytes the slowest has got."""
+        """Return the number of bytes that the slowest reader has received."""
         return min(self._at.values())
 
 
 @contextmanager
 def serving(what: str, folder: Path, clients: int) -> Iterator[tuple[Subject, Readers]]:
-    """A subject with readers that are served."""
+    """Start a subject with readers that all receive."""
     with ExitStack() as stack:
         subject = start(stack, folder, what, clients)
         readers = stack.enter_context(Readers(subject.program.port, clients))
@@ -190,7 +190,7 @@ def serving(what: str, folder: Path, clients: int) -> Iterator[tuple[Subject, Re
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has had, from the scheduler's own clock."""
+    """Return the CPU time of a process in seconds, from the scheduler's count."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):
@@ -199,7 +199,7 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_mb(pid: int) -> float:
-    """What it has in memory."""
+    """Return the resident memory of a process in MB."""
     for row in Path(f"/proc/{pid}/status").read_text().splitlines():
         if row.startswith("VmRSS:"):
             return int(row.split()[1]) / 1024

@@ -2,8 +2,8 @@
 
     python -m benchmarks.passthrough [latency] [cpu] [many] [day] [--seconds S] [--telegrams N]
 
-Each gets a serial line of its own (a pseudo terminal) and is fed by turns; the servers have one core, meter and
-readers another. ser2net is Debian's, with room for enough readers and nothing else set.
+Each has a serial line of its own (a pseudo terminal), and they are fed in turns. The servers run on one core, the meter
+and the readers on another. ser2net is the one of Debian, configured only to accept enough readers.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SECONDS = 30
 MANY = 500
 DAY_TELEGRAMS, DAY_READERS = 86_400, 20
 AHEAD = 16
-"""Telegrams that the meter may be ahead of the slowest reader: half of what the gateway holds for one."""
+"""Largest number of telegrams between meter and slowest reader: half of what the gateway buffers per reader."""
 STALLED_S = 10.0
 
 
 def latency(folder: Path, _given: argparse.Namespace) -> None:
-    """From the last piece of a telegram on the line until a reader has its last byte."""
+    """Measure from the last piece of a telegram on the line until a reader has its last byte."""
     print("\nlast byte of a telegram at 115200 baud, ms          readers       n    median       p99   reads")
     for count in (1, 20):
         with ExitStack() as stack:
@@ -56,7 +56,7 @@ def latency(folder: Path, _given: argparse.Namespace) -> None:
 
 
 def sample(line: Line, readers: Readers) -> tuple[list[float], int]:
-    """Latencies of one round, and how many pieces they came in."""
+    """Return the latencies of one round in seconds, and the number of pieces received."""
     stream = telegrams(PER_ROUND)
     size, expected = len(stream[0]), memoryview(b"".join(stream))
     ends: list[float] = []
@@ -84,19 +84,19 @@ def sample(line: Line, readers: Readers) -> tuple[list[float], int]:
 
 
 def cpu(folder: Path, given: argparse.Namespace) -> None:
-    """CPU at a telegram a second."""
-    print(f"\nCPU at one telegram a second, {given.seconds} s              readers     % of a core     RSS MB")
+    """Measure the CPU at one telegram per second."""
+    print(f"\nCPU at one telegram per second, {given.seconds} s              readers     % of a core     RSS MB")
     with ExitStack() as stack:
         for count in (1, 20):
             subjects = {what: stack.enter_context(serving(what, folder / what / str(count), count)) for what in ALL}
-            used = feed_by_the_second(list(subjects.values()), given.seconds)
+            used = feed_every_second(list(subjects.values()), given.seconds)
             for (what, (subject, _)), seconds in zip(subjects.items(), used, strict=True):
                 pid = subject.program.pid
                 print(f"{what:<44}{count:>12}{100 * seconds / given.seconds:>16.2f}{memory_mb(pid):>11.1f}")
 
 
-def feed_by_the_second(served: list[tuple[Subject, Readers]], seconds: int) -> list[float]:
-    """Feed all of them a telegram a second, and give the seconds of CPU that each took."""
+def feed_every_second(served: list[tuple[Subject, Readers]], seconds: int) -> list[float]:
+    """Feed all subjects a telegram per second; return the CPU time of each in seconds."""
     stream = telegrams(seconds)
     expected = memoryview(b"".join(stream))
     for _, readers in served:
@@ -118,18 +118,18 @@ def feed_by_the_second(served: list[tuple[Subject, Readers]], seconds: int) -> l
 
 
 def many(folder: Path, given: argparse.Namespace) -> None:
-    """Many readers at a telegram a second."""
+    """Measure many readers at one telegram per second."""
     for what in (TELEGRAMS, RAW):
         with serving(what, folder / what, MANY) as (subject, readers):
-            (used,) = feed_by_the_second([(subject, readers)], given.seconds)
+            (used,) = feed_every_second([(subject, readers)], given.seconds)
             print(
-                f"\n{what}: {MANY} readers got each of {given.seconds} telegrams, byte for byte; "
+                f"\n{what}: {MANY} readers received each of {given.seconds} telegrams, byte for byte; "
                 f"{100 * used / given.seconds:.1f} % of a core, {memory_mb(subject.program.pid):.1f} MB"
             )
 
 
 def day(folder: Path, given: argparse.Namespace) -> None:
-    """A day's telegrams as fast as they go: the meter waits for the slowest reader only."""
+    """Send the telegrams of a day at full speed: the meter waits only for the slowest reader."""
     total = given.telegrams
     stream = telegrams(total)
     size, expected = len(stream[0]), memoryview(b"".join(stream))
@@ -148,14 +148,14 @@ def day(folder: Path, given: argparse.Namespace) -> None:
             memory.append(memory_mb(pid))
             assert not readers.wrong
             print(
-                f"\n{what}: {DAY_READERS} readers got each of {total} telegrams, byte for byte, in {took:.0f} s"
-                f" ({total / took:.0f} a second, {1e6 * used / total:.0f} us of CPU each);"
+                f"\n{what}: {DAY_READERS} readers received each of {total} telegrams, byte for byte, in {took:.0f} s"
+                f" ({total / took:.0f} per second, {1e6 * used / total:.0f} us of CPU each);"
                 f" memory, MB: {' '.join(f'{each:.1f}' for each in memory)}"
             )
 
 
 def feed_until(readers: Readers, expected: memoryview, count: int) -> None:
-    """Read until the slowest has so many bytes."""
+    """Read until the slowest reader has `count` bytes."""
     since = time.monotonic()
     while readers.slowest() < count:
         for moment, _, _ in readers.read(expected, QUIET_S):
@@ -173,11 +173,11 @@ MEASURES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
 
 
 def main() -> None:
-    """Run the measurements that are named, or all."""
+    """Run the given measurements, or all."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("measures", nargs="*", metavar="measure", help=f"{', '.join(MEASURES)}; all if none is named")
-    options.add_argument("--seconds", type=int, default=SECONDS, help="of cpu and many")
-    options.add_argument("--telegrams", type=int, default=DAY_TELEGRAMS, help="of day")
+    options.add_argument("measures", nargs="*", metavar="measure", help=f"{', '.join(MEASURES)}; by default all")
+    options.add_argument("--seconds", type=int, default=SECONDS, help="duration of cpu and many")
+    options.add_argument("--telegrams", type=int, default=DAY_TELEGRAMS, help="number of telegrams of day")
     given = options.parse_args()
     if unknown := set(given.measures) - MEASURES.keys():
         options.error(f"there is no {', '.join(sorted(unknown))}")

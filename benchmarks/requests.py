@@ -1,10 +1,10 @@
-"""Requests answered per second and their round trips, beside other Modbus/TCP servers.
+"""Requests per second and their round trips, beside other Modbus/TCP servers.
 
     python -m benchmarks.requests [--uvloop] [--rounds N] [--seconds S]
 
-Each server runs on one core and the load, which `loadgen.c` makes, on another. The servers take turns. The gateway
-has its limits, allow list, counters and monitor on, and takes in a telegram a second; the others serve registers
-that never change. `--uvloop` measures the gateway on uvloop too, which must be installed.
+The servers run on one core, the load (`loadgen.c`) on another. The servers take turns. The gateway has its limits,
+allow list, counters and monitor on, and receives a telegram per second; the others serve registers that never change.
+`--uvloop` measures the gateway on uvloop too, which must be installed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MAX_CLIENTS = 128
 
 
 class Load(NamedTuple):
-    words: str
+    label: str
     connections: int
     in_flight: int
 
@@ -52,25 +52,25 @@ LOADS = (
 
 
 class Result(NamedTuple):
-    answers: int
+    responses: int
     per_second: float
     median_us: float
     p99_us: float
     wrong: int
-    """Exceptions, and answers to no request that waits for one."""
+    """Exception responses, and responses to a request that was not sent."""
     skipped: int
-    """Answers to another request than the oldest one that waits, by the transaction ids they bear."""
+    """Responses to another request than the oldest one that waits, by their transaction id."""
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--uvloop", action="store_true", help="the gateway on uvloop as well")
+    options.add_argument("--uvloop", action="store_true", help="measure the gateway on uvloop as well")
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=float, default=1.5, help="of each server in each round")
+    options.add_argument("--seconds", type=float, default=1.5, help="duration of each server in each round")
     given = options.parse_args()
     print(machine())
     if len(CORES) < 2:
-        print("there is but one core: the load takes from the servers what it needs")
+        print("there is only one core: the load takes time from the servers")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="dsmr-gateway-")))
         loadgen = build(HERE / "loadgen.c", folder)
@@ -103,17 +103,17 @@ def wait_for_registers(server: Program) -> None:
 
 
 def measure(loadgen: Path, port: int, load: Load, seconds: float) -> Result:
-    """Put the load on a server."""
+    """Measure one server under a load."""
     numbers = (port, load.connections, load.in_flight, ADDRESS, COUNT, seconds)
     done = subprocess.run([loadgen, *map(str, numbers)], stdout=subprocess.PIPE, text=True, check=True)
-    answers, took, median, p99, exceptions, wrong, skipped, _ = map(float, done.stdout.split())
-    return Result(int(answers), answers / took, median, p99, int(exceptions + wrong), int(skipped))
+    responses, took, median, p99, exceptions, wrong, skipped, _ = map(float, done.stdout.split())
+    return Result(int(responses), responses / took, median, p99, int(exceptions + wrong), int(skipped))
 
 
 def show(load: Load, results: dict[str, list[Result]]) -> None:
     reference = "libmodbus" if "libmodbus" in results else next(iter(results))
     bases = [result.per_second for result in results[reference]]
-    title = f"{load.words}, {COUNT} registers"
+    title = f"{load.label}, {COUNT} registers"
     print(
         f"\n{title:<52}{'best':>9}{'median':>9} /s{'to ' + reference:>13}{'(worst, best)':>16}"
         f"{'round trip':>12}{'p99':>9} us"
@@ -129,10 +129,12 @@ def show(load: Load, results: dict[str, list[Result]]) -> None:
             f"{spread:>16}{median_us:>12.1f}{p99_us:>9.1f}"
         )
         if wrong := sum(result.wrong for result in rounds):
-            print(f"    {wrong} of its answers were exceptions or wrong")
+            print(f"    {wrong} of its responses were exceptions or wrong")
         if skipped := sum(result.skipped for result in rounds):
-            answers = sum(result.answers for result in rounds)
-            print(f"    {skipped} of its {answers} answers were not to the oldest request waiting: lost or overtaken")
+            responses = sum(result.responses for result in rounds)
+            print(
+                f"    {skipped} of its {responses} responses were not to the oldest waiting request: lost or overtaken"
+            )
 
 
 if __name__ == "__main__":

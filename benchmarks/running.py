@@ -1,4 +1,4 @@
-"""Programs under measurement: the gateway and what it is compared with, each on a core of its own."""
+"""The programs that are measured: the gateway and the servers that it is compared with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ASYNCIO, UVLOOP = "asyncio", "uvloop"
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Run on one core; a program that is started meanwhile stays there."""
+    """Run on one core; a program that is started in the block stays on it."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -36,19 +36,19 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
+    """Return a TCP port of 127.0.0.1 that no program listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def missing(*names: str) -> list[str]:
-    """Which of these commands are not installed."""
+    """Return those of the commands that are not installed."""
     return [name for name in names if shutil.which(name) is None]
 
 
 def build(source: Path, folder: Path, package: str = "") -> Path | None:
-    """Compile a C program, with the flags of a pkg-config package; None, said aloud, where that cannot be done."""
+    """Compile a C program with the flags of a pkg-config package; print the reason and return None where that fails."""
     program = folder / source.stem
     flags: list[str] = []
     try:
@@ -63,7 +63,7 @@ def build(source: Path, folder: Path, package: str = "") -> Path | None:
 
 
 class Program:
-    """A server on `SERVER_CORE`; what it says goes into a file."""
+    """A server on `SERVER_CORE`; its output goes to a file."""
 
     def __init__(self, command: Sequence[str | Path], folder: Path, port: int) -> None:
         self.port = port
@@ -102,16 +102,16 @@ class Program:
 
     @property
     def log_lines(self) -> int:
-        """How many lines it has said so far."""
+        """Return the number of lines that it has logged."""
         return self._log.read_bytes().count(b"\n")
 
     def wait_for_port(self) -> float:
-        """Wait until it listens; the seconds since its start."""
+        """Wait until it listens; return the seconds since its start."""
         while time.monotonic() < self.started + START_LIMIT_S and self._process.poll() is None:
             with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
                 return time.monotonic() - self.started
             time.sleep(0.002)
-        raise SystemExit(f"it does not listen on port {self.port}:\n{self._log.read_text(errors='replace')}")
+        raise SystemExit(f"the program does not listen on port {self.port}:\n{self._log.read_text(errors='replace')}")
 
 
 GATEWAY_CONFIG = """\
@@ -137,9 +137,9 @@ def start_gateway(
     page_port: int | None = None,
     register_map: str = "",
 ) -> Program:
-    """`dsmr-gateway run` with a meter at a TCP port, limits and an allow list.
+    """Start `dsmr-gateway run` with a meter at a TCP port, limits and an allow list.
 
-    With a status page where asked for, and the native map where no other is given.
+    It has a status page if `page_port` is given, and the native map if no text of another is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -155,7 +155,7 @@ def start_gateway(
 
 
 def has_uvloop() -> bool:
-    """Whether uvloop is installed; says so where it is not."""
+    """Return whether uvloop is installed; print a line where it is not."""
     if importlib.util.find_spec("uvloop"):
         return True
     print("uvloop is left out: it is not installed. Try: pip install uvloop")
@@ -163,7 +163,7 @@ def has_uvloop() -> bool:
 
 
 def start_peers(stack: ExitStack, folder: Path) -> dict[str, Program]:
-    """The Modbus servers of others, as far as they are installed here."""
+    """Start the other Modbus servers that are installed here."""
     peers: dict[str, Program] = {}
     libmodbus = build(PEERS / "libmodbus_server.c", folder, "libmodbus")
     if libmodbus:
@@ -177,7 +177,7 @@ def start_peers(stack: ExitStack, folder: Path) -> dict[str, Program]:
 
 
 def start_jsmodbus(stack: ExitStack, folder: Path) -> Program | None:
-    """Node-RED's Modbus server; None, said aloud, where it cannot be installed."""
+    """Start Node-RED's Modbus server; print the reason and return None where it cannot be installed."""
     if not install_npm(folder / "jsmodbus", "jsmodbus@4.0.10"):
         return None
     return _start_peer(stack, folder / "jsmodbus", "node", PEERS / "jsmodbus_server.js")
@@ -189,7 +189,7 @@ def _start_peer(stack: ExitStack, folder: Path, *command: str | Path) -> Program
 
 
 def install_npm(folder: Path, *packages: str) -> bool:
-    """Install npm packages into a folder; False, said aloud, where that cannot be done."""
+    """Install npm packages into a folder; print the reason and return False where that fails."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "package.json").write_text("{}")
     names = " ".join(packages)

@@ -1,9 +1,10 @@
-"""Everything that is hostile at once (`attacks.py`), and what a healthy client among it notices, beside jsmodbus.
+"""All attacks at once (`attacks.py`), and their effect on a healthy client, beside jsmodbus.
 
     python -m benchmarks.siege [--seconds S] [--uvloop]
 
-The gateway takes in a thousand telegrams a second meanwhile, each with one number in all of its registers, so that
-an answer that mixes two of them is seen. jsmodbus, Node-RED's Modbus server, gets the same at the same time.
+Meanwhile the gateway receives a thousand telegrams per second. Each telegram puts one number into all registers, so
+that a response that mixes two telegrams is detected. jsmodbus, the Modbus server of Node-RED, gets the same attacks at
+the same time.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ NUMBERS = 1000
 TELEGRAM_EVERY_S = 0.001
 POLL_EVERY_S = 0.01
 QUIET_S = 5.0
-MOST_LOG_LINES_A_MINUTE = 10
+MAX_LOG_LINES_PER_MINUTE = 10
 
 MAP = "title: One number everywhere\nsource: benchmarks\nregisters:\n" + "".join(
     f"  - {{address: {address}, name: r{address}, type: uint16, value: power_import, unit: W}}\n"
@@ -50,19 +51,19 @@ MAP = "title: One number everywhere\nsource: benchmarks\nregisters:\n" + "".join
 
 @dataclass
 class Healthy:
-    """What a client got that asks for all registers again and again."""
+    """A client that reads all registers again and again, and its results."""
 
     server: Program
     is_gateway: bool
     waits_s: list[float] = field(default_factory=list)
     missed: int = 0
-    """Answers that did not come, or were exceptions."""
+    """Number of responses that did not come or were exceptions."""
     wrong: int = 0
-    """Answers that mix telegrams."""
+    """Number of responses that mix telegrams."""
     gone_after_s: float | None = None
 
     def poll(self, seconds: float) -> None:
-        """Ask until the time is over, or the server is."""
+        """Read until the time is over, or the server has ended."""
         begun = time.monotonic()
         client: Client | None = None
         while (asked := time.monotonic()) < begun + seconds:
@@ -81,20 +82,20 @@ class Healthy:
             self.wrong += self.is_gateway and data is not None and data != data[:2] * REGISTERS
             time.sleep(POLL_EVERY_S)
 
-    def words(self) -> str:
-        """What it got, in a line."""
+    def summary(self) -> str:
+        """Describe the results in a line."""
         if not self.waits_s:
-            return "not one answer"
+            return "no response"
         longest, p99 = MS * max(self.waits_s), MS * percentile(self.waits_s, 0.99)
         waits = f"median {MS * statistics.median(self.waits_s):.2f}, p99 {p99:.2f}, longest {longest:.0f} ms"
-        end = f"; it was gone after {self.gone_after_s:.1f} s" if self.gone_after_s is not None else ""
-        return f"{len(self.waits_s)} answers, {self.missed} missed, {self.wrong} wrong; {waits}{end}"
+        end = f"; the server ended after {self.gone_after_s:.1f} s" if self.gone_after_s is not None else ""
+        return f"{len(self.waits_s)} responses, {self.missed} missed, {self.wrong} wrong; {waits}{end}"
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=600.0)
-    options.add_argument("--uvloop", action="store_true", help="the gateway on uvloop instead")
+    options.add_argument("--uvloop", action="store_true", help="run the gateway on uvloop")
     given = options.parse_args()
     loop = UVLOOP if given.uvloop and has_uvloop() else ASYNCIO
     print(f"{machine()}; event loop: {loop}")
@@ -122,15 +123,15 @@ def main() -> None:
         for attacker in attackers:
             attacker.join()
         watch({"gateway": gateway}, QUIET_S, "after")
-        said = gateway.log_lines - lines
-        print(f"gateway: {memory:.1f} MB before, {resident_mb(gateway):.1f} MB after; {said} lines of log meanwhile")
+        logged = gateway.log_lines - lines
+        print(f"gateway: {memory:.1f} MB before, {resident_mb(gateway):.1f} MB after; {logged} lines of log in between")
         is_good = gateway.is_running and not seen["gateway"].missed and not seen["gateway"].wrong
-        is_quiet = said <= MOST_LOG_LINES_A_MINUTE * max(1.0, given.seconds / 60)
-        print("verdict: " + ("the healthy client missed nothing" if is_good and is_quiet else "NOT AS PROMISED"))
+        is_quiet = logged <= MAX_LOG_LINES_PER_MINUTE * max(1.0, given.seconds / 60)
+        print("verdict: " + ("the healthy client missed no response" if is_good and is_quiet else "NOT AS PROMISED"))
 
 
 def watch(servers: dict[str, Program], seconds: float, when: str) -> dict[str, Healthy]:
-    """Let a healthy client ask each server for so long."""
+    """Let a healthy client read from each server for `seconds`."""
     clients = {name: Healthy(server, name == "gateway") for name, server in servers.items()}
     threads = [threading.Thread(target=each.poll, args=(seconds,)) for each in clients.values()]
     for thread in threads:
@@ -139,12 +140,12 @@ def watch(servers: dict[str, Program], seconds: float, when: str) -> dict[str, H
         thread.join()
     print(f"\n{when}:")
     for name, each in clients.items():
-        print(f"  {name}: {each.words()}")
+        print(f"  {name}: {each.summary()}")
     return clients
 
 
 def every_millisecond(feed: Feed) -> AbstractContextManager[None]:
-    """Send a telegram a millisecond while the block runs, each with another number."""
+    """Send a telegram per millisecond while the block runs, each with another number."""
     (template,) = telegrams(1)
     return feed.sending(cycle([with_power(template, number) for number in range(NUMBERS)]), TELEGRAM_EVERY_S)
 

@@ -1,9 +1,9 @@
-"""What viewers of the status page cost the Modbus clients.
+"""Cost of viewers of the status page for the Modbus clients.
 
     python -m benchmarks.viewers [--uvloop] [--viewers N] [--rounds N] [--seconds S]
 
-100 Modbus connections ask for 100 registers as fast as they are answered, in turns with nobody at the page and with
-viewers who are shown every telegram. The gateway runs on one core, load and viewers on another.
+100 Modbus connections read 100 registers at full speed, in turns without viewers and with viewers that receive every
+telegram. The gateway runs on one core, the load and the viewers on another.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ READ_BYTES = 65_536
 
 
 class Viewers:
-    """Browsers that take every event, and count them."""
+    """Browsers that receive every event, and count them."""
 
     def __init__(self) -> None:
         self.events = 0
 
     @contextmanager
     def looking(self, port: int, count: int) -> Iterator[None]:
-        """Look on while the block runs."""
+        """Keep `count` viewers connected while the block runs."""
         stop = Event()
         with selectors.DefaultSelector() as selector, ExitStack() as stack:
             for _ in range(count):
@@ -62,10 +62,10 @@ class Viewers:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--uvloop", action="store_true", help="the gateway on uvloop as well")
+    options.add_argument("--uvloop", action="store_true", help="measure the gateway on uvloop as well")
     options.add_argument("--viewers", type=int, default=100)
     options.add_argument("--rounds", type=int, default=10)
-    options.add_argument("--seconds", type=float, default=3.0, help="of each turn")
+    options.add_argument("--seconds", type=float, default=3.0, help="duration of each turn")
     given = options.parse_args()
     print(machine())
     with ExitStack() as stack:
@@ -85,18 +85,18 @@ def compare(folder: Path, loadgen: Path, loop: str, given: argparse.Namespace) -
     ):
         feed.accept()
         gateway.wait_for_port()
-        results: dict[str, list[Result]] = {"nobody": [], f"{given.viewers} viewers": []}
+        results: dict[str, list[Result]] = {"no viewers": [], f"{given.viewers} viewers": []}
         viewers = Viewers()
         with on_core(LOAD_CORE), feed.every_second():
             wait_for_registers(gateway)
             for _ in range(given.rounds):
                 for name, rounds in results.items():
-                    with viewers.looking(page_port, given.viewers if name != "nobody" else 0):
+                    with viewers.looking(page_port, given.viewers if name != "no viewers" else 0):
                         rounds.append(measure(loadgen, gateway.port, LOAD, given.seconds))
             with viewers.looking(page_port, 1):
                 memory = resident_mb(gateway)
-    print(f"\n{loop}: {viewers.events} events taken; {memory:.1f} MB with one viewer")
-    base = [result.p99_us for result in results["nobody"]]
+    print(f"\n{loop}: {viewers.events} events received; {memory:.1f} MB with one viewer")
+    base = [result.p99_us for result in results["no viewers"]]
     for name, rounds in results.items():
         p99 = [result.p99_us for result in rounds]
         ratio = statistics.median(one / other for one, other in zip(p99, base, strict=True))

@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing, by hand; what it has found stands in the tests."""
+"""Coverage-guided fuzzing, started by hand. Each defect that it finds becomes a test."""

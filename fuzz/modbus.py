@@ -1,7 +1,7 @@
 """Fuzzes the Modbus server's connections: `python -m fuzz.modbus -max_total_time=60 [CORPUS]` (needs atheris).
 
-Whatever bytes come, in whatever segments: over Modbus/TCP they are answered as the documents say, worked out a
-second time by `tests.nodes.oracle`, or the connection is closed; over RTU nothing is answered that was not asked.
+For any bytes in any segments: over Modbus/TCP the responses are those of the specification, which `tests.nodes.oracle`
+computes independently, or the connection is closed; over RTU there is no response without a request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.nodes.oracle import expect, expect_pdu
 from tests.nodes.transports import IDENTIFICATION, make_unit
 
 MAX_RTU_BYTES = 80
-"""Every piece of what comes is looked at, which takes the square of its length."""
+"""Longest RTU input: the check tries every slice of it, which takes time with the square of the length."""
 
 with tempfile.TemporaryDirectory() as folder:
     UNIT = make_unit(Path(folder))
@@ -35,15 +35,15 @@ RESPONDER = Responder(UnitTable({1: UNIT, 9: UNIT}), IDENTIFICATION, Monitor())
 
 
 class Transport:
-    """What a connection is told to send."""
+    """A transport that keeps the bytes that a connection sends."""
 
     def __init__(self) -> None:
         self.sent = b""
         self.is_closing = False
 
     def write(self, data: bytes) -> None:
-        """Take an answer."""
-        assert not self.is_closing, "an answer behind the end"
+        """Keep a response."""
+        assert not self.is_closing, "a response after the close"
         self.sent += data
 
     def close(self) -> None:
@@ -51,17 +51,17 @@ class Transport:
         self.is_closing = True
 
     def pause_reading(self) -> None:
-        """What comes is handed over all the same."""
+        """Ignore the request: the test hands over all bytes."""
 
     def set_write_buffer_limits(self, high: int) -> None:
-        """Nothing waits here."""
+        """Ignore the limits: nothing waits here."""
 
     def get_extra_info(self, name: str) -> None:
-        """There is no TLS here, nor a socket."""
+        """Return None: there is neither TLS nor a socket."""
 
 
 def receive(framing: Any, segments: list[bytes]) -> Transport:
-    """What a connection makes of bytes that come in segments."""
+    """Return the transport of a connection that received these segments."""
     transport = Transport()
     host: Any = SimpleNamespace(
         responder=RESPONDER, framing=framing, received=memoryview(bytearray(RECEIVE_BUFFER_BYTES))
@@ -80,27 +80,27 @@ def receive(framing: Any, segments: list[bytes]) -> Transport:
     return transport
 
 
-def asked_over_rtu(stream: bytes) -> list[bytes]:
-    """The answers to whatever in `stream` has a CRC that is right, wherever it begins."""
-    answers = []
+def rtu_responses(stream: bytes) -> list[bytes]:
+    """Return the responses to all slices of `stream` with a valid CRC."""
+    responses = []
     for begin in range(len(stream)):
         crc = 0xFFFF
         for end in range(begin, len(stream)):
             crc = crc16(stream[end : end + 1], crc)
             if crc == 0 and end - begin >= 3:
                 unit_id, pdu = stream[begin], stream[begin + 1 : end - 1]
-                answers.append(append_crc(bytes((unit_id,)) + expect_pdu(unit_id, pdu)))
-    return answers
+                responses.append(append_crc(bytes((unit_id,)) + expect_pdu(unit_id, pdu)))
+    return responses
 
 
 def cut(data: atheris.FuzzedDataProvider, stream: bytes) -> list[bytes]:
-    """The stream in up to four segments."""
+    """Cut the stream into up to four segments."""
     places = sorted(data.ConsumeIntInRange(0, len(stream)) for _ in range(3))
     return [stream[a:b] for a, b in zip((0, *places), (*places, len(stream)), strict=True)]
 
 
 def test_one(raw: bytes) -> None:
-    """One input."""
+    """Test one input."""
     data = atheris.FuzzedDataProvider(raw)
     if data.ConsumeBool():
         stream = data.ConsumeBytes(2 * RECEIVE_BUFFER_BYTES)
@@ -110,12 +110,12 @@ def test_one(raw: bytes) -> None:
         assert transport.is_closing == expected.is_closed
         return
     stream = data.ConsumeBytes(MAX_RTU_BYTES)
-    # A fuzzer does not guess a CRC: half of the time it is put there.
+    # A fuzzer does not guess a CRC: append a valid one half of the time.
     stream = append_crc(stream) if data.ConsumeBool() else stream
     transport = receive(respond_rtu, cut(data, stream))
     left = transport.sent
-    for answer in asked_over_rtu(stream):
-        left = left.removeprefix(answer)
+    for response in rtu_responses(stream):
+        left = left.removeprefix(response)
     assert not left
     assert not transport.is_closing
 

@@ -1,4 +1,4 @@
-"""What the documentation shows works as it stands there."""
+"""Everything that the documentation shows works as it is shown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OF_CLIENTS = [
 @pytest.mark.parametrize(
     ("page", "text"), [(page, text) for page, _, text in EXAMPLES], ids=[f"{page_id(p)}-{n}" for p, n, _ in EXAMPLES]
 )
-def test_every_example_is_right(page: Path, text: str, tmp_path: Path) -> None:
+def test_every_example_is_valid(page: Path, text: str, tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
     file.write_text(text)
     if re.search(r"^registers:", text, re.MULTILINE):
@@ -114,7 +114,7 @@ def test_every_module_has_a_test_of_its_name_or_says_what_covers_it() -> None:
     assert sorted(str(path.relative_to(ROOT)) for path in bare - covered) == []
 
 
-def test_what_a_wrong_type_shows_is_shown_right() -> None:
+def test_the_values_of_a_wrong_type_are_those_of_the_table() -> None:
     text = (DOCS / "troubleshooting.md").read_text()
     words = struct.pack(">i", -3127)
     high, low = words[:2], words[2:]
@@ -123,11 +123,11 @@ def test_what_a_wrong_type_shows_is_shown_right() -> None:
     assert f"-3127 as {int.from_bytes(low + high, 'big', signed=True)} |" in text
 
 
-# What other programs read, each checked by what can check it here
+# Files for other programs, each checked by what can check it here
 
 
 def _is_part_of(part: Any, whole: Any) -> bool:
-    """Whether `whole` has all that `part` has; of lists, each item somewhere."""
+    """Return whether `whole` has all that `part` has; the items of a list may be in any order."""
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(_is_part_of(value, whole.get(key)) for key, value in part.items())
     if isinstance(part, list):
@@ -136,7 +136,7 @@ def _is_part_of(part: Any, whole: Any) -> bool:
 
 
 def _is_exported(form: str, parse: Callable[[str], Any], block: Block) -> None:
-    """The block is all of what the page's command exports, or a part of it."""
+    """Check that the block is the output of the page's export command, or a part of it."""
     (command,) = {
         match
         for other in blocks(block.page)

@@ -1,4 +1,4 @@
-"""What goes wrong at a newcomer's command line is told with where it is, the way out, and the exit code for it."""
+"""Mistakes at a newcomer's command line are reported with their place, the remedy, and the exit code for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOO_LONG = f"{300 * 'x'}.yaml"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the commands are given."""
+    """Give the working directory of the commands."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").write_text("text\n")
     (tmp_path / "tab.yaml").write_text("meter:\n\tport: /dev/a\n")
@@ -65,14 +65,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["health"], FAILURE, "Is it running?"),
     ],
 )
-def test_a_slip_is_told_with_the_way_out(here: Path, arguments: Sequence[str], exit_code: int, words: str) -> None:
+def test_a_mistake_is_reported_with_the_remedy(
+    here: Path, arguments: Sequence[str], exit_code: int, words: str
+) -> None:
     result = invoke(*arguments)
     assert words in result.stderr
     assert (result.exit_code, result.stdout) == (exit_code, "")
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_file_that_the_user_may_not_read_is_told(command: str) -> None:
+def test_a_file_without_permission_to_read_is_reported(command: str) -> None:
     with open_folder() as folder:
         config = folder / "gateway.yaml"
         config.write_text("meter: {simulate: true}\n")
@@ -84,7 +86,7 @@ def test_a_file_that_the_user_may_not_read_is_told(command: str) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_file_that_is_not_there_while_the_environment_speaks_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_beside_settings_in_the_environment_is_logged(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, SIMULATED)
     with running(gateway):
         gateway.wait_for_telegrams(1)

@@ -1,4 +1,4 @@
-"""The README as a new user takes it: on a machine with nothing but a meter, its lines copied one after another."""
+"""The README as a new user follows it: its commands are copied one by one, on a machine with nothing but a meter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TYPED_AT_LEAST = ["make run", "mbpoll", "make run CONFIG=", "pipx install", "dsm
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A clean home with a clone of the checkout in it; a meter on its cable, another behind a ser2net's."""
+    """Give a machine with a clean home and a clone of the checkout, a meter on its cable and one behind a ser2net."""
     program("mbpoll")
     with ExitStack() as stack:
         machine = stack.enter_context(Machine(tmp_path / "machine"))
@@ -46,7 +46,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 class User:
-    """Goes through the README from top to bottom."""
+    """A user who follows the README from top to bottom."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
@@ -54,7 +54,7 @@ class User:
         self._configurations: list[str] = []
 
     def take(self, block: Block) -> None:
-        """Write what is a configuration of a meter, type what is a command, read the rest."""
+        """Write a configuration of a meter to its file, type a command, and skip the rest."""
         if block.kind == "yaml" and re.search(r"^meters?:", block.text, re.MULTILINE):
             if self.typed and self._uses_configuration(self.typed[-1]):
                 self._configurations.clear()
@@ -71,7 +71,7 @@ class User:
             if command.startswith("mbpoll"):
                 assert re.search(r"^\[100\]:\s+-?\d+$", shown, re.MULTILINE), shown
             return
-        # The README shows a configuration or two, and then one command for either.
+        # The README shows one or two configurations, and then one command for each of them.
         for configuration in self._configurations:
             self.terminal.write(configuration)
             shown = self.terminal.type(command)
@@ -100,11 +100,11 @@ def test_every_line_of_the_readme_works_by_copy_and_paste(machine: Machine, envi
     assert [words for words in TYPED_AT_LEAST if not any(command.startswith(words) for command in user.typed)] == []
 
 
-def test_a_command_that_nobody_can_try_is_told(machine: Machine) -> None:
+def test_a_command_that_the_test_cannot_run_is_reported(machine: Machine) -> None:
     with pytest.raises(pytest.fail.Exception, match=r"say in .* how to try this"):
         Terminal(machine).type("curl https://example.org | sh")
 
 
-def test_a_command_that_fails_is_told(machine: Machine) -> None:
+def test_a_command_that_fails_is_reported(machine: Machine) -> None:
     with pytest.raises(AssertionError, match=r"dsmr-9"):
         Terminal(machine).type("dsmr-gateway map dsmr-9")

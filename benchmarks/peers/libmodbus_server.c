@@ -1,4 +1,4 @@
-/* A Modbus/TCP server on libmodbus for many clients: libmodbus reads and answers each request, epoll says whose.
+/* A Modbus/TCP server on libmodbus for many clients: libmodbus handles each request, epoll selects the client.
  *
  *   libmodbus_server PORT */
 #include <errno.h>

@@ -4,7 +4,7 @@
 
 const [feedPort, modbusPort] = process.argv.slice(2)
 
-// This runs inside the function node, whose text it becomes.
+// The text of this function becomes the function node.
 const parse = function (msg, context) {
   const FIELDS = ['1-0:1.7.0', '1-0:2.7.0', '1-0:1.8.1', '1-0:1.8.2', '1-0:2.8.1', '1-0:2.8.2',
     '1-0:32.7.0', '1-0:52.7.0', '1-0:72.7.0', '1-0:31.7.0', '1-0:51.7.0', '1-0:71.7.0',

@@ -1,4 +1,4 @@
-"""pymodbus as it comes: python pymodbus_server.py PORT."""
+"""pymodbus with its defaults: python pymodbus_server.py PORT."""
 
 from __future__ import annotations
 

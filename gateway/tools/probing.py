@@ -1,4 +1,7 @@
-"""Listens to a P1 port for a while and says what is there. Never writes to the meter."""
+"""Listens to a P1 port for a while and reports which meter is on it, or why there is none.
+
+Each setting of the line (speed and form of a byte) is tried until telegrams come. Nothing is written to the meter.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ from gateway.runtime.clock import now
 from gateway.transport.serial_device import holder_of
 
 LISTEN_S = 12.0
-"""For one setting of the line: longer than the ten seconds between two telegrams."""
+"""Time to listen with one setting of the line: longer than the ten seconds between two telegrams of DSMR 2.2."""
 TELEGRAMS_WANTED = 2
-"""Two tell the cadence."""
+"""Number of telegrams to receive: two give the cadence."""
 CLOSE_S = 1.0
 ENOUGH_NOISE_BYTES = 512
-"""More of it says nothing new."""
+"""Bytes of noise after which listening ends: more noise gives no more information."""
 MAX_SAMPLE_BYTES = 8192
-"""Kept of what comes, to tell what it is: the longest telegram, encrypted or not."""
+"""Largest sample kept for the diagnosis: the longest telegram, encrypted or not."""
 
 _DEVICES = Path("/dev")
 _BY_ID = "serial/by-id/*"
@@ -33,17 +36,17 @@ _BY_NAME = ("ttyUSB*", "ttyACM*", "ttyAMA*")
 
 
 def serial_ports(devices: Path = _DEVICES) -> list[str]:
-    """Those in `devices` that a P1 cable may be on, by the name that stays the same when it is plugged in anew."""
+    """Return the ports in `devices` that a P1 cable may be on, by names that stay when a cable is plugged in again."""
     by_id = sorted(map(str, devices.glob(_BY_ID)))
     return by_id or sorted(str(path) for pattern in _BY_NAME for path in devices.glob(pattern))
 
 
 @dataclass(slots=True)
 class ProbeResult:
-    """What one setting of a line brought."""
+    """The telegrams received with one setting of a line, or the reason why there are none."""
 
     words: str
-    """What was opened."""
+    """Device and setting, or host and port."""
     received: list[Received] = field(default_factory=list)
     refused: list[RefusedTelegram] = field(default_factory=list)
     trouble: str = ""
@@ -51,19 +54,19 @@ class ProbeResult:
 
     @property
     def newest(self) -> Received | None:
-        """The last telegram that is believed."""
+        """Return the last accepted telegram, None where there is none."""
         return self.received[-1] if self.received else None
 
     @property
     def cadence_s(self) -> float | None:
-        """Seconds between two telegrams."""
+        """Return the seconds between the last two telegrams, None where there are fewer."""
         if len(self.received) < TELEGRAMS_WANTED:
             return None
         return self.received[-1].arrived - self.received[-2].arrived
 
 
 async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S) -> list[ProbeResult]:
-    """Try each setting until one brings telegrams; what all of them brought."""
+    """Try each setting until one gives telegrams; return the results of all that were tried."""
     findings = []
     for words, line in settings:
         findings.append(await _listen(words, line, listen_s))
@@ -102,7 +105,7 @@ async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
         is_closed = closed.done()
     finally:
         line.close()
-        # The next setting, or the next program, finds the port free.
+        # Wait for the close, so that the port is free for the next setting or program.
         await asyncio.wait([closed], timeout=CLOSE_S)
     if not finding.received:
         finding.trouble = _trouble(bytes(sample), finding.refused, is_closed=is_closed, listen_s=listen_s)
@@ -110,10 +113,10 @@ async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
 
 
 async def _check_holder(line: Line) -> None:
-    """Leave a device alone that another program reads: some lock it in ways that do not show when it is opened.
+    """Check that no other program reads the device: some of them lock it in ways that opening it does not detect.
 
     Raises:
-        OSError: there is such a program.
+        OSError: another program has the device open.
 
     """
     holder = await asyncio.to_thread(holder_of, line.device) if isinstance(line, SerialLine) else None
@@ -124,7 +127,7 @@ async def _check_holder(line: Line) -> None:
 
 
 def conclude(findings: Sequence[ProbeResult]) -> str:
-    """What several settings of one line tell together; nothing where one of them brought a telegram."""
+    """Return what the results of several settings of one line mean together, or an empty text."""
     troubles = [finding.trouble for finding in findings]
     if len(troubles) > 1 and all(trouble.startswith(NOISE) for trouble in troubles):
         return (

@@ -18,8 +18,8 @@ PAUSE_S = 0.05
 
 
 @contextmanager
-def bringing(brings: Callable[[int], bytes]) -> Iterator[str]:
-    """A pty that brings again and again what `brings` says for the speed (`termios`) that it is set to."""
+def sending(data_at: Callable[[int], bytes]) -> Iterator[str]:
+    """Give a pty that sends again and again what `data_at` returns for the speed (`termios`) that it is set to."""
     meter, device = pty.openpty()
     tty.setraw(meter)
     tty.setraw(device)
@@ -27,7 +27,7 @@ def bringing(brings: Callable[[int], bytes]) -> Iterator[str]:
 
     def feed() -> None:
         while not stop.wait(PAUSE_S):
-            os.write(meter, brings(termios.tcgetattr(device)[4]))
+            os.write(meter, data_at(termios.tcgetattr(device)[4]))
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -41,15 +41,15 @@ def bringing(brings: Callable[[int], bytes]) -> Iterator[str]:
 
 
 def fed_pty(data: bytes, baud: int | None = None) -> AbstractContextManager[str]:
-    """A pty that brings `data` again and again, or noise while it is not set to `baud`."""
+    """Give a pty that sends `data` again and again, or noise while it is not set to `baud`."""
     right = {115200: termios.B115200, 9600: termios.B9600}.get(baud or 0)
     noise = bytes(range(128, 256)) * 4
-    return bringing(lambda speed: data if right in (None, speed) else noise)
+    return sending(lambda speed: data if right in (None, speed) else noise)
 
 
 @contextmanager
 def fed_port(data: bytes) -> Iterator[str]:
-    """A TCP port that brings `data` to whoever comes, and then closes."""
+    """Give the address of a TCP port that sends `data` to the first client, and then closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(5)
 
@@ -57,7 +57,7 @@ def fed_port(data: bytes) -> Iterator[str]:
             client, _ = server.accept()
             with client:
                 client.sendall(data)
-                # What it would send to the meter would come here.
+                # Anything that the client sent to the meter would come here.
                 client.settimeout(5)
                 sent.extend(client.recv(100))
 
@@ -70,7 +70,7 @@ def fed_port(data: bytes) -> Iterator[str]:
 
 
 def wired_pty(raw: bytes, sent: SerialSettings, *, is_inverted: bool) -> AbstractContextManager[str]:
-    """A pty that brings what a UART hears of a meter, at whatever speed the port is set to."""
+    """Give a pty that sends what a UART receives from a meter, at the speed that the port is set to."""
     settings = {termios.B115200: FAST_LINE, termios.B9600: SLOW_LINE}
     brought = {speed: heard(raw, sent, each, is_inverted=is_inverted) for speed, each in settings.items()}
-    return bringing(lambda speed: brought.get(speed, b""))
+    return sending(lambda speed: brought.get(speed, b""))

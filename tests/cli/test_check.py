@@ -38,7 +38,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_every_fault_of_a_configuration_is_told_with_its_place(tmp_path: Path, command: str) -> None:
+def test_every_problem_of_a_configuration_is_reported_with_its_place(tmp_path: Path, command: str) -> None:
     (tmp_path / "gateway.yaml").write_text("meter: {prot: a}\nmodbus:\n  - {lisen: 3}\n  - {units: {300: {}}}\n")
     result = run_cli(tmp_path, command)
     assert (result.returncode, result.stdout) == (EX_CONFIG, "")
@@ -56,7 +56,7 @@ def test_a_broken_configuration_is_not_run(tmp_path: Path, text: str, told: str)
         assert re.match(re.escape(f"{config}:") + told, result.stderr), result.stderr
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     broken = tmp_path / "latin1.yaml"
     broken.write_bytes(b"meter: {port: /dev/\xe9}")
     for path in (tmp_path, broken):

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, quick help, JSON where something is shown, an output that ends early."""
+"""The command line as a whole: its commands, quick help, JSON, an output that ends early."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.peers.harness import SIMULATED, Gateway, gateway_command, running
 
 HEAVY = ("asyncio", "pydantic", "pymodbus", "dsmr_parser", "yaml", "serialx", "cryptography", "logging")
-"""What no --help and no completion of a command or option has to wait for."""
+"""Modules that --help and completion must not import."""
 
 
 def loaded_command(name: str) -> click.Command:
@@ -49,7 +49,7 @@ def test_help(tmp_path: Path, arguments: Sequence[str], words: Sequence[str]) ->
         assert word in result.stdout
 
 
-def test_an_unknown_command_is_told(tmp_path: Path) -> None:
+def test_an_unknown_command_is_reported(tmp_path: Path) -> None:
     result = run_cli(tmp_path, "rum")
     assert result.returncode == 2
     assert "rum" in result.stderr
@@ -63,7 +63,7 @@ def test_help_imports_nothing_that_takes_long() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_says_what_it_is_for_in_the_same_words(name: str) -> None:
+def test_every_command_and_option_has_a_help_text(name: str) -> None:
     assert loaded_command(name).name == name
     shown = invoke(name, "-h")
     assert shown.exit_code == 0
@@ -75,11 +75,11 @@ def test_every_command_says_what_it_is_for_in_the_same_words(name: str) -> None:
     "name",
     ["check", "probe", "maps", "map", "read", "requests", "report"],
 )
-def test_what_shows_something_shows_it_as_json_too(name: str) -> None:
+def test_every_command_that_shows_something_has_json(name: str) -> None:
     assert any("--json" in each.opts for each in loaded_command(name).params)
 
 
-def test_a_full_disk_is_told_in_a_line() -> None:
+def test_a_full_disk_is_reported_in_one_line() -> None:
     with Path("/dev/full").open("wb") as full:
         result = subprocess.run(
             [gateway_command(), "maps"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
@@ -88,7 +88,7 @@ def test_a_full_disk_is_told_in_a_line() -> None:
 
 
 @pytest.mark.parametrize("command", ["read 127.0.0.1:{port}", "requests"])
-def test_whoever_reads_a_part_hears_no_complaint(tmp_path: Path, command: str) -> None:
+def test_a_reader_that_closes_the_output_early_causes_no_message(tmp_path: Path, command: str) -> None:
     gateway = Gateway(tmp_path, SIMULATED)
     with running(gateway), gateway.client() as client:
         client.registers(0, 1)

@@ -1,4 +1,4 @@
-"""`dsmr-gateway completion`: what a shell completes, and the scripts for it."""
+"""`dsmr-gateway completion`: what a shell completes, and its scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.peers.harness import gateway_command
 
 
 def completed(words: str, folder: Path) -> list[str]:
-    """What bash would offer for the last of `words`."""
+    """Return the completions of bash for the last of `words`."""
     typed = words.split(" ")
     variables = {"_DSMR_GATEWAY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(typed) - 1)}
     result = subprocess.run(
@@ -43,7 +43,7 @@ def test_commands_options_maps_formats_and_versions_are_completed(tmp_path: Path
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_shell_takes_its_script(shell: str, tmp_path: Path) -> None:
+def test_every_shell_accepts_its_script(shell: str, tmp_path: Path) -> None:
     script = invoke("completion", shell)
     assert script.exit_code == 0
     (tmp_path / "script").write_text(script.stdout)

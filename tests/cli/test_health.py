@@ -33,7 +33,7 @@ def health(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_says_whether_the_gateway_does_its_work_and_on_request_the_meter(tmp_path: Path) -> None:
+def test_it_shows_whether_the_gateway_works_and_on_request_the_meters(tmp_path: Path) -> None:
     page = free_port()
     with SerialPort(tmp_path / "p1") as port:
         meter = {"port": str(port.link), "dsmr_version": "5", "stale_after": "1s"}
@@ -52,7 +52,7 @@ def test_it_says_whether_the_gateway_does_its_work_and_on_request_the_meter(tmp_
                     result = health(tmp_path, "--meters", "--json", *place)
                     assert json.loads(result.stdout)["reason"] == "ok"
             for place in places:
-                wait_until(lambda p=place: health(tmp_path, "--meters", *p).returncode == 1, "the meter to be missed")  # type: ignore[misc]
+                wait_until(lambda p=place: health(tmp_path, "--meters", *p).returncode == 1, "the meter to be offline")  # type: ignore[misc]
             # A loop that does not run gives no response.
             gateway.signal(signal.SIGSTOP)
             stuck = health(tmp_path)
@@ -60,7 +60,7 @@ def test_it_says_whether_the_gateway_does_its_work_and_on_request_the_meter(tmp_
             assert "does not respond" in stuck.stderr
 
 
-def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:
+def test_a_gateway_that_is_not_running_is_reported(tmp_path: Path) -> None:
     port = free_port()
     assert not is_listened_on(port)
     for place in ([], [f"http://127.0.0.1:{port}"]):
@@ -70,12 +70,13 @@ def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:
     assert health(tmp_path, "gateway.lan").returncode == 2
 
 
-def test_a_port_that_is_taken_is_no_health(tmp_path: Path) -> None:
+def test_a_gateway_whose_port_is_in_use_is_unhealthy(tmp_path: Path) -> None:
     with running(first := Gateway(tmp_path / "first", SIMULATED)):
         second = Gateway(tmp_path / "second", SIMULATED, {"listen": f"127.0.0.1:{first.port}"}, waits=False)
         with running(second):
             second.wait_for_log("in use by another program")
             result = wait_until(
-                lambda: r if "in use" in (r := health(tmp_path / "second")).stdout else None, "the fault to be told"
+                lambda: r if "in use" in (r := health(tmp_path / "second")).stdout else None,
+                "the problem to be reported",
             )
             assert result.returncode == 1

@@ -64,7 +64,7 @@ def test_the_slow_speed_is_tried_when_the_fast_one_brings_noise() -> None:
     assert found[0]["tried"][f"{device} 9600 7E1"] == "telegrams"
 
 
-def test_every_line_stands_beside_what_it_says() -> None:
+def test_every_line_is_shown_beside_its_reading() -> None:
     telegram = own_telegram("v50_sagemcom-t210d")
     with fed_pty(telegram) as device:
         shown = probe(device).stdout
@@ -95,7 +95,7 @@ def test_a_line_at_its_right_speed_is_found_and_an_inverted_one_is_named(raw: by
     assert "invert it back" in data["conclusion"]
 
 
-def test_parity_that_a_ser2net_passes_on_is_told_with_its_setting() -> None:
+def test_parity_that_a_ser2net_passes_on_is_reported_with_its_setting() -> None:
     with fed_port(heard(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
         result = probe(address, "--seconds", "0.4")
     assert "read as 8N1 where the meter sends 7E1" in result.stderr
@@ -112,7 +112,7 @@ def test_parity_that_a_ser2net_passes_on_is_told_with_its_setting() -> None:
     ],
     ids=["a banner", "noise", "bad checksum", "half a telegram"],
 )
-def test_what_is_wrong_with_a_line_is_told(data: bytes, told: str) -> None:
+def test_what_is_wrong_with_a_line_is_reported(data: bytes, told: str) -> None:
     with fed_port(data) as address:
         result = probe(address, "--seconds", "0.4")
     assert result.exit_code == 1
@@ -127,7 +127,7 @@ def test_little_is_kept_of_what_is_no_telegram(monkeypatch: pytest.MonkeyPatch) 
     assert max(looked_at) == probing.MAX_SAMPLE_BYTES
 
 
-def test_silence_is_told_with_what_it_may_come_from() -> None:
+def test_silence_is_reported_with_what_it_may_come_from() -> None:
     meter, device = pty.openpty()
     result = probe(os.ttyname(device), "--seconds", "0.2")
     os.close(meter)
@@ -146,14 +146,14 @@ def test_silence_is_told_with_what_it_may_come_from() -> None:
         (b"Accessed denied due to your net address\r\n", "does not allow this host"),
     ],
 )
-def test_a_ser2net_that_refuses_is_understood(text: bytes, told: str) -> None:
+def test_a_ser2net_that_refuses_is_recognised(text: bytes, told: str) -> None:
     with fed_port(text) as address:
         result = probe(address, "--seconds", "0.4")
     assert result.exit_code == 1
     assert told in result.stderr
 
 
-def test_a_silent_meter_behind_a_host_is_told() -> None:
+def test_a_meter_behind_a_host_that_sends_nothing_is_reported() -> None:
     with fed_port(b"") as address:
         result = probe(address, "--seconds", "0.2")
     assert result.exit_code == 1
@@ -171,7 +171,7 @@ def test_a_silent_meter_behind_a_host_is_told() -> None:
         ("p1.invalid:2001", "p1.invalid:2001: the name is not found"),
     ],
 )
-def test_what_cannot_be_opened_is_told(where: str, told: str) -> None:
+def test_what_cannot_be_opened_is_reported(where: str, told: str) -> None:
     result = probe(where)
     assert result.exit_code == 1
     assert told in result.stderr
@@ -184,7 +184,7 @@ def test_a_host_without_a_port_is_taken_for_no_device(where: str) -> None:
     assert f"{where} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net" in result.stderr
 
 
-def test_a_busy_port_is_told_with_its_holder() -> None:
+def test_a_busy_port_is_reported_with_its_holder() -> None:
     import serialx  # noqa: PLC0415 - opened as another program would
 
     meter, device = pty.openpty()
@@ -220,7 +220,7 @@ def test_who_holds_a_port_by_a_lock_file_is_named(tmp_path: Path, monkeypatch: p
         assert holder_of(str(port.link)) is None
 
 
-def test_a_port_without_rights_is_told_with_the_group_that_has_them() -> None:
+def test_a_port_without_rights_is_reported_with_the_group_that_has_them() -> None:
     far, near = pty.openpty()
     device = os.ttyname(near)
     # On a machine with udev a serial port belongs to root and dialout.

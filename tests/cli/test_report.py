@@ -1,4 +1,4 @@
-"""`dsmr-gateway report`: all that helps to find a fault, and nothing of whose gateway it is."""
+"""`dsmr-gateway report`: everything that helps to find a defect, and no personal data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def report(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> st
     return result.stdout
 
 
-def test_a_running_gateway_tells_its_newest_telegram_without_identifiers(
+def test_a_running_gateway_shows_its_newest_telegram_without_identifiers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = TELEGRAM.replace(b"!", b"!F", 1)[:-3] + b"\r\n"
@@ -61,7 +61,7 @@ def test_a_running_gateway_tells_its_newest_telegram_without_identifiers(
         assert library.lower() in {name.lower() for name in data["versions"]}
 
 
-def test_without_a_gateway_it_says_so_and_what_is_wrong_with_the_file(
+def test_without_a_gateway_the_problems_of_the_file_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gateway.yaml").write_text("meter: {prot: /dev/a}\n")
@@ -73,5 +73,5 @@ def test_without_a_gateway_it_says_so_and_what_is_wrong_with_the_file(
     assert "no gateway is running that this user has access to" in text
 
 
-def test_without_a_file_there_is_a_report_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_there_is_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No such file" in report(tmp_path, monkeypatch)

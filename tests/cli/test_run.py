@@ -38,7 +38,7 @@ IN_ORDER = [signal.SIGTERM, signal.SIGINT]
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "elsewhere.yaml"]])
-def test_run_without_a_configuration_shows_one_that_is_right(tmp_path: Path, arguments: Sequence[str]) -> None:
+def test_run_without_a_configuration_shows_a_valid_one(tmp_path: Path, arguments: Sequence[str]) -> None:
     result = run_cli(tmp_path, *arguments)
     assert (result.returncode, result.stdout) == (EX_CONFIG, "")
     assert f"There is no {arguments[-1] if len(arguments) > 1 else 'gateway.yaml'}" in result.stderr
@@ -47,7 +47,7 @@ def test_run_without_a_configuration_shows_one_that_is_right(tmp_path: Path, arg
     assert sum(len(example.splitlines()) for example in examples) == 5
     for example in examples:
         (tmp_path / "example.yaml").write_text(textwrap.dedent(example))
-        # Whether the meter is there is another question.
+        # The examples are valid; the meter need not exist.
         assert load_config(tmp_path / "example.yaml", {}).meter
 
 
@@ -115,7 +115,7 @@ def test_a_signal_ends_it_in_time_while_a_name_server_does_not_answer(tmp_path: 
         assert gateway.wait(END_WITHIN_S) == 0
 
 
-def test_a_port_in_use_is_told_and_taken_when_free(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_and_taken_when_free(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -138,7 +138,7 @@ def test_a_port_in_use_is_told_and_taken_when_free(tmp_path: Path) -> None:
             assert f"connect to 127.0.0.1:{port}" not in before
 
 
-def test_a_reserved_port_is_told_with_the_remedy() -> None:
+def test_a_reserved_port_is_reported_with_the_remedy() -> None:
     port = reserved_port()
     with open_folder() as folder:
         prefix = as_nobody(folder)

@@ -1,4 +1,4 @@
-"""The JSON Schemas say the same as the checks: editors complete and check with them."""
+"""`dsmr-gateway schema`: the JSON Schemas, with which editors check, agree with the checks of the gateway."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def faults(of: str, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("of", ["config", "map"])
-def test_the_command_prints_a_schema_that_is_one(of: str) -> None:
+def test_the_command_prints_a_valid_schema(of: str) -> None:
     printed = json.loads(invoke("schema", of).stdout)
     Draft202012Validator.check_schema(printed)
     assert printed == schema(of)
 
 
 @pytest.mark.parametrize("path", MAP_FILES, ids=lambda path: path.stem)
-def test_every_map_that_comes_along_keeps_the_schema_that_it_names(path: Path) -> None:
+def test_every_built_in_map_fits_the_schema_that_it_names(path: Path) -> None:
     text = path.read_text()
     assert faults("map", text) == []
     first = text.splitlines()[0]
@@ -42,8 +42,8 @@ def test_every_map_that_comes_along_keeps_the_schema_that_it_names(path: Path) -
     assert (path.parent / first.partition("$schema=")[2]).resolve() == MAP_SCHEMA
 
 
-def test_the_schema_beside_the_maps_is_the_one_of_the_models() -> None:
-    assert json.loads(MAP_SCHEMA.read_text()) == schema("map"), "make pages writes it anew"
+def test_the_schema_beside_the_maps_is_that_of_the_models() -> None:
+    assert json.loads(MAP_SCHEMA.read_text()) == schema("map"), "run make pages"
 
 
 @pytest.mark.parametrize("path", map_names().values(), ids=map_names().keys())
@@ -54,7 +54,7 @@ def test_every_map_names_its_source(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [text for _, _, text in EXAMPLES], ids=[f"{p.stem}-{n}" for p, n, _ in EXAMPLES])
-def test_every_example_of_the_documentation_keeps_the_schema(text: str) -> None:
+def test_every_example_of_the_documentation_fits_the_schema(text: str) -> None:
     assert faults("map" if "\nregisters:" in f"\n{text}" else "config", text) == []
 
 
@@ -71,5 +71,5 @@ def test_every_example_of_the_documentation_keeps_the_schema(text: str) -> None:
         ("map", "register: []"),
     ],
 )
-def test_a_fault_is_one_for_the_schema_too(of: str, text: str) -> None:
+def test_a_problem_is_one_for_the_schema_too(of: str, text: str) -> None:
     assert faults(of, text)

@@ -1,4 +1,4 @@
-"""`dsmr-gateway simulate` as a process: a meter on TCP and on serial lines, for the gateway and for anyone."""
+"""`dsmr-gateway simulate` as a process: a meter on TCP and on serial lines, for the gateway and for other programs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read_telegrams(connection: socket.socket, count: int) -> list[bytes]:
     reader, found = TelegramReader(), []
     while len(found) < count:
         data = connection.recv(4096)
-        assert data, "the simulation hung up"
+        assert data, "the simulation closed the connection"
         found += [item.raw for item in reader.feed(data) if isinstance(item, Telegram)]
     return found
 
 
-def told(*arguments: str) -> str:
+def usage_error(*arguments: str) -> str:
     result = invoke("simulate", *arguments)
     assert result.exit_code == 2
     return " ".join(result.stderr.split())
@@ -96,7 +96,7 @@ def test_a_capture_is_sent_byte_by_byte_as_it_was(tmp_path: Path) -> None:
             assert capture in received
 
 
-def test_over_a_bad_line_a_gateway_believes_what_is_good(tmp_path: Path) -> None:
+def test_over_a_bad_line_a_gateway_accepts_the_good_telegrams(tmp_path: Path) -> None:
     port = free_port()
     program = simulation(tmp_path, "--scenario", "faults", "--port", str(port), "--speed", "10")
     gateway = Gateway(tmp_path / "gateway", {"host": "127.0.0.1", "port": port, "dsmr_version": "5"})
@@ -118,11 +118,11 @@ def test_around_the_october_hour_the_clock_goes_twice_through_it(tmp_path: Path)
     assert any(stamp.startswith(b"02") and stamp.endswith(b"W") for stamp in stamps)
 
 
-def test_help_says_what_each_scenario_changes() -> None:
+def test_help_describes_each_scenario() -> None:
     shown = " ".join(invoke("simulate", "--help").stdout.split())
     assert set(SCENARIOS) == set(Scenario)
-    for name, words in SCENARIOS.items():
-        assert f"{name}: {words}." in shown
+    for name, change in SCENARIOS.items():
+        assert f"{name}: {change}." in shown
 
 
 @pytest.mark.parametrize(
@@ -141,5 +141,5 @@ def test_help_says_what_each_scenario_changes() -> None:
         (["--speed", "0"], "0.0 is not in the range 1<=x<=1000"),
     ],
 )
-def test_what_cannot_be_simulated_is_told(arguments: Sequence[str], words: str) -> None:
-    assert words in told(*arguments)
+def test_impossible_options_are_reported(arguments: Sequence[str], words: str) -> None:
+    assert words in usage_error(*arguments)

@@ -95,7 +95,7 @@ def test_maps_are_listed_by_name() -> None:
         (["dsrm"], "Did you mean dsmr?"),
         (["nowhere.yaml"], "there is no file nowhere.yaml"),
         (["dsmr", "--telegram", str(OWN_TELEGRAMS / "bad_checksum.txt")], "checksum (E9A7 was sent, E8A7 is right)"),
-        (["dsmr", "--telegram", str(OWN_TELEGRAMS / "README.md")], "holds no telegram"),
+        (["dsmr", "--telegram", str(OWN_TELEGRAMS / "README.md")], "has no telegram"),
     ],
 )
 def test_what_cannot_be_shown_is_told(arguments: list[str], told: str) -> None:

@@ -15,7 +15,7 @@ from tests.certificates import make_certificates
 from tests.peers.clients import CLIENTS, READ_HOLDING, READ_INPUT, WRITE_SINGLE, Question, Result, Server
 from tests.peers.harness import Gateway, running
 
-UNIT_FACTORS = (1, 3)
+UNITS = (1, 3)
 IDENTIFICATION_AT, IDENTIFICATION_REGISTERS = 500, 16
 
 
@@ -38,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "udp": {"transport": "udp"},
     }
     for server in servers.values():
-        server["units"] = {unit: {"map": "dsmr"} for unit in UNIT_FACTORS}
+        server["units"] = {unit: {"map": "dsmr"} for unit in UNITS}
     gateway = Gateway(folder, {"simulate": True}, *servers.values(), waits=False)
     with running(gateway):
         for transport, port in zip(servers, gateway.ports, strict=True):
@@ -65,7 +65,7 @@ def ask(served: Served, name: str, *questions: Question) -> list[Result]:
 def test_it_reads_what_a_plain_socket_reads(served: Served, name: str) -> None:
     questions = [
         Question(unit, function, address, count)
-        for unit in (*UNIT_FACTORS, 255)
+        for unit in (*UNITS, 255)
         for function in (READ_HOLDING, READ_INPUT)
         for address, count in ((100, 100), (1000, 125), (IDENTIFICATION_AT, IDENTIFICATION_REGISTERS), (0, 1))
     ]

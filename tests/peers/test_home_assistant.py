@@ -36,7 +36,7 @@ EXPECTED = {
     "cg-em24": {"power": -3127, "voltage l2": 238.9, "current l2": -16, "energy import": 17_324.4},
     "abb-b23": {"power": -3127, "voltage l2": 238.9, "current l2": 16, "energy import": 17_324.38},
 }  # fmt: skip
-UNIT_FACTORS = {name: unit for unit, name in MAPS.items()}
+UNIT_IDS = {name: unit for unit, name in MAPS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_home_assistant_takes_the_export_of_every_map(library: Path, tmp_path: P
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_its_sensors_read_what_the_meter_says(library: Path, tmp_path: Path, gateway: Gateway, name: str) -> None:
-    target = Target("127.0.0.1", gateway.port, UNIT_FACTORS[name])
+    target = Target("127.0.0.1", gateway.port, UNIT_IDS[name])
     (tmp_path / "own.yaml").write_text(export("home-assistant", load_map(find_map(name, Path())), target))
     values = json.loads(run(library, "read", tmp_path / "own.yaml"))
     for each, value in EXPECTED[name].items():

@@ -20,10 +20,10 @@ def unit(name: str, *, is_silent: bool = False) -> Unit:
     return made
 
 
-UNIT_FACTORS = UnitTable({1: unit("dsmr"), 2: unit("eastron-sdm630"), 3: unit("dsmr-5", is_silent=True)})
+UNITS = UnitTable({1: unit("dsmr"), 2: unit("eastron-sdm630"), 3: unit("dsmr-5", is_silent=True)})
 
 
-def advice_on(request: str, unit_id: int = 1, units: UnitTable = UNIT_FACTORS) -> Advice | None:
+def advice_on(request: str, unit_id: int = 1, units: UnitTable = UNITS) -> Advice | None:
     """What is said of a request that a server has answered."""
     responder = Responder(units, IDENTIFICATION, Monitor())
     pdu = bytes.fromhex(request)
