@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and what it signed."""
+"""Certificates for tests: an authority, and certificates that it signed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def make_certificates(folder: Path) -> TlsFiles:
-    """An authority, and what it signed: a server, and a client with a role."""
+    """Make an authority, and certificates of a server and of a client with a role that it signed."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _sign("authority", authority_key, None, authority_key)
     (folder / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
@@ -29,7 +29,7 @@ def make_certificates(folder: Path) -> TlsFiles:
 
 
 def add_certificate(folder: Path, name: str, *, role: bytes = b"", days: int = 1, key: Key | None = None) -> TlsFiles:
-    """One more certificate of the authority in `folder`; with negative `days` it is no longer valid."""
+    """Make another certificate of the authority in `folder`; with negative `days` it has expired."""
     authority_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
     assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
     authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
@@ -41,7 +41,7 @@ def add_certificate(folder: Path, name: str, *, role: bytes = b"", days: int = 1
 
 
 def utf8_string(text: str) -> bytes:
-    """A short ASN.1 UTF8String."""
+    """Return a short ASN.1 UTF8String."""
     return bytes((0x0C, len(text.encode()))) + text.encode()
 
 
@@ -88,7 +88,7 @@ def _signs_certificates() -> x509.KeyUsage:
 
 
 def client_context(folder: Path, *, with_certificate: bool = True, name: str = "client") -> ssl.SSLContext:
-    """What a client of the TLS server needs."""
+    """Return the TLS context of a client of the server."""
     context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     context.check_hostname = False
     if with_certificate:

@@ -1,4 +1,4 @@
-"""What several tests need: telegrams of the project's own, and those that lie beside the checkout."""
+"""Shared by all tests: the telegrams of this project, those beside the checkout, and foreign programs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REQUIRE_PEERS = os.environ.get("GATEWAY_TESTS_REQUIRE_PEERS") == "1"
 
 
 def own_telegram(name: str) -> bytes:
-    """A telegram from tests/telegrams, without its ending `.txt`."""
+    """Return a telegram of tests/telegrams by its file name without `.txt`."""
     return (OWN_TELEGRAMS / f"{name}.txt").read_bytes()
 
 
 def shared_manifest() -> list[dict[str, str]]:
-    """The rows of the third-party telegrams' manifest; empty where they are not at hand."""
+    """Return the rows of the manifest of third-party telegrams, none where there are none on this machine."""
     manifest = SHARED_TELEGRAMS / "MANIFEST.csv"
     if not manifest.is_file():
         return []
@@ -35,7 +35,7 @@ needs_shared_telegrams = pytest.mark.skipif(
 
 
 def program(name: str) -> str:
-    """The path of a foreign program; skips the test where it is missing, fails it where it must be there."""
+    """Return the path of a foreign program; skip the test where it is missing, or fail where it is required."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path is None:
         (pytest.fail if REQUIRE_PEERS else pytest.skip)(f"{name} is not installed; try: apt install {name}")

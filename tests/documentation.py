@@ -1,4 +1,4 @@
-"""What the documentation shows, taken out of its pages.
+"""The examples and commands of the documentation, extracted from its pages.
 
 Two things are marked in the pages so that tests find them:
 
@@ -26,12 +26,12 @@ _ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s")
 
 
 def pages() -> list[Path]:
-    """Every page, the README first; generated ones are tested where they are generated."""
+    """Return every page, the README first, without the generated pages, which have tests of their own."""
     return [README, *sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "registers")]
 
 
 def page_id(page: Path) -> str:
-    """A page's name in the names of tests."""
+    """Return the name of a page for the ids of tests."""
     return str(page.relative_to(ROOT).with_suffix(""))
 
 
@@ -40,19 +40,19 @@ class Block(NamedTuple):
 
     page: Path
     line: int
-    """Its first line in the page, from 1."""
+    """Number of its first line in the page, from 1."""
     kind: str
-    """What stands behind the fence's back ticks, or `commands`."""
+    """Text after the back ticks of the fence, or `commands`."""
     text: str
 
     @property
     def commands(self) -> list[str]:
-        """The commands of a block of them; a back slash at a line's end goes on in the next line."""
+        """Return the commands of a block; one with a backslash at the end of a line continues on the next line."""
         return self.text.replace("\\\n", " ").splitlines()
 
     @property
     def is_map(self) -> bool:
-        """Whether a `yaml` block is a register map."""
+        """Return whether a `yaml` block is a register map."""
         return re.search(r"^registers:", self.text, re.MULTILINE) is not None
 
 
@@ -64,12 +64,12 @@ class Request(NamedTuple):
     function: int
     address: int
     quantity: int
-    answer: str
+    response: str
     """Registers in hex, or `exception` and its code."""
 
 
 def blocks(page: Path) -> list[Block]:
-    """Its fences and commands, in their order."""
+    """Return the fences and commands of a page in their order."""
     found: list[Block] = []
     lines = page.read_text().splitlines()
     number, is_in_list = 0, False
@@ -96,7 +96,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def files(page: Path) -> dict[str, str]:
-    """The register maps that a page shows, by the path that it last named before each."""
+    """Return the register maps of a page by path: the last path that the page names before each map."""
     lines = page.read_text().splitlines()
     found = {}
     for block in blocks(page):
@@ -108,7 +108,7 @@ def files(page: Path) -> dict[str, str]:
 
 
 def requests(page: Path) -> list[Request]:
-    """The rows of its tables of requests."""
+    """Return the rows of the tables of requests on a page."""
     found = []
     is_inside = False
     for number, line in enumerate(page.read_text().splitlines(), start=1):

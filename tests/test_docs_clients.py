@@ -1,4 +1,4 @@
-"""Each client's page, done: its configuration runs, its commands work, and its requests are answered as it says."""
+"""The page of each client: its configuration runs, its commands work, and its requests get the responses shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEADING = re.compile(
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    """A user at a machine with a meter, in a clone of the checkout."""
+    """Give the terminal of a user on a machine with a meter, in a clone of the checkout."""
     with Machine(tmp_path_factory.mktemp("clients") / "machine") as machine:
         checkout(machine.home, ROOT)
         terminal = Terminal(machine)
@@ -36,19 +36,19 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 
 def configuration(page: Path) -> str:
-    """The first one that a page shows."""
+    """Return the first configuration on a page."""
     return next(block.text for block in blocks(page) if block.kind == "yaml" and not block.is_map)
 
 
 def passthrough_ports(page: Path) -> list[int]:
-    """Where its configuration passes telegrams on."""
+    """Return the ports of the passthroughs in the configuration on a page."""
     return [
         int(entry["listen"].rpartition(":")[2]) for entry in yaml.safe_load(configuration(page)).get("passthrough", [])
     ]
 
 
-def answer(client: ModbusClient, request: Request) -> str:
-    """As a page writes it."""
+def response_to(client: ModbusClient, request: Request) -> str:
+    """Send a request and return the response in the notation of the pages."""
     got = client.read(request.address, request.quantity, request.unit, request.function)
     return f"exception {got:02X}" if isinstance(got, int) else got.hex(" ", 2).upper()
 
@@ -65,9 +65,9 @@ def test_a_client_is_served_as_its_page_says(page: Path, terminal: Terminal) -> 
     assert asked
     stale = f"exception {TARGET_FAILED:02X}"
     with terminal.machine.client(terminal.port) as client:
-        wait_until(lambda: answer(client, asked[0]) != stale, f"a telegram for {page_id(page)}")
-        assert {request.line: answer(client, request) for request in asked} == {
-            request.line: request.answer for request in asked
+        wait_until(lambda: response_to(client, asked[0]) != stale, f"a telegram for {page_id(page)}")
+        assert {request.line: response_to(client, request) for request in asked} == {
+            request.line: request.response for request in asked
         }
     for port in passthrough_ports(page):
         address = ("127.0.0.1", port)

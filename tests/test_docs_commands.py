@@ -1,4 +1,4 @@
-"""Commands and configurations of the pages that are not about one client, done on a machine of their own."""
+"""Commands and configurations of the pages that are not about one client, run on a machine of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.documentation import DOCS, Block, Request, blocks, files, page_id, pa
 from tests.peers.harness import ModbusClient, read_request, running, wait_until
 from tests.peers.machine import Machine, checkout
 from tests.peers.terminal import Terminal
-from tests.test_docs_clients import answer
+from tests.test_docs_clients import response_to
 
 CLIENTS = DOCS / "clients"
 PAGES = [
@@ -31,7 +31,7 @@ SER2NET_CONF = "2001:raw:600:/dev/ttyUSB0:115200 NONE 1STOPBIT 8DATABITS XONXOFF
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A machine with a clone of the checkout, and what the pages suppose to be there."""
+    """Give a machine with a clone of the checkout and the files that the pages expect."""
     with Machine(tmp_path / "machine") as machine:
         checkout(machine.home, ROOT)
         (machine.home / "telegram.txt").write_bytes(TELEGRAM)
@@ -40,7 +40,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def configuration(page: Path) -> str:
-    """The first one of a page that has a meter on a cable, or one that every reader has by then."""
+    """Return the first configuration on a page with a meter on a cable, or else that of the quick start."""
     found = [block.text for block in blocks(page) if block.kind == "yaml" and re.search(r"^meters?:", block.text)]
     return next((text for text in found if "/dev/" in text), DEFAULT)
 
@@ -75,21 +75,21 @@ def test_the_ser2net_of_the_page_brings_the_telegrams(block: Block, machine: Mac
         stack.enter_context(machine.metering(TELEGRAM))
         ser2net = machine.start(f"{program('ser2net')} -n -u -c {path}", "ser2net")
         stack.enter_context(running(ser2net))
-        wait_until(lambda: machine.listens(2001), f"the ser2net to listen; it says: {ser2net.log}")
+        wait_until(lambda: machine.listens(2001), f"the ser2net to listen; its log: {ser2net.log}")
         stack.callback(terminal.stop)
         assert "telegrams come in over 192.168.1.13:2001" in terminal.run()
 
 
-def silent_answer(client: ModbusClient, request: Request) -> str:
-    """As `answer`; a unit that says nothing is known by the next answer being that to the next request."""
-    if request.answer != "nothing":
-        return answer(client, request)
+def response_or_nothing(client: ModbusClient, request: Request) -> str:
+    """Return the response as `response_to` does, or `nothing` where the next response is that to the next request."""
+    if request.response != "nothing":
+        return response_to(client, request)
     client.send(read_request(request.address, request.quantity, request.function), unit=request.unit)
     (after,) = client.send(read_request(1, 1), unit=1)
-    return "nothing" if client.receive().transaction == after else "an answer"
+    return "nothing" if client.receive().transaction == after else "a response"
 
 
-def test_a_pulled_cable_is_answered_as_the_page_says(machine: Machine) -> None:
+def test_a_pulled_cable_has_the_responses_of_the_page(machine: Machine) -> None:
     terminal = Terminal(machine)
     terminal.write(configuration(FAIL_SAFE))
     asked = requests(FAIL_SAFE)
@@ -97,7 +97,9 @@ def test_a_pulled_cable_is_answered_as_the_page_says(machine: Machine) -> None:
         with machine.metering(TELEGRAM):
             terminal.run()
         with machine.client(terminal.port) as client:
-            wait_until(lambda: answer(client, asked[0]) == "exception 0B", "stale readings")
-            assert [silent_answer(client, request) for request in asked] == [request.answer for request in asked]
+            wait_until(lambda: response_to(client, asked[0]) == "exception 0B", "stale readings")
+            assert [response_or_nothing(client, request) for request in asked] == [
+                request.response for request in asked
+            ]
     finally:
         terminal.stop()

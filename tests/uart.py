@@ -1,17 +1,17 @@
-"""What a serial port hears of a line: at its own speed and form, which may not be the sender's, or inverted."""
+"""A simulated UART: the bytes that it receives at a speed and form that may differ from the sender's, or inverted."""
 
 from __future__ import annotations
 
 from gateway.protocol.p1.variants import SerialSettings
 
 SAMPLES_PER_BIT = 12
-"""At 115200 baud; a bit at 9600 has 144."""
+"""Samples of a bit at 115200 baud; a bit at 9600 baud has 144."""
 TICKS_PER_SECOND = 115_200 * SAMPLES_PER_BIT
 IDLE_BITS = 200
 
 
-def heard(data: bytes, sent: SerialSettings, read: SerialSettings, *, is_inverted: bool = False) -> bytes:
-    """The bytes that a UART set to `read` makes of `data`, sent as `sent`."""
+def received(data: bytes, sent: SerialSettings, read: SerialSettings, *, is_inverted: bool = False) -> bytes:
+    """Return the bytes that a UART with the settings `read` receives of `data`, sent with the settings `sent`."""
     levels = _levels(data, sent)
     if is_inverted:
         levels = bytes(1 - level for level in levels)
@@ -24,13 +24,13 @@ def heard(data: bytes, sent: SerialSettings, read: SerialSettings, *, is_inverte
             break
         byte = sum(levels[middle] << bit for bit, middle in enumerate(middles[: read.bytesize]))
         ones = sum(levels[middle] for middle in middles[:bits])
-        # As the gateway sets a line with parity: what fails it comes as NUL.
+        # The gateway sets a line so that a byte with wrong parity is received as NUL.
         is_good = read.parity == "N" or ones % 2 == (read.parity == "O")
         found.append(byte if is_good else 0)
         has_stop = levels[middles[-1]] == 1
         at = middles[-1]
         if not byte and not has_stop:
-            # A break: nothing more comes until the line is at rest again.
+            # A break: nothing is received until the line is idle again.
             at = levels.find(1, at)
             if at < 0:
                 break
@@ -38,7 +38,7 @@ def heard(data: bytes, sent: SerialSettings, read: SerialSettings, *, is_inverte
 
 
 def _levels(data: bytes, settings: SerialSettings) -> bytes:
-    """The line, tick by tick, at rest before and after."""
+    """Return the level of the line at each tick, idle before and after the data."""
     width = TICKS_PER_SECOND // settings.baudrate
     idle = b"\1" * (IDLE_BITS * width)
     levels = bytearray(idle)

@@ -42,7 +42,7 @@ The same --seed gives the same house: base load, heat pump, solar panels, gas, a
 )
 @click.option("--port", type=click.IntRange(0, 65535), help=f"TCP port, by default {DEFAULT_PORT}.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; * for all.")
-@click.option("--device", help=f"Write to this serial device instead; {PTY} creates one and prints its name.")
+@click.option("--device", help=f"Serial device to write to; {PTY} creates a pseudo terminal.")
 @click.option(
     "--speed",
     default=1.0,

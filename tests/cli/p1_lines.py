@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, SerialSettings
-from tests.uart import heard
+from tests.uart import received
 
 PAUSE_S = 0.05
 
@@ -72,5 +72,5 @@ def fed_port(data: bytes) -> Iterator[str]:
 def wired_pty(raw: bytes, sent: SerialSettings, *, is_inverted: bool) -> AbstractContextManager[str]:
     """Give a pty that sends what a UART receives from a meter, at the speed that the port is set to."""
     settings = {termios.B115200: FAST_LINE, termios.B9600: SLOW_LINE}
-    brought = {speed: heard(raw, sent, each, is_inverted=is_inverted) for speed, each in settings.items()}
+    brought = {speed: received(raw, sent, each, is_inverted=is_inverted) for speed, each in settings.items()}
     return sending(lambda speed: brought.get(speed, b""))

@@ -25,7 +25,7 @@ from tests.cli.calling import invoke
 from tests.cli.p1_lines import fed_port, fed_pty, wired_pty
 from tests.conftest import own_telegram, program
 from tests.peers.harness import Program, SerialPort, as_nobody, gateway_command, open_folder, running, wait_until
-from tests.uart import heard
+from tests.uart import received
 
 LISTEN_S = "2"
 
@@ -96,7 +96,7 @@ def test_a_line_at_its_right_speed_is_found_and_an_inverted_one_is_named(raw: by
 
 
 def test_parity_that_a_ser2net_passes_on_is_reported_with_its_setting() -> None:
-    with fed_port(heard(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
+    with fed_port(received(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
         result = probe(address, "--seconds", "0.4")
     assert "read as 8N1 where the meter sends 7E1" in result.stderr
     assert "9600e71" in result.stderr

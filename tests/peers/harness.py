@@ -1,6 +1,6 @@
-"""What the tests with real programs share: a serial port, programs run as processes, Modbus clients.
+"""Shared by the tests with real programs: a serial port, programs run as processes, Modbus clients.
 
-Nothing here waits for a fixed time: `wait_until` looks again and again, and fails when its limit has passed.
+Nothing here waits for a fixed time: `wait_until` tests its condition again and again, and fails after its limit.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ import yaml
 from tests.conftest import program
 
 LIMIT_S = 15.0
-"""How long a test waits for what a healthy gateway does in a fraction of it."""
+"""Longest time to wait for something; a healthy gateway needs a fraction of it."""
 LOOK_EVERY_S = 0.01
 CHARACTERS_PER_PIECE = 12
-"""What a USB adapter hands over at a time, more or less."""
+"""About the number of bytes that a USB adapter hands over at a time."""
 
 READ_HOLDING, READ_INPUT = 3, 4
 TARGET_FAILED = 0x0B
-"""The exception of a unit whose meter is silent."""
+"""Exception code of a unit whose meter is offline."""
 
 SIMULATED = {"simulate": True}
 """The `meter:` of a configuration that needs no meter."""
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
-    """The first true value of `condition`; fails the test when none comes in time."""
+    """Return the first true value of `condition`; fail the test when there is none in time."""
     deadline = time.monotonic() + limit_s
     while True:
         value = condition()
@@ -57,14 +57,14 @@ def wait_until(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) 
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
+    """Return a TCP port of 127.0.0.1 that no program listens on."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def is_listened_on(port: int) -> bool:
-    """Whether any process listens on TCP `port`, without connecting to it."""
+    """Return whether any process listens on TCP `port`, without connecting to it."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
@@ -87,11 +87,11 @@ def reserved_port() -> int:
 
 
 class SerialPort:
-    """A serial device that is a pseudo terminal; the test is what is plugged in at the other end."""
+    """A serial device on a pseudo terminal; the test is the device at the other end."""
 
     def __init__(self, link: Path) -> None:
         self.link = link
-        """Where it is found, as in /dev/serial/by-id: it stays the same when the device comes back as another."""
+        """Stable name of the device, as in /dev/serial/by-id: it stays when the device returns under another number."""
         self.plug_in()
 
     def __enter__(self) -> Self:
@@ -111,14 +111,14 @@ class SerialPort:
         self.link.symlink_to(device)
 
     def unplug(self) -> None:
-        """Take the device away; whoever has it open sees it hang up."""
+        """Remove the device; a program that has it open gets a hang-up."""
         self.link.unlink(missing_ok=True)
         if self._master >= 0:
             os.close(self._master)
             self._master = -1
 
     def send(self, data: bytes) -> float:
-        """Send `data` and say when its last byte had gone (`time.monotonic`)."""
+        """Send `data`; return the time of its last byte (`time.monotonic`)."""
         rest = memoryview(data)
         while rest:
             if not select.select([], [self._master], [], LIMIT_S)[1]:
@@ -127,12 +127,12 @@ class SerialPort:
         return time.monotonic()
 
     def offer(self, data: bytes) -> None:
-        """Send as a meter does, which does not wait for anybody to listen: what is not taken is lost."""
+        """Send as a meter does, without waiting for a reader: bytes that nobody accepts are lost."""
         with suppress(BlockingIOError):
             os.write(self._master, data)
 
     def send_paced(self, data: bytes, baudrate: int) -> float:
-        """As `send`, in small pieces at the speed of a serial line with ten bits a character."""
+        """Send as `send` does, in small pieces at the speed of a serial line with ten bits per character."""
         begun = time.monotonic()
         for at in range(0, len(data), CHARACTERS_PER_PIECE):
             due = begun + 10 * at / baudrate
@@ -142,16 +142,16 @@ class SerialPort:
         return time.monotonic()
 
     def speed(self) -> int:
-        """The `termios` constant of the speed that whoever opened the device has set."""
+        """Return the speed that the program at the other end has set, as the constant of `termios`."""
         return int(termios.tcgetattr(self._master)[4])
 
     def input_flags(self) -> int:
-        """The input flags of `termios` that it has set."""
+        """Return the input flags of `termios` that the program at the other end has set."""
         return int(termios.tcgetattr(self._master)[0])
 
     @contextmanager
     def sending(self, *telegrams: bytes, every_s: float = 0.3) -> Iterator[None]:
-        """Send the telegrams in turn, over and over, while the block runs."""
+        """Send the telegrams in turn, again and again, while the block runs."""
         stop = Event()
         errors: list[BaseException] = []
 
@@ -177,7 +177,7 @@ class SerialPort:
 
 
 class Program:
-    """A program that a test has started, and ends by its process id."""
+    """A program that a test starts, and ends by its process id."""
 
     def __init__(
         self, command: Sequence[str | Path], folder: Path, name: str, environment: Mapping[str, str] | None = None
@@ -198,25 +198,25 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return the process id."""
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Return whether the program has not ended."""
         return self._process.poll() is None
 
     @property
     def log(self) -> str:
-        """All that it has printed."""
+        """Return all output so far."""
         return self._log.read_text(errors="replace")
 
     def open_files(self) -> int:
-        """How many file descriptors it has."""
+        """Return the number of open file descriptors."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def wait_for_log(self, pattern: str, times: int = 1, limit_s: float = LIMIT_S) -> list[Any]:
-        """Wait until `pattern` was printed so many times; what was found."""
+        """Wait until `pattern` was printed `times` times; return the matches."""
 
         def found() -> list[Any]:
             matches = re.findall(pattern, self.log)
@@ -230,7 +230,7 @@ class Program:
             pytest.fail(f"{failure.msg}\n{self.log}")
 
     def wait_for_port(self, port: int, limit_s: float = LIMIT_S) -> None:
-        """Wait until it listens."""
+        """Wait until the program listens on `port`."""
 
         def listens() -> bool:
             if self._process.poll() is not None:
@@ -243,35 +243,35 @@ class Program:
             pytest.fail(f"{failure.msg}\n{self.log}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the program."""
         self._process.send_signal(number)
 
     def pause(self) -> None:
-        """Stop it as a suspended machine would, and wait until it stands still."""
+        """Stop the program as a suspended machine does, and wait until it is stopped."""
         self.signal(signal.SIGSTOP)
         # The state follows the name, which may hold anything, and its closing parenthesis.
         state = Path(f"/proc/{self.pid}/stat")
-        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", f"{self.name} to stand still")
+        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", f"{self.name} to be stopped")
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue after `pause`."""
         self.signal(signal.SIGCONT)
 
     def wait(self, limit_s: float = LIMIT_S) -> int:
-        """Its exit code."""
+        """Wait for the end of the program; return its exit code."""
         try:
             return self._process.wait(limit_s)
         except subprocess.TimeoutExpired:
             pytest.fail(f"{self.name} still runs after {limit_s:g} s:\n{self.log}")
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill the program."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
     def end(self) -> None:
-        """End it in order where it lets itself be ended."""
+        """Terminate the program; kill it if that has no effect in time."""
         if self._process.poll() is None:
             self.resume()
             self._process.terminate()
@@ -281,17 +281,17 @@ class Program:
 
 
 def gateway_command() -> Path:
-    """The installed `dsmr-gateway`."""
+    """Return the path of the installed `dsmr-gateway`."""
     return Path(sys.executable).with_name("dsmr-gateway")
 
 
 def with_listen(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What listens, on a free port where it is not said on which."""
+    """Return the configuration entry; add `listen` with a free port where there is none."""
     return {**({} if "listen" in entry else {"listen": f"127.0.0.1:{free_port()}"}), **entry}
 
 
 def port_of(entry: Mapping[str, Any]) -> int:
-    """The port that it listens on."""
+    """Return the port of `listen`."""
     return int(str(entry["listen"]).rpartition(":")[2])
 
 
@@ -309,7 +309,7 @@ class Gateway(Program):
         prefix: Sequence[str] = (),
         waits: bool = True,
     ) -> None:
-        """Start it.
+        """Start the gateway.
 
         Args:
             folder: where it runs and its configuration lies.
@@ -340,20 +340,20 @@ class Gateway(Program):
 
     @property
     def port(self) -> int:
-        """The first server's port."""
+        """Return the port of the first server."""
         return self.ports[0]
 
     def client(self, **options: Any) -> ModbusClient:
-        """A client of the first server."""
+        """Connect a client to the first server."""
         return ModbusClient(self.port, **options)
 
     def wait_until_connected(self) -> None:
-        """Wait until the P1 port is open: what is sent before that is lost, as it is on a real line."""
+        """Wait until the P1 port is open: bytes sent before that are lost, as on a real line."""
         with self.client() as client:
             wait_until(lambda: client.registers(1, 1)[0] & 2, f"the P1 port to be open; so far:\n{self.log}")
 
     def wait_for_telegrams(self, count: int) -> None:
-        """Wait until that many telegrams have been accepted."""
+        """Wait until `count` telegrams are accepted."""
         with self.client() as client:
             wait_until(lambda: client.uint32(4) >= count, f"{count} telegrams; so far:\n{self.log}")
 
@@ -363,7 +363,7 @@ NOBODY = 65534
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that other users can look into, unlike pytest's own."""
+    """Give a folder that other users can read, unlike those of pytest."""
     with TemporaryDirectory(prefix="dsmr-gateway-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -371,7 +371,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def as_nobody(folder: Path) -> list[str]:
-    """What runs a command without root's rights, `folder` being its own; skips the test where that cannot be."""
+    """Return a prefix that runs a command without the rights of root, as the owner of `folder`, or skip the test."""
     if os.geteuid() != 0:
         return []
     os.chown(folder, NOBODY, NOBODY)
@@ -383,7 +383,7 @@ def as_nobody(folder: Path) -> list[str]:
 
 @contextmanager
 def running(*programs: Program) -> Iterator[None]:
-    """End the programs whatever happens."""
+    """End the programs after the block, also after an exception."""
     try:
         yield
     finally:
@@ -392,7 +392,7 @@ def running(*programs: Program) -> Iterator[None]:
 
 
 class ReadResult(NamedTuple):
-    """One Modbus/TCP answer."""
+    """One Modbus/TCP response."""
 
     transaction: int
     unit: int
@@ -400,12 +400,12 @@ class ReadResult(NamedTuple):
 
     @property
     def code(self) -> int | None:
-        """The exception code, None for a good answer."""
+        """Return the exception code, None for a normal response."""
         return self.pdu[1] if self.pdu[0] & 0x80 else None
 
 
 class ModbusClient:
-    """A Modbus/TCP client that does what it is told and nothing else."""
+    """A Modbus/TCP client that sends exactly the given requests."""
 
     def __init__(
         self, port: int, source: str = "127.0.0.1", receive_buffer: int | None = None, limit_s: float = LIMIT_S
@@ -427,7 +427,7 @@ class ModbusClient:
         self.socket.close()
 
     def send(self, *pdus: bytes, unit: int = 1) -> list[int]:
-        """Send requests in one segment; their transaction ids."""
+        """Send requests in one segment; return their transaction ids."""
         frames, transactions = [], []
         for pdu in pdus:
             self._transaction = (self._transaction + 1) % 0x10000
@@ -437,7 +437,7 @@ class ModbusClient:
         return transactions
 
     def receive(self) -> ReadResult:
-        """The next answer; raises EOFError or ConnectionResetError where the gateway has closed."""
+        """Receive the next response; raise EOFError or ConnectionResetError after the gateway has closed."""
         transaction, protocol, length = struct.unpack(">HHH", self._exactly(6))
         assert protocol == 0
         body = self._exactly(length)
@@ -453,14 +453,14 @@ class ModbusClient:
         return data
 
     def is_closed(self) -> bool:
-        """Whether the gateway has closed the connection; waits for that or for bytes."""
+        """Wait for bytes or for the end of the connection; return whether the gateway has closed it."""
         try:
             return not self.socket.recv(1)
         except ConnectionResetError:
             return True
 
     def ask(self, pdu: bytes, unit: int = 1) -> ReadResult:
-        """Send one request and take its answer."""
+        """Send one request and receive its response."""
         (transaction,) = self.send(pdu, unit=unit)
         answer = self.receive()
         assert (answer.transaction, answer.unit) == (transaction, unit)
@@ -468,7 +468,7 @@ class ModbusClient:
         return answer
 
     def read(self, address: int, count: int, unit: int = 1, function: int = READ_HOLDING) -> bytes | int:
-        """The registers' bytes, or the exception code."""
+        """Read registers; return their bytes, or the exception code."""
         answer = self.ask(read_request(address, count, function), unit)
         if answer.code is not None:
             return answer.code
@@ -476,24 +476,24 @@ class ModbusClient:
         return answer.pdu[2:]
 
     def registers(self, address: int, count: int, unit: int = 1, function: int = READ_HOLDING) -> tuple[int, ...]:
-        """Registers that must be readable."""
+        """Read registers and return them; fail the test on an exception."""
         data = self.read(address, count, unit, function)
         assert isinstance(data, bytes), f"exception {data} for {count} registers at {address}"
         return struct.unpack(f">{count}H", data)
 
     def uint32(self, address: int, unit: int = 1) -> int:
-        """A number of two registers."""
+        """Read an unsigned number of two registers."""
         high, low = self.registers(address, 2, unit)
         return high << 16 | low
 
 
 def read_request(address: int, count: int, function: int = READ_HOLDING) -> bytes:
-    """The PDU of a read."""
+    """Return the PDU of a request that reads registers."""
     return struct.pack(">BHH", function, address, count)
 
 
 def mbpoll(port: int, *options: str, values: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Run mbpoll once, with addresses from 0; with `values` it writes."""
+    """Run mbpoll once, with addresses from 0; write where there are `values`."""
     command = [program("mbpoll"), "-m", "tcp", "-p", str(port), "-0", "-1", *options, "127.0.0.1", *values]
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
@@ -501,7 +501,7 @@ def mbpoll(port: int, *options: str, values: Sequence[str] = ()) -> subprocess.C
 def mbpoll_registers(
     port: int, address: int, count: int, unit: int = 1, function: int = READ_HOLDING
 ) -> tuple[int, ...]:
-    """Registers as mbpoll reads them."""
+    """Read registers with mbpoll."""
     table = {READ_HOLDING: "4:hex", READ_INPUT: "3:hex"}[function]
     result = mbpoll(port, "-a", str(unit), "-r", str(address), "-c", str(count), "-t", table)
     assert result.returncode == 0, result.stdout + result.stderr

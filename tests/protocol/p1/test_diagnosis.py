@@ -9,7 +9,7 @@ import pytest
 from gateway.protocol.p1.diagnosis import MIN_NOISE_BYTES, diagnose
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, SerialSettings
 from tests.conftest import OWN_TELEGRAMS, own_telegram
-from tests.uart import heard
+from tests.uart import received
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ TWO_MEGABAUD = replace(FAST_LINE, baudrate=1_382_400 // 4)
 def test_noise_names_the_speed_and_the_inverter(
     raw: bytes, sent: SerialSettings, read: SerialSettings, is_inverted: bool
 ) -> None:
-    diagnosis = diagnose(heard(raw, sent, read, is_inverted=is_inverted))
+    diagnosis = diagnose(received(raw, sent, read, is_inverted=is_inverted))
     assert diagnosis is not None
     assert "speed" in diagnosis
     assert "invert" in diagnosis
 
 
 def test_at_its_own_speed_a_line_is_heard_as_it_is() -> None:
-    assert heard(SLOW, SLOW_LINE, SLOW_LINE) == SLOW
-    assert heard(FAST, FAST_LINE, FAST_LINE) == FAST
+    assert received(SLOW, SLOW_LINE, SLOW_LINE) == SLOW
+    assert received(FAST, FAST_LINE, FAST_LINE) == FAST
 
 
 def test_parity_that_is_read_as_a_bit_is_told_with_the_right_form() -> None:
-    read = heard(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N"))
+    read = received(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N"))
     assert bytes(byte & 0x7F for byte in read) == SLOW
     for sample in (read, read[:200], read[150:400]):
         diagnosis = diagnose(sample)
