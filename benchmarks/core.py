@@ -34,6 +34,8 @@ from gateway.protocol.modbus.monitor import CountedClient, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.protocol.modbus.unit import FOR_EVER, OnStale, Unit
+from gateway.protocol.p1.age.timeline import Timeline
+from gateway.protocol.p1.age.verdict import Verdict
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings, read
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
@@ -69,6 +71,7 @@ def main() -> None:
     register_map = load_map(find_map(MAP, Path()))
     show_readings(raws, telegrams, rounds)
     show_snapshots(register_map, [read(telegram) for telegram in telegrams], rounds)
+    show_age(rounds)
     show_map_load(max(5, rounds // 50))
     show_responses(register_map, read(telegrams[0]), rounds)
     show_calls(register_map, read(telegrams[0]))
@@ -133,6 +136,24 @@ def show_snapshots(register_map: RegisterMap, readings: list[Readings], rounds: 
         rounds,
     )
     show(f"map {MAP}, {len(register_map.registers)} entries", samples, US, "us")
+
+
+def show_age(rounds: int) -> None:
+    """How long the age of a telegram takes: in time, late, and a copy."""
+    lines = {"in time": 0.0, "late by 20 s": 20.0}
+    samples = {}
+    for name, held in lines.items():
+        timeline, seconds = Timeline(1, 5.0), itertools.count()
+        for _ in range(40):
+            age_of(timeline, next(seconds), 0.0)
+        samples[name] = timed(lambda t=timeline, s=seconds, h=held: age_of(t, next(s), h))
+    copies, moments = Timeline(1, 5.0), itertools.count()
+    samples["a copy"] = timed(lambda: age_of(copies, 0, float(next(moments))))
+    show("age of a telegram by the meter's clock", take_turns(samples, rounds), US, "us")
+
+
+def age_of(timeline: Timeline, second: int, held: float) -> Verdict:
+    return timeline.take(second + held, 1_700_000_000 + second, "meter", (second, 5, 0, 0), second, connected=False)
 
 
 def show_map_load(rounds: int) -> None:

@@ -1,0 +1,87 @@
+"""The telegram that is shown, the one that waits to be shown, and the rule for telegrams without a usable clock.
+
+Where no clock tells how old a telegram is, its place in the flow has to: one that comes at the meter's own pace is
+shown at once. One that comes too soon may be part of a backlog, and so may the first after a pause or on a
+new connection. It is pending: it is shown once the line has been quiet after it, since a newer one would
+have followed at once. A line that is steady for a minute at a faster pace than expected has that pace.
+"""
+
+from __future__ import annotations
+
+from gateway.protocol.p1.age.verdict import Arrival, Kind, Shown, Verdict
+
+SHORTEST_GAP, LONGEST_GAP = 0.5, 1.6
+"""Bounds of a gap at the meter's own pace, in cadences: jitter makes it shorter, one lost telegram doubles it."""
+QUIET = 0.75
+"""Cadences without a telegram that end a burst; a meter in time is silent for about one."""
+STEADY_S = 60.0
+STEADY_TELEGRAMS = 16
+STEADY_WITHIN = 1.5
+"""A pace faster than expected is taken for the meter's own when gaps that differ by no more than this factor have
+lasted for so long. A backlog of ten-second telegrams would have to hold hours to be worked off so steadily."""
+
+
+class Display:
+    """What one meter shows."""
+
+    def __init__(self, cadence_s: float) -> None:
+        self.cadence_s = cadence_s
+        self.shown: Shown | None = None
+        self.pending: Shown | None = None
+        self.ripe = 0.0
+        """The moment at which the pending telegram is shown."""
+        self._pace: tuple[float, float, int] | None = None
+        self._steady_since = 0.0
+
+    def at(self, now: float) -> Shown | None:
+        """Return what is shown at a moment."""
+        return self.pending if self.pending and now >= self.ripe else self.shown
+
+    def ripen(self, now: float) -> None:
+        """Show what was pending if its moment has come."""
+        if self.pending and now >= self.ripe:
+            self.shown, self.pending = self.pending, None
+
+    def show(self, item: Arrival, kind: Kind, delay: float = 0.0) -> Verdict:
+        """Show a telegram that came late by `delay` seconds."""
+        self.shown, self.pending = Shown(item.token, item.arrived - delay), None
+        return Verdict(item.token, kind, self.shown.measured, delay, is_shown=True)
+
+    def postpone(self, item: Arrival, quiet: float = QUIET) -> Verdict:
+        """Show a telegram only after so many cadences without another one."""
+        self.pending = Shown(item.token, item.arrived)
+        self.ripe = item.arrived + quiet * self.cadence_s
+        return Verdict(item.token, Kind.PENDING, item.arrived)
+
+    def withdraw(self) -> None:
+        """Show nothing."""
+        self.shown = self.pending = None
+
+    def by_arrival(self, item: Arrival, gap: float | None, shortest: float = SHORTEST_GAP) -> Verdict:
+        """Date a telegram by its arrival, and show it at once where it came at the meter's own pace.
+
+        Args:
+            item: the telegram.
+            gap: seconds since the telegram before; None for the first.
+            shortest: smallest gap at the meter's own pace, in cadences.
+
+        """
+        if gap is not None and not item.is_first:
+            pace = self._steady_pace(item.arrived, gap) or self.cadence_s
+            if shortest * pace <= gap <= LONGEST_GAP * pace:
+                return self.show(item, Kind.FRESH)
+        return self.postpone(item)
+
+    def _steady_pace(self, arrived: float, gap: float) -> float | None:
+        """Return the mean gap of a line that has kept a faster pace than expected, for long enough."""
+        if gap >= SHORTEST_GAP * self.cadence_s:
+            self._pace = None
+            return None
+        low, high, count = self._pace or (gap, gap, 0)
+        low, high = min(low, gap), max(high, gap)
+        if not count or high > low * STEADY_WITHIN:
+            low, high, count = gap, gap, 0
+            self._steady_since = arrived - gap
+        self._pace = low, high, count + 1
+        is_steady = count >= STEADY_TELEGRAMS and arrived - self._steady_since >= STEADY_S
+        return (low + high) / 2 if is_steady else None

@@ -1,0 +1,305 @@
+"""The timeline of one meter: from the way its clock moves follows how late each of its telegrams is.
+
+For each telegram, arrival minus stamp is the delay of the line plus a constant, which is the difference of the two
+clocks. The smallest difference that the line has shown, `base`, stands for no delay, and whatever a later
+telegram has above it is delay. The clock may be years wrong; it only has to move.
+
+Not every stamp can be trusted with that. Copies and telegrams of the past are recognised by their bytes and by their
+counters. A stamp that does not fit the clock so far starts a candidate, which replaces that clock once it is
+confirmed; until then nothing new is shown, and the last reading grows old. Where the two cases look the same, a
+late line and a clock that was set back, the meter is taken to be late: then no old number counts as fresh.
+"""
+
+from __future__ import annotations
+
+from gateway.protocol.p1.age.baseline import Baseline
+from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, telegrams_needed
+from gateway.protocol.p1.age.counters import HighestCounters
+from gateway.protocol.p1.age.display import SHORTEST_GAP, Display
+from gateway.protocol.p1.age.lateness import Lateness
+from gateway.protocol.p1.age.progress import Progress
+from gateway.protocol.p1.age.standing import ClockSteps, StandingClock
+from gateway.protocol.p1.age.start import Start
+from gateway.protocol.p1.age.text_memory import REACH_S, Seen, TextMemory
+from gateway.protocol.p1.age.verdict import LATE_S, Arrival, Condition, Kind, Verdict
+
+BURST = 0.6
+"""A telegram that follows sooner than this, in cadences, was held up, or the one before was."""
+CARRIED_FOR = 5
+"""A late line is taken to be as late as before when its next telegram comes within so many cadences."""
+HOUR_S, HOUR_WANDER_S = 3600.0, 3.0
+"""The step of a clock with a wrong summer flag, and how exactly it is met."""
+BETWEEN = 1.2
+"""Two stamps that are no further apart, in cadences, are neighbours: the meter wrote none between them."""
+
+
+class MeterClock:
+    """What is known of the clock of one meter."""
+
+    def __init__(self, cadence_s: float) -> None:
+        self.cadence_s = cadence_s
+        """Seconds between two steps of its clock."""
+        self.needed = telegrams_needed(cadence_s)
+        self.display = Display(cadence_s)
+        self.memory = TextMemory(cadence_s)
+        self.base: Baseline | None = None
+        """Arrival minus stamp of a telegram without delay; None while it is not known."""
+        self.top = 0
+        """The newest stamp that was believed."""
+        self.highest = HighestCounters()
+        self.start = Start(cadence_s)
+        self.candidate: Run | None = None
+        self.standing = StandingClock(cadence_s, self.needed)
+        self.lateness = Lateness(self.needed)
+        self.last_arrival: float | None = None
+        """The arrival of the newest telegram that is not a copy."""
+        self._last_stamp: int | None = None
+        self._stamp_arrival: float | None = None
+        self._has_moved = False
+        self._last_shown = False
+        self._shown_stamp: int | None = None
+        self._without_stamp = 0
+        self._steps = ClockSteps()
+        self.progress = Progress()
+
+    def take(self, item: Arrival) -> Verdict:
+        """Judge a telegram."""
+        self.display.ripen(item.arrived)
+        verdict = self._without_clock(item) if item.clock is None else self._with_clock(item, item.clock)
+        self.progress.note(item.arrived, verdict)
+        return verdict
+
+    def _with_clock(self, item: Arrival, clock: int) -> Verdict:
+        self._without_stamp = 0
+        seen = self.memory.look_up(clock, item.text)
+        if seen is Seen.COPY:
+            return self._copy(item, clock)
+        is_reused = seen is Seen.REUSED or self._is_between(clock)
+        self.memory.remember(clock, item.text)
+        gap = self._gap(item)
+        if clock == self._last_stamp:
+            verdict = self._same_stamp(item, gap)
+        else:
+            verdict = self._new_stamp(item, clock, gap, is_reused)
+            self._has_moved = self._last_stamp is not None
+            faster = self._steps.follow(clock, self.cadence_s)
+            if faster is not None:
+                self._set_cadence(faster)
+            self._last_stamp, self._stamp_arrival = clock, item.arrived
+        self.last_arrival, self._last_shown = item.arrived, verdict.is_shown
+        if verdict.is_shown:
+            self._shown_stamp = clock
+        return verdict
+
+    def _new_stamp(self, item: Arrival, clock: int, gap: float | None, is_reused: bool) -> Verdict:
+        if self.standing.is_standing:
+            self._moves_again(item, clock)
+        self.standing.begin(item.arrived)
+        self.display.pending = None
+        if self.highest.exceed(item.counters) and not self._is_lasting_fall(item, clock):
+            return Verdict(item.token, Kind.REPLAY)
+        if self.base is None:
+            return self._while_starting(item, clock)
+        if gap is not None:
+            self.base.rise(gap)
+        if self._is_on_track(item, clock, self.base.delay_of(item.arrived - clock)):
+            return self._on_track(item, clock)
+        return self._off_track(item, clock, gap, is_reused)
+
+    def _gap(self, item: Arrival) -> float | None:
+        return None if self.last_arrival is None else item.arrived - self.last_arrival
+
+    def _without_clock(self, item: Arrival) -> Verdict:
+        """Judge a telegram without a stamp: one may be a torn line, several leave only the arrival."""
+        gap = self._gap(item)
+        self.last_arrival, self._last_shown = item.arrived, False
+        self._without_stamp += 1
+        self.display.pending = None
+        if self.base is not None:
+            if self._without_stamp < self.needed:
+                return Verdict(item.token, Kind.WAITING)
+            self._forget_clock()
+        if self.highest.exceed(item.counters) and not self._is_lasting_fall(item, None):
+            return Verdict(item.token, Kind.REPLAY)
+        self.highest.accept(item.counters)
+        return self.display.by_arrival(item, gap)
+
+    def _copy(self, item: Arrival, clock: int) -> Verdict:
+        """Judge a known text. It is an old measurement, and may unmask a candidate as a replay."""
+        is_newest = clock == self._last_stamp
+        if is_newest:
+            self.standing.note_copy(item.arrived)
+        if not is_newest:
+            self.display.pending = None
+        elif not self._has_moved:
+            # Its clock was not seen to move: what repeats itself from the start may be of any age.
+            self.start = Start(self.cadence_s)
+            self.display.withdraw()
+        run = self.candidate
+        if run and run.is_unmasked_by(item.arrived, clock):
+            self.candidate = None
+        return Verdict(item.token, Kind.REPEAT if is_newest else Kind.REPLAY)
+
+    def _same_stamp(self, item: Arrival, gap: float | None) -> Verdict:
+        """Judge new values on the newest stamp: they share its moment, or the clock stands still."""
+        self.display.pending = None
+        if self.highest.exceed(item.counters):
+            return Verdict(item.token, Kind.REPLAY)
+        self.standing.add(item.arrived)
+        if self.standing.is_standing:
+            self.highest.accept(item.counters)
+            self.start = Start(self.cadence_s)
+            self.candidate = None
+            return self.display.by_arrival(item, gap)
+        shown = self.display.shown
+        if shown is None or not self._last_shown or self._shown_stamp != self._last_stamp:
+            return Verdict(item.token, Kind.REPEAT)
+        self.highest.accept(item.counters)
+        delay = max(0.0, item.arrived - shown.measured)
+        self.display.show(item, Kind.REPEAT, delay)
+        return Verdict(item.token, Kind.REPEAT, shown.measured, delay, is_shown=True)
+
+    def _moves_again(self, item: Arrival, clock: int) -> None:
+        """Follow a clock that stood still: what it lacks is not delay, but for the time in which nothing came."""
+        self.standing.add(item.arrived)
+        if self.base is None or self._last_stamp != self.top or clock <= self.top:
+            return
+        missing = self.base.delay_of(item.arrived - clock)
+        if missing > LATE_S:
+            self.base.value += max(0.0, missing - self.standing.held_s)
+
+    def _while_starting(self, item: Arrival, clock: int) -> Verdict:
+        step = None if self._stamp_arrival is None else item.arrived - self._stamp_arrival
+        verdict = self.start.take(item, clock, step, self.display)
+        if self.start.accepted_last:
+            self.highest.accept(item.counters)
+        run = self.start.run
+        if self.start.accepted_last and run.is_level:
+            self.start = Start(self.cadence_s)
+            return self._believe(item, clock, run.lowest)
+        return verdict
+
+    def _believe(self, item: Arrival, clock: int, base: float) -> Verdict:
+        """Take a clock for the meter's own."""
+        self.base = Baseline(base, self.needed)
+        self.candidate = None
+        return self._on_track(item, clock)
+
+    def _is_on_track(self, item: Arrival, clock: int, delay: float) -> bool:
+        if clock <= self.top or delay < -WANDER_S:
+            return False
+        if delay > LATE_S and self.lateness.is_set_right(item, clock):
+            return False
+        run = self.candidate
+        if run and run.is_back and run.is_proven and delay > NEAR_S:
+            return not run.is_near(item.arrived - clock)
+        return True
+
+    def _on_track(self, item: Arrival, clock: int) -> Verdict:
+        """Follow the clock: this telegram is as late as its difference is above the smallest one."""
+        assert self.base is not None
+        difference = item.arrived - clock
+        delay = max(0.0, self.base.delay_of(difference))
+        self.base.follow(difference)
+        if self.base.keeps_sinking:
+            return self._distrust_base(item)
+        if delay <= NEAR_S:
+            self.candidate = None
+        self.top = clock
+        self.highest.accept(item.counters)
+        self.lateness.follow(item, clock, delay)
+        return self.display.show(item, Kind.LATE if delay >= LATE_S else Kind.FRESH, delay)
+
+    def _distrust_base(self, item: Arrival) -> Verdict:
+        """Begin again where a slow backlog was taken for the meter's pace."""
+        self._forget_clock()
+        self.start = Start(self.cadence_s, has_sunk=True)
+        self.display.withdraw()
+        return Verdict(item.token, Kind.WAITING)
+
+    def _off_track(self, item: Arrival, clock: int, gap: float | None, is_reused: bool) -> Verdict:
+        """Collect telegrams of another clock until it is confirmed."""
+        assert self.base is not None
+        difference = item.arrived - clock
+        is_back = clock <= self.top
+        if not is_back and self.base.delay_of(difference) < 0 and gap is not None and gap < BURST * self.cadence_s:
+            self._distrust_newest()
+        run = self.candidate
+        if run is None or not run.fits(clock, difference):
+            run = self.candidate = Run(self.cadence_s, self.needed, is_back=is_back, carry=self._carry(item, gap))
+        run.is_proven = run.is_proven or is_reused or self._is_proof(item, clock, self.base.delay_of(difference))
+        run.add(item.arrived, clock, difference)
+        if run.is_confirmed(item.arrived):
+            return self._believe(item, clock, run.lowest - run.carry)
+        return Verdict(item.token, Kind.WAITING)
+
+    def _distrust_newest(self) -> None:
+        """Withdraw the telegram before a step in a burst: a clock set during the hold made it look too new."""
+        if self._last_shown:
+            self.display.withdraw()
+
+    def _carry(self, item: Arrival, gap: float | None) -> float:
+        """Return the delay that a new clock does not end: that of a line which goes on at its own pace."""
+        at_pace = gap is not None and SHORTEST_GAP <= gap / self.cadence_s <= CARRIED_FOR and not item.is_first
+        if not at_pace:
+            return 0.0
+        if self.candidate:
+            return self.candidate.carry
+        return self.lateness.delay if self.lateness.delay >= LATE_S else 0.0
+
+    def _is_proof(self, item: Arrival, clock: int, step: float) -> bool:
+        """Return whether a stamp of the past cannot be a replay: a replay never has counters above the best."""
+        if self.lateness.is_set_right(item, clock):
+            return True
+        if clock > self.top:
+            return False
+        is_winter_time = abs(step - HOUR_S) <= HOUR_WANDER_S
+        return clock < self.top - REACH_S or is_winter_time or self.highest.are_exceeded_by(item.counters)
+
+    def _is_between(self, clock: int) -> bool:
+        """Return whether the meter has written the stamps on both sides of this one, and not this one."""
+        if self.base is None or clock > self.top:
+            return False
+        return self.memory.is_between(clock, BETWEEN * self.cadence_s)
+
+    def _is_lasting_fall(self, item: Arrival, clock: int | None) -> bool:
+        if clock is not None and not self._goes_on(item, clock):
+            return False
+        return self.highest.accept_lasting_fall(item.counters, self.needed)
+
+    def _goes_on(self, item: Arrival, clock: int) -> bool:
+        if self._last_stamp is None or clock <= self._last_stamp:
+            return False
+        if self.base is None:
+            return True
+        return clock > self.top and -WANDER_S <= self.base.delay_of(item.arrived - clock) < LATE_S
+
+    def _set_cadence(self, cadence_s: float) -> None:
+        self.cadence_s = self.display.cadence_s = cadence_s
+        self.needed = telegrams_needed(cadence_s)
+        self.memory = TextMemory(cadence_s)
+        self.standing = StandingClock(cadence_s, self.needed)
+        self.lateness.needed = self.needed
+        self.candidate = None
+        self.start = Start(cadence_s)
+
+    def _forget_clock(self) -> None:
+        self.base = self.candidate = None
+        self.lateness = Lateness(self.needed)
+        self.start = Start(self.cadence_s)
+
+    @property
+    def condition(self) -> Condition:
+        """Return how the telegrams come in."""
+        stuck = self.progress.stuck(self.cadence_s)
+        if stuck is not None:
+            return stuck
+        if self.standing.is_standing or (self._without_stamp and self.base is None):
+            return Condition.BY_ARRIVAL
+        if self.base is None:
+            return Condition.STARTING
+        if self.candidate or self._without_stamp:
+            return Condition.CLOCK_CHANGED
+        if not self.lateness.is_late:
+            return Condition.IN_TIME
+        return Condition.LATE if self.lateness.is_certain else Condition.LATE_OR_CLOCK_SET

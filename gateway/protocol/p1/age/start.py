@@ -1,0 +1,62 @@
+"""The first telegrams of a meter, before its clock is known.
+
+They are shown by their arrival if they come at the meter's own pace. A backlog that comes in makes arrival minus stamp
+sink; then what was shown is withdrawn. After ten telegrams nothing more is shown until the clock is confirmed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gateway.protocol.p1.age.candidate import Run, telegrams_needed
+from gateway.protocol.p1.age.display import LONGEST_GAP, SHORTEST_GAP, Display
+from gateway.protocol.p1.age.verdict import Arrival, Kind, Verdict
+
+SHOWN_AT_MOST = 10
+"""Telegrams that may be shown before the clock is known."""
+OWN_PACE = 0.75
+"""A telegram that comes sooner after the one before, as a share of the step of its clock, comes in a burst."""
+SINKS_S = 1.0
+"""A difference so far below the highest of the last telegrams shows a backlog."""
+
+
+class Start:
+    """The first telegrams of a meter with a clock."""
+
+    def __init__(self, cadence_s: float, has_sunk: bool = False) -> None:
+        """Begin; `has_sunk` says that a backlog was just taken for the meter's pace, which must not happen again."""
+        self._cadence_s = cadence_s
+        self._needed = telegrams_needed(cadence_s) * (2 if has_sunk else 1)
+        self.run = Run(cadence_s, self._needed)
+        self.accepted_last = False
+        """The last telegram went on with the clock."""
+        self._differences: deque[float] = deque(maxlen=self._needed)
+        self._count = SHOWN_AT_MOST if has_sunk else 0
+        self._behind = 0
+
+    def take(self, item: Arrival, clock: int, gap: float | None, display: Display) -> Verdict:
+        """Judge a telegram; `gap` is the time since the stamp before came."""
+        run = self.run
+        self.accepted_last = True
+        step = clock - run.newest if run.latest else 0
+        if run.latest and step <= 0:
+            self._behind += 1
+            if self._behind < self._needed:
+                self.accepted_last = False
+                return Verdict(item.token, Kind.REPLAY)
+        self._behind = 0
+        difference = item.arrived - clock
+        if not run.fits(clock, difference):
+            self.run = run = Run(self._cadence_s, self._needed)
+        run.add(item.arrived, clock, difference)
+        sinks = bool(self._differences) and difference < max(self._differences) - SINKS_S
+        self._differences.append(difference)
+        self._count += 1
+        if self._count > SHOWN_AT_MOST:
+            display.withdraw()
+            return Verdict(item.token, Kind.WAITING)
+        if sinks:
+            display.withdraw()
+            return display.postpone(item, LONGEST_GAP)
+        shortest = OWN_PACE * min(step, self._cadence_s) / self._cadence_s
+        return display.by_arrival(item, gap, max(SHORTEST_GAP, shortest))

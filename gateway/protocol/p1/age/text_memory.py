@@ -1,0 +1,111 @@
+"""Which telegrams were seen: for each time stamp of the last hour the hashes of its two newest texts.
+
+A house at night may send the same counters for hours, so that only its bytes can tell a telegram of the past
+from a new one. Two texts are kept, because after a clock was set back each stamp comes twice, and a replay
+of the first time must still be recognised.
+
+The memory is a ring over the meter's clock, packed in arrays: ten bytes a slot. 4,096 slots of one second cover the
+hour of a change to winter time in 40 kB. A meter that writes each ten seconds needs a slot for each ten seconds;
+512 of them cover 85 minutes in 5 kB.
+"""
+
+from __future__ import annotations
+
+from array import array
+from enum import Enum
+
+FAST_SLOTS, SLOW_SLOTS = 4096, 512
+SLOW_CADENCE_S = 10
+"""From this cadence on, a slot stands for ten seconds."""
+REACH_S = 4096
+"""How far back a telegram is recognised for certain, in seconds of the meter's clock."""
+
+_EMPTY = 0xFFFF
+_CROWDED = 0x8000
+"""Set where a stamp came with more texts than are kept."""
+_TURNS = 0x7FFF
+"""Turns of the ring are counted modulo this number, which is over four years."""
+_TEXT = 0xFFFF_FFFF
+
+
+class Seen(Enum):
+    """What is remembered of a stamp and a text."""
+
+    NEVER = 0
+    """The stamp is new."""
+    COPY = 1
+    """The stamp came with this text."""
+    REUSED = 2
+    """The stamp came before, always with other texts: the meter writes it a second time."""
+    CROWDED = 3
+    """The stamp came with more texts than are kept; this may be one of them."""
+
+
+class TextMemory:
+    """The stamps and texts of one meter's newest telegrams."""
+
+    def __init__(self, cadence_s: float) -> None:
+        self._seconds = SLOW_CADENCE_S if cadence_s >= SLOW_CADENCE_S else 1
+        self._slots = SLOW_SLOTS if cadence_s >= SLOW_CADENCE_S else FAST_SLOTS
+        self._turn = array("H", [_EMPTY]) * self._slots
+        self._newest = array("I", [0]) * self._slots
+        self._older = array("I", [0]) * self._slots
+        self._offset = bytearray(self._slots) if self._seconds > 1 else None
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory that the slots take."""
+        arrays = (self._turn, self._newest, self._older)
+        return sum(len(each) * each.itemsize for each in arrays) + len(self._offset or b"")
+
+    def look_up(self, clock: int, text: int) -> Seen:
+        """Return what is remembered of this stamp with this text."""
+        slot = clock // self._seconds % self._slots
+        turn = self._turn[slot]
+        if turn == _EMPTY or not self._holds(slot, clock):
+            return Seen.NEVER
+        text &= _TEXT
+        if text in (self._newest[slot], self._older[slot]):
+            return Seen.COPY
+        return Seen.CROWDED if turn & _CROWDED else Seen.REUSED
+
+    def remember(self, clock: int, text: int) -> None:
+        """Keep a telegram that is not a copy."""
+        slot = clock // self._seconds % self._slots
+        text &= _TEXT
+        if self._turn[slot] != _EMPTY and self._holds(slot, clock):
+            if self._older[slot] != self._newest[slot]:
+                self._turn[slot] |= _CROWDED
+            self._older[slot] = self._newest[slot]
+        else:
+            self._turn[slot] = self._turn_of(clock)
+            self._older[slot] = text
+            if self._offset is not None:
+                self._offset[slot] = clock % self._seconds
+        self._newest[slot] = text
+
+    def is_between(self, clock: int, widest_s: float) -> bool:
+        """Return whether the stamp lies between two known ones that are at most this far apart."""
+        if self._offset is None:
+            return False
+        nearby = [stamp for step in (-1, 0, 1) if (stamp := self._stamp_near(clock, step)) is not None]
+        before = [stamp for stamp in nearby if stamp < clock]
+        after = [stamp for stamp in nearby if stamp > clock]
+        return bool(before and after) and min(after) - max(before) <= widest_s
+
+    def _stamp_near(self, clock: int, step: int) -> int | None:
+        """Return the stamp that is kept for the ten seconds before, of, or after this one."""
+        assert self._offset is not None
+        start = (clock // self._seconds + step) * self._seconds
+        slot = start // self._seconds % self._slots
+        if self._turn[slot] == _EMPTY or self._turn[slot] & _TURNS != self._turn_of(start):
+            return None
+        return start + self._offset[slot]
+
+    def _holds(self, slot: int, clock: int) -> bool:
+        if self._turn[slot] & _TURNS != self._turn_of(clock):
+            return False
+        return self._offset is None or self._offset[slot] == clock % self._seconds
+
+    def _turn_of(self, clock: int) -> int:
+        return clock // self._seconds // self._slots % _TURNS

@@ -1,0 +1,40 @@
+"""Counters of the past are lower."""
+
+from __future__ import annotations
+
+from gateway.protocol.p1.age.counters import HighestCounters
+
+
+def highest(*taken: tuple[int | None, ...]) -> HighestCounters:
+    counters = HighestCounters()
+    for values in taken:
+        counters.accept(values)
+    return counters
+
+
+def test_one_lower_counter_is_enough() -> None:
+    assert highest((5, 7)).exceed((9, 6))
+    assert not highest((5, 7)).exceed((5, 7))
+    assert highest((5, 7)).are_exceeded_by((5, 8))
+    assert not highest((5, 7)).are_exceeded_by((5, 7))
+
+
+def test_a_counter_that_is_missing_keeps_its_value() -> None:
+    counters = highest((5, 7), (None, 8))
+    assert counters.exceed((4, 8))
+    assert not counters.exceed((None, 8))
+    assert highest((5, 7), (6,)).exceed((6, 6))
+    assert highest((5, None), (6, 2)).exceed((6, 1))
+
+
+def test_a_fall_is_accepted_when_it_lasts() -> None:
+    counters = highest((999,))
+    assert [counters.accept_lasting_fall((n,), needed=2) for n in (5, 6, 7, 8)] == [False, False, False, True]
+    assert not counters.exceed((1,))
+
+
+def test_a_fall_that_falls_again_or_is_interrupted_begins_anew() -> None:
+    counters = highest((999,))
+    assert [counters.accept_lasting_fall((n,), needed=2) for n in (5, 6, 4, 5, 6)] == [False] * 5
+    counters.accept((999,))
+    assert not counters.accept_lasting_fall((7,), needed=2)

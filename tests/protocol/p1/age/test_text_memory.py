@@ -1,0 +1,67 @@
+"""Which texts are remembered, for how long, and in how much memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.protocol.p1.age.text_memory import REACH_S, Seen, TextMemory
+
+NOON = 1_700_000_000
+
+
+def remembered(cadence: int, *telegrams: tuple[int, int]) -> TextMemory:
+    memory = TextMemory(cadence)
+    for clock, text in telegrams:
+        memory.remember(NOON + clock, text)
+    return memory
+
+
+@pytest.mark.parametrize("cadence", [1, 10])
+def test_the_same_bytes_are_a_copy(cadence: int) -> None:
+    memory = remembered(cadence, (0, 5))
+    assert memory.look_up(NOON, 5) is Seen.COPY
+    assert memory.look_up(NOON, 6) is Seen.REUSED
+    assert memory.look_up(NOON + cadence, 5) is Seen.NEVER
+
+
+def test_the_two_newest_texts_of_a_stamp_are_known() -> None:
+    memory = remembered(1, (0, 5), (0, 6))
+    assert [memory.look_up(NOON, text) for text in (5, 6, 7)] == [Seen.COPY, Seen.COPY, Seen.REUSED]
+
+
+def test_a_stamp_with_more_texts_than_are_kept_proves_nothing() -> None:
+    memory = remembered(1, (0, 5), (0, 6), (0, 7))
+    assert memory.look_up(NOON, 5) is Seen.CROWDED
+    assert memory.look_up(NOON, 7) is Seen.COPY
+
+
+@pytest.mark.parametrize(("cadence", "reach"), [(1, REACH_S), (10, 5120)])
+def test_what_is_older_than_the_ring_makes_room(cadence: int, reach: int) -> None:
+    memory = remembered(cadence, (0, 5), (reach - cadence, 6))
+    assert memory.look_up(NOON, 5) is Seen.COPY
+    memory.remember(NOON + reach, 7)
+    assert memory.look_up(NOON, 5) is Seen.NEVER
+
+
+def test_texts_are_compared_by_32_bits() -> None:
+    memory = remembered(1, (0, (1 << 63) + 5))
+    assert memory.look_up(NOON, (1 << 63) + 5) is Seen.COPY
+
+
+def test_a_stamp_between_two_neighbours_is_recognised_at_ten_seconds_alone() -> None:
+    memory = remembered(10, (0, 1), (10, 2), (30, 3))
+    assert memory.is_between(NOON + 3, 12)
+    assert not memory.is_between(NOON + 10, 12)
+    assert not memory.is_between(NOON + 20, 12)
+    assert not memory.is_between(NOON + 33, 12)
+    assert not remembered(1, (0, 1), (2, 2)).is_between(NOON + 1, 12)
+
+
+@pytest.mark.parametrize(("cadence", "limit"), [(1, 42_000), (10, 6_000)])
+def test_a_meter_takes_less_than_50_kb(cadence: int, limit: int) -> None:
+    assert TextMemory(cadence).size_bytes < limit
+
+
+def test_an_empty_slot_matches_nothing() -> None:
+    memory = TextMemory(1)
+    assert all(memory.look_up(clock, 0) is Seen.NEVER for clock in range(978_307_200, 978_307_200 + 20_000))
