@@ -85,4 +85,4 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dsmr-modbus-gateway", prog_name="dsmr-gateway")
 def main() -> None:
-    """A gateway from the P1 port of a smart meter to Modbus."""
+    """Serve the readings of a smart meter's P1 port over Modbus."""
