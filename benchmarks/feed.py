@@ -11,7 +11,7 @@ from itertools import count as count_from
 from itertools import islice
 from typing import Self
 
-from gateway.protocol.p1.telegram import crc16
+from gateway.protocol.crc16 import crc16
 from gateway.simulation.forms import simulated_meter
 
 NOON = 1_767_610_800

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from benchmarks.running import END_LIMIT_S, Program, free_port
-from gateway.protocol.p1.telegram import crc16
+from gateway.protocol.crc16 import crc16
 from gateway.simulation.forms import simulated_meter
 
 BAUD = 115_200

@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["gateway"]):
     from gateway.protocol.modbus.rtu import append_crc, respond_rtu
     from gateway.protocol.modbus.tcp import respond_tcp
 
-from gateway.protocol.p1.telegram import crc16
+from gateway.protocol.crc16 import crc16
 from tests.nodes.oracle import expect, expect_pdu
 from tests.nodes.transports import IDENTIFICATION, make_unit
 

@@ -14,8 +14,8 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Literal
 
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1.obis import UNIT_FACTORS, spelled
-from gateway.protocol.p1.telegram import crc16
 from gateway.simulation.demand import Demand
 from gateway.simulation.household import (
     HOUR_S,

@@ -12,8 +12,8 @@ from typing import Any
 
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings, WritableLine
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.telegram import crc16
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
 from gateway.transport.clients import Admission

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.nodes.modbus_server.connections import Datagrams
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.rtu import append_crc, respond_rtu
-from gateway.protocol.p1.telegram import crc16
 from tests.nodes.blocking import ANSWER, HEALTHY_ID, LIMIT_S, READ, Background, Healthy, Stream, background
 from tests.nodes.oracle import WIRED, expect, expect_pdu
 from tests.nodes.transports import make_unit, mbap, serve, until

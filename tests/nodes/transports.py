@@ -12,12 +12,12 @@ from pathlib import Path
 
 from gateway.maps.load import load_map
 from gateway.nodes.modbus_server import ModbusServer, SerialPort, ServerSettings, Transport
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.rtu import append_crc
 from gateway.protocol.modbus.unit import OnStale, Unit
-from gateway.protocol.p1.telegram import crc16
 from gateway.protocol.p1.variants import SerialSettings
 from gateway.transport.clients import Admission
 from tests.certificates import client_context, make_certificates

@@ -7,10 +7,10 @@ a response on a line only, and only after it came alone between two silences.
 
 from __future__ import annotations
 
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.tcp import Buffer, Responses
-from gateway.protocol.p1.telegram import crc16
 
 CRC_START = 0xFFFF
 MAX_FRAME_BYTES = 256

@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.protocol.crc16 import crc16
+
 MAX_TELEGRAM_BYTES = 8192
 """No standard sets a size; the largest text message allowed makes about 3 kB (DSMR 5.0.2 P1, 6.12)."""
 
@@ -62,27 +64,6 @@ class RefusedTelegram:
     raw: bytes
     fault: RefusalReason
     detail: str
-
-
-def _crc16_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC16 = _crc16_table()
-
-
-def crc16(data: bytes | bytearray, crc: int = 0) -> int:
-    """CRC-16/ARC of `data`, continued from `crc`: polynomial 0x8005 reflected, no final inversion."""
-    table = _CRC16
-    for byte in data:
-        crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
-    return crc
 
 
 # Outside a telegram a `/` counts at a line start or behind noise. Behind printable text it counts only

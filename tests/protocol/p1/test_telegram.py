@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.protocol.p1.telegram import (
     MAX_END_LINE_BYTES,
@@ -12,7 +10,6 @@ from gateway.protocol.p1.telegram import (
     RefusedTelegram,
     Telegram,
     TelegramReader,
-    crc16,
 )
 from tests.conftest import OWN_TELEGRAMS, own_telegram
 from tests.protocol.p1.stream import faults, feed, good, in_pieces, telegram_of, unchecked, ways
@@ -25,17 +22,6 @@ UNCHECKED_FILES = {name for name in WHOLE_FILES if name.startswith(("v22_", "de_
 
 
 # --- the checksum
-
-
-def test_the_checksum_has_the_check_value_of_crc_16_arc() -> None:
-    assert crc16(b"123456789") == 0xBB3D
-    assert crc16(b"") == 0
-
-
-@given(st.binary(max_size=60), st.binary(max_size=60))
-@settings(derandomize=True, max_examples=60, deadline=None)
-def test_the_checksum_of_two_parts_is_that_of_the_whole(first: bytes, second: bytes) -> None:
-    assert crc16(second, crc16(first)) == crc16(first + second) == make.crc16(first + second)
 
 
 @pytest.mark.parametrize("bit", range(8))

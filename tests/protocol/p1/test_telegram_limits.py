@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1 import telegram as module
 from gateway.protocol.p1.telegram import (
     MAX_END_LINE_BYTES,
@@ -16,7 +17,6 @@ from gateway.protocol.p1.telegram import (
     RefusalReason,
     Telegram,
     TelegramReader,
-    crc16,
 )
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import faults, feed, good, in_pieces, telegram_of, ways
