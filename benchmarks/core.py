@@ -33,7 +33,7 @@ from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.tcp import respond_tcp
-from gateway.protocol.modbus.unit import FOR_EVER, OnStale, Unit
+from gateway.protocol.modbus.unit import FOREVER, OnStale, Unit
 from gateway.protocol.p1.age.timeline import Timeline
 from gateway.protocol.p1.age.verdict import Verdict
 from gateway.protocol.p1.meter import MeterState
@@ -176,7 +176,7 @@ def show_map_load(rounds: int) -> None:
 def make_responder(register_map: RegisterMap, readings: Readings) -> Responder:
     """Return a responder with one unit and a snapshot that stays fresh."""
     unit = Unit(register_map, OnStale.EXCEPTION, MeterState("house", None).status_values)
-    unit.publish(register_map.readings.encode(readings.values), FOR_EVER)
+    unit.publish(register_map.readings.encode(readings.values), FOREVER)
     return Responder(UnitTable({1: unit}), Identification("bench", "P1", "0"), Monitor())
 
 

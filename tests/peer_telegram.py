@@ -13,8 +13,8 @@ from dsmr_parser.objects import MBusObject, MBusObjectPeak, ProfileGenericObject
 from dsmr_parser.parsers import TelegramParser
 
 from gateway.protocol.p1.obis import Kind, entry_of
+from gateway.protocol.p1.obis_line import parse_timestamp
 from gateway.protocol.p1.readings import Reading
-from gateway.protocol.p1.timestamp import parse_timestamp
 
 _LIST_ENTRY = re.compile(r"\((\d{12}[SW])\)(?:\((\d{12}[SW])\))?\(([\d.]+)\*\w+\)")
 """One entry of a power failure log or of a history of demands."""

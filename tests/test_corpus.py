@@ -145,7 +145,7 @@ def judge(items: list[Item]) -> tuple[MeterState, list[Received], list[RefusalRe
     meter = MeterState("house", None)
     results = [meter.take(item, float(second), 1.7e9 + second) for second, item in enumerate(items)]
     believed = [result for result in results if isinstance(result, Received)]
-    return meter, believed, [result.fault for result in results if isinstance(result, RefusedTelegram)]
+    return meter, believed, [result.reason for result in results if isinstance(result, RefusedTelegram)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -198,8 +198,8 @@ def assert_agreement(file: str, received: Received) -> None:
     prepare = MADE_READABLE_FOR_PEER.get(file)
     peer = PeerTelegram(prepare(raw) if prepare else raw, variant_of(file)[1], is_checked=file not in UNREADABLE_LINES)
     unreadable = UNREADABLE_LINES.get(file, set())
-    assert {reading.code for reading in lines if reading.fault} == unreadable
-    assert len(received.readings.faults) == len(unreadable)
+    assert {reading.code for reading in lines if reading.error} == unreadable
+    assert len(received.readings.errors) == len(unreadable)
     said = {reading: peer.say(reading) for reading in lines}
     assert {reading.code for reading in lines if said[reading] is None} == DROPPED_BY_PEER.get(file, set())
     compared = [reading for reading in lines if said[reading] is not None]

@@ -75,7 +75,7 @@ def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> 
 def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[str]]:
     import asyncio
 
-    from gateway.protocol.p1.variants import VARIANTS, mistaken
+    from gateway.protocol.p1.variants import VARIANTS, variant_mismatch
     from gateway.service.node_settings import p1_connections
     from gateway.tools.checking import OWN_NAME
     from gateway.tools.probing import probe
@@ -94,9 +94,9 @@ def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[st
             faults += [document.fault(loc, f"{finding.words}: {finding.trouble}") for finding in findings]
         else:
             remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
-            said = VARIANTS.get(meter.dsmr_version, newest.variant)
-            if mistake := mistaken(said, newest.variant):
-                faults.append(document.fault((*loc[:-1], "dsmr_version"), *mistake))
+            configured = VARIANTS.get(meter.dsmr_version, newest.variant)
+            if mismatch := variant_mismatch(configured, newest.variant):
+                faults.append(document.fault((*loc[:-1], "dsmr_version"), *mismatch))
     return faults, remarks
 
 

@@ -45,5 +45,5 @@ def _values_of(path: Path) -> Mapping[str, Value]:
         taken = meter.take(item, arrived=0, arrived_at=0)
         if isinstance(taken, Received):
             return dict(taken.readings.values)
-        why = why or f": {taken.fault} ({taken.detail})"
+        why = why or f": {taken.reason} ({taken.detail})"
     raise click.UsageError(f"{path} has no telegram that can be accepted{why}")

@@ -105,8 +105,8 @@ def _line(reading: Reading) -> str:
 
 
 def _value(reading: Reading) -> str:
-    if reading.fault:
-        return f"{reading.name}: not readable, {reading.fault}"
+    if reading.error:
+        return f"{reading.name}: not readable, {reading.error}"
     if reading.value is None:
         return f"{reading.name}: no value"
     return f"{reading.name}: {reading.value}{f' {reading.unit}' if reading.unit else ''}"

@@ -73,7 +73,7 @@ def simulate_command(
     import asyncio
 
     from gateway.cli.logs import set_up_logging
-    from gateway.simulation.feed import spoiled
+    from gateway.simulation.feed import with_faults
 
     if device and (port is not None or ctx.get_parameter_source("host") is not click.core.ParameterSource.DEFAULT):
         raise click.UsageError(
@@ -83,7 +83,7 @@ def simulate_command(
     chosen = Scenario(scenario) if scenario else None
     pieces = _replay(replay, speed) if replay else _household(version, seed, chosen, speed)
     if chosen is Scenario.FAULTS:
-        pieces = spoiled(pieces, seed)
+        pieces = with_faults(pieces, seed)
     elif replay and chosen:
         raise click.UsageError(f"a capture is sent unchanged. --scenario {chosen} is for a household")
     asyncio.run(_run(pieces, version, device, "" if host == "*" else host, DEFAULT_PORT if port is None else port))
@@ -91,7 +91,7 @@ def simulate_command(
 
 def _household(version: str, seed: int, scenario: Scenario | None, speed: float) -> Iterator[Piece]:
     from gateway.runtime.clock import now, unix_now
-    from gateway.simulation.feed import living
+    from gateway.simulation.feed import live_telegrams
     from gateway.simulation.forms import simulated_meter
 
     started_at = _end_of_summer_time() - 1800 if scenario is Scenario.DST else int(unix_now())
@@ -100,18 +100,18 @@ def _household(version: str, seed: int, scenario: Scenario | None, speed: float)
         meter = simulated_meter(version, seed, scenario, started_at)
     except ValueError as error:
         raise click.UsageError(f"--scenario {scenario} needs another --dsmr-version than {version}: {error}") from None
-    return living(meter, lambda: started_at + (now() - begun) * speed, VARIANTS[version].cadence_s, speed)
+    return live_telegrams(meter, lambda: started_at + (now() - begun) * speed, VARIANTS[version].cadence_s, speed)
 
 
 def _replay(path: Path, speed: float) -> Iterator[Piece]:
-    from gateway.simulation.feed import replayed
+    from gateway.simulation.feed import replay
 
     with path.open("rb") as stream:
         capture = stream.read(MAX_CAPTURE_BYTES + 1)
     if not capture or len(capture) > MAX_CAPTURE_BYTES:
         what = "is empty" if not capture else f"is larger than {MAX_CAPTURE_BYTES} bytes"
         raise click.UsageError(f"{path} {what}. Give a file with the bytes that a meter has sent")
-    return replayed(capture, speed)
+    return replay(capture, speed)
 
 
 def _end_of_summer_time() -> int:

@@ -224,8 +224,8 @@ class RegisterBuilder:
         for name in sorted(names):
             if name not in NAMES:
                 self._fault(key, f"no reading is called {name}", suggest(name, list(NAMES)))
-            elif NAMES[name].sort is not sort:
-                self._fault(key, f"{name} is a {NAMES[name].sort}, and a {self._entry.type} takes a {sort}")
+            elif NAMES[name].value_type is not sort:
+                self._fault(key, f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {sort}")
         self._uses |= names
 
     def _template(self) -> Evaluate | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
-from gateway.protocol.p1.variants import mistaken
+from gateway.protocol.p1.variants import variant_mismatch
 from gateway.runtime.clock import now, unix_time
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Label, Mark, label
@@ -65,7 +65,7 @@ class DsmrParser(Node):
             "variant": newest.variant.title if newest else None,
             "telegrams_accepted": meter.accepted,
             **{f"telegrams_refused ({fault})": count for fault, count in sorted(meter.refused.items())},
-            "lines_unreadable": meter.line_faults,
+            "lines_unreadable": meter.line_errors,
             "stale_after_s": meter.stale_after_s,
         }
 
@@ -92,7 +92,7 @@ class DsmrParser(Node):
         result = self._meter.take(item, arrived, unix_time(arrived))
         if isinstance(result, RefusedTelegram):
             self._note_trouble(
-                f"refused: {result.fault} ({result.detail})", label("refused-" + result.fault.replace(" ", "-"))
+                f"refused: {result.reason} ({result.detail})", label("refused-" + result.reason.replace(" ", "-"))
             )
         else:
             if not result.telegram.checked:
@@ -108,12 +108,12 @@ class DsmrParser(Node):
             output(telegram)
 
     def _note_good(self, result: Received, arrived: float) -> None:
-        faults = result.readings.faults
-        if faults:
-            first = faults[0]
+        errors = result.readings.errors
+        if errors:
+            first = errors[0]
             self._note_trouble(
-                f"line {first.number} cannot be read: {first.why} ({first.line[:60]!r})",
-                label("line-unreadable", reason=first.why),
+                f"line {first.number} cannot be read: {first.reason} ({first.line[:60]!r})",
+                label("line-unreadable", reason=first.reason),
             )
         else:
             self._trouble = None
@@ -127,9 +127,9 @@ class DsmrParser(Node):
         if meter != self._meter_words:
             self._meter_words = meter
             self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
-            if mistake := mistaken(received.variant, received.shown):
-                what, hint = mistake
-                self.log(logging.WARNING, f"dsmr_version {what}. {hint}, or readings may be absent or wrong")
+            if mismatch := variant_mismatch(received.variant, received.detected):
+                problem, hint = mismatch
+                self.log(logging.WARNING, f"dsmr_version {problem}. {hint}, or readings may be absent or wrong")
 
     def _note_trouble(self, words: str, trouble: Label) -> None:
         self._trouble, sort = trouble, str(trouble)

@@ -11,10 +11,10 @@ import re
 from itertools import cycle
 
 from gateway.lines.line import Line
-from gateway.protocol.p1.arrival import PAUSE_S, ArrivalClock
+from gateway.protocol.freshness import PAUSE_S, ArrivalClock
 from gateway.protocol.p1.diagnosis import diagnose
-from gateway.protocol.p1.joining import CIPHERED, SILENCE_S
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Backoff, ByteSink, Details, Node
 from gateway.runtime.status import Colour, Mark
@@ -142,7 +142,7 @@ class P1Port(Node):
         moment = now()
         arrived = self._arrivals.date(moment)
         self._watch_for_pause()
-        if data.startswith(CIPHERED) and moment - self._last_bytes > SILENCE_S:
+        if data.startswith(CIPHERED_TAG) and moment - self._last_bytes > PAUSE_BETWEEN_TELEGRAMS_S:
             # It is for a passthrough's readers to decrypt: the line is well, and stays open.
             self._deadline = moment + self._watchdog_s
             self._backoff.reset()

@@ -17,9 +17,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from gateway.protocol.p1.ciphered import CipheredReader
-from gateway.protocol.p1.joining import JoiningPoint
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.raw_stream import CipheredReader, JoiningPoint
 from gateway.protocol.p1.telegram import Telegram
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node

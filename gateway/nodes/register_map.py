@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from gateway.protocol.freshness import fresh_until
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.registers.snapshot import Snapshot
@@ -71,7 +72,7 @@ class RegisterMapNode(Node):
             return
         snapshot = self._newest = self._unit.register_map.readings.encode(values, self._newest)
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
-        self._unit.publish(snapshot, received.arrived + stale_after)
+        self._unit.publish(snapshot, fresh_until(received.arrived, stale_after))
         self.clamped += len(snapshot.clamped)
         self._most_present = max(self._most_present, snapshot.present)
         if snapshot.clamped != self._clamped:

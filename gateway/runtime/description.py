@@ -31,8 +31,8 @@ def _meter(meter: MeterState, now: float) -> Mapping[str, object]:
         "is_simulated": meter.is_simulated,
         "is_fresh": meter.is_fresh(now),
         "accepted": meter.accepted,
-        "refused": {str(fault): count for fault, count in meter.refused.items()},
-        "line_faults": meter.line_faults,
+        "refused": {str(reason): count for reason, count in meter.refused.items()},
+        "line_faults": meter.line_errors,
         "interval_s": meter.interval_s and round(meter.interval_s, 3),
     }
     newest, refused = meter.newest, meter.newest_refused
@@ -40,12 +40,12 @@ def _meter(meter: MeterState, now: float) -> Mapping[str, object]:
         data["newest"] = {
             "variant": newest.variant.key,
             "age_s": round(now - newest.arrived, 1),
-            "line_faults": [f"line {fault.number}: {redact_text(fault.why)}" for fault in newest.readings.faults],
+            "line_faults": [f"line {error.number}: {redact_text(error.reason)}" for error in newest.readings.errors],
             "telegram": redact(newest.telegram.raw).decode("latin-1"),
         }
     if refused:
         data["newest_refused"] = {
-            "fault": str(refused.fault),
+            "fault": str(refused.reason),
             "detail": redact_text(refused.detail),
             "telegram": redact(refused.raw).decode("latin-1"),
         }

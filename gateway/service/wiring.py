@@ -260,13 +260,13 @@ class Wiring:
 
 def _simulate(name: str, config: MeterConfig, meter: MeterState, parser: DsmrParser) -> SimulatedMeterNode:
     from gateway.nodes.simulated_meter import SimulatedMeterNode  # noqa: PLC0415 - only where it is wanted
-    from gateway.simulation.feed import Piece, living  # noqa: PLC0415
+    from gateway.simulation.feed import Piece, live_telegrams  # noqa: PLC0415
     from gateway.simulation.forms import DEFAULT_VERSION, simulated_meter  # noqa: PLC0415
 
     version = DEFAULT_VERSION if config.dsmr_version == AUTO else config.dsmr_version
 
     def simulate() -> Iterator[Piece]:
-        return living(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
+        return live_telegrams(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
 
     return SimulatedMeterNode(f"{name}/port", meter, simulate, parser)
 

@@ -11,8 +11,8 @@ from itertools import count
 from random import Random
 
 from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.obis_line import parse_timestamp
 from gateway.protocol.p1.telegram import TelegramReader
-from gateway.protocol.p1.timestamp import parse_timestamp
 from gateway.simulation.meter import SimulatedMeter
 
 Piece = tuple[bytes, float]
@@ -30,14 +30,16 @@ _NEXT_TELEGRAM = re.compile(rb"(?<=\n)(?=/)")
 _CLOCK = re.compile(rb"^0-0:1\.0\.0\(([0-9]{12}[SW]?)\)", re.MULTILINE)
 
 
-def living(meter: SimulatedMeter, clock: Callable[[], float], cadence_s: float, speed: float = 1) -> Iterator[Piece]:
+def live_telegrams(
+    meter: SimulatedMeter, clock: Callable[[], float], cadence_s: float, speed: float = 1
+) -> Iterator[Piece]:
     """A household's telegrams by `clock`, in unix seconds, which runs `speed` times as fast as the true one."""
     pause = max(cadence_s / speed, min(SHORTEST_PAUSE_S, cadence_s))
     while True:
         yield meter.telegram(int(clock())), pause
 
 
-def replayed(capture: bytes, speed: float = 1) -> Iterator[Piece]:
+def replay(capture: bytes, speed: float = 1) -> Iterator[Piece]:
     """A capture over and over, at the cadence of its meter's clock, or where it has none, of its version."""
     pieces = _NEXT_TELEGRAM.split(capture)
     usual = _cadence_s(capture)
@@ -49,13 +51,13 @@ def replayed(capture: bytes, speed: float = 1) -> Iterator[Piece]:
             yield piece, max(min(pause, LONGEST_PAUSE_S) / speed, SHORTEST_PAUSE_S)
 
 
-def spoiled(pieces: Iterator[Piece], seed: int = 1) -> Iterator[Piece]:
+def with_faults(pieces: Iterator[Piece], seed: int = 1) -> Iterator[Piece]:
     """The same over a bad line: of some telegrams a digit is wrong, the end is missing, or all; some stand in noise."""
     for number, (data, pause) in zip(count(), pieces, strict=False):
-        yield spoil(data, Random(f"{seed}/{number}").random), pause  # noqa: S311 (noise is no secret)
+        yield corrupt(data, Random(f"{seed}/{number}").random), pause  # noqa: S311 (noise is no secret)
 
 
-def spoil(data: bytes, random: Callable[[], float]) -> bytes:
+def corrupt(data: bytes, random: Callable[[], float]) -> bytes:
     """One telegram in `ONE_BAD_IN`, spoilt in one of four ways; the others as they are."""
     way = int(random() * 4 * ONE_BAD_IN)
     if way == 0:

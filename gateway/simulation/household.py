@@ -106,7 +106,7 @@ def tariff_of(hour: int) -> int:
     return 1 if hour >= 5 * 24 or not 7 <= hour % 24 < 23 else 2
 
 
-def live(seed: int, scenario: Scenario | None = None) -> Week:
+def simulate_week(seed: int, scenario: Scenario | None = None) -> Week:
     """The week of one house or another."""
     # Only random() promises the same numbers in every Python version.
     random = Random(seed).random  # noqa: S311 (a household is no secret)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Literal
 
 from gateway.protocol.crc16 import crc16
-from gateway.protocol.p1.obis import UNIT_FACTORS, spelled
+from gateway.protocol.p1.obis import UNIT_FACTORS, canonical_unit
 from gateway.simulation.demand import Demand
 from gateway.simulation.household import (
     HOUR_S,
@@ -25,7 +25,7 @@ from gateway.simulation.household import (
     WEEK_S,
     Scenario,
     Week,
-    live,
+    simulate_week,
     tariff_of,
 )
 from gateway.simulation.wall_clock import WallClock, WallTime
@@ -87,7 +87,7 @@ def _renderer(name: str, form: str | None) -> _Render:
     if form == "hex":
         return lambda values: str(values[name]).encode("ascii").hex().upper()
     number = _NUMBER.fullmatch(form)
-    unit = spelled(number[3]) if number and number[3] else None
+    unit = canonical_unit(number[3]) if number and number[3] else None
     if number is None or (number[3] and unit is None):
         raise ValueError(f"{{{name}:{form}}} is no form of a value | Write it like 000.000*kWh, 0000 or hex")
     decimals = len(number[2] or "")
@@ -119,7 +119,7 @@ class SimulatedMeter:
     ) -> None:
         self._form = form
         self._clock = WallClock(form.zone, keeps_normal_time=form.keeps_normal_time)
-        self._week = live(seed, scenario)
+        self._week = simulate_week(seed, scenario)
         names = [place[1] for place in _PLACE.finditer(form.telegram)]
         self._energies = {name for name in names if "energy" in name}
         self._demand = Demand(self._week, self._clock) if any(name.startswith("demand") for name in names) else None

@@ -142,7 +142,7 @@ def _trouble(sample: bytes, refused: Sequence[RefusedTelegram], *, is_closed: bo
     if diagnosis:
         return diagnosis
     if refused:
-        return f"telegrams come and are refused: {refused[-1].fault} ({refused[-1].detail})"
+        return f"telegrams come and are refused: {refused[-1].reason} ({refused[-1].detail})"
     if is_closed:
         return "the other end closed"
     if sample:

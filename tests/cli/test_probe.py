@@ -98,7 +98,7 @@ def test_a_line_at_its_right_speed_is_found_and_an_inverted_one_is_named(raw: by
 def test_parity_that_a_ser2net_passes_on_is_reported_with_its_setting() -> None:
     with fed_port(received(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
         result = probe(address, "--seconds", "0.4")
-    assert "read as 8N1 where the meter sends 7E1" in result.stderr
+    assert "read as 8N1 and the meter sends 7E1" in result.stderr
     assert "9600e71" in result.stderr
 
 
@@ -140,7 +140,7 @@ def test_silence_is_reported_with_what_it_may_come_from() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (b"Port already in use\r\n", "the ser2net at the other end has no connection left"),
+        (b"Port already in use\r\n", "the ser2net at the other end has no free connection"),
         (b"Port's device already in use\r\n", "has the device open"),
         (b"Device open failure: Value or file not found\r\n", "cannot open its serial device"),
         (b"Accessed denied due to your net address\r\n", "does not allow this host"),

@@ -129,7 +129,7 @@ def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_i
 
     def receive(readings: Readings, arrived: float) -> None:
         telegram = Telegram(b"", end=0, checked=True)
-        node.receive(Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived, shown=VARIANTS["5"]))
+        node.receive(Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived, detected=VARIANTS["5"]))
 
     receive(lacking, 0)
     assert unit.read(0, 2, 1) is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND

@@ -94,7 +94,10 @@ def test_maps_are_listed_by_name() -> None:
     [
         (["dsrm"], "Did you mean dsmr?"),
         (["nowhere.yaml"], "there is no file nowhere.yaml"),
-        (["dsmr", "--telegram", str(OWN_TELEGRAMS / "bad_checksum.txt")], "checksum (E9A7 was sent, E8A7 is right)"),
+        (
+            ["dsmr", "--telegram", str(OWN_TELEGRAMS / "bad_checksum.txt")],
+            "checksum (the meter sent E9A7, its bytes give E8A7)",
+        ),
         (["dsmr", "--telegram", str(OWN_TELEGRAMS / "README.md")], "has no telegram"),
     ],
 )

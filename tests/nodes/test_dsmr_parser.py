@@ -147,7 +147,7 @@ async def test_of_many_different_troubles_a_few_are_told(caplog: pytest.LogCaptu
     bench = Bench()
     for number in range(3 * MAX_TOLD):
         bench.feed(telegram_of(f"1-0:1.7.0({number:02}x*kW)"), 100.0 + number)
-    assert bench.meter.line_faults == 3 * MAX_TOLD
+    assert bench.meter.line_errors == 3 * MAX_TOLD
     assert sum("cannot be read" in text for text in messages(caplog)) == MAX_TOLD
 
 
@@ -155,7 +155,7 @@ async def test_a_line_that_cannot_be_read_is_told_with_the_line(caplog: pytest.L
     bench = Bench()
     bench.feed(ODD_LINE, 100.0)
     assert bench.raw == [ODD_LINE]
-    assert bench.meter.line_faults == 1
+    assert bench.meter.line_errors == 1
     told = messages(caplog)[0]
     assert told.startswith("telegram line ")
     assert "1-0:1.7.0(--.---*kW)" in told
@@ -186,8 +186,8 @@ async def test_a_version_that_the_telegrams_do_not_bear_out_is_told_once(
     bench = Bench(version=version)
     for number in range(3):
         bench.feed(own_telegram(name), 100.0 + 10 * number)
-    told = [text for text in messages(caplog) if "is said" in text]
-    expected = f"dsmr_version {version} is said, and the telegrams are those of {shown}. Write dsmr_version: "
+    told = [text for text in messages(caplog) if "is configured" in text]
+    expected = f"dsmr_version {version} is configured, but the telegrams are those of {shown}. Write dsmr_version: "
     assert [text.startswith(expected) for text in told] == [True] * (shown is not None)
 
 

@@ -158,7 +158,7 @@ async def test_half_a_telegram_and_the_half_of_another_after_a_loss_make_no_tele
 @pytest.mark.parametrize(
     ("greeting", "told"),
     [
-        (b"Port already in use\r\n", "has no connection left. Raise its max-connections"),
+        (b"Port already in use\r\n", "has no free connection. Raise its max-connections"),
         (b"Port's device already in use\n\r", "another connection of the ser2net at the other end has the device"),
         (b"Device open failure: No such file\r\n", "cannot open its serial device. Check the cable there"),
         (b"Access denied due to your net address\r\n", "does not allow this host's address"),

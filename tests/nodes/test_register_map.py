@@ -63,7 +63,7 @@ class Bench:
         (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
         assert isinstance(telegram, Telegram)
         readings = replace(read(telegram), values=values)
-        received = Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived, shown=VARIANTS["5"])
+        received = Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived, detected=VARIANTS["5"])
         self.meter.newest = received
         self.node.receive(received)
 

@@ -13,7 +13,7 @@ from gateway.nodes.simulated_meter import SimulatedMeterNode
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now, unix_now
-from gateway.simulation.feed import Piece, living
+from gateway.simulation.feed import Piece, live_telegrams
 from gateway.simulation.forms import simulated_meter, simulated_versions
 from tests.simulation.test_forms import TAKEN_FOR
 
@@ -35,7 +35,7 @@ class Sink:
 
 def simulate(version: str, cadence_s: float) -> Callable[[], Iterator[Piece]]:
     meter = simulated_meter(version)
-    return lambda: living(meter, unix_now, cadence_s)
+    return lambda: live_telegrams(meter, unix_now, cadence_s)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -58,7 +58,7 @@ async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> 
     task = asyncio.create_task(node.run())
     await until(lambda: meter.accepted >= 5)
     await end(task)
-    assert meter.refused.total() == meter.line_faults == 0
+    assert meter.refused.total() == meter.line_errors == 0
     assert meter.newest is not None
     assert meter.newest.variant is VARIANTS[TAKEN_FOR.get(version, version)]
 

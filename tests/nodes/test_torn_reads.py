@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.protocol.modbus.unit import FOR_EVER, Unit
+from gateway.protocol.modbus.unit import FOREVER, Unit
 from gateway.runtime.clock import now
 from tests.nodes.transports import make_unit, serve
 
@@ -100,7 +100,7 @@ async def telegrams_at_1_khz(unit: Unit, stale_every: int = 0) -> AsyncIterator[
         while True:
             number = (number + 1) % NUMBERS
             snapshot = unit.register_map.readings.encode({"power_import": number})
-            unit.publish(snapshot, now() - 1 if stale_every and number % stale_every == 0 else FOR_EVER)
+            unit.publish(snapshot, now() - 1 if stale_every and number % stale_every == 0 else FOREVER)
             due += SWAP_EVERY_S
             await asyncio.sleep(max(0.0, due - now()))
 
@@ -115,7 +115,7 @@ async def telegrams_at_1_khz(unit: Unit, stale_every: int = 0) -> AsyncIterator[
 @pytest.fixture
 async def unit(tmp_path: Path) -> Unit:
     unit = make_unit(tmp_path, MAP, is_fresh=False)
-    unit.publish(unit.register_map.readings.encode({"power_import": 0}), FOR_EVER)
+    unit.publish(unit.register_map.readings.encode({"power_import": 0}), FOREVER)
     return unit
 
 

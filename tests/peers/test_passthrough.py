@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 import pytest
 from dsmr_parser.clients.protocol import create_tcp_dsmr_reader
 
-from gateway.protocol.p1.joining import SILENCE_S
+from gateway.protocol.p1.raw_stream import PAUSE_BETWEEN_TELEGRAMS_S
 from tests.conftest import own_telegram, program
 from tests.nodes.passthrough_bench import numbered, until
 from tests.peers.harness import (
@@ -198,7 +198,7 @@ def test_encrypted_telegrams_pass_without_a_gap(tmp_path: Path) -> None:
                 telegram = b"\xdb\x08" + random.randbytes(500)
                 meter.send(telegram)
                 assert reader.gets(telegram)
-                time.sleep(2 * SILENCE_S)
+                time.sleep(2 * PAUSE_BETWEEN_TELEGRAMS_S)
 
 
 def test_a_reader_of_any_kind_leaves_the_healthy_one_alone(tmp_path: Path) -> None:

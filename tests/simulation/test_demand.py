@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.simulation.demand import MONTHS, QUARTER_S, Demand
-from gateway.simulation.household import SLOT_S, WEEK_S, live
+from gateway.simulation.household import SLOT_S, WEEK_S, simulate_week
 from gateway.simulation.wall_clock import WallClock
 
 ZONE = ZoneInfo("Europe/Brussels")
 CLOCK = WallClock("Europe/Brussels")
-WEEK = live(2)
+WEEK = simulate_week(2)
 DEMAND = Demand(WEEK, CLOCK)
 
 

@@ -51,7 +51,7 @@ def received(meter: SimulatedMeter, at: int) -> Received:
     (item,) = TelegramReader().feed(meter.telegram(at))
     result = MeterState("m", None).take(item, 0, at)
     assert isinstance(result, Received), result
-    assert result.readings.faults == ()
+    assert result.readings.errors == ()
     return result
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gateway.protocol.p1.obis_line import parse_timestamp
 from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
-from gateway.protocol.p1.timestamp import parse_timestamp
 from gateway.simulation.forms import simulated_meter
 from gateway.simulation.household import ROLLOVER_WH, SLOT_S
 

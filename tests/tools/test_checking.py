@@ -220,5 +220,5 @@ def test_with_probe_a_version_that_the_meter_does_not_bear_out_is_told(tmp_path:
         rest = "modbus: [{listen: '127.0.0.1:0'}]"
         result = check(tmp_path, f'meter: {{port: {port}, dsmr_version: "4"}}\n{rest}', "--probe")
     assert result.exit_code == 1
-    what = "meter.dsmr_version: 4 is said, and the telegrams are those of DSMR 5"
+    what = "meter.dsmr_version: 4 is configured, but the telegrams are those of DSMR 5"
     assert result.stderr.endswith(f': {what}. Write dsmr_version: "5"\n')

@@ -74,7 +74,7 @@ class _Gateway(Collector):
         fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while readings may be given out", labels=["meter"])
         for meter in meters:
             accepted.add_metric([meter.name], meter.accepted)
-            unread.add_metric([meter.name], meter.line_faults)
+            unread.add_metric([meter.name], meter.line_errors)
             fresh.add_metric([meter.name], meter.is_fresh(now()))
             for fault, count in sorted(meter.refused.items()):
                 refused.add_metric([meter.name, str(fault)], count)

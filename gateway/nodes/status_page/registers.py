@@ -5,8 +5,7 @@ from __future__ import annotations
 from gateway.maps.table import ABSENT, shown, step
 from gateway.nodes.status_page.model import Registers, RegisterView
 from gateway.nodes.status_page.overview import age
-from gateway.protocol.p1.names import GATEWAY_PREFIX
-from gateway.protocol.p1.provenance import source_lines
+from gateway.protocol.p1.names import GATEWAY_PREFIX, source_lines
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.registers.register import Register, manual_number
 from gateway.runtime.clock import now

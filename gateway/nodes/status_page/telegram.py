@@ -26,7 +26,7 @@ def telegram(meter: MeterState, history: History, *, is_masked: bool) -> Telegra
         text=(redact(raw) if is_masked else raw).decode("latin-1") if raw else None,
         lines=[_line(reading, is_masked=is_masked) for reading in newest.readings.lines] if newest else [],
         recent=[
-            TelegramVerdictView(unix_time(each.arrived), _rounded(each.interval_s), each.fault)
+            TelegramVerdictView(unix_time(each.arrived), _rounded(each.interval_s), each.reason)
             for each in reversed(history.telegrams)
         ],
     )
@@ -40,7 +40,7 @@ def _line(reading: Reading, *, is_masked: bool) -> LineView:
         value = value if shown == text else MASK
         text = shown
     text = text.replace("\r", "").replace("\n", "")
-    return LineView(text, reading.code, reading.name, value, reading.unit, reading.fault)
+    return LineView(text, reading.code, reading.name, value, reading.unit, reading.error)
 
 
 def history(meter: MeterState, past: History) -> HistoryView:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
+from gateway.protocol import freshness
+from gateway.protocol.freshness import FOREVER, NEVER
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.protocol.registers.snapshot import Snapshot
-
-NEVER, FOR_EVER = float("-inf"), float("inf")
 
 
 class OnStale(StrEnum):
@@ -57,7 +57,7 @@ class Unit:
         self.shows_test_pattern = shows_test_pattern
         if shows_test_pattern:
             self.snapshot = register_map.readings.test_pattern()
-            self.fresh_until = FOR_EVER
+            self.fresh_until = FOREVER
 
     def publish(self, snapshot: Snapshot, fresh_until: float) -> None:
         """Serve `snapshot` from now on; it is fresh up to and including `fresh_until`.
@@ -76,7 +76,7 @@ class Unit:
 
     def is_fresh(self, now: float) -> bool:
         """Return whether the newest telegram may be served as current."""
-        return now <= self.fresh_until
+        return freshness.is_fresh(self.fresh_until, now)
 
     def read(self, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
         """Return the bytes of `count` registers from `address` on, an exception, or None for no response at all."""

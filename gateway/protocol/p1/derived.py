@@ -1,15 +1,28 @@
-"""Readings that follow from the telegram's own: totals, net power, and M-Bus meters by what they measure."""
+"""Readings that follow from others of the same telegram: totals, net power, and M-Bus meters by what they measure.
+
+Each derived reading is declared once, in `DERIVATIONS`: its name, its unit and the readings that it follows from. The
+names that a register map may use (`names.NAMES`) and the lines that a register's value comes from
+(`names.source_lines`) follow from that table. `derive` computes the values; `country` computes those that depend on
+the meter's country.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
+from enum import Enum, auto
+from typing import NamedTuple
 
-from gateway.protocol.p1.demand_history import monthly_peaks
+from gateway.protocol.p1.demand_history import MONTHS, monthly_peaks
 from gateway.protocol.p1.obis import MBUS_CHANNELS, Value
 
 TARIFFS = range(1, 6)
+"""Numbers of the tariffs."""
 PHASES = (1, 2, 3)
+"""Numbers of the phases L1 to L3."""
+TARIFF_NAMES = ("low", "normal")
+"""Names of the two tariffs of countries that have a low one."""
 
 MEDIA = {
     "gas": ((3,), "m3"),
@@ -19,49 +32,134 @@ MEDIA = {
     "cooling": ((10, 11), "J"),
     "submeter": ((2,), "Wh"),
 }
-"""Medium → the M-Bus device types that measure it (EN 13757-3, 8.4.1) and the base unit it is counted in."""
+"""Medium → the M-Bus device types that measure it (EN 13757-3, 8.4.1), and the base unit of its reading."""
+
+MEDIUM_PARTS = ("reading", "reading_time", "reading_age", "identifier", "valve")
+"""Readings of an M-Bus channel that are also available under the name of its medium."""
 
 SIDE_BY_SIDE_S = 24 * 3600
-"""Two meters of a medium that were read within this time are both alive: a meter is read each hour at the slowest
-(DSMR 4.2.2 P1, 6.10), and radio may be lost for some hours."""
+"""Largest difference between the times of two meters of a medium that are both in use. A meter is read at least each
+hour (DSMR 4.2.2 P1, 6.10), and radio may fail for some hours."""
 
 UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
 """Base unit of an M-Bus reading → its code in the native register layout."""
 
 LIMITER_NAMES = {"W": "limiter_power", "A": "limiter_current", "VA": "limiter_apparent_power"}
-"""Makers give 0-0:17.0.0 in different quantities: each has its own name, so that none passes for another."""
+"""Unit of 0-0:17.0.0 → the name of the reading. Manufacturers send different quantities under this code, and a name for
+each prevents that one is taken for another."""
 
 IDENTITIES = ("logical_device_name", "meter_serial", "meter_number")
-"""What names a meter that has no equipment identifier, in order: Luxembourg and Hungary, Iskra IE, Germany."""
+"""Readings that identify a meter without an equipment identifier, the preferred one first: Luxembourg and Hungary,
+Iskra IE, Germany."""
+
+_WAYS = ("import", "export")
+_PHASE_SUFFIXES = ("", *(f"_l{phase}" for phase in PHASES))
 
 
-def derive(values: dict[str, Value], units: dict[str, str], untold: AbstractSet[str] = frozenset()) -> None:
-    """Add to `values` what follows from them, unless the telegram says it itself.
+class Uses(Enum):
+    """How a derived reading uses its inputs."""
+
+    ALL = auto()
+    """It is computed from all its inputs that the telegram has."""
+    FIRST = auto()
+    """It is a copy of the first of its inputs that the telegram has."""
+    EQUAL = auto()
+    """It is a copy of one of its inputs; the meter's country decides which."""
+    MEDIUM = auto()
+    """It comes from the inputs on the M-Bus channel that measures its medium."""
+
+
+class Derivation(NamedTuple):
+    """A derived reading and the readings that it follows from."""
+
+    name: str
+    unit: str | None
+    """Base unit, None for a reading without unit."""
+    inputs: tuple[str, ...]
+    """Names of readings, derived ones included."""
+    uses: Uses = Uses.ALL
+    is_text: bool = False
+    medium: str = ""
+    """Medium that the reading is about, for `Uses.MEDIUM`."""
+
+
+def _derivations() -> Iterator[Derivation]:
+    for way in _WAYS:
+        tariffs = tuple(f"energy_{way}_t{tariff}" for tariff in TARIFFS)
+        yield Derivation(f"energy_{way}", "Wh", tariffs)
+        for tariff_name in TARIFF_NAMES:
+            yield Derivation(f"energy_{way}_{tariff_name}", "Wh", tariffs[:2], Uses.EQUAL)
+    yield Derivation("tariff_is_low", None, ("tariff",))
+    for suffix in _PHASE_SUFFIXES:
+        yield Derivation(f"power_net{suffix}", "W", (f"power_import{suffix}", f"power_export{suffix}"))
+    for unit, name in LIMITER_NAMES.items():
+        yield Derivation(name, unit, ("limiter",))
+    yield Derivation("equipment_identifier", None, IDENTITIES, Uses.FIRST, is_text=True)
+    for month in MONTHS:
+        yield Derivation(f"demand_peak_{month}", "W", ("demand_history",))
+        yield Derivation(f"demand_peak_{month}_time", None, ("demand_history",))
+    for n in MBUS_CHANNELS:
+        yield Derivation(f"mbus{n}_unit_code", None, (f"mbus{n}_reading",))
+        yield Derivation(f"mbus{n}_reading_age", "s", (f"mbus{n}_reading", "clock"))
+    for medium, (_, unit) in MEDIA.items():
+        for part in MEDIUM_PARTS:
+            inputs = tuple(name for n in MBUS_CHANNELS for name in (f"mbus{n}_type", f"mbus{n}_{part}"))
+            part_unit = {"reading": unit, "reading_age": "s"}.get(part)
+            yield Derivation(f"{medium}_{part}", part_unit, inputs, Uses.MEDIUM, part == "identifier", medium)
+
+
+DERIVATIONS: Mapping[str, Derivation] = {each.name: each for each in _derivations()}
+"""Name → the derived reading. A telegram may contain some of them itself."""
+
+
+def derive(values: dict[str, Value], units: dict[str, str], without_value: AbstractSet[str] = frozenset()) -> None:
+    """Add the readings that follow from `values`, except those that the telegram contains itself.
 
     Args:
-        values: by name, added to.
-        units: by name, added to.
-        untold: names that the telegram has a line for, without a value that holds.
+        values: the values by name; the derived ones are added.
+        units: the base units by name; the derived ones are added.
+        without_value: names for which the telegram has a line, but no valid value.
 
     """
-    for direction in ("import", "export"):
-        _sum_tariffs(values, units, f"energy_{direction}", untold)
-    for suffix in ("", *(f"_l{phase}" for phase in PHASES)):
+    for way in _WAYS:
+        _sum_tariffs(values, units, f"energy_{way}", without_value)
+    for suffix in _PHASE_SUFFIXES:
         _net(values, units, suffix)
     _name_limiter(values, units)
     _identify(values)
     _name_monthly_peaks(values, units)
-    channels = [n for n in MBUS_CHANNELS if f"mbus{n}_reading" in values]
+    channels = channels_read(values)
     for n in channels:
         _describe_channel(values, units, n)
-    for medium, (types, unit) in MEDIA.items():
-        _find_medium(values, units, medium, [n for n in channels if _measures(values, units, n, types, unit)])
+    for medium in MEDIA:
+        _name_medium(values, units, medium, channels)
 
 
-def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, untold: AbstractSet[str]) -> None:
-    # The lowest two always come together; a total without one of them, or of another that is there, would be too low.
-    parts = [f"{name}_t{t}" for t in TARIFFS]
-    if name in values or not set(parts[:2]) <= values.keys() or not untold.isdisjoint(parts):
+def channels_read(values: Mapping[str, Value]) -> list[int]:
+    """Return the M-Bus channels that have a reading."""
+    return [n for n in MBUS_CHANNELS if f"mbus{n}_reading" in values]
+
+
+def channel_of(
+    medium: str, values: Mapping[str, Value], units: Mapping[str, str], channels: Iterable[int]
+) -> int | None:
+    """Return the one of `channels` that measures `medium`, or None when that is not certain.
+
+    After a meter exchange there may be several: then it is the only one that was read recently. Of two meters that are
+    both in use, the reading would come now from one and now from the other.
+    """
+    types, unit = MEDIA[medium]
+    found = [n for n in channels if values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit]
+    latest = max((_time(values, n) for n in found), default=0)
+    in_use = [n for n in found if latest - _time(values, n) < SIDE_BY_SIDE_S]
+    return in_use[0] if len(in_use) == 1 else None
+
+
+def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, without_value: AbstractSet[str]) -> None:
+    # Every meter with tariffs sends at least the first two. Without one of those, or without the value of another that
+    # has a line, the total would be too low.
+    parts = DERIVATIONS[name].inputs
+    if name in values or not set(parts[:2]) <= values.keys() or not without_value.isdisjoint(parts):
         return
     numbers = map(values.get, parts)
     values[name] = sum((number for number in numbers if isinstance(number, Decimal)), Decimal(0))
@@ -70,9 +168,9 @@ def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, unt
 
 def _net(values: dict[str, Value], units: dict[str, str], suffix: str) -> None:
     name = f"power_net{suffix}"
-    taken, given = values.get(f"power_import{suffix}"), values.get(f"power_export{suffix}")
-    if name not in values and isinstance(taken, Decimal) and isinstance(given, Decimal):
-        values[name] = taken - given
+    imported, exported = values.get(f"power_import{suffix}"), values.get(f"power_export{suffix}")
+    if name not in values and isinstance(imported, Decimal) and isinstance(exported, Decimal):
+        values[name] = imported - exported
         units[name] = "W"
 
 
@@ -108,25 +206,17 @@ def _describe_channel(values: dict[str, Value], units: dict[str, str], n: int) -
         values[f"mbus{n}_reading_age"] = clock - time
 
 
-def _measures(values: dict[str, Value], units: dict[str, str], n: int, types: tuple[int, ...], unit: str) -> bool:
-    return values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit
-
-
-def _find_medium(values: dict[str, Value], units: dict[str, str], medium: str, channels: list[int]) -> None:
-    """The channel of a medium; of several, as after a meter exchange, the live one, if only one of them is."""
-    latest = max((_time(values, n) for n in channels), default=0)
-    alive = [n for n in channels if latest - _time(values, n) < SIDE_BY_SIDE_S]
-    # Of two that live side by side the one read last would be now this one, now that one.
-    if len(alive) != 1:
+def _name_medium(values: dict[str, Value], units: dict[str, str], medium: str, channels: list[int]) -> None:
+    n = channel_of(medium, values, units, channels)
+    if n is None:
         return
-    live = alive[0]
-    for part in ("reading", "reading_time", "reading_age", "identifier", "valve"):
-        value = values.get(f"mbus{live}_{part}")
+    for part in MEDIUM_PARTS:
+        value = values.get(f"mbus{n}_{part}")
         if value is not None:
             values[f"{medium}_{part}"] = value
-    units[f"{medium}_reading"] = units[f"mbus{live}_reading"]
+    units[f"{medium}_reading"] = units[f"mbus{n}_reading"]
 
 
-def _time(values: dict[str, Value], n: int) -> int:
+def _time(values: Mapping[str, Value], n: int) -> int:
     time = values.get(f"mbus{n}_reading_time")
     return time if isinstance(time, int) else 0

@@ -1,4 +1,8 @@
-"""What one meter said in the last hour, and how well it was heard, for charts."""
+"""The last hour of one meter for charts: its power, and how regularly its telegrams came.
+
+Time is divided into buckets of `BUCKET_S`. Each bucket counts telegrams and keeps the mean and the range of the power,
+so an hour takes the same memory however often the meter sends.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,19 @@ from gateway.protocol.p1.meter import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 
 BUCKET_S = 10.0
+"""Length of a bucket."""
 BUCKETS_KEPT = 360
-"""An hour."""
+"""Number of buckets in an hour."""
 TELEGRAMS_KEPT = 10
+"""Number of newest telegrams that are kept one by one."""
 
 
 @dataclass(slots=True)
 class Bucket:
-    """What came in during `BUCKET_S`."""
+    """Telegrams and power of one period of `BUCKET_S`."""
 
     begins: float
-    """On the monotonic clock, in seconds."""
+    """Begin of the period on the monotonic clock, in seconds."""
     telegrams: int = 0
     refused: int = 0
     longest_interval_s: float | None = None
@@ -31,11 +37,11 @@ class Bucket:
 
     @property
     def power_mean_w(self) -> Decimal | None:
-        """Net power, import positive, as the mean of the telegrams that say it."""
+        """Return the mean net power of the telegrams that contain it, import positive, or None."""
         return self.power_sum_w / self.power_count if self.power_count else None
 
     def note_power(self, power_w: Decimal) -> None:
-        """Take down the net power of a telegram."""
+        """Add the net power of a telegram."""
         self.power_sum_w += power_w
         self.power_count += 1
         lowest, highest = self.power_lowest_w, self.power_highest_w
@@ -45,14 +51,14 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class TelegramVerdict:
-    """A telegram that was believed or refused."""
+    """The outcome of one telegram: accepted or refused."""
 
     arrived: float
-    """On the monotonic clock, in seconds."""
+    """Arrival on the monotonic clock, in seconds."""
     interval_s: float | None
-    """Since the one before."""
-    fault: str | None
-    """Why it was refused; None for one that is believed."""
+    """Time since the telegram before; None for the first one."""
+    reason: str | None
+    """Reason of the refusal; None for an accepted telegram."""
 
 
 class History:
@@ -60,19 +66,19 @@ class History:
 
     def __init__(self) -> None:
         self.buckets: deque[Bucket] = deque(maxlen=BUCKETS_KEPT)
-        """Oldest first; none for a time in which nothing came."""
+        """Buckets, oldest first; a period without telegrams has none."""
         self.telegrams: deque[TelegramVerdict] = deque(maxlen=TELEGRAMS_KEPT)
-        """Oldest first."""
+        """Newest telegrams, oldest first."""
 
     def note(self, result: Received | RefusedTelegram, arrived: float) -> None:
-        """Take down what became of a telegram that arrived at `arrived` on the monotonic clock."""
+        """Add a telegram, accepted or refused, that arrived at `arrived` on the monotonic clock."""
         interval_s = arrived - self.telegrams[-1].arrived if self.telegrams else None
         bucket = self._bucket(arrived)
         if interval_s is not None:
             bucket.longest_interval_s = max(interval_s, bucket.longest_interval_s or 0)
         if isinstance(result, RefusedTelegram):
             bucket.refused += 1
-            self.telegrams.append(TelegramVerdict(arrived, interval_s, str(result.fault)))
+            self.telegrams.append(TelegramVerdict(arrived, interval_s, str(result.reason)))
             return
         bucket.telegrams += 1
         power_w = result.readings.values.get("power_net", result.readings.values.get("power_import"))

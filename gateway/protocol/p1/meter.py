@@ -1,7 +1,8 @@
-"""One meter's newest readings, how old they are, and what became of its telegrams.
+"""The state of one meter: its newest readings, until when they are fresh, and the counts of its telegrams.
 
-The moment of arrival on the gateway's own clock alone decides what is fresh: a meter's clock may stand
-still or run a year ahead, and a value may rightly stay the same for hours.
+Each telegram is read, accepted or refused, and completed with the values that depend on the country. A refused telegram
+changes nothing but the counts. The limit of freshness follows the meter's cadence unless the configuration sets it;
+`gateway.protocol.freshness` has the rule itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gateway.protocol import freshness
 from gateway.protocol.p1.acceptance import contradict, refuse
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.obis import Value
@@ -19,125 +21,135 @@ from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegra
 from gateway.protocol.p1.variants import Variant, detect
 
 FAST_CADENCE_S = 1.0
+"""Cadence that is assumed before the first telegram."""
 STALE_AFTER_FAST_S = 5.0
-"""For a meter that sends each second: a telegram or two may be lost to noise."""
+"""Age limit for a meter that sends each second; some telegrams may be lost to noise."""
 STALE_AFTER_SLOW_S = 35.0
-"""For a meter that sends each ten seconds: three telegrams may."""
+"""Age limit for a meter that sends each ten seconds; three telegrams may be lost."""
 FAST_LIMIT_S = 3.0
-"""A meter that sends more often than this counts as fast."""
+"""Cadence below which a meter counts as fast."""
 INTERVALS_KEPT = 4
-TOGETHER_S = 0.2
-"""Telegrams that come closer than this were held up on the way, or sent twice; that tells nothing of the cadence."""
+"""Number of intervals that the cadence is determined from."""
+MIN_INTERVAL_S = 0.2
+"""Shortest interval that shows the cadence; telegrams that are closer were delayed on the way, or sent twice."""
 ERROR_WINDOW_S = 60.0
+"""Time during which an error counts as recent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A telegram that is believed."""
+    """An accepted telegram with its readings."""
 
     telegram: Telegram
     readings: Readings
     variant: Variant
     arrived: float
-    """On the monotonic clock, in seconds."""
+    """Arrival on the monotonic clock, in seconds."""
     arrived_at: float
-    """By the wall clock, in unix seconds."""
-    shown: Variant
-    """What the telegram looks like, whatever the configuration says."""
+    """Arrival on the wall clock, in unix seconds."""
+    detected: Variant
+    """Variant that the telegram itself shows; the configuration may contradict it."""
 
 
 class MeterState:
-    """The cache of one meter."""
+    """Newest readings and counts of one meter."""
 
     def __init__(
         self, name: str, variant: Variant | None, stale_after_s: float | None = None, *, is_simulated: bool = False
     ) -> None:
-        """Begin without readings.
+        """Start without readings.
 
         Args:
             name: the meter's name in the configuration.
-            variant: what the configuration says it is; None to find out from its telegrams.
-            stale_after_s: age beyond which readings are stale; None to follow the meter's cadence.
-            is_simulated: whether its readings are invented.
+            variant: the variant that is configured; None to detect it from the telegrams.
+            stale_after_s: the age after which readings are stale; None to follow the meter's cadence.
+            is_simulated: True for a meter whose readings are generated.
 
         """
         self.name = name
         self.is_simulated = is_simulated
         self.is_connected = False
         self.newest: Received | None = None
-        self.fresh_since = float("-inf")
-        """When telegrams began to come without a pause that made the readings stale."""
+        self.fresh_since = freshness.NEVER
+        """Moment since which the readings have been fresh without interruption."""
         self.accepted = 0
         self.refused: Counter[RefusalReason] = Counter()
         self.newest_refused: RefusedTelegram | None = None
-        self.line_faults = 0
+        self.line_errors = 0
         self._configured = variant
         self._stale_after_s = stale_after_s
-        self._doubted: Readings | None = None
+        self._unconfirmed: Readings | None = None
         self._ahead: dict[bytes, Reading] = {}
         self._intervals: deque[float] = deque(maxlen=INTERVALS_KEPT)
-        self._last_error = float("-inf")
+        self._last_error = freshness.NEVER
 
     def read_ahead(self, lines: bytes) -> None:
-        """Read whole lines of a telegram that is still coming in, so that little is left to do at its last byte."""
+        """Decode complete lines of a telegram that has not ended yet, so that little work is left at its last byte."""
         read_ahead(lines, self.newest.readings if self.newest else None, self._ahead)
 
     def take(self, item: Telegram | RefusedTelegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
-        """Believe a telegram or refuse it; a refused one changes nothing but the counts."""
-        received = item if isinstance(item, RefusedTelegram) else self._judge(item, arrived, arrived_at)
+        """Accept or refuse a telegram; a refused one changes nothing but the counts.
+
+        Args:
+            item: the telegram, or the bytes that were refused already.
+            arrived: its arrival on the monotonic clock, in seconds.
+            arrived_at: its arrival on the wall clock, in unix seconds.
+
+        """
+        received = item if isinstance(item, RefusedTelegram) else self._evaluate(item, arrived, arrived_at)
         self._ahead = {}
         if isinstance(received, RefusedTelegram):
-            self.refused[received.fault] += 1
+            self.refused[received.reason] += 1
             self.newest_refused = received
             self._last_error = arrived
             return received
         if not self.is_fresh(arrived):
             self.fresh_since = arrived
         interval = arrived - self.newest.arrived if self.newest else 0.0
-        if interval > TOGETHER_S:
+        if interval > MIN_INTERVAL_S:
             self._intervals.append(interval)
-        if received.readings.faults:
-            self.line_faults += len(received.readings.faults)
+        if received.readings.errors:
+            self.line_errors += len(received.readings.errors)
             self._last_error = arrived
         self.newest = received
         self.accepted += 1
         return received
 
-    def _judge(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
+    def _evaluate(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
         before = self.newest
         readings = read(telegram, before.readings if before else None, self._ahead)
-        variant, shown = self._variant_of(telegram, readings)
+        variant, detected = self._variants_of(telegram, readings)
         elapsed = arrived - before.arrived if before else 0.0
-        bad = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
-        if bad and bad.fault is not RefusalReason.IMPLAUSIBLE:
-            return bad
-        if bad and (self._doubted is None or contradict(self._doubted, readings, elapsed)):
-            self._doubted = readings
-            return bad
-        # Two telegrams in a row that agree with each other and not with the past: a meter was exchanged.
-        self._doubted = None
-        return Received(telegram, interpret(readings, variant, shown), variant, arrived, arrived_at, shown)
+        refusal = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
+        if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
+            return refusal
+        if refusal and (self._unconfirmed is None or contradict(self._unconfirmed, readings, elapsed)):
+            self._unconfirmed = readings
+            return refusal
+        # Two telegrams in a row agree with each other and not with the past: the meter was replaced.
+        self._unconfirmed = None
+        return Received(telegram, interpret(readings, variant, detected), variant, arrived, arrived_at, detected)
 
-    def _variant_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
-        """What the meter counts as, and what this telegram shows it to be."""
+    def _variants_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
+        """Return the variant of the meter, and the variant that this telegram shows."""
         if self.newest and self.newest.readings.identification == readings.identification and not self._configured:
             return self.newest.variant, self.newest.variant
         version = readings.values.get("p1_version")
         has_d0_codes = b"*255(" in telegram.raw
-        shown = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
-        return self._configured or shown, shown
+        detected = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
+        return self._configured or detected, detected
 
     @property
     def interval_s(self) -> float | None:
-        """Seconds between the last two telegrams."""
+        """Return the seconds between the last two telegrams, or None."""
         return self._intervals[-1] if self._intervals else None
 
     @property
     def stale_after_s(self) -> float:
-        """Age in seconds beyond which the readings are stale.
+        """Return the age in seconds after which the readings are stale.
 
-        Follows the shortest of the last intervals, which lost telegrams do not lengthen, and until there
-        are enough of them what is known of the variant.
+        It depends on the shortest of the last intervals, since a lost telegram only makes an interval longer. Until
+        there are `INTERVALS_KEPT` intervals it depends on the usual cadence of the variant.
         """
         if self._stale_after_s is not None:
             return self._stale_after_s
@@ -150,21 +162,21 @@ class MeterState:
 
     @property
     def fresh_until(self) -> float:
-        """The moment after which the newest readings are stale."""
-        return self.newest.arrived + self.stale_after_s if self.newest else float("-inf")
+        """Return the last moment at which the newest readings are fresh."""
+        return freshness.fresh_until(self.newest.arrived, self.stale_after_s) if self.newest else freshness.NEVER
 
     def is_fresh(self, now: float) -> bool:
-        """Whether the newest readings may be given out as good."""
-        return now <= self.fresh_until
+        """Return True while the newest readings are fresh."""
+        return freshness.is_fresh(self.fresh_until, now)
 
     def has_recent_errors(self, now: float) -> bool:
-        """Whether anything was refused in the last minute."""
+        """Return True when a telegram was refused, or a line could not be read, in the last minute."""
         return now - self._last_error < ERROR_WINDOW_S
 
     def status_values(self, now: float) -> Mapping[str, Value]:
-        """The gateway's own values (`names.GATEWAY_VALUES`) for the status block of a register map.
+        """Return the gateway's own values (`names.GATEWAY_VALUES`) for the status block of a register map.
 
-        Whether it is fresh is for the unit to say, which may have a limit of its own.
+        `gateway_fresh` is not among them: the unit adds it, because a unit may have its own age limit.
         """
         values: dict[str, Value] = {
             "gateway_connected": int(self.is_connected),
@@ -189,11 +201,11 @@ class MeterState:
 
 
 _VERSIONS = {"2.2": 22, "4": 40, "5": 50, "5B": 50}
-"""Variant → the version of DSMR that it follows, times ten, where its telegrams do not say."""
+"""Variant → the version of DSMR that it follows, times ten, for telegrams that do not contain the version."""
 
 
 def _version_times_ten(received: Received) -> int | None:
-    said = str(received.readings.values.get("p1_version", ""))
-    if len(said) == 2 and said.isdecimal():
-        return int(said)
+    version = str(received.readings.values.get("p1_version", ""))
+    if len(version) == 2 and version.isdecimal():
+        return int(version)
     return _VERSIONS.get(received.variant.key)

@@ -1,33 +1,37 @@
-"""The names that a register map may use: readings, what is derived from them, and the gateway's own values."""
+"""The names that a register map may use, and the lines of a telegram that the value of a name comes from.
+
+There are three sorts of names: readings of a telegram's lines (`obis.ENTRIES`), readings that are derived from others
+(`derived.DERIVATIONS`), and the gateway's own values, which are known without a telegram.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import NamedTuple
 
-from gateway.protocol.p1.country import TARIFF_NAMES
-from gateway.protocol.p1.demand_history import MONTHS
-from gateway.protocol.p1.derived import LIMITER_NAMES, MEDIA, PHASES
-from gateway.protocol.p1.obis import ENTRIES, MBUS_CHANNELS, Kind
+from gateway.protocol.p1.derived import DERIVATIONS, Derivation, Uses, channel_of, channels_read
+from gateway.protocol.p1.obis import ENTRIES, Kind
+from gateway.protocol.p1.readings import Readings
 
 GATEWAY_PREFIX = "gateway_"
+"""Prefix of the names of the gateway's own values."""
 
 
 class ValueType(StrEnum):
-    """What a name's value is."""
+    """Type of a name's value."""
 
     NUMBER = "number"
     TEXT = "text"
 
 
 class NameInfo(NamedTuple):
-    """What a name stands for."""
+    """The meaning of a name."""
 
-    sort: ValueType
+    value_type: ValueType
     unit: str | None
-    """Base unit, None for what has none."""
-    codes: tuple[str, ...] = ()
-    """OBIS codes that it comes from; none for what is derived."""
+    """Base unit, None for a value without unit."""
 
 
 _NUMBER = NameInfo(ValueType.NUMBER, None)
@@ -49,42 +53,59 @@ GATEWAY_VALUES: dict[str, NameInfo] = {
     "gateway_form_errors": _NUMBER,
     "gateway_telegram_interval": _SECONDS,
 }
-"""Known whether or not the meter speaks; times in unix seconds, flags 0 or 1, the version times ten."""
+"""The gateway's own values, available also without a telegram. Times are unix seconds, flags are 0 or 1, and the
+version is multiplied by ten."""
 
 
-def _readings() -> dict[str, NameInfo]:
+def _names_of_lines() -> dict[str, NameInfo]:
     names: dict[str, NameInfo] = {}
-    for code, entry in ENTRIES.items():
-        codes = (*names[entry.name].codes, code) if entry.name in names else (code,)
+    for entry in ENTRIES.values():
         is_text = entry.kind in (Kind.TEXT, Kind.OCTETS, Kind.OTHER)
-        names[entry.name] = NameInfo(ValueType.TEXT if is_text else ValueType.NUMBER, entry.unit, codes)
+        names[entry.name] = NameInfo(ValueType.TEXT if is_text else ValueType.NUMBER, entry.unit)
         if entry.kind in (Kind.TIMED, Kind.HOURLY):
-            names[f"{entry.name}_time"] = NameInfo(ValueType.NUMBER, None, codes)
+            names[f"{entry.name}_time"] = _NUMBER
+    # A limiter's quantity differs per manufacturer, so it has derived names instead (`derived.LIMITER_NAMES`).
+    del names["limiter"]
     return names
 
 
-def _derived() -> dict[str, NameInfo]:
-    names = {name: NameInfo(ValueType.NUMBER, unit, ("0-0:17.0.0",)) for unit, name in LIMITER_NAMES.items()}
-    names |= {f"power_net{suffix}": NameInfo(ValueType.NUMBER, "W") for suffix in ("", *(f"_l{p}" for p in PHASES))}
-    names |= {
-        f"energy_{way}_{t}": NameInfo(ValueType.NUMBER, "Wh") for way in ("import", "export") for t in TARIFF_NAMES
+def _names_of_derivations() -> dict[str, NameInfo]:
+    return {
+        name: NameInfo(ValueType.TEXT if each.is_text else ValueType.NUMBER, each.unit)
+        for name, each in DERIVATIONS.items()
     }
-    names["tariff_is_low"] = _NUMBER
-    for month in MONTHS:
-        names[f"demand_peak_{month}"] = NameInfo(ValueType.NUMBER, "W", ("0-0:98.1.0",))
-        names[f"demand_peak_{month}_time"] = NameInfo(ValueType.NUMBER, None, ("0-0:98.1.0",))
-    for n in MBUS_CHANNELS:
-        names[f"mbus{n}_unit_code"] = _NUMBER
-        names[f"mbus{n}_reading_age"] = _SECONDS
-    for medium, (_, unit) in MEDIA.items():
-        names[f"{medium}_reading"] = NameInfo(ValueType.NUMBER, unit)
-        names[f"{medium}_reading_time"] = _NUMBER
-        names[f"{medium}_reading_age"] = _SECONDS
-        names[f"{medium}_identifier"] = _TEXT
-        names[f"{medium}_valve"] = _NUMBER
-    return names
 
 
-NAMES: dict[str, NameInfo] = _derived() | _readings() | GATEWAY_VALUES | {"identification": _TEXT}
-del NAMES["limiter"]  # its quantity is the maker's choice: LIMITER_NAMES has one name for each
-"""Every name a map may use."""
+NAMES: dict[str, NameInfo] = _names_of_derivations() | _names_of_lines() | GATEWAY_VALUES | {"identification": _TEXT}
+"""Name → its meaning, for each name that a map may use."""
+
+
+def source_lines(uses: Iterable[str], readings: Readings) -> tuple[int, ...]:
+    """Return the positions in `readings.lines` of the lines that the values of the names in `uses` come from."""
+    with_value = {line.name for line in readings.lines if line.value is not None}
+    names = {source for name in uses for source in _sources(name, readings, with_value)}
+    return tuple(index for index, line in enumerate(readings.lines) if line.name in names)
+
+
+def _sources(name: str, readings: Readings, with_value: AbstractSet[str]) -> set[str]:
+    """Return the names of the lines that the value of `name` comes from."""
+    derivation = DERIVATIONS.get(name)
+    if name in with_value:
+        return {name}
+    if derivation is None:
+        return {name.removesuffix("_time")}
+    inputs = _inputs_used(derivation, readings, with_value)
+    return {source for each in inputs for source in _sources(each, readings, with_value)}
+
+
+def _inputs_used(derivation: Derivation, readings: Readings, with_value: AbstractSet[str]) -> list[str]:
+    """Return the inputs that the value of a derived reading comes from in these readings."""
+    inputs, values = derivation.inputs, readings.values
+    if derivation.uses is Uses.FIRST:
+        return [each for each in inputs if each in with_value][:1]
+    if derivation.uses is Uses.EQUAL:
+        return [each for each in inputs if values.get(each) == values.get(derivation.name)]
+    if derivation.uses is Uses.MEDIUM:
+        channel = channel_of(derivation.medium, values, readings.units, channels_read(values))
+        return [each for each in inputs if each.startswith(f"mbus{channel}_")]
+    return list(inputs)

@@ -1,7 +1,7 @@
-"""OBIS codes: the name and the kind of reading that each one carries, and the units that come with them.
+"""OBIS codes: the name and the kind of value of each code, and the units of values.
 
-Codes are written A-B:C.D.E as on the line (IEC 62056-61). Names are what register maps say; a code that
-is not in this table keeps the name that dsmr_parser's telegram specifications give it, or its own text.
+Codes are written A-B:C.D.E, as on the line (IEC 62056-61). Register maps use the names. A code that is not in
+`ENTRIES` gets its name from dsmr_parser's telegram specifications; a code that is unknown there too is its own name.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from dsmr_parser import telegram_specifications
 from dsmr_parser.parsers import ValueParser
 
 Value = Decimal | int | str
-"""What a reading may be: a measured number, a count or a moment in unix seconds, a text."""
+"""Value of a reading: a measured number, a count or a moment in unix seconds, or a text."""
 
 
 class Kind(StrEnum):
-    """The shape of a line's value groups."""
+    """The form of a line's value groups."""
 
     NUMBER = "number"
     """`(value*unit)`, or `(value)` where the quantity has no unit."""
     FACTOR = "factor"
-    """`(9.999)`, or in thousandths where there is no point, as in Lithuania: `(00998)`."""
+    """`(9.999)`, or thousandths without a decimal point, as in Lithuania: `(00998)`."""
     COUNT = "count"
     """`(digits)`, a whole number without unit."""
     TEXT = "text"
-    """`(text)` taken as it stands."""
+    """`(text)`, used as it is."""
     OCTETS = "octets"
-    """`(hexadecimal)`, two digits per character of a text."""
+    """`(hexadecimal)`, a text with two digits per character."""
     CLOCK = "clock"
     """`(YYMMDDhhmmssX)`, a time stamp."""
     TIMED = "timed"
@@ -45,12 +45,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an OBIS code stands for."""
+    """The meaning of an OBIS code."""
 
     name: str
     kind: Kind
     unit: str | None = None
-    """Base unit of the value, None for what has none or whose unit the line alone tells."""
+    """Base unit of the value; None for a value without unit, or when only the line itself gives the unit."""
 
 
 _UNIT_EXPONENTS = {
@@ -69,20 +69,20 @@ _UNIT_EXPONENTS = {
 UNIT_FACTORS: dict[str, tuple[str, Decimal]] = {
     unit: (base, Decimal(1).scaleb(exponent)) for unit, (base, exponent) in _UNIT_EXPONENTS.items()
 }
-"""Unit → its base unit, and how many of the base unit one of it is."""
+"""Unit → its base unit, and the factor from the unit to the base unit."""
 
-# Meters spell units in their own case (kVArh, kvarh, KWH); only mW and MW would clash, and no meter has mW.
+# Meters write units in different cases (kVArh, kvarh, KWH). Only mW and MW could be confused, and no meter sends mW.
 _SPELLINGS = {unit.lower(): unit for unit in UNIT_FACTORS} | {"mw": "MW", "mj": "MJ"}
 
 
 @lru_cache(maxsize=256)
-def spelled(unit: str) -> str | None:
-    """The unit as `UNIT_FACTORS` spells it, or None for one that is not known."""
+def canonical_unit(unit: str) -> str | None:
+    """Return the unit as `UNIT_FACTORS` spells it, or None for an unknown unit."""
     return unit if unit in UNIT_FACTORS else _SPELLINGS.get(unit.lower())
 
 
 def _phases(first_c: int, rest: str, name: str, kind: Kind, unit: str | None) -> dict[str, Entry]:
-    """The same quantity of L1, L2 and L3: OBIS value group C goes up by 20 from phase to phase."""
+    """Return the entries of a quantity for L1, L2 and L3; OBIS value group C increases by 20 per phase."""
     return {f"1-0:{first_c + 20 * index}.{rest}": Entry(f"{name}_l{index + 1}", kind, unit) for index in range(3)}
 
 
@@ -91,7 +91,10 @@ def _tariffs(code: str, name: str, unit: str) -> dict[str, Entry]:
 
 
 def _mbus(n: int) -> dict[str, Entry]:
-    """An M-Bus channel. Belgium and Sweden put the identifier at 96.1.1, gas in Belgium counts at 24.2.3."""
+    """Return the entries of M-Bus channel `n`.
+
+    Belgium and Sweden send the identifier as 96.1.1; Belgium sends gas as 24.2.3.
+    """
     return {
         f"0-{n}:24.1.0": Entry(f"mbus{n}_type", Kind.COUNT),
         f"0-{n}:96.1.0": Entry(f"mbus{n}_identifier", Kind.OCTETS),
@@ -100,12 +103,13 @@ def _mbus(n: int) -> dict[str, Entry]:
         f"0-{n}:24.2.3": Entry(f"mbus{n}_reading", Kind.TIMED),
         f"0-{n}:24.3.0": Entry(f"mbus{n}_reading", Kind.HOURLY),
         f"0-{n}:24.4.0": Entry(f"mbus{n}_valve", Kind.COUNT),
-        # Relays of Belgian and Luxembourg meters use the M-Bus prefix and are no M-Bus devices.
+        # The relays of Belgian and Luxembourg meters have the M-Bus prefix, but are not M-Bus devices.
         f"0-{n}:96.3.10": Entry(f"relay{n}", Kind.COUNT),
     }
 
 
 MBUS_CHANNELS = (1, 2, 3, 4)
+"""Numbers of the M-Bus channels, group B of their OBIS codes (DSMR 5.0.2 P1, 6.10)."""
 
 ENTRIES: dict[str, Entry] = {
     "1-3:0.2.8": Entry("p1_version", Kind.TEXT),
@@ -166,15 +170,16 @@ ENTRIES: dict[str, Entry] = {
 
 _KIND_OF_TYPE = {Decimal: Kind.NUMBER, int: Kind.COUNT}
 MAX_CACHED_CODES = 1024
+"""Largest number of codes whose entries are remembered."""
 
 
 def _specified_entries() -> dict[str, Entry]:
-    """Value groups C.D.E → entry, for what dsmr_parser's specifications know beyond `ENTRIES`."""
+    """Return the entries of dsmr_parser's specifications, by value groups C.D.E."""
     entries: dict[str, Entry] = {}
     specifications = [value for value in vars(telegram_specifications).values() if isinstance(value, dict)]
     for item in chain.from_iterable(specification.get("objects", ()) for specification in specifications):
         formats: Sequence[ValueParser] = getattr(item["value_parser"], "value_formats", ())
-        # A reference is a pattern over a whole line, such as `^\d-\d:96\.5\.5.+?\r\n`.
+        # A reference is a pattern for a whole line, such as `^\d-\d:96\.5\.5.+?\r\n`.
         groups = item["obis_reference"].split(":")[1].split(".+?")[0].replace("\\", "")
         if len(formats) == 1 and groups.replace(".", "").isdecimal():
             kind = _KIND_OF_TYPE.get(formats[0].coerce_type, Kind.TEXT)
@@ -188,9 +193,9 @@ _OWN_PREFIXES = ("0-0:", "1-0:", "1-3:")
 
 @lru_cache(maxsize=MAX_CACHED_CODES)
 def entry_of(code: str) -> Entry:
-    """What `code` stands for: this table's word, then dsmr_parser's, then the code as its own name."""
+    """Return the entry of `code`: from `ENTRIES`, else from dsmr_parser, else with the code as its name."""
     own = ENTRIES.get(code)
-    # dsmr_parser's patterns take any A-B, so that 2-1:1.8.1 would pass for this meter's import.
+    # dsmr_parser's patterns accept any A-B, so 2-1:1.8.1 would count as this meter's import.
     if own is None and code.startswith(_OWN_PREFIXES):
         own = _SPECIFIED.get(code[4:])
     return own or Entry(code, Kind.OTHER)

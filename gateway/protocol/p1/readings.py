@@ -1,9 +1,12 @@
 """Telegram → readings: every OBIS line with its value, its unit and, for M-Bus meters, its time.
 
-No line is dropped and none raises: a line that cannot be read becomes a reading without value and a
-`LineError`. Values go through dsmr_parser's value parsers, one value group at a time; its parser for
-whole telegrams loses lines, and lets exceptions and an hour of time through (see
-`docs/decisions/line-by-line.md`).
+Each line is decoded on its own, by the kind of value that its OBIS code has. No line is dropped and none raises: a
+line that cannot be read becomes a reading without a value, and a `LineError`. Values are parsed by dsmr_parser, one
+value group at a time. Its parser for whole telegrams is not used: it drops lines, raises on some, and gets some times
+wrong by an hour (see `docs/decisions/line-by-line.md`).
+
+A line has the same meaning in every telegram. So a line that did not change since the last telegram is not decoded
+again, and lines can be decoded before the telegram is complete (`read_ahead`).
 """
 
 from __future__ import annotations
@@ -18,31 +21,32 @@ from typing import NamedTuple
 from dsmr_parser.parsers import ValueParser
 
 from gateway.protocol.p1.derived import derive
-from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, entry_of, spelled
+from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, canonical_unit, entry_of
+from gateway.protocol.p1.obis_line import DATA_LINE, LINE, UNIT, VALUE_GROUP, parse_timestamp
 from gateway.protocol.p1.telegram import Telegram
-from gateway.protocol.p1.timestamp import parse_timestamp
 
 MAX_LINES = 400
-"""The longest telegram known, a Lithuanian one, has 93 lines."""
+"""Largest number of lines that are read; the longest known telegram, a Lithuanian one, has 93."""
 
 
 class Reading(NamedTuple):
     """One OBIS line."""
 
     code: str
-    """A-B:C.D.E as on the line, without the `*255` that German meters add."""
+    """OBIS code A-B:C.D.E as on the line, without the `*255` that German meters add."""
     name: str
     value: Value | None
-    """As on the line; a count and a clock (unix seconds) are int, octets are text. None when absent."""
+    """Value as on the line: a count or a clock (unix seconds) is an int, octets are a text. None when absent."""
     unit: str | None
     time: int | None
-    """When the value was taken, in unix seconds, for lines that say so."""
+    """When the value was measured, in unix seconds, for lines that have a time stamp."""
     base_value: Value | None
-    """The value in the base unit of its quantity (`obis.UNIT_FACTORS`): kWh becomes Wh, kW becomes W."""
+    """Value in the base unit of its quantity (`obis.UNIT_FACTORS`): kWh becomes Wh, kW becomes W."""
     base_unit: str | None
     text: str
-    """The value groups as sent."""
-    fault: str | None = None
+    """Value groups as sent."""
+    error: str | None = None
+    """Why the line could not be read, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,56 +54,57 @@ class LineError:
     """A line that could not be read."""
 
     number: int
-    """Number of the line, the identification being line 1; empty lines are not counted."""
+    """Number of the line, counted from the identification as line 1, without empty lines."""
     line: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Everything one telegram says."""
+    """Everything that one telegram contains."""
 
     identification: str
     lines: tuple[Reading, ...]
     codes: frozenset[str]
-    """The OBIS codes of the lines."""
+    """OBIS codes of the lines."""
     values: Mapping[str, Value]
-    """Present values by name, in base units; times of timed readings under `<name>_time`. Absent ones are missing."""
+    """Values by name, in base units, without the absent ones; the time of a timed reading is `<name>_time`."""
     units: Mapping[str, str]
     """Base unit by name, for the values that have one."""
-    faults: tuple[LineError, ...]
+    errors: tuple[LineError, ...]
+    """Lines that could not be read."""
     time: int | None
-    """The meter's own clock in unix seconds."""
+    """Time of the meter's own clock, in unix seconds."""
     by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
+    """Readings by their lines as sent, so that the next telegram decodes only the lines that changed."""
 
 
-# Some meters end lines in LF CR; a value on a line of its own belongs to the line before it.
-_LINE = re.compile(rb"[^\r\n]+(?:[\r\n]+\([^\r\n]*)*")
-_SHAPE = re.compile(r"(\d+-\d+:\d+\.\d+\.\d+)(?:\*255)?((?:\([^()]*\)[\r\n]*)+)", re.ASCII)
-_GROUP = re.compile(r"\(([^()]*)\)")
-# Decimal itself would take NaN, Infinity and 1E9 for numbers.
-_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,12})?(?:\*([A-Za-z][A-Za-z0-9]{0,7}))?")
+# Decimal accepts NaN, Infinity and 1E9, which are not numbers of a telegram.
+_NUMBER = re.compile(rf"-?[0-9]{{1,18}}(?:\.[0-9]{{1,12}})?(?:\*{UNIT})?")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PRINTABLE = re.compile(r"[ -~]*")
 
 DIGITS_OF_THOUSANDTHS = 4
-"""A power factor of that many digits without a point is in thousandths."""
+"""Least number of digits of a power factor without a decimal point that is in thousandths."""
 
 _PARSE_NUMBER = ValueParser(Decimal).parse
 _PARSE_COUNT = ValueParser(int).parse
 
 _Decoded = tuple[Value | None, str | None, int | None]
-"""Value and unit as on the line, and the time."""
+"""Value and unit as on the line, and the time of the value."""
 
 
 class _UnreadableError(Exception):
-    """A line is not of the shape that its code has; contained in `_read_line`."""
+    """The value groups of a line do not fit its code; caught by `_read_line`."""
 
 
 def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
-    """Read whole lines of a telegram that is still coming in into `ahead`; what a line says depends on it alone."""
+    """Decode complete lines of a telegram that has not ended yet, and add their readings to `ahead`, by line as sent.
+
+    Lines that are the same as in `previous` are skipped.
+    """
     known = previous.by_line if previous else {}
-    for raw in _LINE.findall(lines):
+    for raw in LINE.findall(lines):
         if raw not in known and len(ahead) < MAX_LINES:
             ahead[raw] = _read_line(raw.decode("latin-1"))
 
@@ -109,23 +114,27 @@ def read(
 ) -> Readings:
     """Read every line of `telegram`.
 
-    A line that stands unchanged in `previous` is not read again: most lines of a meter that sends every
-    second are the same as a second before. Nor is one that has been read into `ahead`.
+    Args:
+        telegram: the telegram.
+        previous: the readings of the telegram before. Lines that did not change are not decoded again; that is most
+            lines of a meter that sends each second.
+        ahead: the readings of lines that `read_ahead` decoded already, by line as sent.
+
     """
     known = previous.by_line if previous else {}
-    raw_lines = _LINE.findall(telegram.body)
+    raw_lines = LINE.findall(telegram.body)
     by_line: dict[bytes, Reading] = {}
     lines: list[Reading] = []
-    faults: list[LineError] = []
+    errors: list[LineError] = []
     for number, raw in enumerate(raw_lines[1:MAX_LINES], start=2):
         reading = known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1"))
         by_line[raw] = reading
         lines.append(reading)
-        if reading.fault:
-            faults.append(LineError(number, raw.decode("latin-1"), reading.fault))
+        if reading.error:
+            errors.append(LineError(number, raw.decode("latin-1"), reading.error))
     if len(raw_lines) > MAX_LINES:
-        faults.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
-    values, units = _by_name(lines, faults)
+        errors.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
+    values, units = _by_name(lines, errors)
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
     if identification:
         values["identification"] = identification
@@ -137,13 +146,13 @@ def read(
         codes=frozenset(reading.code for reading in lines),
         values=MappingProxyType(values),
         units=MappingProxyType(units),
-        faults=tuple(faults),
+        errors=tuple(errors),
         time=clock if isinstance(clock, int) else None,
         by_line=by_line,
     )
 
 
-def _by_name(lines: list[Reading], faults: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:
+def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
     contradicted: set[str] = set()
@@ -153,7 +162,7 @@ def _by_name(lines: list[Reading], faults: list[LineError]) -> tuple[dict[str, V
             continue
         if name in values and values[name] != value:
             contradicted.add(name)
-            faults.append(LineError(number, reading.code + reading.text, f"a second, other value of {name}"))
+            errors.append(LineError(number, reading.code + reading.text, f"a second, different value of {name}"))
         values[name] = value
         if reading.base_unit:
             units[name] = reading.base_unit
@@ -167,32 +176,32 @@ def _by_name(lines: list[Reading], faults: list[LineError]) -> tuple[dict[str, V
 
 
 def _read_line(line: str) -> Reading:
-    shape = _SHAPE.fullmatch(line)
+    shape = DATA_LINE.fullmatch(line)
     if shape is None:
-        return Reading(line, line, None, None, None, None, None, "", fault="not an OBIS line")
-    code, text = shape[1], shape[2]
+        return Reading(line, line, None, None, None, None, None, "", error="not an OBIS line")
+    code, text = shape[1], shape[3]
     entry = entry_of(code)
     try:
-        value, unit, time = _DECODE[entry.kind](_GROUP.findall(text))
+        value, unit, time = _DECODE[entry.kind](VALUE_GROUP.findall(text))
         base_value, base_unit = _to_base(entry, value, unit)
         return Reading(code, entry.name, value, unit, time, base_value, base_unit, text)
     except _UnreadableError as error:
-        return Reading(code, entry.name, None, None, None, None, None, text, fault=str(error))
+        return Reading(code, entry.name, None, None, None, None, None, text, error=str(error))
 
 
 def _to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value | None, str | None]:
     if entry.kind is Kind.FACTOR and isinstance(value, Decimal) and abs(value) > 1:
-        return None, None  # Hungarian meters have been seen to send 4.556, which is no power factor
+        return None, None  # some Hungarian meters send 4.556, which is not a power factor
     if unit is None:
         if entry.unit and value is not None:
-            raise _UnreadableError(f"no unit, where {entry.unit} was expected")
+            raise _UnreadableError(f"no unit, expected {entry.unit}")
         return value, None
-    known = spelled(unit)
+    known = canonical_unit(unit)
     if known is None or not isinstance(value, Decimal):
-        raise _UnreadableError(f"unit {unit!r} is not known")
+        raise _UnreadableError(f"unknown unit {unit!r}")
     base, factor = UNIT_FACTORS[known]
     if entry.unit not in (None, base):
-        raise _UnreadableError(f"unit {unit!r}, where {entry.unit} was expected")
+        raise _UnreadableError(f"unit {unit!r}, expected {entry.unit}")
     return (value if factor == 1 else value * factor), base
 
 
@@ -201,7 +210,7 @@ def _decode_number(groups: list[str]) -> _Decoded:
     if not text:
         return None, None, None
     if not _NUMBER.fullmatch(text):
-        raise _UnreadableError(f"{text!r} is no number")
+        raise _UnreadableError(f"{text!r} is not a number")
     parsed = _PARSE_NUMBER(text)
     return parsed["value"], parsed["unit"], None
 
@@ -218,7 +227,7 @@ def _decode_count(groups: list[str]) -> _Decoded:
     if not text:
         return None, None, None
     if not _DIGITS.fullmatch(text):
-        raise _UnreadableError(f"{text!r} is no whole number")
+        raise _UnreadableError(f"{text!r} is not a whole number")
     return _PARSE_COUNT(text)["value"], None, None
 
 
@@ -231,7 +240,7 @@ def _decode_octets(groups: list[str]) -> _Decoded:
     try:
         octets = bytes.fromhex(text).decode("latin-1").rstrip("\0")
     except ValueError:
-        octets = ""  # some meters send the text itself
+        octets = ""  # some meters send the plain text
     return (octets if octets and _PRINTABLE.fullmatch(octets) else text) or None, None, None
 
 
@@ -242,18 +251,18 @@ def _decode_clock(groups: list[str]) -> _Decoded:
 
 def _decode_timed(groups: list[str]) -> _Decoded:
     if len(groups) != 2:
-        raise _UnreadableError(f"{len(groups)} value groups, where a time and a value were expected")
+        raise _UnreadableError(f"{len(groups)} value groups, expected a time and a value")
     stamp, number = groups if "*" not in groups[0] else reversed(groups)
     value, unit, _ = _decode_number([number])
     time = parse_timestamp(stamp)
     if unit is None or (time is None and not value):
-        return None, None, None  # a meter that is not there is sent as zero at no time
+        return None, None, None  # zero without a time means that no M-Bus meter is connected
     return value, unit, time
 
 
 def _decode_hourly(groups: list[str]) -> _Decoded:
     if len(groups) != 7:
-        raise _UnreadableError(f"{len(groups)} value groups, where seven were expected")
+        raise _UnreadableError(f"{len(groups)} value groups, expected seven")
     stamp, _status, _period, _count, _code, unit, number = groups
     return _decode_timed([stamp, f"{number}*{unit}"]) if number else (None, None, None)
 
@@ -266,7 +275,7 @@ def _decode_other(groups: list[str]) -> _Decoded:
 
 def _only(groups: list[str]) -> str:
     if len(groups) != 1:
-        raise _UnreadableError(f"{len(groups)} value groups, where one was expected")
+        raise _UnreadableError(f"{len(groups)} value groups, expected one")
     return groups[0]
 
 

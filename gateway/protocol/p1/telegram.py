@@ -1,12 +1,13 @@
 """P1 telegrams in a stream of bytes: framing, checksum, limits and resynchronisation.
 
-A telegram runs from `/` at a line start to the line that begins with `!`, which carries four
-hexadecimal digits of CRC-16/ARC over everything from `/` to `!` (DSMR 5.0.2 P1, 6.2). DSMR 2.2 and 3
-have no checksum; some meters leave a leading zero out.
+A telegram begins with `/` at the start of a line and ends with the line that begins with `!`. That line carries the
+CRC-16/ARC of all bytes from `/` to `!` as four hexadecimal digits (DSMR 5.0.2 P1, 6.2). DSMR 2.2 and 3 have no
+checksum, and some meters omit a leading zero.
 
-`TelegramReader.feed` never raises: what is no good comes out as a `RefusedTelegram`. It searches each byte
-once, so a stream without an end mark costs linear time, and it holds at most `MAX_TELEGRAM_BYTES` and
-the chunk it is given.
+The reader is in one of two states. Outside a telegram it searches for a start; inside one it searches for the end
+mark and updates the checksum as bytes arrive. `feed` never raises: bytes that cannot be used are returned as a
+`RefusedTelegram`. Each byte is searched once, so a stream without an end mark costs linear time. The buffer holds at
+most `MAX_TELEGRAM_BYTES` and the bytes of one call.
 """
 
 from __future__ import annotations
@@ -18,42 +19,42 @@ from enum import StrEnum
 from gateway.protocol.crc16 import crc16
 
 MAX_TELEGRAM_BYTES = 8192
-"""No standard sets a size; the largest text message allowed makes about 3 kB (DSMR 5.0.2 P1, 6.12)."""
+"""Largest telegram. No standard sets a limit; the largest text message gives about 3 kB (DSMR 5.0.2 P1, 6.12)."""
 
 MAX_END_LINE_BYTES = 16
-"""`!`, four digits and a line end, with room for stray NUL bytes and blanks."""
+"""Largest end line: `!`, four digits and a line end, with room for stray NUL bytes and spaces."""
 
 
 class RefusalReason(StrEnum):
-    """Why bytes that began like a telegram are refused."""
+    """Reason to refuse bytes that began like a telegram."""
 
     CHECKSUM = "checksum"
-    """The checksum is there and does not match, or is no hexadecimal number."""
+    """The checksum does not match, or it is not a hexadecimal number."""
     NO_CHECKSUM = "no checksum"
-    """The meter's version demands a checksum and there is none: the telegram may be cut."""
+    """The meter's version requires a checksum and the telegram has none: it may be incomplete."""
     TRUNCATED = "truncated"
-    """A new telegram began, or the line fell silent, before the end mark."""
+    """A new telegram began, or no more bytes came, before the end mark."""
     OVERSIZE = "oversize"
     """No end mark within `MAX_TELEGRAM_BYTES`."""
     FORM = "form"
-    """A telegram without checksum has a line that cannot be read, or lacks one that it must have."""
+    """A telegram without checksum has a line that cannot be read, or a required line is missing."""
     IMPLAUSIBLE = "implausible"
     """A telegram without checksum contradicts the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Telegram:
-    """A whole telegram, byte for byte as the meter sent it, from `/` to the line end after the checksum."""
+    """A complete telegram, byte for byte as the meter sent it, from `/` to the line end after the checksum."""
 
     raw: bytes
     end: int
     """Offset of the `!` in `raw`."""
     checked: bool
-    """True when a checksum was there and is right; False when there is none."""
+    """True when the telegram has a valid checksum; False when it has none."""
 
     @property
     def body(self) -> bytes:
-        """Identification and data lines, without the end line."""
+        """Return the identification and data lines, without the end line."""
         return self.raw[: self.end]
 
 
@@ -62,18 +63,19 @@ class RefusedTelegram:
     """Bytes that began like a telegram and are refused."""
 
     raw: bytes
-    fault: RefusalReason
+    reason: RefusalReason
     detail: str
+    """Explanation in words, for a log."""
 
 
-# Outside a telegram a `/` counts at a line start or behind noise. Behind printable text it counts only
-# when an identification follows, since text messages and some identifications hold a `/` themselves.
+# Outside a telegram, a `/` at a line start or after noise begins one. After printable text it begins one only when
+# an identification follows, because text messages and some identifications contain a `/`.
 _START = re.compile(rb"(?<![ -~])/|/(?=[A-Za-z]{3}[0-9])")
 _START_LOOKAHEAD = 4
-# Inside a telegram only a line start can end it, with `!`, or cut it short, with the next `/`.
+# Inside a telegram, only a line that begins with `!` ends it, and only a line that begins with `/` interrupts it.
 _MARK = re.compile(rb"[\r\n]([!/])")
 _END_LINE = re.compile(rb"!([^\r\n]*?)[\0 ]*(?:\r\n|\n|\r(?!\n)(?=[\s\S]))")
-_END_LINE_IN_SILENCE = re.compile(rb"!([^\r\n]*?)[\0 ]*\r?\n?\Z")
+_END_LINE_AFTER_PAUSE = re.compile(rb"!([^\r\n]*?)[\0 ]*\r?\n?\Z")
 _CHECKSUM = re.compile(rb"[0-9A-Fa-f]{3,4}")
 
 
@@ -84,11 +86,11 @@ class TelegramReader:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what has been read, as when the line was opened anew."""
+        """Forget all bytes read so far, for a line that was opened again."""
         self._buffer = bytearray()
-        self._leave()
+        self._leave_telegram()
 
-    def _leave(self) -> None:
+    def _leave_telegram(self) -> None:
         self._inside = False
         self._searched = 0
         self._end: int | None = None
@@ -98,11 +100,11 @@ class TelegramReader:
 
     @property
     def pending(self) -> bool:
-        """True while a telegram has begun and not ended."""
+        """Return True while a telegram has begun and not ended."""
         return self._inside
 
     def feed(self, data: bytes) -> list[Telegram | RefusedTelegram]:
-        """Take the next bytes of the stream; give the telegrams, good and bad, that end in them."""
+        """Read the next bytes of the stream and return the telegrams, valid and refused, that end in them."""
         self._buffer += data
         found: list[Telegram | RefusedTelegram] = []
         while self._inside or self._find_start():
@@ -113,9 +115,10 @@ class TelegramReader:
         return found
 
     def lines_ahead(self) -> bytes:
-        """Whole lines of the telegram that has begun, each given once: they can be read before its last byte comes.
+        """Return complete lines of a telegram that has not ended yet, each line once.
 
-        The last whole line is held back, since a value may follow it on a line of its own.
+        They can be decoded before the last byte arrives. The last complete line is held back, because its value may
+        follow on the next line.
         """
         if not self._inside:
             return b""
@@ -128,16 +131,16 @@ class TelegramReader:
         return lines
 
     def silence(self) -> list[Telegram | RefusedTelegram]:
-        """The line has been silent for longer than a meter pauses inside a telegram: close what is open."""
+        """Close a telegram that has begun, because no bytes came for longer than a meter pauses inside a telegram."""
         if not self._inside:
-            # What was heard before the silence is no text that a coming `/` could stand in.
+            # A `/` that comes after the pause cannot belong to the text before it.
             self.reset()
             return []
         if self._end is not None:
-            match = _END_LINE_IN_SILENCE.match(self._buffer, self._end)
+            match = _END_LINE_AFTER_PAUSE.match(self._buffer, self._end)
             if match:
                 return [self._finish(match)]
-        return [self._refuse(len(self._buffer), RefusalReason.TRUNCATED, "the line fell silent before the end mark")]
+        return [self._refuse(len(self._buffer), RefusalReason.TRUNCATED, "the bytes stopped before the end mark")]
 
     def _find_start(self) -> bool:
         match = _START.search(self._buffer, self._searched)
@@ -146,13 +149,13 @@ class TelegramReader:
             self._inside = True
             self._searched = 0
             return True
-        # A `/` in the last bytes may still turn out to begin an identification; one byte before it says
-        # whether it stands at a line start.
+        # A `/` in the last bytes may begin an identification. The byte before it shows whether it is at a line start,
+        # so that byte is kept too.
         slash = self._buffer.rfind(b"/", max(0, len(self._buffer) - _START_LOOKAHEAD))
         keep_from = len(self._buffer) - 1 if slash < 0 else max(0, slash - 1)
         if keep_from > 0:
             del self._buffer[:keep_from]
-        # The first byte that is kept only says what stands before the next; a `/` there begins nothing.
+        # The first kept byte serves only as context for the next one: a `/` there does not begin a telegram.
         self._searched = min(1, len(self._buffer))
         return False
 
@@ -164,43 +167,45 @@ class TelegramReader:
                 detail = f"no end mark within {MAX_TELEGRAM_BYTES} bytes"
                 return self._refuse(MAX_TELEGRAM_BYTES, RefusalReason.OVERSIZE, detail)
             if mark is None:
-                self._sum_up_to(size)
+                self._update_crc_up_to(size)
                 self._searched = max(0, size - 1)
                 return None
             if mark[1] == b"/":
                 return self._refuse(mark.start(1), RefusalReason.TRUNCATED, "a new telegram began before the end mark")
             self._end = mark.start(1)
-            self._sum_up_to(self._end + 1)
+            self._update_crc_up_to(self._end + 1)
         limit = self._end + MAX_END_LINE_BYTES
         match = _END_LINE.match(self._buffer, self._end, limit)
         if match:
             return self._finish(match)
         if len(self._buffer) > limit:
-            return self._refuse(limit, RefusalReason.CHECKSUM, "the end line does not end")
+            return self._refuse(limit, RefusalReason.CHECKSUM, "the end line is too long")
         return None
 
-    def _sum_up_to(self, size: int) -> None:
-        # The checksum is taken as the bytes arrive, so that little is left to do at the last one.
+    def _update_crc_up_to(self, size: int) -> None:
+        # The checksum is computed as the bytes arrive, so that little work is left when the last one comes.
         self._crc = crc16(self._buffer[self._summed : size], self._crc)
         self._summed = size
 
     def _finish(self, match: re.Match[bytes]) -> Telegram | RefusedTelegram:
-        # A match reads from the buffer when asked, so ask before the buffer moves on.
+        # A match reads from the buffer when it is used, so use it before the buffer changes.
         digits, crc, end = match[1], self._crc, match.start()
         raw = self._take(match.end())
         if not digits:
             return Telegram(raw, end, checked=False)
         if not _CHECKSUM.fullmatch(digits):
-            return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits!r} is no checksum")
+            return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits!r} is not a checksum")
         if int(digits, 16) != crc:
-            return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits.decode()} was sent, {crc:04X} is right")
+            return RefusedTelegram(
+                raw, RefusalReason.CHECKSUM, f"the meter sent {digits.decode()}, its bytes give {crc:04X}"
+            )
         return Telegram(raw, end, checked=True)
 
-    def _refuse(self, size: int, fault: RefusalReason, detail: str) -> RefusedTelegram:
-        return RefusedTelegram(self._take(size), fault, detail)
+    def _refuse(self, size: int, reason: RefusalReason, detail: str) -> RefusedTelegram:
+        return RefusedTelegram(self._take(size), reason, detail)
 
     def _take(self, size: int) -> bytes:
         raw = bytes(self._buffer[:size])
         del self._buffer[:size]
-        self._leave()
+        self._leave_telegram()
         return raw

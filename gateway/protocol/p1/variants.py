@@ -1,8 +1,8 @@
-"""DSMR versions and national variants: how to recognise one, and what to expect of it.
+"""DSMR versions and national variants: how each is detected, and its properties.
 
-The readings themselves do not depend on the variant, since every OBIS line is read for what it says. The
-variant decides the serial settings, whether a checksum must be there, how often a telegram comes, and what a
-line does not say: which tariff is the low one, and whose normal time its W is.
+Every OBIS line is read by its code, so most readings do not depend on the variant. The variant determines the serial
+settings, whether a checksum is required, how often telegrams come, and what the lines do not contain: which tariff is
+the low one, and the time zone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:
-    """A serial line's speed in baud and its character form."""
+    """Speed of a serial line in baud, and the format of its characters."""
 
     baudrate: int
     bytesize: Literal[7, 8]
@@ -26,28 +26,29 @@ class SerialSettings:
 
 
 SLOW_LINE = SerialSettings(9600, 7, "E")
-"""DSMR 2.2 and 3 as meters in the field send it."""
+"""Serial settings of DSMR 2.2 and 3, as real meters use them."""
 FAST_LINE = SerialSettings(115200, 8, "N")
-"""DSMR 4.0.4 P1, 5.12, and everything after it."""
+"""Serial settings since DSMR 4 (DSMR 4.0.4 P1, 5.12)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is known of a DSMR version or national variant before its first telegram."""
+    """Properties of a DSMR version or national variant."""
 
     key: str
-    """The value of `dsmr_version` in the configuration, as Home Assistant's dsmr platform has it."""
+    """Value of `dsmr_version` in the configuration, the same as in Home Assistant's dsmr integration."""
     title: str
+    """Name for users."""
     line: SerialSettings
     cadence_s: float
-    """Seconds between two telegrams."""
+    """Usual time between two telegrams."""
     has_checksum: bool
     low_tariff: Literal[1, 2] | None = None
-    """Which tariff is the low one, the other being the normal one; None where there are none, or it is not known."""
+    """Number of the low tariff; None when there are no tariffs, or it is not known."""
     utc_offset_h: Literal[1, 2] = 1
-    """Hours that the country's normal time is ahead of UTC."""
+    """Hours between UTC and the country's standard time."""
     looks_like: str = ""
-    """The key of another variant that its telegrams cannot be told from."""
+    """Key of another variant whose telegrams look the same."""
 
 
 VARIANTS: dict[str, Variant] = {
@@ -65,26 +66,26 @@ VARIANTS: dict[str, Variant] = {
         Variant("SAGEMCOM_T210_D_R", "Austria, Sagemcom T210-D-r", FAST_LINE, 10, has_checksum=True),
         Variant("Q3D", "Germany, EasyMeter Q3D and D0 push", SLOW_LINE, 2, has_checksum=False),
         Variant("LT", "Lithuania, ESO", FAST_LINE, 10, has_checksum=True, utc_offset_h=2),
-        Variant("WARMTELINK", "WarmteLink, heat alone", FAST_LINE, 10, has_checksum=True),
+        Variant("WARMTELINK", "WarmteLink, heat only", FAST_LINE, 10, has_checksum=True),
     )
 }
 
 ALIASES = {"3": "2.2", "4+": "4", "MSn": "5L"}
-"""Other names in use: DSMR 3 meters send what 2.2 meters send; `4+` is dsmr_parser's 4 with the lines of 5, `MSn` its
-Luxembourg with encryption."""
+"""Other names → keys. DSMR 3 meters send the same as 2.2 meters; `4+` is dsmr_parser's name for 4 with lines of 5, and
+`MSn` its name for Luxembourg with encryption."""
 
 
 def detect(codes: Collection[str], p1_version: str | None, has_d0_codes: bool, identification: str = "") -> Variant:
-    """The variant that a telegram shows.
+    """Return the variant that a telegram shows.
 
-    Finland's cannot be told from Sweden's: who wants right times there sets it.
+    Telegrams of Finland and Sweden look the same and give Sweden; a user in Finland configures the version.
 
     Args:
-        codes: its OBIS codes.
-        p1_version: the value of 1-3:0.2.8, such as `42` or `50`; None when there is none.
-        has_d0_codes: whether its codes end in `*255`, as German meters send them.
-        identification: its first line without the `/`. One maker's serves several countries, so that it counts only
-            where nothing else tells.
+        codes: the OBIS codes of its lines.
+        p1_version: the value of 1-3:0.2.8, such as `42` or `50`; None without that line.
+        has_d0_codes: True when its codes end with `*255`, as German meters send them.
+        identification: its first line without the `/`. Manufacturers use the same one in several countries, so it
+            counts only when nothing else shows the variant.
 
     """
     return VARIANTS[_detect_key(codes, p1_version, has_d0_codes, identification)]
@@ -104,7 +105,7 @@ def _detect_key(codes: Collection[str], p1_version: str | None, has_d0_codes: bo
     if p1_version:
         if "1-0:3.8.1" in codes:
             return "SAGEMCOM_T210_D_R"
-        if _measures_heat_alone(codes):
+        if _measures_heat_only(codes):
             return "WARMTELINK"
         return "4" if p1_version.startswith("4") else "5"
     if "0-0:1.0.0" in codes:
@@ -112,12 +113,13 @@ def _detect_key(codes: Collection[str], p1_version: str | None, has_d0_codes: bo
     return "2.2" if "1-0:1.8.1" in codes else "5"
 
 
-def mistaken(said: Variant, shown: Variant) -> tuple[str, str] | None:
-    """Why what is said of a meter cannot be true of its telegrams, and the way out; None where it may be."""
-    if shown.key in (said.key, said.looks_like):
+def variant_mismatch(configured: Variant, detected: Variant) -> tuple[str, str] | None:
+    """Return the problem and the hint when the configured variant contradicts the telegrams, or None."""
+    if detected.key in (configured.key, configured.looks_like):
         return None
-    return f"{said.key} is said, and the telegrams are those of {shown.title}", f'Write dsmr_version: "{shown.key}"'
+    problem = f"{configured.key} is configured, but the telegrams are those of {detected.title}"
+    return problem, f'Write dsmr_version: "{detected.key}"'
 
 
-def _measures_heat_alone(codes: Collection[str]) -> bool:
+def _measures_heat_only(codes: Collection[str]) -> bool:
     return "0-1:24.2.1" in codes and not any(code.startswith("1-0:") for code in codes)

@@ -10,7 +10,7 @@ from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.tcp import respond_tcp
-from gateway.protocol.modbus.unit import FOR_EVER, OnStale, StatusValues, Unit
+from gateway.protocol.modbus.unit import FOREVER, OnStale, StatusValues, Unit
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
 from gateway.protocol.registers.expression import compile_expression
@@ -130,7 +130,7 @@ def small_unit(
     on_stale: OnStale = OnStale.EXCEPTION,
     *,
     a: int | None = 0,
-    fresh_until: float = FOR_EVER,
+    fresh_until: float = FOREVER,
     status_values: StatusValues = no_status,
     shows_test_pattern: bool = False,
 ) -> Unit:

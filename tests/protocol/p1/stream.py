@@ -61,4 +61,4 @@ def good(items: Iterable[Item]) -> list[bytes]:
 
 def faults(items: Iterable[Item]) -> list[RefusalReason]:
     """Why the bad ones are refused."""
-    return [item.fault for item in items if isinstance(item, RefusedTelegram)]
+    return [item.reason for item in items if isinstance(item, RefusedTelegram)]

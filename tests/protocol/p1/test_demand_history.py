@@ -85,7 +85,7 @@ def test_what_is_of_another_shape_is_no_history(text: str) -> None:
 
 def test_a_telegrams_peaks_have_names_and_times() -> None:
     readings = read(only(telegram_of(f"0-0:98.1.0(13){HEAD}{MARCH}{MAY}{APRIL}")))
-    assert readings.faults == ()
+    assert readings.errors == ()
     assert readings.values["demand_peak_1"] == 3695
     assert readings.values["demand_peak_1_time"] == IN_MAY.time
     assert readings.values["demand_peak_3"] == 4318

@@ -18,7 +18,7 @@ Values = dict[str, Value]
 
 def values_of(*lines: str) -> Values:
     readings = read(only(telegram_of(*lines)))
-    assert readings.faults == ()
+    assert readings.errors == ()
     return dict(readings.values)
 
 

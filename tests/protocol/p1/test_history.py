@@ -52,7 +52,7 @@ def test_what_is_refused_counts_and_tells_nothing_of_power() -> None:
     history.note(received(), 101)
     (bucket,) = history.buckets
     assert (bucket.telegrams, bucket.refused, bucket.longest_interval_s) == (1, 1, 1)
-    assert [each.fault for each in history.telegrams] == ["checksum", None]
+    assert [each.reason for each in history.telegrams] == ["checksum", None]
     assert History().buckets == History().telegrams
 
 

@@ -61,7 +61,7 @@ def test_a_meter_begins_with_nothing_that_could_be_taken_for_good() -> None:
     assert meter.newest is None
     assert not meter.is_fresh(0.0)
     assert meter.interval_s is None
-    assert meter.accepted == meter.line_faults == meter.refused.total() == 0
+    assert meter.accepted == meter.line_errors == meter.refused.total() == 0
     assert not meter.has_recent_errors(START)
 
 
@@ -91,7 +91,7 @@ def test_a_refused_telegram_changes_nothing_but_the_counts(fault: RefusalReason)
     newest, fresh_until, interval = meter.newest, meter.fresh_until, meter.interval_s
     bad = take(meter, BAD[fault], START + 3)
     assert isinstance(bad, RefusedTelegram)
-    assert bad.fault is fault
+    assert bad.reason is fault
     assert (meter.newest, meter.fresh_until, meter.interval_s, meter.accepted) == (newest, fresh_until, interval, 3)
     assert meter.refused == {fault: 1}
     assert meter.has_recent_errors(START + 3)
@@ -110,7 +110,7 @@ def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: RefusalRe
 def test_the_configured_version_decides_whether_a_checksum_must_be_there() -> None:
     for version, fault in (("2.2", None), ("5", RefusalReason.NO_CHECKSUM), ("4", RefusalReason.NO_CHECKSUM)):
         result = take(meter_of(version), OLD)
-        assert (result.fault if isinstance(result, RefusedTelegram) else None) is fault
+        assert (result.reason if isinstance(result, RefusedTelegram) else None) is fault
 
 
 def test_a_cut_telegram_without_the_line_that_tells_its_version_does_not_change_what_the_meter_is() -> None:
@@ -118,7 +118,7 @@ def test_a_cut_telegram_without_the_line_that_tells_its_version_does_not_change_
     start, end = NEW.index(b"1-3:0.2.8"), NEW.index(b"0-0:96.1.1")
     result = take(meter, NEW[:start] + NEW[end : NEW.rindex(b"!")] + b"!\r\n", START + 2)
     assert isinstance(result, RefusedTelegram)
-    assert result.fault is RefusalReason.NO_CHECKSUM
+    assert result.reason is RefusalReason.NO_CHECKSUM
 
 
 def test_another_meter_on_the_same_line_is_found_to_be_another_version() -> None:
@@ -130,7 +130,7 @@ def test_another_meter_on_the_same_line_is_found_to_be_another_version() -> None
 
 def test_faulty_lines_of_a_believed_telegram_are_counted() -> None:
     meter = fed(meter_of(), own_telegram("bad_non-numeric-power"), [1.0])
-    assert meter.line_faults == 2
+    assert meter.line_errors == 2
     assert meter.accepted == 2
     assert meter.has_recent_errors(START + 1)
 
@@ -150,7 +150,7 @@ def test_one_telegram_that_contradicts_the_past_is_refused_and_the_next_good_one
     take(meter, OLD, START)
     bad = take(meter, old_with(b"11562.418", b"51562.418"), START + 10)
     assert isinstance(bad, RefusedTelegram)
-    assert bad.fault is RefusalReason.IMPLAUSIBLE
+    assert bad.reason is RefusalReason.IMPLAUSIBLE
     assert isinstance(take(meter, LATER, START + 20), Received)
     # The doubt of before does not count for the next one.
     assert isinstance(take(meter, old_with(b"11562.418", b"51562.418"), START + 30), RefusedTelegram)
@@ -181,7 +181,7 @@ def test_two_telegrams_that_contradict_the_past_and_each_other_are_both_refused(
     for second, digits in ((10, b"51562.418"), (20, b"31562.418"), (30, b"71562.418")):
         result = take(meter, old_with(b"11562.418", digits), START + second)
         assert isinstance(result, RefusedTelegram)
-        assert result.fault is RefusalReason.IMPLAUSIBLE
+        assert result.reason is RefusalReason.IMPLAUSIBLE
     assert meter.refused == {RefusalReason.IMPLAUSIBLE: 3}
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNIT_FACTORS, Entry, Kind, entry_of, spelled
+from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNIT_FACTORS, Entry, Kind, canonical_unit, entry_of
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_unit_is_worth_its_base_unit_times_a_power_of_ten(unit: str, base: str
     ],
 )
 def test_a_unit_is_known_in_every_case_that_meters_write_it_in(as_sent: str, unit: str) -> None:
-    assert spelled(as_sent) == unit
+    assert canonical_unit(as_sent) == unit
 
 
 @pytest.mark.parametrize("unit", ["", "x", "kWhh", "k W", "m³", "Ah", "%", "none"])
 def test_an_unknown_unit_is_none(unit: str) -> None:
-    assert spelled(unit) is None
+    assert canonical_unit(unit) is None

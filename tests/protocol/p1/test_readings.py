@@ -37,7 +37,7 @@ def test_every_line_of_each_meter_becomes_a_reading_in_its_order(name: str) -> N
     sent = [line.partition("(")[0] for line in make.lines(make.METERS[name]) if line[:1].isdigit()]
     assert [reading.code for reading in readings.lines] == sent
     assert readings.codes == set(sent)
-    assert readings.faults == ()
+    assert readings.errors == ()
     assert readings.identification == make.METERS[name].header[1:]
     assert readings.values["identification"] == readings.identification
 
@@ -105,7 +105,7 @@ def test_empty_values_are_absent_and_not_zero() -> None:
     readings = read_own("odd_empty-values")
     absent = {"tariff", "power_import", "power_net", "voltage_l1", "current_l1", "mbus1_identifier", "gas_reading"}
     assert not absent & readings.values.keys()
-    assert readings.faults == ()
+    assert readings.errors == ()
     whole = read_own("v50_sagemcom-t210d")
     assert readings.codes == whole.codes
     assert {"power_export", "voltage_l2", "current_l2"} <= readings.values.keys()
@@ -113,7 +113,7 @@ def test_empty_values_are_absent_and_not_zero() -> None:
 
 def test_a_value_that_is_no_number_spoils_its_own_line_only() -> None:
     readings, whole = read_own("bad_non-numeric-power"), read_own("v50_sagemcom-t210d")
-    [fault] = readings.faults
+    [fault] = readings.errors
     assert "--.---*kW" in fault.line
     assert fault.line == own_telegram("bad_non-numeric-power").split(b"\r\n")[fault.number].decode()
     lost = whole.values.keys() - readings.values.keys()
@@ -124,7 +124,7 @@ def test_a_value_that_is_no_number_spoils_its_own_line_only() -> None:
 def test_texts_may_hold_slashes_exclamation_marks_and_2048_digits() -> None:
     odd = read_own("odd_slash-and-bang-in-text")
     assert odd.values["text_message"] == "Works 18/1! See grid.test/works !"
-    assert odd.faults == ()
+    assert odd.errors == ()
     long = read_own("odd_text-2048-digits").values["text_message"]
     assert len(str(long)) == 1024
 
@@ -140,7 +140,7 @@ def test_line_ends_and_the_case_of_the_checksum_change_no_reading(name: str) -> 
 def test_a_line_that_comes_twice_with_the_same_value_is_one_value() -> None:
     readings = read_lines("1-0:1.7.0(00.100*kW)", "1-0:1.7.0(0.1*kW)")
     assert readings.values["power_import"] == 100
-    assert readings.faults == ()
+    assert readings.errors == ()
     assert len(readings.lines) == 2
 
 
@@ -154,8 +154,8 @@ def test_two_values_that_contradict_each_other_leave_none() -> None:
     )
     lost = {"power_import", "power_net", "mbus1_reading", "mbus1_reading_time", "gas_reading"}
     assert not lost & readings.values.keys()
-    assert [fault.number for fault in readings.faults] == [3, 5]
-    assert all("second, other value" in fault.why for fault in readings.faults)
+    assert [error.number for error in readings.errors] == [3, 5]
+    assert all("second, different value" in fault.reason for fault in readings.errors)
 
 
 def test_a_third_value_does_not_bring_back_what_two_others_contradict() -> None:
@@ -172,7 +172,7 @@ def test_of_what_is_contradicted_nothing_follows() -> None:
 def test_an_empty_line_of_the_same_code_contradicts_nothing() -> None:
     readings = read_lines("1-0:1.7.0(00.100*kW)", "1-0:1.7.0()")
     assert readings.values["power_import"] == 100
-    assert readings.faults == ()
+    assert readings.errors == ()
 
 
 # --- the lines of the telegram before
@@ -196,7 +196,7 @@ def test_readings_are_the_same_whatever_telegram_came_before(before: str) -> Non
 
 def test_a_fault_is_told_again_while_its_line_stays() -> None:
     telegram = only(own_telegram("bad_non-numeric-power"))
-    assert read(telegram, read(telegram)).faults == read(telegram).faults != ()
+    assert read(telegram, read(telegram)).errors == read(telegram).errors != ()
 
 
 def test_what_is_kept_for_the_next_telegram_is_no_more_than_this_one() -> None:
@@ -214,11 +214,11 @@ def test_lines_beyond_the_limit_are_a_fault() -> None:
     body = ("/X\n" + "\n".join(within) + "\n").encode()
     readings = read(Telegram(body + b"!", len(body), checked=True))
     assert len(readings.lines) == MAX_LINES - 1
-    assert readings.faults == ()
+    assert readings.errors == ()
     more = body + b"1-0:1.7.0(00.100*kW)\n"
     readings = read(Telegram(more + b"!", len(more), checked=True))
     assert len(readings.lines) == MAX_LINES - 1
-    assert [fault.number for fault in readings.faults] == [MAX_LINES + 1]
+    assert [error.number for error in readings.errors] == [MAX_LINES + 1]
     assert "power_import" not in readings.values
 
 
@@ -240,11 +240,11 @@ LINES = st.builds(lambda code, groups: code + "".join(f"({group})" for group in 
 def test_no_line_raises_and_each_is_a_reading(lines: list[str]) -> None:
     body = "\r\n".join(["/X5", "", *lines, ""]).encode("latin-1")
     readings = read(Telegram(body + b"!\r\n", len(body), checked=False))
-    assert [reading.code + reading.text for reading in readings.lines if not reading.fault] == [
-        line for line, reading in zip(lines, readings.lines, strict=True) if not reading.fault
+    assert [reading.code + reading.text for reading in readings.lines if not reading.error] == [
+        line for line, reading in zip(lines, readings.lines, strict=True) if not reading.error
     ]
     for reading in readings.lines:
-        assert (reading.base_value is None) or not reading.fault
+        assert (reading.base_value is None) or not reading.error
         assert not isinstance(reading.base_value, Decimal) or reading.base_value.is_finite()
 
 

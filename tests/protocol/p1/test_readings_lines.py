@@ -52,7 +52,7 @@ def test_a_number_is_converted_by_the_unit_on_its_line(
     line: str, value: str, unit: str | None, base_value: str, base_unit: str | None
 ) -> None:
     reading = read_line(line)
-    assert reading.fault is None
+    assert reading.error is None
     assert (reading.value, reading.unit) == (Decimal(value), unit)
     assert (reading.base_value, reading.base_unit) == (Decimal(base_value), base_unit)
 
@@ -60,24 +60,44 @@ def test_a_number_is_converted_by_the_unit_on_its_line(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        *(("1-0:1.7.0(xx.x*kW)", "no number"), ("1-0:1.7.0(*kW)", "no number"), ("1-0:1.7.0(NaN*kW)", "no number")),
-        *(("1-0:1.7.0(Infinity*kW)", "no number"), ("1-0:1.7.0(1E9*kW)", "no number"), ("1-0:1.7.0(1e3*kW)", "number")),
-        *(("1-0:1.7.0(0*2*kW)", "no number"), ("1-0:1.7.0(00,100*kW)", "no number"), ("1-0:1.7.0(1_0*kW)", "number")),
-        *(("1-0:1.7.0(+1*kW)", "no number"), ("1-0:1.7.0( 1*kW)", "no number"), ("1-0:1.7.0(1.*kW)", "no number")),
-        *(("1-0:1.7.0(001.2kW)", "no number"), ("1-0:1.7.0(1*kW*h)", "no number"), ("1-0:1.7.0(1*)", "no number")),
+        *(
+            ("1-0:1.7.0(xx.x*kW)", "not a number"),
+            ("1-0:1.7.0(*kW)", "not a number"),
+            ("1-0:1.7.0(NaN*kW)", "not a number"),
+        ),
+        *(
+            ("1-0:1.7.0(Infinity*kW)", "not a number"),
+            ("1-0:1.7.0(1E9*kW)", "not a number"),
+            ("1-0:1.7.0(1e3*kW)", "number"),
+        ),
+        *(
+            ("1-0:1.7.0(0*2*kW)", "not a number"),
+            ("1-0:1.7.0(00,100*kW)", "not a number"),
+            ("1-0:1.7.0(1_0*kW)", "number"),
+        ),
+        *(
+            ("1-0:1.7.0(+1*kW)", "not a number"),
+            ("1-0:1.7.0( 1*kW)", "not a number"),
+            ("1-0:1.7.0(1.*kW)", "not a number"),
+        ),
+        *(
+            ("1-0:1.7.0(001.2kW)", "not a number"),
+            ("1-0:1.7.0(1*kW*h)", "not a number"),
+            ("1-0:1.7.0(1*)", "not a number"),
+        ),
         *(("1-0:1.7.0(1)", "no unit"), ("1-0:1.7.0(1*V)", "expected"), ("1-0:1.7.0(1*kWh)", "expected")),
-        *(("1-0:1.8.1(1*kW)", "expected"), ("1-0:32.7.0(230*A)", "expected"), ("1-0:1.7.0(1*hp)", "not known")),
+        *(("1-0:1.8.1(1*kW)", "expected"), ("1-0:32.7.0(230*A)", "expected"), ("1-0:1.7.0(1*hp)", "unknown unit")),
         *(("1-0:1.7.0(1*kW)(2*kW)", "2 value groups"), ("0-0:96.7.21(1.5)", "whole number")),
         *(("0-0:96.14.0(-1)", "whole number"), ("0-1:24.1.0(AB)", "whole number")),
         *(("0-1:24.2.1(0)", "1 value groups"), ("0-1:24.2.1(1)(2)(3)", "3 value groups")),
         *(("0-1:24.3.0(120214090000)(00)(60)(1)(m3)(1.0)", "6 value groups"), ("1-0:1.6.0(210118070000W)(2*A)", "W")),
-        *((f"1-0:1.8.1({'9' * 19}*kWh)", "no number"), ("1-0:1.7.0(1*" + "k" * 9 + ")", "no number")),
+        *((f"1-0:1.8.1({'9' * 19}*kWh)", "not a number"), ("1-0:1.7.0(1*" + "k" * 9 + ")", "not a number")),
     ],
 )
 def test_a_line_of_the_wrong_shape_is_a_fault_and_no_value(line: str, why: str) -> None:
     readings = read_lines("1-0:2.7.0(00.001*kW)", line, "1-0:14.7.0(50.0*Hz)")
-    [fault] = readings.faults
-    assert why in fault.why
+    [fault] = readings.errors
+    assert why in fault.reason
     assert (fault.number, fault.line) == (3, line)  # the identification is line 1, and empty lines do not count
     bad = readings.lines[1]
     assert (bad.value, bad.base_value, bad.unit, bad.time) == (None, None, None, None)
@@ -102,7 +122,7 @@ def test_a_line_of_the_wrong_shape_is_a_fault_and_no_value(line: str, why: str) 
 )
 def test_a_line_that_is_no_obis_line_is_kept_as_a_fault(line: str) -> None:
     readings = read_lines(line, "1-0:2.7.0(00.001*kW)")
-    assert [fault.line for fault in readings.faults] == [line]
+    assert [error.line for error in readings.errors] == [line]
     assert readings.lines[0].code == line
     assert readings.values["power_export"] == 1
     assert "power_import" not in readings.values
@@ -133,7 +153,7 @@ def test_a_line_that_is_no_obis_line_is_kept_as_a_fault(line: str) -> None:
 )
 def test_what_is_no_measured_number_is_a_count_a_time_or_a_text(line: str, name: str, value: int | str) -> None:
     readings = read_lines(line)
-    assert readings.faults == ()
+    assert readings.errors == ()
     assert readings.values[name] == value
     assert type(readings.values[name]) is type(value)
 
@@ -162,7 +182,7 @@ def test_what_is_no_measured_number_is_a_count_a_time_or_a_text(line: str, name:
 )
 def test_what_says_nothing_is_absent_without_a_fault(line: str) -> None:
     readings = read_lines(line)
-    assert readings.faults == ()
+    assert readings.errors == ()
     assert [reading.base_value for reading in readings.lines] == [None]
     assert readings.values.keys() == {"identification"}
 
@@ -172,7 +192,7 @@ def test_the_gas_of_dsmr_2_2_stands_on_two_lines_or_on_one(separator: str) -> No
     line = f"0-1:24.3.0(120214090000)(00)(60)(1)(0-1:24.2.1)(m3){separator}(02846.117)"
     body = f"/ISk5\\2MT382-1003\r\n\r\n0-1:24.1.0(3)\r\n{line}\r\n0-1:24.4.0(1)\r\n".encode()
     readings = read(Telegram(body + b"!\r\n", len(body), checked=False))
-    assert readings.faults == ()
+    assert readings.errors == ()
     assert [reading.code for reading in readings.lines] == ["0-1:24.1.0", "0-1:24.3.0", "0-1:24.4.0"]
     assert readings.values["gas_reading"] == Decimal("2846.117")
     assert readings.values["gas_reading_time"] == utc(2012, 2, 14, 8)

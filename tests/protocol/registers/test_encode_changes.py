@@ -23,7 +23,7 @@ NUMBERS = st.one_of(st.integers(-10, 10).map(Decimal), st.integers(0, 10**14).ma
 def test_a_snapshot_from_the_one_before_is_the_one_made_anew(name: str, data: st.DataObject) -> None:
     image = _map(name).readings
     used = sorted({reading for register in _map(name).registers for reading in register.uses})
-    values = {n: st.sampled_from(["a", "bb"]) if NAMES[n].sort is ValueType.TEXT else NUMBERS for n in used}
+    values = {n: st.sampled_from(["a", "bb"]) if NAMES[n].value_type is ValueType.TEXT else NUMBERS for n in used}
     readings = st.fixed_dictionaries({}, optional=values)
     telegrams: list[dict[str, Value]] = data.draw(st.lists(readings, min_size=2, max_size=5))
     snapshot = None

@@ -1,13 +1,27 @@
-"""When bytes arrived: now, unless the gateway may have stood still while they waited."""
+"""Readings are fresh up to their limit, and bytes count as old as they may be."""
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from gateway.protocol.p1.arrival import PAUSE_S, STOOD_STILL_S, ArrivalClock
+from gateway.protocol.freshness import NEVER, PAUSE_S, STALL_S, ArrivalClock, fresh_until, is_fresh
 
 START = 1000.0
-TICK_S = STOOD_STILL_S / 4
+TICK_S = STALL_S / 4
+
+
+def test_readings_are_fresh_up_to_their_limit_and_not_after_it() -> None:
+    until = fresh_until(START, 5.0)
+    for moment in (START, START + 4.9, START + 5.0):
+        assert is_fresh(until, moment)
+    for moment in (math.nextafter(START + 5.0, math.inf), START + 3600):
+        assert not is_fresh(until, moment)
+
+
+def test_readings_that_do_not_exist_are_never_fresh() -> None:
+    assert not is_fresh(NEVER, 0.0)
 
 
 def run(clock: ArrivalClock, begin: float, end: float) -> None:
@@ -30,7 +44,7 @@ def test_a_meter_may_be_silent_for_long_while_the_gateway_is_awake() -> None:
     assert clock.date(START + 600.1) == START + 600.1
 
 
-@pytest.mark.parametrize("stood_still", [STOOD_STILL_S * 1.01, 5.0, 3600.0])
+@pytest.mark.parametrize("stood_still", [STALL_S * 1.01, 5.0, 3600.0])
 def test_bytes_read_after_a_standstill_count_as_old_as_the_last_sign_of_life(stood_still: float) -> None:
     clock = ArrivalClock(START)
     clock.tick(START)
@@ -49,7 +63,7 @@ def test_the_standstill_counts_from_the_last_bytes_too() -> None:
     assert clock.date(START + 30) == START + 0.7
 
 
-@pytest.mark.parametrize("apart", [PAUSE_S / 2, PAUSE_S * 2, STOOD_STILL_S * 2])
+@pytest.mark.parametrize("apart", [PAUSE_S / 2, PAUSE_S * 2, STALL_S * 2])
 def test_all_that_is_read_without_a_pause_after_a_standstill_has_waited(apart: float) -> None:
     """However long the telegrams of one read keep the gateway from the next."""
     clock = ArrivalClock(START)

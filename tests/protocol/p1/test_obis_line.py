@@ -1,4 +1,4 @@
-"""P1 time stamps: the flag decides, and what is no date gives none."""
+"""The grammar of data lines is the same for reading and redaction, and time stamps follow their flag."""
 
 from __future__ import annotations
 
@@ -8,11 +8,57 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.timestamp import parse_timestamp
+from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP, parse_timestamp
+from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.redaction import redact
+from tests.conftest import OWN_TELEGRAMS, own_telegram
+from tests.protocol.p1.stream import only, telegram_of
 
 
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
     return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+
+
+NAMES = sorted(path.stem for path in OWN_TELEGRAMS.glob("*.txt") if not path.stem.startswith("bad_"))
+
+
+def test_a_line_has_a_code_a_suffix_and_value_groups() -> None:
+    shape = DATA_LINE.fullmatch("0-1:24.2.1*255(210118070001W)\r\n(00001.000*m3)")
+    assert shape is not None
+    assert (shape[1], shape[2]) == ("0-1:24.2.1", "*255")
+    assert VALUE_GROUP.findall(shape[3]) == ["210118070001W", "00001.000*m3"]
+
+
+@pytest.mark.parametrize("code", ["0-0:1.0.0", "1-0:99.97.0", "15-255:255.255.255"])
+def test_a_code_has_value_groups_up_to_255(code: str) -> None:
+    assert DATA_LINE.fullmatch(f"{code}(1)")
+
+
+@pytest.mark.parametrize(
+    "line", ["123-0:1.8.0(1)", "1-1234:1.8.0(1)", "1-0:1234.8.0(1)", "1-0:1.8(1)", "1-0:1.8.0", "1-0:1.8.0*1(1)", "(1)"]
+)
+def test_anything_else_is_not_a_data_line(line: str) -> None:
+    assert not DATA_LINE.fullmatch(line)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_redaction_leaves_a_data_line_a_data_line(name: str) -> None:
+    raw = own_telegram(name)
+    before, after = LINE.findall(raw), LINE.findall(redact(raw))
+    for line, masked in zip(before, after, strict=True):
+        is_data_line = DATA_LINE.fullmatch(line.decode("latin-1")) is not None
+        assert is_data_line is (DATA_LINE.fullmatch(masked.decode("latin-1")) is not None)
+
+
+@given(st.from_regex(r"[0-9]{1,4}-[0-9]{1,4}:[0-9.]{5,12}(\*255)?(\([0-9A-F]{6,30}\)){1,2}", fullmatch=True))
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_redaction_keeps_the_code_of_exactly_the_lines_that_are_read(line: str) -> None:
+    (reading,) = read(only(telegram_of(line))).lines
+    is_read = reading.error != "not an OBIS line"
+    assert redact(line.encode()).startswith(line.partition("(")[0].encode()) is is_read
+
+
+# --- time stamps
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where a new reader of a running stream may begin: at a telegram's first byte, and never inside one."""
+"""A new reader joins at the first byte of a telegram, and encrypted telegrams are cut out of a stream complete."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.joining import SILENCE_S, JoiningPoint
-from tests.conftest import own_telegram
+from gateway.protocol.p1.raw_stream import (
+    HEADER_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_PAUSE_IN_FRAME_S,
+    PAUSE_BETWEEN_TELEGRAMS_S,
+    CipheredReader,
+    JoiningPoint,
+)
+from tests.conftest import SHARED_TELEGRAMS, needs_shared_telegrams, own_telegram
 
 GAP_S = 1.0
 """Between two telegrams."""
@@ -113,8 +120,9 @@ def test_inside_an_encrypted_telegram_nothing_is_a_beginning(tag: bytes) -> None
 def test_a_tag_byte_inside_a_telegram_is_no_beginning() -> None:
     point = JoiningPoint()
     point.find(b"/ISK5\r\n", 0.0)
-    assert point.find(b"\xdb\x01\x02", SILENCE_S / 2) is None
-    assert point.find(b"\xdb\x01\x02", SILENCE_S / 2 + 1.1 * SILENCE_S) == 0
+    pause = PAUSE_BETWEEN_TELEGRAMS_S
+    assert point.find(b"\xdb\x01\x02", pause / 2) is None
+    assert point.find(b"\xdb\x01\x02", pause / 2 + 1.1 * pause) == 0
 
 
 def test_a_meter_that_goes_from_encrypted_to_plain_is_followed() -> None:
@@ -143,3 +151,83 @@ def test_a_slash_inside_a_line_is_no_beginning() -> None:
     assert point.find(b"0-0:96.13.0(a", 0.01) is None
     assert point.find(b"/ISK5)\r\n", 0.02) is None
     assert point.find(b"0-0:96.1.1(/x)\r\n", 0.03) is None
+
+
+# --- encrypted telegrams
+
+TITLE = b"\xdb\x08SIM00001"
+
+
+def frame(size: int = 500, filler: bytes = b"\xdb\x08!/\r\n") -> bytes:
+    """A frame of the form that meters send; what its cipher text holds looks like everything else in a stream."""
+    text = (filler * size)[: size - 17]
+    content = b"\x30" + (7).to_bytes(4, "big") + text + bytes(12)
+    assert len(content) == size
+    return TITLE + b"\x82" + size.to_bytes(2, "big") + content
+
+
+FRAME = frame()
+TEXT_LINES = b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n!ABCD\r\n"
+
+
+def whole(data: bytes) -> list[bytes]:
+    return CipheredReader().feed(data, 0)
+
+
+def byte_by_byte(data: bytes) -> list[bytes]:
+    reader = CipheredReader()
+    return [found for i in range(len(data)) for found in reader.feed(data[i : i + 1], 0)]
+
+
+@pytest.mark.parametrize("feed", [whole, byte_by_byte])
+def test_frames_come_out_as_they_went_in(feed: object) -> None:
+    assert feed(FRAME) == [FRAME]  # type: ignore[operator]
+    assert feed(FRAME + FRAME) == [FRAME, FRAME]  # type: ignore[operator]
+    assert feed(b"\0\xff\xdb\x09" + FRAME + b"\r\n" + FRAME + b"\0") == [FRAME, FRAME]  # type: ignore[operator]
+    assert feed(TEXT_LINES + FRAME + TEXT_LINES) == [FRAME]  # type: ignore[operator]
+    assert feed(FRAME[200:] + FRAME) == [FRAME]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("length", "size"), [(b"\x7f", 127), (b"\x81\x80", 128), (b"\x82\x00\x80", 128), (b"\x82\x02\x00", 512)]
+)
+def test_every_form_of_the_length_is_known(length: bytes, size: int) -> None:
+    data = TITLE + length + b"\x30" + bytes(size - 1)
+    assert whole(data) == byte_by_byte(data) == [data]
+
+
+def test_a_plain_telegram_is_none() -> None:
+    assert whole(TEXT_LINES) == byte_by_byte(TEXT_LINES) == []
+
+
+def test_a_length_beyond_all_bounds_holds_up_nothing() -> None:
+    stray = TITLE + b"\x82\xff\xff\x30"
+    assert whole(stray + FRAME) == byte_by_byte(stray + FRAME) == [FRAME]
+
+
+def test_half_a_frame_before_a_silence_does_not_take_from_the_next() -> None:
+    reader = CipheredReader()
+    assert reader.feed(FRAME[:300], 0) == []
+    assert reader.feed(FRAME, MAX_PAUSE_IN_FRAME_S + 0.1) == [FRAME]
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(
+    st.lists(st.sampled_from([FRAME, frame(40), TITLE, b"\xdb", b"\x82\xff", TEXT_LINES, b"\x30" * 20]), max_size=8),
+    st.data(),
+)
+def test_the_grouping_of_bytes_changes_nothing_and_memory_is_bounded(parts: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(parts)
+    reader, found, position = CipheredReader(), [], 0
+    while position < len(stream):
+        step = data.draw(st.integers(1, 700))
+        found += reader.feed(stream[position : position + step], 0)
+        position += step
+        assert len(reader._buffer) <= MAX_FRAME_BYTES + HEADER_BYTES
+    assert found == whole(stream)
+
+
+@needs_shared_telegrams
+def test_a_frame_of_a_real_meter_is_one() -> None:
+    raw = (SHARED_TELEGRAMS / "enc_austria-t210dr_esphome.bin").read_bytes()
+    assert whole(raw) == byte_by_byte(raw) == [raw]

@@ -1,12 +1,11 @@
-"""Each register's value is led back to the lines that say it, and to no other."""
+"""Each name that a map may use has a meaning, and its value is traced to the lines that it comes from."""
 
 from __future__ import annotations
 
 import pytest
 
 from gateway.maps.load import find_map, load_map
-from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.p1.provenance import source_lines
+from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES, ValueType, source_lines
 from gateway.protocol.p1.readings import Readings
 from tests.conftest import OWN_TELEGRAMS, ROOT, own_telegram
 from tests.maps.serving import readings_in
@@ -72,3 +71,14 @@ def test_a_register_of_several_readings_has_all_their_lines_in_order() -> None:
     found = [readings.lines[at].code for at in source_lines(current.uses, readings)]
     assert found == sorted(found, key=[line.code for line in readings.lines].index)
     assert set(found) == {"1-0:31.7.0", "1-0:21.7.0", "1-0:22.7.0"}
+
+
+@pytest.mark.parametrize("telegram", GOOD)
+def test_the_value_of_each_name_has_the_declared_type_and_unit(telegram: str) -> None:
+    readings = readings_of(telegram)
+    for name, value in readings.values.items():
+        if name not in NAMES:
+            continue
+        assert isinstance(value, str) is (NAMES[name].value_type is ValueType.TEXT), name
+        if name in readings.units and NAMES[name].unit:
+            assert readings.units[name] == NAMES[name].unit, name

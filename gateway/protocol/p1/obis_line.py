@@ -1,0 +1,55 @@
+"""The grammar of a telegram's data lines: OBIS code, value groups, numbers and time stamps.
+
+A line is an OBIS code and one or more groups in parentheses, such as `1-0:1.8.1(012345.678*kWh)` (IEC 62056-21). It
+ends with CR, LF or both in either order. A value group may follow on a line of its own, as DSMR 2.2 sends gas; it
+belongs to the line before it.
+
+Reading and redaction both use this grammar. A line that one of them accepts is therefore a line for the other.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+LINE = re.compile(rb"[^\r\n]+(?:[\r\n]+\([^\r\n]*)*")
+"""Pattern of one line of a telegram, whatever it contains, with the value groups that follow it."""
+CODE = r"[0-9]{1,2}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
+"""Pattern of an OBIS code A-B:C.D.E, each value group 0 to 255 (IEC 62056-61)."""
+DATA_LINE = re.compile(rf"({CODE})((?:\*255)?)((?:\([^()]*\)[\r\n]*)+)")
+"""Pattern of a data line: the code, the suffix `*255` that German meters add, and the value groups."""
+VALUE_GROUP = re.compile(r"\(([^()]*)\)")
+"""Pattern of one value group; its content is group 1."""
+UNIT = r"[A-Za-z][A-Za-z0-9]{0,7}"
+"""Pattern of a unit, which follows a number and `*`."""
+STAMP = r"[0-9]{12}[SW]?"
+"""Pattern of a time stamp `YYMMDDhhmmssX` (DSMR 5.0.2 P1, 6.4)."""
+
+_STAMP = re.compile(STAMP)
+# Only the flag decides. A calendar would be an hour wrong where a meter keeps standard time all year (Sweden, Finland)
+# or switches late.
+_OFFSET = {"S": timezone(timedelta(hours=2)), "W": timezone(timedelta(hours=1))}
+_LOCAL = ZoneInfo("Europe/Amsterdam")
+
+_EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
+"""Earliest moment that is accepted: a meter without a clock, or without an M-Bus meter, sends 1970 or early 2000."""
+
+
+def parse_timestamp(text: str) -> int | None:
+    """Return the unix seconds of a P1 time stamp (DSMR 5.0.2 P1, 6.4), or None for an invalid or unset one.
+
+    The flag is S in summer time and W in winter (standard) time. A stamp without a flag, as DSMR 2.2 sends it, is local
+    time in the Netherlands. Dates before 2001 mean "never" and give None.
+    """
+    if not _STAMP.fullmatch(text):
+        return None
+    year, month, day, hour, minute, second = (int(text[i : i + 2]) for i in range(0, 12, 2))
+    zone = _OFFSET[text[12]] if len(text) == 13 else _LOCAL
+    # As in POSIX, the two digits 69 to 99 mean 1969 to 1999: a meter that lost its clock sends 70.
+    century = 1900 if year >= 69 else 2000
+    try:
+        moment = datetime(century + year, month, day, hour, minute, second, tzinfo=zone)
+    except ValueError:
+        return None
+    return int(moment.timestamp()) if moment >= _EARLIEST else None
