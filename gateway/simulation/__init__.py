@@ -1,1 +1,1 @@
-"""Simulated meters: a household, its meters and the way their telegrams come."""
+"""Simulated meters: a household, its meters, and the stream of their telegrams."""

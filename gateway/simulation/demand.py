@@ -1,7 +1,8 @@
-"""Belgian demand: the average of the running quarter of an hour, the month's highest, and those of 13 months.
+"""Demand of a Belgian meter: the mean power of the current quarter of an hour, and the highest one of each month.
 
-The running average grows through its quarter, since it is the energy so far by a quarter of an hour; a peak
-carries the end of its quarter (e-MUCS P1 1.7.1, "average demand").
+The demand of the current quarter is its energy so far, divided by a quarter of an hour, so it increases until the
+quarter ends. The time of a peak is the end of its quarter (e-MUCS P1 1.7.1, "average demand"). Every week of the
+household is the same, so the peak of a month is found by searching one week.
 """
 
 from __future__ import annotations
@@ -14,37 +15,40 @@ from gateway.simulation.wall_clock import WallClock, WallTime
 
 QUARTER_S = HOUR_S // 4
 MONTHS = 13
-_QUARTERS_A_WEEK = WEEK_S // QUARTER_S
-_SLOTS = QUARTER_S // SLOT_S
-_KEPT = 64
+"""Number of months in the history."""
+_QUARTERS_PER_WEEK = WEEK_S // QUARTER_S
+_SLOTS_PER_QUARTER = QUARTER_S // SLOT_S
+_MAX_CACHED_PEAKS = 64
 
 
 class Demand:
-    """What a house's meter says of its quarters of an hour."""
+    """Demand of a house, as its meter sends it."""
 
     def __init__(self, week: Week, clock: WallClock) -> None:
-        """Go by a week and the clock on the wall."""
+        """Compute the quarters of `week`; `clock` gives the months."""
         parts = zip(week.sums("energy_import_low"), week.sums("energy_import_normal"), strict=True)
         self._imported = [low + normal for low, normal in parts]
-        self._quarters = [(after - before) // _SLOTS for before, after in pairwise(self._imported[::_SLOTS])]
+        self._quarters = [
+            (after - before) // _SLOTS_PER_QUARTER for before, after in pairwise(self._imported[::_SLOTS_PER_QUARTER])
+        ]
         self._clock = clock
-        self._peak = lru_cache(maxsize=_KEPT)(self._find_peak)
+        self._peak = lru_cache(maxsize=_MAX_CACHED_PEAKS)(self._find_peak)
 
     def running(self, second: int) -> int:
-        """Average power in W that the quarter reaches if nothing more is used."""
+        """Return the demand in W of the current quarter, from its energy so far."""
         slot, elapsed_s = divmod(second % WEEK_S, SLOT_S)
-        used = self._imported[slot] - self._imported[slot // _SLOTS * _SLOTS]
+        used = self._imported[slot] - self._imported[slot // _SLOTS_PER_QUARTER * _SLOTS_PER_QUARTER]
         rate = self._imported[slot + 1] - self._imported[slot]
         return (used * SLOT_S + rate * elapsed_s) // QUARTER_S
 
     def of_month(self, now: WallTime) -> dict[str, int | str]:
-        """The highest demand of the month so far, and its time; zero at its beginning before there is one."""
+        """Return the highest demand of the month so far and its time; zero while there is none yet."""
         begins = self._clock.month_begins(now.year, now.month)
         power, at = self._peak(begins, now.second // QUARTER_S * QUARTER_S)
         return {"demand_peak": power, "demand_peak_time": self._clock.stamp(at)}
 
     def history(self, now: WallTime) -> str:
-        """The groups of 0-0:98.1.0: of each of the months before, its end, the time of its peak, and the peak."""
+        """Return the value groups of 0-0:98.1.0: the end, the time of the peak and the peak of each month before."""
         groups = ""
         for month in range(now.month, now.month - MONTHS, -1):
             ends = self._clock.month_begins(now.year, month)
@@ -54,11 +58,11 @@ class Demand:
         return f"({MONTHS})(1-0:1.6.0)(1-0:1.6.0){groups}"
 
     def _find_peak(self, begins: int, ends: int) -> tuple[int, int]:
-        """W, and seconds on the wall at its end, of the first of the highest quarters between two times."""
+        """Return the power in W and the end, in seconds of the wall clock, of the highest quarter between two times."""
         best = (0, begins)
-        # One week is like the other.
+        # All weeks are the same, so one is enough.
         for begun in range(begins, min(ends, begins + WEEK_S), QUARTER_S):
-            power = self._quarters[begun // QUARTER_S % _QUARTERS_A_WEEK]
+            power = self._quarters[begun // QUARTER_S % _QUARTERS_PER_WEEK]
             if power > best[0] and self._clock.has(begun):
                 best = power, begun + QUARTER_S
         return best

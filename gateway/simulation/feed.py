@@ -1,6 +1,6 @@
-"""What a simulated line brings: pieces of bytes, each with the seconds until the next.
+"""The stream of bytes of a simulated P1 line, in pieces with the time until the next one.
 
-A living household, a capture that is sent again, and either of them over a bad line.
+There are two sources, a simulated household and a recorded capture, and a filter that adds the errors of a bad line.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from gateway.protocol.p1.telegram import TelegramReader
 from gateway.simulation.meter import SimulatedMeter
 
 Piece = tuple[bytes, float]
-"""Bytes, and the seconds until the next ones."""
+"""Bytes, and the seconds until the next piece."""
 
 SHORTEST_PAUSE_S = 0.1
-"""However fast time runs, a reader gets ten telegrams a second at the most."""
+"""Shortest time between two telegrams, however fast the simulated time runs."""
 LONGEST_PAUSE_S = 60.0
-"""Of a capture that has a gap."""
+"""Longest time between two telegrams of a capture, for one with a gap."""
 ONE_BAD_IN = 4
+"""Number of telegrams of which one is damaged, on average."""
 NOISE_BYTES = 40
+"""Number of bytes of noise before a telegram."""
 
 _DIGIT = re.compile(rb"[0-9](?=[0-9.]*\*[a-zA-Z])")
 _NEXT_TELEGRAM = re.compile(rb"(?<=\n)(?=/)")
@@ -33,32 +35,40 @@ _CLOCK = re.compile(rb"^0-0:1\.0\.0\(([0-9]{12}[SW]?)\)", re.MULTILINE)
 def live_telegrams(
     meter: SimulatedMeter, clock: Callable[[], float], cadence_s: float, speed: float = 1
 ) -> Iterator[Piece]:
-    """A household's telegrams by `clock`, in unix seconds, which runs `speed` times as fast as the true one."""
+    """Yield a household's telegrams.
+
+    Args:
+        meter: the meter of the household.
+        clock: returns the simulated time in unix seconds; it runs `speed` times as fast as real time.
+        cadence_s: simulated time between two telegrams.
+        speed: see `clock`.
+
+    """
     pause = max(cadence_s / speed, min(SHORTEST_PAUSE_S, cadence_s))
     while True:
         yield meter.telegram(int(clock())), pause
 
 
 def replay(capture: bytes, speed: float = 1) -> Iterator[Piece]:
-    """A capture over and over, at the cadence of its meter's clock, or where it has none, of its version."""
+    """Yield a capture again and again, at the cadence of its meter's clock, or else of its version."""
     pieces = _NEXT_TELEGRAM.split(capture)
     usual = _cadence_s(capture)
     moments = [_moment(piece) for piece in pieces]
     while True:
         for piece, moment, following in zip(pieces, moments, [*moments[1:], None], strict=True):
-            is_told = moment is not None and following is not None and following > moment
-            pause = following - moment if is_told else usual  # type: ignore[operator]
+            is_known = moment is not None and following is not None and following > moment
+            pause = following - moment if is_known else usual  # type: ignore[operator]
             yield piece, max(min(pause, LONGEST_PAUSE_S) / speed, SHORTEST_PAUSE_S)
 
 
 def with_faults(pieces: Iterator[Piece], seed: int = 1) -> Iterator[Piece]:
-    """The same over a bad line: of some telegrams a digit is wrong, the end is missing, or all; some stand in noise."""
+    """Yield the pieces as a bad line brings them: some telegrams damaged, incomplete, missing, or after noise."""
     for number, (data, pause) in zip(count(), pieces, strict=False):
-        yield corrupt(data, Random(f"{seed}/{number}").random), pause  # noqa: S311 (noise is no secret)
+        yield corrupt(data, Random(f"{seed}/{number}").random), pause  # noqa: S311 (noise needs no secret)
 
 
 def corrupt(data: bytes, random: Callable[[], float]) -> bytes:
-    """One telegram in `ONE_BAD_IN`, spoilt in one of four ways; the others as they are."""
+    """Return a telegram, one in `ONE_BAD_IN` damaged in one of four ways and the others unchanged."""
     way = int(random() * 4 * ONE_BAD_IN)
     if way == 0:
         return _with_wrong_digit(data, random)
@@ -74,7 +84,7 @@ def _with_wrong_digit(data: bytes, random: Callable[[], float]) -> bytes:
     if not digits:
         return data
     at = digits[int(random() * len(digits))]
-    # As if its last bit but six were lost: without a checksum only what is no digit can be noticed.
+    # Set bit 6, so that the digit becomes a letter. Without a checksum a wrong digit could not be detected.
     return data[:at] + bytes([data[at] | 0x40]) + data[at + 1 :]
 
 

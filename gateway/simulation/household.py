@@ -1,12 +1,12 @@
-"""A household that is not there: what it uses, makes and burns, slot by slot of a week.
+"""A simulated household: the power, gas and water that it uses and produces in one week, slot by slot.
 
-The house has a base load, a heat pump, a car that charges on some nights, solar panels on L3, a gas boiler
-and a water tap. It lives the same week over and over, by the clock on its wall. So what its meter has counted
-is the energy of one week times their number, and a look-up: any moment costs the same, without a history.
+The house has a base load, a heat pump, a car that charges on some nights, solar panels on L3, a gas boiler and water
+taps. Every week is the same. A counter is therefore the number of whole weeks times the energy of one week, plus an
+entry of a table of running sums: each moment is computed in the same short time, and no history is kept.
 
-Power is constant during each `SLOT_S` seconds, and a counter is exactly its integral, rounded down to 1 Wh.
-The meter nets its phases, as Dutch meters do: while L3 exports and L1 imports, the difference counts.
-Counters start at zero on 1 January 2024 and roll over at `ROLLOVER_WH`.
+Power is constant during each slot of `SLOT_S` seconds, and a counter is exactly its integral, rounded down to 1 Wh.
+The meter adds its phases before it counts, as Dutch meters do: while L3 exports and L1 imports, it counts the
+difference. Counters start at zero on 1 January 2024 and restart at `ROLLOVER_WH`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from itertools import accumulate, repeat
 from random import Random
 
 SLOT_S = 10
-"""Seconds that a power lasts."""
+"""Length of a slot."""
 
 ROLLOVER_WH = 100_000_000
-"""What a DSMR 2.2 counter of five digits of kWh cannot show any more."""
+"""First value that a DSMR 2.2 counter with five digits of kWh cannot show."""
 
-MINUTE_S, HOUR_S, DAY_S, WEEK_S = 60, 3600, 86_400, 604_800
+MINUTE_S, HOUR_S, WEEK_S = 60, 3600, 604_800
 SLOTS_PER_HOUR = HOUR_S // SLOT_S
 
 
 class Scenario(StrEnum):
-    """What is unusual about a house, or about the line from its meter."""
+    """A special household, or a special line from its meter."""
 
     SOLAR = "solar"
     EV = "ev"
@@ -40,22 +40,22 @@ class Scenario(StrEnum):
 
 
 SCENARIOS = {
-    Scenario.SOLAR: "a roof full of panels on all three phases, under a clear sky: export through most of the day",
+    Scenario.SOLAR: "solar panels on all three phases and a clear sky: export during most of the day",
     Scenario.EV: "a car that charges with 11 kW on three phases each evening from 18:30 to 22:30",
-    Scenario.THREE_PHASE: "loads spread unevenly, and sun on L3 alone: phases import and export at the same time",
-    Scenario.GAS_SWAP: "5 minutes after the start the gas meter is exchanged: the old one stands still on its M-Bus"
-    " channel, the new one counts from zero on the next",
-    Scenario.DST: "begins half an hour before summer time ends on the last Sunday of October",
-    Scenario.FAULTS: "one telegram in four comes with a wrong checksum, cut, behind noise, or not at all",
+    Scenario.THREE_PHASE: "uneven loads, and solar panels on L3 only: phases import and export at the same time",
+    Scenario.GAS_SWAP: "the gas meter is replaced 5 minutes after the start: the old one stops on its M-Bus channel,"
+    " and the new one counts from zero on the next channel",
+    Scenario.DST: "starts half an hour before summer time ends, on the last Sunday of October",
+    Scenario.FAULTS: "one telegram in four has a wrong checksum, is incomplete, comes after noise, or is missing",
 }
-"""What each one changes; where the house is the usual one, its times and its line are not."""
+"""Scenario → its description for users."""
 
 
 class Week:
-    """One week of the house from Monday 0:00, slot by slot."""
+    """One week of the house, from Monday 0:00, slot by slot."""
 
     def __init__(self, powers: Sequence[array[int]], reactive: Sequence[array[int]]) -> None:
-        """Live it.
+        """Store the power of each slot.
 
         Args:
             powers: net power of L1, L2 and L3 in W, negative while the phase exports.
@@ -67,7 +67,7 @@ class Week:
         self._sums: dict[str, array[int]] = {}
 
     def sums(self, name: str) -> array[int]:
-        """The sums of the rates that count in all slots before: one item more than slots.
+        """Return the running sums of a counter's rates: for each slot the sum of all slots before, and the total.
 
         Args:
             name: `gas` or `water`, with dm3/h as the rate, or `heat` with kJ/h; `energy_` or `reactive_energy_`
@@ -102,14 +102,14 @@ class Week:
 
 
 def tariff_of(hour: int) -> int:
-    """1 (low) from 23 to 7 and at weekends, else 2, in an hour of the week."""
+    """Return the tariff in an hour of the week: 1 (low) from 23:00 to 7:00 and at weekends, otherwise 2."""
     return 1 if hour >= 5 * 24 or not 7 <= hour % 24 < 23 else 2
 
 
 def simulate_week(seed: int, scenario: Scenario | None = None) -> Week:
-    """The week of one house or another."""
-    # Only random() promises the same numbers in every Python version.
-    random = Random(seed).random  # noqa: S311 (a household is no secret)
+    """Return the week of the house that `seed` selects."""
+    # Only random() returns the same numbers in every Python version.
+    random = Random(seed).random  # noqa: S311 (a household needs no secret)
     panels_w = 2500 + 1100 * random()
     powers = tuple(array("i") for _ in range(3))
     reactive = tuple(array("i") for _ in range(3))
@@ -135,7 +135,7 @@ _Phases = tuple[int, int, int]
 
 
 def _load(minute: int, scenario: Scenario | None, *, has_car: bool) -> tuple[_Phases, _Phases]:
-    """What L1, L2 and L3 use in W and in var, `minute` minutes after midnight."""
+    """Return the power of L1, L2 and L3 in W and in var, `minute` minutes after midnight."""
     house = 140 + (85 if minute % 45 < 16 else 0) + (310 if 17 * 60 <= minute < 23 * 60 else 0)
     kitchen = 1900 if 17 * 60 + 30 <= minute < 18 * 60 + 20 and minute % 4 < 2 else 0
     pump_minutes = 10 + 6 * math.cos(2 * math.pi * (minute - 7 * 60) / (24 * 60))
@@ -150,22 +150,22 @@ def _load(minute: int, scenario: Scenario | None, *, has_car: bool) -> tuple[_Ph
 
 
 def _gas_flow(hour: int) -> int:
-    """What the boiler burns in dm3/h, in an hour of the day."""
+    """Return the gas that the boiler burns in an hour of the day, in dm3/h."""
     return 280 if hour in (6, 7) else 130 if 18 <= hour < 22 else 9
 
 
 def _water_flow(hour: int) -> int:
-    """What runs from the tap in dm3/h."""
+    """Return the water that is used in an hour of the day, in dm3/h."""
     return 70 if hour == 7 else 12 if 8 <= hour < 23 else 0
 
 
 def _heat_flow(hour: int) -> int:
-    """What a heat meter counts in kJ/h where there is no boiler: as much as the gas would give."""
+    """Return the heat that a house without boiler uses in an hour of the day, in kJ/h: that of the gas."""
     return 35 * _gas_flow(hour)
 
 
 _FLOWS = {"gas": _gas_flow, "water": _water_flow, "heat": _heat_flow}
 _COUNTERS = {"import_low": (1, 1), "import_normal": (1, 2), "export_low": (-1, 1), "export_normal": (-1, 2)}
-"""The sign of the net power that counts, and the tariff in which it does."""
+"""Counter → the sign of the net power that it counts, and its tariff."""
 _QUADRANTS = {"q1": (1, 1), "q2": (-1, 1), "q3": (-1, -1), "q4": (1, -1)}
-"""Of IEC 62053-23, by the signs of active and reactive power: 1 and 4 import, 1 and 2 are inductive."""
+"""Quadrant of IEC 62053-23 → the signs of active and reactive power; 1 and 4 import, 1 and 2 are inductive."""

@@ -1,7 +1,8 @@
-"""The telegrams of a simulated household, for demonstrations and for tests that need a living meter.
+"""A simulated meter: the telegrams of a household, for demonstrations and tests.
 
-A `TelegramForm` says how meters of one version or country tell what they measure: it reads like one of their
-telegrams, with names where values go. `gateway/simulated_meters` has one file for each.
+A `TelegramForm` describes the telegrams of one version or country. It looks like such a telegram, with names in place
+of the values. The folder `forms` has one file for each. The form is split once into fixed text and value functions;
+each telegram then only fills in the values of its moment.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from gateway.simulation.household import (
 from gateway.simulation.wall_clock import WallClock, WallTime
 
 SWAP_AFTER_S = 300
-"""From the start of the simulation to the exchange of the gas meter."""
+"""Time from the start of the simulation to the replacement of the gas meter."""
 Medium = Literal["gas", "water", "heat"]
 GAS: Medium = "gas"
 _BASE_UNIT_OF_COUNT: dict[Medium, Decimal] = {"gas": Decimal("0.001"), "water": Decimal("0.001"), "heat": Decimal(1000)}
-"""m3 in a dm3, J in a kJ."""
+"""Medium → base units per unit that the household counts in: m3 per dm3, J per kJ."""
 _LEVELS_V = (231.2, 230.4, 232.1)
 
 _Value = int | float | Decimal | str
@@ -44,12 +45,12 @@ _Render = Callable[[Mapping[str, _Value]], str]
 
 @dataclass(frozen=True, slots=True)
 class TelegramForm:
-    """How meters of one version or country tell what they measure."""
+    """The form of the telegrams of one version or country."""
 
     telegram: str
-    """Lines with `{name}` or `{name:form}` for values, and the line `{mbus}` where M-Bus meters stand."""
+    """Lines with `{name}` or `{name:form}` for values, and the line `{mbus}` for the lines of the M-Bus meters."""
     mbus: Mapping[Medium, str]
-    """The lines of an M-Bus meter by its medium, with `{channel}`."""
+    """Medium → the lines of its M-Bus meter, with `{channel}`."""
     zone: str
     has_checksum: bool
     keeps_normal_time: bool = False
@@ -57,27 +58,28 @@ class TelegramForm:
     day_tariff: int = 2
 
 
-_PLACE = re.compile(r"\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}")
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}")
 _NUMBER = re.compile(r"(0+)(?:\.(0+))?(?:\*([A-Za-z0-9]+))?")
 
 
 class _Template:
-    """Lines with places for values."""
+    """Lines with placeholders for values."""
 
     def __init__(self, text: str) -> None:
         self._parts: list[_Render] = []
         at = 0
-        for place in _PLACE.finditer(text):
-            self._parts += [partial(_literally, text[at : place.start()]), _renderer(place[1], place[2])]
-            at = place.end()
-        self._parts.append(partial(_literally, text[at:]))
+        for placeholder in _PLACEHOLDER.finditer(text):
+            renderer = _renderer(placeholder[1], placeholder[2])
+            self._parts += [partial(_render_text, text[at : placeholder.start()]), renderer]
+            at = placeholder.end()
+        self._parts.append(partial(_render_text, text[at:]))
 
     def fill(self, values: Mapping[str, _Value]) -> str:
-        """The lines with values in their places."""
+        """Return the lines with these values."""
         return "".join(part(values) for part in self._parts)
 
 
-def _literally(text: str, _values: Mapping[str, _Value]) -> str:
+def _render_text(text: str, _values: Mapping[str, _Value]) -> str:
     return text
 
 
@@ -89,28 +91,28 @@ def _renderer(name: str, form: str | None) -> _Render:
     number = _NUMBER.fullmatch(form)
     unit = canonical_unit(number[3]) if number and number[3] else None
     if number is None or (number[3] and unit is None):
-        raise ValueError(f"{{{name}:{form}}} is no form of a value | Write it like 000.000*kWh, 0000 or hex")
+        raise ValueError(f"{{{name}:{form}}} is not a form of a value | Write it like 000.000*kWh, 0000 or hex")
     decimals = len(number[2] or "")
     width = len(number[1]) + decimals
     factor = UNIT_FACTORS[unit][1] if unit else Decimal(1)
-    # A counter never runs ahead of what was used.
+    # A counter shows only what was used completely.
     rounding = ROUND_FLOOR if "energy" in name else ROUND_HALF_EVEN
     suffix = f"*{number[3]}" if number[3] else ""
 
     def render(values: Mapping[str, _Value]) -> str:
         scaled = int((Decimal(values[name]) / factor).scaleb(decimals).to_integral_value(rounding))
         digits = f"{abs(scaled) % 10**width:0{width}}"
-        shown = f"{digits[: width - decimals]}.{digits[width - decimals :]}" if decimals else digits
-        return f"{'-' if scaled < 0 else ''}{shown}{suffix}"
+        text = f"{digits[: width - decimals]}.{digits[width - decimals :]}" if decimals else digits
+        return f"{'-' if scaled < 0 else ''}{text}{suffix}"
 
     return render
 
 
 class SimulatedMeter:
-    """A household's meter that speaks as `form` says; `seed` makes it one house or another.
+    """The meter of a household, which sends telegrams of a form; `seed` selects the household.
 
     Raises:
-        ValueError: the form has a place that cannot be filled.
+        ValueError: the form has a placeholder without a value.
 
     """
 
@@ -120,7 +122,7 @@ class SimulatedMeter:
         self._form = form
         self._clock = WallClock(form.zone, keeps_normal_time=form.keeps_normal_time)
         self._week = simulate_week(seed, scenario)
-        names = [place[1] for place in _PLACE.finditer(form.telegram)]
+        names = [placeholder[1] for placeholder in _PLACEHOLDER.finditer(form.telegram)]
         self._energies = {name for name in names if "energy" in name}
         self._demand = Demand(self._week, self._clock) if any(name.startswith("demand") for name in names) else None
         self._seed = seed
@@ -131,12 +133,12 @@ class SimulatedMeter:
         try:
             self.telegram(started_at)
         except KeyError as error:
-            raise ValueError(f"{error.args[0]} is no value that a meter could tell") from None
+            raise ValueError(f"a meter has no value {error.args[0]}") from None
         except ArithmeticError:
-            raise ValueError("a text has the form of a number | Write {name} or {name:hex}") from None
+            raise ValueError("a text cannot have the form of a number | Write {name} or {name:hex}") from None
 
     def telegram(self, at: int) -> bytes:
-        """The telegram that the meter sends at `at` unix seconds, the same whenever it is asked for."""
+        """Return the telegram of the moment `at` in unix seconds; it depends on nothing else."""
         now = self._clock.at(at)
         values = self._values(now)
         body = (self._head.fill(values) + self._mbus_lines(at) + self._tail.fill(values)).encode("ascii")
@@ -160,7 +162,7 @@ class SimulatedMeter:
         return values
 
     def _energy(self, name: str, now: WallTime) -> int:
-        """A counter as its name in a form says: of a tariff, of a quadrant, or a total."""
+        """Return a counter by its name in a form: of a tariff, of a quadrant, or a total."""
         if name == "energy_combined":
             return self._energy("energy_import", now) + self._energy("energy_export", now)
         if name[-3:] in ("_t1", "_t2"):
@@ -171,12 +173,12 @@ class SimulatedMeter:
         return self._count(f"{name}_low", now) + self._count(f"{name}_normal", now)
 
     def _count(self, name: str, moment: WallTime) -> int:
-        """A counter at `moment`, in whole Wh, varh, dm3 or kJ."""
+        """Return a counter at `moment`, in whole Wh, varh, dm3 or kJ."""
         sums = self._week.sums(name)
         weeks, second = divmod(moment.second, WEEK_S)
         slot, elapsed_s = divmod(second, SLOT_S)
         slots = weeks * sums[-1] + sums[slot]
-        # The hour that the clock left out was not lived; in October it is lived twice, and both then count.
+        # In March the clock skips an hour, which is not counted. In October an hour comes twice, and both are counted.
         if moment.is_summer:
             skipped = self._clock.skipped_hour * SLOTS_PER_HOUR
             slots -= sums[skipped + SLOTS_PER_HOUR] - sums[skipped]
@@ -218,7 +220,7 @@ def _powers(week: Week, slot: int) -> dict[str, _Value]:
     values = _both_ways("", sum(powers), sum(reactive))
     for index, (power, var, level) in enumerate(zip(powers, reactive, _LEVELS_V, strict=True), start=1):
         values |= _both_ways(f"_l{index}", power, var)
-        # Each phase's wiring lowers its voltage under load and raises it while it exports.
+        # The resistance of the wires lowers the voltage under load and raises it during export.
         voltage = level - power / 900
         values |= {f"voltage_l{index}": voltage, f"current_l{index}": math.hypot(power, var) / voltage}
     net, var = sum(powers), sum(reactive)

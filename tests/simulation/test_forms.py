@@ -223,11 +223,14 @@ FORM = "zone: Europe/Amsterdam\ntelegram: |\n  /SIM5\n\n"
     ("text", "told"),
     [
         ("zone: Europe/Amsterdam\n", r"5\.yaml:1:1: telegram: is missing"),
-        (FORM + "  {mbus}\n  !\n", r"5\.yaml:2:1: telegram: \{mbus\} and mbus: go together"),
-        (FORM + "  1-0:1.8.1({energy_imprt_t1:0.0*kWh})\n  !\n", r"5\.yaml:2:1: telegram: energy_imprt_low is no"),
-        (FORM + "  1-0:1.8.1({energy_import_t1:9.9*kWh})\n  !\n", r"5\.yaml:2:1: telegram: .*9\.9\*kWh.* no form"),
-        (FORM + "  0-0:1.0.0({clock:000})\n  !\n", r"5\.yaml:2:1: telegram: a text has the form of a number"),
-        (FORM + "  0-0:1.0.0({clok})\n  !\n", r"5\.yaml:2:1: telegram: clok is no value"),
+        (FORM + "  {mbus}\n  !\n", r"5\.yaml:2:1: telegram: \{mbus\} needs mbus:"),
+        (
+            FORM + "  1-0:1.8.1({energy_imprt_t1:0.0*kWh})\n  !\n",
+            r"5\.yaml:2:1: telegram: a meter has no value energy_imp",
+        ),
+        (FORM + "  1-0:1.8.1({energy_import_t1:9.9*kWh})\n  !\n", r"5\.yaml:2:1: telegram: .*9\.9\*kWh.* not a form"),
+        (FORM + "  0-0:1.0.0({clock:000})\n  !\n", r"5\.yaml:2:1: telegram: a text cannot have the form of a number"),
+        (FORM + "  0-0:1.0.0({clok})\n  !\n", r"5\.yaml:2:1: telegram: a meter has no value clok"),
         (FORM.replace("Europe/Amsterdam", "Europe/Gouda") + "  !\n", r"5\.yaml:1:1: zone: .*Europe/Gouda"),
     ],
 )

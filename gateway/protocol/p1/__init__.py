@@ -1,1 +1,1 @@
-"""From the bytes of a P1 port to a meter's readings."""
+"""P1: from the bytes of a meter's port to its readings."""

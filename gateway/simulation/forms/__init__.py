@@ -1,9 +1,9 @@
-"""The meters that can be simulated: one file for each version and country, named as in `variants.VARIANTS`.
+"""The forms of simulated meters: one file for each version and country, named by its key in `variants.VARIANTS`.
 
-A file reads like a telegram of such a meter. `{name}` stands for a value, `{name:000.000*kWh}` for one with
-so many digits in that unit, `{name:hex}` for a text in hexadecimal; `{mbus}` is the line where the lines of
-the M-Bus meters stand, each on the next `{channel}`. `day_tariff` says which tariff is the day's, and
-`keeps_normal_time` that the meter knows no summer time.
+A file looks like a telegram of such a meter. `{name}` is replaced by a value, `{name:000.000*kWh}` by a number with
+these digits and this unit, and `{name:hex}` by a text in hexadecimal. The line `{mbus}` is replaced by the lines of the
+M-Bus meters, each on the next `{channel}`. `day_tariff` is the number of the tariff by day, and `keeps_normal_time` is
+true for a meter without summer time.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ DEFAULT_VERSION = "5"
 
 def _period(value: Any) -> Any:
     if value not in _PERIODS:
-        raise ValueError(f"is no period | There are: {', '.join(_PERIODS)}")
+        raise ValueError(f"is not a period | Use one of: {', '.join(_PERIODS)}")
     return _PERIODS[value]
 
 
 def _zone(value: Any) -> Any:
     if value not in available_timezones():
-        raise ValueError("is no time zone | Write it like Europe/Amsterdam")
+        raise ValueError("is not a time zone | Write it like Europe/Amsterdam")
     return value
 
 
 class _FormFile(BaseModel):
-    """A file of this folder."""
+    """Content of a file of this folder."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -51,29 +51,35 @@ class _FormFile(BaseModel):
 
 
 def simulated_versions() -> tuple[str, ...]:
-    """The versions of which there is a file, in the order of `VARIANTS`."""
+    """Return the versions that have a file, in the order of `VARIANTS`."""
     return tuple(key for key in VARIANTS if (_FOLDER / f"{key}.yaml").is_file())
 
 
 def simulated_meter(
     version: str = DEFAULT_VERSION, seed: int = 1, scenario: Scenario | None = None, started_at: int = 0
 ) -> SimulatedMeter:
-    """A simulated meter of a version.
+    """Return a simulated meter of a version.
+
+    Args:
+        version: the key of a variant.
+        seed: selects the household.
+        scenario: makes the household special.
+        started_at: start of the simulation in unix seconds.
 
     Raises:
-        LookupError: there is none of that version.
-        ValueError: the scenario does not go with it.
-        FileError: its file is broken.
+        LookupError: no meter of that version can be simulated.
+        ValueError: the meter does not have what the scenario needs.
+        FileError: the file of the version is invalid.
 
     """
     known = simulated_versions()
     if version not in known:
-        hint = suggest(version, known) or f"There are: {', '.join(known)}"
+        hint = suggest(version, known) or f"Use one of: {', '.join(known)}"
         raise LookupError(f"there is no simulated meter of version {version!r}. {hint}")
     document = load(_FOLDER / f"{version}.yaml")
     file = validate(document, _FormFile)
     if ("{mbus}" in file.telegram) is not bool(file.mbus):
-        raise FileError([document.fault(("telegram",), "{mbus} and mbus: go together")])
+        raise FileError([document.fault(("telegram",), "{mbus} needs mbus:, and mbus: needs {mbus}")])
     form = TelegramForm(
         telegram=file.telegram.rstrip("\n"),
         mbus=file.mbus,
@@ -84,7 +90,7 @@ def simulated_meter(
         day_tariff=file.day_tariff,
     )
     if scenario is Scenario.GAS_SWAP and GAS not in file.mbus:
-        raise ValueError("such a meter has no gas meter that could be exchanged")
+        raise ValueError("this version has no gas meter that could be replaced")
     try:
         return SimulatedMeter(form, seed, scenario, started_at)
     except ValueError as error:

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.derived import LIMITER_NAMES, MEDIA, UNIT_CODES, derive
+from gateway.protocol.p1.derived import DERIVATIONS, LIMITER_NAMES, MEDIA, UNIT_CODES, Uses, derive
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
-from tests.conftest import own_telegram
+from tests.conftest import OWN_TELEGRAMS, own_telegram
 from tests.protocol.p1.stream import only, telegram_of
 
 CLOCK = "0-0:1.0.0(210118070352W)"
@@ -211,3 +211,48 @@ def test_nothing_follows_from_nothing(values: Values) -> None:
     derive(values, units)
     assert values == before
     assert units == {}
+
+
+# --- the table
+
+
+GOOD = sorted(path.stem for path in OWN_TELEGRAMS.glob("*.txt") if not path.stem.startswith(("bad_", "odd_")))
+
+
+def derived_in(name: str) -> tuple[Values, dict[str, str], Values, dict[str, str]]:
+    """Return the values and units on the lines of a telegram, and those that are derived from them."""
+    readings = read(only(own_telegram(name)))
+    on_lines = {line.name for line in readings.lines} | {f"{line.name}_time" for line in readings.lines}
+    values = {each: value for each, value in readings.values.items() if each in on_lines}
+    units = {each: unit for each, unit in readings.units.items() if each in on_lines}
+    derived = {each: value for each, value in readings.values.items() if each not in {*on_lines, "identification"}}
+    return values, units, derived, dict(readings.units)
+
+
+def inputs_on_lines(name: str) -> set[str]:
+    if name not in DERIVATIONS:
+        return {name, f"{name}_time"}
+    return {each for used in DERIVATIONS[name].inputs for each in (*inputs_on_lines(used), used, f"{used}_time")}
+
+
+@pytest.mark.parametrize("telegram", GOOD)
+def test_each_derived_reading_is_declared_with_its_unit(telegram: str) -> None:
+    _, _, derived, units = derived_in(telegram)
+    for name, value in derived.items():
+        assert DERIVATIONS[name].is_text is isinstance(value, str), name
+        if name in units:
+            assert units[name] == DERIVATIONS[name].unit, name
+
+
+@pytest.mark.parametrize("telegram", GOOD)
+def test_a_derived_reading_follows_from_its_declared_inputs(telegram: str) -> None:
+    values, units, derived, _ = derived_in(telegram)
+    for name, value in derived.items():
+        inputs = inputs_on_lines(name)
+        others = {each: number for each, number in values.items() if each not in inputs}
+        derive(others, {each: unit for each, unit in units.items() if each in others})
+        assert name not in others, name
+        if DERIVATIONS[name].uses is not Uses.MEDIUM:
+            own = {each: number for each, number in values.items() if each in inputs}
+            derive(own, {each: unit for each, unit in units.items() if each in own})
+            assert own[name] == value, name
