@@ -1,4 +1,4 @@
-"""The configuration: a strict YAML file → checked settings, or every fault with its place in the file."""
+"""The configuration: from a strict YAML file to validated settings, or to every problem with its place in the file."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ class Config(BaseModel):
     status_page: StatusPageConfig | None = None
 
     def all_meters(self) -> dict[str, MeterConfig]:
-        """Meters by name; a single one under `meter:` is called so."""
+        """Return the meters by name; a single one under `meter:` has the name `meter`."""
         return self.meters or {"meter": self.meter or MeterConfig()}
 
 
 def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read a configuration; what the environment says goes before the file, and may stand in for it.
+    """Read a configuration; environment variables override the file, or replace it.
 
     Raises:
-        FileError: with every fault.
+        FileError: with every problem.
 
     """
     return load_with_places(path, environment)[1]
 
 
 def load_with_places(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[Document, Config]:
-    """As `load_config`, with where everything stands in the file."""
+    """Read a configuration as `load_config` does, and return its document with the places of all values too."""
     is_file_needed = is_there(path) or not is_overridden(environment)
     document = load(path) if is_file_needed else Document(str(path))
     override(document, environment)
@@ -59,7 +59,7 @@ def load_with_places(path: Path, environment: Mapping[str, str] = os.environ) ->
 
 
 def load_status_page(path: Path, environment: Mapping[str, str] = os.environ) -> StatusPageConfig | None:
-    """What a configuration says of the status page, whatever is wrong with the rest; None where that cannot be told."""
+    """Return the settings of the status page, also from an otherwise invalid configuration; None if there are none."""
     try:
         document = load(path)
     except FileError:
@@ -73,7 +73,7 @@ def load_status_page(path: Path, environment: Mapping[str, str] = os.environ) ->
 
 
 def _check_references(document: Document, config: Config) -> list[Problem]:
-    """What a part of the configuration says of another."""
+    """Check the names by which one part of the configuration refers to another."""
     faults: list[Problem] = []
     if config.meter is not None and config.meters:
         faults.append(document.fault(("meter",), "stands beside meters:", "Give one of them"))
@@ -94,7 +94,7 @@ def _check_references(document: Document, config: Config) -> list[Problem]:
 
 
 def _meant(config: Config, name: str | None) -> list[MeterConfig]:
-    """The meter of that name, or the only one."""
+    """Return the meter with that name, or the only one."""
     meters = config.all_meters()
     if name is None:
         return list(meters.values()) if len(meters) == 1 else []
@@ -131,7 +131,7 @@ def _check_addresses(document: Document, config: Config) -> list[Problem]:
 
 
 def _is_one_place(one: Listen, other: Listen) -> bool:
-    """Whether a system would refuse the second; any free port is another one each time."""
+    """Return whether the system would refuse the second address; port 0 is a different free port each time."""
     is_shared = one.host == other.host or not (one.host and other.host)
     return is_shared and one.port == other.port != 0
 

@@ -1,4 +1,4 @@
-"""Plain data from a YAML file → a pydantic model, or every fault with its place in the file."""
+"""Validates plain data from a YAML file with a pydantic model, and reports every problem with its place in the file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gateway.files.yaml_file import Document, FileError, Loc, Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_FAULTS = 100
-"""More than anyone mends before trying again."""
+"""Largest number of problems that are reported at once."""
 
 
 def validate(document: Document, model: type[Model]) -> Model:
-    """The document as a `model`.
+    """Return the document as a `model`.
 
     Raises:
-        FileError: with every fault that the model finds, up to `MAX_FAULTS`.
+        FileError: with every problem that the model finds, up to `MAX_FAULTS`.
 
     """
     try:
@@ -32,21 +32,21 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class Salvaged(Generic[Model]):
-    """What of a document is well formed, so that what else is wrong with it can be found too."""
+    """The valid part of a document, so that later checks can find more problems in it."""
 
     model: Model
     faults: list[Problem]
     lost: frozenset[Loc]
-    """What was left out: `(key,)`, or `(key, position)` of an item of the list."""
+    """Parts that were left out: `(key,)`, or `(key, position)` of an item of the list."""
 
 
 def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Model]:
-    """The document as a `model` of whose keys none has to be there, without what is wrong with it.
+    """Return the document as a `model` without required keys, leaving out the parts with problems.
 
     Args:
-        document: what to read.
-        model: what it should be.
-        entries: the key of a list whose faulty items are left out one by one, where of others the whole key is.
+        document: the document to validate.
+        model: its model.
+        entries: the key of a list from which single items are left out; otherwise the whole key is.
 
     Raises:
         FileError: when nothing is left.
@@ -67,7 +67,7 @@ def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Mo
 
 
 def suggest(word: str, known: Sequence[str]) -> str:
-    """`Did you mean ...?` where something is near, else nothing."""
+    """Return `Did you mean ...?` with the most similar known word, or nothing if none is similar."""
     import difflib  # noqa: PLC0415 - only when something is wrong
 
     near = difflib.get_close_matches(word, known, n=1)
@@ -80,8 +80,8 @@ def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any
         case "extra_forbidden":
             known = _keys_of(model, loc[:-1])
             key = str(loc[-1])
-            if not key.isprintable():  # copied from a page, with a blank that is none
-                return document.fault(loc, f"unknown key {key!a}", "Type it anew: a character in it is not seen")
+            if not key.isprintable():  # copied from a web page, with an invisible character
+                return document.fault(loc, f"unknown key {key!a}", "Type it again: it contains an invisible character")
             return document.fault(loc, "unknown key", suggest(key, known) or f"Known here: {', '.join(known)}")
         case "missing":
             return document.fault((*loc, str(error["loc"][-1])), "is missing")
@@ -104,7 +104,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A value in the words of YAML."""
+    """Return a value as YAML writes it."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -115,7 +115,7 @@ def _shown(value: object) -> str:
 
 
 def _loc_in(data: Any, loc: Sequence[Any]) -> Loc:
-    """`loc` without what pydantic adds to it that is not in the file, such as the members of a union."""
+    """Return `loc` without the parts that pydantic adds and the file does not have, such as members of a union."""
     found: list[str | int] = []
     for part in loc:
         if isinstance(data, dict):

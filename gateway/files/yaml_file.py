@@ -1,7 +1,7 @@
-"""Strict YAML with line numbers: a file becomes plain data, or a list of faults that say where and what.
+"""Strict YAML with line numbers: a file becomes plain data, or a list of problems with their places.
 
-Beyond YAML itself, keys given twice, anchors, aliases, tags and several documents in one file are faults:
-each of them lets a configuration mean something else than it says.
+Duplicate keys, anchors, aliases, tags and several documents in one file are errors too: with each of them a
+configuration may mean something else than its reader thinks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 Loc = tuple[str | int, ...]
-"""The way to a value: keys as text, positions in lists as int."""
+"""Path to a value: keys as text, positions in lists as int."""
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -32,20 +32,20 @@ _SYNTAX_HINTS = {
     "mapping values are not allowed": _INDENT,
     "did not find expected key": _INDENT,
     "did not find expected '-'": _INDENT,
-    "could not find expected ':'": "After a key come a colon and a blank",
+    "could not find expected ':'": "Write a colon and a space after a key",
     "did not find expected ','": "The bracket of line {opened} is not closed before this",
     "unexpected end of stream": "The quote of line {opened} is not closed",
     "node content": "A value is missing, or the bracket that closes",
     "cannot start any token": "Put the text in quotes",
     "another document": "Leave out the line ---",
 }
-"""What the parser says → what is likely wrong."""
+"""Message of the parser → probable cause."""
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
 _READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+)")
-"""What YAML 1.1 takes for a number in base 8 or 60: 0100 for 64, 1:30 for 90."""
+"""Text that YAML 1.1 reads as a number in base 8 or 60: 0100 is 64, 1:30 is 90."""
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
-"""With fewer, the recursive parser in C cannot run out of stack."""
+"""Number of nested levels below which the recursive parser in C cannot run out of stack."""
 _TOO_DEEP = "nested too deeply"
 
 
@@ -67,7 +67,7 @@ class Problem:
 
 
 class FileError(Exception):
-    """A file that cannot be used; carries all its faults."""
+    """A file with problems; carries all of them."""
 
     def __init__(self, faults: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -83,16 +83,16 @@ class Document:
     places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
     faults: list[Problem] = field(default_factory=list)
     variables: dict[Loc, str] = field(default_factory=dict)
-    """What does not come from the file, with the environment variable that it comes from."""
+    """Values that come from an environment variable and not from the file, with the variable's name."""
 
     def place(self, loc: Loc) -> tuple[int, int]:
-        """Line and column of `loc`, or of the nearest thing around it that is in the file."""
+        """Return line and column of `loc`, or of its nearest parent in the file."""
         while loc and loc not in self.places:
             loc = loc[:-1]
         return self.places.get(loc, (1, 1))
 
     def fault(self, loc: Loc, what: str, hint: str = "") -> Problem:
-        """A fault at `loc`."""
+        """Return a problem at `loc`."""
         for overridden, variable in self.variables.items():
             is_within = loc[: len(overridden)] == overridden
             is_around = overridden[: len(loc)] == loc and loc not in self.places
@@ -103,7 +103,7 @@ class Document:
 
 
 def dotted(loc: Loc) -> str:
-    """`modbus[0].units.1`."""
+    """Return a path as text: `modbus[0].units.1`."""
     text = ""
     for part in loc:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -111,7 +111,7 @@ def dotted(loc: Loc) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file is there; of one that may not even be looked for, `load` will say why."""
+    """Return whether a file exists; for a file that must not be accessed return True, so that `load` reports why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -125,7 +125,7 @@ def load(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        FileError: when it cannot be read or holds faults.
+        FileError: when it cannot be read or has problems.
 
     """
     name = str(path)
@@ -147,10 +147,10 @@ def load(path: Path) -> Document:
 
 
 def parse(text: str, name: str) -> Document:
-    """As `load`, from a text."""
+    """Read YAML from a text, as `load` does from a file."""
     document = Document(name)
     try:
-        # The parser in C is many times faster and gives the same nodes with the same marks.
+        # The parser in C is many times faster and returns the same nodes with the same marks.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         if _MAY_HOLD_ANCHOR_OR_TAG.search(text) or len(_BEGINS_LEVEL.findall(text)) > _MANY_LEVELS:
             _check_events(document, yaml.parse(text, loader))

@@ -118,7 +118,7 @@ def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
         ("a:\n b: c\n  d: e", "3:4", f"mapping values are not allowed in this context. {INDENT}"),
         ("a:\n  b: c\n d: e", "3:2", f"did not find expected key. {INDENT}"),
         ("a:\n  - b\n  c: 1", "3:3", f"did not find expected '-' indicator. {INDENT}"),
-        ("a: b\nc\nd: 1", "3:1", "could not find expected ':'. After a key come a colon and a blank"),
+        ("a: b\nc\nd: 1", "3:1", "could not find expected ':'. Write a colon and a space after a key"),
         ("a: [1,\nb: 2", "3:1", "expected ',' or ']'. The bracket of line 1 is not closed before this"),
         ('b: 1\na: "x\nc: 1', "3:5", "unexpected end of stream. The quote of line 2 is not closed"),
         ("a: [\n", "2:1", "node content. A value is missing, or the bracket that closes"),
