@@ -1,4 +1,4 @@
-"""How often a timeline calls something fresh that is too old, or a meter stale for its clock, over many seeds.
+"""The share of invented meters that a timeline calls fresh when too old, or stale because of their clock.
 
     python -m benchmarks.ages [FIRST LAST] [--kind KIND] [--verbose]
 

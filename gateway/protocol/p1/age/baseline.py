@@ -6,7 +6,7 @@ from gateway.protocol.p1.age.candidate import level_tolerance
 from gateway.protocol.p1.age.verdict import LATE_S
 
 DRIFT = 100e-6
-"""How much faster one clock may go than the other: two crystals of 50 ppm each."""
+"""Largest drift between two clocks: two crystals of 50 ppm each."""
 SINKS_PER_S = 0.002
 """The base may sink so fast, in seconds a second: above any drift of clocks, and below any backlog that ends."""
 

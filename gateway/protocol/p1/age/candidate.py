@@ -12,12 +12,12 @@ from collections import deque
 from dataclasses import dataclass
 
 WANDER_S = 1.2
-"""How much two differences of one clock may differ: a granularity of 1 s, and the wander of its phase."""
+"""Largest step between two differences of one clock: a granularity of 1 s, and the wander of its phase."""
 NEAR_S = 2.5
 """A difference so close to another belongs to the same clock: twice the granularity and the jitter."""
 LEVEL_FAST_S, LEVEL_SLOW_S = 0.7, 1.2
-"""How much the lowest difference may sink between the two halves of a run: four of a jitter of 0.9 s differ by less
-than 0.7 s; one alone, at ten seconds, by the wander."""
+"""Largest fall of the lowest difference between the two halves of a run, in seconds. The lowest of four with a jitter
+of 0.9 s differ by less than 0.7 s; at ten seconds one alone differs by the wander."""
 CONFIRMED_AFTER_S = 16.0
 MOST_TELEGRAMS, FEWEST_TELEGRAMS = 8, 2
 """Eight telegrams confirm a clock at one second, which takes ten seconds with one in five lost. Eight at ten

@@ -22,7 +22,7 @@ lasted for so long. A backlog of ten-second telegrams would have to hold hours t
 
 
 class Display:
-    """What one meter shows."""
+    """The shown and the pending telegram of one meter."""
 
     def __init__(self, cadence_s: float) -> None:
         self.cadence_s = cadence_s

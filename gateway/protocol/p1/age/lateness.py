@@ -1,4 +1,4 @@
-"""How late a line is, for how long, and what this machine's clock says of it.
+"""The delay of a line, how long it has lasted, and what this machine's clock shows about it.
 
 A line that is suddenly late by a constant delay and a meter whose clock was set back look the same. Two things can
 end the doubt. A new connection empties the gateway's own socket, so that it is worth trying once. And where this

@@ -34,7 +34,7 @@ BETWEEN = 1.2
 
 
 class MeterClock:
-    """What is known of the clock of one meter."""
+    """The timeline of one meter."""
 
     def __init__(self, cadence_s: float) -> None:
         self.cadence_s = cadence_s

@@ -1,4 +1,4 @@
-"""Whether a source sends anything new."""
+"""A source that sends nothing new."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOTHING_NEW = 2.5
 
 
 class Progress:
-    """When one meter's last new telegram came, and what came since."""
+    """The last new telegram of one meter, and what came after it."""
 
     def __init__(self) -> None:
         self._newest = 0.0

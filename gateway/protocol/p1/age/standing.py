@@ -1,4 +1,4 @@
-"""How a clock moves: one that stands still while the values go on, and one that is faster than expected."""
+"""The steps of a clock: one that stands still while the values go on, and one that is faster than expected."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ClockSteps:
 
 
 class StandingClock:
-    """How long one stamp has come with new values."""
+    """The time for which one stamp has come with new values."""
 
     def __init__(self, cadence_s: float, needed: int) -> None:
         self._cadence_s = cadence_s

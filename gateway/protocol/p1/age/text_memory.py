@@ -1,4 +1,4 @@
-"""Which telegrams were seen: for each time stamp of the last hour the hashes of its two newest texts.
+"""The telegrams that were seen: for each time stamp of the last hour, the hashes of its two newest texts.
 
 A house at night may send the same counters for hours, so that only its bytes can tell a telegram of the past
 from a new one. Two texts are kept, because after a clock was set back each stamp comes twice, and a replay
@@ -18,7 +18,7 @@ FAST_SLOTS, SLOW_SLOTS = 4096, 512
 SLOW_CADENCE_S = 10
 """From this cadence on, a slot stands for ten seconds."""
 REACH_S = 4096
-"""How far back a telegram is recognised for certain, in seconds of the meter's clock."""
+"""Seconds of the meter's clock for which a telegram is certainly recognised."""
 
 _EMPTY = 0xFFFF
 _CROWDED = 0x8000
@@ -29,7 +29,7 @@ _TEXT = 0xFFFF_FFFF
 
 
 class Seen(Enum):
-    """What is remembered of a stamp and a text."""
+    """The memory of a stamp and a text."""
 
     NEVER = 0
     """The stamp is new."""

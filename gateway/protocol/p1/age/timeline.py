@@ -1,4 +1,4 @@
-"""When were the readings measured? Answered from the meter's clock, whatever happened on the way.
+"""The moment at which readings were measured, from the meter's clock, whatever happened on the way.
 
 A telegram may have waited in a sender, a radio or a socket, may come twice, or may be of yesterday. Its arrival
 says nothing about that, and its time stamp alone neither, since a meter's clock may be wrong by years. What can be
@@ -9,10 +9,16 @@ held up on the way. `meter_clock` has that rule, and its neighbours what it need
 A `Timeline` is that of one P1 port. It follows two meters at most, and shows one of them. All moments are seconds of
 one monotonic clock that goes on while the machine sleeps, and are passed in.
 
-What cannot be decided, and what is chosen: a line that is suddenly late by a constant delay looks like a clock that
-was set back while telegrams were lost: late. A replay of what was never seen looks like a clock set back, with
-equal counters: a replay. A lag from the very start looks like a wrong clock: believed. Without a clock, a copy
-looks like an idle house: believed.
+Some cases look the same, and of each pair the side is chosen on which no old number counts as fresh:
+
+- a line that is suddenly late by a constant delay, or a clock that was set back while telegrams were lost: late;
+- a replay of what was never seen, or a clock set back with equal counters: a replay, for an hour;
+- a clock that stood still and goes on, or a line that held telegrams meanwhile: late by the time in which three or
+  more telegrams in a row did not come;
+- a late line that is in time when its clock is set, or one that is still late: still late.
+
+Three cases cannot be seen at all, and are believed: a lag from the very start, a clock that is set while the line
+holds telegrams, and, without a clock that moves, a constant lag or a copy.
 """
 
 from __future__ import annotations

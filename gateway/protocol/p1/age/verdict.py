@@ -1,4 +1,4 @@
-"""What a timeline says of one telegram, and of the meter as a whole."""
+"""The verdict of a timeline on one telegram, and on the line as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LATE_S = 1.5
 
 
 class Kind(Enum):
-    """What a telegram turned out to be."""
+    """The result of judging a telegram."""
 
     FRESH = "fresh"
     """New, and in time."""
@@ -70,7 +70,7 @@ class Arrival(NamedTuple):
 
 
 class Condition(Enum):
-    """How a meter's telegrams come in, for the status under the P1 port."""
+    """The state of a meter's line, for the status under the P1 port."""
 
     STARTING = "starting"
     """The clock has not been followed for long enough to know delays."""
