@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 )
 def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -> None:
     """Show the registers of the map NAME: the name of a built-in map or the path of a file."""
-    from gateway.maps.table import FORMATS, heading, rows, words_of
+    from gateway.maps.table import FORMATS, encode_registers, heading, rows
 
     register_map = named_map(name)
-    table = rows(register_map, words_of(register_map, _values_of(telegram)) if telegram else None)
+    table = rows(register_map, encode_registers(register_map, _values_of(telegram)) if telegram else None)
     if form in ("text", "markdown") and not as_json:
         click.echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
     click.echo(FORMATS["json" if as_json else form](table), nl=False)

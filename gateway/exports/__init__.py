@@ -1,4 +1,4 @@
-"""A register map → the configuration of a program that reads it over Modbus; a module for each program."""
+"""Write the configuration of a program that reads a register map over Modbus; one module per program."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FORMATS = {
     "codesys": "variables:as_codesys",
     "twincat": "variables:as_twincat",
 }
-"""Format → where in this package it is written."""
+"""Format → the module of this package, and the function in it, that writes the format."""
 
 
 def export(form: str, register_map: RegisterMap, target: Target) -> str:
-    """The configuration of `form`, one of `FORMATS`, for reading `register_map` from `target`.
+    """Return the configuration in `form`, one of `FORMATS`, for reading `register_map` from `target`.
 
     Raises:
-        ExportError: the map lacks what the program needs.
+        ExportError: the map lacks a register that the program needs.
 
     """
     module, _, name = FORMATS[form].partition(":")

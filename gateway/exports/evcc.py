@@ -1,4 +1,4 @@
-"""A custom meter for evcc (https://docs.evcc.io/en/docs/devices/plugins#modbus)."""
+"""Export a custom meter for evcc (https://docs.evcc.io/en/docs/devices/plugins#modbus)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ VOLTAGE = ("voltage_l{phase}",)
 
 
 def as_yaml(register_map: RegisterMap, target: Target) -> str:
-    """A `meters:` section with a grid meter."""
+    """Return a `meters:` section with a grid meter."""
     power = _find(register_map, POWER)
     if power is None:
-        raise ExportError(f"{register_map.name} has no register of the net power, which evcc must have")
+        raise ExportError(f"{register_map.name} has no register of the net power, which evcc requires")
     meter: dict[str, Any] = {"name": "grid", "type": "custom", "power": _source(power, register_map, target, "W")}
     energy = _find(register_map, ENERGY)
     if energy:
@@ -37,7 +37,7 @@ def as_yaml(register_map: RegisterMap, target: Target) -> str:
 
 
 def _find(register_map: RegisterMap, values: list[str] | tuple[str, ...]) -> Register | None:
-    """The first register that shows one of these; evcc neither swaps bytes nor adds."""
+    """Return the register that shows the first of these values that is there; evcc cannot swap bytes or add."""
     usable = [r for r in numbers(register_map) if (r.byte_order == "big") and not r.offset]
     return next((r for value in values for r in usable if r.value == value), None)
 

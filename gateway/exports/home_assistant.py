@@ -1,4 +1,4 @@
-"""Home Assistant's modbus integration (https://www.home-assistant.io/integrations/modbus)."""
+"""Export sensors for Home Assistant's modbus integration (https://www.home-assistant.io/integrations/modbus)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CLASSES = {
     "frequency": ("Hz", "kHz"),
     "duration": ("s", "ms"),
 }
-"""Device class → the units that Home Assistant takes it with, from 2024.3 on; it refuses one that it does not know."""
+"""Device class → the units that Home Assistant accepts with it, from 2024.3 on; it refuses any other."""
 COUNTERS = ("Wh", "varh", "J")
-"""Ends of the units of what only rises."""
+"""Ends of the units of values that only rise."""
 SWAPS = {("big", "big"): None, ("little", "big"): "word", ("big", "little"): "byte", ("little", "little"): "word_byte"}
 
 
 def as_yaml(register_map: RegisterMap, target: Target) -> str:
-    """A `modbus:` section with a sensor for each number."""
+    """Return a `modbus:` section with a sensor for each number."""
     hub = {
         "name": target.name,
         "type": "tcp",
@@ -62,7 +62,7 @@ def _sensor(register: Register, register_map: RegisterMap, target: Target) -> di
     exponent = factor.normalize().as_tuple().exponent
     sensor["precision"] = max(0, -exponent) if isinstance(exponent, int) and "float" not in register.type_name else 3
     if "float" not in register.type_name:
-        # It compares before scaling and after swapping.
+        # Home Assistant compares it after swapping and before scaling.
         sensor["nan_value"] = absent_number(register)
     return sensor | _kind(register)
 
@@ -72,7 +72,7 @@ def _kind(register: Register) -> dict[str, str]:
     if unit is None:
         return {}
     if unit == "m3":
-        device_class = next((word for word in ("gas", "water") if word in register.name), "volume")
+        device_class = next((medium for medium in ("gas", "water") if medium in register.name), "volume")
         return {"unit_of_measurement": "m³", "device_class": device_class, "state_class": "total_increasing"}
     kind = {"unit_of_measurement": unit}
     known = next((name for name, units in CLASSES.items() if unit in units), None)

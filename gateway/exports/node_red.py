@@ -1,4 +1,4 @@
-"""A flow for Node-RED with node-red-contrib-modbus (https://flows.nodered.org/node/node-red-contrib-modbus)."""
+"""Export a flow for Node-RED with node-red-contrib-modbus (https://flows.nodered.org/node/node-red-contrib-modbus)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GETTERS = {
 
 
 def as_flow(register_map: RegisterMap, target: Target) -> str:
-    """A tab that reads all numbers and shows them by name."""
+    """Return a tab that reads all numbers and shows them by name."""
     tab, client = f"{target.name}-tab", f"{target.name}-client"
     nodes: list[dict[str, Any]] = [
         {"id": tab, "type": "tab", "label": f"{register_map.name} of {target.host}"},

@@ -1,4 +1,4 @@
-"""What every export needs to know."""
+"""What the exports share: the target, the registers to export, and numbers as text formats write them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ NUMBER_TYPES = ("uint16", "uint32", "uint64", "int16", "int32", "int64", "float3
 
 
 class ExportError(Exception):
-    """A map cannot be exported in this form; the text says why."""
+    """A map that cannot be exported in this format; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the gateway is."""
+    """The gateway, as its clients reach it."""
 
     host: str
     port: int
@@ -25,25 +25,25 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What the gateway is called there."""
+        """Return the name of the gateway in the exported configuration."""
         return "dsmr_gateway"
 
 
 def numbers(register_map: RegisterMap) -> list[Register]:
-    """Registers that hold a number which a meter can change."""
+    """Return the registers that hold a number from a reading."""
     return [register for register in register_map.registers if register.type_name in NUMBER_TYPES and register.uses]
 
 
 def input_type(register_map: RegisterMap) -> str:
-    """`holding` where function code 3 reads the map, else `input`."""
+    """Return `holding` if function code 3 reads the map, else `input`."""
     return "holding" if 3 in register_map.function_codes else "input"
 
 
 def factor_and_summand(register: Register) -> tuple[Decimal, Decimal]:
-    """Value = number in the register x factor + summand."""
+    """Return factor and summand: value = number in the register x factor + summand."""
     return register.scale, -register.offset * register.scale
 
 
 def plain(number: Decimal) -> int | float:
-    """The number as YAML, TOML and JSON write it."""
+    """Return the number as YAML, TOML and JSON write it."""
     return int(number) if number == number.to_integral_value() else float(number)

@@ -1,4 +1,4 @@
-"""Telegraf's inputs.modbus, request style (https://docs.influxdata.com/telegraf/v1/input-plugins/modbus)."""
+"""Export fields for Telegraf's inputs.modbus, request style (https://docs.influxdata.com/telegraf/v1/input-plugins/modbus)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BYTE_ORDERS = {
 
 
 def as_toml(register_map: RegisterMap, target: Target) -> str:
-    """An `[[inputs.modbus]]` section with a field for each number."""
+    """Return an `[[inputs.modbus]]` section with a field for each number."""
     lines = [
         "[[inputs.modbus]]",
         f'  name = "{target.name}"',
@@ -48,6 +48,6 @@ def _byte_order(register: Register) -> str:
 
 def _field(register: Register) -> str:
     scale, _ = factor_and_summand(register)
-    words = {"address": register.address, "name": register.name, "type": register.type_name.upper()}
-    text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in words.items())
+    settings = {"address": register.address, "name": register.name, "type": register.type_name.upper()}
+    text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
     return f'{{ {text}, scale = {float(scale)!r}, output = "FLOAT64" }}'

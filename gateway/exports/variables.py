@@ -1,4 +1,4 @@
-"""Lists of variables for the engineering tools of PLCs, as CSV.
+"""Export a list of variables for the engineering tool of a PLC, as CSV.
 
 TIA Portal's MB_CLIENT counts holding registers from 40001 or 400001 and input registers from 30001; CODESYS and
 TwinCAT (TF6250) count from 0.
@@ -39,7 +39,7 @@ TIA_TYPES = {
 
 
 def as_tia(register_map: RegisterMap, target: Target) -> str:
-    """For TIA Portal: MB_DATA_ADDR and MB_DATA_LEN of each variable."""
+    """Return a list for TIA Portal: MB_DATA_ADDR and MB_DATA_LEN of each variable."""
     is_input = input_type(register_map) == "input"
 
     def address(register: Register) -> int:
@@ -51,14 +51,14 @@ def as_tia(register_map: RegisterMap, target: Target) -> str:
 
 
 def as_codesys(register_map: RegisterMap, target: Target) -> str:
-    """For CODESYS: offset and length of each variable's channel."""
+    """Return a list for CODESYS: offset and length of the channel of each variable."""
     return _table(
         register_map, target, ("Name", "Type", "Offset", "Length"), IEC_TYPES, lambda r: r.address, separator=","
     )
 
 
 def as_twincat(register_map: RegisterMap, target: Target) -> str:
-    """For TwinCAT: nMBAddr and nQuantity of FB_MBReadRegs for each variable."""
+    """Return a list for TwinCAT: nMBAddr and nQuantity of FB_MBReadRegs for each variable."""
     return _table(
         register_map, target, ("Name", "Type", "nMBAddr", "nQuantity"), IEC_TYPES, lambda r: r.address, separator=";"
     )

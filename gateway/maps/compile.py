@@ -1,4 +1,8 @@
-"""The whole of a map file → a register map: blocks, overlaps, what a telegram must tell; every fault with its place."""
+"""Compile a merged map file: build its registers and blocks, and check that they fit together.
+
+What concerns a single entry is in `gateway.maps.register`. Here are the checks between entries: overlaps, registers
+across the border of a block, and readings in the wrong kind of block.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from gateway.maps.register import RegisterBuilder
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
-from gateway.protocol.registers.register import GAP_WORD, Block, Register
+from gateway.protocol.registers.register import GAP_FILL, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
 
 
@@ -27,11 +31,11 @@ def compile_map(
     """Compile a map.
 
     Args:
-        whole: the map's own settings, those of the maps it extends filled in.
-        placed: all its registers.
+        whole: the settings of the map, completed by those of the maps it extends.
+        placed: the entries of all its registers.
         without: names of registers that keep their address and are always absent.
-        documents: by key of the map, the file that says it, for faults of the whole.
-        knows_blocks: whether its blocks are all there; of a file with faults in them nothing is said of what is where.
+        documents: the file of each key, for the place of a fault.
+        knows_blocks: whether `blocks` has no faults; if it has, nothing is checked against the blocks.
 
     """
     faults: list[Problem] = []
@@ -97,11 +101,11 @@ def _span(register: Register) -> str:
 
 
 def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, faults: list[Problem]) -> list[Block]:
-    """Declared blocks, and around other registers either one block or one for each unbroken run."""
+    """Return the declared blocks, and blocks around the other registers: one, or one for each run without gaps."""
     gaps = whole.gaps or "exception"
     declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
     blocks = [
-        Block(entry.address, entry.address + entry.length, GAP_WORD[entry.gaps] * entry.length, entry.status)
+        Block(entry.address, entry.address + entry.length, GAP_FILL[entry.gaps] * entry.length, entry.status)
         for _, entry in declared
     ]
     for (index, entry), block in zip(declared, blocks, strict=True):
@@ -110,7 +114,7 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, f
             faults.append(document.fault(("blocks", index, "length"), what))
     for (index, _), (before, block) in zip(declared[1:], pairwise(blocks), strict=True):
         if block.address < before.end:
-            what = f"the block at {block.address} begins inside the one at {before.address}"
+            what = f"the block at {block.address} begins inside the block at {before.address}"
             faults.append(document.fault(("blocks", index), what))
     outside = [r for r in registers if not any(block.address <= r.address < block.end for block in blocks)]
     runs: list[Block] = []
@@ -120,12 +124,12 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, f
         start = last.address if last and is_one else register.address
         if last and is_one:
             runs.pop()
-        runs.append(Block(start, register.end, GAP_WORD.get(gaps, b"\xff\xff") * (register.end - start)))
+        runs.append(Block(start, register.end, GAP_FILL.get(gaps, b"\xff\xff") * (register.end - start)))
     return sorted([*blocks, *runs], key=lambda block: block.address)
 
 
 def _join(blocks: Sequence[Block]) -> list[Block]:
-    """Blocks that touch as one, so that a read may cross from one into the next."""
+    """Join blocks that touch, so that a read may cross from one into the next."""
     joined: list[Block] = []
     for block in blocks:
         last = joined[-1] if joined else None
@@ -152,6 +156,6 @@ def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: Ma
         misplaced = [name for name in register.uses if name.startswith(GATEWAY_PREFIX) != block.is_status]
         if misplaced:
             where = "in a status block" if block.is_status else "outside a status block"
-            what = f"{register.name}: {misplaced[0]} cannot stand {where}"
-            hint = "A block with status: true holds the gateway's own values, and nothing else"
+            what = f"{register.name}: {misplaced[0]} cannot be used {where}"
+            hint = "A block with status: true holds only the gateway's own values"
             faults.append(item.document.fault((*item.loc, "value"), what, hint))

@@ -1,4 +1,7 @@
-"""A register map as its YAML file says it; `docs/register-maps.md` describes the language."""
+"""The form of a map file: its keys and their types, checked by pydantic; `docs/register-maps.md` explains them.
+
+`read_part` reads one file. Entries with faults are left out, so that the others are still checked.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
 from gateway.protocol.registers.register import Gaps
 
 MAX_REGISTERS = 5000
+"""Largest number of registers in one file."""
 MAX_INCLUDES = 10
+"""Largest number of files that one file includes."""
 
 NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
 TypeName = Literal[
@@ -23,7 +28,7 @@ TypeName = Literal[
 
 
 class RegisterEntry(BaseModel):
-    """One entry of `registers:`."""
+    """An entry of `registers:`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -43,7 +48,7 @@ class RegisterEntry(BaseModel):
 
 
 class BlockEntry(BaseModel):
-    """One entry of `blocks:`, addresses that can be read in one piece."""
+    """An entry of `blocks:`, addresses that one request may read, gaps included."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -54,7 +59,7 @@ class BlockEntry(BaseModel):
 
 
 class MapFile(BaseModel):
-    """A register map as its file says it."""
+    """A map file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -79,18 +84,18 @@ class MapFile(BaseModel):
 
 
 class Part(NamedTuple):
-    """One file of a map, without the entries that have faults."""
+    """A file of a map, without the entries that have faults."""
 
     document: Document
     file: MapFile
     positions: list[int]
-    """Where each of its registers stands in the file's list."""
+    """Position of each of its registers in the list of the file."""
     lost: frozenset[str]
-    """Keys, and names of registers, that were left out."""
+    """Keys and names of registers that were left out."""
 
 
 def read_part(document: Document) -> tuple[Part, list[Problem]]:
-    """A file of a map, and what is wrong with its form."""
+    """Return a file of a map, and the faults of its form."""
     salvaged = salvage(document, MapFile, "registers")
     listed = document.data.get("registers") if isinstance(document.data, dict) else None
     entries = listed if isinstance(listed, list) else []
@@ -102,7 +107,7 @@ def read_part(document: Document) -> tuple[Part, list[Problem]]:
 
 
 class PlacedEntry(NamedTuple):
-    """An entry of `registers:` and where it stands."""
+    """An entry of `registers:` and its place in the files."""
 
     entry: RegisterEntry
     document: Document

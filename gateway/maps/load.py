@@ -1,7 +1,8 @@
-"""Register maps: find a file, check it whole, compile it.
+"""Load a register map: find its file, read the maps that it extends or includes, merge and compile them.
 
-The language is described in `docs/register-maps.md`. A map may extend another one, and then states only
-what differs.
+`docs/register-maps.md` describes the language. A map that extends another one states only the differences. So the
+files form a chain, the map itself first, and a nearer file wins. Every step goes on after a fault, so that one run
+reports all faults of all files.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from gateway.maps.file import Part, PlacedEntry, read_part
 from gateway.protocol.registers.register_map import RegisterMap
 
 MAX_CHAIN = 20
+"""Largest number of files that make up one map."""
 
 _HERE = Path(__file__).parent.parent
 _FOLDERS = (_HERE / "register_maps", _HERE.parent / "register_maps")
-"""Where the gateway's own maps lie: inside the installed package, or beside it in a checkout."""
+"""Folders of the built-in maps: inside the installed package, or beside it in a checkout."""
 PARTS = "parts"
-"""The folder of fragments that maps include, which are no maps themselves."""
+"""Folder of the fragments that maps include; they are not maps themselves."""
 
 
 def map_names() -> dict[str, Path]:
-    """The maps that come with the gateway, by name."""
+    """Return the files of the built-in maps, by name."""
     return {path.stem: path for path in _shipped() if path.parent.name != PARTS}
 
 
@@ -35,10 +37,10 @@ def _shipped() -> list[Path]:
 
 
 def find_map(name: str, beside: Path) -> Path:
-    """The file of a map: a name among the gateway's own, or a path, relative to the folder `beside`.
+    """Return the file of a map, given the name of a built-in map or a path relative to the folder `beside`.
 
     Raises:
-        LookupError: when there is none; says what comes near.
+        LookupError: there is none; the text suggests a name.
 
     """
     known = map_names()
@@ -64,14 +66,14 @@ _INHERITED = (
     "unit_id",
     "requires",
 )
-"""Settings that hold for what extends or includes a map, where that says nothing of them."""
+"""Settings that a map takes over from the maps it extends or includes, unless it has its own."""
 
 
 def load_map(path: Path) -> RegisterMap:
     """Read, check and compile a map.
 
     Raises:
-        FileError: with every fault, each with file, line and column.
+        FileError: the map has faults; it carries all of them, each with file, line and column.
 
     """
     chain, faults = _read_chain(path)
@@ -86,17 +88,17 @@ def load_map(path: Path) -> RegisterMap:
     if faults or more or yet_more:
         raise FileError([*faults, *more, *yet_more])
     if not placed:
-        raise FileError([chain[0].document.fault((), "there is no register in this map")])
+        raise FileError([chain[0].document.fault((), "this map has no registers")])
     return compiled
 
 
 def _nearest(chain: list[Part], key: str) -> Part:
-    """The nearest file that says something of `key`, or the map itself."""
+    """Return the nearest file that has `key`, or the map itself."""
     return next((part for part in chain if getattr(part.file, key) is not None), chain[0])
 
 
 def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[Problem]]:
-    """All registers, a nearer map's in place of a farther one's; the names left without value; faults."""
+    """Return all registers, a nearer map's in place of a farther one's; the names in `without`; and the faults."""
     merged: dict[str, PlacedEntry] = {}
     lost: set[str] = set()
     without: set[str] = set()
@@ -108,7 +110,7 @@ def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[P
             loc = ("registers", position)
             if entry.name in seen:
                 faults.append(document.fault((*loc, "name"), f"the name {entry.name} is given twice"))
-            # Under a name that none can have, so that what else is wrong with it is told too.
+            # It gets an impossible name, so that its other faults are reported too.
             merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = PlacedEntry(entry, document, loc)
             seen.add(entry.name)
             without.discard(entry.name)
@@ -122,10 +124,10 @@ def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[P
 
 
 def _read_chain(path: Path) -> tuple[list[Part], list[Problem]]:
-    """The map and all that it extends or includes, itself first and what it includes right behind it; faults of form.
+    """Return the map and the files it extends or includes, each followed by what it includes; and the faults of form.
 
     Raises:
-        FileError: when a file is missing or cannot be read, with the faults of form found until then.
+        FileError: a file is missing or cannot be read; it also carries the faults of form found before.
 
     """
     chain: list[Part] = []
@@ -147,7 +149,9 @@ def _follow(path: Path, chain: list[Part], faults: list[Problem]) -> None:
             fragment = _read_part(found, chain, faults)
             for key in ("extends", "include"):
                 if getattr(fragment.file, key):
-                    raise FileError([fragment.document.fault((key,), "what is included brings no other map along")])
+                    raise FileError(
+                        [fragment.document.fault((key,), "an included file cannot extend or include another")]
+                    )
         if len(chain) > MAX_CHAIN:
             what = f"more than {MAX_CHAIN} maps extend or include each other"
             raise FileError([part.document.fault(("extends",), what)])

@@ -1,4 +1,7 @@
-"""An entry of a map file → a register that encodes readings; every fault with its place in the file."""
+"""Compile one entry of a map file: its type, expression, unit and scale become a `Register` that encodes readings.
+
+Each check adds its fault with the place in the file and goes on, so that all faults of an entry are reported at once.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,19 @@ from gateway.protocol.registers.expression import Evaluate, Expression, Expressi
 from gateway.protocol.registers.register import Encode, Register, bits_encoding, number_encoding, text_encoding
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([1-9][0-9]{0,2}))?\}")
-"""A text reading, and how many of its last characters: `{equipment_identifier:-14}`."""
+"""Pattern of a text reading in braces, with the number of its last characters: `{equipment_identifier:-14}`."""
 ABSENT = "absent"
-"""The value of a register that always answers not available."""
+"""The `value` of a register that is always absent."""
 MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
-"""Type that says what a number means → the type that it has on the wire."""
+"""Type with a meaning → the type of its number on the wire."""
 MOMENT = re.compile(r"(?:\w+_)?(?:time|clock)")
-"""Names of readings in unix seconds."""
+"""Pattern of the names of readings in unix seconds."""
 MAX_SCALE_FACTOR = 10
-"""SunSpec Device Information Model, 4.2.2: a sunssf is -10 to 10."""
+"""Largest size of a scale factor: a sunssf is -10 to 10 (SunSpec Device Information Model, 4.2.2)."""
 
 
 class RegisterBuilder:
-    """Compiles one entry; adds what is wrong with it to `faults`."""
+    """Compiles one entry, and adds its faults to `faults`."""
 
     def __init__(self, item: PlacedEntry, whole: MapFile, faults: list[Problem]) -> None:
         self._item = item
@@ -46,7 +49,7 @@ class RegisterBuilder:
         self._uses: frozenset[str] = frozenset()
 
     def build(self, *, is_absent: bool) -> Register | None:
-        """The register, or None when it has a fault."""
+        """Return the register, or None if it has a fault."""
         entry, before = self._entry, len(self._faults)
         if self._type == "string":
             length, absent, encode = self._string()
@@ -64,7 +67,7 @@ class RegisterBuilder:
             per_unit = self._per_unit()
             offset = Decimal(str(entry.offset))
             if not offset.is_finite():
-                self._fault("offset", f"{entry.offset} is no offset", "It is a number of steps")
+                self._fault("offset", f"{entry.offset} is not an offset", "It is a number of steps")
                 offset = Decimal(0)
             encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order)
             evaluate = self._number()
@@ -87,14 +90,14 @@ class RegisterBuilder:
             type_name=self._type,
             unit=entry.unit,
             description=entry.description,
-            value=self._words(),
+            value=self._value_text(),
             scale=Decimal(str(entry.scale)),
             offset=Decimal(str(entry.offset)),
             word_order=self._word_order,
             byte_order=self._byte_order,
         )
 
-    def _words(self) -> str:
+    def _value_text(self) -> str:
         bits = self._entry.bits
         return ", ".join(f"{bit}: {text}" for bit, text in bits.items()) if bits else str(self._entry.value)
 
@@ -126,22 +129,22 @@ class RegisterBuilder:
                 self._fault(key, f"a {entry.type} has no {key}")
         if entry.type == "unix_time":
             for name in sorted(name for name in self._uses if name in NAMES and not MOMENT.fullmatch(name)):
-                self._fault("value", f"{name} is no moment in unix seconds", "Such as clock, or gas_reading_time")
+                self._fault("value", f"{name} is not a time in unix seconds", "Such as clock, or gas_reading_time")
         elif entry.value != ABSENT:
             is_whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
             if not is_whole or abs(int(str(entry.value))) > MAX_SCALE_FACTOR:
-                what = f"{entry.value} is no power of ten from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
-                self._fault("value", what, "The scale of the registers that it goes with is 10 to its power")
+                what = f"{entry.value} is not a whole number from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
+                self._fault("value", what, "It is the power of ten that scales other registers")
 
     def _check_constant(self, constant: Value | None, encode: Encode) -> None:
         if constant is None:
-            self._fault("value", f"{self._entry.value} is no number")
+            self._fault("value", f"{self._entry.value} is not a number")
         elif not encode(constant)[1]:
             return
         elif self._type == "string":
             self._fault("value", f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters")
         else:
-            hint = "For the code of what is not available, give value: absent"
+            hint = "For the code for absent, give value: absent"
             self._fault("value", f"{constant} does not fit {self._type}", hint)
 
     def _string(self) -> tuple[int, bytes, Encode]:
@@ -165,7 +168,7 @@ class RegisterBuilder:
         return reorder(code, self._word_order, self._byte_order)
 
     def _pattern(self, length: int) -> bytes:
-        """The address as a number of the register's type, or as text."""
+        """Return the address as a number of the type of the register, or as text."""
         entry, data_type = self._entry, TYPES.get(self._type)
         if entry.type == "string":
             return encode_text(str(entry.address), length)
@@ -178,7 +181,7 @@ class RegisterBuilder:
         entry = self._entry
         scale = Decimal(str(entry.scale))
         if not scale.is_finite() or scale == 0:
-            self._fault("scale", f"{entry.scale} is no scale", "It is what one step of the register is worth")
+            self._fault("scale", f"{entry.scale} is not a scale", "It is the size of one step of the register")
             return Decimal(1)
         if entry.unit is None:
             return scale
@@ -220,12 +223,12 @@ class RegisterBuilder:
         elif given in UNIT_FACTORS and expression.names and UNIT_FACTORS[given or ""][0] != unit:
             self._fault("unit", f"{given} cannot hold a value in {unit or 'no unit'}")
 
-    def _note_names(self, key: str, names: frozenset[str], sort: ValueType) -> None:
+    def _note_names(self, key: str, names: frozenset[str], wanted: ValueType) -> None:
         for name in sorted(names):
             if name not in NAMES:
                 self._fault(key, f"no reading is called {name}", suggest(name, list(NAMES)))
-            elif NAMES[name].value_type is not sort:
-                self._fault(key, f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {sort}")
+            elif NAMES[name].value_type is not wanted:
+                self._fault(key, f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {wanted}")
         self._uses |= names
 
     def _template(self) -> Evaluate | None:
@@ -235,7 +238,7 @@ class RegisterBuilder:
             return None
         if re.search("[{}]", _PLACEHOLDER.sub("", template)):
             hint = 'Such as "{equipment_identifier}", or "{equipment_identifier:-14}" for its last 14 characters'
-            self._fault("value", f"a brace stands for a reading, and {template!r} has others", hint)
+            self._fault("value", f"braces are for readings, and {template!r} has other braces", hint)
             return None
         names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
         self._note_names("value", names, ValueType.TEXT)

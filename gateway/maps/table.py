@@ -1,4 +1,7 @@
-"""A register map as a table, with the values of a telegram where there is one."""
+"""Print a register map as a table: as text, Markdown, CSV or JSON, with the values of a telegram if there is one.
+
+A row is the columns of one register by name. Each format is a function from rows to text.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +17,32 @@ from gateway.protocol.registers.register import Register, manual_number
 from gateway.protocol.registers.register_map import RegisterMap
 
 Row = dict[str, str]
+"""Column → text."""
 
 ABSENT = "—"
 SHOWN_CHARACTERS = 39
-"""Of a register's value and words in a table for a terminal; eight words."""
+"""Width of a register's value and of its words in a table for a terminal: eight words."""
 READ_COLUMNS = ("address", "register", "name", "now", "words", "description")
-"""What a table of a server's answers is looked at for."""
+"""Columns of the table that `dsmr-gateway read` shows."""
 
 
-Words = Mapping[str, bytes | None]
-"""Register by name → its bytes as they stand on the wire, None where it could not be read."""
+RegisterBytes = Mapping[str, bytes | None]
+"""Name of a register → its bytes on the wire; None if it could not be read."""
 
 
-def words_of(register_map: RegisterMap, values: Mapping[str, Value]) -> Words:
-    """What the registers hold after a telegram; a status block is made when asked, and holds nothing of a telegram."""
+def encode_registers(register_map: RegisterMap, values: Mapping[str, Value]) -> RegisterBytes:
+    """Return the bytes of all registers after a telegram; the registers of a status block have none."""
     snapshot = register_map.readings.encode(values)
     return {register.name: snapshot.read(register.address, register.length) for register in register_map.registers}
 
 
-def rows(register_map: RegisterMap, words: Words | None = None) -> list[Row]:
-    """A row for each register, in order of address; with `words`, what each holds too."""
+def rows(register_map: RegisterMap, data: RegisterBytes | None = None) -> list[Row]:
+    """Return a row for each register, in order of address; with `data`, also the value of each."""
     table = []
     for register in register_map.registers:
         row = _row(register)
-        if words is not None:
-            raw = words.get(register.name)
+        if data is not None:
+            raw = data.get(register.name)
             row |= {"now": shown(register, raw), "words": raw.hex(" ", 2) if raw else ""}
         table.append(row | {"description": register.description})
     return table
@@ -57,41 +61,41 @@ def _row(register: Register) -> Row:
 
 
 def step(register: Register) -> str:
-    """What one step of a register is worth, with its unit."""
+    """Return the size of one step of a register, with its unit."""
     if register.scale == 1:
         return register.unit or ""
     return f"{register.scale.normalize():f} {register.unit or ''}".rstrip()
 
 
 def word_order(register: Register) -> str:
-    """Which way the words of a register, and the bytes in them, stand."""
+    """Describe the word order and byte order of a register."""
     words = {"big": "high word first", "little": "low word first"}[register.word_order] if register.length > 1 else ""
     swapped = "bytes swapped" if register.byte_order == "little" else ""
     return ", ".join(filter(None, (words, swapped)))
 
 
 def shown(register: Register, raw: bytes | None) -> str:
-    """What a register says, with its unit."""
-    said = decode(register, raw) if raw else None
-    if said is None:
+    """Return the value of a register as text, with its unit."""
+    value = decode(register, raw) if raw else None
+    if value is None:
         return ABSENT
-    text = f"{said.normalize():f}" if isinstance(said, Decimal) else str(said)
+    text = f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
     return f"{text} {register.unit}" if register.unit else text
 
 
 def _columns(table: Sequence[Row]) -> list[str]:
-    """Those that hold anything."""
+    """Return the columns that are not empty."""
     return [key for key in table[0] if any(row[key] for row in table)] if table else []
 
 
 def _short(column: str, text: str) -> str:
-    """A long text would make its column as wide for every row."""
+    """Shorten a long text, which would make its column that wide in every row."""
     is_long = column in ("now", "words") and len(text) > SHOWN_CHARACTERS
     return f"{text[: SHOWN_CHARACTERS - 1]}…" if is_long else text
 
 
 def as_text(table: Sequence[Row]) -> str:
-    """Columns in line, for a terminal."""
+    """Return aligned columns, for a terminal."""
     columns = _columns(table)
     lines = [columns, *([_short(key, row[key]) for key in columns] for row in table)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -99,14 +103,14 @@ def as_text(table: Sequence[Row]) -> str:
 
 
 def as_markdown(table: Sequence[Row]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     columns = _columns(table)
     lines = [columns, ["---"] * len(columns), *([row[key].replace("|", "\\|") for key in columns] for row in table)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def as_csv(table: Sequence[Row]) -> str:
-    """Comma-separated values, every column."""
+    """Return comma-separated values with all columns."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(table[0]) if table else [], lineterminator="\n")
     writer.writeheader()
@@ -115,19 +119,19 @@ def as_csv(table: Sequence[Row]) -> str:
 
 
 def as_json(table: Sequence[Row]) -> str:
-    """A list of objects, every column."""
+    """Return a list of objects with all columns."""
     return json.dumps(list(table), indent=2, ensure_ascii=False) + "\n"
 
 
 def heading(register_map: RegisterMap) -> str:
-    """What a client must know before it reads the first register."""
+    """Return what a client must know before it reads: function codes, first address and unit id."""
     codes = " and ".join(f"{code:02}" for code in sorted(register_map.function_codes))
     unit_id = "" if register_map.unit_id is None else f" Clients look for it on unit id {register_map.unit_id}."
     return f"Function codes {codes}. Addresses count from 0.{unit_id}"
 
 
 def page(register_map: RegisterMap) -> str:
-    """A page of documentation."""
+    """Return the page of documentation of a map."""
     read_by = f"Read by: {', '.join(register_map.clients)}.\n\n" if register_map.clients else ""
     description = f"{register_map.description.strip()}\n\n" if register_map.description else ""
     return (
@@ -138,7 +142,7 @@ def page(register_map: RegisterMap) -> str:
 
 
 def index(register_maps: Sequence[RegisterMap]) -> str:
-    """The page that lists all maps, with who reads them."""
+    """Return the page that lists all maps, with the clients that read them."""
     lines = ["# Register maps", "", "| map | what it is | read by | unit id |", "| --- | --- | --- | --- |"]
     for each in register_maps:
         unit_id = "" if each.unit_id is None else str(each.unit_id)

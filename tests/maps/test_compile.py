@@ -28,7 +28,7 @@ def segments(path: Path, values: dict[str, Value]) -> dict[int, str]:
     return {segment.address: segment.data.hex() for segment in load_map(path).readings.encode(values).segments}
 
 
-GIVE_ABSENT = "For the code of what is not available, give value: absent"
+GIVE_ABSENT = "For the code for absent, give value: absent"
 PLAIN = "address: {}, name: {}, type: {}, value: 1"
 
 
@@ -110,11 +110,17 @@ REGISTER_FAULTS = [
         "address: 0, name: a, type: uint16, value: equipment_identifier",
         ["2:41: registers[0].value: a: equipment_identifier is a text, and a uint16 takes a number"],
     ),
-    ("address: 0, name: a, type: uint16, value: 1, scale: 0", ["2:51: registers[0].scale: a: 0 is no scale"]),
-    ("address: 0, name: a, type: uint16, value: 1, scale: .inf", ["2:51: registers[0].scale: a: inf is no scale"]),
-    ("address: 0, name: a, type: uint16, value: 1, scale: .nan", ["2:51: registers[0].scale: a: nan is no scale"]),
-    ("address: 0, name: a, type: uint16, value: 1, offset: .nan", ["2:51: registers[0].offset: a: nan is no offset"]),
-    ("address: 0, name: a, type: float32, value: 1, offset: .inf", ["2:52: registers[0].offset: a: inf is no offset"]),
+    ("address: 0, name: a, type: uint16, value: 1, scale: 0", ["2:51: registers[0].scale: a: 0 is not a scale"]),
+    ("address: 0, name: a, type: uint16, value: 1, scale: .inf", ["2:51: registers[0].scale: a: inf is not a scale"]),
+    ("address: 0, name: a, type: uint16, value: 1, scale: .nan", ["2:51: registers[0].scale: a: nan is not a scale"]),
+    (
+        "address: 0, name: a, type: uint16, value: 1, offset: .nan",
+        ["2:51: registers[0].offset: a: nan is not an"],
+    ),
+    (
+        "address: 0, name: a, type: float32, value: 1, offset: .inf",
+        ["2:52: registers[0].offset: a: inf is not an"],
+    ),
     ("address: 0, name: a, type: uint16, value: 1, absent: -1", ["2:51: registers[0].absent: a: -1 does not fit"]),
     ("address: 0, name: a, type: uint16, value: 1, absent: 0.5", ["2:51: registers[0].absent: a: 0.5 does not fit"]),
     ("address: 0, name: a, type: float32, value: 1, absent: 1.0e+300", ["2:52: registers[0].absent: a: 1e+300 does"]),
@@ -141,20 +147,23 @@ REGISTER_FAULTS = [
     ),
     (
         "address: 0, name: a, type: string, length: 9, value: 'No {Ean} {'",
-        ["2:52: registers[0].value: a: a brace stands for a reading, and 'No {Ean} {' has others"],
+        ["2:52: registers[0].value: a: braces are for readings, and 'No {Ean} {' has other braces"],
     ),
     (
         "address: 0, name: a, type: string, length: 9, value: '{ean:-0}'",
-        ["2:52: registers[0].value: a: a brace stands for a reading, and '{ean:-0}' has others"],
+        ["2:52: registers[0].value: a: braces are for readings, and '{ean:-0}' has other braces"],
     ),
     (
         "address: 0, name: a, type: string, length: 2, value: toolong",
         ["2:52: registers[0].value: a: 'toolong' is longer than 4 characters"],
     ),
-    ("address: 0, name: a, type: uint16, value: 1/0", ["2:41: registers[0].value: a: 1/0 is no number"]),
+    ("address: 0, name: a, type: uint16, value: 1/0", ["2:41: registers[0].value: a: 1/0 is not a number"]),
     (
         "address: 0, name: a, type: unix_time, value: power_net, unit: W",
-        ["2:62: registers[0].unit: a: a unix_time has no unit", "2:44: registers[0].value: a: power_net is no moment"],
+        [
+            "2:62: registers[0].unit: a: a unix_time has no unit",
+            "2:44: registers[0].value: a: power_net is not a time in unix seconds",
+        ],
     ),
     (
         "address: 0, name: a, type: unix_time, value: clock, scale: 2",
@@ -162,10 +171,13 @@ REGISTER_FAULTS = [
     ),
     (
         "address: 0, name: a, type: scale_factor, value: 11",
-        ["2:47: registers[0].value: a: 11 is no power of ten from -10 to 10. The scale of the registers that"],
+        ["2:47: registers[0].value: a: 11 is not a whole number from -10 to 10. It is the power of ten that"],
     ),
-    ("address: 0, name: a, type: scale_factor, value: 0.1", ["2:47: registers[0].value: a: 0.1 is no power of ten"]),
-    ("address: 0, name: a, type: scale_factor, value: tariff", ["2:47: registers[0].value: a: tariff is no power"]),
+    ("address: 0, name: a, type: scale_factor, value: 0.1", ["2:47: registers[0].value: a: 0.1 is not a whole number"]),
+    (
+        "address: 0, name: a, type: scale_factor, value: tariff",
+        ["2:47: registers[0].value: a: tariff is not a whole"],
+    ),
     ("address: 0, name: a, type: bitfield", ["2:5: registers[0].bits: a: are missing"]),
     ("address: 0, name: a, type: bitfield, bits: {16: breaker}", ["2:43: registers[0].bits: a: there is no bit 16"]),
     ("address: 0, name: a, type: bitfield, bits: {0: braker}", ["2:43: registers[0].bits: a: no reading is called"]),
@@ -200,7 +212,7 @@ TWO_BLOCKS = "blocks:\n  - {address: 10, length: 5, gaps: zero}\n  - {address: 2
         (
             "blocks:\n  - {address: 20, length: 5}\n  - {address: 0, length: 5}\n  - {address: 4, length: 2}\n",
             plain(0, "a"),
-            ["4:5: blocks[2]: the block at 4 begins inside the one at 0"],
+            ["4:5: blocks[2]: the block at 4 begins inside the block at 0"],
         ),
         (
             "blocks:\n  - {address: 65535, length: 2}\n",
@@ -228,12 +240,15 @@ POWER = "address: {}, name: a, type: int16, value: power_net, unit: W"
 
 @pytest.mark.parametrize(
     ("register", "told"),
-    [(POWER.format(0), "a: power_net cannot stand in"), (HEARTBEAT.format(9), "a: gateway_heartbeat cannot stand out")],
+    [
+        (POWER.format(0), "a: power_net cannot be used in"),
+        (HEARTBEAT.format(9), "a: gateway_heartbeat cannot be used out"),
+    ],
 )
 def test_what_the_gateway_and_what_the_meter_says_do_not_mix(tmp_path: Path, register: str, told: str) -> None:
     (found,) = faults_in(tmp_path, register, head=STATUS_BLOCK)
     assert told in found
-    assert found.endswith("A block with status: true holds the gateway's own values, and nothing else")
+    assert found.endswith("A block with status: true holds only the gateway's own values")
 
 
 @pytest.mark.parametrize(

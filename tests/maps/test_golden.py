@@ -54,7 +54,7 @@ def cases() -> list[Case]:
     return found
 
 
-def words_of(text: str) -> list[int]:
+def encode_registers(text: str) -> list[int]:
     """The words of a number or text as a request's file writes it."""
     match = TYPE.fullmatch(text)
     assert match, text
@@ -72,10 +72,10 @@ def expected_words(request: dict[str, Any]) -> list[int | None]:
     """The whole answer; None for a word that nothing is said about."""
     first, count = request["address"], request["count"]
     rest = request.get("rest")
-    filling: list[int | None] = [*words_of(rest)] if isinstance(rest, str) else [rest]
+    filling: list[int | None] = [*encode_registers(rest)] if isinstance(rest, str) else [rest]
     words = (filling * count)[:count]
     for address, text in request.get("values", {}).items():
-        for offset, word in enumerate(words_of(text), start=address - first):
+        for offset, word in enumerate(encode_registers(text), start=address - first):
             # A client may ask for the first word of a number alone.
             if offset < count:
                 words[offset] = word

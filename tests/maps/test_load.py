@@ -223,7 +223,7 @@ def test_a_map_that_is_no_map_at_all_is_told(tmp_path: Path) -> None:
 def test_an_empty_map_is_told_as_a_file_that_was_cut_short(tmp_path: Path) -> None:
     for text in ("", "title: x\n", "registers: []\n"):
         (tmp_path / "own.yaml").write_text(text)
-        assert faults_in(tmp_path / "own.yaml") == ["own.yaml:1:1: there is no register in this map"]
+        assert faults_in(tmp_path / "own.yaml") == ["own.yaml:1:1: this map has no registers"]
 
 
 def test_what_was_found_until_a_base_is_missing_is_told_too(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""From readings and a register map to a snapshot of registers."""
+"""Encode readings as the registers of a map: data types, expressions, registers, maps and snapshots."""

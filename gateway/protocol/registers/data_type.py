@@ -1,6 +1,7 @@
-"""Data types of registers: how a number or text becomes 16-bit words.
+"""The data types of registers: encode a number or text as bytes, in any word and byte order.
 
-Word order of a value of several registers, A being its most significant byte:
+A register has 16 bits, so a larger value takes several. The table shows the order of the bytes of a 32-bit value, of
+which A is the most significant:
 
 | word order | byte order | on the wire |
 | --- | --- | --- |
@@ -23,28 +24,28 @@ from typing import Literal
 Order = Literal["big", "little"]
 
 MAX_STRING_REGISTERS = 125
-"""A longer text could not be read in one request (Modbus V1.1b3, 6.3)."""
+"""Longest text that one request can read (Modbus V1.1b3, 6.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataType:
-    """A type with a fixed length."""
+    """A type of number; its length is fixed."""
 
     name: str
     registers: int
     code: str
-    """The type's letter in `struct`."""
+    """Letter of the type in `struct`."""
     lowest: int | None = None
-    """Least and greatest value, the code for "absent" left out; None for floating point."""
+    """Least and greatest value, without the code for absent; None for floating point."""
     highest: int | None = None
 
     @property
     def is_integer(self) -> bool:
-        """Whether values are rounded and limited to a range."""
+        """Return whether values are rounded and limited to a range."""
         return self.lowest is not None
 
     def absent(self) -> bytes:
-        """Unsigned: all ones; signed: the most negative value; floating point: a quiet NaN."""
+        """Return the code for absent: all ones if unsigned, the most negative value if signed, else a quiet NaN."""
         if not self.is_integer:
             return struct.pack(">" + self.code, math.nan)
         most_negative = -(1 << (16 * self.registers - 1))
@@ -78,7 +79,7 @@ GREATEST = {"float32": Decimal((2 - 2**-23) * 2.0**127), "float64": Decimal(sys.
 
 
 def reorder(data: bytes, word_order: Order, byte_order: Order) -> bytes:
-    """Big-endian `data` in the word and byte order of a map."""
+    """Return big-endian `data` in the given word and byte order; the same call undoes it."""
     words = [data[i : i + 2] for i in range(0, len(data), 2)]
     if byte_order == "little":
         words = [word[::-1] for word in words]
@@ -88,7 +89,7 @@ def reorder(data: bytes, word_order: Order, byte_order: Order) -> bytes:
 
 
 def number_packer(data_type: DataType, word_order: Order, byte_order: Order) -> Callable[[float], bytes]:
-    """A function from a number within the type's range to its bytes on the wire."""
+    """Return a function that encodes a number within the range of the type."""
     pack = struct.Struct(">" + data_type.code).pack
     if byte_order == "big" and (word_order == "big" or data_type.registers == 1):
         return pack
@@ -96,10 +97,10 @@ def number_packer(data_type: DataType, word_order: Order, byte_order: Order) -> 
 
 
 def encode_text(text: str, registers: int) -> bytes:
-    """ASCII, two characters a register, cut to length and filled up with NUL."""
+    """Encode a text as ASCII, two characters per register, cut to length and filled with NUL."""
     return text.encode("ascii", "replace")[: 2 * registers].ljust(2 * registers, b"\0")
 
 
 def is_exact_power_of_ten(number: Decimal) -> bool:
-    """Whether multiplying by `1 / number` is exact."""
+    """Return whether multiplying by `1 / number` is exact."""
     return number.normalize().as_tuple().digits == (1,)

@@ -1,4 +1,7 @@
-"""Words on the wire → what a register says: the opposite of encoding, for tables, pages and commands that read."""
+"""Decode the bytes of a register: the opposite of its `encode`, for tables, the status page and `dsmr-gateway read`.
+
+`decode(register, raw)` gives the value in the unit of the register, or None if the bytes are the code for absent.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,21 @@ from gateway.protocol.registers.data_type import TYPES, reorder
 from gateway.protocol.registers.register import Register
 
 FLOAT_DIGITS = {"float32": 7, "float64": 15}
-"""Decimal digits that survive the way through the type."""
+"""Decimal digits that the type keeps."""
 
 
 def absent_number(register: Register) -> int:
-    """What a client that knows nothing of absent values takes the code for it to be, where that is a whole number."""
+    """Return the code for absent as a number, as a client reads it that does not know the code; for integer types."""
     return int(_number(register, register.absent))
 
 
 def decode(register: Register, raw: bytes) -> Decimal | int | str | None:
-    """What `raw`, the bytes of `register`, says in the register's own unit; None for its code for absent.
+    """Return the value of `raw`, the bytes of `register`, in the unit of the register; None if it is absent.
 
-    A number is a Decimal, a bitfield an int, a text a str.
+    A number is a Decimal, a bitfield an int, a text a str. A floating-point number that is not finite is absent.
     """
     if register.type_name == "bitfield":
-        # Zeros are bits that are off: what a bitfield says is always told.
+        # A bitfield has no code for absent: all zeros are bits that are off.
         return int.from_bytes(_in_order(register, raw), "big")
     if raw == register.absent:
         return None

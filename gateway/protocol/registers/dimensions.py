@@ -1,4 +1,8 @@
-"""Units of expressions: volts and watts do not add up."""
+"""Check the units of an expression: volts and watts cannot be added.
+
+`dimension_of` walks the tree of the expression. Each reading has a base unit; sums and comparisons need one unit, and
+a product or quotient has a unit only if the other side is a plain number.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,14 @@ from gateway.protocol.p1.names import NAMES
 
 
 class UnitError(ValueError):
-    """An expression mixes quantities; the map's author is to mend it."""
+    """An expression mixes quantities; the author of the map must correct it."""
 
 
 def dimension_of(tree: ast.expr) -> str | None:
-    """The base unit of a compiled expression over known names; None for a number without unit.
+    """Return the base unit of a compiled expression over known names; None for a number without unit.
 
     Raises:
-        UnitError: when quantities of different units are added or compared.
+        UnitError: quantities of different units are added or compared.
 
     """
     match tree:
@@ -40,7 +44,7 @@ def dimension_of(tree: ast.expr) -> str | None:
 
 
 def _common(parts: list[ast.expr]) -> str | None:
-    """The unit of all parts; a plain number goes with any of them."""
+    """Return the unit of all parts; a plain number goes with any unit."""
     units = {dimension_of(part) for part in parts if not _is_plain_number(part)}
     if len(units) > 1:
         names = " and ".join(sorted(unit or "a number without unit" for unit in units))
@@ -49,5 +53,5 @@ def _common(parts: list[ast.expr]) -> str | None:
 
 
 def _is_plain_number(tree: ast.expr) -> bool:
-    """Whether no reading is in it, as in -100 or 2 * 3."""
+    """Return whether it contains no reading, as -100 or 2 * 3."""
     return not any(isinstance(node, ast.Name) and node.id in NAMES for node in ast.walk(tree))

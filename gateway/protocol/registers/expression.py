@@ -1,8 +1,9 @@
-"""Expressions of register maps: `power_import - power_export`, `first(energy_import, 0)`.
+"""Expressions of register maps, such as `power_import - power_export` or `first(energy_import, 0)`.
 
-A `value` is read once, when the map is loaded, into a function of the readings' values. Allowed are names,
-numbers, `+ - * /`, parentheses and the functions of `FUNCTIONS`; anything absent makes the result absent.
-Python's own parser reads the text and nothing of it is ever executed.
+When a map is loaded, each expression is compiled once into a function of the readings' values. Python's parser makes
+a syntax tree of the text; each node of the tree becomes a closure over the closures of its parts. Python itself never
+executes the text. Names, numbers, `+ - * /`, parentheses and the functions of `FUNCTIONS` are allowed. If a part is
+absent, the result is absent, unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from math import inf
 from gateway.protocol.p1.obis import Value
 
 Evaluate = Callable[[Mapping[str, Value]], Value | None]
+"""Function from the values of readings to the value of an expression; None if that is absent."""
 
 MAX_EXPRESSION_LENGTH = 1000
-"""Characters; far more than a formula over readings needs, far less than what deep nesting takes."""
+"""Longest expression, in characters: far more than a formula needs, far less than deep nesting takes."""
 MAX_DEPTH = 100
-"""Operators and functions within each other; what is evaluated is on a stack already."""
+"""Largest number of operators and functions within each other; evaluating them takes stack."""
 
 FUNCTIONS = {"min": (1, 9), "max": (1, 9), "abs": (1, 1), "first": (1, 9), "sign": (2, 2), "unless": (2, 9)}
 """Function → least and most arguments.
 
-`first(a, b)` is the first one present; `sign(a, b)` is `a`, negative while `b` is negative, as for a current
-that the meter sends without sign beside the power of its phase. `unless(a, b, c)` is `a` where neither `b` nor `c`
-is present, as for what only holds of a meter with one phase.
+`first(a, b)` is the first argument that is present. `sign(a, b)` is the size of `a` with the sign of `b`: a meter
+sends a current without sign, and the power of its phase has one. `unless(a, b, c)` is `a` if neither `b` nor `c` is
+present: some values are only valid for a meter with one phase.
 """
 
 
 class ExpressionError(ValueError):
-    """A `value` in a register map is not an expression; the map's author is to mend it."""
+    """A `value` in a register map is not an expression; the author of the map must correct it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,10 @@ class Expression:
 
 
 def compile_expression(text: str) -> Expression:
-    """Read `text`.
+    """Compile `text`.
 
     Raises:
-        ExpressionError: when it holds anything but names, numbers, operators and the functions above.
+        ExpressionError: it contains anything but names, numbers, operators and the functions above.
 
     """
     if len(text) > MAX_EXPRESSION_LENGTH:

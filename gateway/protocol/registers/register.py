@@ -1,4 +1,9 @@
-"""Registers: what stands at an address, and how a value becomes its bytes."""
+"""A register: its address and length, the expression of its value, and the function that encodes the value.
+
+"Register" here means one value of a map, which takes one or more 16-bit registers. The `..._encoding` functions make
+the encoder of a register once, when its map is loaded, so that encoding a telegram does no look-ups. A number is
+scaled as a decimal, rounded once, and limited to the range of its type.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +25,17 @@ from gateway.protocol.registers.data_type import (
 from gateway.protocol.registers.expression import Evaluate
 
 Encode = Callable[[Value], tuple[bytes, bool]]
-"""Value → its bytes, and whether it had to be limited to the range of its type."""
+"""Function from a value to its bytes, and whether it was limited to the range of its type."""
 
 Gaps = Literal["exception", "zero", "absent"]
-GAP_WORD = {"zero": b"\0\0", "absent": b"\xff\xff"}
+"""Response to a read of addresses without register."""
+GAP_FILL = {"zero": b"\0\0", "absent": b"\xff\xff"}
+"""Bytes of one address without register, by `Gaps`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One value in a map; `length` registers from `address` on."""
+    """One value of a map, in the `length` 16-bit registers from `address` on."""
 
     address: int
     length: int
@@ -37,51 +44,51 @@ class Register:
     encode: Encode
     absent: bytes
     pattern: bytes
-    """What a unit's test pattern shows here: the address, in the register's own type and order."""
+    """Bytes in a unit's test pattern: the address, in the type and order of the register."""
     uses: frozenset[str]
-    """Names of the readings it is made of."""
+    """Names of the readings in its expression."""
     type_name: str
     unit: str | None = None
     description: str = ""
     value: str = ""
-    """What its map says that it shows."""
+    """The `value` in its map."""
     scale: Decimal = Decimal(1)
-    """What one step is worth, in `unit`."""
+    """Size of one step, in `unit`."""
     offset: Decimal = Decimal(0)
-    """Added to the steps."""
+    """Number of steps that is added."""
     word_order: Order = "big"
     byte_order: Order = "big"
 
     @property
     def end(self) -> int:
-        """The first address behind it."""
+        """Return the first address after it."""
         return self.address + self.length
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Addresses `address` to `end` - 1 that can be read in one piece, whatever registers they hold."""
+    """The addresses from `address` to `end` - 1: one request may read any part of them, gaps included."""
 
     address: int
     end: int
     fill: bytes
-    """What stands where no register is, as long as the block."""
+    """Bytes of the whole block as if it had no registers; they show in its gaps."""
     is_status: bool = False
-    """Whether it tells of the gateway itself, and so can be read when there is no fresh telegram."""
+    """Whether it holds the gateway's own state, and so can be read without a fresh telegram."""
 
 
 def number_encoding(
     data_type: DataType, per_unit: Decimal, offset: Decimal, word_order: Order, byte_order: Order
 ) -> Encode:
-    """Encodes a number in base units.
+    """Return the encoder of numbers in base units.
 
     Args:
         data_type: the type of the register.
-        per_unit: how many base units one step of the register is: 1000 for a register in kWh, 0.1 for
-            one in tenths of a volt.
-        offset: added after that, in steps.
-        word_order: of the register.
-        byte_order: of the register.
+        per_unit: base units per step of the register: 1000 for a register in kWh, 0.1 for one in tenths of
+            a volt.
+        offset: number of steps that is added after scaling.
+        word_order: word order of the register.
+        byte_order: byte order of the register.
 
     """
     pack = number_packer(data_type, word_order, byte_order)
@@ -94,7 +101,7 @@ def number_encoding(
         def encode_float(value: Value) -> tuple[bytes, bool]:
             number = scale(value)
             if least <= number <= greatest:
-                # Nothing plus nothing has no sign: -0, as of 0 times an export, would show one that is not there.
+                # Adding 0 turns -0, such as 0 W of export with its sign turned, into 0.
                 return pack(float(number) + 0.0), False
             return pack(float(least if number < least else greatest)), True
 
@@ -112,7 +119,7 @@ def number_encoding(
 def _scaling(per_unit: Decimal, offset: Decimal) -> Callable[[Value], Decimal]:
     if per_unit == 1 and not offset:
         return lambda value: value  # type: ignore[return-value]
-    # A power of ten multiplies without loss, so that a value is rounded once, from the telegram's decimals.
+    # Multiplying by a power of ten is exact, so that the value is rounded only once, from the decimals of the telegram.
     if is_exact_power_of_ten(per_unit):
         factor = 1 / per_unit
         return lambda value: value * factor + offset  # type: ignore[operator]
@@ -120,15 +127,18 @@ def _scaling(per_unit: Decimal, offset: Decimal) -> Callable[[Value], Decimal]:
 
 
 def text_encoding(registers: int) -> Encode:
-    """Encodes a text, cut to length."""
+    """Return the encoder of texts, which cuts them to length."""
     return lambda value: (encode_text(str(value), registers), len(str(value)) > 2 * registers)
 
 
 def bits_encoding(registers: int, word_order: Order, byte_order: Order) -> Encode:
-    """Encodes a whole number as the bits it is made of."""
+    """Return the encoder of bits, given as a whole number."""
     return lambda value: (reorder(int(value).to_bytes(2 * registers, "big"), word_order, byte_order), False)
 
 
 def manual_number(address: int, function_code: int = 3) -> int:
-    """The number in manuals that count from 1 behind the table's digit, of five digits as far as those go."""
+    """Return the number of a register in manuals, such as 40108 for address 107: the digit of the table, then from 1.
+
+    It has five digits up to address 9998, and six above.
+    """
     return (4 if function_code == 3 else 3) * (10_000 if address < 9_999 else 100_000) + address + 1

@@ -1,4 +1,4 @@
-"""A register map, compiled once; per telegram its images encode a snapshot."""
+"""A compiled register map: what a server needs of a map file, with the encoders of its snapshots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.protocol.registers.snapshot import SnapshotEncoder
 
 
 class RegisterMap:
-    """A map, checked and compiled: blocks in order of address, no two overlapping, registers within them."""
+    """A checked and compiled map: blocks in order of address, none overlapping, and the registers in them."""
 
     def __init__(
         self,
@@ -31,11 +31,12 @@ class RegisterMap:
         self.description = description
         self.clients = tuple(clients)
         self.unit_id = unit_id
-        """The unit id that its clients look for."""
+        """Unit id on which its clients look for it."""
         self.accept_writes = accept_writes
-        """Addresses to which a write is answered and ignored, because a client insists."""
+        """Addresses where a write gets a normal response and is ignored, because a client insists on writing."""
         self.requires = dict(requires or {})
-        """What a telegram must tell to be shown at all, because clients take any code for absent for a number."""
+        """Expressions that must be present in a telegram, else the map does not show it: its clients know no code for
+        absent."""
         self.name = name
         self.title = title
         self.source = source
@@ -43,10 +44,10 @@ class RegisterMap:
         self.blocks = tuple(blocks)
         self.registers = tuple(registers)
         self.readings = SnapshotEncoder([block for block in blocks if not block.is_status], registers)
-        """Encodes what the telegram says."""
+        """Encoder of the readings of a telegram."""
         self.status = SnapshotEncoder([block for block in blocks if block.is_status], registers)
-        """Encodes what the gateway knows of itself."""
+        """Encoder of the gateway's own state."""
 
     def lacking(self, values: Mapping[str, Value]) -> list[str]:
-        """What the map requires and `values` do not tell."""
+        """Return the required expressions that are absent in `values`."""
         return [text for text, evaluate in self.requires.items() if evaluate(values) is None]

@@ -1,7 +1,8 @@
-"""Readings → snapshot: the register image of one unit as immutable bytes.
+"""Encode readings as a snapshot: all registers of a unit, as bytes that never change.
 
-A `SnapshotEncoder` is made once for the registers of a map. Per telegram it encodes a `Snapshot`, and serving a read is
-a slice of that, so that no response ever mixes two telegrams.
+A `SnapshotEncoder` is made once for the registers of a map. For each telegram it encodes a `Snapshot`; a read is a
+slice of that, so that no response ever mixes two telegrams. Most readings are the same in the next telegram, so the
+encoder begins with the bytes of the last snapshot, and encodes only the registers whose readings have changed.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ class Snapshot:
     starts: tuple[int, ...]
     segments: tuple[Segment, ...]
     present: int
-    """How many registers have a value."""
+    """Number of registers that have a value."""
     clamped: tuple[str, ...]
     """Names of the registers whose value did not fit their type."""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
-    """What it was made of."""
+    """The values that it was encoded from."""
 
     def read(self, address: int, count: int) -> bytes | None:
-        """`count` registers from `address` on, or None unless one block holds them all."""
+        """Return the bytes of `count` registers from `address` on; None if they are not all in one block."""
         index = bisect_right(self.starts, address) - 1
         if index < 0:
             return None
@@ -48,7 +49,7 @@ class Snapshot:
 
 
 class _Place(NamedTuple):
-    """Where a register stands: in which block, and from which of its bytes on."""
+    """The place of a register: its block, and its first byte in the block."""
 
     block: int
     start: int
@@ -56,7 +57,7 @@ class _Place(NamedTuple):
 
 
 class SnapshotEncoder:
-    """Encodes the registers of some blocks."""
+    """Encodes the registers of a list of blocks."""
 
     def __init__(self, blocks: Sequence[Block], registers: Sequence[Register]) -> None:
         self._blocks = tuple(blocks)
@@ -68,17 +69,17 @@ class SnapshotEncoder:
             for index, block in enumerate(blocks)
             for register in _within(block, registers)
         ]
-        self._made_of: dict[str, list[int]] = {}
-        """Reading → the positions in `_places` of the registers that show it."""
+        self._shown_at: dict[str, list[int]] = {}
+        """Reading → the positions in `_places` of the registers that use it."""
         for position, place in enumerate(self._places):
             for name in place.register.uses:
-                self._made_of.setdefault(name, []).append(position)
+                self._shown_at.setdefault(name, []).append(position)
 
     def encode(self, values: Mapping[str, Value], before: Snapshot | None = None) -> Snapshot:
-        """A snapshot of `values`; a register whose value is missing keeps its code for absent.
+        """Return a snapshot of `values`; a register whose value is missing has its code for absent.
 
-        With the snapshot `before`, if it is this image's, only registers made of readings that have changed since
-        are encoded: most readings of a meter that sends every second are those of a second before.
+        Given the snapshot `before`, if this encoder made it, only the registers whose readings have changed since
+        are encoded.
         """
         if before is not None and before.starts is self._starts:
             return self._encode_changes(values, before)
@@ -100,12 +101,12 @@ class SnapshotEncoder:
 
     def _encode_changes(self, values: Mapping[str, Value], before: Snapshot) -> Snapshot:
         past = before.values
-        # Readings of lines that did not change are the same objects, which is quick to see.
+        # Readings of unchanged lines are the same objects, and comparing identity is quick.
         changed = [name for name, value in values.items() if (old := past.get(name)) is not value and old != value]
         changed += past.keys() - values.keys()
         images: dict[int, bytearray] = {}
         present, clamped = before.present, set(before.clamped)
-        for position in {position for name in changed for position in self._made_of.get(name, ())}:
+        for position in {position for name in changed for position in self._shown_at.get(name, ())}:
             index, start, register = self._places[position]
             if index not in images:
                 images[index] = bytearray(before.segments[index].data)
@@ -123,7 +124,7 @@ class SnapshotEncoder:
         return Snapshot(self._starts, tuple(segments), present, names, values)
 
     def test_pattern(self) -> Snapshot:
-        """A snapshot that shows at every register its own address."""
+        """Return a snapshot in which every register shows its own address."""
         segments = []
         for block in self._blocks:
             data = bytearray(block.fill)
@@ -135,10 +136,11 @@ class SnapshotEncoder:
 
 
 _Slot = tuple[int, int, Evaluate, Encode, str]
+"""First byte, end, expression, encoder and name of a register."""
 
 
 def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slot]]:
-    """The bytes of a block in which everything is absent, and where each register goes."""
+    """Return the bytes of a block whose registers are all absent, and the slot of each register."""
     template = bytearray(block.fill)
     slots: list[_Slot] = []
     for register in _within(block, registers):

@@ -14,7 +14,7 @@ from gateway.protocol.modbus.unit import FOREVER, OnStale, StatusValues, Unit
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
 from gateway.protocol.registers.expression import compile_expression
-from gateway.protocol.registers.register import GAP_WORD, Block, Register, bits_encoding, number_encoding, text_encoding
+from gateway.protocol.registers.register import GAP_FILL, Block, Register, bits_encoding, number_encoding, text_encoding
 from gateway.protocol.registers.register_map import RegisterMap
 
 EXCEPTION_FILL = b"\xff\xff"
@@ -83,7 +83,7 @@ def bits(address: int, value: str, length: int = 1, word_order: Order = "big", b
 
 def block(address: int, end: int, gaps: str = "exception", *, is_status: bool = False) -> Block:
     """A block that can be read in one piece; `exception` where no gap is in it."""
-    return Block(address, end, GAP_WORD.get(gaps, EXCEPTION_FILL) * (end - address), is_status)
+    return Block(address, end, GAP_FILL.get(gaps, EXCEPTION_FILL) * (end - address), is_status)
 
 
 def register_map(
