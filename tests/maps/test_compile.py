@@ -1,4 +1,4 @@
-"""Every fault of a register map is told at once, each with its line, its column and what to do."""
+"""All faults of a map are reported at once; registers and blocks fit together."""
 
 from __future__ import annotations
 
@@ -6,29 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.files.yaml_file import FileError
 from gateway.maps.load import load_map
 from gateway.protocol.p1.obis import Value
-
-
-def write(folder: Path, *registers: str, head: str = "") -> Path:
-    path = folder / "map.yaml"
-    path.write_text(f"{head}registers:\n" + "".join(f"  - {{{register}}}\n" for register in registers))
-    return path
-
-
-def faults_in(folder: Path, *registers: str, head: str = "") -> list[str]:
-    path = write(folder, *registers, head=head)
-    with pytest.raises(FileError) as error:
-        load_map(path)
-    return [str(fault).removeprefix(f"{path}:") for fault in error.value.faults]
+from tests.maps.faults import GIVE_ABSENT, faults_in, write
 
 
 def segments(path: Path, values: dict[str, Value]) -> dict[int, str]:
     return {segment.address: segment.data.hex() for segment in load_map(path).readings.encode(values).segments}
 
 
-GIVE_ABSENT = "For the code for absent, give value: absent"
 PLAIN = "address: {}, name: {}, type: {}, value: 1"
 
 
@@ -81,123 +67,6 @@ def test_registers_that_overlap_are_told_with_what_they_overlap(
 def test_registers_side_by_side_do_not_overlap(tmp_path: Path) -> None:
     path = write(tmp_path, plain(0, "a", "uint64"), plain(4, "b"), plain(65535, "c"))
     assert segments(path, {}) == {0: "0000000000000001" + "0001", 65535: "0001"}
-
-
-REGISTER_FAULTS = [
-    ("address: -1, name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be greater than or equal"]),
-    ("address: 65536, name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be less than 65536"]),
-    ("address: 65535, name: a, type: int32, value: 1", ["2:6: registers[0].address: a: 65535 and 2 registers go"]),
-    ("address: '0', name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be a valid integer"]),
-    ("name: a, type: uint16, value: 1", ["2:5: registers[0].address: is missing"]),
-    ("address: 0, name: A, type: uint16, value: 1", ["2:18: registers[0].name: "]),
-    ("address: 0, name: a, type: uint16", ["2:5: registers[0].value: a: is missing"]),
-    ("address: 0, name: a, typ: uint16, value: 1", ["2:5: registers[0].type: is missing", "2:27: registers[0].typ: "]),
-    ("address: 0, name: a, type: uint16, value: 65536", ["2:41: registers[0].value: a: 65536 does not fit uint16"]),
-    ("address: 0, name: a, type: uint16, value: 65535", ["2:41: registers[0].value: a: 65535 does not fit uint16"]),
-    ("address: 0, name: a, type: int16, value: -32768", ["2:40: registers[0].value: a: -32768 does not fit int16"]),
-    ("address: 0, name: a, type: uint16, value: 1 +", ["2:41: registers[0].value: a: not an expression"]),
-    ("address: 0, name: a, type: uint16, value: open('x')", ["2:41: registers[0].value: a: no function open()"]),
-    ("address: 0, name: a, type: uint16, value: power_net", ["2:41: registers[0].value: a: is in W, so the register"]),
-    (
-        "address: 0, name: a, type: uint16, value: power_net + voltage_l1, unit: W",
-        ["2:41: registers[0].value: a: power_net and what follows are in V and W"],
-    ),
-    (
-        "address: 0, name: a, type: uint16, value: power_net, unit: kw",
-        ["2:59: registers[0].unit: a: unknown unit kw"],
-    ),
-    (
-        "address: 0, name: a, type: uint16, value: equipment_identifier",
-        ["2:41: registers[0].value: a: equipment_identifier is a text, and a uint16 takes a number"],
-    ),
-    ("address: 0, name: a, type: uint16, value: 1, scale: 0", ["2:51: registers[0].scale: a: 0 is not a scale"]),
-    ("address: 0, name: a, type: uint16, value: 1, scale: .inf", ["2:51: registers[0].scale: a: inf is not a scale"]),
-    ("address: 0, name: a, type: uint16, value: 1, scale: .nan", ["2:51: registers[0].scale: a: nan is not a scale"]),
-    (
-        "address: 0, name: a, type: uint16, value: 1, offset: .nan",
-        ["2:51: registers[0].offset: a: nan is not an"],
-    ),
-    (
-        "address: 0, name: a, type: float32, value: 1, offset: .inf",
-        ["2:52: registers[0].offset: a: inf is not an"],
-    ),
-    ("address: 0, name: a, type: uint16, value: 1, absent: -1", ["2:51: registers[0].absent: a: -1 does not fit"]),
-    ("address: 0, name: a, type: uint16, value: 1, absent: 0.5", ["2:51: registers[0].absent: a: 0.5 does not fit"]),
-    ("address: 0, name: a, type: float32, value: 1, absent: 1.0e+300", ["2:52: registers[0].absent: a: 1e+300 does"]),
-    ("address: 0, name: a, type: uint32, value: 1, length: 2", ["2:51: registers[0].length: a: a uint32 has 2 reg"]),
-    (
-        "address: 0, name: a, type: uint16, value: 1, bits: {0: breaker}",
-        ["2:51: registers[0].bits: a: a uint16 has no"],
-    ),
-    ("address: 0, name: a, type: string, length: 2, value: 5", ["2:52: registers[0].value: a: a string takes a text"]),
-    ("address: 0, name: a, type: string, value: x", ["2:27: registers[0].type: a: a string needs a length"]),
-    ("address: 0, name: a, type: string, length: 126, value: x", ["2:41: registers[0].length: should be less than or"]),
-    (
-        "address: 0, name: a, type: string, length: 1, value: x, scale: 2, unit: W, absent: 0",
-        [
-            "2:72: registers[0].unit: a: a string has no unit",
-            "2:62: registers[0].scale: a: a string has no scale",
-            "2:81: registers[0].absent: a: a string has no absent",
-        ],
-    ),
-    ("address: 0, name: a, type: string, length: 1, value: '{nope}'", ["2:52: registers[0].value: a: no reading is"]),
-    (
-        "address: 0, name: a, type: string, length: 1, value: '{power_net}'",
-        ["2:52: registers[0].value: a: power_net is a number, and a string takes a text"],
-    ),
-    (
-        "address: 0, name: a, type: string, length: 9, value: 'No {Ean} {'",
-        ["2:52: registers[0].value: a: braces are for readings, and 'No {Ean} {' has other braces"],
-    ),
-    (
-        "address: 0, name: a, type: string, length: 9, value: '{ean:-0}'",
-        ["2:52: registers[0].value: a: braces are for readings, and '{ean:-0}' has other braces"],
-    ),
-    (
-        "address: 0, name: a, type: string, length: 2, value: toolong",
-        ["2:52: registers[0].value: a: 'toolong' is longer than 4 characters"],
-    ),
-    ("address: 0, name: a, type: uint16, value: 1/0", ["2:41: registers[0].value: a: 1/0 is not a number"]),
-    (
-        "address: 0, name: a, type: unix_time, value: power_net, unit: W",
-        [
-            "2:62: registers[0].unit: a: a unix_time has no unit",
-            "2:44: registers[0].value: a: power_net is not a time in unix seconds",
-        ],
-    ),
-    (
-        "address: 0, name: a, type: unix_time, value: clock, scale: 2",
-        ["2:58: registers[0].scale: a: a unix_time has no"],
-    ),
-    (
-        "address: 0, name: a, type: scale_factor, value: 11",
-        ["2:47: registers[0].value: a: 11 is not a whole number from -10 to 10. It is the power of ten that"],
-    ),
-    ("address: 0, name: a, type: scale_factor, value: 0.1", ["2:47: registers[0].value: a: 0.1 is not a whole number"]),
-    (
-        "address: 0, name: a, type: scale_factor, value: tariff",
-        ["2:47: registers[0].value: a: tariff is not a whole"],
-    ),
-    ("address: 0, name: a, type: bitfield", ["2:5: registers[0].bits: a: are missing"]),
-    ("address: 0, name: a, type: bitfield, bits: {16: breaker}", ["2:43: registers[0].bits: a: there is no bit 16"]),
-    ("address: 0, name: a, type: bitfield, bits: {0: braker}", ["2:43: registers[0].bits: a: no reading is called"]),
-    (
-        "address: 0, name: a, type: bitfield, value: 1, bits: {0: breaker}",
-        ["2:43: registers[0].value: a: a bitfield is made of bits. Give bits: {0: name, 1: name}"],
-    ),
-]
-
-
-@pytest.mark.parametrize(("register", "told"), REGISTER_FAULTS, ids=[register for register, _ in REGISTER_FAULTS])
-def test_a_register_that_cannot_be_is_told(tmp_path: Path, register: str, told: list[str]) -> None:
-    found = faults_in(tmp_path, register)
-    assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
-
-
-def test_a_type_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path) -> None:
-    told = faults_in(tmp_path, "address: 0, name: a, type: uint31, value: 1")
-    assert told[0].startswith("2:27: registers[0].type: 'uint31' is none of uint16, ")
-    assert told[0].endswith("Did you mean uint32?")
 
 
 TWO_BLOCKS = "blocks:\n  - {address: 10, length: 5, gaps: zero}\n  - {address: 20, length: 5}\n"

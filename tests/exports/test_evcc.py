@@ -1,0 +1,36 @@
+"""evcc gets power, energy and phases of the grid, or the reason why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.exports import export
+from gateway.nodes.modbus_server import ModbusServer
+from tests.exports.bench import READINGS, map_of, values_of
+from tests.exports.readers import READERS
+
+
+@pytest.mark.parametrize("server", ["dsmr"], indirect=True)
+async def test_evcc_gets_power_energy_and_phases(server: ModbusServer) -> None:
+    unit, target = map_of(server)
+    reads = list(READERS["evcc"](export("evcc", unit.register_map, target)))
+    values = READINGS.values
+    expected = {"power": values["power_net"], "energy": values["energy_import"] / 1000}  # type: ignore[operator]
+    for phase in (1, 2, 3):
+        expected[f"powers_{phase}"] = values[f"power_net_l{phase}"]
+        expected[f"currents_{phase}"] = values[f"current_l{phase}"]
+        expected[f"voltages_{phase}"] = values[f"voltage_l{phase}"]
+    found = await values_of(reads)
+    assert found == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-6)  # type: ignore[arg-type]
+
+
+def test_a_map_without_power_is_nothing_for_evcc(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("registers: [{address: 0, name: v, type: uint16, value: voltage_l1, unit: V}]\n")
+    command = ["export", "evcc", "--map", str(tmp_path / "own.yaml"), "--host", "h"]
+    result = CliRunner().invoke(main, command, catch_exceptions=False)
+    assert result.exit_code == 2
+    assert "no register of the net power" in result.stderr
