@@ -1,4 +1,4 @@
-"""What the exports share: the target, the registers to export, and numbers as text formats write them."""
+"""Shared by the exports: the target, the registers to export, and numbers as text formats write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each program's way of reading, from nothing but its export: the words of a gateway → values by name."""
+"""Read registers as each program does, from nothing but its export: registers of a gateway → values by name."""
 
 from __future__ import annotations
 

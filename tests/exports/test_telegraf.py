@@ -1,4 +1,4 @@
-"""Telegraf reads what it can express, and is told what it cannot."""
+"""Telegraf reads what it can express; the export names what it cannot."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Entry:
     absent: bytes
     """The code for absent, most significant byte first."""
     is_without: bool
-    """Whether it always answers not available."""
+    """Return whether it is always absent."""
 
     @property
     def addresses(self) -> range:

@@ -60,7 +60,7 @@ class Server:
             self.unit.publish(self.unit.register_map.readings.encode(values), FRESH_UNTIL)
 
     def ask(self, pdu: bytes) -> bytes:
-        """The answer's PDU."""
+        """Return the PDU of the response."""
         self._transaction += 1
         request = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, self.unit_id) + pdu
         answers, consumed, is_modbus = respond_tcp(request, self._responder, ASKED, CLIENT)
@@ -70,7 +70,7 @@ class Server:
         return answers[7:]
 
     def words(self, function: int, address: int, count: int) -> list[int]:
-        """The registers of a read that must be answered well."""
+        """Return the registers of a read; fail on an exception."""
         answer = self.ask(struct.pack(">BHH", function, address, count))
         assert answer[:2] == bytes((function, 2 * count)), f"{function} {address} x {count}: {answer.hex()}"
         return list(struct.unpack(f">{count}H", answer[2:]))

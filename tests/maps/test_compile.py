@@ -31,7 +31,7 @@ def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path
         "address: 5, name: text, type: string, value: x",
         "address: 6, name: text, type: uint16, value: 70000",
     )
-    # The register at fault is left out, so that nothing is said to overlap with it.
+    # The register with the fault is left out, so that no overlap with it is reported.
     assert told == [
         "6:18: registers[4].name: the name text is given twice",
         "2:44: registers[0].value: power: no reading is called power_nett. Did you mean power_net?",

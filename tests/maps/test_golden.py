@@ -1,4 +1,4 @@
-"""The requests that real clients send, and what each register must answer, worked out by hand from a telegram's text.
+"""The requests that real clients send, and what each register must show, worked out by hand from a telegram's text.
 
 Every file in `requests/` is taken up by itself:
 
@@ -69,7 +69,7 @@ def encode_registers(text: str) -> list[int]:
 
 
 def expected_words(request: dict[str, Any]) -> list[int | None]:
-    """The whole answer; None for a word that nothing is said about."""
+    """Return the whole response; None for a word that the file does not give."""
     first, count = request["address"], request["count"]
     rest = request.get("rest")
     filling: list[int | None] = [*encode_registers(rest)] if isinstance(rest, str) else [rest]

@@ -81,7 +81,7 @@ class CountedClient:
         self.at = at
         """Moment at which it last sent something."""
         self.is_connected = False
-        """Whether its connection is open; such a client is not dropped."""
+        """True while its connection is open; such a client is not dropped."""
 
 
 class Monitor:

@@ -1,6 +1,6 @@
-"""What every part of Modbus knows of a PDU: the function code with its data (Application Protocol V1.1b3, 4.1).
+"""The PDU of a request or response: a function code with its data (Application Protocol V1.1b3, 4.1).
 
-A request and its response are PDUs; the transport adds the unit id, and its own framing around both. A response
+The transport adds the unit id and its own framing around a PDU; `tcp` and `rtu` do that. A response
 repeats the function code of its request. An exception response does so with the highest bit set, and holds one
 exception code.
 """

@@ -19,7 +19,7 @@ from gateway.protocol.registers.snapshot import Snapshot
 
 
 class OnStale(StrEnum):
-    """How a unit responds while its newest telegram is too old."""
+    """A way to respond while the newest telegram is too old."""
 
     EXCEPTION = "exception"
     """Respond with exception 0x0B."""

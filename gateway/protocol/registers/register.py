@@ -74,7 +74,7 @@ class Block:
     fill: bytes
     """Bytes of the whole block as if it had no registers; they show in its gaps."""
     is_status: bool = False
-    """Whether it holds the gateway's own state, and so can be read without a fresh telegram."""
+    """True if it holds the gateway's own state, which can be read without a fresh telegram."""
 
 
 def number_encoding(

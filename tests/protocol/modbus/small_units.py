@@ -107,7 +107,7 @@ def register_map(
 
 @cache
 def small_map(function_codes: tuple[int, ...] = (3, 4), accept_writes: tuple[int, ...] = ()) -> RegisterMap:
-    """Registers 0 to 129, each `a` more than its own address; and at 1000 and 1001 how the gateway fares."""
+    """Registers 0 to 129, each `a` more than its own address; and at 1000 and 1001 the state of the gateway."""
     return register_map(
         [block(0, 130), block(1000, 1002, is_status=True)],
         [
@@ -153,7 +153,7 @@ def read_pdu(address: int, count: int, function_code: int = 3) -> bytes:
 
 
 def words(*numbers: int, function_code: int = 3) -> bytes:
-    """The answer with those registers."""
+    """Return the response with those registers."""
     return bytes((function_code, 2 * len(numbers))) + b"".join(n.to_bytes(2, "big") for n in numbers)
 
 
@@ -163,7 +163,7 @@ def mbap(transaction_id: int, pdu: bytes, unit_id: int = 1) -> bytes:
 
 
 def ask(buffer: bytes, responder: Responder, now: float = 0.0) -> bytes:
-    """The answers to whole requests over TCP."""
+    """Return the responses to whole requests over TCP."""
     answers, used, is_modbus = respond_tcp(buffer, responder, now, CLIENT)
     assert (used, is_modbus) == (len(buffer), True)
     return answers

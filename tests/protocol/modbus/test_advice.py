@@ -24,7 +24,7 @@ UNITS = UnitTable({1: unit("dsmr"), 2: unit("eastron-sdm630"), 3: unit("dsmr-5",
 
 
 def advice_on(request: str, unit_id: int = 1, units: UnitTable = UNITS) -> Advice | None:
-    """What is said of a request that a server has answered."""
+    """Send a request, and return the advice on it."""
     responder = Responder(units, IDENTIFICATION, Monitor())
     pdu = bytes.fromhex(request)
     return advise(Exchange(0, CLIENT.name, unit_id, pdu, responder.respond(pdu, unit_id, 0, CLIENT)), units)

@@ -16,7 +16,7 @@ VALUES = [b"Vendor", b"CODE", b"1.2", b"https://example.org", b"Product", b"Mode
 
 
 def parse(answer: bytes | ExceptionCode) -> tuple[int, bool, int, dict[int, bytes]]:
-    """Category, whether more follows, where it goes on, and the objects; fails on an answer of another form."""
+    """Return category, more follows, next object and objects; fail on a response of another form."""
     assert isinstance(answer, bytes)
     assert len(answer) <= 253
     function_code, mei_type, read_code, conformity, more, following, number = answer[:7]
@@ -104,7 +104,7 @@ def test_a_long_object_is_cut_to_what_one_answer_holds(length: int) -> None:
     assert parse(answer)[3] == {0: kept}
     assert isinstance(answer, bytes)
     assert len(answer) == min(MAX_PDU_BYTES, 9 + length)
-    # And by category it is the first and only one of its answer.
+    # And in a stream it is the first and only object of its response.
     assert parse(ask(1, 0, identification)) == (1, True, 1, {0: kept})
 
 

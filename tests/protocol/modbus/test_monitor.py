@@ -37,7 +37,7 @@ def test_exceptions_are_counted_by_their_code_too() -> None:
     for answer in (b"\x83\x02", b"\x83\x02", b"\x83\x0b", words(1), None):
         monitor.note(0.0, CLIENT, 1, read_pdu(0, 1), answer)
     assert monitor.exceptions == {(1, 3, 2): 2, (1, 3, 11): 1}
-    # A request without answer is a request.
+    # A request without response is a request.
     assert monitor.requests == {(1, 3): 5}
 
 
@@ -57,7 +57,7 @@ def test_the_newest_thousand_are_kept_and_all_are_counted() -> None:
         (3, 0, [0, 1, 2]),
         (3, 1, [1, 2]),
         (3, 3, []),
-        # Counters that began anew since: nothing is made up.
+        # The counters have started again since: nothing is invented.
         (3, 9, []),
         (1002, 1000, [1000, 1001]),
         (1002, 2, list(range(2, 1002))),
@@ -114,7 +114,7 @@ def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
 
 
 def answer(monitor: Monitor, name: str, count: int, at: float) -> None:
-    """What becomes of a client that gets `count` answers."""
+    """Give a client `count` responses."""
     client = monitor.client(name, at)
     client.responses += count
     client.at = at

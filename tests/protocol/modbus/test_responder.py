@@ -1,4 +1,4 @@
-"""Single requests: the order of checks, unit ids, and what is answered besides reads."""
+"""Single requests: the order of checks, unit ids, and the functions besides reads."""
 
 from __future__ import annotations
 

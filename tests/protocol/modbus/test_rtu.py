@@ -1,4 +1,4 @@
-"""RTU framing: CRC, frames told from their function code, and how a garbled stream finds back."""
+"""RTU framing: CRC, frame lengths from function codes, and recovery from a garbled stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.protocol.modbus.small_units import CLIENT, read_pdu, responder_of, sm
 
 
 def crc(data: bytes) -> bytes:
-    """By the procedure in words of the serial line document, 6.2.2, bit by bit; low byte first."""
+    """Compute the CRC bit by bit, by the procedure of the serial line document, 6.2.2; low byte first."""
     register = 0xFFFF
     for byte in data:
         register ^= byte
@@ -38,14 +38,14 @@ def responder(*, is_serial: bool = False) -> Responder:
 
 
 def ask(buffer: bytes, to: Responder | None = None) -> tuple[bytes, int]:
-    """The answers, and how many bytes are dealt with."""
+    """Return the responses, and how many bytes are used."""
     answers, used, is_modbus = respond_rtu(buffer, to or responder(), 0.0, CLIENT)
     assert is_modbus
     return answers, used
 
 
 def feed(segments: Iterable[bytes]) -> tuple[bytes, bytes]:
-    """The answers and what is left over."""
+    """Return the responses, and the bytes that are left."""
     to, buffer, answers = responder(), b"", b""
     for segment in segments:
         buffer += segment
@@ -71,7 +71,7 @@ def test_the_crc_agrees_with_the_one_worked_out_bit_by_bit(data: bytes) -> None:
     assert append_crc(data) == data + crc(data)
 
 
-# Each function whose request tells its length, as it stands in V1.1b3, 6.
+# Each function whose request has a known length, as in V1.1b3, 6.
 EXCHANGES = [
     (read_pdu(0, 2), words(0, 1)),
     (read_pdu(7, 1, 4), words(7, function_code=4)),
@@ -190,7 +190,7 @@ def test_no_answer_is_no_bytes() -> None:
 def test_others_requests_and_answers_on_the_line_do_not_hide_ours() -> None:
     line = responder(is_serial=True)
     ours = frame(read_pdu(5, 1))
-    # A request to unit 2, and what unit 2 gives for it: an answer is no request, so its bytes are passed over.
+    # A request to unit 2, and the response of unit 2, which is not a request: its bytes are skipped.
     stream = frame(read_pdu(0, 4), 2) + frame(words(1, 2, 3, 4), 2) + ours
     answers, used = ask(stream, line)
     assert answers == frame(words(5))
@@ -212,7 +212,7 @@ def test_any_bytes_give_only_whole_frames(parts: list[bytes], is_serial: bool) -
     to = responder(is_serial=is_serial)
     answers, used = ask(received, to)
     assert 0 <= used <= len(received)
-    # Every answer that was given is noted, and the bytes are those answers framed, no other.
+    # Every response is noted, and the bytes are exactly those responses, framed.
     expected = b"".join(frame(pdu, unit_id) for _, _, unit_id, _, pdu in to.monitor.since(0) if pdu is not None)
     assert answers == expected
     silent = respond_after_silence(received, responder(is_serial=is_serial), 0.0, CLIENT)

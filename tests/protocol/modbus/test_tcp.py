@@ -40,7 +40,7 @@ def feed(segments: Iterable[bytes], to: Responder, now: float = 0.0) -> tuple[by
 
 
 def frames(stream: bytes) -> list[tuple[int, int, bytes]]:
-    """Transaction id, unit id and PDU of each answer; fails on anything that is not a whole answer."""
+    """Return transaction id, unit id and PDU of each response; fail on anything else."""
     found = []
     while stream:
         assert len(stream) >= 8
@@ -125,7 +125,7 @@ def test_the_beginning_of_a_request_is_kept_for_its_rest(length: int) -> None:
 def test_a_foreign_protocol_id_or_a_length_of_no_request_ends_the_stream(header: str) -> None:
     lie = bytes.fromhex(header) + b"\1" + read_pdu(0, 1)
     first, last = mbap(7, read_pdu(3, 1)), mbap(9, read_pdu(4, 1))
-    # What was answered before is still sent, and nothing behind it is taken for a request.
+    # The responses before it are still sent, and nothing after it is taken for a request.
     assert respond_tcp(first + lie + last, responder(), 0.0, CLIENT) == (mbap(7, words(3)), 12, False)
     # The header is enough to tell.
     assert respond_tcp(lie[:6], responder(), 0.0, CLIENT) == (b"", 0, False)

@@ -1,4 +1,4 @@
-"""Answers that are given again must be those that would be worked out anew."""
+"""A response that is sent again is the one that would be computed again."""
 
 from __future__ import annotations
 
