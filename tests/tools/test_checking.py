@@ -119,7 +119,7 @@ def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
         busy, short = told(tmp_path, text.replace("PASSWORD", "short"))
         missing = told(tmp_path, text.replace("PASSWORD", "missing"))[1]
     assert busy.startswith(f"3:15: status_page.listen: 127.0.0.1:{port} is in use by ")
-    assert short.endswith(f"password_file: {tmp_path}/short: a password has 8 characters or more")
+    assert short.endswith(f"password_file: {tmp_path}/short: the password is too short. Use 8 characters or more")
     assert missing.endswith(f"password_file: {tmp_path}/missing: No such file or directory")
 
 

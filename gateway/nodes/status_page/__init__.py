@@ -1,6 +1,6 @@
-"""Status page: shows the flow, the registers, the telegrams and the clients to people, and the same to programs."""
+"""Status page: shows the flow, registers, telegrams and clients in a browser, and offers the same data as JSON."""
 
+from gateway.nodes.status_page.access import StatusPageSettings
 from gateway.nodes.status_page.node import StatusPage
-from gateway.nodes.status_page.settings import StatusPageSettings
 
 __all__ = ["StatusPage", "StatusPageSettings"]

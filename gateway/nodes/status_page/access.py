@@ -1,4 +1,4 @@
-"""Who may see the page: addresses, names, and the password."""
+"""Access to the page: allowed addresses, host names, and the password."""
 
 from __future__ import annotations
 
@@ -10,24 +10,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.nodes.status_page.settings import StatusPageSettings
-from gateway.transport.listening import Address, name_peer
+from gateway.transport.listening import Address, Network, name_peer, place_of
 
 MIN_PASSWORD_CHARACTERS = 8
 MAX_PASSWORD_FILE_BYTES = 4096
 MAX_WRONG_PASSWORDS = 10
-"""Of one address in `WRONG_PASSWORD_WINDOW_S`; after them, even the right one has to wait."""
+"""Largest number of wrong passwords of one address in `WRONG_PASSWORD_WINDOW_S`. After that, it has to wait."""
 WRONG_PASSWORD_WINDOW_S = 60.0
 MAX_ADDRESSES = 1000
-"""Whose wrong passwords are counted; past it, those counted first are forgotten."""
+"""Largest number of addresses whose wrong passwords are counted. Beyond it, the oldest are removed."""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _ASK = {"WWW-Authenticate": 'Basic realm="DSMR gateway", charset="UTF-8"'}
 
 
 @dataclass(frozen=True, slots=True)
+class StatusPageSettings:
+    """The address of the page, and who may see it."""
+
+    host: str
+    """Address to listen on, empty for all."""
+    port: int
+    password_file: Path | None = None
+    allow: tuple[Network, ...] = ()
+    """Networks whose browsers are served; empty for all."""
+    trust: tuple[Network, ...] = ()
+    """Networks whose browsers need no password."""
+    framed_by: tuple[str, ...] = ()
+    """Origins whose pages may show this one in a frame; `self` for its own."""
+    host_names: tuple[str, ...] = ()
+    """Host names, besides localhost, under which browsers may open the page without a password."""
+
+    def __str__(self) -> str:
+        return place_of(self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer in place of the page."""
+    """A response that is sent instead of the page."""
 
     status: int
     why: str
@@ -35,46 +55,46 @@ class Refusal:
 
 
 def read_password(path: Path) -> bytes:
-    """The digest of the password in a file: its first line.
+    """Return the digest of the password in the first line of a file.
 
     Raises:
-        OSError: when it cannot be read, or is no password.
+        OSError: when the file cannot be read, or the password is too short.
 
     """
     with path.open("rb") as stream:
         lines = stream.read(MAX_PASSWORD_FILE_BYTES).splitlines()
     password = lines[0].strip() if lines else b""
     if len(password) < MIN_PASSWORD_CHARACTERS:
-        raise OSError(f"{path}: a password has {MIN_PASSWORD_CHARACTERS} characters or more")
+        raise OSError(f"{path}: the password is too short. Use {MIN_PASSWORD_CHARACTERS} characters or more")
     return hashlib.sha256(password).digest()
 
 
 class Access:
-    """Judges requests."""
+    """Decides which requests the page responds to."""
 
     def __init__(self, settings: StatusPageSettings, password: bytes | None) -> None:
-        """Ask for the password with the digest `password`, if there is one."""
+        """Require the password with the digest `password`; None for no password."""
         self._settings = settings
         self._password = password
         self._wrong: dict[Address, list[float]] = {}
 
     def is_allowed(self, address: Address) -> bool:
-        """Whether anything is said to `address` at all."""
+        """Return whether connections from `address` are accepted."""
         return not self._settings.allow or any(address in network for network in self._settings.allow)
 
     def refuse(self, client: tuple[str, int] | None, headers: Mapping[str, str], now: float) -> Refusal | None:
-        """Why a request is not answered with the page; None when it is."""
-        address, _ = name_peer(*(client or ("0.0.0.0", 0)))  # noqa: S104 - stands for no address
+        """Return the response to a request without access; None for a request that has access."""
+        address, _ = name_peer(*(client or ("0.0.0.0", 0)))  # noqa: S104 - for a client without an address
         if any(address in network for network in self._settings.trust):
             return None
         if self._password is not None:
             return self._ask_password(address, headers.get("authorization", ""), now)
         if not address.is_loopback:
-            return Refusal(403, "There is no password_file for other machines.", {})
-        # A page of another site that a browser is made to take for this machine's would say that site's name.
+            return Refusal(403, "Access from other machines needs a password_file in the configuration.", {})
+        # Against DNS rebinding: a page of another site whose name was made to resolve to this machine sends that name.
         name = headers.get("host", "").rsplit(":", 1)[0] if "]" not in headers.get("host", "") else "[::1]"
         if name not in (*LOCAL_NAMES, *self._settings.host_names):
-            return Refusal(403, f"{name!r} is none of the host_names in the configuration.", {})
+            return Refusal(403, f"The host name {name!r} is not in host_names in the configuration.", {})
         return None
 
     def _ask_password(self, address: Address, authorization: str, now: float) -> Refusal | None:
@@ -84,7 +104,7 @@ class Access:
             return Refusal(429, "Too many wrong passwords.", retry)
         given = _password_in(authorization)
         if given is None:
-            return Refusal(401, "A password is needed.", _ASK)
+            return Refusal(401, "A password is required.", _ASK)
         assert self._password is not None
         if hmac.compare_digest(hashlib.sha256(given).digest(), self._password):
             self._wrong.pop(address, None)
@@ -97,7 +117,7 @@ class Access:
 
 
 def _password_in(authorization: str) -> bytes | None:
-    """The password of any user name (RFC 7617), or a bearer token (RFC 6750)."""
+    """Return the password of any user (RFC 7617), or a bearer token (RFC 6750)."""
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip().encode("latin-1", "replace")

@@ -1,4 +1,4 @@
-"""What stands at which address of the page. Everything is read only."""
+"""The application: which endpoint responds to which path. All endpoints are read-only."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from gateway.nodes.status_page import download, model, registers, requests, tele
 from gateway.nodes.status_page.access import Access
 from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.overview import status, unix_time
-from gateway.nodes.status_page.page import Page
-from gateway.nodes.status_page.query import Query
+from gateway.nodes.status_page.page import Page, Query
 from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.clock import now
 
 STATIC = Path(__file__).parent / "static"
 OPEN_TO_ALL = ("/healthz",)
-"""What needs no password: it says nothing of the household."""
+"""Paths that need no password: their responses contain nothing about the household."""
 METHODS = ("GET", "HEAD")
 JSON = "application/json"
 
@@ -36,7 +35,7 @@ _adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def to_json(value: object) -> bytes:
-    """An object of `model.py` as JSON."""
+    """Return an object of `model.py` as JSON."""
     kind = type(value)
     if kind not in _adapters:
         _adapters[kind] = TypeAdapter(kind)
@@ -44,13 +43,13 @@ def to_json(value: object) -> bytes:
 
 
 def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, ...]) -> ASGIApp:
-    """The whole application."""
+    """Return the application."""
     gateway = page.gateway
 
-    def route(path: str, answer: Callable[[Query], Response]) -> Route:
-        # In the event loop, where nothing changes meanwhile, and not in a thread of its own.
+    def route(path: str, respond: Callable[[Query], Response]) -> Route:
+        # A coroutine runs in the event loop. Starlette would run a function in a thread, while values change.
         async def endpoint(request: Request) -> Response:
-            return answer(Query(request, gateway))
+            return respond(Query(request, page))
 
         return Route(path, endpoint)
 
@@ -64,15 +63,15 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         data("/api/status", lambda _query: status(gateway, page.started)),
         data("/api/registers", lambda query: registers.registers(*query.unit(), is_masked=query.is_masked)),
         data("/api/requests", lambda query: requests.requests(gateway.served, query.limit(requests.REQUESTS_SHOWN))),
-        data("/api/telegram", lambda query: telegram.telegram(*page.past(query.meter()), is_masked=query.is_masked)),
-        data("/api/history", lambda query: telegram.history(*page.past(query.meter()))),
+        data("/api/telegram", lambda query: telegram.telegram(*query.meter_and_history(), is_masked=query.is_masked)),
+        data("/api/history", lambda query: telegram.history(*query.meter_and_history())),
         route("/download/map", download.register_map),
         route("/download/export", download.export),
         route("/openapi.json", lambda _query: JSONResponse(describe())),
         route("/metrics", lambda _query: _metrics(page)),
         route("/healthz", lambda query: _health(page, counts_meters=query.flag("meters", default=True))),
     ]
-    return _Guard(Starlette(routes=routes, exception_handlers={HTTPException: _say}), access, framed_by)
+    return _Guard(Starlette(routes=routes, exception_handlers={HTTPException: _respond_with_error}), access, framed_by)
 
 
 def _health(page: Page, *, counts_meters: bool) -> Response:
@@ -82,18 +81,18 @@ def _health(page: Page, *, counts_meters: bool) -> Response:
 
 
 def _metrics(page: Page) -> Response:
-    from gateway.nodes.status_page.metrics import CONTENT_TYPE, render  # noqa: PLC0415 - only where it is asked for
+    from gateway.nodes.status_page.metrics import CONTENT_TYPE, render  # noqa: PLC0415 - only where metrics are used
 
     return Response(render(page.gateway), headers={"Content-Type": CONTENT_TYPE})
 
 
-async def _say(_request: Request, error: Exception) -> Response:
+async def _respond_with_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return Response(to_json(model.ErrorBody(error.detail)), error.status_code, media_type=JSON)
 
 
 class _Guard:
-    """Lets in who may see the page, and tells browsers what the page may do."""
+    """Refuses requests without access, and adds the security headers to each response."""
 
     def __init__(self, app: ASGIApp, access: Access, framed_by: tuple[str, ...]) -> None:
         self._app = app
@@ -119,9 +118,9 @@ class _Guard:
         await self._choose(scope)(scope, receive, send_guarded)
 
     def _choose(self, scope: Scope) -> ASGIApp:
-        """The page, or an answer in its place."""
+        """Return the application, or the response to a request that is refused."""
         if scope["method"] not in METHODS:
-            return PlainTextResponse("Nothing can be changed here.", 405, {"Allow": ", ".join(METHODS)})
+            return PlainTextResponse("This page is read-only.", 405, {"Allow": ", ".join(METHODS)})
         if scope["path"] in OPEN_TO_ALL:
             return self._app
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

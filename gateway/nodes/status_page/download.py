@@ -1,4 +1,4 @@
-"""Register maps, and the configurations of programs that read them, as files."""
+"""Downloads: register maps, and configurations for programs that read them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ from starlette.responses import Response
 from gateway.exports import FORMATS, ExportError, Target
 from gateway.exports import export as render
 from gateway.maps.table import as_csv, rows
-from gateway.nodes.status_page.query import Query
+from gateway.nodes.status_page.page import Query
 
 SUFFIXES = {"home-assistant": "yaml", "evcc": "yaml", "telegraf": "toml", "node-red": "json"}
 _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Fa-f:]{2,45}")
 
 
 def register_map(query: Query) -> Response:
-    """A map as comma-separated values."""
+    """Return a register map as comma-separated values."""
     _, unit = query.unit()
     shown = unit.unit.register_map
     return _file(as_csv(rows(shown)), f"{shown.name}.csv", "text/csv")
 
 
 def export(query: Query) -> Response:
-    """The configuration of a program."""
+    """Return the configuration with which a program reads a unit."""
     served, unit = query.unit()
     form = query.given.get("format", "")
     if form not in FORMATS:
-        raise HTTPException(400, f"format is one of {', '.join(FORMATS)} (found {form[:20]!r}).")
+        raise HTTPException(400, f"format must be one of {', '.join(FORMATS)} (found {form[:20]!r}).")
     host = query.given.get("host", "")
     if not _HOST.fullmatch(host):
-        raise HTTPException(
-            400, f"host is the gateway's name or address, as the program sees it (found {host[:20]!r})."
-        )
+        raise HTTPException(400, f"host must be the name or address of the gateway (found {host[:20]!r}).")
     try:
         text = render(form, unit.unit.register_map, Target(host, served.server.port, unit.unit_id))
     except ExportError as error:

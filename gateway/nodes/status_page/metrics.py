@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, read off the gateway whenever they are asked for."""
+"""Metrics for Prometheus, collected from the gateway at each request."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _COUNTS = {
     "readers": "readers connected",
     "viewers": "viewers of the status page",
 }
-"""Detail of a node → what of it is counted as its clients."""
+"""Detail of a node to what it counts. All of them are in the metric `clients`."""
 _TOTALS = {
     "bytes_received": ("p1_bytes", "bytes received from a P1 port"),
     "telegrams_sent": ("passthrough_telegrams", "telegrams sent to readers"),
-    "telegrams_missed": ("passthrough_telegrams_missed", "telegrams that readers were too slow for"),
+    "telegrams_missed": ("passthrough_telegrams_missed", "telegrams that slow readers missed"),
     "bytes_sent": ("passthrough_bytes", "bytes sent to readers"),
-    "values_clamped": ("values_clamped", "values limited to the range of their register"),
-    "clients_refused": ("clients_refused", "clients that were not served"),
+    "values_clamped": ("values_clamped", "values that were clamped to the range of their register"),
+    "clients_refused": ("clients_refused", "clients that were refused"),
 }
-"""Detail of a node → the counter it becomes, and what that counts."""
+"""Detail of a node to its counter, and the help text of that."""
 
 __all__ = ["CONTENT_TYPE", "render"]
 
 
 def render(gateway: Gateway) -> bytes:
-    """The metrics as text."""
+    """Return the metrics in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Gateway(gateway))
     ProcessCollector(registry=registry)
@@ -51,7 +51,7 @@ class _Gateway(Collector):
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily(
             f"{PREFIX}_build",
-            "the gateway's version",
+            "version of the gateway and of Python",
             value={"version": version(), "python": platform.python_version()},
         )
         yield from self._meters()
@@ -60,18 +60,22 @@ class _Gateway(Collector):
 
     def _meters(self) -> Iterable[Metric]:
         meters = self._gateway.meters.values()
-        accepted = CounterMetricFamily(f"{PREFIX}_telegrams", "telegrams believed", labels=["meter"])
+        accepted = CounterMetricFamily(f"{PREFIX}_telegrams", "telegrams accepted", labels=["meter"])
         refused = CounterMetricFamily(
             f"{PREFIX}_telegram_errors", "telegrams refused, by reason", labels=["meter", "reason"]
         )
-        unread = CounterMetricFamily(f"{PREFIX}_unreadable_lines", "lines that cannot be read", labels=["meter"])
+        unread = CounterMetricFamily(
+            f"{PREFIX}_unreadable_lines", "unreadable lines of accepted telegrams", labels=["meter"]
+        )
         age = GaugeMetricFamily(
-            f"{PREFIX}_telegram_age_seconds", "age of the newest telegram; missing before the first", labels=["meter"]
+            f"{PREFIX}_telegram_age_seconds",
+            "age of the newest telegram; absent before the first",
+            labels=["meter"],
         )
         interval = GaugeMetricFamily(
             f"{PREFIX}_telegram_interval_seconds", "time between the last two telegrams", labels=["meter"]
         )
-        fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while readings may be given out", labels=["meter"])
+        fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while the readings are fresh, else 0", labels=["meter"])
         for meter in meters:
             accepted.add_metric([meter.name], meter.accepted)
             unread.add_metric([meter.name], meter.line_errors)
@@ -90,7 +94,7 @@ class _Gateway(Collector):
         )
         exceptions = CounterMetricFamily(
             f"{PREFIX}_modbus_exceptions",
-            "exceptions answered, by unit id, function code and exception code",
+            "exception responses by unit id, function code and exception code",
             labels=["server", "unit", "function", "code"],
         )
         for served in self._gateway.served:
@@ -102,11 +106,11 @@ class _Gateway(Collector):
         return requests, exceptions
 
     def _nodes(self) -> Iterable[Metric]:
-        up = GaugeMetricFamily(f"{PREFIX}_node_up", "0 while a node cannot do its work", labels=_NODE)
+        up = GaugeMetricFamily(f"{PREFIX}_node_up", "1 while a node works, 0 after it failed", labels=_NODE)
         clients = GaugeMetricFamily(f"{PREFIX}_clients", "clients, readers or viewers of a node", labels=_NODE)
         totals = {
-            detail: CounterMetricFamily(f"{PREFIX}_{name}", words, labels=_NODE)
-            for detail, (name, words) in _TOTALS.items()
+            detail: CounterMetricFamily(f"{PREFIX}_{name}", text, labels=_NODE)
+            for detail, (name, text) in _TOTALS.items()
         }
         for node in self._gateway.flow.nodes:
             labels = [node.name, node.kind]
@@ -120,5 +124,5 @@ class _Gateway(Collector):
 
 
 def _name(number: int) -> str:
-    """A number as a label; those past the monitor's limit are counted together."""
+    """Return a number as a label. Numbers beyond the monitor's limit are counted together."""
     return str(number) if number >= 0 else "other"

@@ -1,6 +1,6 @@
-"""What the page and other programs are told, as JSON; `openapi.py` describes it from these classes.
+"""The data of the page and of other programs, sent as JSON. `openapi.py` describes the API from these classes.
 
-Times are unix seconds, durations seconds, powers watts; None is what is not known.
+Times are unix seconds, durations seconds, powers watts. None means not known.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class WireView:
-    """What leaves the node `source` goes into the node `target`."""
+    """A wire from the output of the node `source` to the node `target`."""
 
     source: str
     target: str
@@ -68,13 +68,13 @@ class MeterView:
     interval_s: float | None
     telegrams: int
     refused: dict[str, int]
-    """By reason."""
+    """Number of refused telegrams by reason."""
     power_net_w: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class UnitView:
-    """What a unit id serves."""
+    """A unit id and its register map."""
 
     unit_id: int
     meter: str
@@ -86,7 +86,7 @@ class UnitView:
     is_fresh: bool
     shows_test_pattern: bool
     first_register: str | None
-    """The first register that shows a reading, to begin with."""
+    """Name of the first register with a reading, for a first test of a client."""
     first_address: int | None
 
 
@@ -100,14 +100,14 @@ class ServerView:
     """Empty for all addresses of the machine."""
     port: int
     device: str | None
-    """Of a serial line."""
+    """Serial device, for a server on a serial line."""
     has_tls: bool
     units: list[UnitView]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The whole gateway at a glance."""
+    """The status of the whole gateway."""
 
     version: str
     at: float
@@ -117,31 +117,31 @@ class StatusView:
     meters: list[MeterView] = field(default_factory=list)
     servers: list[ServerView] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    """What is wrong with the configuration as it stands in its file."""
+    """Problems of the configuration file as it is now."""
     is_serving: bool = True
-    """False while the configuration cannot be used at all."""
+    """False while the configuration cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterView:
-    """A register, as a client would read it now."""
+    """A register as a client reads it now."""
 
     address: int
     number: int
-    """In manuals that count from 40001."""
+    """Number of the register in manuals that count from 40001."""
     name: str
     type: str
     length: int
     step: str
-    """What one step is worth, with its unit."""
+    """Resolution, with its unit."""
     text: str | None
-    """What it says, with its unit; None when absent."""
+    """Value with its unit; None when absent."""
     words: str
-    """In hexadecimal; empty when there are none."""
+    """Content of the register in hexadecimal; empty when there is none."""
     is_stale: bool
     age_s: float | None
     codes: list[str]
-    """OBIS codes of the lines that it comes from."""
+    """OBIS codes of the telegram's lines that the value comes from."""
     lines: list[int]
     """Positions of those lines in the telegram, from 0."""
     description: str
@@ -175,21 +175,21 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class TelegramVerdictView:
-    """A telegram that was believed or refused."""
+    """A telegram that was accepted or refused."""
 
     at: float
     interval_s: float | None
     fault: str | None
-    """Why it was refused; None for one that was believed."""
+    """Reason of the refusal; None for an accepted telegram."""
 
 
 @dataclass(frozen=True, slots=True)
 class TelegramView:
-    """The newest telegram of a meter, and how the last ones fared."""
+    """The newest telegram of a meter, and the results of the last telegrams."""
 
     meter: str
     is_masked: bool
-    """Whether identifiers are masked, so that the checksum no longer fits."""
+    """True when identifiers are masked. The checksum then does not match the text."""
     identification: str | None
     age_s: float | None
     is_fresh: bool
@@ -219,12 +219,12 @@ class HistoryView:
     meter: str
     bucket_s: float
     buckets: list[BucketView]
-    """Oldest first; none for a time in which nothing came."""
+    """Oldest first. There is no bucket for a time without telegrams."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdviceView:
-    """What a client most likely has wrong."""
+    """The likely mistake in a request."""
 
     mistake: str
     instead: int | None
@@ -233,7 +233,7 @@ class AdviceView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request and its answer."""
+    """A request and its response."""
 
     at: float
     server: str
@@ -245,13 +245,13 @@ class RequestView:
     exception: int | None
     is_answered: bool
     words: str
-    """Of the answer, in hexadecimal, cut to the first few."""
+    """First registers of the response, in hexadecimal."""
     advice: AdviceView | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClientView:
-    """A client that is connected, or that asked lately over UDP or a serial line."""
+    """A client that is connected, or that recently sent a request over UDP or a serial line."""
 
     server: str
     client: str
@@ -263,12 +263,12 @@ class ClientView:
     answers: int
     requests_per_s: float | None
     errors: int
-    """Exceptions among the newest requests."""
+    """Exception responses to the newest requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Who asks, and what."""
+    """The clients and their newest requests."""
 
     clients: list[ClientView]
     requests: list[RequestView]
@@ -277,17 +277,17 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class HealthView:
-    """Whether the gateway does its work."""
+    """The health of the gateway."""
 
     is_healthy: bool
     reason: str
-    """`ok`, or what is wrong."""
+    """`ok`, or the problems."""
     since: float
-    """Since when it is so."""
+    """Time since which the reason applies."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """Why there is no answer."""
+    """The reason of an error response."""
 
     detail: str

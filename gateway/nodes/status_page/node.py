@@ -1,6 +1,6 @@
-"""Status page: serves the page and the programs' interface beside it.
+"""Status page: serves the page and the API.
 
-In: what became of each telegram. Out: nothing.
+In: each telegram, accepted or refused. Out: nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import logging
 import socket
 from collections.abc import Callable
 
-from gateway.nodes.status_page.access import Access, read_password
+from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
 from gateway.nodes.status_page.app import make_app, to_json
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.page import Page
 from gateway.nodes.status_page.server import PageServer
-from gateway.nodes.status_page.settings import StatusPageSettings
 from gateway.nodes.status_page.stream import Stream
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram
@@ -30,7 +29,7 @@ UNPRIVILEGED_PORT = 8080
 
 
 class StatusPage(Node):
-    """One page for the whole gateway."""
+    """The page of the whole gateway."""
 
     kind = "status page"
 
@@ -43,11 +42,11 @@ class StatusPage(Node):
         self._stream = Stream(lambda: to_json(status(gateway, self._page.started)), self._page.signature)
 
     def watch(self, meter: MeterState) -> Callable[[Received | RefusedTelegram, float], None]:
-        """What wants to know of every telegram of `meter`."""
+        """Return the function that takes each telegram of `meter`, accepted or refused, with its arrival."""
         return self._page.history(meter).note
 
     def details(self) -> Details:
-        """Where it listens, and who looks on."""
+        """Return the address of the page and the number of viewers."""
         return {"listens_on": str(self.settings), "viewers": len(self._stream)}
 
     async def run(self) -> None:
@@ -99,7 +98,7 @@ class StatusPage(Node):
 
 
 async def _listen(settings: StatusPageSettings) -> socket.socket:
-    """A socket that listens; of a name with several addresses, on the first."""
+    """Return a listening socket, for a name with several addresses on the first."""
     loop = asyncio.get_running_loop()
     host = settings.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - as configured
     family, _, _, _, address = (await loop.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM))[0]

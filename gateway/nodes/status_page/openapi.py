@@ -1,4 +1,4 @@
-"""The description of the programs' interface (OpenAPI 3.1), made from the classes of `model.py`."""
+"""The description of the API (OpenAPI 3.1), made from the classes of `model.py`."""
 
 from __future__ import annotations
 
@@ -10,47 +10,52 @@ from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
 from gateway.nodes.status_page import model
-from gateway.nodes.status_page.query import MAX_LIMIT
+from gateway.nodes.status_page.page import MAX_LIMIT
 from gateway.version import version
 
-_METER = {"name": "meter", "description": "A meter's name; by default the first.", "schema": {"type": "string"}}
+_METER = {"name": "meter", "description": "Name of a meter; by default the first.", "schema": {"type": "string"}}
 _SERVER = {
     "name": "server",
-    "description": "The position of a server in the configuration, from 0.",
+    "description": "Position of a server in the configuration, counted from 0.",
     "schema": {"type": "integer", "minimum": 0, "maximum": 65_535, "default": 0},
 }
 _UNIT = {
     "name": "unit",
-    "description": "A unit id of the server; by default its first.",
+    "description": "Unit id of the server; by default its first.",
     "schema": {"type": "integer", "minimum": 0, "maximum": 255},
 }
 _FLAG = {"enum": ["true", "false"], "type": "string"}
 _IDENTIFIERS = {
     "name": "identifiers",
-    "description": "Show identifiers, which are masked otherwise.",
+    "description": "true to show identifiers, false to mask them.",
     "schema": _FLAG | {"default": "false"},
 }
 _LIMIT = {
     "name": "limit",
-    "description": "How many requests.",
+    "description": "Largest number of requests.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 200},
 }
 _COUNTS_METERS = {
     "name": "meters",
-    "description": "Whether a silent meter counts as a fault.",
+    "description": "true to report an offline meter as a problem.",
     "schema": _FLAG | {"default": "true"},
 }
-_FORMAT = {"name": "format", "required": True, "description": "For which program.", "schema": {"enum": list(FORMATS)}}
+_FORMAT = {
+    "name": "format",
+    "required": True,
+    "description": "The program.",
+    "schema": {"enum": list(FORMATS)},
+}
 _HOST = {
     "name": "host",
     "required": True,
-    "description": "The gateway's name or address, as the program sees it.",
+    "description": "Name or address at which the program reaches the gateway.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9.\-_]+$"},
 }
 
 
 class _Path(NamedTuple):
-    """What stands at a path."""
+    """An endpoint."""
 
     path: str
     summary: str
@@ -64,17 +69,15 @@ _PATHS = [
     _Path("/api/status", "Nodes, wires, meters and servers", model.StatusView, [], ()),
     _Path(
         "/api/registers",
-        "The registers of a unit, as a client would read them now",
+        "The registers of a unit as a client reads them now",
         model.Registers,
         [_SERVER, _UNIT, _IDENTIFIERS],
         (400, 404),
     ),
-    _Path("/api/requests", "Who asks, and what", model.Requests, [_LIMIT], (400,)),
+    _Path("/api/requests", "The clients and their newest requests", model.Requests, [_LIMIT], (400,)),
     _Path("/api/telegram", "The newest telegram of a meter", model.TelegramView, [_METER, _IDENTIFIERS], (400, 404)),
     _Path("/api/history", "The last hour of a meter", model.HistoryView, [_METER], (404,)),
-    _Path(
-        "/healthz", "Whether the gateway does its work; needs no password", model.HealthView, [_COUNTS_METERS], (400,)
-    ),
+    _Path("/healthz", "The health of the gateway; needs no password", model.HealthView, [_COUNTS_METERS], (400,)),
     _Path("/download/map", "The register map of a unit", "text/csv", [_SERVER, _UNIT], (400, 404)),
     _Path(
         "/download/export",
@@ -84,15 +87,15 @@ _PATHS = [
         (400, 404),
     ),
     _Path("/metrics", "Metrics for Prometheus", "text/plain", [], ()),
-    _Path("/events", "What /api/status says, once per telegram or change", "text/event-stream", [], ()),
+    _Path("/events", "The data of /api/status, sent with each telegram and each change", "text/event-stream", [], ()),
 ]
 
-_REASONS = {400: "A parameter cannot be understood", 404: "There is no such thing"}
+_REASONS = {400: "A parameter is not valid", 404: "Not found"}
 
 
 @lru_cache
 def describe() -> dict[str, Any]:
-    """The whole description."""
+    """Return the description."""
     classes = dict.fromkeys([each.gives for each in _PATHS if not isinstance(each.gives, str)] + [model.ErrorBody])
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in classes
@@ -105,7 +108,7 @@ def describe() -> dict[str, Any]:
         "info": {
             "title": "DSMR Modbus gateway",
             "version": version(),
-            "description": "Read only. Times are unix seconds, durations seconds, powers watts; null is not known.",
+            "description": "Read-only. Times are unix seconds, durations seconds, powers watts. null means not known.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "./"}],
@@ -119,7 +122,7 @@ def _operation(path: _Path) -> dict[str, Any]:
     for status in path.refusals:
         responses[str(status)] = {"description": _REASONS[status], "content": _content(model.ErrorBody)}
     if path.gives is model.HealthView:
-        responses["503"] = {"description": "It does not", "content": _content(path.gives)}
+        responses["503"] = {"description": "The gateway has a problem", "content": _content(path.gives)}
     return {
         "summary": path.summary,
         "parameters": [{"in": "query", "required": False} | parameter for parameter in path.parameters],

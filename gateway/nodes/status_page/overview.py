@@ -1,4 +1,4 @@
-"""The gateway at a glance: nodes, wires, meters, servers."""
+"""The status of the whole gateway: nodes, wires, meters, servers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from gateway.version import version
 
 
 def unix_time(moment: float) -> float:
-    """Unix seconds of a moment of the gateway's clock."""
+    """Return a moment of the gateway's clock as unix seconds."""
     return round(clock.unix_time(moment), 3)
 
 
 def status(gateway: Gateway, started: float) -> StatusView:
-    """What the page shows first; the gateway runs since `started`, a moment of its clock."""
+    """Return the status; `started` is the start of the gateway, in seconds of its clock."""
     moment = now()
     flow = gateway.flow
     return StatusView(
@@ -58,16 +58,16 @@ def _label(label: Label) -> LabelView:
 
 
 def age(meter: MeterState, moment: float) -> float | None:
-    """Of the newest telegram."""
+    """Return the age of the newest telegram, in seconds."""
     return None if meter.newest is None else round(moment - meter.newest.arrived, 3)
 
 
 def identification(meter: MeterState, *, is_masked: bool) -> str | None:
-    """What the newest telegram begins with, which holds a serial number with some makers."""
+    """Return the first line of the newest telegram, which contains a serial number for some makers."""
     if meter.newest is None:
         return None
-    said = f"/{meter.newest.readings.identification}"
-    return redact(said.encode("latin-1", "replace")).decode("latin-1") if is_masked else said
+    text = f"/{meter.newest.readings.identification}"
+    return redact(text.encode("latin-1", "replace")).decode("latin-1") if is_masked else text
 
 
 def _meter(meter: MeterState, moment: float) -> MeterView:

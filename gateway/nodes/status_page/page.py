@@ -1,11 +1,18 @@
-"""What the page remembers beside what the gateway itself knows."""
+"""What the endpoints work with: the gateway with the history of its meters, and the query of a request."""
 
 from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from gateway.protocol.p1.history import History
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
-from gateway.runtime.observation import Gateway
+from gateway.runtime.observation import Gateway, ServedUnit, ServedUnits
+
+MAX_LIMIT = 1000
+"""Largest number of requests that a client of the API can ask for."""
+_FLAGS = {"true": True, "false": False}
 
 
 class Page:
@@ -17,22 +24,78 @@ class Page:
         self._histories: dict[MeterState, History] = {}
 
     def history(self, meter: MeterState) -> History:
-        """The meter's last hour; those of meters that are gone are forgotten."""
+        """Return the last hour of `meter`, and delete that of meters that a reload removed."""
         if meter not in self._histories:
-            here = set(self.gateway.meters.values()) | {meter}
-            self._histories = {each: past for each, past in self._histories.items() if each in here}
+            present = set(self.gateway.meters.values()) | {meter}
+            self._histories = {each: history for each, history in self._histories.items() if each in present}
             self._histories[meter] = History()
         return self._histories[meter]
 
-    def past(self, meter: MeterState) -> tuple[MeterState, History]:
-        """A meter with its last hour."""
-        return meter, self.history(meter)
-
     def signature(self) -> object:
-        """What changes with each telegram and each mark."""
+        """Return a value that changes with each telegram and each status."""
         gateway = self.gateway
         return (
             [node.status for node in gateway.flow.nodes],
             [(meter.accepted, meter.refused.total()) for meter in gateway.meters.values()],
             list(gateway.faults),
         )
+
+
+class Query:
+    """The parameters of a request. Methods raise an HTTPException that names what is wrong with a parameter."""
+
+    def __init__(self, request: Request, page: Page) -> None:
+        self.given = request.query_params
+        self.page = page
+
+    def meter(self) -> MeterState:
+        """Return the meter with the given name, by default the first."""
+        meters = self.page.gateway.meters
+        name = self.given.get("meter", next(iter(meters), ""))
+        if name not in meters:
+            raise HTTPException(404, f"There is no meter {name!r}. Configured meters: {', '.join(meters) or 'none'}.")
+        return meters[name]
+
+    def meter_and_history(self) -> tuple[MeterState, History]:
+        """Return the meter with the given name, and its last hour."""
+        meter = self.meter()
+        return meter, self.page.history(meter)
+
+    def unit(self) -> tuple[ServedUnits, ServedUnit]:
+        """Return the server at the given position and its unit with the given id, by default the first of each."""
+        served = self.page.gateway.served
+        position = self.number("server", 0, 0, 65_535)
+        if position >= len(served):
+            raise HTTPException(404, f"There is no server {position}. There are {len(served)}, counted from 0.")
+        units = {unit.unit_id: unit for unit in served[position].units}
+        unit_id = self.number("unit", next(iter(units)), 0, 255)
+        if unit_id not in units:
+            raise HTTPException(404, f"There is no unit {unit_id}. Configured units: {', '.join(map(str, units))}.")
+        return served[position], units[unit_id]
+
+    @property
+    def is_masked(self) -> bool:
+        """Return whether to mask identifiers, which is the default."""
+        return not self.flag("identifiers", default=False)
+
+    def limit(self, default: int) -> int:
+        """Return the largest number of items to return."""
+        return self.number("limit", default, 1, MAX_LIMIT)
+
+    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
+        """Return an integer parameter."""
+        text = self.given.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdecimal() and len(text) < 7 and lowest <= int(text) <= highest):
+            raise HTTPException(400, f"{name} must be a number from {lowest} to {highest} (found {text[:20]!r}).")
+        return int(text)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a boolean parameter."""
+        text = self.given.get(name)
+        if text is None:
+            return default
+        if text not in _FLAGS:
+            raise HTTPException(400, f"{name} must be true or false (found {text[:20]!r}).")
+        return _FLAGS[text]

@@ -1,4 +1,4 @@
-"""The registers of a unit, as a client would read them now."""
+"""The registers of a unit as a client reads them now."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gateway.runtime.observation import ServedUnit, ServedUnits
 
 MASK = "•" * 6
 NO_IDENTIFIERS = frozenset({"p1_version", "emucs_version"})
-"""Texts that do not tell whose meter it is."""
+"""Text readings that do not identify a meter."""
 
 
 def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Registers:
-    """The registers of `unit`, identifiers masked or not."""
+    """Return the registers of `unit`, with masked identifiers if `is_masked`."""
     moment = now()
     meter = unit.meter
     readings = meter.newest.readings if meter.newest else None
@@ -41,14 +41,14 @@ def _register(
 ) -> RegisterView:
     unit = served.unit
     is_live = any(name.startswith(GATEWAY_PREFIX) for name in register.uses)
-    answer = unit.read(register.address, register.length, moment)
-    raw = answer if isinstance(answer, bytes) else None
+    read = unit.read(register.address, register.length, moment)
+    raw = read if isinstance(read, bytes) else None
     is_stale = not is_live and not unit.is_fresh(moment) and unit.snapshot is not None
     if is_stale and raw is None and unit.snapshot:
         raw = unit.snapshot.read(register.address, register.length)
-    text, words = shown(register, raw), raw.hex(" ", 2) if raw else ""
+    text, content = shown(register, raw), raw.hex(" ", 2) if raw else ""
     if is_masked and text != ABSENT and _identifies(register):
-        text, words = MASK, ""
+        text, content = MASK, ""
     lines = source_lines(register.uses, readings) if readings else ()
     return RegisterView(
         address=register.address,
@@ -58,7 +58,7 @@ def _register(
         length=register.length,
         step=step(register),
         text=None if text == ABSENT else text,
-        words=words,
+        words=content,
         is_stale=is_stale,
         age_s=_age(register, served, readings, moment, is_live=is_live),
         codes=list(dict.fromkeys(readings.lines[at].code for at in lines)) if readings else [],
@@ -70,7 +70,7 @@ def _register(
 def _age(
     register: Register, served: ServedUnit, readings: Readings | None, moment: float, *, is_live: bool
 ) -> float | None:
-    """Of the telegram, and of an M-Bus meter's reading how old that was when the telegram came."""
+    """Return the age of a register's value; a reading of an M-Bus meter was already old when the telegram came."""
     if is_live:
         return 0.0
     telegram_age = age(served.meter, moment)

@@ -1,4 +1,4 @@
-"""Who asks, what they asked, and what is likely wrong with it."""
+"""The clients, their newest requests, and the likely mistakes in these."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gateway.runtime.clock import now
 from gateway.runtime.observation import ObservedServer, ServedUnits
 
 REQUESTS_SHOWN = 200
-WORDS_SHOWN = 8
+REGISTERS_SHOWN = 8
 RATE_WINDOW_S = 10.0
-"""A client's requests a second are counted over this time."""
+"""Time over which the requests per second of a client are counted."""
 
 
 def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requests:
-    """The clients of all servers, and the newest `limit` requests to any of them."""
+    """Return the clients of all servers, and the newest `limit` requests to any of them."""
     newest = sorted(
         (
             (exchange, each.server)
@@ -42,7 +42,7 @@ def _request(
 ) -> RequestView:
     response, read = exchange.response, decode_read(exchange.request)
     exception = exception_in(response)
-    # Clients ask the same again and again, and the same is wrong with it.
+    # Clients repeat their requests, and the advice for a repeated request is the same.
     key = (server.name, exchange.unit_id, exchange.request, response[:2] if response else b"")
     if key not in advices:
         advices[key] = advise(exchange, server.responder.units)
@@ -57,7 +57,7 @@ def _request(
         count=read.count if read else None,
         exception=exception,
         is_answered=response is not None,
-        words=response[2 : 2 + 2 * WORDS_SHOWN].hex(" ", 2) if response and exception is None else "",
+        words=response[2 : 2 + 2 * REGISTERS_SHOWN].hex(" ", 2) if response and exception is None else "",
         advice=AdviceView(advice.mistake.value, advice.instead, advice.register) if advice else None,
     )
 
@@ -93,12 +93,12 @@ def _client(
 
 
 def _rate(exchanges: Sequence[Exchange]) -> float | None:
-    """Requests a second, as far as the newest ones tell."""
+    """Return the requests per second among the newest exchanges; None without any."""
     if not exchanges:
         return None
     moment = now()
     recent = [each.at for each in exchanges if moment - each.at <= RATE_WINDOW_S]
     if len(recent) < 2:
         return round(len(recent) / RATE_WINDOW_S, 1)
-    # A busy server keeps less than the window.
+    # The monitor of a busy server keeps less than the whole window.
     return round((len(recent) - 1) / max(moment - recent[0], 0.001), 1)

@@ -1,4 +1,8 @@
-"""uvicorn's server in the gateway's own event loop, with limits of our own."""
+"""uvicorn's server in the gateway's own event loop, with limits of our own.
+
+This uses more than uvicorn's public interface: `H11Protocol` with its `cycle`, `transport` and `connections`, and
+`Server.server_state` and `capture_signals`. `tests/nodes/status_page/test_uvicorn_contract.py` guards them.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ from gateway.transport.tcp import watch_peer
 MAX_CONNECTIONS = MAX_VIEWERS + 56
 MAX_HEADER_BYTES = 16_384
 HEADERS_TIMEOUT_S = 10.0
-"""A connection that has begun to ask, or not even that, and is no further after so long is closed."""
+"""Longest time for the headers of a request. A connection without a complete request is then closed."""
 KEEP_ALIVE_S = 30
-"""Between two requests of one connection."""
+"""Longest time between two requests of one connection."""
 
 IsAllowed = Callable[[Address], bool]
 
@@ -33,11 +37,11 @@ class BrowserConnection(H11Protocol):
     is_allowed: IsAllowed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Check who comes, before anything of it is read."""
+        """Check the client before anything is read from it."""
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         if transport.get_extra_info("peername") is None:
-            transport.abort()  # gone already
+            transport.abort()  # closed already
             return
         address, _ = peer_of(transport)
         if not self.is_allowed(address) or len(self.connections) > MAX_CONNECTIONS:
@@ -45,41 +49,41 @@ class BrowserConnection(H11Protocol):
             return
         sock = transport.get_extra_info("socket")
         watch_peer(sock)
-        # asyncio does it for sockets that it has made itself. Without, each answer waits 40 ms for a browser's word.
+        # asyncio sets it only on its own sockets. Without it, each response waits 40 ms for a delayed ACK.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Do not wait for ever for the rest of a request."""
+        """Take data, and set a deadline for the rest of a request."""
         super().data_received(data)
-        if self._deadline is None and not self._is_answering:
+        if self._deadline is None and not self._is_responding:
             self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Cancel the deadline."""
         if self._deadline:
             self._deadline.cancel()
         super().connection_lost(exc)
 
     @property
-    def _is_answering(self) -> bool:
+    def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _set_deadline(self) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._close_silent)
+        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._close_unfinished)
 
-    def _close_silent(self) -> None:
+    def _close_unfinished(self) -> None:
         self._deadline = None
-        if not self._is_answering:
+        if not self._is_responding:
             self.transport.abort()
 
 
 class PageServer(uvicorn.Server):
-    """Serves an application until it is told to stop."""
+    """Serves an application until `should_exit` is set."""
 
     def __init__(self, app: ASGIApp, is_allowed: IsAllowed) -> None:
         connection = type("AdmittedConnection", (BrowserConnection,), {"is_allowed": staticmethod(is_allowed)})
-        # What uvicorn would say of a client's bytes is no news to anybody.
+        # uvicorn logs a warning for each malformed request; nobody has to act on these.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         super().__init__(
             uvicorn.Config(
@@ -99,11 +103,11 @@ class PageServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the gateway."""
+        """Do not handle signals: the gateway does."""
         yield
 
     def cut_off(self) -> None:
-        """End every connection at once."""
+        """Abort all connections."""
         connections: set[Any] = self.server_state.connections
         for connection in list(connections):
             connection.transport.abort()

@@ -1,6 +1,6 @@
-"""Server-sent events: each viewer is told how the gateway is, once per telegram or change.
+"""Server-sent events: each viewer receives the status with each telegram and each change.
 
-A viewer that is slow misses what was in between and gets the newest; one that takes nothing is dropped.
+A slow viewer skips events and gets the newest one. A viewer that takes no data is dropped.
 """
 
 from __future__ import annotations
@@ -13,53 +13,53 @@ from starlette.types import Receive, Scope, Send
 
 MAX_VIEWERS = 200
 LOOK_EVERY_S = 0.2
-"""How often the marks under the nodes are looked at, while there are viewers."""
+"""Interval of the checks for a change, while there are viewers."""
 STALL_TIMEOUT_S = 10.0
-"""A viewer that takes nothing for this long is dropped."""
+"""Longest time without data taken, after which a viewer is dropped."""
 SIGN_OF_LIFE_EVERY_S = 15.0
-"""What has not changed is told again: less than proxies and the page itself wait."""
+"""Longest time between two events. Proxies and the page itself close a connection that is quiet for longer."""
 BETWEEN_VIEWERS_S = 0.002
-"""Modbus clients are answered between two viewers."""
+"""Pause between two viewers, in which Modbus clients are served."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # asks a proxy not to hold events back
+    (b"x-accel-buffering", b"no"),  # tells a proxy not to buffer events
 ]
 
 
 class Viewer:
-    """One browser that looks on."""
+    """One browser with an open page."""
 
     def __init__(self) -> None:
         self._newest: bytes | None = None
-        self._has_news = asyncio.Event()
+        self._has_event = asyncio.Event()
         self.is_gone = False
 
     def show(self, event: bytes) -> None:
-        """Send `event` as soon as the ones before it are taken, and nothing of what was not begun by then."""
+        """Send `event` next; it replaces an event that waits."""
         self._newest = event
-        self._has_news.set()
+        self._has_event.set()
 
     def end(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         self.is_gone = True
-        self._has_news.set()
+        self._has_event.set()
 
     async def next(self) -> bytes | None:
-        """The newest event; None when there is none for a while."""
+        """Wait for the newest event and return it; None after `SIGN_OF_LIFE_EVERY_S` without one."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._has_news.wait(), SIGN_OF_LIFE_EVERY_S)
-        self._has_news.clear()
+            await asyncio.wait_for(self._has_event.wait(), SIGN_OF_LIFE_EVERY_S)
+        self._has_event.clear()
         event, self._newest = self._newest, None
         return event
 
 
 class Stream:
-    """All viewers, and what they are shown."""
+    """All viewers, and the events for them."""
 
     def __init__(self, describe: Callable[[], bytes], signature: Callable[[], object]) -> None:
-        """Show viewers what `describe` says, whenever `signature` changes."""
+        """Send the result of `describe` to the viewers whenever that of `signature` changes."""
         self._describe = describe
         self._signature = signature
         self._viewers: dict[Viewer, None] = {}
@@ -69,7 +69,7 @@ class Stream:
         return len(self._viewers)
 
     async def run(self) -> None:
-        """Look for changes and show them, until cancelled."""
+        """Check for changes and send them, until cancelled."""
         before: object = None
         while True:
             if not self._viewers:
@@ -85,7 +85,7 @@ class Stream:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def close(self) -> None:
-        """End all."""
+        """Disconnect all viewers."""
         for viewer in self._viewers:
             viewer.end()
 
@@ -114,7 +114,7 @@ class Stream:
                     await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
-            pass  # without an end of the answer the server closes the connection
+            pass  # the server closes a connection whose response was not ended
         finally:
             leaving.cancel()
             del self._viewers[viewer]

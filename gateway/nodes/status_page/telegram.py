@@ -1,4 +1,4 @@
-"""The newest telegram of a meter, and how the last ones fared."""
+"""The newest telegram of a meter, the results of the last telegrams, and the last hour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.runtime.clock import now
 
 
 def telegram(meter: MeterState, history: History, *, is_masked: bool) -> TelegramView:
-    """The newest telegram, identifiers masked or not."""
+    """Return the newest telegram, with masked identifiers if `is_masked`."""
     moment = now()
     newest = meter.newest
     raw = newest.telegram.raw if newest else None
@@ -43,9 +43,9 @@ def _line(reading: Reading, *, is_masked: bool) -> LineView:
     return LineView(text, reading.code, reading.name, value, reading.unit, reading.error)
 
 
-def history(meter: MeterState, past: History) -> HistoryView:
-    """The last hour."""
-    return HistoryView(meter.name, BUCKET_S, [_bucket(bucket) for bucket in past.buckets])
+def history(meter: MeterState, history: History) -> HistoryView:
+    """Return the last hour."""
+    return HistoryView(meter.name, BUCKET_S, [_bucket(bucket) for bucket in history.buckets])
 
 
 def _bucket(bucket: Bucket) -> BucketView:

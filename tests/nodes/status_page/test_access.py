@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nodes.status_page.access import MAX_ADDRESSES, MAX_WRONG_PASSWORDS, Access, read_password
-from gateway.nodes.status_page.settings import StatusPageSettings
+from gateway.nodes.status_page.access import (
+    MAX_ADDRESSES,
+    MAX_WRONG_PASSWORDS,
+    Access,
+    StatusPageSettings,
+    read_password,
+)
 
 SECRET = hashlib.sha256(b"correct horse").digest()
 LOCAL = ("127.0.0.1", 50_000)

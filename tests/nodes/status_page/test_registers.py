@@ -1,0 +1,48 @@
+"""The registers that the page shows are those that a client reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.nodes.status_page.bench import Bench, serving
+from tests.peers.harness import ModbusClient
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with serving(tmp_path) as bench:
+        yield bench
+
+
+async def test_registers_hold_what_a_client_reads(bench: Bench) -> None:
+    port = bench.wiring.servers[0].port
+    for unit_id in (1, 2):
+        table = (await bench.get(f"/api/registers?unit={unit_id}&identifiers=true")).data
+        assert table["is_fresh"]
+        assert len(table["registers"]) == len(bench.wiring.served[0].units[unit_id - 1].unit.register_map.registers)
+
+        def read(register: dict[str, object], unit_id: int = unit_id) -> bytes | int:
+            with ModbusClient(port) as client:
+                return client.read(int(str(register["address"])), int(str(register["length"])), unit_id)
+
+        for register in table["registers"][20:60]:
+            raw = await asyncio.to_thread(read, register)
+            if not register["name"].startswith(("power_", "current_", "voltage_", "energy_")):
+                assert isinstance(raw, bytes)
+                assert raw.hex(" ", 2) == register["words"], register["name"]
+
+
+async def test_a_register_leads_to_its_lines(bench: Bench) -> None:
+    table = (await bench.get("/api/registers")).data
+    telegram = (await bench.get("/api/telegram")).data
+    by_name = {register["name"]: register for register in table["registers"]}
+    lines = [telegram["lines"][at]["code"] for at in by_name["power_net"]["lines"]]
+    assert lines == by_name["power_net"]["codes"] == ["1-0:1.7.0", "1-0:2.7.0"]
+    assert by_name["frequency"]["text"] is None
+    assert by_name["layout_version"]["codes"] == []
+    assert by_name["gas_reading"]["age_s"] > table["age_s"]
+    assert by_name["power_net"]["number"] == by_name["power_net"]["address"] + 40_001
