@@ -108,13 +108,13 @@ def test_a_meter_that_stops_and_returns_is_seen_at_once(visit: Visitor, port: Se
     page = visitor.open()
     with port.sending(TELEGRAM):
         page.wait_for_selector('[aria-label^="3: dsmr-5: OK"]', state="attached")
-        visitor.screenshot("flow_heard")
+        visitor.screenshot("flow_online")
     port.unplug()
     page.wait_for_selector('[aria-label^="P1 port barn: failed"]', state="attached")
     begun = time.monotonic()
     page.wait_for_selector('[aria-label^="3: dsmr-5: failed, stale"]', state="attached")
     page.get_by_text("barn: offline since").wait_for()
-    visitor.screenshot("flow_silent")
+    visitor.screenshot("flow_offline")
     port.plug_in()
     with port.sending(TELEGRAM):
         page.wait_for_selector('[aria-label^="3: dsmr-5: OK"]', state="attached", timeout=40_000)
@@ -304,7 +304,7 @@ def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sidew
         client.ask(read_request(3, 1))
     page = visit(viewport=PHONE, has_touch=True, is_mobile=True).open("clients")
     page.get_by_text("Off by one? power_net is at address 100.").first.wait_for()
-    # The rows are drawn anew all the time: all of them are looked at in one go.
+    # The rows are drawn again all the time, so all of them are read in one call.
     edges = page.evaluate(
         "[...document.querySelectorAll('.advice')].map((row) => row.getBoundingClientRect())"
         ".map((box) => [box.left, box.right])"
@@ -335,12 +335,12 @@ def test_the_keyboard_alone_is_enough(visit: Visitor) -> None:
             break
     page.keyboard.press("Enter")
     assert page.evaluate(f"{focused}.getAttribute('aria-expanded')") == "true"
-    # What is shown anew each second does not take the focus away.
+    # An update each second does not take the focus away.
     before = page.evaluate(f"{focused}.getAttribute('data-node')")
-    heard = page.evaluate("document.querySelector('#power').textContent")
+    power = page.evaluate("document.querySelector('#power').textContent")
     page.evaluate("fetch('api/status')")
     page.wait_for_function(
-        "(heard) => performance.now() > 3000 || document.querySelector('#power').textContent !== heard", arg=heard
+        "(power) => performance.now() > 3000 || document.querySelector('#power').textContent !== power", arg=power
     )
     assert page.evaluate(f"{focused}.getAttribute('data-node')") == before
 
@@ -350,7 +350,7 @@ def test_it_speaks_dutch(visit: Visitor) -> None:
     page.get_by_role("tab", name="Grafieken").wait_for()
     assert page.evaluate("document.documentElement.lang") == "nl"
     page.wait_for_selector('[aria-label*="geen lezer"]', state="attached")
-    page.wait_for_selector('[aria-label^="status page"][aria-label*=" kijker"]', state="attached")
+    page.wait_for_selector('[aria-label^="statuspagina"][aria-label*=" kijker"]', state="attached")
     assert "(s)" not in page.locator(".flow").inner_text()
     page.get_by_label("Taal").select_option("en")
     page.get_by_role("tab", name="Charts").wait_for()
@@ -377,7 +377,7 @@ def test_a_restart_with_the_page_open_shows_a_banner_and_heals(browser: Any, tmp
     )
 
 
-def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_mended(browser: Any, tmp_path: Path) -> None:
+def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_fixed(browser: Any, tmp_path: Path) -> None:
     page_port = free_port()
     settings = {"status_page": {"listen": f"127.0.0.1:{page_port}"}}
     gateway = Gateway(tmp_path, {"simulat": True}, settings=settings, waits=False)

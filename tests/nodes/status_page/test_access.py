@@ -104,7 +104,7 @@ def test_who_guesses_has_to_wait_and_nobody_else() -> None:
     assert (refusal.status, refusal.headers["Retry-After"]) == (429, "41")
     assert access.refuse(("192.0.2.8", 1), basic("correct horse"), 20) is None
     assert access.refuse(AWAY, basic("correct horse"), 61) is None
-    # A browser that has not been told the password yet does not guess.
+    # A browser that has no password yet does not guess.
     for second in range(100):
         assert access.refuse(LOCAL, {}, second).status == 401  # type: ignore[union-attr]
     assert access.refuse(LOCAL, basic("correct horse"), 100) is None

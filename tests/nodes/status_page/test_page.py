@@ -37,10 +37,10 @@ REFUSED = [
 
 
 async def test_a_wrong_parameter_is_refused_with_the_reason(bench: Bench) -> None:
-    for path, status, told in REFUSED:
+    for path, status, reason in REFUSED:
         answer = await bench.get(path)
         assert answer.status == status, path
-        assert answer.data["detail"].startswith(told), path
+        assert answer.data["detail"].startswith(reason), path
 
 
 async def test_a_reload_shows_the_new_flow_and_keeps_the_history(bench: Bench, tmp_path: Path) -> None:

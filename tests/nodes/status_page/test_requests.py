@@ -31,12 +31,12 @@ async def test_requests_are_listed_with_their_likely_mistakes(bench: Bench) -> N
             return ":".join(map(str, client.socket.getsockname()))
 
     name = await asyncio.to_thread(ask)
-    told = (await bench.get("/api/requests")).data
-    assert [request["function_code"] for request in told["requests"]] == [7, 3, 3, 3]
-    assert [request["exception"] for request in told["requests"]] == [1, 10, None, None]
-    advice = [request["advice"] and request["advice"]["mistake"] for request in told["requests"]]
+    listed = (await bench.get("/api/requests")).data
+    assert [request["function_code"] for request in listed["requests"]] == [7, 3, 3, 3]
+    assert [request["exception"] for request in listed["requests"]] == [1, 10, None, None]
+    advice = [request["advice"] and request["advice"]["mistake"] for request in listed["requests"]]
     assert advice == ["function", "unit id", "one off", None]
-    assert told["requests"][2]["advice"] == {"mistake": "one off", "instead": 100, "register": "power_net"}
-    (client,) = told["clients"]
+    assert listed["requests"][2]["advice"] == {"mistake": "one off", "instead": 100, "register": "power_net"}
+    (client,) = listed["clients"]
     assert (client["client"], client["answers"], client["errors"], client["unit_id"]) == (name, 4, 2, 1)
     assert len((await bench.get("/api/requests?limit=2")).data["requests"]) == 2

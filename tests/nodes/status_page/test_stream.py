@@ -1,4 +1,4 @@
-"""Server-sent events: every viewer is told the newest, none waits for another, and none costs more than a place."""
+"""Server-sent events: every viewer gets the newest event, and none waits for another."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Browser:
         return [message["body"] for message in self.sent if message.get("body")]
 
 
-class Told:
-    """What there is to tell."""
+class Source:
+    """The status that is sent to viewers."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -58,8 +58,8 @@ class Told:
 
 
 @asynccontextmanager
-async def streaming(told: Told) -> AsyncIterator[Stream]:
-    stream = Stream(told.describe, told.signature)
+async def streaming(source: Source) -> AsyncIterator[Stream]:
+    stream = Stream(source.describe, source.signature)
     task = asyncio.create_task(stream.run())
     try:
         yield stream
@@ -88,35 +88,35 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_EVERY_S", 0.005)
 
 
-async def test_a_viewer_is_told_at_once_and_then_of_every_change() -> None:
-    told, browser = Told(), Browser()
-    async with streaming(told) as stream, watching(stream, browser):
+async def test_a_viewer_gets_the_status_at_once_and_then_every_change() -> None:
+    source, browser = Source(), Browser()
+    async with streaming(source) as stream, watching(stream, browser):
         await until(lambda: browser.events)
         assert browser.sent[0]["status"] == 200
         assert dict(browser.sent[0]["headers"])[b"content-type"] == b"text/event-stream; charset=utf-8"
         for number in (1, 2, 3):
-            told.number = number
+            source.number = number
             await until(lambda n=number: browser.events[-1] == b"data: %d\n\n" % n)  # type: ignore[misc]
     assert browser.sent[-1] == {"type": "http.response.body", "body": b""}
 
 
 async def test_a_change_is_described_once_for_all_viewers() -> None:
-    told, browsers = Told(), [Browser() for _ in range(10)]
-    async with streaming(told) as stream, watching(stream, *browsers):
+    source, browsers = Source(), [Browser() for _ in range(10)]
+    async with streaming(source) as stream, watching(stream, *browsers):
         await until(lambda: all(each.events for each in browsers))
-        before = told.described
-        told.number = 1
+        before = source.described
+        source.number = 1
         await until(lambda: all(each.events[-1] == b"data: 1\n\n" for each in browsers))
-        assert told.described == before + 1
+        assert source.described == before + 1
 
 
 async def test_a_slow_viewer_gets_the_newest_and_holds_up_nobody() -> None:
-    told, slow, quick = Told(), Browser(), Browser()
-    async with streaming(told) as stream, watching(stream, slow, quick):
+    source, slow, quick = Source(), Browser(), Browser()
+    async with streaming(source) as stream, watching(stream, slow, quick):
         await until(lambda: slow.events and quick.events)
         slow.takes.clear()
         for number in range(1, 20):
-            told.number = number
+            source.number = number
             await until(lambda n=number: quick.events[-1] == b"data: %d\n\n" % n)  # type: ignore[misc]
         slow.takes.set()
         await until(lambda: slow.events[-1] == b"data: 19\n\n")
@@ -125,27 +125,27 @@ async def test_a_slow_viewer_gets_the_newest_and_holds_up_nobody() -> None:
 
 async def test_a_viewer_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALL_TIMEOUT_S", 0.05)
-    told, stuck, other = Told(), Browser(), Browser()
-    async with streaming(told) as stream, watching(stream, stuck, other):
+    source, stuck, other = Source(), Browser(), Browser()
+    async with streaming(source) as stream, watching(stream, stuck, other):
         await until(lambda: stuck.events and other.events)
         stuck.takes.clear()
-        told.number = 1
+        source.number = 1
         await until(lambda: len(stream) == 1)
-        # Its answer is not ended, so that the server closes the connection.
+        # Its response is not ended, so that the server closes the connection.
         assert stuck.sent[-1].get("more_body")
-        told.number = 2
+        source.number = 2
         await until(lambda: other.events[-1] == b"data: 2\n\n")
 
 
-async def test_what_has_not_changed_is_told_again_as_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unchanged_status_is_sent_again_as_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SIGN_OF_LIFE_EVERY_S", 0.01)
-    told, browser = Told(), Browser()
-    async with streaming(told) as stream, watching(stream, browser):
+    source, browser = Source(), Browser()
+    async with streaming(source) as stream, watching(stream, browser):
         await until(lambda: len(browser.events) > 3)
     assert set(browser.events) == {b"data: 0\n\n"}
 
 
-async def test_nothing_is_looked_at_while_nobody_looks_on() -> None:
+async def test_nothing_is_checked_without_viewers() -> None:
     looked = 0
 
     def look() -> int:
@@ -166,9 +166,9 @@ async def test_nothing_is_looked_at_while_nobody_looks_on() -> None:
     task.cancel()
 
 
-async def test_one_viewer_too_many_is_told_to_come_again() -> None:
-    told, browsers, late = Told(), [Browser() for _ in range(MAX_VIEWERS)], Browser()
-    async with streaming(told) as stream, watching(stream, *browsers):
+async def test_one_viewer_too_many_is_refused_for_now() -> None:
+    source, browsers, late = Source(), [Browser() for _ in range(MAX_VIEWERS)], Browser()
+    async with streaming(source) as stream, watching(stream, *browsers):
         await stream(late.scope, late.receive, late.send)
         assert late.sent[0]["status"] == 503
         assert len(stream) == MAX_VIEWERS
@@ -177,14 +177,14 @@ async def test_one_viewer_too_many_is_told_to_come_again() -> None:
 
 
 async def test_all_viewers_end_when_the_page_does() -> None:
-    told, browsers = Told(), [Browser() for _ in range(3)]
-    async with streaming(told) as stream, watching(stream, *browsers):
+    source, browsers = Source(), [Browser() for _ in range(3)]
+    async with streaming(source) as stream, watching(stream, *browsers):
         stream.close()
         await until(lambda: not len(stream))
     assert all(each.sent[-1] == {"type": "http.response.body", "body": b""} for each in browsers)
 
 
-async def test_who_asks_for_the_head_alone_is_no_viewer() -> None:
+async def test_a_request_for_the_head_alone_does_not_add_a_viewer() -> None:
     browser = Browser("HEAD")
     stream = Stream(lambda: b"", lambda: None)
     await stream(browser.scope, browser.receive, browser.send)

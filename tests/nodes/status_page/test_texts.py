@@ -57,6 +57,10 @@ def shown_codes(path: Path) -> Iterator[str]:
         yield from (str(each.value) for each in alternatives if isinstance(each, ast.Constant))
 
 
+def node_kinds(path: Path) -> list[str]:
+    return re.findall(r'(?m)^    kind = "(.+)"$', path.read_text())
+
+
 @pytest.mark.parametrize("section", ["page", "details"])
 def test_the_page_has_the_same_texts_in_each_language(section: str) -> None:
     english, dutch = (texts(language)[section] for language in LANGUAGES)
@@ -97,6 +101,12 @@ def test_the_page_uses_no_text_that_does_not_exist() -> None:
 def test_the_page_reads_no_sentence() -> None:
     for path in STATIC.glob("*.js"):
         assert "RegExp" not in path.read_text(), path.name
+
+
+def test_every_kind_of_node_has_a_dutch_name() -> None:
+    kinds = {kind for path in (ROOT / "gateway" / "nodes").rglob("*.py") for kind in node_kinds(path)}
+    assert texts("en")["kinds"] == {}, "the gateway sends the English name itself"
+    assert kinds - {"line output"} == texts("nl")["kinds"].keys(), "a line output is never on the page"
 
 
 async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:

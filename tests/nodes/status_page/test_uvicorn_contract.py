@@ -96,7 +96,7 @@ def test_the_protocol_has_the_methods_that_are_overridden(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["is_allowed", "_deadline", "_is_responding", "_set_deadline", "_close_unfinished"])
-def test_the_protocol_has_no_attribute_with_a_name_of_ours(name: str) -> None:
+async def test_the_protocol_has_no_attribute_with_a_name_of_ours(name: str) -> None:
     config = uvicorn.Config(Application())
     config.load()
     plain = H11Protocol(config, uvicorn.Server(config).server_state, {})

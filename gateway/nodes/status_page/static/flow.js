@@ -1,7 +1,7 @@
 // The flow as Node-RED draws it: nodes, wires, and under each node a mark and a short text.
 
 import { h, pressable, s, setText } from "./dom.js";
-import { detailName, labelText, t } from "./texts.js";
+import { detailName, labelText, nodeLabel, t } from "./texts.js";
 
 const NODE_HEIGHT = 30;
 const ROW = 60;
@@ -50,7 +50,7 @@ export function create(gateway) {
     for (const node of nodes) mark(drawing, node, node.name === chosen);
     showMore(more, gateway.status.nodes.find((node) => node.name === chosen));
     const others = gateway.status.nodes.filter((node) => !wired.has(node.name));
-    setText(also, others.length ? `${t("also")}: ${others.map((node) => `${node.label} (${labelText(node.status.label)})`).join(", ")}` : "");
+    setText(also, others.length ? `${t("also")}: ${others.map((node) => `${nodeLabel(node)} (${labelText(node.status.label)})`).join(", ")}` : "");
   }
 
   const observer = new ResizeObserver(update);
@@ -59,7 +59,7 @@ export function create(gateway) {
 }
 
 function widthOf(node) {
-  const length = Math.max(node.label.length * LETTER + 57, 0);
+  const length = Math.max(nodeLabel(node).length * LETTER + 57, 0);
   return Math.max(100, GRID * Math.ceil(length / GRID));
 }
 
@@ -87,12 +87,13 @@ function drawNode(node, { x, y, width }, hasInput, hasOutput, isNarrow, choose) 
     s("rect", { class: "icon", width: 30, height: NODE_HEIGHT, rx: 5 }),
     s("path", { class: "divider", d: "M30 0v30" }),
     s("path", { class: "glyph", d: GLYPHS[node.kind] ?? "M10 15h10" }),
-    s("text", { class: "label", x: 38, y: 20 }, cut(node.label, Math.floor((width - 44) / LETTER))),
+    s("text", { class: "label", x: 38, y: 20 }, cut(nodeLabel(node), Math.floor((width - 44) / LETTER))),
     hasInput ? s("rect", { class: "port", x: -5, y: 10, width: 10, height: 10, rx: 3 }) : null,
     hasOutput && !isNarrow ? s("rect", { class: "port", x: width - 5, y: 10, width: 10, height: 10, rx: 3 }) : null,
     s("g", { transform: `translate(${isNarrow ? 16 : 3},33)` },
       s("rect", { class: "mark", x: 6, y: 2, width: 9, height: 9, rx: 2 }),
-      s("text", { class: "text", x: 21, y: 11 })));
+      s("text", { class: "text", x: 21, y: 11 })),
+    s("title", {}));
 }
 
 function mark(drawing, node, isChosen) {
@@ -101,7 +102,8 @@ function mark(drawing, node, isChosen) {
   const text = labelText(label);
   shape.querySelector(".mark").setAttribute("class", `mark ${form} ${colour}`);
   setText(shape.querySelector(".text"), cut(text, STATUS_CHARACTERS));
-  shape.setAttribute("aria-label", `${node.label}: ${t(`colour_${colour}`)}, ${text}`);
+  setText(shape.querySelector("title"), text);
+  shape.setAttribute("aria-label", `${nodeLabel(node)}: ${t(`colour_${colour}`)}, ${text}`);
   shape.setAttribute("aria-expanded", isChosen);
 }
 
@@ -167,7 +169,7 @@ function showMore(section, node) {
     return;
   }
   section.replaceChildren(
-    h("h2", {}, node.label),
+    h("h2", {}, nodeLabel(node)),
     h("dl", {},
       h("dt", {}, t("status")), h("dd", { class: "live" }, `${t(`colour_${node.status.colour}`)}: ${labelText(node.status.label)}`),
       Object.entries(node.details).flatMap(([name, value]) => [h("dt", {}, detailName(name)), h("dd", { class: "live" }, value === null ? "—" : String(value))])));

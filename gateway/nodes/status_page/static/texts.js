@@ -1,7 +1,7 @@
 // The page's texts in the chosen language; numbers and times as that language writes them.
 
 const LANGUAGES = ["en", "nl"];
-let texts = { page: {}, details: {}, labels: {} };
+let texts = { page: {}, kinds: {}, details: {}, labels: {} };
 export let language = "en";
 
 export function preferredLanguage() {
@@ -21,6 +21,12 @@ export async function setLanguage(wanted) {
 
 export function t(key, values = {}) {
   return fill(texts.page[key] ?? key, values);
+}
+
+// The label of a node: the name of its kind and, where there are several of that kind, what tells them apart.
+export function nodeLabel({ kind, label }) {
+  const translation = texts.kinds[kind];
+  return translation && label.startsWith(kind) ? translation + label.slice(kind.length) : label;
 }
 
 // The name of a detail of a node, such as a counter. A counter per reason has the reason in brackets.
