@@ -127,11 +127,11 @@ class MeterClock:
     def _copy(self, item: Arrival, clock: int) -> Verdict:
         """Judge a known text. It is an old measurement, and may unmask a candidate as a replay."""
         is_newest = clock == self._last_stamp
-        if is_newest:
-            self.standing.note_copy(item.arrived)
         if not is_newest:
             self.display.pending = None
-        elif not self._has_moved:
+        elif self._has_moved:
+            self.standing.note_copy(item.arrived)
+        else:
             # Its clock was not seen to move: what repeats itself from the start may be of any age.
             self.start = Start(self.cadence_s)
             self.display.withdraw()
@@ -186,9 +186,8 @@ class MeterClock:
         return self._on_track(item, clock)
 
     def _is_on_track(self, item: Arrival, clock: int, delay: float) -> bool:
-        if clock <= self.top or delay < -WANDER_S:
-            return False
-        if delay > LATE_S and self.lateness.is_set_right(item, clock):
+        is_set_right = delay > LATE_S and self.lateness.is_set_right(item, clock)
+        if clock <= self.top or delay < -WANDER_S or is_set_right:
             return False
         run = self.candidate
         if run and run.is_back and run.is_proven and delay > NEAR_S:
@@ -240,8 +239,7 @@ class MeterClock:
 
     def _carry(self, item: Arrival, gap: float | None) -> float:
         """Return the delay that a new clock does not end: that of a line which goes on at its own pace."""
-        at_pace = gap is not None and SHORTEST_GAP <= gap / self.cadence_s <= CARRIED_FOR and not item.is_first
-        if not at_pace:
+        if gap is None or item.is_first or not SHORTEST_GAP <= gap / self.cadence_s <= CARRIED_FOR:
             return 0.0
         if self.candidate:
             return self.candidate.carry
@@ -268,10 +266,8 @@ class MeterClock:
         return self.highest.accept_lasting_fall(item.counters, self.needed)
 
     def _goes_on(self, item: Arrival, clock: int) -> bool:
-        if self._last_stamp is None or clock <= self._last_stamp:
-            return False
         if self.base is None:
-            return True
+            return self._last_stamp is not None and clock > self._last_stamp
         return clock > self.top and -WANDER_S <= self.base.delay_of(item.arrived - clock) < LATE_S
 
     def _set_cadence(self, cadence_s: float) -> None:
