@@ -57,7 +57,7 @@ _PHASE_SUFFIXES = ("", *(f"_l{phase}" for phase in PHASES))
 
 
 class Uses(Enum):
-    """How a derived reading uses its inputs."""
+    """Relation between a derived reading and its inputs."""
 
     ALL = auto()
     """It is computed from all its inputs that the telegram has."""
