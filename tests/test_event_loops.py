@@ -161,7 +161,9 @@ def test_what_waited_during_a_standstill_is_old_however_long_it_takes_to_read(
         nonlocal slept
         out, meter = Laborious(), MeterState("m", None)
         line = TcpLine("127.0.0.1", listener.getsockname()[1])
-        port = asyncio.create_task(P1Port("m/port", meter, [("line", line)], out, 30.0).run())
+        node = P1Port("m/port", meter, [("line", line)], 30.0)
+        node.line_bytes.connect(node, out)
+        port = asyncio.create_task(node.run())
         await until(lambda: meter.is_connected)
         out.meter, _ = listener.accept()
         with out.meter:

@@ -129,7 +129,7 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
     from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings
     from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.protocol.p1.meter import MeterState
-    from gateway.runtime.flow import Flow, Wire
+    from gateway.runtime.flow import Flow
     from gateway.transport.pseudo_terminal import PseudoTerminal
 
     meter = MeterState("simulation", None, is_simulated=True)
@@ -142,7 +142,8 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
     else:
         settings = PassthroughSettings(host, port, Mode.RAW)
         output = Passthrough("output", settings, meter)
-    source = SimulatedMeterNode("simulation", meter, lambda: pieces, output)
+    source = SimulatedMeterNode("simulation", meter, lambda: pieces)
+    source.line_bytes.connect(output, output)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -151,4 +152,4 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
         if device == PTY:
             click.echo(terminal.device)
 
-    await Flow([output, source], [Wire(source, output)]).run(stop, started)
+    await Flow([output, source]).run(stop, started)

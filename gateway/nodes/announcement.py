@@ -1,4 +1,7 @@
-"""Announcement: tells the local network by mDNS where a passthrough is, as ser2net does."""
+"""Announcement: announces a passthrough on the local network by mDNS, as ser2net does.
+
+In: the host and port where the passthrough listens.
+"""
 
 from __future__ import annotations
 
@@ -11,52 +14,59 @@ import ifaddr
 from zeroconf import InterfaceChoice, NonUniqueNameException
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from gateway.nodes.passthrough import Passthrough
 from gateway.runtime.flow import Node
 from gateway.runtime.status import Colour, Mark
 
 SERVICE = "_iostream._tcp.local."
-"""What ser2net announces itself as, so that what looks for one finds this."""
+"""The service type of ser2net, so that a program that looks for a ser2net finds the gateway."""
 MAX_NAME_BYTES = 63
-"""Of a service instance (RFC 6763, 4.1.1)."""
+"""Longest name of a service instance (RFC 6763, 4.1.1)."""
 
 
 class Announcement(Node):
-    """One announced port."""
+    """The announcement of one port."""
 
     kind = "announcement"
 
-    def __init__(self, name: str, passthrough: Passthrough) -> None:
+    def __init__(self, name: str, meter_name: str) -> None:
+        """Announce a port with the telegrams of the meter `meter_name`."""
         super().__init__(name)
-        self._passthrough = passthrough
+        self._meter_name = meter_name
+        self._host, self._port = "", 0
+        self._is_open = asyncio.Event()
+
+    def port_opened(self, host: str, port: int) -> None:
+        """Take the place to announce; an empty host means all addresses of this machine."""
+        self._host, self._port = host, port
+        self._is_open.set()
 
     async def run(self) -> None:
-        """Announce until cancelled, then say goodbye."""
+        """Announce the port once it is open, until cancelled; then withdraw the announcement."""
         self.ready.set()
         self.show(Colour.GREY, Mark.RING, "waiting-for-port")
-        await self._passthrough.ready.wait()
-        host = self._passthrough.settings.host
+        await self._is_open.wait()
+        host = self._host
         addresses = await _addresses_of(host) if host else _addresses_of_this_machine()
         service = self._describe(addresses)
         network = AsyncZeroconf(interfaces=addresses if host else InterfaceChoice.All)
         try:
             await network.async_register_service(service, allow_name_change=True)
-            self.show(Colour.GREEN, Mark.DOT, "plain", text=service.name.removesuffix(f".{SERVICE}"))
+            self.show(Colour.GREEN, Mark.DOT, "announced", port=self._port)
             self.log(logging.INFO, f"announced as {service.name}")
             await asyncio.get_running_loop().create_future()
         except NonUniqueNameException as error:
-            raise OSError(f"{service.name} is taken") from error
+            raise OSError(f"the name {service.name} is used by another device; trying again") from error
         finally:
             await network.async_close()
 
     def _describe(self, addresses: list[str]) -> AsyncServiceInfo:
         machine = socket.gethostname().partition(".")[0]
-        words = f"P1 {self._passthrough.meter_name} {self._passthrough.port} on {machine}".replace(".", " ")
-        instance = words.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+        label = f"P1 {self._meter_name} {self._port} on {machine}".replace(".", " ")
+        instance = label.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
         return AsyncServiceInfo(
             SERVICE,
             f"{instance}.{SERVICE}",
-            port=self._passthrough.port,
+            port=self._port,
             properties={"gensiostack": "tcp", "provider": "dsmr-modbus-gateway"},
             server=f"{machine}.local.",
             parsed_addresses=addresses,

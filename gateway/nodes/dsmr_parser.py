@@ -14,6 +14,7 @@ from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramRead
 from gateway.protocol.p1.variants import variant_mismatch
 from gateway.runtime.clock import now, unix_time
 from gateway.runtime.flow import Details, Node
+from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
 
 TICK_S = 0.5
@@ -37,11 +38,12 @@ class DsmrParser(Node):
         self._trouble: Label | None = None
         self._told: set[str] = set()
         self._meter_words = ""
-        self.outputs: list[Callable[[Received], None]] = []
-        self.telegram_outputs: list[Callable[[Telegram], None]] = []
-        """Take each telegram that is believed as it came, before anything else is done with it."""
-        self.watchers: list[Callable[[Received | RefusedTelegram, float], None]] = []
-        """Told of every telegram, believed or refused, with the moment of its arrival."""
+        self.telegrams: Output[Callable[[Telegram], None]] = Output(self)
+        """Each accepted telegram as it came, sent as early as possible."""
+        self.readings: Output[Callable[[Received], None]] = Output(self)
+        """Each accepted telegram with its readings."""
+        self.verdicts: Output[Callable[[Received | RefusedTelegram, float], None]] = Output(self)
+        """Each telegram, accepted or refused, with the moment of its arrival."""
 
     def receive(self, data: bytes, arrived: float) -> None:
         """Take bytes from the line, with the moment of their arrival on the monotonic clock."""
@@ -97,15 +99,15 @@ class DsmrParser(Node):
         else:
             if not result.telegram.checked:
                 self._pass_on(result.telegram)
-            for output in self.outputs:
-                output(result)
+            for receive in self.readings.receivers:
+                receive(result)
             self._note_good(result, arrived)
-        for watch in self.watchers:
-            watch(result, arrived)
+        for note in self.verdicts.receivers:
+            note(result, arrived)
 
     def _pass_on(self, telegram: Telegram) -> None:
-        for output in self.telegram_outputs:
-            output(telegram)
+        for receive in self.telegrams.receivers:
+            receive(telegram)
 
     def _note_good(self, result: Received, arrived: float) -> None:
         errors = result.readings.errors

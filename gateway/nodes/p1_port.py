@@ -16,7 +16,8 @@ from gateway.protocol.p1.diagnosis import diagnose
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
 from gateway.runtime.clock import now
-from gateway.runtime.flow import Backoff, ByteSink, Details, Node
+from gateway.runtime.flow import Backoff, Details, Node
+from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark
 
 SEARCH_DWELL_S = 15.0
@@ -33,17 +34,15 @@ class P1Port(Node):
     kind = "P1 port"
     reads_meter = True
 
-    def __init__(
-        self, name: str, meter: MeterState, lines: list[tuple[str, Line]], out: ByteSink, watchdog_s: float
-    ) -> None:
+    def __init__(self, name: str, meter: MeterState, lines: list[tuple[str, Line]], watchdog_s: float) -> None:
         """Read a line.
 
         Args:
             name: the node's name.
-            meter: told whether the line is open.
-            lines: what to open, with the words for it; several are tried in turn until a telegram comes.
-            out: takes the bytes.
-            watchdog_s: how long an open line may go without a valid telegram.
+            meter: the state of the meter; this node sets whether its line is open, and sees there whether the
+                bytes were accepted telegrams.
+            lines: the lines to open, each with its label; several are tried in turn until a telegram comes.
+            watchdog_s: longest time in seconds that an open line may go without a valid telegram.
 
         """
         super().__init__(name)
@@ -51,29 +50,19 @@ class P1Port(Node):
         self._lines = cycle(lines)
         self._line_count = len(lines)
         self._current = next(self._lines)
-        self.outputs: list[ByteSink] = [out]
+        self.line_bytes: Output[ByteSink] = Output(self)
         self._watchdog_s = watchdog_s
         self._patience_s = min(watchdog_s, SEARCH_DWELL_S) if len(lines) > 1 else watchdog_s
         self._backoff = Backoff()
         self._sample = bytearray()
         self._heard_telegram = False
+        self._accepted = 0
         self._last_trouble = ""
         self._arrivals = ArrivalClock(now())
         self._pause_timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._last_bytes = 0.0
         self.bytes_received = 0
-
-    def telegram_accepted(self) -> None:
-        """A telegram that is believed came over this line."""
-        self._deadline = now() + self._watchdog_s
-        if not self._heard_telegram:
-            self._heard_telegram = True
-            self._sample.clear()
-            self._backoff.reset()
-            self._last_trouble = ""
-            self.show(Colour.GREEN, Mark.DOT, "plain", text=self._current[0])
-            self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def details(self) -> Details:
         """What is open, and what came over it."""
@@ -107,7 +96,7 @@ class P1Port(Node):
         """Wait until the line is lost or gives nothing; say why."""
         self._begin()
         try:
-            while (left := self._deadline - now()) > 0:
+            while (left := self._seconds_left()) > 0:
                 self._arrivals.tick(now())
                 self._watch_for_pause()
                 done, _ = await asyncio.wait([closed], timeout=min(left, TICK_S))
@@ -120,8 +109,28 @@ class P1Port(Node):
         finally:
             self._meter.is_connected = False
             line.close()
-            for output in self.outputs:
-                output.line_lost()
+            for sink in self.line_bytes.receivers:
+                sink.line_lost()
+
+    def _seconds_left(self) -> float:
+        """Return how long the line may go on without a telegram."""
+        # Without a checksum, a telegram may end with a silence, and is accepted when no bytes come.
+        self._look_for_telegram()
+        return self._deadline - now()
+
+    def _look_for_telegram(self) -> None:
+        """Keep the line open if a telegram that came over it was accepted."""
+        if self._meter.accepted == self._accepted:
+            return
+        self._accepted = self._meter.accepted
+        self._deadline = now() + self._watchdog_s
+        if not self._heard_telegram:
+            self._heard_telegram = True
+            self._sample.clear()
+            self._backoff.reset()
+            self._last_trouble = ""
+            self.show(Colour.GREEN, Mark.DOT, "plain", text=self._current[0])
+            self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def _begin(self) -> None:
         """The line is open. uvloop may bring its first bytes before it says so."""
@@ -129,6 +138,7 @@ class P1Port(Node):
             return
         self._meter.is_connected = True
         self._heard_telegram = False
+        self._accepted = self._meter.accepted
         self._sample.clear()
         self._arrivals = ArrivalClock(now())
         self._deadline = now() + self._patience_s
@@ -148,8 +158,9 @@ class P1Port(Node):
             self._backoff.reset()
             self.show(Colour.YELLOW, Mark.DOT, "line-encrypted", line=self._current[0])
         self._last_bytes = moment
-        for output in self.outputs:
-            output.receive(data, arrived)
+        for sink in self.line_bytes.receivers:
+            sink.receive(data, arrived)
+        self._look_for_telegram()
 
     def _watch_for_pause(self, looks: int = PAUSE_LOOKS) -> None:
         """After a standstill, find out when all that has waited is read.

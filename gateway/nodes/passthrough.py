@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +23,7 @@ from gateway.protocol.p1.raw_stream import CipheredReader, JoiningPoint
 from gateway.protocol.p1.telegram import Telegram
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
+from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark
 from gateway.transport.clients import Admission, Clients, close_in_order
 from gateway.transport.listening import Address, place_of, trouble_listening, why_not_listening
@@ -81,8 +83,6 @@ class Reader(asyncio.Protocol):
         self.last_active = now()
         self.has_ended = False
         """It has closed its half: it may read on, or be gone, which only shows when something is sent."""
-        self.missed = 0
-        """Telegrams that it was too slow for."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check who comes."""
@@ -166,22 +166,20 @@ class Passthrough(Node):
         self.clients: Clients[Reader] = Clients(
             self, settings.admission, makes_room_first=lambda reader: reader.has_ended
         )
+        self.listening: Output[Callable[[str, int], None]] = Output(self)
+        """The host and the port, each time the passthrough begins to listen."""
         self.telegrams_sent = 0
         self.telegrams_missed = 0
         self.bytes_sent = 0
         self.bytes_swallowed = 0
         self._meter = meter
+        # The way back over the wire from the P1 port: no output, since the answer says if the line took the bytes.
         self._line = line
         self._joining_point = JoiningPoint()
         self._ciphered = CipheredReader()
         self._waiting: set[Reader] = set()
         """In the raw mode: those for whom no telegram has begun yet."""
         self._writer: Reader | None = None
-
-    @property
-    def meter_name(self) -> str:
-        """Whose telegrams they are."""
-        return self._meter.name
 
     def details(self) -> Details:
         """Where it listens, and what readers got."""
@@ -206,6 +204,8 @@ class Passthrough(Node):
             self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.port))
             raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
         self.port = server.sockets[0].getsockname()[1]
+        for note in self.listening.receivers:
+            note(self.settings.host, self.port)
         self.ready.set()
         self.log(logging.INFO, f"P1 of {self._meter.name} ({self.settings.mode}): connect to {where}")
         try:
@@ -291,7 +291,6 @@ class Passthrough(Node):
         if client.send(telegram, moment):
             self.telegrams_sent += 1
             return
-        client.missed += 1
         self.telegrams_missed += 1
         self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and misses telegrams")
 

@@ -1,12 +1,13 @@
 """Register map: turns each telegram's readings into the registers of one unit id.
 
-In: readings. Out: the unit's snapshot, swapped whole.
+In: readings. Out: snapshots of all registers, each of which replaces the one before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Protocol
 
 from gateway.protocol.freshness import fresh_until
 from gateway.protocol.modbus.unit import Unit
@@ -14,29 +15,41 @@ from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.registers.snapshot import Snapshot
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
+from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark
 
 TICK_S = 1.0
 
 
+class SnapshotSink(Protocol):
+    """A receiver of snapshots."""
+
+    def publish(self, snapshot: Snapshot, fresh_until: float) -> None:
+        """Replace the registers; they are stale after the moment `fresh_until` of the gateway's clock."""
+
+    def withdraw(self) -> None:
+        """Remove the registers, since they are those of another meter."""
+
+
 class RegisterMapNode(Node):
-    """Feeds one unit id."""
+    """The source of one unit's registers."""
 
     kind = "register map"
 
     def __init__(self, name: str, meter: MeterState, unit: Unit, stale_after_s: float | None) -> None:
-        """Feed a unit.
+        """Make the registers of a unit.
 
         Args:
             name: the node's name.
-            meter: where the readings come from.
-            unit: what to fill.
-            stale_after_s: age beyond which the unit's registers are stale; None for the meter's own.
+            meter: the meter that the readings come from.
+            unit: the unit whose register map is used, and whose state is shown.
+            stale_after_s: age in seconds beyond which the registers are stale; None for the meter's own limit.
 
         """
         super().__init__(name)
         self._meter = meter
         self._unit = unit
+        self.snapshots: Output[SnapshotSink] = Output(self)
         self._stale_after_s = stale_after_s
         self._newest: Snapshot | None = None
         self._clamped: tuple[str, ...] = ()
@@ -45,7 +58,7 @@ class RegisterMapNode(Node):
         self.clamped = 0
 
     def details(self) -> Details:
-        """The map, and how its registers fare."""
+        """Return the map, and how many of its registers have a value."""
         register_map = self._unit.register_map
         return {
             "map": register_map.name,
@@ -57,7 +70,7 @@ class RegisterMapNode(Node):
         }
 
     def receive(self, received: Received) -> None:
-        """Take a telegram's readings."""
+        """Make a snapshot of a telegram's readings."""
         values = received.readings.values
         lacking = self._unit.register_map.lacking(values)
         if lacking != self._lacking:
@@ -66,13 +79,15 @@ class RegisterMapNode(Node):
                 self.log(logging.WARNING, f"a telegram is not shown, since it does not tell {', '.join(lacking)}")
         if lacking:
             if self._newest and self._newest.values.get("identification") != values.get("identification"):
-                # What is there is not an older number of this meter but another meter's.
+                # The registers show another meter, not an older state of this one.
                 self._newest = None
-                self._unit.withdraw()
+                for sink in self.snapshots.receivers:
+                    sink.withdraw()
             return
         snapshot = self._newest = self._unit.register_map.readings.encode(values, self._newest)
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
-        self._unit.publish(snapshot, fresh_until(received.arrived, stale_after))
+        for sink in self.snapshots.receivers:
+            sink.publish(snapshot, fresh_until(received.arrived, stale_after))
         self.clamped += len(snapshot.clamped)
         self._most_present = max(self._most_present, snapshot.present)
         if snapshot.clamped != self._clamped:
@@ -81,7 +96,7 @@ class RegisterMapNode(Node):
                 self.log(logging.WARNING, f"limited to the range of their registers: {', '.join(snapshot.clamped)}")
 
     async def run(self) -> None:
-        """Keep the status true."""
+        """Keep the status current until cancelled."""
         self.show(Colour.GREY, Mark.RING, "no-readings-yet")
         self.ready.set()
         while True:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
-from gateway.runtime.flow import ByteSink, Node
+from gateway.runtime.flow import Node
+from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark
 from gateway.simulation.feed import Piece
 
@@ -21,12 +22,12 @@ class SimulatedMeterNode(Node):
     kind = "simulated meter"
     reads_meter = True
 
-    def __init__(self, name: str, meter: MeterState, simulate: Callable[[], Iterator[Piece]], out: ByteSink) -> None:
+    def __init__(self, name: str, meter: MeterState, simulate: Callable[[], Iterator[Piece]]) -> None:
         """Send what `simulate` gives; making it takes a while, so that a thread does."""
         super().__init__(name)
         self._meter = meter
         self._simulate = simulate
-        self.outputs = [out]
+        self.line_bytes: Output[ByteSink] = Output(self)
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -37,8 +38,8 @@ class SimulatedMeterNode(Node):
         due = now()
         for data, pause in pieces:
             moment = now()
-            for output in self.outputs if data else ():
-                output.receive(data, moment)
+            for sink in self.line_bytes.receivers if data else ():
+                sink.receive(data, moment)
             # A machine that was suspended sends nothing twice to catch up.
             due = max(due + pause, moment)
             await asyncio.sleep(due - moment)

@@ -24,6 +24,7 @@ TEXTS: Mapping[str, str] = {
     "no-permission": "no permission for {place}",
     "cannot-listen": "{place}: {reason}",
     "waiting-for-port": "waiting for the port",
+    "announced": "announced, port {port}",
     "no-client": "no client",
     "client": "1 client",
     "clients": "{count} clients",

@@ -39,7 +39,7 @@ class ConfigErrorGateway:
 
         self.faults: Sequence[str] = ()
         self._started = now()
-        self.flow = Flow([StatusPage(f"status page {config}", status_page_settings(config, folder), self)], [])
+        self.flow = Flow([StatusPage(f"status page {config}", status_page_settings(config, folder), self)])
 
     def health(self, *, counts_meters: bool) -> Health:  # noqa: ARG002 - there are no meters
         """Not well, since the beginning."""

@@ -1,14 +1,19 @@
-"""A configuration → the flow that follows from it, anew whenever the configuration changes.
+"""The flow that follows from a configuration: makes its nodes and connects their outputs.
 
-P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshot──► Modbus server
-   └──bytes──► passthrough ◄──telegrams──┘                      status page, which looks at all of them
+P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshots──► Modbus server
+   │                    ├──telegrams──► passthrough ──where it listens──► announcement
+   └──bytes─────────────│───────────────────┘
+                        └──verdicts──► status page
+
+After a reload, all nodes whose configuration is the same stay, and all connections are made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gateway.config import Config
 from gateway.config.meter import AUTO, MeterConfig
@@ -31,7 +36,7 @@ from gateway.protocol.p1.variants import VARIANTS
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.description import describe
-from gateway.runtime.flow import Flow, Node, Wire
+from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
 from gateway.runtime.observation import ServedUnit, ServedUnits
 from gateway.service.node_settings import (
@@ -43,6 +48,7 @@ from gateway.service.node_settings import (
 )
 
 if TYPE_CHECKING:
+    from gateway.nodes.announcement import Announcement
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page import StatusPage
@@ -51,12 +57,22 @@ Maps = Mapping[str, RegisterMap]
 """Register maps by the name that the configuration gives them."""
 
 
+K = TypeVar("K", bound=Hashable)
+
+
 class _Source(NamedTuple):
     """A meter, and the nodes that read it."""
 
     meter: MeterState
     node: P1Port | SimulatedMeterNode
     parser: DsmrParser
+
+
+class _Offer(NamedTuple):
+    """A passthrough, and its announcement where it is configured."""
+
+    passthrough: Passthrough
+    announcement: Announcement | None
 
 
 def load_maps(config: Config, folder: Path) -> Maps:
@@ -92,13 +108,12 @@ class Wiring:
         """
         self._folder = folder
         self._sources: dict[tuple[str, str], _Source] = {}
-        self._servers: dict[str, ModbusServer] = {}
-        self._passthroughs: dict[tuple[str, str, int], list[Node]] = {}
+        self._servers: dict[tuple[str, int], ModbusServer] = {}
+        self._offers: dict[tuple[tuple[str, int], int], _Offer] = {}
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
         self._control = Control(socket_path(), self._monitors, self.health, self._describe)
         self._nodes: list[Node] = []
-        self._wires: list[Wire] = []
         self.served: list[ServedUnits] = []
         """The servers with their units, in the order of the configuration."""
         self.faults: list[str] = []
@@ -106,7 +121,7 @@ class Wiring:
         self.is_serving = True
         self._started = now()
         self._build(config, maps)
-        self.flow = Flow(self._nodes, self._wires)
+        self.flow = Flow(self._nodes)
 
     @property
     def meters(self) -> dict[str, MeterState]:
@@ -128,33 +143,32 @@ class Wiring:
     async def change(self, config: Config, maps: Maps) -> None:
         """Become what another configuration says: meters and servers that are in both keep their connections."""
         self._build(config, maps)
-        await self.flow.change(self._nodes, self._wires)
+        await self.flow.change(self._nodes)
 
     def _build(self, config: Config, maps: Maps) -> None:
-        """Build all nodes that are not there yet, and connect all of them."""
-        self._nodes, self._wires, self.served = [], [], []
+        """Make the nodes that do not exist yet, and connect all nodes.
+
+        The order of the nodes is the order in which they start. The receivers of an output are called in the order
+        in which they are connected: the readers of a passthrough get bytes before the parser works on them.
+        """
+        for node in self._nodes:
+            node.disconnect()
+        self._nodes, self.served = [], []
         self._sources = {
             key: self._sources.get(key) or self._make_source(name, meter)
             for name, meter in config.all_meters().items()
             for key in [(name, _key(meter))]
         }
-        for (name, _), source in self._sources.items():
-            source.node.label = source.node.kind if len(self._sources) == 1 else f"{source.node.kind} {name}"
-            self._connect_source(source)
         by_name = {name: source for (name, _), source in self._sources.items()}
-        servers, self._servers = self._servers, {}
-        for server in config.modbus:
-            key = _key(server, but={"units", "other", "identification"})
-            while key in self._servers:  # the system chooses the port of both
-                key += "'"
-            self._servers[key] = self._add_server(server, maps, by_name, servers.get(key))
-        passthroughs, self._passthroughs = self._passthroughs, {}
-        for passthrough in config.passthrough:
-            source = by_name[passthrough.meter or next(iter(by_name))]
-            self._add_passthrough(passthrough, source, passthroughs)
-        self._monitors.clear()
-        self._monitors.update({server.name: server.responder.monitor for server in self.servers})
-        self._add_page(config.status_page)
+        for source in self._sources.values():
+            self._nodes += [source.node, source.parser]
+        self._connect_passthroughs(config.passthrough, by_name)
+        for name, source in by_name.items():
+            source.node.label = source.node.kind if len(by_name) == 1 else f"{source.node.kind} {name}"
+            source.node.line_bytes.connect(source.parser, source.parser)
+        self._connect_servers(config.modbus, maps, by_name)
+        self._nodes += [node for offer in self._offers.values() for node in offer if node]
+        self._connect_page(config.status_page)
         self._nodes.append(self._control)
 
     def _make_source(self, name: str, config: MeterConfig) -> _Source:
@@ -163,23 +177,22 @@ class Wiring:
         lines = p1_connections(config)
         is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
-        if not config.simulate:
-            return _Source(meter, P1Port(f"{name}/port", meter, lines, parser, config.watchdog), parser)
-        return _Source(meter, _simulate(name, config, meter, parser), parser)
+        if config.simulate:
+            return _Source(meter, _simulate(name, config, meter), parser)
+        return _Source(meter, P1Port(f"{name}/port", meter, lines, config.watchdog), parser)
 
-    def _connect_source(self, source: _Source) -> None:
-        node, parser = source.node, source.parser
-        node.outputs = [parser]
-        parser.outputs, parser.telegram_outputs, parser.watchers = [], [], []
-        if isinstance(node, P1Port):
-            parser.outputs.append(lambda _received: node.telegram_accepted())
-        self._nodes += [node, parser]
-        self._wires.append(Wire(node, parser))
+    def _connect_servers(self, configs: list[ModbusConfig], maps: Maps, sources: Mapping[str, _Source]) -> None:
+        known, self._servers = self._servers, {}
+        keys = _numbered(_key(config, but={"units", "other", "identification"}) for config in configs)
+        for key, config in zip(keys, configs, strict=True):
+            self._servers[key] = self._connect_server(config, maps, sources, known.get(key))
+        self._monitors.clear()
+        self._monitors.update({server.name: server.responder.monitor for server in self.servers})
 
-    def _add_server(
+    def _connect_server(
         self, config: ModbusConfig, maps: Maps, sources: Mapping[str, _Source], server: ModbusServer | None
     ) -> ModbusServer:
-        """Add a server, or give the one that is there its units."""
+        """Make a server, or give an existing one its new units."""
         units: dict[int, Unit] = {}
         served: list[ServedUnit] = []
         feeders: list[RegisterMapNode] = []
@@ -191,57 +204,46 @@ class Wiring:
             )
             feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
             feeder.label = f"{unit_id}: {register_map.name}"
-            if meter.newest:
-                feeder.receive(meter.newest)
-            parser.outputs.append(feeder.receive)
-            self._wires.append(Wire(parser, feeder))
+            parser.readings.connect(feeder, feeder.receive)
             units[unit_id] = unit
             served.append(ServedUnit(unit_id, meter, unit))
             feeders.append(feeder)
-        wired = UnitTable(units, None if config.other is None else units[config.other])
+        table = UnitTable(units, None if config.other is None else units[config.other])
         if server:
-            server.responder.rewire(wired, identification_of(config))
+            server.responder.rewire(table, identification_of(config))
         else:
-            responder = Responder(wired, identification_of(config), Monitor(), is_serial=config.serial is not None)
+            responder = Responder(table, identification_of(config), Monitor(), is_serial=config.serial is not None)
             server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
+        for feeder, entry in zip(feeders, served, strict=True):
+            feeder.snapshots.connect(server, entry.unit)
+            if entry.meter.newest:
+                feeder.receive(entry.meter.newest)
         self.served.append(ServedUnits(server, tuple(served)))
         self._nodes += [*feeders, server]
-        self._wires += [Wire(feeder, server) for feeder in feeders]
         return server
 
-    def _add_passthrough(
-        self, config: PassthroughConfig, source: _Source, known: Mapping[tuple[str, str, int], list[Node]]
-    ) -> None:
-        from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
+    def _connect_passthroughs(self, configs: list[PassthroughConfig], sources: Mapping[str, _Source]) -> None:
+        known, self._offers = self._offers, {}
+        chosen = [sources[config.meter or next(iter(sources))] for config in configs]
+        # A meter that was configured again is another object, and its passthrough another node.
+        keys = _numbered((_key(config), id(source.meter)) for config, source in zip(configs, chosen, strict=True))
+        for key, config, source in zip(keys, configs, chosen, strict=True):
+            offer = self._offers[key] = known.get(key) or self._make_offer(config, source)
+            _connect_passthrough(source, offer)
 
-        key = (source.meter.name, _key(config), id(source.meter))
-        while key in self._passthroughs:  # the system chooses the port of both
-            key = (key[0], f"{key[1]}'", key[2])
-        nodes = self._passthroughs[key] = known.get(key) or self._make_passthrough(config, source)
-        passthrough: Passthrough = nodes[0]  # type: ignore[assignment]
-        # Before the parser and the register maps: what readers get as it came has nothing to wait for.
-        source.node.outputs.insert(0, passthrough)
-        if passthrough.settings.mode is Mode.TELEGRAMS:
-            source.parser.telegram_outputs.append(passthrough.take)
-        self._nodes += nodes
-        self._wires.append(
-            Wire(source.parser if passthrough.settings.mode is Mode.TELEGRAMS else source.node, nodes[0])
-        )
-        self._wires += [Wire(passthrough, node) for node in nodes[1:]]
-
-    def _make_passthrough(self, config: PassthroughConfig, source: _Source) -> list[Node]:
+    def _make_offer(self, config: PassthroughConfig, source: _Source) -> _Offer:
         from gateway.nodes.passthrough import Passthrough  # noqa: PLC0415 - only where there is one
 
         settings = passthrough_settings(config, self._folder)
         line = source.node if settings.is_writable and isinstance(source.node, P1Port) else None
         passthrough = Passthrough(f"passthrough {config}", settings, source.meter, line)
         if not config.announce:
-            return [passthrough]
+            return _Offer(passthrough, None)
         from gateway.nodes.announcement import Announcement  # noqa: PLC0415 - only where there is one
 
-        return [passthrough, Announcement(f"announcement {config}", passthrough)]
+        return _Offer(passthrough, Announcement(f"announcement {config}", source.meter.name))
 
-    def _add_page(self, config: StatusPageConfig | None) -> None:
+    def _connect_page(self, config: StatusPageConfig | None) -> None:
         if config is None:
             self._page = None
             return
@@ -253,12 +255,23 @@ class Wiring:
             self._page = key, StatusPage(f"status page {config}", settings, self)
         page = self._page[1]
         for source in self._sources.values():
-            source.parser.watchers.append(page.watch(source.meter))
-            self._wires.append(Wire(source.parser, page))
+            source.parser.verdicts.connect(page, page.watch(source.meter))
         self._nodes.append(page)
 
 
-def _simulate(name: str, config: MeterConfig, meter: MeterState, parser: DsmrParser) -> SimulatedMeterNode:
+def _connect_passthrough(source: _Source, offer: _Offer) -> None:
+    from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
+
+    passthrough, announcement = offer
+    # Also in telegrams mode: a passthrough finds encrypted telegrams in the bytes, which no parser can read.
+    source.node.line_bytes.connect(passthrough, passthrough)
+    if passthrough.settings.mode is Mode.TELEGRAMS:
+        source.parser.telegrams.connect(passthrough, passthrough.take)
+    if announcement:
+        passthrough.listening.connect(announcement, announcement.port_opened)
+
+
+def _simulate(name: str, config: MeterConfig, meter: MeterState) -> SimulatedMeterNode:
     from gateway.nodes.simulated_meter import SimulatedMeterNode  # noqa: PLC0415 - only where it is wanted
     from gateway.simulation.feed import Piece, live_telegrams  # noqa: PLC0415
     from gateway.simulation.forms import DEFAULT_VERSION, simulated_meter  # noqa: PLC0415
@@ -268,9 +281,20 @@ def _simulate(name: str, config: MeterConfig, meter: MeterState, parser: DsmrPar
     def simulate() -> Iterator[Piece]:
         return live_telegrams(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
 
-    return SimulatedMeterNode(f"{name}/port", meter, simulate, parser)
+    return SimulatedMeterNode(f"{name}/port", meter, simulate)
 
 
 def _key(config: MeterConfig | ModbusConfig | PassthroughConfig | StatusPageConfig, but: set[str] | None = None) -> str:
-    """What two configurations have in common exactly when one node serves for both."""
+    """Return a text that is the same for two configurations exactly when one node can serve both."""
     return config.model_dump_json(exclude=but)
+
+
+def _numbered(keys: Iterable[K]) -> Iterator[tuple[K, int]]:
+    """Yield each key with the number of equal keys before it.
+
+    Two listeners may be configured alike where the system chooses the ports (port 0).
+    """
+    seen: Counter[K] = Counter()
+    for key in keys:
+        yield key, seen[key]
+        seen[key] += 1

@@ -123,6 +123,7 @@ def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_i
     register = "address: 0, name: a, type: int32, value: power_net, unit: W"
     unit = Unit(load_map(write(tmp_path, register, "requires: [power_net]\n")), OnStale.EXCEPTION, lambda _: {})
     node = RegisterMapNode("m/1", MeterState("m", None, None), unit, stale_after_s=5)
+    node.snapshots.connect(node, unit)
     (whole,) = readings_in(own_telegram("v50_sagemcom-t210d"))
     (lacking,) = readings_in(own_telegram("bad_non-numeric-power"))
     assert "power_net" not in lacking.values

@@ -65,8 +65,8 @@ class Bench:
     def __init__(self, lines: list[tuple[str, Line]], watchdog_s: float = 30) -> None:
         self.meter = MeterState("m", None)
         self.parser = DsmrParser("m/parser", self.meter, gap_s=1.0)
-        self.port = P1Port("m/port", self.meter, lines, self.parser, watchdog_s)
-        self.parser.outputs.append(lambda _received: self.port.telegram_accepted())
+        self.port = P1Port("m/port", self.meter, lines, watchdog_s)
+        self.port.line_bytes.connect(self.parser, self.parser)
 
 
 @asynccontextmanager

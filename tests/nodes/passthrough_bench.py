@@ -74,7 +74,7 @@ class Bench:
         passthrough = Passthrough(f"passthrough {len(self.passthroughs)}", given, self.meter, line)
         self.passthroughs.append(passthrough)
         if mode is Mode.TELEGRAMS:
-            self.parser.telegram_outputs.append(passthrough.take)
+            self.parser.telegrams.connect(passthrough, passthrough.take)
         return passthrough
 
     def feed(self, data: bytes, piece_bytes: int = 4096, arrived: float | None = None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.nodes.passthrough import Passthrough, PassthroughSettings
 from gateway.protocol.p1.meter import MeterState
-from gateway.runtime.flow import Flow, Wire
+from gateway.runtime.flow import Flow
 
 zeroconf = pytest.importorskip("zeroconf", reason="zeroconf is not installed; try: pip install zeroconf")
 
@@ -28,11 +28,12 @@ async def test_a_browser_finds_the_port_and_hears_the_goodbye(host: str) -> None
             found.put_nowait((str(getattr(state_change, "name", state_change)), name))
 
     passthrough = Passthrough("passthrough", PassthroughSettings(host, 0), MeterState("barn", None))
-    announcement = Announcement("announcement", passthrough)
+    announcement = Announcement("announcement", "barn")
+    passthrough.listening.connect(announcement, announcement.port_opened)
     stop = asyncio.Event()
     network = AsyncZeroconf(interfaces=["127.0.0.1"])
     browser = AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[note])
-    flow = asyncio.create_task(Flow([passthrough, announcement], [Wire(passthrough, announcement)]).run(stop))
+    flow = asyncio.create_task(Flow([passthrough, announcement]).run(stop))
     try:
         change, name = await asyncio.wait_for(found.get(), FOUND_WITHIN_S)
         assert change == "Added"

@@ -39,7 +39,7 @@ class Bench:
         self.meter = MeterState("m", VARIANTS[version] if version else None)
         self.parser = DsmrParser("m/parser", self.meter, gap_s)
         self.out: list[Received] = []
-        self.parser.outputs.append(self.out.append)
+        self.parser.readings.connect(self.parser, self.out.append)
 
     def feed(self, data: bytes, arrived: float, size: int | None = None) -> None:
         for at in range(0, len(data), size or len(data)):
@@ -88,12 +88,12 @@ async def test_both_clocks_say_the_same_of_when_a_telegram_came(monkeypatch: pyt
 
 async def test_a_checked_telegram_is_passed_on_before_it_is_read_and_any_other_once_it_is_believed() -> None:
     bench, passed = Bench(), list[tuple[bytes, int]]()
-    bench.parser.telegram_outputs.append(lambda telegram: passed.append((telegram.raw, bench.meter.accepted)))
+    bench.parser.telegrams.connect(bench.parser, lambda telegram: passed.append((telegram.raw, bench.meter.accepted)))
     bench.feed(GOOD + BAD + GOOD, 0)
     assert passed == [(GOOD, 0), (GOOD, 1)]
     assert bench.raw == [GOOD, GOOD]
     slow, passed_slow = Bench(GAP_SLOW_S), list[tuple[bytes, int]]()
-    slow.parser.telegram_outputs.append(lambda telegram: passed_slow.append((telegram.raw, slow.meter.accepted)))
+    slow.parser.telegrams.connect(slow.parser, lambda telegram: passed_slow.append((telegram.raw, slow.meter.accepted)))
     # Of another meter, and so not believed before it is said twice.
     other = own_telegram("v22_iskra-mt382")
     slow.feed(SLOW + other + other, 0)
@@ -264,7 +264,7 @@ async def test_the_status_says_for_how_long_there_was_no_telegram(monkeypatch: p
 async def test_every_output_gets_every_telegram() -> None:
     bench = Bench()
     more: list[Received] = []
-    bench.parser.outputs.append(more.append)
+    bench.parser.readings.connect(bench.parser, more.append)
     bench.feed(GOOD * 3, 100.0)
     assert more == bench.out
     assert len(more) == 3

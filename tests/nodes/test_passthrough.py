@@ -200,9 +200,10 @@ class PtyMeter:
 
 async def test_one_reader_at_a_time_writes_to_the_meter_where_that_is_configured(tmp_path: Path) -> None:
     bench, meter = Bench(), PtyMeter()
-    port = P1Port("port", bench.meter, [("pty", SerialLine(meter.device, FAST_LINE))], bench.parser, 30.0)
+    port = P1Port("port", bench.meter, [("pty", SerialLine(meter.device, FAST_LINE))], 30.0)
     writable = bench.offer(is_writable=True, line=port)
-    port.outputs.insert(0, writable)
+    port.line_bytes.connect(writable, writable)
+    port.line_bytes.connect(bench.parser, bench.parser)
     listening = asyncio.create_task(port.run())
     try:
         async with running(bench):
@@ -230,7 +231,7 @@ async def test_one_reader_at_a_time_writes_to_the_meter_where_that_is_configured
 
 async def test_a_meter_that_is_away_is_told_nothing() -> None:
     bench = Bench()
-    port = P1Port("port", bench.meter, [("none", SerialLine("/dev/null/none", FAST_LINE))], bench.parser, 30.0)
+    port = P1Port("port", bench.meter, [("none", SerialLine("/dev/null/none", FAST_LINE))], 30.0)
     writable = bench.offer(is_writable=True, line=port)
     async with running(bench):
         reader = await connect(writable)

@@ -57,6 +57,7 @@ class Bench:
         status = self.meter.status_values
         self.unit = Unit(load_map(path), on_stale, status, shows_test_pattern=shows_test_pattern)
         self.node = RegisterMapNode("m/1", self.meter, self.unit, stale_after_s)
+        self.node.snapshots.connect(self.node, self.unit)
 
     def take(self, values: dict[str, Value], arrived: float) -> None:
         """A telegram that tells these values and no others."""

@@ -54,7 +54,8 @@ async def end(task: asyncio.Task[None]) -> None:
 async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> None:
     meter = MeterState("m", None, is_simulated=True)
     parser = DsmrParser("m/parser", meter, gap_s=1.0)
-    node = SimulatedMeterNode("m/port", meter, simulate(version, 0.01), parser)
+    node = SimulatedMeterNode("m/port", meter, simulate(version, 0.01))
+    node.line_bytes.connect(parser, parser)
     task = asyncio.create_task(node.run())
     await until(lambda: meter.accepted >= 5)
     await end(task)
@@ -65,7 +66,8 @@ async def test_what_it_sends_is_believed_and_shows_its_version(version: str) -> 
 
 async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pace() -> None:
     meter, sink = MeterState("m", None, is_simulated=True), Sink()
-    node = SimulatedMeterNode("m/port", meter, simulate("5", 0.1), sink)
+    node = SimulatedMeterNode("m/port", meter, simulate("5", 0.1))
+    node.line_bytes.connect(node, sink)
     assert not meter.is_connected
     begun = now()
     task = asyncio.create_task(node.run())
@@ -83,8 +85,9 @@ async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pac
 
 async def test_every_output_gets_the_same_telegrams() -> None:
     sinks = [Sink(), Sink()]
-    node = SimulatedMeterNode("m/port", MeterState("m", None), simulate("5", 0.01), sinks[0])
-    node.outputs.append(sinks[1])
+    node = SimulatedMeterNode("m/port", MeterState("m", None), simulate("5", 0.01))
+    for sink in sinks:
+        node.line_bytes.connect(node, sink)
     task = asyncio.create_task(node.run())
     await until(lambda: len(sinks[1].telegrams) >= 3)
     await end(task)

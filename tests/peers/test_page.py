@@ -90,7 +90,7 @@ def test_the_flow_is_drawn_with_all_nodes_and_wires(visit: Visitor, gateway: Ser
             *("passthrough", "simulated meter house", "status page"),
         ]
         status = page.evaluate("fetch('api/status').then((answer) => answer.json())")
-        assert page.locator(".wire").count() == len(status["wires"]) == 11
+        assert page.locator(".wire").count() == len(status["wires"]) == 12
         # Nodes of one kind stand under each other, and none covers another.
         boxes = [each.bounding_box() for each in page.locator(".node .body").all()]
         assert len({(box["x"], box["y"]) for box in boxes}) == len(boxes)

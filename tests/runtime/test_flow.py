@@ -19,7 +19,6 @@ from gateway.runtime.flow import (
     Backoff,
     Flow,
     Node,
-    Wire,
 )
 from gateway.runtime.status import Colour, Mark
 
@@ -66,7 +65,7 @@ async def run_until(flow: Flow, condition: Callable[[], object]) -> None:
 
 async def test_nodes_start_in_order_and_stop_in_the_opposite_one() -> None:
     notes: list[str] = []
-    flow = Flow([Probe(name, notes) for name in "abc"], [])
+    flow = Flow([Probe(name, notes) for name in "abc"])
     await run_until(flow, lambda: len(notes) == 3)
     assert notes == ["a starts", "b starts", "c starts", "c ends", "b ends", "a ends"]
 
@@ -79,7 +78,7 @@ async def test_a_node_waits_until_the_one_before_it_is_ready() -> None:
         await gate.wait()
         notes.append("gate opens")
 
-    flow = Flow([Probe("a", notes, wait), Probe("b", notes)], [])
+    flow = Flow([Probe("a", notes, wait), Probe("b", notes)])
     stop = asyncio.Event()
     running = asyncio.create_task(flow.run(stop))
     await until(lambda: notes == ["a starts"])
@@ -107,7 +106,7 @@ async def test_a_node_that_fails_is_started_anew_while_the_others_go_on(
             raise failure
 
     failing, other = Probe("failing", notes, fail_twice), Probe("other", notes)
-    await run_until(Flow([other, failing], []), lambda: notes.count("failing starts") == 3)
+    await run_until(Flow([other, failing]), lambda: notes.count("failing starts") == 3)
     assert notes.count("failing starts") == 3
     assert notes.count("other starts") == 1
     assert notes[-1] == "other ends"
@@ -126,7 +125,7 @@ async def test_a_failure_of_our_own_is_shown_under_the_node(monkeypatch: pytest.
         raise ValueError("of no use to a user")
 
     node = Probe("failing", [], fail)
-    await run_until(Flow([node], []), lambda: node.status.text.startswith("failed"))
+    await run_until(Flow([node]), lambda: node.status.text.startswith("failed"))
     assert (node.status.colour, node.status.mark) == (Colour.RED, Mark.RING)
     assert node.status.text == "failed: ValueError, see the log"
 
@@ -142,7 +141,7 @@ async def test_a_node_that_does_not_end_keeps_none_of_the_others_from_ending(cap
 
     notes: list[str] = []
     stop = asyncio.Event()
-    flow = Flow([Probe("good", notes), Probe("stubborn", notes, hang)], [])
+    flow = Flow([Probe("good", notes), Probe("stubborn", notes, hang)])
     running = asyncio.create_task(flow.run(stop))
     await until(lambda: "stubborn starts" in notes)
     stop.set()
@@ -156,15 +155,14 @@ async def test_a_node_that_does_not_end_keeps_none_of_the_others_from_ending(cap
 async def test_a_flow_becomes_another_one_and_nodes_of_both_go_on() -> None:
     notes: list[str] = []
     a, b, c = (Probe(name, notes) for name in "abc")
-    flow = Flow([a, b], [Wire(a, b)])
+    flow = Flow([a, b])
     stop = asyncio.Event()
     running = asyncio.create_task(flow.run(stop))
     await until(lambda: len(notes) == 2)
-    await flow.change([a, c], [Wire(a, c)])
+    await flow.change([a, c])
     await until(lambda: "c starts" in notes)
     assert notes == ["a starts", "b starts", "b ends", "c starts"]
     assert flow.nodes == [a, c]
-    assert flow.wires == [Wire(a, c)]
     stop.set()
     await running
     assert notes[4:] == ["c ends", "a ends"]
@@ -182,11 +180,11 @@ async def test_a_flow_that_is_stopped_while_it_changes_starts_nothing_more() -> 
                 await let_go.wait()
 
     a, b, c = Probe("a", notes), Slow("b", notes), Probe("c", notes)
-    flow = Flow([a, b], [])
+    flow = Flow([a, b])
     stop = asyncio.Event()
     running = asyncio.create_task(flow.run(stop))
     await until(lambda: len(notes) == 2)
-    changing = asyncio.create_task(flow.change([a, c], []))
+    changing = asyncio.create_task(flow.change([a, c]))
     await until(lambda: "b ends" in notes)
     stop.set()
     await until(lambda: "a ends" in notes)

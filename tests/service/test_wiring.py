@@ -15,6 +15,7 @@ from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
+from gateway.nodes.simulated_meter import SimulatedMeterNode
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
@@ -57,8 +58,9 @@ def node(wiring: Wiring, name: str) -> Node:
 def feed(wiring: Wiring, meter: str, data: bytes, arrived: float = 100.0) -> None:
     """Bytes as from the meter's line."""
     source = node(wiring, f"{meter}/port")
-    for output in source.outputs:  # type: ignore[attr-defined]
-        output.receive(data, arrived)
+    assert isinstance(source, P1Port | SimulatedMeterNode)
+    for sink in source.line_bytes.receivers:
+        sink.receive(data, arrived)
 
 
 def registers(wiring: Wiring, server: int, unit_id: int, address: int, count: int, moment: float = 101.0) -> object:
@@ -103,6 +105,7 @@ async def test_meters_units_servers_and_passthroughs_are_wired_as_configured(tmp
         ":1/1 > modbus :1",
         ":1/2 > modbus :1",
         ":2/3 > modbus :2",
+        "house/port > passthrough :3",
         "house/parser > passthrough :3",
         "barn/port > passthrough :4",
     }
@@ -266,12 +269,12 @@ async def test_a_page_that_is_gone_is_told_of_no_more_telegrams(
     wiring = wire(tmp_path, f"{without}status_page: {{listen: '127.0.0.1:0'}}\n")
     parser = node(wiring, "meter/parser")
     assert isinstance(parser, DsmrParser)
-    assert len(parser.watchers) == 1
+    assert len(parser.verdicts.receivers) == 1
     async with running(wiring):
         config = read(tmp_path, without)
         await wiring.change(config, load_maps(config, tmp_path))
         assert node(wiring, "meter/parser") is parser
-        assert parser.watchers == []
+        assert parser.verdicts.receivers == ()
 
 
 async def test_a_servers_two_ports_of_the_systems_choice_are_two_servers(tmp_path: Path) -> None:
@@ -292,17 +295,6 @@ async def test_a_passthroughs_two_ports_of_the_systems_choice_stay_two(
         await wiring.change(config, load_maps(config, tmp_path))
         kept = [each for each in wiring.flow.nodes if each.kind == "passthrough"]
         assert kept == [each for each in before if each.kind == "passthrough"]
-
-
-async def test_a_telegram_that_is_believed_is_what_keeps_the_port_content(tmp_path: Path) -> None:
-    wiring = wire(tmp_path, "meter: {port: /dev/a, dsmr_version: 5}")
-    port, parser = node(wiring, "meter/port"), node(wiring, "meter/parser")
-    assert isinstance(port, P1Port)
-    assert isinstance(parser, DsmrParser)
-    feed(wiring, "meter", own_telegram("bad_checksum"))
-    assert str(port.status) == "grey ring: not started"
-    feed(wiring, "meter", TELEGRAM)
-    assert str(port.status) == "green dot: /dev/a 115200 8N1"
 
 
 def test_faults_of_all_maps_are_told_at_once(tmp_path: Path) -> None:
