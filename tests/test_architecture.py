@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -29,32 +30,58 @@ IMPURE = {
     "ssl",
     "sys",
 }
-"""What the pure core does without: I/O, clocks, logs. Chance has a seed."""
+"""Modules that the pure core may not import: input and output, clocks, logs."""
 PURE_EXCEPTIONS = {("data_type.py", "sys")}
 """`sys.float_info` is a number."""
 
-ALLOWED = {
-    "gateway/problems": {"gateway.problems"},
-    "gateway/protocol": {"gateway.protocol"},
-    "gateway/exports": {"gateway.protocol", "gateway.exports", "gateway.maps.table"},
-    "gateway/config": {
-        "gateway.config",
-        "gateway.protocol",
-        "gateway.maps.load",
-        "gateway.files.validation",
-        "gateway.files.yaml_file",
-        "gateway.problems",
-    },
-    "gateway/simulation": {
-        "gateway.protocol",
-        "gateway.simulation",
-        "gateway.files.validation",
-        "gateway.files.yaml_file",
-        "gateway.problems",
-    },
-    "gateway/ser2net": {"gateway.ser2net", "gateway.config", "gateway.files.yaml_file", "gateway.problems"},
+
+class Room(NamedTuple):
+    """A folder of the gateway."""
+
+    rule: str
+    uses: str = ""
+    """The other rooms that its modules may import, also inside of functions."""
+
+
+CORE = "problems protocol"
+ROOMS = {
+    "problems": Room("A problem is data; imports nothing else of the gateway."),
+    "protocol": Room("Pure: no input or output, no clock, no log."),
+    "files": Room("Reads YAML with the place of every value, and validates it.", "problems"),
+    "maps": Room("Turns a file into a register map.", f"{CORE} files"),
+    "config": Room("The keys of the configuration, and what is wrong with them.", f"{CORE} files maps"),
+    "exports": Room("Configurations for other programs, made from a register map.", "protocol maps"),
+    "ser2net": Room("Turns a ser2net configuration into one of the gateway.", "problems files config"),
+    "simulation": Room("Meters and households that do not exist; takes the time as an argument.", f"{CORE} files"),
+    "runtime": Room("What every node runs on; knows no type of node.", CORE),
+    "transport": Room("Sockets, TLS and devices; knows neither telegrams nor registers.", "problems runtime"),
+    "lines": Room("The kinds of line that a meter is read from.", f"{CORE} runtime transport"),
+    "nodes": Room(
+        "One folder or module per type of node; none imports another, the configuration or the command line.",
+        f"{CORE} exports lines maps runtime simulation transport version",
+    ),
+    "service": Room(
+        "Makes the nodes of a configuration, connects them and runs them.",
+        f"{CORE} config files lines maps nodes runtime simulation transport version",
+    ),
+    "tools": Room(
+        "What the commands do besides running the gateway; prints nothing.",
+        f"{CORE} config files lines maps nodes runtime service transport",
+    ),
+    "cli": Room(
+        "The command line: the only room that prints and exits.",
+        f"{CORE} config exports files lines maps nodes runtime ser2net service simulation tools transport version",
+    ),
 }
-"""Folder → what its modules import of the gateway; nodes and the command line may import what lies beneath."""
+"""Room to its one rule and the rooms it may use."""
+LOOSE = {"__init__", "__main__", "version"}
+"""Modules in `gateway/` itself."""
+
+CLOCKS = {
+    *("time.time", "time.monotonic", "time.perf_counter", "time.clock_gettime", "time.time_ns", "time.monotonic_ns"),
+    *("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "loop.time", "get_running_loop().time"),
+}
+"""Expressions that read a clock, as they end in the source."""
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
@@ -92,20 +119,59 @@ def test_the_core_is_pure(path: Path) -> None:
         assert root in {"gateway", "dsmr_parser", "sys"} or root in sys.stdlib_module_names, name
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if any(named(path).startswith(f) for f in ALLOWED)], ids=named
-)
-def test_imports_point_downward(path: Path) -> None:
-    (allowed,) = (names for folder, names in ALLOWED.items() if named(path).startswith(f"{folder}/"))
-    for name, _ in imports(path):
-        if name.startswith("gateway."):
-            assert any(name == each or name.startswith(f"{each}.") for each in allowed), name
+def room_of(module: str) -> str:
+    """The room of a module such as `gateway.nodes.control`."""
+    return module.split(".")[1]
+
+
+def node_of(module: str) -> str:
+    """The type of node that a module of the room `nodes` belongs to."""
+    return module.split(".")[2]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_every_folder_is_a_room_with_a_rule() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert folders == ROOMS.keys()
+    assert all(set(room.uses.split()) <= ROOMS.keys() | LOOSE for room in ROOMS.values())
+
+
+def test_no_module_lies_outside_of_the_rooms() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == LOOSE
+
+
+def test_no_two_rooms_use_each_other() -> None:
+    order = list(ROOMS)
+    assert all(
+        order.index(used) < order.index(name) for name, room in ROOMS.items() for used in set(room.uses.split()) - LOOSE
+    )
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent != PACKAGE], ids=named)
+def test_a_room_uses_only_the_rooms_it_may_use(path: Path) -> None:
+    name = path.relative_to(PACKAGE).parts[0]
+    used = {room_of(module) for module, _ in imports(path) if module.startswith("gateway.")}
+    assert used - {name} <= set(ROOMS[name].uses.split()), ROOMS[name].rule
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "nodes").rglob("*.py")), ids=named)
-def test_nodes_know_neither_the_configuration_nor_the_command_line(path: Path) -> None:
-    for name, _ in imports(path):
-        assert not f"{name}.".startswith(("gateway.cli.", "gateway.config."))
+def test_no_node_imports_another(path: Path) -> None:
+    own = module_of(path)
+    for module, _ in imports(path):
+        if module.startswith("gateway.nodes."):
+            assert node_of(module) == node_of(own), module
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "clock.py"], ids=named)
+def test_only_the_clock_module_reads_a_clock(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            assert not ast.unparse(node).endswith(tuple(CLOCKS)), f"line {node.lineno}: use gateway.runtime.clock"
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            assert {alias.name for alias in node.names} <= {"sleep"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)

@@ -126,11 +126,13 @@ class FilesUsedUp:
         import errno
         import logging
 
+        from gateway.runtime.clock import now
+
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
             loop.default_exception_handler(context)
-        elif loop.time() - self._told > FILES_TOLD_EVERY_S:
-            self._told = loop.time()
+        elif now() - self._told > FILES_TOLD_EVERY_S:
+            self._told = now()
             logging.getLogger("gateway").error(
                 "%s: new clients have to wait. Allow more (ulimit -n, LimitNOFILE in systemd), or lower max_clients",
                 error.strerror,

@@ -116,7 +116,9 @@ def _replay(path: Path, speed: float) -> Iterator[Piece]:
 
 def _end_of_summer_time() -> int:
     """Return the end of summer time this year in unix seconds: the last Sunday of October, 1:00 UTC (2000/84/EC)."""
-    last = datetime(datetime.now(UTC).year, 10, 31, 1, tzinfo=UTC)
+    from gateway.runtime.clock import utc_now
+
+    last = datetime(utc_now().year, 10, 31, 1, tzinfo=UTC)
     return int((last - timedelta(days=(last.weekday() + 1) % 7)).timestamp())
 
 

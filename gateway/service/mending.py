@@ -10,11 +10,11 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.yaml_file import FileError, Problem
+from gateway.nodes.status_page.observation import ServedUnits
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
-from gateway.runtime.observation import ServedUnits
 from gateway.service.node_settings import status_page_settings
 from gateway.service.wiring import Maps
 
@@ -35,7 +35,7 @@ class ConfigErrorGateway:
 
     def __init__(self, config: StatusPageConfig, folder: Path) -> None:
         """Show the page that `config` asks for; paths in it begin at `folder`."""
-        from gateway.nodes.status_page import StatusPage  # noqa: PLC0415 - only where there is one
+        from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
 
         self.faults: Sequence[str] = ()
         self._started = now()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from gateway.protocol.p1.meter import MeterState
+from gateway.runtime.clock import monotonic_us
 from gateway.runtime.flow import Node
 from gateway.runtime.status import Colour
 
@@ -48,7 +48,7 @@ class ServiceManager:
     @contextmanager
     def reloading(self) -> Iterator[None]:
         """Say that the configuration is read anew, and at the end that it is done."""
-        self._enter("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._enter("RELOADING=1", f"MONOTONIC_USEC={monotonic_us()}")
         try:
             yield
         finally:

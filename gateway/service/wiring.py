@@ -28,6 +28,7 @@ from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
+from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
 from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
@@ -38,7 +39,6 @@ from gateway.runtime.clock import now, unix_now
 from gateway.runtime.description import describe
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
-from gateway.runtime.observation import ServedUnit, ServedUnits
 from gateway.service.node_settings import (
     identification_of,
     p1_connections,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from gateway.nodes.announcement import Announcement
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeterNode
-    from gateway.nodes.status_page import StatusPage
+    from gateway.nodes.status_page.node import StatusPage
 
 Maps = Mapping[str, RegisterMap]
 """Register maps by the name that the configuration gives them."""
@@ -247,7 +247,7 @@ class Wiring:
         if config is None:
             self._page = None
             return
-        from gateway.nodes.status_page import StatusPage  # noqa: PLC0415 - only where there is one
+        from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
 
         key = _key(config)
         if self._page is None or self._page[0] != key:

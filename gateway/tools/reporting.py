@@ -7,7 +7,6 @@ import json
 import platform
 import re
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from gateway.config.masking import masked
 from gateway.files.yaml_file import FileError
 from gateway.nodes.control import REPORT, ask, running_socket_path
 from gateway.protocol.p1.redaction import redact_text
+from gateway.runtime.clock import utc_now
 
 PACKAGE = "dsmr-modbus-gateway"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -30,7 +30,7 @@ def collect(path: Path) -> dict[str, Any]:
     A part that is not available holds the reason: a report is most useful where something does not work.
     """
     return {
-        "time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "time": f"{utc_now():%Y-%m-%d %H:%M:%S} UTC",
         "versions": _versions(),
         "configuration": _configuration(path),
         "running": _running(),

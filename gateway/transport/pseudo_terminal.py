@@ -6,8 +6,7 @@ import asyncio
 import os
 import select
 import tty
-
-from gateway.lines.line import Receive
+from collections.abc import Callable
 
 
 class PseudoTerminal:
@@ -18,7 +17,10 @@ class PseudoTerminal:
         self._master = -1
         self._poll = select.poll()
 
-    async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:  # noqa: ARG002 - a meter hears nothing
+    async def open(
+        self,
+        receive: Callable[[bytes], None],  # noqa: ARG002 - a simulated meter takes nothing
+    ) -> asyncio.Future[Exception | None]:
         """Make the device. The future never ends: such a line is never lost."""
         self._master, slave = os.openpty()
         tty.setraw(slave)

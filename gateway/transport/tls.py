@@ -9,9 +9,11 @@ import asyncio
 import errno
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gateway.runtime.clock import utc_now
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -132,7 +134,7 @@ def why_not_usable(files: TlsFiles) -> list[tuple[str, str, str]]:
     from cryptography import x509  # noqa: PLC0415 - only to check
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
-    now = datetime.now(UTC)
+    now = utc_now()
     found: list[tuple[str, str, str]] = []
     for name, path in (("certificate", files.certificate), ("key", files.key), ("client_ca", files.client_ca)):
         try:

@@ -11,8 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from gateway.nodes.status_page.observation import Gateway
 from gateway.runtime.clock import now
-from gateway.runtime.observation import Gateway
 from gateway.version import version
 
 PREFIX = "dsmr_gateway"

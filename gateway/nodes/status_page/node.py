@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
 from gateway.nodes.status_page.app import make_app, to_json
+from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.page import Page
 from gateway.nodes.status_page.server import PageServer
@@ -19,7 +20,6 @@ from gateway.nodes.status_page.stream import Stream
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Details, Node
-from gateway.runtime.observation import Gateway
 from gateway.runtime.status import Colour, Mark
 from gateway.transport.listening import trouble_listening, why_not_listening
 

@@ -15,13 +15,13 @@ from gateway.nodes.status_page.model import (
     UnitView,
     WireView,
 )
+from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime import clock
 from gateway.runtime.clock import now, unix_now
-from gateway.runtime.observation import Gateway, ServedUnit, ServedUnits
 from gateway.runtime.status import Label, Status
 from gateway.version import version
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
 from gateway.protocol.p1.history import History
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
-from gateway.runtime.observation import Gateway, ServedUnit, ServedUnits
 
 MAX_LIMIT = 1000
 """Largest number of requests that a client of the API can ask for."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gateway.maps.table import ABSENT, shown, step
 from gateway.nodes.status_page.model import Registers, RegisterView
+from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
 from gateway.nodes.status_page.overview import age
 from gateway.protocol.p1.names import GATEWAY_PREFIX, source_lines
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.registers.register import Register, manual_number
 from gateway.runtime.clock import now
-from gateway.runtime.observation import ServedUnit, ServedUnits
 
 MASK = "•" * 6
 NO_IDENTIFIERS = frozenset({"p1_version", "emucs_version"})

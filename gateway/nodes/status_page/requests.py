@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from gateway.nodes.status_page.model import AdviceView, ClientView, Requests, RequestView
+from gateway.nodes.status_page.observation import ObservedServer, ServedUnits
 from gateway.nodes.status_page.overview import unix_time
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.modbus.pdu import decode_read, exception_in
 from gateway.runtime.clock import now
-from gateway.runtime.observation import ObservedServer, ServedUnits
 
 REQUESTS_SHOWN = 200
 REGISTERS_SHOWN = 8

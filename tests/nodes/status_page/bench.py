@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import load_config
-from gateway.nodes.status_page import StatusPage
+from gateway.nodes.status_page.node import StatusPage
 from gateway.service.wiring import Wiring, load_maps
 
 LIMIT_S = 10.0
