@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from gateway.lines.line import Line
-from gateway.runtime.flow import Node
+from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark
 
 
@@ -24,7 +24,11 @@ class LineOutput(Node):
         self._line = line
         self._is_open = False
         self.dropped = 0
-        """Pieces that the line did not take, since nobody reads at its other end."""
+        """Number of pieces that the line did not take, because nobody reads at its other end."""
+
+    def details(self) -> Details:
+        """Return the line, and how many pieces it did not take."""
+        return {"line": self._words, "pieces_dropped": self.dropped}
 
     async def run(self) -> None:
         """Keep the line open."""

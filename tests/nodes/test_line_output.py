@@ -26,14 +26,15 @@ async def until(condition: Callable[[], object]) -> None:
 async def test_it_writes_to_a_serial_device_and_says_so() -> None:
     far, near = os.openpty()
     tty.setraw(near)
-    node = LineOutput("output", os.ttyname(near), SerialLine(os.ttyname(near), FAST_LINE))
+    device = os.ttyname(near)
+    node = LineOutput("output", device, SerialLine(device, FAST_LINE))
     node.receive(b"too early", now())
     task = asyncio.create_task(node.run())
     await until(node.ready.is_set)
-    assert str(node.status) == f"green dot: {os.ttyname(near)}"
+    assert str(node.status) == f"green dot: {device}"
     node.receive(b"/SIM5\r\n", now())
     assert await asyncio.to_thread(os.read, far, 100) == b"/SIM5\r\n"
-    assert node.dropped == 1
+    assert node.details() == {"line": device, "pieces_dropped": 1}
     os.close(near)
     os.close(far)
     with pytest.raises(OSError, match="was closed; trying again"):
