@@ -188,7 +188,7 @@ async def _run(load: Load, path: Path) -> int:
     import signal
 
     from gateway.runtime.clock import now
-    from gateway.service.systemd import ServiceManager, status_words
+    from gateway.service.systemd import ServiceManager, status_line
     from gateway.service.wiring import Wiring
 
     stop, reload = asyncio.Event(), asyncio.Event()
@@ -210,7 +210,7 @@ async def _run(load: Load, path: Path) -> int:
     background: list[asyncio.Task[None]] = []
 
     def status() -> str:
-        return status_words(wiring.meters.values(), wiring.flow.nodes, now())
+        return status_line(wiring.meters.values(), wiring.flow.nodes, now())
 
     def started() -> None:
         background.append(loop.create_task(_reload(wiring, load, reload, manager)))

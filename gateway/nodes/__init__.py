@@ -1,1 +1,1 @@
-"""The palette: one file per type of node. Nodes know nothing of each other; `gateway.service.wiring` connects them."""
+"""One module or folder per type of node. No node imports another; `gateway.service.wiring` connects them."""

@@ -1,4 +1,4 @@
-"""Control: lets the command line ask the running gateway, over a socket that only its own user can open."""
+"""Control: answers the command line about the running gateway, over a socket that only its own user can open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVICE_FOLDER = Path("/run/dsmr-gateway")
 """The RuntimeDirectory of the systemd unit."""
 POLL_S = 0.25
 MAX_VIEWERS = 8
-"""Who look at requests at the same time; other questions are answered beside them."""
+"""Largest number of clients that follow the requests at the same time; other questions are not limited."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 MAX_ANSWER_LINE_BYTES = 1_000_000
@@ -30,14 +30,14 @@ HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
 
 
 class Assess(Protocol):
-    """What says how the gateway is."""
+    """A function that assesses the health of the gateway."""
 
     def __call__(self, *, counts_meters: bool) -> Health:
-        """Whether it does its work, and its meters too if they count."""
+        """Return the health, including that of the meters if `counts_meters`."""
 
 
 def socket_path() -> Path:
-    """Where the socket lies: systemd's or the session's folder for this, or one of the user's own."""
+    """Return the path of the socket: in the folder of systemd or of the session, or in the user's own."""
     folder = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR")
     return Path(folder or _home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
 
@@ -50,13 +50,13 @@ def _home() -> Path:
 
 
 def running_socket_path() -> Path:
-    """Where a running gateway answers: this user's own, or the system's service as far as the user may ask it."""
+    """Return the socket of this user's gateway, or of the system's service where the user has access to it."""
     own, service = socket_path(), SERVICE_FOLDER / SOCKET_NAME
     return service if not os.access(own, os.F_OK) and os.access(service, os.W_OK) else own
 
 
 class Control(Node):
-    """Answers the command line."""
+    """The socket that answers the command line."""
 
     kind = "control"
 
@@ -71,9 +71,9 @@ class Control(Node):
 
         Args:
             path: the socket.
-            monitors: what clients asked, by the name of their server.
-            assess: how the gateway is.
-            describe: all that may help to find a fault, without what tells whose it is.
+            monitors: the newest requests, by the name of their server.
+            assess: returns the health of the gateway.
+            describe: returns the data of a report, without personal data.
 
         """
         super().__init__("control")
@@ -123,7 +123,7 @@ class Control(Node):
             elif question in (HEALTH, HEALTH_WITH_METERS):
                 writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
         except (OSError, ValueError, TimeoutError):
-            pass  # the viewer went away, or never said what it wants
+            pass  # the client is gone, or sent no question
         finally:
             writer.close()
 
@@ -164,10 +164,10 @@ def _line(server: str, exchange: Exchange) -> bytes:
 
 
 async def ask(path: Path, question: bytes, show: Callable[[bytes], None]) -> None:
-    """Put a question to a running gateway, and hand each line of its answer to `show`.
+    """Send a question to the running gateway, and call `show` with each line of its answer.
 
     Raises:
-        OSError: when none is running.
+        OSError: no gateway is running.
 
     """
     reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_LINE_BYTES)

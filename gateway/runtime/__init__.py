@@ -1,1 +1,1 @@
-"""What every node runs on: the flow, its clock and its health."""
+"""The runtime of every node: the flow, outputs, status, clock and health."""

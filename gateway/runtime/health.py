@@ -1,4 +1,4 @@
-"""Whether the gateway does its work, for monitoring and for whatever starts it anew."""
+"""The health of the gateway, for monitoring and for programs that restart it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ GOOD = "ok"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A verdict."""
+    """The result of an assessment."""
 
     reason: str
-    """`GOOD`, or all that is wrong."""
+    """`GOOD`, or everything that is wrong."""
     since: float
-    """Since when it is so, in seconds of the gateway's clock."""
+    """The moment since when this is so, in seconds of the gateway's clock."""
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return whether nothing is wrong."""
         return self.reason == GOOD
 
 
 def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, now: float) -> Health:
-    """What is wrong with any of these nodes and meters, the oldest trouble first.
+    """Return what is wrong with these nodes and meters, the oldest problem first.
 
-    Given no meters, a silent one is no trouble: starting the gateway anew would not make it speak.
+    A check for restarts gives no meters: a restart of the gateway does not bring a meter online.
     """
     good_since = started
     troubles = []

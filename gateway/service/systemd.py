@@ -1,4 +1,4 @@
-"""Tells systemd how the gateway fares, by sd_notify(3): datagrams to the socket that `$NOTIFY_SOCKET` names."""
+"""Reports the state of the gateway to systemd, by sd_notify(3): datagrams to the socket named by `$NOTIFY_SOCKET`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ STATUS_EVERY_S = 10.0
 
 
 class ServiceManager:
-    """systemd, or anything else that listens on its socket; where nothing does, every call does nothing."""
+    """systemd, or another program that listens on its socket. Without such a socket every call does nothing."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Take from the environment what the service manager put there."""
+        """Read the variables that the service manager has set in the environment."""
         path = environment.get("NOTIFY_SOCKET", "")
-        # A name that begins with @ is not in the file system, which the kernel says with a zero byte.
+        # A name that begins with @ is not in the file system; for the kernel it begins with a zero byte.
         self._address = f"\0{path[1:]}" if path.startswith("@") else path
         is_meant = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         watchdog_us = int(environment.get("WATCHDOG_USEC", 0)) if is_meant else 0
@@ -32,22 +32,23 @@ class ServiceManager:
 
     @property
     def is_there(self) -> bool:
-        """Whether anybody wants to be told."""
+        """Return whether a service manager listens."""
         return bool(self._address)
 
     async def report(self, status: Callable[[], str]) -> None:
-        """Say that the gateway is ready, and from then on how it fares, until cancelled.
+        """Report that the gateway is ready, and then its state at regular intervals, until cancelled.
 
-        That the event loop gets here is what the watchdog watches. A silent meter is no reason to be started anew.
+        The watchdog sees by these reports that the event loop runs. A meter that is offline is not a reason to
+        restart the gateway.
         """
         while True:
-            # The state goes along each time, so that a lost datagram does no harm.
+            # Each report repeats the state, in case a datagram is lost.
             self._tell(self._state, f"STATUS={status()}", *self._beat)
             await asyncio.sleep(self._period_s)
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Say that the configuration is read anew, and at the end that it is done."""
+        """Report the beginning and the end of a reload."""
         self._enter("RELOADING=1", f"MONOTONIC_USEC={monotonic_us()}")
         try:
             yield
@@ -56,7 +57,7 @@ class ServiceManager:
                 self._enter("READY=1")
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
+        """Report that the gateway stops."""
         self._enter("STOPPING=1", "STATUS=stopping")
 
     def _enter(self, state: str, *fields: str) -> None:
@@ -66,20 +67,20 @@ class ServiceManager:
     def _tell(self, *fields: str) -> None:
         if not self._address:
             return
-        # Neither a full socket nor a missing one may hold up the gateway.
+        # A socket that is full or missing must not block the gateway.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
             sock.sendto("\n".join(fields).encode(), self._address)
 
 
-def status_words(meters: Iterable[MeterState], nodes: Iterable[Node], moment: float) -> str:
-    """One line: each meter with the age of its newest telegram, then the nodes that are in trouble."""
-    words = [f"{meter.name}: {_meter_words(meter, moment)}" for meter in meters]
-    words += [f"{node.name}: {node.status.text}" for node in nodes if node.status.colour is Colour.RED]
-    return "; ".join(words).replace("\n", " ")
+def status_line(meters: Iterable[MeterState], nodes: Iterable[Node], moment: float) -> str:
+    """Return one line: each meter with the age of its newest telegram, then the nodes with a red mark."""
+    parts = [f"{meter.name}: {_meter_part(meter, moment)}" for meter in meters]
+    parts += [f"{node.name}: {node.status.text}" for node in nodes if node.status.colour is Colour.RED]
+    return "; ".join(parts).replace("\n", " ")
 
 
-def _meter_words(meter: MeterState, moment: float) -> str:
+def _meter_part(meter: MeterState, moment: float) -> str:
     if meter.newest is None:
         return "no telegram yet"
     age = f"newest telegram {moment - meter.newest.arrived:.1f} s old"

@@ -76,7 +76,7 @@ class _Offer(NamedTuple):
 
 
 def load_maps(config: Config, folder: Path) -> Maps:
-    """The register maps of a configuration; paths begin at `folder`.
+    """Return the register maps of a configuration; relative paths begin at `folder`.
 
     Raises:
         FileError: with every fault of all of them.
@@ -95,15 +95,15 @@ def load_maps(config: Config, folder: Path) -> Maps:
 
 
 class Wiring:
-    """Builds the nodes of a configuration and connects them."""
+    """The nodes of a configuration, with their connections."""
 
     def __init__(self, config: Config, maps: Maps, folder: Path) -> None:
-        """Build everything.
+        """Make and connect the nodes.
 
         Args:
-            config: the checked configuration.
+            config: the validated configuration.
             maps: its register maps.
-            folder: where paths of certificates begin.
+            folder: the folder where relative paths begin.
 
         """
         self._folder = folder
@@ -117,7 +117,7 @@ class Wiring:
         self.served: list[ServedUnits] = []
         """The servers with their units, in the order of the configuration."""
         self.faults: list[str] = []
-        """What was wrong with the configuration when it was last read anew, and so was not taken over."""
+        """The problems of the last reload, because of which the configuration before it is still in use."""
         self.is_serving = True
         self._started = now()
         self._build(config, maps)
@@ -125,23 +125,23 @@ class Wiring:
 
     @property
     def meters(self) -> dict[str, MeterState]:
-        """The meters by name."""
+        """Return the meters by name."""
         return {name: source.meter for (name, _), source in self._sources.items()}
 
     @property
     def servers(self) -> list[ModbusServer]:
-        """The Modbus servers, in the order of the configuration."""
+        """Return the Modbus servers, in the order of the configuration."""
         return list(self._servers.values())
 
     def health(self, *, counts_meters: bool) -> Health:
-        """Whether the gateway does its work, and its meters too if they count."""
+        """Return the health of the gateway, including that of its meters if `counts_meters`."""
         return assess(self.flow.nodes, self.meters.values() if counts_meters else (), self._started, now())
 
     def _describe(self) -> Mapping[str, object]:
         return describe(self.meters, self.flow.nodes, now())
 
     async def change(self, config: Config, maps: Maps) -> None:
-        """Become what another configuration says: meters and servers that are in both keep their connections."""
+        """Take over another configuration; meters and servers that are in both stay connected."""
         self._build(config, maps)
         await self.flow.change(self._nodes)
 

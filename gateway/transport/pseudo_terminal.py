@@ -1,4 +1,4 @@
-"""A serial line that is a pseudo terminal: a simulated meter at one end, any program that opens it at the other."""
+"""A pseudo terminal as a serial line, between a simulated meter and any program that opens the device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class PseudoTerminal:
-    """A line that makes its own device; `device` is its name once it is open."""
+    """A line that makes its own device; `device` is its path once it is open."""
 
     def __init__(self) -> None:
         self.device = ""
@@ -25,14 +25,14 @@ class PseudoTerminal:
         self._master, slave = os.openpty()
         tty.setraw(slave)
         self.device = os.ttyname(slave)
-        # Left open, the device would show up as used by this process.
+        # If it stayed open, the device would appear to be in use by this process.
         os.close(slave)
         os.set_blocking(self._master, False)
         self._poll.register(self._master, 0)
         return asyncio.get_running_loop().create_future()
 
     def write(self, data: bytes) -> bool:
-        """Write, unless nobody has the device open: whoever opens it later gets nothing old."""
+        """Write, unless no program has the device open: one that opens it later gets no old data."""
         is_hung_up = any(event & select.POLLHUP for _, event in self._poll.poll(0))
         if self._master < 0 or is_hung_up:
             return False
@@ -42,7 +42,7 @@ class PseudoTerminal:
             return False
 
     def close(self) -> None:
-        """Take the device away."""
+        """Remove the device."""
         if self._master >= 0:
             self._poll.unregister(self._master)
             os.close(self._master)

@@ -1,4 +1,4 @@
-"""TLS for what listens: the certificate shown, and whose certificates a client must show.
+"""TLS for listeners: the gateway's certificate, and the authority that must have signed a client's certificate.
 
 Imported only where there is TLS.
 """
@@ -24,16 +24,16 @@ MEANWHILE = "the connection ended meanwhile"
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files."""
+    """The PEM files of a listener."""
 
     certificate: Path
     key: Path
     client_ca: Path | None
-    """Who signs the clients' certificates; without it any client may connect."""
+    """The authority that signs the clients' certificates; without it any client may connect."""
 
 
 class _Handshake(ssl.SSLObject):
-    """Sends the alert that tells a client why it is refused (R-44), which asyncio drops when it closes."""
+    """A handshake that sends the alert with the reason of a refusal (R-44), which asyncio drops when it closes."""
 
     outgoing: ssl.MemoryBIO
     transport: asyncio.Transport
@@ -49,28 +49,28 @@ class _Handshake(ssl.SSLObject):
 
 
 def _no_password() -> bytes:
-    """In place of asking for one at the terminal, where the whole gateway would wait for an answer."""
+    """Return an empty password instead of a question at the terminal, which would block the whole gateway."""
     return b""
 
 
 class PreTlsBuffer(asyncio.Protocol):
-    """Keeps what comes before the handshake begins: uvloop reads from a new connection even if told to pause."""
+    """A buffer for bytes that come before the handshake begins: uvloop reads from a new connection even if paused."""
 
     def __init__(self, client: asyncio.BaseProtocol) -> None:
         self._client = client
         self.data = b""
 
     def data_received(self, data: bytes) -> None:
-        """Keep it."""
+        """Keep the bytes."""
         self.data += data
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is the client's connection that is lost."""
+        """Tell the client that its connection is lost."""
         self._client.connection_lost(exc)
 
 
 class _OneHandshake(ssl.SSLContext):
-    """Stands in for the server's context during one handshake, since a context does not learn whose it is."""
+    """A stand-in for the server's context during one handshake, which knows the connection that it is for."""
 
     shared: ssl.SSLContext
     transport: asyncio.Transport
@@ -90,7 +90,7 @@ class ServerTls:
         """Read the files; clients must show a certificate where there is a `client_ca` (R-08).
 
         Raises:
-            OSError: when a file cannot be read or does not fit (ssl.SSLError is one).
+            OSError: a file cannot be read or does not fit (ssl.SSLError is one).
 
         """
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -111,13 +111,13 @@ class ServerTls:
     async def start(
         self, transport: asyncio.Transport, client: asyncio.BaseProtocol, early: PreTlsBuffer
     ) -> asyncio.Transport:
-        """Shake hands with a client over a connection that is held.
+        """Do the handshake with a client whose connection is on hold.
 
         Raises:
-            OSError: when the client does not, in time or at all.
+            OSError: the handshake fails or takes too long.
 
         """
-        if transport.is_closing():  # nobody would tell the handshake that it is over
+        if transport.is_closing():  # the handshake would not notice that the connection is closed
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         context = _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
         context.shared, context.transport, context.early = self._context, transport, early

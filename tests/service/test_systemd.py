@@ -17,7 +17,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.runtime.flow import Node
 from gateway.runtime.status import Colour, Mark
-from gateway.service.systemd import ServiceManager, status_words
+from gateway.service.systemd import ServiceManager, status_line
 from tests.conftest import own_telegram
 from tests.peers.harness import LIMIT_S, Gateway, SerialPort, is_listened_on, running, wait_until
 
@@ -209,7 +209,7 @@ async def test_the_status_is_one_line_with_each_meter_and_each_trouble() -> None
     stale.take(telegram, 40.0, 0.0)
     node, fine = Troubled("shed/port"), Troubled("house/port")
     await node.run()
-    assert status_words([fresh, stale, silent], [fine, node], 100.5) == (
+    assert status_line([fresh, stale, silent], [fine, node], 100.5) == (
         "house: newest telegram 0.5 s old; barn: stale, newest telegram 60.5 s old; shed: no telegram yet; "
         "shed/port: gone for good"
     )
