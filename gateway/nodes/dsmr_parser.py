@@ -1,6 +1,6 @@
-"""DSMR parser: cuts bytes into telegrams, and believes or refuses each.
+"""DSMR parser: finds the telegrams in the bytes of a line, and accepts or refuses each.
 
-In: bytes. Out: telegrams that are believed, with their readings.
+In: bytes. Out: accepted telegrams as they came, the same with their readings, and the verdict on every telegram.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from gateway.runtime.status import Colour, Label, Mark, label
 
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
-"""A line that falls silent for this long inside a telegram will not end it."""
+"""Time without bytes after which a telegram that has begun is taken as it is."""
 MAX_TOLD = 10
-"""Different troubles that the log tells of until telegrams have been good for a minute."""
+"""Largest number of different errors that are logged until a minute has passed without errors."""
 
 
 class DsmrParser(Node):
-    """Reads one meter's telegrams."""
+    """The parser of one meter's telegrams."""
 
     kind = "DSMR parser"
 
@@ -46,9 +46,9 @@ class DsmrParser(Node):
         """Each telegram, accepted or refused, with the moment of its arrival."""
 
     def receive(self, data: bytes, arrived: float) -> None:
-        """Take bytes from the line, with the moment of their arrival on the monotonic clock."""
+        """Take bytes from the line, with the moment of their arrival on the gateway's clock."""
         if arrived - self._last_bytes > self._gap_s:
-            self._fall_silent()
+            self._end_by_pause()
         self._last_bytes = arrived
         for item in self._reader.feed(data):
             self._take(item, arrived)
@@ -57,11 +57,11 @@ class DsmrParser(Node):
             self._meter.read_ahead(lines)
 
     def line_lost(self) -> None:
-        """Give up a telegram that has begun: the halves of two would make a false whole."""
+        """Drop a telegram that has begun: its first half and the second half of another would make a false one."""
         self._reader.reset()
 
     def details(self) -> Details:
-        """What became of the telegrams."""
+        """Return the variant, and how many telegrams were accepted and refused."""
         meter, newest = self._meter, self._meter.newest
         return {
             "variant": newest.variant.title if newest else None,
@@ -72,25 +72,25 @@ class DsmrParser(Node):
         }
 
     async def run(self) -> None:
-        """Close telegrams on which the line fell silent, and keep the status true."""
+        """End telegrams after a pause in the bytes, and keep the status current, until cancelled."""
         self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()
         while True:
             await asyncio.sleep(TICK_S)
             moment = now()
             if self._reader.pending and moment - self._last_bytes > self._gap_s:
-                self._fall_silent()
+                self._end_by_pause()
             self._show(moment)
 
-    def _fall_silent(self) -> None:
+    def _end_by_pause(self) -> None:
         for item in self._reader.silence():
             self._take(item, self._last_bytes)
 
     def _take(self, item: Telegram | RefusedTelegram, arrived: float) -> None:
-        # A right checksum settles it: who wants the telegram alone need not wait until it is read.
+        # A correct checksum is enough to pass the telegram on as it came, before its readings are parsed.
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
-        # What waited while the gateway stood still came then, by the one clock as by the other.
+        # Both times are those of the arrival, also for bytes that waited while the process did not run.
         result = self._meter.take(item, arrived, unix_time(arrived))
         if isinstance(result, RefusedTelegram):
             self._note_trouble(
@@ -121,7 +121,7 @@ class DsmrParser(Node):
             self._trouble = None
             if self._told and not self._meter.has_recent_errors(arrived):
                 self._told.clear()
-                self.log(logging.INFO, "telegrams have been good for a minute")
+                self.log(logging.INFO, "no errors in telegrams for a minute")
         self._note_meter(result)
 
     def _note_meter(self, received: Received) -> None:
@@ -135,7 +135,7 @@ class DsmrParser(Node):
 
     def _note_trouble(self, words: str, trouble: Label) -> None:
         self._trouble, sort = trouble, str(trouble)
-        # A noisy line has bad telegrams between good ones all day.
+        # A noisy line brings bad telegrams between good ones all day: each kind of error is logged once.
         if sort not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(sort)
             self.log(logging.WARNING, f"telegram {words}")

@@ -1,4 +1,4 @@
-"""Line output: writes to a serial line what a meter would say on it.
+"""Line output: writes to a serial line what a meter would send.
 
 In: bytes.
 """
@@ -13,12 +13,12 @@ from gateway.runtime.status import Colour, Mark
 
 
 class LineOutput(Node):
-    """Writes to a line, which it opens anew when that is lost."""
+    """The writer of a line, which is opened again when it is lost."""
 
     kind = "line output"
 
     def __init__(self, name: str, words: str, line: Line) -> None:
-        """Write to `line`; `words` say what it is."""
+        """Write to `line`; `words` is its label."""
         super().__init__(name)
         self._words = words
         self._line = line
@@ -31,7 +31,7 @@ class LineOutput(Node):
         return {"line": self._words, "pieces_dropped": self.dropped}
 
     async def run(self) -> None:
-        """Keep the line open."""
+        """Keep the line open until it is lost or the node is cancelled."""
         try:
             closed = await self._line.open(lambda _data: None)
         except OSError as error:
@@ -54,4 +54,4 @@ class LineOutput(Node):
             self.dropped += 1
 
     def line_lost(self) -> None:
-        """What feeds it has ended; there is nothing to undo."""
+        """Do nothing: what was written cannot be taken back."""

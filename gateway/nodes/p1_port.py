@@ -1,4 +1,4 @@
-"""P1 port: opens the line, keeps it open, and says what is wrong with it.
+"""P1 port: opens the line of a meter, keeps it open, and reports what is wrong with it.
 
 Out: bytes with their moment of arrival.
 """
@@ -21,15 +21,15 @@ from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark
 
 SEARCH_DWELL_S = 15.0
-"""How long each of several settings is tried: longer than the ten seconds between two telegrams."""
+"""Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
 TICK_S = 0.25
 PAUSE_LOOKS = 2
 SAMPLE_BYTES = 1024
-"""Kept of what a connection brings before its first telegram, to tell what is wrong."""
+"""Number of bytes of a connection that are kept before its first telegram, to diagnose what is wrong."""
 
 
 class P1Port(Node):
-    """Reads one meter's line."""
+    """The reader of one meter's line."""
 
     kind = "P1 port"
     reads_meter = True
@@ -55,7 +55,7 @@ class P1Port(Node):
         self._patience_s = min(watchdog_s, SEARCH_DWELL_S) if len(lines) > 1 else watchdog_s
         self._backoff = Backoff()
         self._sample = bytearray()
-        self._heard_telegram = False
+        self._has_telegram = False
         self._accepted = 0
         self._last_trouble = ""
         self._arrivals = ArrivalClock(now())
@@ -65,7 +65,7 @@ class P1Port(Node):
         self.bytes_received = 0
 
     def details(self) -> Details:
-        """What is open, and what came over it."""
+        """Return the line, and what came over it."""
         return {
             "line": self._current[0],
             "bytes_received": self.bytes_received,
@@ -74,11 +74,11 @@ class P1Port(Node):
         }
 
     def write(self, data: bytes) -> bool:
-        """Send to the meter; False when the line is not open, takes no more, or is one that is never written to."""
+        """Send to the meter; False if the line is not open, takes no more, or is never written to."""
         return self._meter.is_connected and self._current[1].write(data)
 
     async def run(self) -> None:
-        """Open, listen, and open again."""
+        """Open the line, read it until it is lost, and open it again, until cancelled."""
         while True:
             words, line = self._current
             self.show(Colour.YELLOW, Mark.RING, "connecting", line=words)
@@ -93,7 +93,7 @@ class P1Port(Node):
             await self._pause(words, trouble)
 
     async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> str:
-        """Wait until the line is lost or gives nothing; say why."""
+        """Wait until the line is lost or brings nothing, and return why."""
         self._begin()
         try:
             while (left := self._seconds_left()) > 0:
@@ -103,8 +103,8 @@ class P1Port(Node):
                 if done:
                     error = closed.result()
                     return self._diagnosis() or f"the other end closed{f' ({error})' if error else ''}"
-                if self._heard_telegram:
-                    self._show_hearing()
+                if self._has_telegram:
+                    self._show_receiving()
             return self._diagnosis() or self._silence()
         finally:
             self._meter.is_connected = False
@@ -124,8 +124,8 @@ class P1Port(Node):
             return
         self._accepted = self._meter.accepted
         self._deadline = now() + self._watchdog_s
-        if not self._heard_telegram:
-            self._heard_telegram = True
+        if not self._has_telegram:
+            self._has_telegram = True
             self._sample.clear()
             self._backoff.reset()
             self._last_trouble = ""
@@ -133,11 +133,11 @@ class P1Port(Node):
             self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def _begin(self) -> None:
-        """The line is open. uvloop may bring its first bytes before it says so."""
+        """Begin with a line that has opened; uvloop may bring its first bytes before it returns the line."""
         if self._meter.is_connected:
             return
         self._meter.is_connected = True
-        self._heard_telegram = False
+        self._has_telegram = False
         self._accepted = self._meter.accepted
         self._sample.clear()
         self._arrivals = ArrivalClock(now())
@@ -147,13 +147,13 @@ class P1Port(Node):
     def _receive(self, data: bytes) -> None:
         self._begin()
         self.bytes_received += len(data)
-        if not self._heard_telegram and len(self._sample) < SAMPLE_BYTES:
+        if not self._has_telegram and len(self._sample) < SAMPLE_BYTES:
             self._sample += data[: SAMPLE_BYTES - len(self._sample)]
         moment = now()
         arrived = self._arrivals.date(moment)
         self._watch_for_pause()
         if data.startswith(CIPHERED_TAG) and moment - self._last_bytes > PAUSE_BETWEEN_TELEGRAMS_S:
-            # It is for a passthrough's readers to decrypt: the line is well, and stays open.
+            # The readers of a passthrough decrypt them: the line works, and stays open.
             self._deadline = moment + self._watchdog_s
             self._backoff.reset()
             self.show(Colour.YELLOW, Mark.DOT, "line-encrypted", line=self._current[0])
@@ -163,9 +163,9 @@ class P1Port(Node):
         self._look_for_telegram()
 
     def _watch_for_pause(self, looks: int = PAUSE_LOOKS) -> None:
-        """After a standstill, find out when all that has waited is read.
+        """After the process did not run for a while, find out when all waiting bytes are read.
 
-        Twice, as an event loop that is late may look at its timers before the line. Between the two it reads.
+        This looks twice, because an event loop that is late may run its timers before it reads the line.
         """
         if self._pause_timer:
             self._pause_timer.cancel()
@@ -178,8 +178,8 @@ class P1Port(Node):
         else:
             self._arrivals.pause()
 
-    def _show_hearing(self) -> None:
-        """How the meter is heard, after its first telegram over this line."""
+    def _show_receiving(self) -> None:
+        """Show how telegrams come in, after the first one over this line."""
         meter, words, moment = self._meter, self._current[0], now()
         if meter.newest and not meter.is_fresh(moment):
             seconds = round(moment - meter.newest.arrived)
@@ -188,22 +188,22 @@ class P1Port(Node):
             self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=words)
 
     def _diagnosis(self) -> str | None:
-        return None if self._heard_telegram else diagnose(bytes(self._sample))
+        return None if self._has_telegram else diagnose(bytes(self._sample))
 
     def _silence(self) -> str:
-        seconds = self._watchdog_s if self._heard_telegram else self._patience_s
-        what = "no valid telegram" if self._sample or self._heard_telegram else "not a byte"
-        hint = "" if self._heard_telegram else ". Is the P1 port open, and the data request line high?"
+        seconds = self._watchdog_s if self._has_telegram else self._patience_s
+        what = "no valid telegram" if self._sample or self._has_telegram else "not a byte"
+        hint = "" if self._has_telegram else ". Is the P1 port open, and the data request line high?"
         return f"{what} for {seconds:.0f} s{hint}"
 
     async def _pause(self, words: str, trouble: str) -> None:
         pause = self._backoff.next()
-        if not self._heard_telegram and self._line_count > 1:
+        if not self._has_telegram and self._line_count > 1:
             self._current = next(self._lines)
         problem = re.split("[;,.(]", trouble)[0].strip()[:30]
         self.show(Colour.RED, Mark.RING, "retrying", problem=problem, seconds=round(pause))
         if trouble != self._last_trouble:  # one line per change of state
             self._last_trouble = trouble
             self.log(logging.WARNING, f"{words}: {trouble}; trying again until it works")
-        self._heard_telegram = False
+        self._has_telegram = False
         await asyncio.sleep(pause)

@@ -1,9 +1,9 @@
-"""Passthrough: offers a meter's telegrams over TCP, as a ser2net offers its port.
+"""Passthrough: serves a meter's telegrams over TCP to any number of readers, as a ser2net serves its port.
 
-In: bytes of the line, telegrams that are believed. Out: the same bytes, to any number of readers.
+In: bytes of the line, accepted telegrams. Out: where it listens.
 
-No reader is ever waited for: what one does not take is held back for it up to `QUEUE_BYTES`, and after that it
-misses whole telegrams, or in the raw mode its connection.
+No reader delays another one. What a reader does not take is kept for it up to `QUEUE_BYTES`. After that, it misses
+whole telegrams, or, in the raw mode, is disconnected.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from gateway.transport.clients import Admission, Clients, close_in_order
 from gateway.transport.listening import Address, place_of, trouble_listening, why_not_listening
 
 QUEUE_BYTES = 32_768
-"""Held back for a reader that is slow, besides what its socket holds: half a minute of telegrams."""
+"""Largest number of bytes kept for a slow reader, besides those in its socket: half a minute of telegrams."""
 SEND_BUFFER_BYTES = 16_384
-"""Of the socket. The system's own choice keeps half an hour of telegrams for a reader that is gone."""
+"""Size of a socket's send buffer. The system's default keeps half an hour of telegrams for a reader that is gone."""
 TICK_S = 1.0
 UNPRIVILEGED_PORT = 2001
 
 
 class Mode(StrEnum):
-    """What readers get."""
+    """The data that readers get."""
 
     TELEGRAMS = "telegrams"
-    """Each telegram that is believed, whole, in one piece."""
+    """Each accepted telegram, in one piece."""
     RAW = "raw"
-    """Every byte as it comes; a new reader begins where a telegram does."""
+    """Every byte as it comes; for a new reader from the beginning of a telegram."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassthroughSettings:
-    """What a passthrough is told."""
+    """The settings of a passthrough."""
 
     host: str
     """Address to listen on, empty for all."""
@@ -82,14 +82,14 @@ class Reader(asyncio.Protocol):
         self.name = ""
         self.last_active = now()
         self.has_ended = False
-        """It has closed its half: it may read on, or be gone, which only shows when something is sent."""
+        """True once it has closed its half: it may read on, or be gone, which only shows when something is sent."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Check who comes."""
+        """Admit or refuse the new client."""
         self._transport = transport
         with suppress(OSError):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        # With TLS, what waits is counted above this transport, which must not keep a queue of its own.
+        # With TLS, the waiting bytes are counted above this transport, which must not keep a queue of its own.
         transport.set_write_buffer_limits(0)
         self._passthrough.clients.enter(self, transport)
 
@@ -100,16 +100,16 @@ class Reader(asyncio.Protocol):
         self._passthrough.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the passthrough."""
+        """Leave the passthrough."""
         self._passthrough.see_off(self)
 
     def data_received(self, data: bytes) -> None:
-        """What a reader sends is for the meter only where that is allowed."""
+        """Hand over what the reader sends, which is for the meter only where that is allowed."""
         self.last_active = now()
         self._passthrough.take_from(self, data)
 
     def eof_received(self) -> bool:
-        """A reader that has nothing to say may go on reading, which TLS does not allow."""
+        """Keep the connection open for a reader that only reads; TLS does not allow that."""
         assert self._transport is not None
         self.has_ended = True
         self._passthrough.end_writing(self)
@@ -117,22 +117,22 @@ class Reader(asyncio.Protocol):
 
     @property
     def is_served(self) -> bool:
-        """Whether it may be sent to: let in, with TLS shaken hands with, and not leaving."""
+        """Return whether it gets data: it is admitted, its TLS handshake is done, and it is not being closed."""
         return self._has_begun and self._transport is not None and not self._transport.is_closing()
 
     def is_gone(self) -> bool:
-        """Whether the connection of a reader that has ended is broken: asyncio no longer listens for that."""
+        """Return whether the connection of a reader that has ended is broken, which asyncio no longer reports."""
         if not self.has_ended or self._transport is None or self._transport.is_closing():
-            return False  # with TLS, one that closes has no socket any more
+            return False  # with TLS, a connection that closes has no socket any more
         error: int = self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return error != 0
 
     def send(self, data: bytes, moment: float) -> bool:
-        """Send to a reader that is served, unless too much waits already."""
+        """Send to a reader that is served; False if too much waits already."""
         transport = self._transport
         assert transport is not None
         waiting = transport.get_write_buffer_size()
-        # For who has taken all, nothing is too much: the longest piece is what is read of a line at once.
+        # If nothing waits, any piece is sent: none is larger than what is read from a line at once.
         if waiting and waiting + len(data) > QUEUE_BYTES:
             return False
         transport.write(data)
@@ -141,11 +141,11 @@ class Reader(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """Close in order where what was sent has been taken, else at once."""
+        """Close in order if all that was sent has been taken, else at once."""
         close_in_order(self._transport)
 
     def abort(self) -> None:
-        """Cut off at once."""
+        """Close at once, without sending what waits."""
         if self._transport:
             self._transport.abort()
 
@@ -178,11 +178,11 @@ class Passthrough(Node):
         self._joining_point = JoiningPoint()
         self._ciphered = CipheredReader()
         self._waiting: set[Reader] = set()
-        """In the raw mode: those for whom no telegram has begun yet."""
+        """In the raw mode: the readers for whom no telegram has begun yet."""
         self._writer: Reader | None = None
 
     def details(self) -> Details:
-        """Where it listens, and what readers got."""
+        """Return where it listens, and what readers got."""
         return {
             "mode": self.settings.mode.value,
             "listens_on": str(self.settings),
@@ -221,7 +221,7 @@ class Passthrough(Node):
             server.close()
 
     def receive(self, data: bytes, arrived: float) -> None:
-        """Pass on bytes of the line: in the raw mode all, else encrypted telegrams, which nobody here can read."""
+        """Send bytes of the line: in the raw mode all, else encrypted telegrams, which the parser cannot read."""
         if self.settings.mode is not Mode.RAW:
             for frame in self._ciphered.feed(data, arrived):
                 self._send_to_all(frame)
@@ -236,15 +236,15 @@ class Passthrough(Node):
                 waiting.discard(client)
                 piece = data[start:]
             if client.is_served and not client.send(piece, moment):
-                self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and is cut off")
+                self.log_seldom(logging.WARNING, f"{client.address} reads too slowly and is disconnected")
                 client.abort()
 
     def take(self, telegram: Telegram) -> None:
-        """Pass on a telegram that is believed, in the mode for that."""
+        """Send an accepted telegram to all readers; connected in the mode for that."""
         self._send_to_all(telegram.raw)
 
     def line_lost(self) -> None:
-        """The meter is away. What comes after it does not continue what came before."""
+        """Forget what has begun, and close the readers if they are to follow the meter."""
         self._joining_point = JoiningPoint()
         self._ciphered = CipheredReader()
         for client in self.clients:
@@ -253,7 +253,7 @@ class Passthrough(Node):
                 client.close()
 
     def welcome(self, client: Reader) -> None:
-        """A reader is ready for its first telegram."""
+        """Serve a reader from its first telegram on."""
         self._waiting.add(client)
         newest = self._meter.newest
         moment = now()
@@ -261,25 +261,27 @@ class Passthrough(Node):
             self._send_telegram(client, newest.telegram.raw, moment)
 
     def see_off(self, client: Reader) -> None:
-        """A reader is gone."""
+        """Remove a reader that is gone."""
         self.clients.leave(client)
         self._waiting.discard(client)
         self.end_writing(client)
 
     def end_writing(self, client: Reader) -> None:
-        """A reader writes no more; another one may."""
+        """Let another reader write, if this one did."""
         if self._writer is client:
             self._writer = None
 
     def take_from(self, client: Reader, data: bytes) -> None:
-        """Pass on to the meter what a reader sends, or swallow it."""
+        """Write to the meter what a reader sends, or drop it."""
         if self._line and self._writer in (None, client):
             self._writer = client
             if self._line.write(data):
                 return
         self.bytes_swallowed += len(data)
         if not self.settings.is_writable:
-            self.log_seldom(logging.WARNING, "readers send bytes; they are swallowed (writable: true passes them on)")
+            self.log_seldom(
+                logging.WARNING, "readers send bytes, which are dropped; writable: true sends them to the meter"
+            )
 
     def _send_to_all(self, telegram: bytes) -> None:
         moment = now()

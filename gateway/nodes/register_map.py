@@ -76,7 +76,7 @@ class RegisterMapNode(Node):
         if lacking != self._lacking:
             self._lacking = lacking
             if lacking:
-                self.log(logging.WARNING, f"a telegram is not shown, since it does not tell {', '.join(lacking)}")
+                self.log(logging.WARNING, f"a telegram is not served, because it lacks {', '.join(lacking)}")
         if lacking:
             if self._newest and self._newest.values.get("identification") != values.get("identification"):
                 # The registers show another meter, not an older state of this one.
@@ -93,7 +93,10 @@ class RegisterMapNode(Node):
         if snapshot.clamped != self._clamped:
             self._clamped = snapshot.clamped
             if snapshot.clamped:
-                self.log(logging.WARNING, f"limited to the range of their registers: {', '.join(snapshot.clamped)}")
+                self.log(
+                    logging.WARNING,
+                    f"values are limited to the range of their registers: {', '.join(snapshot.clamped)}",
+                )
 
     async def run(self) -> None:
         """Keep the status current until cancelled."""
@@ -114,7 +117,7 @@ class RegisterMapNode(Node):
             self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - newest.arrived))
         elif self._lacking or snapshot is None:
             self.show(Colour.YELLOW, Mark.RING, "lacking", readings=", ".join(self._lacking))
-        # No meter sends all that a map has room for: what it once sent and does not now is what is missing.
+        # No meter sends every reading of a map: a reading is missing if the meter sent it before.
         elif missing := self._most_present - snapshot.present:
             self.show(Colour.YELLOW, Mark.RING, "some-absent", count=missing, total=self._most_present)
         else:

@@ -1,4 +1,4 @@
-"""Simulated meter: a household's telegrams without a household, or a capture's without its meter.
+"""Simulated meter: sends the telegrams of an invented household, or those of a capture.
 
 Out: bytes with their moment of arrival.
 """
@@ -17,13 +17,13 @@ from gateway.simulation.feed import Piece
 
 
 class SimulatedMeterNode(Node):
-    """Sends what a simulated line brings, at its pace."""
+    """A source of simulated bytes, which come as fast as on a real line."""
 
     kind = "simulated meter"
     reads_meter = True
 
     def __init__(self, name: str, meter: MeterState, simulate: Callable[[], Iterator[Piece]]) -> None:
-        """Send what `simulate` gives; making it takes a while, so that a thread does."""
+        """Send the pieces that `simulate` returns; it takes a while and is called in a thread."""
         super().__init__(name)
         self._meter = meter
         self._simulate = simulate
@@ -40,6 +40,6 @@ class SimulatedMeterNode(Node):
             moment = now()
             for sink in self.line_bytes.receivers if data else ():
                 sink.receive(data, moment)
-            # A machine that was suspended sends nothing twice to catch up.
+            # After a suspend, the telegrams that were missed are not sent.
             due = max(due + pause, moment)
             await asyncio.sleep(due - moment)

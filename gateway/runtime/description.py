@@ -1,4 +1,4 @@
-"""How a gateway is doing, as plain data that may be shown to strangers: what tells whose it is, is masked."""
+"""The state of a gateway as plain data without personal data, which may be sent with a report of a bug."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.runtime.flow import Node
 
 
 def describe(meters: Mapping[str, MeterState], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
-    """The nodes with their status and newest troubles, and the meters with their newest telegrams."""
+    """Return the nodes with their status and newest troubles, and the meters with their newest telegrams."""
     return {
         "nodes": [
             {

@@ -139,7 +139,7 @@ async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams
     assert found == f"found DSMR 5, /{identification}: {len(bench.out[0].readings.lines)} readings"
     assert first.startswith("telegram refused: checksum (")
     assert second.startswith("telegram refused: truncated (")
-    assert good == "telegrams have been good for a minute"
+    assert good == "no errors in telegrams for a minute"
     assert again == first
 
 

@@ -117,7 +117,7 @@ async def test_what_does_not_fit_is_limited_counted_and_told_once(
     for number, watts in enumerate([40_000, 50_000, 1, -40_000]):
         bench.take({"power_net": Decimal(watts)}, 100 + number)
     assert bench.node.clamped == 3
-    assert messages(caplog) == ["limited to the range of their registers: power"] * 2
+    assert messages(caplog) == ["values are limited to the range of their registers: power"] * 2
     # The most negative number is the code for absent.
     assert bench.unit.read(0, 1, 103) == bytes.fromhex("8001")
 
@@ -151,7 +151,7 @@ async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
         bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
         await until(lambda: str(bench.node.status) == "green dot: 2 registers")
         assert bench.unit.read(0, 1, now()) == b"\0\x07"
-    assert messages(caplog) == ["a telegram is not shown, since it does not tell voltage_l1"]
+    assert messages(caplog) == ["a telegram is not served, because it lacks voltage_l1"]
 
 
 @pytest.mark.parametrize("on_stale", list(OnStale))
