@@ -1,4 +1,4 @@
-"""What every kind of line has in common."""
+"""The parts that all kinds of line have in common."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ Receive = Callable[[bytes], None]
 
 
 class Line(Protocol):
-    """Something that P1 bytes come from."""
+    """A connection that P1 bytes come from."""
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
-        """Open the line and hand what it brings to `receive`; the future ends when the line does.
+        """Open the line, call `receive` with its bytes, and return a future that ends with the line.
 
         Raises:
-            OSError: when it cannot be opened.
+            OSError: the line cannot be opened.
 
         """
 
     def write(self, data: bytes) -> bool:
-        """Send to the meter; False when the line takes no more now, or is one that is never written to."""
+        """Send to the meter; False if the line takes no more now, or is never written to."""
 
     def close(self) -> None:
-        """Close at once, dropping what is unsent."""
+        """Close at once, and drop what is not sent yet."""
 
 
 class Receiver(asyncio.BaseProtocol):
-    """Protocol that hands received bytes on and knows when its connection is closed."""
+    """A protocol that passes received bytes on, and knows when its connection is closed."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End `closed`, with the error if there was one."""
+        """End `closed`, with the error if there is one."""
         if not self.closed.done():
             self.closed.set_result(exc)

@@ -140,7 +140,7 @@ class Clients(Generic[C]):
         allow = self._admission.allow
         if not allow or any(address in network for network in allow):
             return True
-        self._node.log_seldom(logging.WARNING, "clients whose address is not in allow: are refused")
+        self._node.log_seldom(logging.WARNING, "a client was refused: its address is not in any network of allow")
         return False
 
     def leave(self, client: C) -> None:
@@ -167,7 +167,9 @@ class Clients(Generic[C]):
         if not self._is_open or not self.is_allowed(client.address):
             return False
         if len(self._connected) >= admission.max_clients and not self._make_room():
-            self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: new ones are closed")
+            self._node.log_seldom(
+                logging.WARNING, f"max_clients ({admission.max_clients}) is reached: new clients are refused"
+            )
             return False
         self._connected[client] = None
         return True
@@ -184,8 +186,11 @@ class Clients(Generic[C]):
             return False
         is_oldest = admission.eviction is Eviction.OLDEST
         leaving = others[0] if is_oldest else min(others, key=lambda c: (c.has_asked, c.last_active))
-        who = "those connected longest" if is_oldest else "those silent longest"
-        self._node.log_seldom(logging.WARNING, f"more than {admission.max_clients} clients: {who} go")
+        which = "longest connected" if is_oldest else "longest inactive"
+        self._node.log_seldom(
+            logging.WARNING,
+            f"max_clients ({admission.max_clients}) is reached: the {which} client is closed for a new one",
+        )
         self.leave(leaving)
         leaving.abort()
         return True

@@ -113,8 +113,8 @@ async def test_clients_with_priority_never_go(tmp_path: Path, caplog: pytest.Log
             assert await is_closed(await stack.enter_async_context(client_of(server, tmp_path, source)))
         await ask_all(*dear, third)
         assert server.clients.refused == 2
-    assert caplog.text.count("more than 3 clients: those silent longest go") == 1
-    assert caplog.text.count("more than 3 clients: new ones are closed") == 1
+    assert caplog.text.count("max_clients (3) is reached: the longest inactive client is closed") == 1
+    assert caplog.text.count("max_clients (3) is reached: new clients are refused") == 1
 
 
 @pytest.mark.parametrize(("eviction", "leaving"), [(Eviction.OLDEST, 0), (Eviction.NOBODY, 2)])

@@ -260,7 +260,7 @@ def test_past_max_clients_the_one_silent_longest_is_closed(tmp_path: Path) -> No
         assert third.is_closed()
         for client in (first, second, third, fourth, fifth):
             client.socket.close()
-        gateway.wait_for_log("more than 3 clients")
+        gateway.wait_for_log(r"max_clients \(3\) is reached")
 
 
 def test_only_clients_in_allow_are_served(tmp_path: Path) -> None:
