@@ -74,6 +74,8 @@ ROOMS = {
     ),
 }
 """Room to its one rule and the rooms it may use."""
+CORE_ROOMS = ["p1", "registers", "modbus"]
+"""The rooms in `protocol`: readings, their registers, and requests for registers."""
 LOOSE = {"__init__", "__main__", "version"}
 """Modules in `gateway/` itself."""
 
@@ -155,6 +157,15 @@ def test_a_room_uses_only_the_rooms_it_may_use(path: Path) -> None:
     name = path.relative_to(PACKAGE).parts[0]
     used = {room_of(module) for module, _ in imports(path) if module.startswith("gateway.")}
     assert used - {name} <= set(ROOMS[name].uses.split()), ROOMS[name].rule
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "protocol").rglob("*/*.py")), ids=named)
+def test_a_room_of_the_core_uses_only_the_rooms_before_it(path: Path) -> None:
+    allowed = CORE_ROOMS[: CORE_ROOMS.index(path.parent.name) + 1]
+    for module, _ in imports(path):
+        parts = module.split(".")
+        if parts[:2] == ["gateway", "protocol"] and (PACKAGE / "protocol" / parts[2]).is_dir():
+            assert parts[2] in allowed, module
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "nodes").rglob("*.py")), ids=named)
