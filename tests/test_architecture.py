@@ -161,7 +161,7 @@ def test_a_room_uses_only_the_rooms_it_may_use(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "protocol").rglob("*/*.py")), ids=named)
 def test_a_room_of_the_core_uses_only_the_rooms_before_it(path: Path) -> None:
-    allowed = CORE_ROOMS[: CORE_ROOMS.index(path.parent.name) + 1]
+    allowed = CORE_ROOMS[: CORE_ROOMS.index(path.relative_to(PACKAGE).parts[1]) + 1]
     for module, _ in imports(path):
         parts = module.split(".")
         if parts[:2] == ["gateway", "protocol"] and (PACKAGE / "protocol" / parts[2]).is_dir():
