@@ -24,7 +24,8 @@ from gateway.nodes.p1_port import P1Port
 from gateway.protocol.modbus.tcp import Responses
 from gateway.protocol.p1.meter import MeterState
 from gateway.transport import tls
-from tests.nodes.transports import connect, make_unit, serve, until
+from tests.nodes.transports import connect, make_unit, serve
+from tests.waiting import until
 
 LIMIT_S = 10.0
 READ, ANSWER = bytes.fromhex("0300050001"), bytes.fromhex("03020005")

@@ -15,7 +15,7 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,17 +29,12 @@ from gateway.transport.serial_device import explain, holder_of
 from gateway.transport.tcp import watch_peer
 from tests.conftest import ROOT
 from tests.peers.harness import as_nobody, open_folder
+from tests.waiting import until
 
 LIMIT_S = 5.0
 TIOCGEXCL = 0x80045440
 """Linux's question whether a terminal is exclusive, which Python has no name for."""
 RESET = struct.pack("ii", 1, 0)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,12 +18,6 @@ from gateway.protocol.p1.meter import MeterState
 
 LIMIT_S = 5.0
 RESET = struct.pack("ii", 1, 0)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
 
 
 class Ser2net:

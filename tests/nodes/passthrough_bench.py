@@ -6,8 +6,6 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.nodes.dsmr_parser import DsmrParser
@@ -18,6 +16,7 @@ from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
 from gateway.transport.clients import Admission
 from tests.conftest import own_telegram
+from tests.waiting import until
 
 LIMIT_S = 5.0
 """What a healthy gateway does in a fraction of it."""
@@ -40,16 +39,6 @@ def number_of(telegram: bytes) -> int:
     """The number of a telegram that `numbered` made."""
     at = telegram.index(_TEXT) + len(_TEXT)
     return int(telegram[at : at + 8], 16)
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until `condition` holds; fails when it does not in time."""
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-                await asyncio.sleep(0.002)
-    except TimeoutError:
-        raise AssertionError(f"waited {LIMIT_S:g} s in vain for: {what}") from None
 
 
 class Bench:
@@ -87,22 +76,6 @@ class Bench:
         """The meter is away."""
         for output in (*self.passthroughs, self.parser):
             output.line_lost()
-
-
-@asynccontextmanager
-async def running(bench: Bench) -> AsyncIterator[None]:
-    """Let the passthroughs listen."""
-    tasks = [asyncio.create_task(passthrough.run()) for passthrough in bench.passthroughs]
-    try:
-        for task, passthrough in zip(tasks, bench.passthroughs, strict=True):
-            await until(lambda p=passthrough, t=task: p.ready.is_set() or t.done(), "a passthrough to listen")
-            if task.done():
-                task.result()
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Reader:

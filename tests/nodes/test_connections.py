@@ -18,7 +18,8 @@ from gateway.protocol.modbus.rtu import append_crc
 from gateway.transport.clients import Eviction
 from tests.certificates import client_context
 from tests.nodes import transports
-from tests.nodes.transports import connect, make_unit, mbap, serve, until
+from tests.nodes.transports import connect, make_unit, mbap, serve
+from tests.waiting import until
 
 READ = bytes.fromhex("0300050001")
 ANSWER = bytes.fromhex("03020005")

@@ -6,8 +6,6 @@ import asyncio
 import json
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from gateway.nodes.control import (
 from gateway.protocol.modbus.monitor import CountedClient, Monitor
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.health import GOOD, Health
+from tests.waiting import running, until
 
 LIMIT_S = 5.0
 READ = bytes.fromhex("0300050001")
@@ -39,26 +38,6 @@ REFUSAL = bytes.fromhex("8302")
 
 def healthy(*, counts_meters: bool) -> Health:
     return Health("m: no telegram yet" if counts_meters else GOOD, now() - 60)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
-
-
-@asynccontextmanager
-async def running(control: Control) -> AsyncIterator[None]:
-    task = asyncio.create_task(control.run())
-    await until(lambda: control.ready.is_set() or task.done())
-    if task.done():
-        task.result()
-    try:
-        yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,8 +17,8 @@ from gateway.runtime.clock import now
 from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import telegram_of
+from tests.waiting import running, until
 
-LIMIT_S = 5.0
 GOOD = own_telegram("v50_sagemcom-t210d")
 BAD = own_telegram("bad_checksum")
 ODD_LINE = own_telegram("bad_non-numeric-power")
@@ -52,24 +50,6 @@ class Bench:
     @property
     def refused(self) -> dict[RefusalReason, int]:
         return dict(self.meter.refused)
-
-
-@asynccontextmanager
-async def running(bench: Bench) -> AsyncIterator[None]:
-    task = asyncio.create_task(bench.parser.run())
-    await bench.parser.ready.wait()
-    try:
-        yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -217,7 +197,7 @@ async def test_a_telegram_without_checksum_ends_when_the_line_falls_silent(monke
     monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
     # Its end line without the line end: nothing but silence tells that no checksum follows.
     bench = Bench(gap_s=0.1, version="2.2")
-    async with running(bench):
+    async with running(bench.parser):
         arrived = now()
         bench.feed(SLOW.rstrip(b"\r\n"), arrived)
         assert bench.out == []
@@ -229,7 +209,7 @@ async def test_a_telegram_without_checksum_ends_when_the_line_falls_silent(monke
 async def test_half_a_telegram_is_given_up_when_the_line_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
     bench = Bench(gap_s=0.1)
-    async with running(bench):
+    async with running(bench.parser):
         bench.feed(GOOD[:300], now())
         await until(lambda: bench.refused)
     assert bench.refused == {RefusalReason.TRUNCATED: 1}
@@ -240,7 +220,7 @@ async def test_the_status_says_how_telegrams_fare(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
     bench = Bench()
     assert str(bench.parser.status) == "grey ring: not started"
-    async with running(bench):
+    async with running(bench.parser):
         assert str(bench.parser.status) == "grey ring: no telegram yet"
         bench.feed(BAD, now())
         await until(lambda: str(bench.parser.status) == "red dot: 1 refused, none accepted yet")
@@ -256,7 +236,7 @@ async def test_the_status_says_how_telegrams_fare(monkeypatch: pytest.MonkeyPatc
 async def test_the_status_says_for_how_long_there_was_no_telegram(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
     bench = Bench()
-    async with running(bench):
+    async with running(bench.parser):
         bench.feed(GOOD, now() - 42)
         await until(lambda: str(bench.parser.status) == "red dot: no telegram for 42 s")
 

@@ -21,7 +21,8 @@ from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.rtu import append_crc, respond_rtu
 from tests.nodes.blocking import ANSWER, HEALTHY_ID, LIMIT_S, READ, Background, Healthy, Stream, background
 from tests.nodes.oracle import WIRED, expect, expect_pdu
-from tests.nodes.transports import make_unit, mbap, serve, until
+from tests.nodes.transports import make_unit, mbap, serve
+from tests.waiting import until
 
 MANY = settings(
     max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
-from collections.abc import Callable
 
 import pytest
 
@@ -13,14 +12,9 @@ from gateway.lines.serial import SerialLine
 from gateway.nodes.line_output import LineOutput
 from gateway.protocol.p1.variants import FAST_LINE
 from gateway.runtime.clock import now
+from tests.waiting import until
 
 LIMIT_S = 5.0
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
 
 
 async def test_it_writes_to_a_serial_device_and_says_so() -> None:

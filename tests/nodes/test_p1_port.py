@@ -19,7 +19,8 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
 from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
-from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net, until
+from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net
+from tests.waiting import until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
 BAD = own_telegram("bad_checksum")

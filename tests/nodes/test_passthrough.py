@@ -18,7 +18,8 @@ from gateway.nodes.p1_port import P1Port
 from gateway.nodes.passthrough import Mode
 from gateway.protocol.p1.variants import FAST_LINE
 from tests.conftest import own_telegram
-from tests.nodes.passthrough_bench import MODES, Bench, connect, numbered, running, until
+from tests.nodes.passthrough_bench import MODES, Bench, connect, numbered
+from tests.waiting import running, until
 
 FIRST, SECOND, THIRD = own_telegram("v50_sagemcom-t210d"), own_telegram("v50_iskra-am550-solar"), numbered(3)
 PIECES = (1, 7, 64, 1000, 4096)
@@ -29,7 +30,7 @@ PIECES = (1, 7, 64, 1000, 4096)
 async def test_telegrams_arrive_byte_for_byte_however_they_came(mode: Mode, piece_bytes: int) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         readers = [await connect(passthrough) for _ in range(3)]
         for telegram in (FIRST, SECOND, own_telegram("odd_text-2048-digits"), THIRD):
             bench.feed(telegram, piece_bytes)
@@ -44,7 +45,7 @@ async def test_telegrams_arrive_byte_for_byte_however_they_came(mode: Mode, piec
 async def test_a_telegram_goes_out_in_one_write_and_raw_bytes_at_once(mode: Mode, segments: int) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough)
         for count in range(1, 4):
             bench.feed(FIRST, piece_bytes=len(FIRST) // 7)
@@ -56,7 +57,7 @@ async def test_telegrams_that_are_refused_reach_raw_readers_alone() -> None:
     bench = Bench()
     telegrams, raw = bench.offer(), bench.offer(Mode.RAW)
     bad = own_telegram("bad_checksum")
-    async with running(bench):
+    async with running(*bench.passthroughs):
         believing, taking_all = await connect(telegrams), await connect(raw)
         bench.feed(FIRST + bad + b"\xff\0noise\r\n" + SECOND)
         assert await believing.gets(FIRST + SECOND)
@@ -68,7 +69,7 @@ async def test_telegrams_that_are_refused_reach_raw_readers_alone() -> None:
 async def test_a_new_reader_begins_where_a_telegram_does(mode: Mode, piece_bytes: int) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         early = await connect(passthrough)
         for cut in (1, 400, len(FIRST) - 7, len(FIRST) - 1):
             bench.feed(FIRST[:cut], piece_bytes)
@@ -89,7 +90,7 @@ async def test_an_encrypted_stream_passes_as_it_came(piece_bytes: int) -> None:
     bench = Bench()
     raw, telegrams = bench.offer(Mode.RAW), bench.offer()
     ciphered = [b"\xdb\x08" + Random(seed).randbytes(500) + b"\n/ISK5\x11\x13\r\n" for seed in range(4)]
-    async with running(bench):
+    async with running(*bench.passthroughs):
         early, believing = await connect(raw), await connect(telegrams)
         bench.feed(ciphered[0], piece_bytes, arrived=0.0)
         bench.feed(ciphered[1][:100], piece_bytes, arrived=1.0)
@@ -107,7 +108,7 @@ async def test_an_encrypted_stream_passes_as_it_came(piece_bytes: int) -> None:
 async def test_who_is_greeted_gets_the_newest_telegram_only_while_it_is_fresh(mode: Mode) -> None:
     bench = Bench(stale_after_s=0.5)
     passthrough = bench.offer(mode, greets_with_newest=True)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         before_any = await connect(passthrough)
         bench.feed(FIRST)
         assert await before_any.gets(FIRST)
@@ -123,7 +124,7 @@ async def test_who_is_greeted_gets_the_newest_telegram_only_while_it_is_fresh(mo
 async def test_who_is_not_greeted_waits_for_the_next_telegram() -> None:
     bench = Bench()
     passthrough = bench.offer()
-    async with running(bench):
+    async with running(*bench.passthroughs):
         bench.feed(FIRST)
         reader = await connect(passthrough)
         bench.feed(SECOND)
@@ -134,7 +135,7 @@ async def test_who_is_not_greeted_waits_for_the_next_telegram() -> None:
 async def test_readers_are_kept_while_the_meter_is_away(mode: Mode) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough)
         bench.feed(FIRST[:500])
         bench.lose_line()
@@ -149,7 +150,7 @@ async def test_readers_are_kept_while_the_meter_is_away(mode: Mode) -> None:
 async def test_readers_are_closed_when_the_meter_is_lost_where_that_is_configured(mode: Mode) -> None:
     bench = Bench()
     passthrough = bench.offer(mode, closes_on_meter_loss=True)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough)
         bench.feed(FIRST)
         bench.lose_line()
@@ -163,7 +164,7 @@ async def test_several_listeners_offer_one_meter_side_by_side() -> None:
     bench = Bench()
     for mode in 3 * MODES:
         bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         readers = [await connect(passthrough) for passthrough in bench.passthroughs]
         for telegram in (FIRST, SECOND, THIRD):
             bench.feed(telegram, piece_bytes=100)
@@ -206,7 +207,7 @@ async def test_one_reader_at_a_time_writes_to_the_meter_where_that_is_configured
     port.line_bytes.connect(bench.parser, bench.parser)
     listening = asyncio.create_task(port.run())
     try:
-        async with running(bench):
+        async with running(*bench.passthroughs):
             await until(lambda: bench.meter.is_connected, "the line to be open")
             first, second = await connect(writable), await connect(writable)
             first.writer.write(b"/?!\r\n")
@@ -233,7 +234,7 @@ async def test_a_meter_that_is_away_is_told_nothing() -> None:
     bench = Bench()
     port = P1Port("port", bench.meter, [("none", SerialLine("/dev/null/none", FAST_LINE))], 30.0)
     writable = bench.offer(is_writable=True, line=port)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(writable)
         reader.writer.write(b"is anybody there")
         await until(lambda: writable.bytes_swallowed == 16, "what it says")

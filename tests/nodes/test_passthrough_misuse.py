@@ -23,9 +23,8 @@ from tests.nodes.passthrough_bench import (
     feed_each,
     number_of,
     numbered,
-    running,
-    until,
 )
+from tests.waiting import running, until
 
 KERNEL_BYTES = 2 * SEND_BUFFER_BYTES + 2 * SMALL_BUFFER_BYTES
 """Between gateway and reader; the kernel keeps up to twice what it is asked for."""
@@ -49,7 +48,7 @@ async def test_a_slow_reader_misses_whole_telegrams_and_nobody_else_any(tmp_path
     tls = make_certificates(tmp_path) if has_tls else None
     context = client_context(tmp_path) if has_tls else None
     passthrough = bench.offer(admission=Admission(tls=tls))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy, slow = await connect(passthrough, context), await connect(passthrough, context, small=True)
         slow.pause()
         assert await feed_each(bench, healthy, range(count)) < 1
@@ -70,7 +69,7 @@ async def test_a_slow_raw_reader_is_cut_off_and_nobody_else(tmp_path: Path, has_
     tls = make_certificates(tmp_path) if has_tls else None
     context = client_context(tmp_path) if has_tls else None
     passthrough = bench.offer(Mode.RAW, admission=Admission(tls=tls))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy, slow = await connect(passthrough, context), await connect(passthrough, context, small=True)
         slow.pause()
         assert await feed_each(bench, healthy, range(count)) < 1
@@ -88,7 +87,7 @@ async def test_a_raw_reader_that_keeps_up_gets_a_burst_whole() -> None:
     bench = Bench()
     passthrough = bench.offer(Mode.RAW)
     burst = b"".join(map(numbered, range(3 * QUEUE_BYTES // TELEGRAM_BYTES)))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough)
         bench.feed(burst, piece_bytes=len(burst))
         assert await reader.gets(burst)
@@ -100,7 +99,7 @@ async def test_a_raw_reader_that_keeps_up_gets_a_burst_whole() -> None:
 async def test_thirty_that_reset_in_midstream_disturb_nobody(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy = await connect(passthrough)
         resetting = [await connect(passthrough) for _ in range(30)]
         for number, reader in enumerate(resetting):
@@ -120,7 +119,7 @@ async def test_thirty_that_reset_in_midstream_disturb_nobody(mode: Mode, caplog:
 async def test_what_a_reader_writes_is_swallowed_and_counted(mode: Mode) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy, writing = await connect(passthrough), await connect(passthrough)
         sending = asyncio.create_task(writing.stream.read(1))
         for _ in range(10):
@@ -137,7 +136,7 @@ async def test_what_a_reader_writes_is_swallowed_and_counted(mode: Mode) -> None
 async def test_one_that_writes_without_end_holds_nobody_up() -> None:
     bench = Bench()
     passthrough = bench.offer()
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy, writing = await connect(passthrough), await connect(passthrough)
 
         async def write() -> None:
@@ -155,7 +154,7 @@ async def test_one_that_writes_without_end_holds_nobody_up() -> None:
 async def test_a_reader_that_closes_its_half_reads_on(mode: Mode) -> None:
     bench = Bench()
     passthrough = bench.offer(mode)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy, halved = await connect(passthrough), await connect(passthrough)
         halved.writer.write_eof()
         await until(lambda: any(client.has_ended for client in passthrough.clients), "its end")
@@ -167,7 +166,7 @@ async def test_a_reader_that_closes_its_half_makes_room_first_and_writes_no_more
     bench = Bench()
     line = Notes()
     passthrough = bench.offer(line=line, is_writable=True, admission=Admission(max_clients=3, eviction=Eviction.NOBODY))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         oldest, halved, other = [await connect(passthrough) for _ in range(3)]
         halved.writer.write(b"first")
         await until(lambda: line.heard == b"first", "the first writer")
@@ -196,7 +195,7 @@ class Notes:
 async def test_readers_that_come_and_go_while_the_meter_is_silent_leave_room_for_others() -> None:
     bench = Bench()
     passthrough = bench.offer(admission=Admission(max_clients=3, eviction=Eviction.NOBODY))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         staying = await connect(passthrough)
         for _ in range(20):
             visitor = await connect(passthrough, is_served=False)
@@ -211,7 +210,7 @@ async def test_readers_that_come_and_go_while_the_meter_is_silent_leave_room_for
 async def test_the_kernel_is_told_to_notice_a_dead_reader_and_to_keep_little_for_it() -> None:
     bench = Bench()
     passthrough = bench.offer()
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough)
         (client,) = passthrough.clients
         sock = client._transport.get_extra_info("socket")
@@ -241,7 +240,7 @@ async def test_a_reader_that_left_is_noticed_when_telegrams_flow(monkeypatch: py
     monkeypatch.setattr(module, "TICK_S", 0.02)
     bench = Bench()
     passthrough = bench.offer()
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy, leaving = await connect(passthrough), await connect(passthrough)
         leaving.close()
         await until(lambda: any(client.has_ended for client in passthrough.clients), "its end")
@@ -255,7 +254,7 @@ async def test_a_flood_of_connections_disturbs_nobody(tmp_path: Path, has_tls: b
     tls = make_certificates(tmp_path) if has_tls else None
     context = client_context(tmp_path) if has_tls else None
     passthrough = bench.offer(admission=Admission(max_clients=8, eviction=Eviction.NOBODY, tls=tls))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy = await connect(passthrough, context)
         for batch in range(20):
             flood = []

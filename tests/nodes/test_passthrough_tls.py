@@ -12,7 +12,8 @@ import gateway.transport.tls
 from gateway.nodes.passthrough import Mode
 from gateway.transport.clients import Admission, Eviction
 from tests.certificates import client_context, make_certificates
-from tests.nodes.passthrough_bench import MODES, Bench, connect, feed_each, numbered, running, until
+from tests.nodes.passthrough_bench import MODES, Bench, connect, feed_each, numbered
+from tests.waiting import running, until
 
 
 async def test_slow_handshakes_hold_nobody_up_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +22,7 @@ async def test_slow_handshakes_hold_nobody_up_and_end(tmp_path: Path, monkeypatc
     passthrough = bench.offer(
         admission=Admission(max_clients=12, eviction=Eviction.NOBODY, tls=make_certificates(tmp_path))
     )
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy = await connect(passthrough, client_context(tmp_path))
         slow = [await connect(passthrough, is_served=False) for _ in range(10)]
         for reader in slow[::2]:
@@ -40,7 +41,7 @@ async def test_slow_handshakes_hold_nobody_up_and_end(tmp_path: Path, monkeypatc
 async def test_only_clients_with_a_certificate_are_served_over_tls(tmp_path: Path, mode: Mode) -> None:
     bench = Bench()
     passthrough = bench.offer(mode, admission=Admission(tls=make_certificates(tmp_path)))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         known = await connect(passthrough, client_context(tmp_path))
         with suppress(ssl.SSLError):
             stranger = await connect(passthrough, client_context(tmp_path, with_certificate=False), is_served=False)
@@ -61,7 +62,7 @@ async def test_a_certificate_is_asked_of_clients_only_where_there_is_an_authorit
     passthrough = bench.offer(
         admission=Admission(tls=gateway.transport.tls.TlsFiles(files.certificate, files.key, None))
     )
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough, client_context(tmp_path, with_certificate=False))
         await feed_each(bench, reader, range(5))
         # What is let go while it says goodbye is gone for good.
@@ -72,7 +73,7 @@ async def test_a_certificate_is_asked_of_clients_only_where_there_is_an_authorit
 async def test_a_reader_may_be_asked_whether_it_is_gone_at_any_time(tmp_path: Path) -> None:
     bench = Bench()
     passthrough = bench.offer(admission=Admission(tls=make_certificates(tmp_path)))
-    async with running(bench):
+    async with running(*bench.passthroughs):
         reader = await connect(passthrough, client_context(tmp_path))
         (client,) = passthrough.clients
         reader.close()
@@ -83,7 +84,7 @@ async def test_readers_that_vanish_right_after_the_handshake_leave_nothing_behin
     bench = Bench()
     passthrough = bench.offer(Mode.RAW, admission=Admission(tls=make_certificates(tmp_path)))
     context = client_context(tmp_path)
-    async with running(bench):
+    async with running(*bench.passthroughs):
         healthy = await connect(passthrough, context)
         for at in range(30):
             reader = await connect(passthrough, context, is_served=False)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,8 +21,8 @@ from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
 from tests.conftest import own_telegram
+from tests.waiting import running, until
 
-LIMIT_S = 5.0
 MAP = """\
 registers:
   - {address: 0, name: power, type: int16, value: power_net, unit: W}
@@ -69,24 +66,6 @@ class Bench:
         self.node.receive(received)
 
 
-@asynccontextmanager
-async def running(bench: Bench) -> AsyncIterator[None]:
-    task = asyncio.create_task(bench.node.run())
-    await bench.node.ready.wait()
-    try:
-        yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
-
-
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage().removeprefix("node=m/1: ") for record in caplog.records]
 
@@ -126,7 +105,7 @@ async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeyp
     monkeypatch.setattr(register_map, "TICK_S", 0.01)
     bench = Bench(tmp_path)
     assert str(bench.node.status) == "grey ring: not started"
-    async with running(bench):
+    async with running(bench.node):
         assert str(bench.node.status) == "grey ring: no readings yet"
         bench.take({"power_net": Decimal(7)}, now())
         await until(lambda: str(bench.node.status) == "green dot: 1 registers")
@@ -143,7 +122,7 @@ async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
 ) -> None:
     monkeypatch.setattr(register_map, "TICK_S", 0.01)
     bench = Bench(tmp_path, f"requires: [voltage_l1]\n{MAP}")
-    async with running(bench):
+    async with running(bench.node):
         for _ in range(3):
             bench.take({"power_net": Decimal(7)}, now())
         await until(lambda: str(bench.node.status) == "yellow ring: not in the telegram: voltage_l1")
@@ -173,7 +152,7 @@ async def test_a_test_pattern_shows_addresses_whatever_the_meter_says(
 ) -> None:
     monkeypatch.setattr(register_map, "TICK_S", 0.01)
     bench = Bench(tmp_path, shows_test_pattern=True)
-    async with running(bench):
+    async with running(bench.node):
         bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
         await until(lambda: str(bench.node.status) == "blue dot: test pattern")
     assert bench.unit.read(0, 2, now() + 10**6) == bytes.fromhex("00000001")

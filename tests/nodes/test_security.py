@@ -19,7 +19,8 @@ from gateway.nodes.modbus_server import ModbusServer
 from gateway.transport import tls
 from gateway.transport.tls import TlsFiles
 from tests.certificates import ROLE, add_certificate, client_context, make_certificates, utf8_string
-from tests.nodes.transports import StreamClient, connect, make_unit, mbap, serve, until
+from tests.nodes.transports import StreamClient, connect, make_unit, mbap, serve
+from tests.waiting import until
 
 READ = bytes.fromhex("0300050001")
 ANSWER = bytes.fromhex("03020005")

@@ -16,8 +16,7 @@ from gateway.runtime.clock import now, unix_now
 from gateway.simulation.feed import Piece, live_telegrams
 from gateway.simulation.forms import simulated_meter, simulated_versions
 from tests.simulation.test_forms import TAKEN_FOR
-
-LIMIT_S = 5.0
+from tests.waiting import until
 
 
 class Sink:
@@ -36,12 +35,6 @@ class Sink:
 def simulate(version: str, cadence_s: float) -> Callable[[], Iterator[Piece]]:
     meter = simulated_meter(version)
     return lambda: live_telegrams(meter, unix_now, cadence_s)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
 
 
 async def end(task: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import tty
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -140,13 +140,6 @@ class DatagramClient(Client, asyncio.DatagramProtocol):
         assert data[:4] == b"\0\7\0\0"
         assert int.from_bytes(data[4:6], "big") == len(data) - 6
         return data[6], data[7:]
-
-
-async def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
-    """Wait for something that the event loop brings about."""
-    async with asyncio.timeout(limit_s):
-        while not condition():  # noqa: ASYNC110 - there is no event for what servers keep to themselves
-            await asyncio.sleep(0.005)
 
 
 def mbap(transaction_id: int, unit_id: int, pdu: bytes) -> bytes:

@@ -22,7 +22,7 @@ from dsmr_parser.clients.protocol import create_tcp_dsmr_reader
 
 from gateway.protocol.p1.raw_stream import PAUSE_BETWEEN_TELEGRAMS_S
 from tests.conftest import own_telegram, program
-from tests.nodes.passthrough_bench import numbered, until
+from tests.nodes.passthrough_bench import numbered
 from tests.peers.harness import (
     LIMIT_S,
     Gateway,
@@ -32,6 +32,7 @@ from tests.peers.harness import (
     running,
 )
 from tests.peers.test_ser2net import Ser2net
+from tests.waiting import until
 
 FIRST, SECOND, THIRD = own_telegram("v50_sagemcom-t210d"), own_telegram("v50_iskra-am550-solar"), numbered(3)
 TELEGRAM_BYTES = len(THIRD)

@@ -21,6 +21,7 @@ from gateway.runtime.flow import (
     Node,
 )
 from gateway.runtime.status import Colour, Mark
+from tests.waiting import until
 
 LIMIT_S = 5.0
 
@@ -44,12 +45,6 @@ class Probe(Node):
             await asyncio.get_running_loop().create_future()
         finally:
             self._notes.append(f"{self.name} ends")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.001)
 
 
 async def run_until(flow: Flow, condition: Callable[[], object]) -> None:

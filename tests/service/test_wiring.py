@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from gateway.runtime.flow import Node
 from gateway.service.node_settings import p1_connections
 from gateway.service.wiring import Wiring, load_maps
 from tests.conftest import own_telegram
+from tests.waiting import until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
 OTHER = own_telegram("v42_kaifa-e0026")
@@ -208,12 +209,6 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
     finally:
         stop.set()
         await asyncio.wait_for(task, LIMIT_S)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.002)
 
 
 SERVED = (

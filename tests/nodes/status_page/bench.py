@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from gateway.config import load_config
 from gateway.nodes.status_page.node import StatusPage
 from gateway.service.wiring import Wiring, load_maps
+from tests.waiting import until
 
 LIMIT_S = 10.0
 HOUSE = """\
@@ -30,12 +31,6 @@ passthrough:
   - {meter: house, listen: "127.0.0.1:0"}
 """
 PAGE = 'status_page: {listen: "127.0.0.1:0"}\n'
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-            await asyncio.sleep(0.005)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.nodes.status_page import stream as module
 from gateway.nodes.status_page.stream import MAX_VIEWERS, Stream
-from tests.nodes.status_page.bench import until
+from tests.waiting import until
 
 Message = dict[str, Any]
 
