@@ -15,7 +15,7 @@ from gateway.transport.serial_device import explain
 SLOW_BELOW_BAUD = 57_600
 
 MAX_UNSENT_BYTES = 1024
-"""To a serial line; a meter is told a few bytes at the most."""
+"""Largest number of bytes that wait for a serial line; a meter gets a few bytes at most."""
 
 
 class _SerialReceiver(Receiver, asyncio.Protocol):
@@ -24,7 +24,7 @@ class _SerialReceiver(Receiver, asyncio.Protocol):
 
 
 class SerialLine:
-    """A serial device, opened for this process alone."""
+    """A serial device that only this process may open."""
 
     def __init__(self, device: str, settings: SerialSettings) -> None:
         self.device, self._settings = device, settings
@@ -32,11 +32,11 @@ class SerialLine:
 
     @property
     def is_slow(self) -> bool:
-        """Whether a telegram takes part of a second to arrive."""
+        """Return whether a telegram takes a large part of a second to arrive."""
         return self._settings.baudrate < SLOW_BELOW_BAUD
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
-        """Open the device; serialx does so in a thread."""
+        """Open the device, in a thread of serialx."""
         import serialx  # noqa: PLC0415 - only where a serial port is configured
 
         loop = asyncio.get_running_loop()
@@ -51,7 +51,7 @@ class SerialLine:
                 parity=serialx.Parity(settings.parity),
                 stopbits=serialx.StopBits(settings.stopbits),
                 exclusive=True,
-                # Its default of True has the kernel deliver ten bytes at a time, at many times the CPU.
+                # With its default of True, the kernel delivers ten bytes at a time, which costs many times the CPU.
                 low_latency=False,
             )
         except serialx.SerialException as error:
@@ -64,17 +64,17 @@ class SerialLine:
 
     def _guard(self, descriptor: int) -> None:
         with suppress(OSError, termios.error):
-            # serialx's lock is on the device node; a container's own node of the same port would not see it.
+            # The lock of serialx is on the device node; a container with its own node of the port does not see it.
             fcntl.ioctl(descriptor, termios.TIOCEXCL)
             if self._settings.parity != "N":
-                # A byte that fails its parity arrives as NUL, which no reading can hold: meters that send
+                # A byte with a parity error arrives as NUL, which is not valid in a reading: meters that send
                 # with parity send no checksum.
                 attributes = termios.tcgetattr(descriptor)
                 attributes[0] = attributes[0] | termios.INPCK & ~termios.IGNPAR
                 termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
 
     def write(self, data: bytes) -> bool:
-        """Send, unless too much waits already."""
+        """Send; False if too much waits already."""
         transport = self._transport
         if transport is None or transport.is_closing() or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             return False

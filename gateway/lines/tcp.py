@@ -16,8 +16,10 @@ CONNECT_TIMEOUT_S = 10.0
 HAPPY_EYEBALLS_DELAY_S = 0.25
 
 READ_BYTES = 2048
-"""Of a TCP peer at once: most telegrams in one piece. What else comes must not keep the gateway from its clients:
-asyncio's own 256 KiB can hold a hundred thousand telegrams that are none. A serial line's kernel holds 4096."""
+"""Largest number of bytes read at once: most telegrams in one piece, and so few that clients do not wait for long.
+
+asyncio's default of 256 KiB can hold a hundred thousand invalid telegrams. The kernel holds 4096 of a serial line.
+"""
 
 
 class _TcpReceiver(Receiver, asyncio.BufferedProtocol):
@@ -43,14 +45,14 @@ class _TcpReceiver(Receiver, asyncio.BufferedProtocol):
 
 
 class TcpLine:
-    """A TCP connection to a ser2net or anything like it. Never sends a byte."""
+    """A TCP connection to a ser2net or a similar program, over which nothing is ever sent."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._transport: asyncio.Transport | None = None
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
-        """Connect, resolving the name anew."""
+        """Connect, and resolve the name each time."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -64,12 +66,12 @@ class TcpLine:
         watch_peer(transport.get_extra_info("socket"))
         return receiver.closed
 
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is swallowed
-        """Send nothing: what is at the other end may not be a meter's port alone."""
+    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
+        """Send nothing: the other end may not be only a meter's port."""
         return False
 
     def close(self) -> None:
-        """Reset the connection: a polite close can hang on a peer that is gone."""
+        """Reset the connection: an orderly close can hang if the peer is gone."""
         if self._transport:
             self._transport.abort()
 
@@ -86,7 +88,7 @@ def _why_not_connected(error: OSError) -> str:
 
 
 async def _connect(host: str, port: int) -> socket.socket:
-    """Connect to the first of the host's addresses that answers ("happy eyeballs", which uvloop does not know)."""
+    """Connect to the first of the host's addresses that responds ("happy eyeballs", which uvloop does not offer)."""
     loop = asyncio.get_running_loop()
 
     async def attempt(family: int, kind: int, protocol: int, _name: str, address: tuple[Any, ...]) -> socket.socket:

@@ -13,17 +13,17 @@ Network = IPv4Network | IPv6Network
 
 
 def place_of(host: str, port: int) -> str:
-    """Where is listened, in words; `*` for all addresses of the machine."""
+    """Return the address and port as text; `*` means all addresses of the machine."""
     return f"{f'[{host}]' if ':' in host else host or '*'}:{port}"
 
 
 def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:
-    """The address of the client that is connected, and the words for it."""
+    """Return the address of the connected client, and its name."""
     return name_peer(*transport.get_extra_info("peername")[:2])
 
 
 def name_peer(host: str, port: int) -> tuple[Address, str]:
-    """A client's address, and the words for it: an IPv4 client of an IPv6 socket is an IPv4 client."""
+    """Return a client's address and its name; an IPv4 client of an IPv6 socket has an IPv4 address."""
     address = ip_address(host.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
     return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
