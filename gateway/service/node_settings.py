@@ -22,7 +22,7 @@ from gateway.version import version
 
 if TYPE_CHECKING:
     from gateway.nodes.passthrough import PassthroughSettings
-    from gateway.nodes.status_page.settings import StatusPageSettings
+    from gateway.nodes.status_page.access import StatusPageSettings
     from gateway.transport.tls import TlsFiles
 
 
@@ -83,7 +83,7 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
 
 def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSettings:
     """What a status page is told; paths begin at `folder`."""
-    from gateway.nodes.status_page.settings import StatusPageSettings  # noqa: PLC0415 - only where there is one
+    from gateway.nodes.status_page.access import StatusPageSettings  # noqa: PLC0415 - only where there is one
 
     return StatusPageSettings(
         host=config.listen.host,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.status_page.bench import HOUSE, LIMIT_S, Bench, serving, until
+from tests.nodes.status_page.bench import HOUSE, LIMIT_S, Bench, serving
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.status_page.bench import Bench, serving, until
+from tests.nodes.status_page.bench import Bench, serving
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.nodes.status_page.server import BrowserConnection, PageServer
+from tests.waiting import until
 
 CHANGED = f"uvicorn {version('uvicorn')} has changed, and gateway/nodes/status_page/server.py depends on it: "
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -58,15 +59,6 @@ class Serving:
         assert isinstance(getattr(state, "connections", None), set), CHANGED + "server_state.connections is not a set"
         connections: set[Any] = state.connections
         return connections
-
-
-async def until(condition: Callable[[], object], expected: str) -> None:
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            while not condition():  # noqa: ASYNC110 - any condition, not one that has an event
-                await asyncio.sleep(0.001)
-    except TimeoutError:
-        pytest.fail(CHANGED + expected)
 
 
 @asynccontextmanager
