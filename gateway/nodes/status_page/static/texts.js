@@ -49,8 +49,10 @@ export function labelText({ code, values, text }) {
   return fill(translation, Object.fromEntries(shown));
 }
 
-function valueText(value) {
-  if (value !== null && typeof value === "object") return labelText(value);
+// Numbers without a fraction stay as they are: they can be ports.
+export function valueText(value) {
+  if (value === null) return "—";
+  if (typeof value === "object") return labelText(value);
   return Number.isInteger(value) || typeof value === "string" ? String(value) : number(value, 1);
 }
 
