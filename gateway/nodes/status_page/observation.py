@@ -1,4 +1,4 @@
-"""The gateway as those see it who show it: the status page, its metrics and the command line."""
+"""The part of the gateway that the status page reads, as protocols that the wiring and the nodes implement."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ class Device(Protocol):
 
     @property
     def device(self) -> str:
-        """Its name in the system."""
+        """Return the path of the device."""
 
 
 class Listening(Protocol):
-    """Where a server listens."""
+    """The settings of a Modbus server."""
 
     @property
     def transport(self) -> str:
-        """tcp, rtu_over_tcp, udp or serial."""
+        """Return `tcp`, `rtu_over_tcp`, `udp` or `serial`."""
 
     @property
     def host(self) -> str:
-        """Empty for all addresses of the machine."""
+        """Return the address to listen on, empty for all."""
 
     @property
     def serial(self) -> Device | None:
-        """None for a server on the network."""
+        """Return the serial line; None for a server on the network."""
 
     @property
     def admission(self) -> Admission:
-        """Who is served."""
+        """Return the rules for accepting clients."""
 
 
 class ConnectedClient(Protocol):
-    """A client that is connected."""
+    """A connected client."""
 
     @property
     def name(self) -> str:
-        """Its address, as the monitor has it."""
+        """Return the address of the client, as in the monitor."""
 
     @property
     def role(self) -> str:
-        """From its certificate."""
+        """Return the role in the certificate of the client; empty without one."""
 
 
 class ObservedServer(Protocol):
@@ -59,28 +59,28 @@ class ObservedServer(Protocol):
 
     @property
     def name(self) -> str:
-        """The node's."""
+        """Return the name of the node."""
 
     @property
     def settings(self) -> Listening:
-        """Where it listens."""
+        """Return the settings."""
 
     @property
     def port(self) -> int:
-        """The port that it really listens on."""
+        """Return the port that the server listens on, also where the system chose it."""
 
     @property
     def responder(self) -> Responder:
-        """What it answers with."""
+        """Return the responder, with the units and the monitor."""
 
     @property
     def clients(self) -> Iterable[ConnectedClient]:
-        """Those connected."""
+        """Return the connected clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedUnit:
-    """A unit id of a server."""
+    """A unit id of a server, with its meter."""
 
     unit_id: int
     meter: MeterState
@@ -96,27 +96,27 @@ class ServedUnits:
 
 
 class Gateway(Protocol):
-    """Everything there is to see; it changes when the configuration does."""
+    """The running gateway. A reload changes what the properties return."""
 
     @property
     def flow(self) -> Flow:
-        """Nodes and wires."""
+        """Return the nodes and wires."""
 
     @property
     def meters(self) -> Mapping[str, MeterState]:
-        """By name."""
+        """Return the meters by name."""
 
     @property
     def served(self) -> Sequence[ServedUnits]:
-        """The servers, in the order of the configuration."""
+        """Return the servers with their units, in the order of the configuration."""
 
     @property
     def faults(self) -> Sequence[str]:
-        """What is wrong with the configuration as it stands in its file."""
+        """Return the problems of the configuration file as it is now."""
 
     @property
     def is_serving(self) -> bool:
-        """False where the configuration cannot be used at all."""
+        """Return False while the configuration cannot be used."""
 
     def health(self, *, counts_meters: bool) -> Health:
-        """Whether it does its work, and its meters too if they count."""
+        """Return the health of the gateway, with that of its meters if `counts_meters`."""
