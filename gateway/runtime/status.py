@@ -92,7 +92,7 @@ def label_of(problem: Problem) -> Label:
 
 
 class Colour(StrEnum):
-    """How well a node works."""
+    """The severity of a node's state."""
 
     GREEN = "green"
     YELLOW = "yellow"
@@ -102,7 +102,7 @@ class Colour(StrEnum):
 
 
 class Mark(StrEnum):
-    """*dot*: established; *ring*: not established, or waiting."""
+    """The shape of a node's mark: a dot where the node works, a ring where it waits or cannot work."""
 
     DOT = "dot"
     RING = "ring"

@@ -130,7 +130,7 @@ class ServerTls:
 
 
 def why_not_usable(files: TlsFiles) -> list[tuple[str, str, str]]:
-    """What keeps a listener from using its files: which of them, what is wrong, and the way out."""
+    """Return why a listener cannot use its files: for each problem the configuration key, what is wrong, and a hint."""
     from cryptography import x509  # noqa: PLC0415 - only to check
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
