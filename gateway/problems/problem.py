@@ -59,9 +59,9 @@ class Problem:
     what: str
     """One sentence about what is wrong, without the full stop."""
     hint: str = ""
-    """What to do about it, or nothing."""
+    """Advice about what to do, or nothing."""
     values: tuple[tuple[str, Scalar], ...] = field(default=(), kw_only=True)
-    """What the texts contain, by name, for texts in other languages."""
+    """Values in the texts by name, for texts in other languages."""
 
     def __str__(self) -> str:
         """Return `file:line:column: path: what. hint`."""

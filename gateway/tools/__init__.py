@@ -1,1 +1,1 @@
-"""What the command line does beside running: check, probe and read."""
+"""The work of the commands that do not run the gateway: `check`, `probe`, `read` and `report`."""

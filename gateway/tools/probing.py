@@ -50,7 +50,7 @@ class ProbeResult:
     received: list[Received] = field(default_factory=list)
     refused: list[RefusedTelegram] = field(default_factory=list)
     trouble: str = ""
-    """Why there is no telegram, as far as that can be told."""
+    """Reason why there is no telegram, as far as it is known."""
 
     @property
     def newest(self) -> Received | None:

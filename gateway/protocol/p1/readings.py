@@ -39,14 +39,14 @@ class Reading(NamedTuple):
     """Value as on the line: a count or a clock (unix seconds) is an int, octets are a text. None when absent."""
     unit: str | None
     time: int | None
-    """When the value was measured, in unix seconds, for lines that have a time stamp."""
+    """Time of the measurement in unix seconds, for lines that have a time stamp."""
     base_value: Value | None
     """Value in the base unit of its quantity (`obis.UNIT_FACTORS`): kWh becomes Wh, kW becomes W."""
     base_unit: str | None
     text: str
     """Value groups as sent."""
     error: str | None = None
-    """Why the line could not be read, or None."""
+    """Reason why the line could not be read, or None."""
 
 
 @dataclass(frozen=True, slots=True)
