@@ -92,8 +92,8 @@ def test_the_sdist_has_what_the_checkout_has_and_nothing_else(sdist: Path) -> No
         pytest.skip("this is no checkout of git")
     kept = {name for name in listed.stdout.split("\0") if (ROOT / name).is_file()}
     there = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
-    # What git and a build server alone look at, and what a build adds.
-    assert {name for name in kept - there if not name.startswith((".ci/", ".gitattributes"))} == set()
+    # Files for git, its host and a build server only, and the file that a build adds.
+    assert {name for name in kept - there if not name.startswith((".ci/", ".git", ".pre-commit"))} == set()
     assert there - kept == {"PKG-INFO"}
 
 
