@@ -20,6 +20,7 @@ from gateway.ser2net import convert
 from gateway.service.wiring import load_maps
 from tests.conftest import ROOT
 from tests.documentation import DOCS, README, Block, blocks, files, page_id, pages
+from tests.test_architecture import LOOSE, ROOMS
 
 PAGES = pages()
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -98,6 +99,14 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
     named = re.findall(r"`((?:gateway|tests|docs|register_maps)/[\w./*-]*)`", ARCHITECTURE.read_text())
     assert len(named) > 50
     assert [name for name in named if not list(ROOT.glob(name))] == []
+
+
+def test_the_architecture_shows_the_rooms_and_imports_that_are_allowed() -> None:
+    rows = re.findall(r"^\| `gateway/(\w+)/` \| .+ \| .+ \|(.*)\|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    shown = {room: set(re.findall(r"\w+", uses)) for room, uses in rows}
+    assert shown.pop("cli") == {"every", "room"}
+    allowed = {room: set(rule.uses.split()) - LOOSE for room, rule in ROOMS.items() if room != "cli"}
+    assert shown == allowed
 
 
 def test_every_module_has_a_test_of_its_name_or_says_what_covers_it() -> None:
