@@ -20,10 +20,10 @@ PASSTHROUGH = ":2001"
 
 
 def variables(options: Mapping[str, Any], *, has_file: bool) -> dict[str, str]:
-    """What the options mean to the gateway.
+    """Return the environment variables of the gateway for the options.
 
     Raises:
-        ValueError: they do not say where the meter is, or twice.
+        ValueError: no source of telegrams is chosen, or two.
 
     """
     device, host = options.get("device"), options.get("host")
@@ -45,7 +45,7 @@ def variables(options: Mapping[str, Any], *, has_file: bool) -> dict[str, str]:
 
 
 def groups_of(devices: Iterable[str]) -> set[int]:
-    """The groups that may open these devices. They have the host's numbers, and no names here."""
+    """Return the groups that may open these devices, by number: the host's groups have no names here."""
     return {path.stat().st_gid for path in map(Path, devices) if path.exists()}
 
 

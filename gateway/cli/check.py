@@ -29,7 +29,7 @@ _HELD = " {holder} has a port or device of it: stop that first, unless it is the
 def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bool) -> None:
     """Say what is wrong with CONFIG, by default gateway.yaml, the maps it names, and this machine.
 
-    Ends with 78 for what must be mended in a file, and with 1 for a port, a device, a certificate or a meter that
+    Ends with 78 for problems in a file, and with 1 for a port, a device, a certificate or a meter that
     cannot be used now.
     """
     from gateway.config import load_with_places

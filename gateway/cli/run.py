@@ -87,7 +87,7 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
             raise FileError([Problem(str(config), 0, 0, "", "is gone", "Put it back")])
         if was_there and not was_empty and _is_empty(config):
             # So an editor or a full disk leaves it: it does not mean that defaults shall stand in for all.
-            raise FileError([Problem(str(config), 0, 0, "", "is empty", "Write it anew")])
+            raise FileError([Problem(str(config), 0, 0, "", "is empty", "Write it again")])
         settings = read()
         return settings, load_maps(settings, config.parent)
 
@@ -152,7 +152,7 @@ def _new_loop(*, is_uvloop: bool) -> asyncio.AbstractEventLoop:
 
 
 def config_without_file(path: Path, ports: Sequence[str]) -> Config:
-    """The only one of `ports`, and defaults; otherwise say what is missing, and end."""
+    """Return a configuration with the only one of `ports` and defaults; otherwise print what is missing, and exit."""
     import logging
 
     from gateway.config import Config
@@ -227,7 +227,7 @@ async def _run(load: Load, path: Path) -> int:
 
 
 async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.Event) -> tuple[Config, Maps] | None:
-    """The configuration and its maps; with a status page, wait until they are mended, or None when told to stop.
+    """Load the configuration and its maps; with a status page, wait until they are valid; None when stopped before.
 
     Raises:
         FileError: they cannot be used, and no status page is there to say so.
@@ -253,7 +253,7 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
 
 
 async def _reload(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
-    """Whenever asked, read the configuration and its maps anew; keep the old ones when there is a fault."""
+    """Reload the configuration and its maps at each request; keep the old ones if there is a problem."""
     import asyncio
     import logging
 

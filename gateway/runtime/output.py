@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.runtime.flow import Node
 
 T = TypeVar("T")
-"""What a receiver is: a callable, or an object with the methods that the node calls."""
+"""Type of a receiver: a callable, or an object with the methods that the node calls."""
 
 
 class ByteSink(Protocol):

@@ -1,1 +1,1 @@
-"""What runs a gateway: wiring, reload, systemd and the page of a broken configuration."""
+"""The service around the flow: wiring, reload, systemd and the page of a broken configuration."""

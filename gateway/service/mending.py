@@ -19,7 +19,7 @@ from gateway.service.node_settings import status_page_settings
 from gateway.service.wiring import Maps
 
 TRY_EVERY_S = 2.0
-"""How often it is looked whether the files have been mended."""
+"""Seconds between two attempts to load the files."""
 
 Load = Callable[[], tuple[Config, Maps]]
 
@@ -53,21 +53,21 @@ async def wait_until_mended(
     over = asyncio.Event()
     showing = asyncio.create_task(gateway.flow.run(over))
     told: list[str] = []
-    mended = None
-    while not (mended or stop.is_set()):
+    loaded = None
+    while not (loaded or stop.is_set()):
         gateway.faults = list(map(str, faults))
         if gateway.faults != told:
             told = list(gateway.faults)
             for fault in told:
                 _log.error("configuration: %s", fault)
-            _log.error("configuration: nothing is served until it is mended; the status page shows what is wrong")
+            _log.error("configuration: nothing is served until it is valid; the status page shows what is wrong")
         try:
             await asyncio.wait_for(stop.wait(), TRY_EVERY_S)
         except TimeoutError:
             try:
-                mended = await asyncio.to_thread(load)
+                loaded = await asyncio.to_thread(load)
             except FileError as error:
                 faults = error.faults
     over.set()
     await showing
-    return mended
+    return loaded

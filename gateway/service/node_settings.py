@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def p1_connections(config: MeterConfig) -> list[tuple[str, Line]]:
-    """What to open for a meter, with the words for it; both speeds in turn when the version is not known."""
+    """Return the lines to open for a meter, with their labels; both speeds if the version is unknown."""
     if config.host:
         return [(f"{config.host}:{config.port}", TcpLine(config.host, int(config.port or 0)))]
     speeds = [FAST_LINE, SLOW_LINE] if config.dsmr_version == AUTO else [VARIANTS[config.dsmr_version].line]
@@ -41,7 +41,7 @@ def _override(line: SerialSettings, config: MeterConfig) -> SerialSettings:
 
 
 def server_settings(config: ModbusConfig, folder: Path) -> ServerSettings:
-    """What a server is told; paths begin at `folder`."""
+    """Return the settings of a server; paths begin at `folder`."""
     serial = config.serial
     return ServerSettings(
         transport=Transport.SERIAL if serial else Transport(config.transport),
@@ -61,7 +61,7 @@ def server_settings(config: ModbusConfig, folder: Path) -> ServerSettings:
 
 
 def passthrough_settings(config: PassthroughConfig, folder: Path) -> PassthroughSettings:
-    """What a passthrough is told; paths begin at `folder`."""
+    """Return the settings of a passthrough; paths begin at `folder`."""
     from gateway.nodes.passthrough import Mode, PassthroughSettings  # noqa: PLC0415 - only where there is one
 
     return PassthroughSettings(
@@ -82,7 +82,7 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
 
 
 def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSettings:
-    """What a status page is told; paths begin at `folder`."""
+    """Return the settings of a status page; paths begin at `folder`."""
     from gateway.nodes.status_page.access import StatusPageSettings  # noqa: PLC0415 - only where there is one
 
     return StatusPageSettings(
@@ -97,14 +97,14 @@ def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSe
 
 
 def tls_files(config: TlsConfig, folder: Path) -> TlsFiles:
-    """The files of a TLS listener; paths begin at `folder`."""
+    """Return the files of a TLS listener; paths begin at `folder`."""
     from gateway.transport.tls import TlsFiles  # noqa: PLC0415 - only where there is TLS
 
     return TlsFiles(folder / config.certificate, folder / config.key, config.client_ca and folder / config.client_ca)
 
 
 def identification_of(config: ModbusConfig) -> Identification:
-    """What a server says of itself."""
+    """Return the device identification of a server."""
     given = config.identification
     return Identification(
         vendor_name=given.vendor_name,

@@ -1,4 +1,4 @@
-"""What can be known of a configuration before the gateway starts, beyond its files: ports, devices, certificates.
+"""Checks of this machine before the gateway starts: ports, devices and certificates of a configuration.
 
 Nothing is opened that a meter, a client or another program would notice.
 """
@@ -33,7 +33,7 @@ _LISTENS = {"tcp": "0A", "udp": "07"}
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found."""
+    """The result of the checks."""
 
     faults: list[Problem]
     running: str
@@ -170,7 +170,7 @@ def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, 
 
 
 def _resolve(host: str) -> str:
-    """Why a name has no address, or nothing."""
+    """Return the reason why a name has no address, or nothing."""
     trouble = [f"no answer within {RESOLVE_LIMIT_S:.0f} s"]
 
     def look_up() -> None:

@@ -40,7 +40,7 @@ def trouble_listening(error: OSError, place: int | str) -> Label:
 
 
 def why_not_listening(error: OSError, where: str, *, port: int) -> str:
-    """What keeps the gateway from listening, and the way out; `port` is one that needs no rights."""
+    """Return why the gateway cannot listen, and what to do; `port` is one that needs no rights."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             f"no right to listen on {where}: ports below 1024 are reserved. Choose another port such as {port},"

@@ -1,4 +1,4 @@
-"""Why a serial device cannot be opened, and which process holds it."""
+"""The reasons why a serial device cannot be opened, and the process that holds it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LOCKS = "/run/lock"
 
 
 def explain(error: OSError, device: str) -> OSError:
-    """The error with what to do about it."""
+    """Return the error with advice about what to do."""
     group = _group_of(device)
     hints = {
         errno.ENOENT: "no such device; is the cable plugged in? Look in /dev/serial/by-id",
         errno.EACCES: (
-            f"no right to open it; add the user to the group {group} (usermod -aG {group} USER), then log in anew."
+            f"no right to open it; add the user to the group {group} (usermod -aG {group} USER), then log in again."
             f" For a service of systemd it is SupplementaryGroups={group}"
         ),
         errno.EPERM: _NOT_ALLOWED,
@@ -51,7 +51,7 @@ def holder_of(device: str) -> str | None:
 
 
 def _locker_of(device: str) -> str | None:
-    """The process that has left a lock file, as ser2net and others do (FHS 3.0, 5.9): also one of another user."""
+    """Return the process with a lock file (FHS 3.0, 5.9), as of ser2net, also if another user runs it."""
     with suppress(OSError, ValueError):
         pid = int(Path(_LOCKS, f"LCK..{Path(device).name}").read_text("ascii"))
         if pid != os.getpid():
@@ -60,7 +60,7 @@ def _locker_of(device: str) -> str | None:
 
 
 def _group_of(device: str) -> str:
-    """The group that may use a device; `dialout` where that is not plain."""
+    """Return the group that may use a device, `dialout` if that is unknown."""
     with suppress(OSError, KeyError):
         found = Path(device).stat()
         if found.st_mode & _GROUP_MAY == _GROUP_MAY:

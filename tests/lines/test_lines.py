@@ -295,7 +295,7 @@ def test_a_device_without_rights_names_the_group() -> None:
     ("code", "words"),
     [
         (errno.ENOENT, "no such device; is the cable plugged in? Look in /dev/serial/by-id"),
-        (errno.EACCES, "add the user to the group dialout (usermod -aG dialout USER), then log in anew"),
+        (errno.EACCES, "add the user to the group dialout (usermod -aG dialout USER), then log in again"),
         (errno.EACCES, "For a service of systemd it is SupplementaryGroups=dialout"),
         (errno.EPERM, "kept from this service, whatever its user may do; allow it with DeviceAllow= in systemd's unit"),
         (errno.EBUSY, "in use by another process"),

@@ -111,7 +111,7 @@ def test_a_changed_map_holds_for_the_next_request_of_a_client_that_stays(bench: 
         (lambda bench: (bench.folder / "own.yaml").unlink(), "there is no file"),
         (lambda bench: (bench.folder / "gateway.yaml").write_text("meter: {prot: a}"), "gateway.yaml:1:9: meter.prot"),
         (lambda bench: (bench.folder / "gateway.yaml").unlink(), "gateway.yaml"),
-        (lambda bench: (bench.folder / "gateway.yaml").write_text(""), "gateway.yaml: is empty. Write it anew"),
+        (lambda bench: (bench.folder / "gateway.yaml").write_text(""), "gateway.yaml: is empty. Write it again"),
     ],
     ids=["map", "no map", "configuration", "no configuration", "empty configuration"],
 )

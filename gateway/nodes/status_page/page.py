@@ -1,4 +1,4 @@
-"""What the endpoints work with: the gateway with the history of its meters, and the query of a request."""
+"""The data of the endpoints: the gateway with the history of its meters, and the query of a request."""
 
 from __future__ import annotations
 

@@ -1,0 +1,47 @@
+"""Style of texts: no docstring begins with a question word, and words that readers stumble over do not return."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+MODULES = sorted((ROOT / "gateway").rglob("*.py"))
+OPENERS = ("What", "Whether", "Who", "Where", "How", "When", "Why", "Which")
+BANNED = re.compile(r"\b(anew|betwixt|fares|heard|mended|mends|whither)\b", re.IGNORECASE)
+TEXTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(path for path in (ROOT / "gateway").rglob("*") if path.suffix in {".py", ".js", ".json", ".html", ".yaml"}),
+]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each docstring of a module, its classes, functions and constants, with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            value = getattr(statement, "value", None)
+            if isinstance(statement, ast.Expr) and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield statement.lineno, value.value
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_docstring_begins_with_a_question_word(path: Path) -> None:
+    found = [(line, text) for line, text in docstrings(path) if re.match(rf"({'|'.join(OPENERS)})\b", text)]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=named)
+def test_no_text_uses_a_word_that_readers_stumble_over(path: Path) -> None:
+    found = [(line, text) for line, text in enumerate(path.read_text().splitlines(), start=1) if BANNED.search(text)]
+    assert found == []
