@@ -46,7 +46,7 @@ class Room(NamedTuple):
 CORE = "problems protocol"
 ROOMS = {
     "problems": Room("A problem is data; imports nothing else of the gateway."),
-    "protocol": Room("Pure: no input or output, no clock, no log."),
+    "protocol": Room("Pure: no input or output, no clock, no log.", "problems"),
     "files": Room("Reads YAML with the place of every value, and validates it.", "problems"),
     "maps": Room("Turns a file into a register map.", f"{CORE} files"),
     "config": Room("The keys of the configuration, and what is wrong with them.", f"{CORE} files maps"),

@@ -88,10 +88,11 @@ def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[st
         loc = ("meters", name, "port") if settings.meters else ("meter", "port")
         findings = asyncio.run(probe(p1_connections(meter)))
         newest = findings[-1].newest
-        if findings[-1].trouble.startswith(f"in use by {OWN_NAME}"):
+        last = findings[-1].problem
+        if last and last.code == "device-in-use" and str(dict(last.values)["holder"]).startswith(OWN_NAME):
             remarks.append(f"{findings[-1].words}: the gateway that is running listens to it")
         elif newest is None:
-            faults += [document.fault(loc, f"{finding.words}: {finding.trouble}") for finding in findings]
+            faults += [document.fault(loc, f"{finding.words}: {finding.problem}") for finding in findings]
         else:
             remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
             configured = VARIANTS.get(meter.dsmr_version, newest.variant)

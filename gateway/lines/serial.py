@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import termios
 from contextlib import suppress
 
 from gateway.lines.line import Receive, Receiver
+from gateway.problems.problem import ProblemError, problem_of
 from gateway.protocol.p1.variants import SerialSettings
-from gateway.transport.serial_device import explain
+from gateway.transport.serial_device import why_not_opened
 
 SLOW_BELOW_BAUD = 57_600
 
@@ -55,9 +55,10 @@ class SerialLine:
                 low_latency=False,
             )
         except serialx.SerialException as error:
-            raise OSError(errno.EIO, str(error)) from error
+            raise ProblemError(problem_of("device-failed", str(error), reason=str(error))) from error
         except OSError as error:
-            raise await asyncio.to_thread(explain, error, self.device) from error
+            problem = await asyncio.to_thread(why_not_opened, error, self.device)
+            raise ProblemError(problem, error.errno) from error
         self._transport = transport
         self._guard(transport.serial.fileno())
         return receiver.closed

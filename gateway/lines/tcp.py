@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 from gateway.lines.line import Receive, Receiver
+from gateway.problems.problem import ProblemError
+from gateway.problems.system import connection_problem, connection_timeout
 from gateway.transport.tcp import wait_a_turn, watch_peer
 
 CONNECT_TIMEOUT_S = 10.0
@@ -59,9 +61,9 @@ class TcpLine:
                 sock = await _connect(self._host, self._port)
                 transport, receiver = await loop.create_connection(lambda: _TcpReceiver(receive), sock=sock)
         except TimeoutError:
-            raise OSError(errno.ETIMEDOUT, f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
+            raise ProblemError(connection_timeout(CONNECT_TIMEOUT_S), errno.ETIMEDOUT) from None
         except OSError as error:
-            raise OSError(error.errno, _why_not_connected(error)) from error
+            raise ProblemError(connection_problem(error), error.errno) from error
         self._transport = transport
         watch_peer(transport.get_extra_info("socket"))
         return receiver.closed
@@ -74,17 +76,6 @@ class TcpLine:
         """Reset the connection: an orderly close can hang if the peer is gone."""
         if self._transport:
             self._transport.abort()
-
-
-def _why_not_connected(error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
-        return f"the name is not found ({error.strerror}); is it right, and the network up?"
-    hints = {
-        errno.ECONNREFUSED: "refused, nothing listens there; is the port right, and does the ser2net there run?",
-        errno.EHOSTUNREACH: "no way to that host; is the address right, and the host on?",
-        errno.ENETUNREACH: "no way to that network; is the address right, and the network up?",
-    }
-    return hints.get(error.errno or 0, error.strerror or str(error))
 
 
 async def _connect(host: str, port: int) -> socket.socket:

@@ -6,10 +6,13 @@ In: bytes.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from gateway.lines.line import Line
+from gateway.problems.problem import ProblemError
+from gateway.problems.system import device_problem
 from gateway.runtime.flow import Details, Node
-from gateway.runtime.status import Colour, Mark
+from gateway.runtime.status import Colour, Mark, label_of
 
 
 class LineOutput(Node):
@@ -35,15 +38,16 @@ class LineOutput(Node):
         try:
             closed = await self._line.open(lambda _data: None)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, "plain", text=f"{error.strerror or error}"[:30])
-            raise OSError(error.errno, f"{self._words}: {error.strerror or error}; trying again") from error
+            problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
+            self.show(Colour.RED, Mark.RING, label_of(problem))
+            raise ProblemError(replace(problem, what=f"{self._words}: {problem.what}"), error.errno) from error
         self._is_open = True
         self.show(Colour.GREEN, Mark.DOT, "plain", text=self._words)
         self.log(logging.INFO, f"writing to {self._words}")
         self.ready.set()
         try:
             await closed
-            raise OSError(f"{self._words} was closed; trying again")
+            raise OSError(f"{self._words} was closed")
         finally:
             self._is_open = False
             self._line.close()

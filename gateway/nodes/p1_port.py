@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from itertools import cycle
 
 from gateway.lines.line import Line
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.system import device_problem
 from gateway.protocol.freshness import PAUSE_S, ArrivalClock
 from gateway.protocol.p1.diagnosis import diagnose
 from gateway.protocol.p1.meter import MeterState
@@ -18,7 +19,7 @@ from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Backoff, Details, Node
 from gateway.runtime.output import ByteSink, Output
-from gateway.runtime.status import Colour, Mark
+from gateway.runtime.status import Colour, Mark, label_of
 
 SEARCH_DWELL_S = 15.0
 """Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
@@ -57,7 +58,7 @@ class P1Port(Node):
         self._sample = bytearray()
         self._has_telegram = False
         self._accepted = 0
-        self._last_trouble = ""
+        self._last_problem: Problem | None = None
         self._arrivals = ArrivalClock(now())
         self._pause_timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -70,7 +71,7 @@ class P1Port(Node):
             "line": self._current[0],
             "bytes_received": self.bytes_received,
             "interval_s": self._meter.interval_s,
-            "last_trouble": self._last_trouble or None,
+            "last_trouble": str(self._last_problem) if self._last_problem else None,
         }
 
     def write(self, data: bytes) -> bool:
@@ -87,12 +88,12 @@ class P1Port(Node):
                 closed = await line.open(self._receive)
             except OSError as error:
                 self._meter.is_connected = False
-                trouble = error.strerror or str(error)
+                problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
             else:
-                trouble = await self._listen(line, closed)
-            await self._pause(words, trouble)
+                problem = await self._listen(line, closed)
+            await self._pause(words, problem)
 
-    async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> str:
+    async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> Problem:
         """Wait until the line is lost or brings nothing, and return why."""
         self._begin()
         try:
@@ -102,7 +103,7 @@ class P1Port(Node):
                 done, _ = await asyncio.wait([closed], timeout=min(left, TICK_S))
                 if done:
                     error = closed.result()
-                    return self._diagnosis() or f"the other end closed{f' ({error})' if error else ''}"
+                    return self._diagnosis() or _line_closed(error)
                 if self._has_telegram:
                     self._show_receiving()
             return self._diagnosis() or self._silence()
@@ -128,7 +129,7 @@ class P1Port(Node):
             self._has_telegram = True
             self._sample.clear()
             self._backoff.reset()
-            self._last_trouble = ""
+            self._last_problem = None
             self.show(Colour.GREEN, Mark.DOT, "plain", text=self._current[0])
             self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
@@ -187,23 +188,31 @@ class P1Port(Node):
         elif meter.interval_s is not None:
             self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=words)
 
-    def _diagnosis(self) -> str | None:
+    def _diagnosis(self) -> Problem | None:
         return None if self._has_telegram else diagnose(bytes(self._sample))
 
-    def _silence(self) -> str:
-        seconds = self._watchdog_s if self._has_telegram else self._patience_s
-        what = "no valid telegram" if self._sample or self._has_telegram else "not a byte"
-        hint = "" if self._has_telegram else ". Is the P1 port open, and the data request line high?"
-        return f"{what} for {seconds:.0f} s{hint}"
+    def _silence(self) -> Problem:
+        seconds = round(self._watchdog_s if self._has_telegram else self._patience_s)
+        hint = "" if self._has_telegram else "Is the P1 port open, and the data request line high?"
+        if self._sample or self._has_telegram:
+            what = f"no valid telegram for {seconds} s"
+            return problem_of("no-valid-telegram", what, hint, short=what, seconds=seconds)
+        what = f"no bytes for {seconds} s"
+        return problem_of("no-bytes", what, hint, short=what, seconds=seconds)
 
-    async def _pause(self, words: str, trouble: str) -> None:
+    async def _pause(self, words: str, problem: Problem) -> None:
         pause = self._backoff.next()
         if not self._has_telegram and self._line_count > 1:
             self._current = next(self._lines)
-        problem = re.split("[;,.(]", trouble)[0].strip()[:30]
-        self.show(Colour.RED, Mark.RING, "retrying", problem=problem, seconds=round(pause))
-        if trouble != self._last_trouble:  # one line per change of state
-            self._last_trouble = trouble
-            self.log(logging.WARNING, f"{words}: {trouble}; trying again until it works")
+        self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=round(pause))
+        if problem != self._last_problem:  # one line per change of state
+            self._last_problem = problem
+            self.log(logging.WARNING, f"{words}: {problem}; trying again until it works")
         self._has_telegram = False
         await asyncio.sleep(pause)
+
+
+def _line_closed(error: Exception | None) -> Problem:
+    reason = f" ({error})" if error else ""
+    what = f"the other end closed the connection{reason}"
+    return problem_of("line-closed", what, short="the other end closed", reason=str(error or ""))

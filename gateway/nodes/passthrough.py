@@ -18,15 +18,17 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from gateway.problems.problem import ProblemError
+from gateway.problems.system import listening_problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CipheredReader, JoiningPoint
 from gateway.protocol.p1.telegram import Telegram
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
-from gateway.runtime.status import Colour, Mark
+from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.clients import Admission, Clients, close_in_order
-from gateway.transport.listening import Address, place_of, trouble_listening, why_not_listening
+from gateway.transport.listening import Address, place_of
 
 QUEUE_BYTES = 32_768
 """Largest number of bytes kept for a slow reader, besides those in its socket: half a minute of telegrams."""
@@ -201,8 +203,9 @@ class Passthrough(Node):
             await self.clients.open()
             server = await loop.create_server(lambda: Reader(self), self.settings.host or None, self.settings.port)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.port))
-            raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
+            problem = listening_problem(error, where, port=self.settings.port, other_port=UNPRIVILEGED_PORT)
+            self.show(Colour.RED, Mark.RING, label_of(problem))
+            raise ProblemError(problem, error.errno) from error
         self.port = server.sockets[0].getsockname()[1]
         for note in self.listening.receivers:
             note(self.settings.host, self.port)

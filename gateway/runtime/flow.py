@@ -177,7 +177,7 @@ async def _supervise(node: Node) -> None:
         except OSError as error:
             # Something outside the gateway is wrong, and the node shows what.
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-            node.log_seldom(logging.ERROR, what)
+            node.log_seldom(logging.ERROR, f"{what}; trying again")
         except Exception as error:
             node.show(Colour.RED, Mark.RING, "failed", error=type(error).__name__)
             _log.exception("node=%s: failed", node.name)

@@ -19,10 +19,6 @@ TEXTS: Mapping[str, str] = {
     "ready": "ready",
     "failed": "failed: {error}, see the log",
     # Ports that the gateway listens on
-    "port": "port {port}",
-    "in-use": "{place} in use",
-    "no-permission": "no permission for {place}",
-    "cannot-listen": "{place}: {reason}",
     "waiting-for-port": "waiting for the port",
     "announced": "announced, port {port}",
     "no-client": "no client",

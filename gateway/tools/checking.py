@@ -19,9 +19,10 @@ from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc, Problem
+from gateway.problems.problem import Problem as DeviceProblem
+from gateway.problems.system import device_problem, listening_problem
 from gateway.service.node_settings import tls_files
-from gateway.transport.listening import why_not_listening
-from gateway.transport.serial_device import explain, holder_of
+from gateway.transport.serial_device import holder_of, why_not_opened
 
 RESOLVE_LIMIT_S = 5.0
 OWN_NAME = "dsmr-gateway"
@@ -111,8 +112,8 @@ def _listening(document: Document, loc: Loc, address: Listen, transport: str, po
             what = f"{address} is in use by {holder or 'another program'}"
             hint = "Stop that, or choose another port" if holder else "As root, ss -lntup shows which"
         else:
-            what, _, _ = why_not_listening(error, str(address), port=port).partition("; trying again")
-            hint = ""
+            problem = listening_problem(error, str(address), port=address.port, other_port=port)
+            what, hint = problem.what, problem.hint
         if holder.startswith(OWN_NAME):
             return None, holder
         return document.fault(loc, what, hint), holder
@@ -150,23 +151,23 @@ def listener_of(port: int, transport: str) -> str | None:
 
 
 def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, str]:
-    trouble: OSError | str | None = None
+    problem: DeviceProblem | None = None
     holder = ""
     try:
         mode = os.stat(device).st_mode  # noqa: PTH116 - what the configuration gives is not always a path
         if not stat.S_ISCHR(mode):
-            trouble = explain(OSError(errno.ENOTTY, ""), device)
+            problem = why_not_opened(OSError(errno.ENOTTY, ""), device)
         elif not os.access(device, os.R_OK | os.W_OK):
-            trouble = explain(OSError(errno.EACCES, ""), device)
+            problem = why_not_opened(OSError(errno.EACCES, ""), device)
         else:
             holder = holder_of(device) or ""
-            trouble = f"in use by {holder}" if holder and not holder.startswith(OWN_NAME) else None
+            if holder and not holder.startswith(OWN_NAME):
+                problem = device_problem(OSError(errno.EBUSY, ""), holder=holder)
     except OSError as error:
-        trouble = explain(error, device)
-    if trouble is None:
+        problem = why_not_opened(error, device)
+    if problem is None:
         return None, holder
-    words = trouble.strerror if isinstance(trouble, OSError) else trouble
-    return document.fault(loc, f"{device}: {words}"), holder
+    return document.fault(loc, f"{device}: {problem.what}", problem.hint), holder
 
 
 def _resolve(host: str) -> str:

@@ -9,11 +9,13 @@ import asyncio
 import errno
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.lines.line import Line
 from gateway.lines.serial import SerialLine
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.system import device_problem
 from gateway.protocol.p1.diagnosis import NOISE, diagnose
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram, TelegramReader
@@ -49,8 +51,8 @@ class ProbeResult:
     """Device and setting, or host and port."""
     received: list[Received] = field(default_factory=list)
     refused: list[RefusedTelegram] = field(default_factory=list)
-    trouble: str = ""
-    """Reason why there is no telegram, as far as it is known."""
+    problem: Problem | None = None
+    """Why there is no telegram, or None where there is one."""
 
     @property
     def newest(self) -> Received | None:
@@ -96,7 +98,7 @@ async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
         await _check_holder(line)
         closed = await line.open(receive)
     except OSError as error:
-        finding.trouble = error.strerror or str(error)
+        finding.problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
         return finding
     try:
         closed.add_done_callback(lambda _closed: enough.set())
@@ -108,7 +110,7 @@ async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
         # Wait for the close, so that the port is free for the next setting or program.
         await asyncio.wait([closed], timeout=CLOSE_S)
     if not finding.received:
-        finding.trouble = _trouble(bytes(sample), finding.refused, is_closed=is_closed, listen_s=listen_s)
+        finding.problem = _problem(bytes(sample), finding.refused, is_closed=is_closed, listen_s=listen_s)
     return finding
 
 
@@ -121,15 +123,13 @@ async def _check_holder(line: Line) -> None:
     """
     holder = await asyncio.to_thread(holder_of, line.device) if isinstance(line, SerialLine) else None
     if holder:
-        raise OSError(
-            errno.EBUSY, f"in use by {holder}. Stop that while probing; two readers take bytes from each other"
-        )
+        problem = device_problem(OSError(errno.EBUSY, ""), holder=holder)
+        raise ProblemError(replace(problem, hint="Stop that while probing: two readers take bytes from each other"))
 
 
 def conclude(findings: Sequence[ProbeResult]) -> str:
     """Return what the results of several settings of one line mean together, or an empty text."""
-    troubles = [finding.trouble for finding in findings]
-    if len(troubles) > 1 and all(trouble.startswith(NOISE) for trouble in troubles):
+    if len(findings) > 1 and all(finding.problem and finding.problem.code == NOISE for finding in findings):
         return (
             "noise at every speed: the line is most likely inverted. The data line of a P1 port is, and the cable or"
             " adapter must invert it back: use one made for P1, or set RXD to inverted in an FTDI adapter (FT_PROG)"
@@ -137,17 +137,22 @@ def conclude(findings: Sequence[ProbeResult]) -> str:
     return ""
 
 
-def _trouble(sample: bytes, refused: Sequence[RefusedTelegram], *, is_closed: bool, listen_s: float) -> str:
+def _problem(sample: bytes, refused: Sequence[RefusedTelegram], *, is_closed: bool, listen_s: float) -> Problem:
     diagnosis = diagnose(sample)
     if diagnosis:
         return diagnosis
     if refused:
-        return f"telegrams come and are refused: {refused[-1].reason} ({refused[-1].detail})"
+        what = f"telegrams come and are refused: {refused[-1].reason} ({refused[-1].detail})"
+        return problem_of("telegrams-refused", what)
     if is_closed:
-        return "the other end closed"
+        return problem_of("line-closed", "the other end closed the connection", short="the other end closed")
+    if b"/" in sample:
+        return problem_of("telegram-without-end", "a telegram began and did not end")
     if sample:
-        return "a telegram began and did not end" if b"/" in sample else "bytes come that are no telegram"
-    return (
-        f"silence for {listen_s:.0f} s: is the cable in the P1 port, and does it drive the data request pin? In Belgium"
-        " and Sweden the port is closed until the grid operator opens it"
+        return problem_of("not-a-telegram", "the bytes that come are not a telegram")
+    seconds = round(listen_s)
+    hint = (
+        "Is the cable in the P1 port, and does it drive the data request pin? In Belgium and Sweden the port is closed"
+        " until the grid operator opens it"
     )
+    return problem_of("no-bytes", f"no bytes for {seconds} s", hint, short=f"no bytes for {seconds} s", seconds=seconds)

@@ -9,38 +9,21 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-_NO_LINE = "no serial device. Look in /dev/serial/by-id"
-_NOT_ALLOWED = (
-    "kept from this service, whatever its user may do; allow it with DeviceAllow= in systemd's unit, or under"
-    " devices: of the container"
-)
-"""Not the rights of its file, which are EACCES, but a list of devices."""
+from gateway.problems.problem import Problem
+from gateway.problems.system import device_problem
+
 _GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
 _LOCKS = "/run/lock"
 
 
-def explain(error: OSError, device: str) -> OSError:
-    """Return the error with advice about what to do."""
-    group = _group_of(device)
-    hints = {
-        errno.ENOENT: "no such device; is the cable plugged in? Look in /dev/serial/by-id",
-        errno.EACCES: (
-            f"no right to open it; add the user to the group {group} (usermod -aG {group} USER), then log in again."
-            f" For a service of systemd it is SupplementaryGroups={group}"
-        ),
-        errno.EPERM: _NOT_ALLOWED,
-        errno.ENOTTY: _NO_LINE,
-        errno.EISDIR: _NO_LINE,
-    }
-    if error.errno in (errno.EBUSY, errno.EAGAIN):
-        hint = f"in use by {holder_of(device) or 'another process'}"
-    else:
-        hint = hints.get(error.errno or 0, error.strerror or str(error))
-    return OSError(error.errno, hint)
+def why_not_opened(error: OSError, device: str) -> Problem:
+    """Return why `device` cannot be opened, with the process that has it open where that can be seen."""
+    is_busy = error.errno in (errno.EBUSY, errno.EAGAIN)
+    return device_problem(error, group=_group_of(device), holder=holder_of(device) if is_busy else None)
 
 
 def holder_of(device: str) -> str | None:
-    """`name (process id)` of another process that has `device` open, if that can be seen, or has it locked."""
+    """Return `name (process id)` of another process that has `device` open or locked, if that can be seen."""
     target = os.path.realpath(device)
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):

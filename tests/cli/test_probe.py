@@ -98,14 +98,14 @@ def test_a_line_at_its_right_speed_is_found_and_an_inverted_one_is_named(raw: by
 def test_parity_that_a_ser2net_passes_on_is_reported_with_its_setting() -> None:
     with fed_port(received(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N")) * 2) as address:
         result = probe(address, "--seconds", "0.4")
-    assert "read as 8N1 and the meter sends 7E1" in result.stderr
+    assert "read as 8N1, and the meter sends 7E1" in result.stderr
     assert "9600e71" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"Welcome to a port\r\n", "bytes come that are no telegram"),
+        (b"Welcome to a port\r\n", "the bytes that come are not a telegram"),
         (bytes(range(128, 256)) * 8, "noise: the speed is wrong, or the P1 line is not inverted"),
         (own_telegram("bad_checksum"), "telegrams come and are refused: checksum"),
         (b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n", "a telegram began and did not end"),
@@ -133,7 +133,7 @@ def test_silence_is_reported_with_what_it_may_come_from() -> None:
     os.close(meter)
     os.close(device)
     assert result.exit_code == 1
-    assert result.stderr.count("silence for 0 s") == 2
+    assert result.stderr.count("no bytes for 0 s") == 2
     assert "data request" in result.stderr
 
 
@@ -157,16 +157,16 @@ def test_a_meter_behind_a_host_that_sends_nothing_is_reported() -> None:
     with fed_port(b"") as address:
         result = probe(address, "--seconds", "0.2")
     assert result.exit_code == 1
-    assert "silence for 0 s" in result.stderr
+    assert "no bytes for 0 s" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("/dev/there-is-no-such-port", "no such device; is the cable plugged in? Look in /dev/serial/by-id"),
+        ("/dev/there-is-no-such-port", "no such device. Is the cable plugged in? Look in /dev/serial/by-id"),
         (
             "127.0.0.1:1",
-            "127.0.0.1:1: refused, nothing listens there; is the port right, and does the ser2net there run?",
+            "127.0.0.1:1: the connection is refused: no program listens there. Is the port right, and does the ser2net",
         ),
         ("p1.invalid:2001", "p1.invalid:2001: the name is not found"),
     ],
@@ -236,5 +236,5 @@ def test_a_port_without_rights_is_reported_with_the_group_that_has_them() -> Non
     os.close(far)
     os.close(near)
     assert result.returncode == 1
-    assert "no right to open it; add the user to the group dialout (usermod -aG dialout USER)" in result.stderr
+    assert "no permission to open it. Add the user to the group dialout (usermod -aG dialout USER)" in result.stderr
     assert "Traceback" not in result.stderr

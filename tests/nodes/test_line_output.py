@@ -31,7 +31,7 @@ async def test_it_writes_to_a_serial_device_and_says_so() -> None:
     assert node.details() == {"line": device, "pieces_dropped": 1}
     os.close(near)
     os.close(far)
-    with pytest.raises(OSError, match="was closed; trying again"):
+    with pytest.raises(OSError, match="was closed"):
         await asyncio.wait_for(task, LIMIT_S)
     node.receive(b"too late", now())
     assert node.dropped == 2
@@ -39,6 +39,6 @@ async def test_it_writes_to_a_serial_device_and_says_so() -> None:
 
 async def test_a_device_that_is_not_there_is_told_with_what_to_do() -> None:
     node = LineOutput("output", "/dev/no-such", SerialLine("/dev/no-such", FAST_LINE))
-    with pytest.raises(OSError, match=r"/dev/no-such: no such device; is the cable plugged in.*; trying again"):
+    with pytest.raises(OSError, match=r"/dev/no-such: no such device. Is the cable plugged in"):
         await node.run()
     assert str(node.status).startswith("red ring: no such device")

@@ -92,7 +92,7 @@ async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
     found = messages(caplog)
     assert len(found) == 6
     assert found[::2] == ["telegrams come in over p1.local:2001"] * 3
-    assert all(text.startswith("p1.local:2001: the other end closed (") for text in found[1::2])
+    assert all(text.startswith("p1.local:2001: the other end closed the connection (") for text in found[1::2])
 
 
 class Hasty(TcpLine):
@@ -134,7 +134,7 @@ async def test_the_same_trouble_is_told_once_however_often_it_is_tried(
                 served.refuse()
                 await until(lambda: bench.port.status.colour is Colour.RED)
                 assert str(bench.port.status) == "red ring: the other end closed, retry in 0 s"
-    assert messages(caplog) == ["p1.local:2001: the other end closed; trying again until it works"]
+    assert messages(caplog) == ["p1.local:2001: the other end closed the connection; trying again until it works"]
 
 
 async def test_half_a_telegram_and_the_half_of_another_after_a_loss_make_no_telegram() -> None:
@@ -182,7 +182,7 @@ async def test_what_the_other_end_says_is_told_as_what_it_means(
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "not a byte for 0 s. Is the P1 port open, and the data request line high?"),
+        (b"", "no bytes for 0 s. Is the P1 port open, and the data request line high?"),
         (BAD, "no valid telegram for 0 s. Is the P1 port open, and the data request line high?"),
     ],
     ids=["silence", "bad telegrams"],
@@ -270,7 +270,7 @@ async def test_several_settings_are_tried_in_turn_until_a_telegram_comes(
         await until(lambda: "no telegram yet" in bench.port.status.text)
         assert "9600 7E1" in bench.port.status.text
     ptys.close()
-    assert "115200 8N1: not a byte for 0 s" in messages(caplog)[0]
+    assert "115200 8N1: no bytes for 0 s" in messages(caplog)[0]
     assert messages(caplog)[1] == "telegrams come in over 9600 7E1"
 
 
@@ -291,7 +291,7 @@ async def test_a_device_that_is_not_there_is_told_and_tried_until_it_is(
     os.close(meter)
     os.close(device)
     assert messages(caplog) == [
-        f"{by_id}: no such device; is the cable plugged in? Look in /dev/serial/by-id; trying again until it works",
+        f"{by_id}: no such device. Is the cable plugged in? Look in /dev/serial/by-id; trying again until it works",
         f"telegrams come in over {by_id}",
     ]
 

@@ -159,7 +159,7 @@ def test_it_may_open_serial_ports_and_no_other_device(service: Booted) -> None:
         write_config(service, HOUSEHOLD.replace("simulate: true", f"port: /dev/{name}"))
         service.run("systemctl", "restart", UNIT)
         said = wait_until(partial(lines_about, service, f"/dev/{name}"), f"a word about {name}")
-        assert ("kept from this service" not in said) is is_allowed, said
+        assert ("this service may not use the device" not in said) is is_allowed, said
     write_config(service, HOUSEHOLD)
     service.run("systemctl", "restart", UNIT)
     service.wait_for(UNIT, ActiveState="active", SubState="running")

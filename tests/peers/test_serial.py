@@ -403,7 +403,7 @@ def test_an_unplugged_device_goes_stale_and_comes_back(tmp_path: Path, port: Ser
         port.unplug()
         wait_until(lambda: client.read(100, 2) == TARGET_FAILED, "stale readings")
         assert client.registers(1, 1)[0] & 0b11 == 0
-        gateway.wait_for_log("no such device; is the cable plugged in")
+        gateway.wait_for_log("no such device. Is the cable plugged in")
         port.plug_in()
         gateway.wait_until_connected()
         port.send(second[second.index(b"1-0:2.8.1") :])
@@ -476,7 +476,7 @@ def test_a_device_without_rights_is_reported_with_the_remedy() -> None:
         port.link.chmod(0o000)
         gateway = Gateway(folder, {"port": str(port.link), "dsmr_version": "5"}, prefix=as_nobody(folder))
         with running(gateway), gateway.client() as client:
-            gateway.wait_for_log("no right to open it; add the user to the group dialout")
+            gateway.wait_for_log("no permission to open it. Add the user to the group dialout")
             assert client.read(100, 2) == TARGET_FAILED
 
 
@@ -485,5 +485,5 @@ def test_a_serial_server_without_its_device_says_so_as_a_meter_does(tmp_path: Pa
     settings = {"modbus": [{"serial": {"port": device}}]}
     gateway = Gateway(tmp_path, {"simulate": True}, settings=settings, waits=False)
     with running(gateway):
-        gateway.wait_for_log(f"cannot listen on {device} 19200 8E1: no such device; is the cable plugged in")
+        gateway.wait_for_log(f"cannot listen on {device} 19200 8E1: no such device. Is the cable plugged in")
         assert "Errno" not in gateway.log

@@ -109,7 +109,7 @@ async def test_a_node_that_fails_is_started_anew_while_the_others_go_on(
     if isinstance(error, OSError):
         # One line, without the number that nobody knows by heart.
         words = "/p1: Permission denied" if error.filename else "the cable is out"
-        assert [record.getMessage() for record in told] == [f"node=failing: {words}"]
+        assert [record.getMessage() for record in told] == [f"node=failing: {words}; trying again"]
     else:
         assert len(told) == 2
         assert all(record.exc_info for record in told)

@@ -84,8 +84,8 @@ def test_all_that_is_missing_is_told_at_once_with_its_place(tmp_path: Path) -> N
     assert [line.partition(": ")[0] for line in lines] == [":5:6", ":6:6", ":2:7", ":7:15", ":3:7", ":8:35", ":8:56"]
     assert "in use by" in lines[0]
     assert f"(process {os.getpid()})" in lines[0]
-    assert "192.0.2.77:5020 is no address of this machine" in lines[1]
-    assert "/dev/no-such-device: no such device; is the cable plugged in?" in lines[2]
+    assert "192.0.2.77:5020 is not an address of this machine" in lines[1]
+    assert "/dev/no-such-device: no such device. Is the cable plugged in?" in lines[2]
     assert "p1.invalid is not found" in lines[4]
     assert "No such file" in lines[5]
     assert all("trying again" not in line for line in lines)
@@ -125,7 +125,7 @@ def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
 
 def test_what_is_no_serial_device_is_told(tmp_path: Path) -> None:
     (line,) = told(tmp_path, f"meter: {{port: {tmp_path}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
-    assert line == f"1:9: meter.port: {tmp_path}: no serial device. Look in /dev/serial/by-id"
+    assert line == f"1:9: meter.port: {tmp_path}: not a serial device. Look in /dev/serial/by-id"
 
 
 def test_who_has_a_device_open_is_told(tmp_path: Path, device: str) -> None:
@@ -151,7 +151,7 @@ def test_a_missing_right_is_told_with_the_remedy() -> None:
         command = [*as_nobody(folder), gateway_command(), "check", str(folder / "gateway.yaml")]
         result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 1
-    assert f"gateway.yaml:2:11: modbus[0].listen: no right to listen on 127.0.0.1:{port}" in result.stderr
+    assert f"gateway.yaml:2:11: modbus[0].listen: no permission to listen on 127.0.0.1:{port}" in result.stderr
     assert "CAP_NET_BIND_SERVICE" in result.stderr
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from dataclasses import replace
 
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
+from gateway.problems.problem import Problem, ProblemError
+from gateway.problems.system import listening_problem
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.rtu import respond_rtu
 from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
-from gateway.runtime.status import Colour, Mark
+from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.clients import Clients
-from gateway.transport.listening import trouble_listening, why_not_listening
-from gateway.transport.serial_device import explain
+from gateway.transport.serial_device import why_not_opened
 
 TICK_S = 1.0
 LABELS = {
@@ -68,10 +70,9 @@ class ModbusServer(Node):
             await self.clients.open()
             await listener.listen()
         except OSError as error:
-            if self.settings.serial:
-                error = await asyncio.to_thread(explain, error, self.settings.serial.device)
-            self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.place))
-            raise OSError(error.errno, self._explain(error)) from error
+            problem = await asyncio.to_thread(self._problem, error)
+            self.show(Colour.RED, Mark.RING, label_of(problem))
+            raise ProblemError(problem, error.errno) from error
         self.port = listener.bound_port or self.port
         self.ready.set()
         units = ", ".join(map(str, self.units.wired))
@@ -88,7 +89,7 @@ class ModbusServer(Node):
             await asyncio.sleep(TICK_S)
             self.clients.close_idle(now())
             if self.settings.serial and not listener.active_connections:
-                raise OSError(errno.EIO, f"{self.settings.serial.device} is gone; opening it again")
+                raise OSError(errno.EIO, f"{self.settings.serial.device} is gone")
 
     def _new_connection(self, _listener: Listener) -> asyncio.BaseProtocol:
         if self.settings.serial:
@@ -105,7 +106,10 @@ class ModbusServer(Node):
         else:
             self.show(Colour.GREEN, Mark.RING, "no-client")
 
-    def _explain(self, error: OSError) -> str:
-        if self.settings.serial:
-            return f"cannot listen on {self.settings}: {error.strerror or error}; trying again"
-        return why_not_listening(error, str(self.settings), port=UNPRIVILEGED_PORT)
+    def _problem(self, error: OSError) -> Problem:
+        """Return why the server cannot listen."""
+        settings = self.settings
+        if settings.serial is None:
+            return listening_problem(error, str(settings), port=settings.port, other_port=UNPRIVILEGED_PORT)
+        problem = why_not_opened(error, settings.serial.device)
+        return replace(problem, what=f"cannot listen on {settings}: {problem.what}")

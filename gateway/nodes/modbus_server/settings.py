@@ -38,11 +38,6 @@ class ServerSettings:
     serial: SerialPort | None = None
     admission: Admission = field(default_factory=Admission)
 
-    @property
-    def place(self) -> str | int:
-        """Return the serial device, or the number of the port."""
-        return self.serial.device if self.serial else self.port
-
     def __str__(self) -> str:
         if self.serial:
             return f"{self.serial.device} {self.serial.line}"

@@ -17,11 +17,12 @@ from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.page import Page
 from gateway.nodes.status_page.server import PageServer
 from gateway.nodes.status_page.stream import Stream
+from gateway.problems.problem import ProblemError
+from gateway.problems.system import listening_problem
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Details, Node
-from gateway.runtime.status import Colour, Mark
-from gateway.transport.listening import trouble_listening, why_not_listening
+from gateway.runtime.status import Colour, Mark, label_of
 
 TICK_S = 1.0
 BACKLOG = 100
@@ -56,8 +57,9 @@ class StatusPage(Node):
         try:
             listener = await _listen(self.settings)
         except OSError as error:
-            self.show(Colour.RED, Mark.RING, trouble_listening(error, self.settings.port))
-            raise OSError(error.errno, why_not_listening(error, where, port=UNPRIVILEGED_PORT)) from error
+            problem = listening_problem(error, where, port=self.settings.port, other_port=UNPRIVILEGED_PORT)
+            self.show(Colour.RED, Mark.RING, label_of(problem))
+            raise ProblemError(problem, error.errno) from error
         self.port = listener.getsockname()[1]
         access = Access(self.settings, password)
         server = PageServer(make_app(self._page, self._stream, access, self.settings.framed_by), access.is_allowed)
