@@ -27,7 +27,7 @@ from gateway.transport.serial_device import holder_of, why_not_opened
 RESOLVE_LIMIT_S = 5.0
 OWN_NAME = "dsmr-gateway"
 MODBUS_PORT, PASSTHROUGH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8080
-"""Suggested where there is no right to the one that is configured."""
+"""Ports to suggest where the configured port needs a permission."""
 _LISTENS = {"tcp": "0A", "udp": "07"}
 """State of a socket that takes what comes, in /proc/net."""
 

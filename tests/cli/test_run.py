@@ -144,7 +144,7 @@ def test_a_reserved_port_is_reported_with_the_remedy() -> None:
         prefix = as_nobody(folder)
         gateway = Gateway(folder, SIMULATED, {}, {"listen": f"127.0.0.1:{port}"}, prefix=prefix, waits=False)
         with running(gateway):
-            gateway.wait_for_log(rf"no right to listen on 127\.0\.0\.1:{port}.*5020.*CAP_NET_BIND_SERVICE")
+            gateway.wait_for_log(rf"no permission to listen on 127\.0\.0\.1:{port}.*5020.*CAP_NET_BIND_SERVICE")
             with gateway.client() as client:
                 assert client.registers(0, 1) == (1,)
             assert not is_listened_on(port)
