@@ -33,6 +33,8 @@ class ExceptionCode(IntEnum):
     ILLEGAL_DATA_ADDRESS = 2
     ILLEGAL_DATA_VALUE = 3
     SERVER_DEVICE_FAILURE = 4
+    SERVER_DEVICE_BUSY = 6
+    """The client must ask again later."""
     GATEWAY_PATH_UNAVAILABLE = 10
     """No unit is configured on the unit id."""
     GATEWAY_TARGET_FAILED_TO_RESPOND = 11

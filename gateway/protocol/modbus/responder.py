@@ -81,19 +81,21 @@ class Responder:
         unit = self.units.by_id[unit_id]
         if self.is_serial and (unit is None or unit_id == BROADCAST):
             return None
-        response = respond_to_read(pdu, unit, now)
+        response = respond_to_read(pdu, unit, now, client)
         if response is _NOT_A_READ and unit is not None:
             response = self._respond_to_other(pdu, unit)
         self.monitor.note(now, client, unit_id, pdu, response)
         return response
 
     def make_ready(self, request: bytes, response: bytes, now: float) -> None:
-        """Keep the response to a Modbus/TCP request, both without transaction id, if it shows fresh registers."""
+        """Keep the response to a Modbus/TCP request, both without transaction id, if it shows whole, fresh values."""
         unit_id, function_code, address, count = _READ_REQUEST.unpack_from(request)
         unit = self.units.by_id[unit_id]
         snapshot = unit.snapshot if unit and unit.is_fresh(now) else None
         if unit is None or snapshot is None or snapshot.read(address, count) is None:
             return
+        if unit.register_map.splits(address, count):
+            return  # the next response may come from a latched image
         if len(self.ready) >= MAX_READY:
             self.ready.clear()
         record = (unit_id, request[5:], response[5:])
@@ -113,7 +115,7 @@ class Responder:
         return exception_response(function_code, response) if isinstance(response, ExceptionCode) else response
 
 
-def respond_to_read(pdu: bytes, unit: Unit | None, now: float) -> bytes | None:
+def respond_to_read(pdu: bytes, unit: Unit | None, now: float, client: CountedClient) -> bytes | None:
     """Return the response to a read; `_NOT_A_READ` for a function that the unit's map does not have.
 
     The order of checks is that of the state diagrams of V1.1b3, 6.3 and 6.4: function, quantity, address,
@@ -131,7 +133,7 @@ def respond_to_read(pdu: bytes, unit: Unit | None, now: float) -> bytes | None:
         return exception_response(function_code, ExceptionCode.ILLEGAL_DATA_VALUE)
     if address + count > ADDRESSES:
         return exception_response(function_code, ExceptionCode.ILLEGAL_DATA_ADDRESS)
-    data = unit.read(address, count, now)
+    data = unit.read_for(client, address, count, now)
     if data is None:
         return None
     if isinstance(data, ExceptionCode):

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from gateway.protocol import freshness
 from gateway.protocol.freshness import FOREVER, NEVER
+from gateway.protocol.modbus.latch import Image, Latches
+from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.register_map import RegisterMap
@@ -51,6 +53,8 @@ class Unit:
         self.function_codes = register_map.function_codes
         self._status_values = status_values
         self._absent = register_map.readings.encode({})
+        self._latches = Latches(register_map)
+        self._status_latches = Latches(register_map)
         self.snapshot: Snapshot | None = None
         self.fresh_until = NEVER
         """Last moment at which the snapshot is fresh."""
@@ -73,6 +77,7 @@ class Unit:
         """Respond as before the first telegram, whatever `on_stale` is."""
         if not self.shows_test_pattern:
             self.snapshot, self.fresh_until = None, NEVER
+            self._latches.clear()
 
     def is_fresh(self, now: float) -> bool:
         """Return whether the newest telegram may be served as current."""
@@ -88,13 +93,50 @@ class Unit:
             return self._read_status(address, count, now)
         return self._read_stale(address, count)
 
+    def read_for(self, client: CountedClient, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
+        """Return the same as `read`, but complete a value that the client reads with several requests."""
+        if not self.register_map.splits(address, count):
+            return self.read(address, count, now)
+        is_status = self._absent.read(address, count) is None
+        if is_status:
+            image = self._status_latches.choose(address, count, now, client, lambda: self._status_image(now))
+        else:
+            image = self._latches.choose(address, count, now, client, lambda: self._newest_image(now))
+        if isinstance(image, ExceptionCode):
+            return image
+        if image is None:
+            return self._read_stale(address, count)
+        if now <= image.fresh_until:
+            data = image.snapshot.read(address, count)
+            return ExceptionCode.ILLEGAL_DATA_ADDRESS if data is None else data
+        if is_status:
+            return self._read_status(address, count, now)
+        if self.on_stale is OnStale.ABSENT:
+            # A part of a number and a part of the code for absent would be another number.
+            return ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
+        return self._read_stale(address, count)
+
+    def _newest_image(self, now: float) -> Image | None:
+        """Return the image that is served now; None if there is none but a response by `on_stale`."""
+        if self.snapshot is not None and self.on_stale is OnStale.HOLD:
+            return Image(self.snapshot, FOREVER)
+        if self.snapshot is not None and self.is_fresh(now):
+            return Image(self.snapshot, self.fresh_until)
+        return Image(self._absent, FOREVER) if self.on_stale is OnStale.ABSENT else None
+
+    def _status_image(self, now: float) -> Image:
+        """Return the gateway's own state; it is served as long as its bit for fresh is true."""
+        return Image(self._status(now), self.fresh_until if self.is_fresh(now) else FOREVER)
+
     def _read_status(self, address: int, count: int, now: float) -> bytes | ExceptionCode:
+        data = self._status(now).read(address, count)
+        return ExceptionCode.ILLEGAL_DATA_ADDRESS if data is None else data
+
+    def _status(self, now: float) -> Snapshot:
         values = {**self._status_values(now), "gateway_fresh": int(self.is_fresh(now))}
         if self.shows_test_pattern:
             values |= {"gateway_fresh": 0, "gateway_simulated": 1}
-        status = self.register_map.status.encode(values)
-        data = status.read(address, count)
-        return ExceptionCode.ILLEGAL_DATA_ADDRESS if data is None else data
+        return self.register_map.status.encode(values)
 
     def _read_stale(self, address: int, count: int) -> bytes | ExceptionCode | None:
         if self.on_stale is OnStale.SILENT:

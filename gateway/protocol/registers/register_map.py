@@ -47,6 +47,17 @@ class RegisterMap:
         """Encoder of the readings of a telegram."""
         self.status = SnapshotEncoder([block for block in blocks if block.is_status], registers)
         """Encoder of the gateway's own state."""
+        self.inside: Mapping[int, range] = {
+            address: range(register.address, register.end)
+            for register in registers
+            for address in range(register.address + 1, register.end)
+        }
+        """The addresses inside a value of several registers, with all addresses of that value: a read that begins or
+        ends there splits it."""
+
+    def splits(self, address: int, count: int) -> bool:
+        """Return True if a read of `count` registers from `address` on gets only a part of a value."""
+        return address in self.inside or address + count in self.inside
 
     def lacking(self, values: Mapping[str, Value]) -> list[str]:
         """Return the required expressions that are absent in `values`."""

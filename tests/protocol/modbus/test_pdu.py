@@ -16,7 +16,7 @@ from gateway.protocol.modbus.pdu import (
     exception_response,
 )
 from gateway.protocol.modbus.responder import respond_to_read
-from tests.protocol.modbus.small_units import ask, mbap, read_pdu, responder_of, small_unit, words
+from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_unit, words
 
 
 def test_the_worked_examples_of_the_specification_are_decoded() -> None:
@@ -54,7 +54,7 @@ def test_only_an_exception_response_has_an_exception_code() -> None:
 @given(st.binary(min_size=1, max_size=7))
 @settings(derandomize=True, deadline=None)
 def test_the_server_reads_registers_only_in_requests_that_decode(pdu: bytes) -> None:
-    response = respond_to_read(pdu, small_unit(), 0.0)
+    response = respond_to_read(pdu, small_unit(), 0.0, CLIENT)
     read = decode_read(pdu)
     if read is None:
         assert not response or exception_in(response) == ExceptionCode.ILLEGAL_DATA_VALUE

@@ -25,7 +25,7 @@ from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, respo
 )
 def test_checks_are_made_in_the_order_of_the_document(function_code: int, address: int, count: int, code: int) -> None:
     unit = small_unit(a=None)
-    answer = respond_to_read(read_pdu(address, count, function_code), unit, 0.0)
+    answer = respond_to_read(read_pdu(address, count, function_code), unit, 0.0, CLIENT)
     assert answer == bytes((0x80 | function_code, code))
 
 

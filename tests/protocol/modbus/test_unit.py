@@ -165,6 +165,7 @@ def test_the_exception_codes_are_those_of_the_document() -> None:
         "ILLEGAL_DATA_ADDRESS": 0x02,
         "ILLEGAL_DATA_VALUE": 0x03,
         "SERVER_DEVICE_FAILURE": 0x04,
+        "SERVER_DEVICE_BUSY": 0x06,
         "GATEWAY_PATH_UNAVAILABLE": 0x0A,
         "GATEWAY_TARGET_FAILED_TO_RESPOND": 0x0B,
     }
