@@ -1,0 +1,111 @@
+"""The log of a running gateway: written by a thread of its own, cleaned, and bounded.
+
+Whoever logs puts a line into a bounded queue and goes on. A thread writes the lines to a file descriptor. When nobody
+reads that (a full pipe, a terminal that is stopped), the queue fills; further lines are dropped and counted, and the
+first line that can be written again says how many. The event loop never waits for the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from typing import Final
+
+MAX_WAITING_LINES: Final = 1000
+MAX_LINE_CHARACTERS: Final = 2000
+"""A longer line is cut and ends with an ellipsis."""
+FLUSH_TIMEOUT_S: Final = 0.5
+"""How long the end of the process waits for the last lines."""
+
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_ESCAPED |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_ESCAPED |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+
+
+def clean(text: str) -> str:
+    """Return `text` with control characters as escapes, so that it cannot steer a terminal or forge a line.
+
+    Texts of meters and clients reach the log: identifiers, certificates' names, paths.
+    """
+    return text.translate(_ESCAPED)
+
+
+class CleanFormatter(logging.Formatter):
+    """Formats one line per record: message and exception cleaned, each line of a traceback on its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, or for an exception the lines."""
+        lines = [clean(line) for line in super().format(record).split("\n")]
+        if not record.exc_info and not record.stack_info:
+            lines = ["\\n".join(lines)]
+        return "\n".join(_shorten(line) for line in lines)
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + "…"
+
+
+class QueuedHandler(logging.Handler):
+    """Hands records to a thread that writes them to a file descriptor."""
+
+    def __init__(self, descriptor: int, capacity: int = MAX_WAITING_LINES) -> None:
+        """Start the thread.
+
+        Args:
+            descriptor: what to write to; may block as long as it likes.
+            capacity: most lines that wait.
+
+        """
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: queue.Queue[str | threading.Event] = queue.Queue(capacity)
+        self.dropped = 0
+        """Lines that found the queue full, since the last one that reported it."""
+        self.dropped_total = 0
+        threading.Thread(target=self._write, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line; count it as dropped where there is no room."""
+        try:
+            line = self.format(record)
+            if self.dropped:
+                report = f"{self.dropped} log lines were dropped because nobody read the log"
+                self._lines.put_nowait(self.format(_warning(report)))
+                self.dropped = 0
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+            self.dropped_total += 1
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait until the waiting lines are written, `FLUSH_TIMEOUT_S` at the most."""
+        written = threading.Event()
+        try:
+            self._lines.put(written, timeout=FLUSH_TIMEOUT_S)
+        except queue.Full:
+            return
+        written.wait(FLUSH_TIMEOUT_S)
+
+    def _write(self) -> None:
+        while True:
+            line = self._lines.get()
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
+            data = f"{line}\n".encode(errors="backslashreplace")
+            while data:
+                try:
+                    data = data[os.write(self._descriptor, data) :]
+                except BlockingIOError:
+                    # A descriptor that another process has made non-blocking.
+                    threading.Event().wait(0.05)
+                except OSError:
+                    break  # nobody will ever read it
+
+
+def _warning(text: str) -> logging.LogRecord:
+    return logging.LogRecord("gateway", logging.WARNING, "", 0, text, None, None)
