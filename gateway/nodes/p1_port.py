@@ -13,7 +13,7 @@ from gateway.lines.line import Line
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
 from gateway.protocol.freshness import PAUSE_S, ArrivalClock
-from gateway.protocol.p1.diagnosis import diagnose
+from gateway.protocol.p1.diagnosis import explain
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
 from gateway.runtime.clock import now
@@ -25,8 +25,17 @@ SEARCH_DWELL_S = 15.0
 """Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
 TICK_S = 0.25
 PAUSE_LOOKS = 2
-SAMPLE_BYTES = 1024
+MANY_CLOSED = 3
+"""Number of connections in a row that are closed after their telegram, from which on this is the source's way."""
+PACE = 0.9
+"""Share of the meter's cadence after which a line is opened again that is closed after each telegram.
+
+A little early, so that a source that sends the meter's next telegram is not missed.
+"""
+SAMPLE_BYTES = 4096
 """Number of bytes of a connection that are kept before its first telegram, to diagnose what is wrong."""
+
+_CLOSES_EACH_TIME = problem_of("line-per-telegram", "the other end closes the connection after each telegram")
 
 
 class P1Port(Node):
@@ -59,6 +68,9 @@ class P1Port(Node):
         self._has_telegram = False
         self._accepted = 0
         self._last_problem: Problem | None = None
+        self._refused = 0
+        self._opened = 0.0
+        self._closed_early = 0
         self._arrivals = ArrivalClock(now())
         self._pause_timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -103,10 +115,10 @@ class P1Port(Node):
                 done, _ = await asyncio.wait([closed], timeout=min(left, TICK_S))
                 if done:
                     error = closed.result()
-                    return self._diagnosis() or _line_closed(error)
+                    return self._diagnosis(is_closed=True) or _line_closed(error)
                 if self._has_telegram:
                     self._show_receiving()
-            return self._diagnosis() or self._silence()
+            return self._diagnosis(is_closed=False) or self._silence()
         finally:
             self._meter.is_connected = False
             line.close()
@@ -129,9 +141,10 @@ class P1Port(Node):
             self._has_telegram = True
             self._sample.clear()
             self._backoff.reset()
-            self._last_problem = None
             self.show(Colour.GREEN, Mark.DOT, "plain", text=self._current[0])
-            self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
+            if self._closed_early < MANY_CLOSED:
+                self._last_problem = None
+                self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def _begin(self) -> None:
         """Begin with a line that has opened; uvloop may bring its first bytes before it returns the line."""
@@ -140,6 +153,8 @@ class P1Port(Node):
         self._meter.is_connected = True
         self._has_telegram = False
         self._accepted = self._meter.accepted
+        self._refused = self._meter.refused.total()
+        self._opened = now()
         self._sample.clear()
         self._arrivals = ArrivalClock(now())
         self._deadline = now() + self._patience_s
@@ -188,26 +203,46 @@ class P1Port(Node):
         elif meter.interval_s is not None:
             self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=words)
 
-    def _diagnosis(self) -> Problem | None:
-        return None if self._has_telegram else diagnose(bytes(self._sample))
+    def _diagnosis(self, *, is_closed: bool) -> Problem | None:
+        if self._has_telegram:
+            return None
+        refused = self._meter.newest_refused if self._meter.refused.total() > self._refused else None
+        return explain(bytes(self._sample), refused, is_closed=is_closed)
 
     def _silence(self) -> Problem:
         seconds = round(self._watchdog_s if self._has_telegram else self._patience_s)
-        hint = "" if self._has_telegram else "Is the P1 port open, and the data request line high?"
-        if self._sample or self._has_telegram:
+        if self._has_telegram:
             what = f"no valid telegram for {seconds} s"
-            return problem_of("no-valid-telegram", what, hint, short=what, seconds=seconds)
-        what = f"no bytes for {seconds} s"
+            return problem_of("no-valid-telegram", what, short=what, seconds=seconds)
+        what, hint = f"no bytes for {seconds} s", "Is the P1 port open, and the data request line high?"
         return problem_of("no-bytes", what, hint, short=what, seconds=seconds)
 
+    def _wait_for_next(self) -> float:
+        """Return the seconds until a line that was closed right after a telegram is opened for the next one, or 0.
+
+        Some sources send one telegram per connection. Opening at once would bring the same telegram many times.
+        """
+        moment = now()
+        newest = self._meter.newest if self._has_telegram else None
+        if newest is None or moment - self._opened > 2 * newest.variant.cadence_s:
+            self._closed_early = 0
+            return 0.0
+        self._closed_early += 1
+        return max(0.0, newest.arrived + PACE * newest.variant.cadence_s - moment)
+
     async def _pause(self, words: str, problem: Problem) -> None:
-        pause = self._backoff.next()
+        pause = self._wait_for_next() or self._backoff.next()
+        remedy = "trying again until it works"
+        if self._closed_early >= MANY_CLOSED:
+            problem, remedy = _CLOSES_EACH_TIME, "the gateway connects again for the next one"
+            self.show(Colour.GREEN, Mark.RING, "line-per-telegram", line=words)
+        else:
+            self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=round(pause))
         if not self._has_telegram and self._line_count > 1:
             self._current = next(self._lines)
-        self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=round(pause))
         if problem != self._last_problem:  # one line per change of state
             self._last_problem = problem
-            self.log(logging.WARNING, f"{words}: {problem}; trying again until it works")
+            self.log(logging.WARNING, f"{words}: {problem}; {remedy}")
         self._has_telegram = False
         await asyncio.sleep(pause)
 

@@ -17,7 +17,7 @@ MAX_WAITING_LINES: Final = 1000
 MAX_LINE_CHARACTERS: Final = 2000
 """A longer line is cut and ends with an ellipsis."""
 FLUSH_TIMEOUT_S: Final = 0.5
-"""How long the end of the process waits for the last lines."""
+"""Longest time that the end of the process waits for the last lines."""
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _ESCAPED |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}

@@ -37,6 +37,7 @@ TEXTS: Mapping[str, str] = {
     "line-encrypted": "{line}, encrypted telegrams",
     "line-quiet": "no telegram for {seconds} s, {line}",
     "line-receiving": "{interval_s} s, {line}",
+    "line-per-telegram": "{line} closes after each telegram",
     "retrying": "{problem}, retry in {seconds} s",
     "demo": "demo",
     # Telegrams and readings

@@ -16,7 +16,7 @@ from gateway.lines.line import Line
 from gateway.lines.serial import SerialLine
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
-from gateway.protocol.p1.diagnosis import NOISE, diagnose
+from gateway.protocol.p1.diagnosis import NOISE, diagnose, explain
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram, TelegramReader
 from gateway.runtime.clock import now
@@ -52,7 +52,7 @@ class ProbeResult:
     received: list[Received] = field(default_factory=list)
     refused: list[RefusedTelegram] = field(default_factory=list)
     problem: Problem | None = None
-    """Why there is no telegram, or None where there is one."""
+    """Reason for there being no telegram, or None where there is one."""
 
     @property
     def newest(self) -> Received | None:
@@ -138,18 +138,11 @@ def conclude(findings: Sequence[ProbeResult]) -> str:
 
 
 def _problem(sample: bytes, refused: Sequence[RefusedTelegram], *, is_closed: bool, listen_s: float) -> Problem:
-    diagnosis = diagnose(sample)
-    if diagnosis:
-        return diagnosis
-    if refused:
-        what = f"telegrams come and are refused: {refused[-1].reason} ({refused[-1].detail})"
-        return problem_of("telegrams-refused", what)
+    explained = explain(sample, refused[-1] if refused else None, is_closed=is_closed)
+    if explained:
+        return explained
     if is_closed:
         return problem_of("line-closed", "the other end closed the connection", short="the other end closed")
-    if b"/" in sample:
-        return problem_of("telegram-without-end", "a telegram began and did not end")
-    if sample:
-        return problem_of("not-a-telegram", "the bytes that come are not a telegram")
     seconds = round(listen_s)
     hint = (
         "Is the cable in the P1 port, and does it drive the data request pin? In Belgium and Sweden the port is closed"

@@ -107,7 +107,7 @@ def test_parity_that_a_ser2net_passes_on_is_reported_with_its_setting() -> None:
     [
         (b"Welcome to a port\r\n", "the bytes that come are not a telegram"),
         (bytes(range(128, 256)) * 8, "noise: the speed is wrong, or the P1 line is not inverted"),
-        (own_telegram("bad_checksum"), "telegrams come and are refused: checksum"),
+        (own_telegram("bad_checksum"), "telegrams come and are refused: the checksum is wrong"),
         (b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n", "a telegram began and did not end"),
     ],
     ids=["a banner", "noise", "bad checksum", "half a telegram"],

@@ -15,6 +15,7 @@ from gateway.lines.line import Line, Receive
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes import p1_port
+from gateway.nodes.p1_port import PACE, P1Port
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
 from gateway.runtime.status import Colour
@@ -25,6 +26,10 @@ from tests.waiting import until
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
 BAD = own_telegram("bad_checksum")
 NOISE = bytes(range(128, 256)) * 4
+REFUSED = (
+    "telegrams come and are refused: the checksum is wrong, so bytes are lost or changed on the way. Check the cable,"
+    " its length and its ground, and that no other program reads the port"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +83,10 @@ async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(mon
 
 
 async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Each connection lasts longer than the meter's cadence.
+    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port: 0.0)
     async with ser2net() as served:
         bench = over_tcp(served)
         async with running(bench):
@@ -93,6 +100,41 @@ async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
     assert len(found) == 6
     assert found[::2] == ["telegrams come in over p1.local:2001"] * 3
     assert all(text.startswith("p1.local:2001: the other end closed the connection (") for text in found[1::2])
+
+
+async def test_a_source_that_closes_after_each_telegram_is_read_at_the_meters_cadence_and_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment, pauses = 1000.0, list[float]()
+
+    async def wait(seconds: float) -> None:
+        nonlocal moment
+        moment += seconds
+        pauses.append(seconds)
+        await real_sleep(0)
+
+    class OnePerConnection(TcpLine):
+        async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
+            receive(TELEGRAM)
+            closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+            closed.set_result(None)
+            return closed
+
+    real_sleep = asyncio.sleep
+    bench = Bench([("line", OnePerConnection("127.0.0.1", 0))])
+    monkeypatch.setattr(p1_port, "now", lambda: moment)
+    monkeypatch.setattr(p1_port.asyncio, "sleep", wait)
+    task = asyncio.create_task(bench.port.run())
+    while len(pauses) < 100:
+        await real_sleep(0)
+    task.cancel()
+    assert bench.meter.accepted >= 100
+    assert all(pause == pytest.approx(PACE) for pause in pauses), "a DSMR 5 meter sends each second"
+    assert str(bench.port.status) == "green ring: line closes after each telegram"
+    assert len(messages(caplog)) < 10
+    assert messages(caplog)[-1] == (
+        "line: the other end closes the connection after each telegram; the gateway connects again for the next one"
+    )
 
 
 class Hasty(TcpLine):
@@ -183,9 +225,10 @@ async def test_what_the_other_end_says_is_told_as_what_it_means(
     ("data", "told"),
     [
         (b"", "no bytes for 0 s. Is the P1 port open, and the data request line high?"),
-        (BAD, "no valid telegram for 0 s. Is the P1 port open, and the data request line high?"),
+        (BAD, REFUSED),
+        (b"hello", "the bytes that come are not a telegram. Check that this is a P1 port, and the speed of the line"),
     ],
-    ids=["silence", "bad telegrams"],
+    ids=["silence", "bad telegrams", "other text"],
 )
 async def test_an_open_line_without_a_valid_telegram_is_given_up(
     data: bytes, told: str, caplog: pytest.LogCaptureFixture
@@ -209,7 +252,8 @@ async def test_a_meter_that_falls_silent_is_given_up_after_the_watchdogs_time(ca
     assert messages(caplog)[1] == "p1.local:2001: no valid telegram for 0 s; trying again until it works"
 
 
-async def test_bad_telegrams_do_not_reset_the_pauses_and_a_good_one_does() -> None:
+async def test_bad_telegrams_do_not_reset_the_pauses_and_a_good_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port: 0.0)
     asked: list[float] = []
 
     def longest(_low: float, high: float) -> float:

@@ -1,15 +1,20 @@
-"""Diagnosis of a line that brings bytes but no telegram: the cause and the remedy.
+"""Diagnosis of a line that brings bytes but no accepted telegram: the cause and the remedy, in words.
 
-The first bytes of a connection are compared with three patterns: a message of ser2net, an encrypted telegram, and
-characters that a P1 line does not contain, which come from a wrong setting of the serial line.
+The first bytes of a connection are compared with what is known to come over such lines: a message of ser2net, frames of
+other meter protocols (DLMS in HDLC, SML, wired M-Bus), an encrypted telegram, and characters that a P1 line does not
+contain, which come from a wrong setting of the serial line. Where telegrams come and are refused, the reason for that
+counts; a checksum that is wrong by the P1 specification is compared with other common ones.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.problems.problem import Problem, problem_of
-from gateway.protocol.p1.raw_stream import CIPHERED_START
+from gateway.protocol.p1.raw_stream import CIPHERED_START, FRAME_HEADER
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 
 MIN_NOISE_BYTES = 32
 """Least number of bytes for a diagnosis."""
@@ -20,6 +25,17 @@ NOISE = "noise"
 """Code of the problem that the bytes are not text."""
 _STRANGE = re.compile(rb"[^0-9A-Za-z \r\n()*.:/!\\\\_-]")
 _PARITY_BITS = re.compile(rb"[0-9]-[0-9]:[0-9]+\.[0-9]+\.[0-9]+\(")
+
+_HDLC_START = re.compile(rb"\x7e(?=([\xa0-\xaf][\s\S]))")
+"""Flag and frame format of type 3 (IEC 62056-46, 6.4.4.2); the lower 11 bits are the length between the flags."""
+_LLC = re.compile(rb"\xe6[\xe6\xe7]\x00")
+"""LLC header of DLMS (IEC 62056-46, 5.3)."""
+_LLC_WITHIN_BYTES = 20
+_SML_START = b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01"
+"""Escape sequence and version with which an SML file begins (BSI TR-03109-1)."""
+_MBUS_START = re.compile(rb"\x68(?=([\x03-\xff])\1\x68)")
+"""Long frame of wired M-Bus (EN 13757-2): start, the length twice, start."""
+
 
 _TEXTS = {
     b"Port already in use": problem_of(
@@ -48,10 +64,29 @@ _TEXTS = {
     ),
 }
 """Texts that ser2net sends in place of telegrams."""
+_HDLC = problem_of(
+    "hdlc-frames",
+    "DLMS in HDLC frames, which is not P1 text: the cable and the settings are not the cause",
+    "Use a reader for DLMS on a HAN port, or ask the grid operator whether the port can send P1 telegrams",
+    short="DLMS in HDLC frames, not P1 text",
+)
+_SML = problem_of(
+    "sml",
+    "SML, which is not P1 text: German meters send it, and the cable and the settings are not the cause",
+    "Use a reader for SML such as vzlogger",
+    short="SML, not P1 text",
+)
+_MBUS = problem_of(
+    "mbus-frames",
+    "frames of wired M-Bus, which is not P1 text: the settings are not the cause",
+    "Use the meter's P1 port, if it has one, or a reader for M-Bus",
+    short="wired M-Bus, not P1 text",
+)
+_KEY = ". The content is encrypted: that reader needs the key from the grid operator"
 _ENCRYPTED = problem_of(
     "encrypted-telegrams",
     "encrypted telegrams: the gateway cannot read them",
-    "A passthrough sends them to its readers, who can decrypt them",
+    "A passthrough sends them to its readers, who can decrypt them with the key from the grid operator",
 )
 _PARITY = problem_of(
     "text-with-parity-bits",
@@ -65,6 +100,35 @@ _NOISE = problem_of(
     short="noise: wrong speed or not inverted",
 )
 
+_REFUSED: Mapping[RefusalReason, tuple[str, str]] = {
+    RefusalReason.CHECKSUM: (
+        "the checksum is wrong, so bytes are lost or changed on the way",
+        "Check the cable, its length and its ground, and that no other program reads the port",
+    ),
+    RefusalReason.NO_CHECKSUM: (
+        "they have no checksum, which this version of DSMR requires",
+        "Set dsmr_version to auto, and check that nothing removes the end of the telegrams",
+    ),
+    RefusalReason.TRUNCATED: ("the end is missing", "Check the cable, and that no other program reads the port"),
+    RefusalReason.OVERSIZE: ("no end mark comes", "Check the cable, and the speed of the line"),
+    RefusalReason.FORM: (
+        "a line cannot be read, or a required line is missing",
+        "Check the cable, and the speed and parity of the line",
+    ),
+    RefusalReason.IMPLAUSIBLE: (
+        "the numbers contradict each other",
+        "Check the cable, and the speed and parity of the line",
+    ),
+}
+_END = re.compile(rb"!([0-9A-Fa-f]{4})")
+_OTHER_CHECKSUMS = {
+    # name: polynomial with its bits reversed, initial value, final exclusive or
+    "CRC-16/X-25": (0x8408, 0xFFFF, 0xFFFF),
+    "CRC-16/KERMIT": (0x8408, 0x0000, 0x0000),
+    "CRC-16/MODBUS": (0xA001, 0xFFFF, 0x0000),
+    "CRC-16/USB": (0xA001, 0xFFFF, 0xFFFF),
+}
+
 
 def diagnose(sample: bytes) -> Problem | None:
     """Return the cause that the first bytes of a connection without a telegram show; None when they show none."""
@@ -73,7 +137,10 @@ def diagnose(sample: bytes) -> Problem | None:
             return problem
     if len(sample) < MIN_NOISE_BYTES:
         return None
-    if CIPHERED_START in sample:
+    other = _other_protocol(sample)
+    if other:
+        return other
+    if FRAME_HEADER.search(sample):
         return _ENCRYPTED
     if NOISE_SHARE * len(_STRANGE.findall(sample)) <= len(sample):
         return None
@@ -81,3 +148,89 @@ def diagnose(sample: bytes) -> Problem | None:
     if _PARITY_BITS.search(bytes(byte & 0x7F for byte in sample)):
         return _PARITY
     return _NOISE
+
+
+def explain(sample: bytes, refused: RefusedTelegram | None, *, is_closed: bool) -> Problem | None:
+    """Return why the bytes that came are not accepted telegrams, with the remedy; None where they do not show it.
+
+    Args:
+        sample: the first bytes of the connection.
+        refused: the last telegram that was refused on it.
+        is_closed: True when the other end closed the connection, which may explain that a telegram did not end.
+
+    """
+    diagnosis = diagnose(sample)
+    if diagnosis:
+        return diagnosis
+    if refused:
+        return _explain_refusal(refused)
+    if not sample or is_closed:
+        return None
+    if b"/" in sample:
+        hint = "Check the cable, and that no other program reads the port"
+        return problem_of("telegram-without-end", "a telegram began and did not end", hint)
+    what = "the bytes that come are not a telegram"
+    return problem_of("not-a-telegram", what, "Check that this is a P1 port, and the speed of the line")
+
+
+def _explain_refusal(refused: RefusedTelegram) -> Problem:
+    other = name_checksum(refused.raw)
+    if other:
+        return problem_of(
+            "other-checksum",
+            f"telegrams come with another checksum than P1's CRC-16/ARC, {other}: cable and speed are not the cause",
+            "Please report the meter: it is not supported yet",
+            checksum=other,
+        )
+    cause, hint = _REFUSED[refused.reason]
+    return problem_of("telegrams-refused", f"telegrams come and are refused: {cause}", hint)
+
+
+def name_checksum(raw: bytes) -> str | None:
+    """Return the name of the checksum, other than that of P1, that fits the end line of `raw`, or None."""
+    match = _END.search(raw, max(0, raw.rfind(b"!")))
+    if not match:
+        return None
+    given = int(match[1], 16)
+    swapped = given >> 8 | (given & 0xFF) << 8
+    body = raw[: match.start() + 1]
+    for name, (polynomial, first, last) in _OTHER_CHECKSUMS.items():
+        if _crc(body, polynomial, first) ^ last in (given, swapped):
+            return name
+    return None
+
+
+def _crc(data: bytes, polynomial: int, crc: int) -> int:
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (polynomial if crc & 1 else 0)
+    return crc
+
+
+def _other_protocol(sample: bytes) -> Problem | None:
+    if _SML_START in sample:
+        return _SML
+    problem = _HDLC if _has_hdlc_frame(sample) else _MBUS if _has_mbus_frame(sample) else None
+    if problem and CIPHERED_START in sample:
+        return replace(problem, hint=problem.hint + _KEY)
+    return problem
+
+
+def _has_hdlc_frame(sample: bytes) -> bool:
+    for match in _HDLC_START.finditer(sample):
+        at = match.end()
+        length = int.from_bytes(match[1], "big") & 0x7FF
+        if sample[at + length : at + length + 1] == b"\x7e" or _LLC.search(sample, at, at + _LLC_WITHIN_BYTES):
+            return True
+    return False
+
+
+def _has_mbus_frame(sample: bytes) -> bool:
+    for match in _MBUS_START.finditer(sample):
+        begin = match.end() + 3
+        end = begin + match[1][0]
+        # The checksum is the sum of the bytes between the header and itself; 0x16 ends the frame.
+        if sample[end : end + 2] == bytes((sum(sample[begin:end]) & 0xFF, 0x16)):
+            return True
+    return False

@@ -27,8 +27,11 @@ MAX_FRAME_BYTES = 8192
 HEADER_BYTES = 13
 """Size of the tag, the system title with its length, and the longest form of the frame's length."""
 
-_FRAME_HEADER = re.compile(rb"\xdb\x08[\s\S]{8}(?:\x82([\s\S]{2})|\x81([\x80-\xff])|([\x12-\x7f]))[\x20\x30]")
-"""Pattern up to the security control: 0x20 is encrypted, 0x30 is encrypted and authenticated."""
+FRAME_HEADER = re.compile(rb"\xdb\x08[\s\S]{8}(?:\x82([\s\S]{2})|\x81([\x80-\xff])|([\x12-\x7f]))[\x20\x30]")
+"""Pattern of an encrypted telegram's start, up to the security control.
+
+0x20 is encrypted, 0x30 is encrypted and authenticated.
+"""
 _PLAIN_START = re.compile(rb"(?<![ -~])/")
 """Pattern of a plain telegram's start: at a line start, or after the noise that a line may carry between telegrams."""
 
@@ -85,7 +88,7 @@ class CipheredReader:
             return []
         self._buffer += data
         frames: list[bytes] = []
-        while match := _FRAME_HEADER.search(self._buffer):
+        while match := FRAME_HEADER.search(self._buffer):
             long, middle, short = match.groups()
             end = match.end() - 1 + int.from_bytes(long or middle or short, "big")
             if end - match.start() > MAX_FRAME_BYTES:

@@ -1,12 +1,14 @@
-"""What bytes that are no telegram tell."""
+"""The diagnosis names what comes over a line that brings no accepted telegram, and what helps."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
-from gateway.protocol.p1.diagnosis import MIN_NOISE_BYTES, diagnose
+from gateway.protocol.p1.diagnosis import MIN_NOISE_BYTES, diagnose, explain, name_checksum
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, SerialSettings
 from tests.conftest import OWN_TELEGRAMS, own_telegram
 from tests.uart import received
@@ -90,3 +92,89 @@ def test_silence_tells_nothing() -> None:
 def test_encrypted_telegrams_are_no_noise() -> None:
     sample = b"\xdb\x08SIM00001\x82\x01\x00\x30" + bytes(range(128, 256))
     assert "encrypted telegrams" in str(diagnose(sample))
+
+
+HDLC_PLAIN = bytes.fromhex("7EA02A410883130413E6E7000F40000000000101020309060100010700FF060000031502020F00161BE6BC7E")
+"""An Aidon meter's list 1: active power, not encrypted."""
+
+
+def frame(content: bytes) -> bytes:
+    """Return an HDLC frame with `content`, whose checksums are not valid: nothing here checks them."""
+    return b"\x7e" + (0xA000 | len(content) + 2).to_bytes(2, "big") + content + b"\x7e"
+
+
+def mbus(content: bytes) -> bytes:
+    return bytes((0x68, len(content), len(content), 0x68)) + content + bytes((sum(content) & 0xFF, 0x16))
+
+
+HEADER = bytes.fromhex("CF00020023 13D986E6E700".replace(" ", ""))
+CIPHERED = b"\xdb\x08TST\x67\x70\0\0\1" + bytes(range(100, 200))
+SML = b"\x1b\x1b\x1b\x1b\1\1\1\1v\5\0\0\1b\0b\0rc\1\1v\1\1\5" + bytes(range(40))
+
+
+@pytest.mark.parametrize(
+    ("sample", "named", "remedy"),
+    [
+        (HDLC_PLAIN, "DLMS in HDLC frames", "a reader for DLMS"),
+        (HDLC_PLAIN[20:] + HDLC_PLAIN, "DLMS in HDLC frames", "a reader for DLMS"),
+        (frame(HEADER + CIPHERED), "DLMS in HDLC frames", "needs the key"),
+        (frame(HEADER + CIPHERED)[:64], "DLMS in HDLC frames", "needs the key"),
+        (SML, "SML", "vzlogger"),
+        (mbus(b"\x53\xff\x00\x01\x67" + CIPHERED), "frames of wired M-Bus", "needs the key"),
+        (mbus(b"\x08\x01\x72" + bytes(40)), "frames of wired M-Bus", "a reader for M-Bus"),
+        (b"\xdb\x08SIM00001\x82\x01\x00\x30" + bytes(range(128, 256)), "encrypted telegrams", "passthrough"),
+    ],
+    ids=["hdlc", "hdlc joined", "hdlc encrypted", "hdlc cut", "sml", "mbus encrypted", "mbus", "dsmr encrypted"],
+)
+def test_another_protocol_is_named_with_the_reader_that_helps(sample: bytes, named: str, remedy: str) -> None:
+    diagnosis = str(diagnose(sample))
+    assert diagnosis.startswith(named)
+    assert remedy in diagnosis
+    assert "speed" not in diagnosis
+    assert "Is the P1 port open" not in diagnosis
+
+
+def test_noise_is_seldom_taken_for_another_protocol() -> None:
+    random = Random(1)
+    found = [str(diagnose(random.randbytes(1024)))[:5] for _ in range(300)]
+    assert found.count("noise") >= 298
+
+
+def x25(data: bytes) -> int:
+    """Return the CRC-16/X-25, bit by bit as ISO/IEC 13239 defines it."""
+    crc = 0xFFFF
+    for byte in data:
+        for bit in range(8):
+            mix = (crc ^ byte >> bit) & 1
+            crc = crc >> 1 ^ (0x8408 if mix else 0)
+    return crc ^ 0xFFFF
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_another_checksum_is_named_and_the_cable_is_not_blamed(is_swapped: bool) -> None:
+    body = FAST[: FAST.rindex(b"!") + 1]
+    crc = x25(body)
+    digits = b"%02X%02X" % (crc & 0xFF, crc >> 8) if is_swapped else b"%04X" % crc
+    raw = body + digits + b"\r\n"
+    assert name_checksum(raw) == "CRC-16/X-25"
+    explained = str(explain(raw, RefusedTelegram(raw, RefusalReason.CHECKSUM, ""), is_closed=False))
+    assert "another checksum than P1's CRC-16/ARC, CRC-16/X-25" in explained
+    assert "P1 port open" not in explained
+
+
+def test_a_damaged_telegram_has_no_other_checksum() -> None:
+    assert name_checksum(own_telegram("bad_checksum")) is None
+    assert name_checksum(b"/no end") is None
+
+
+@pytest.mark.parametrize("reason", list(RefusalReason))
+def test_telegrams_that_are_refused_are_explained_by_the_reason(reason: RefusalReason) -> None:
+    explained = str(explain(b"/", RefusedTelegram(b"/", reason, "detail"), is_closed=True))
+    assert explained.startswith("telegrams come and are refused: ")
+    assert "P1 port open" not in explained
+
+
+def test_a_connection_that_was_closed_explains_itself_that_a_telegram_did_not_end() -> None:
+    assert explain(FAST[:300], None, is_closed=True) is None
+    assert str(explain(FAST[:300], None, is_closed=False)).startswith("a telegram began and did not end")
+    assert explain(b"", None, is_closed=False) is None
