@@ -37,9 +37,9 @@ MEDIA = {
 MEDIUM_PARTS = ("reading", "reading_time", "reading_age", "identifier", "valve")
 """Readings of an M-Bus channel that are also available under the name of its medium."""
 
-SIDE_BY_SIDE_S = 24 * 3600
-"""Largest difference between the times of two meters of a medium that are both in use. A meter is read at least each
-hour (DSMR 4.2.2 P1, 6.10), and radio may fail for some hours."""
+PLAUSIBLE_AGE_S = 2 * 3600
+"""Largest age of the newest reading of an M-Bus meter that is in use, in seconds: two periods. A meter is read at least
+each hour (DSMR 4.2.2 P1, 6.10)."""
 
 UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
 """Base unit of an M-Bus reading → its code in the native register layout."""
@@ -131,8 +131,10 @@ def derive(values: dict[str, Value], units: dict[str, str], without_value: Abstr
     channels = channels_read(values)
     for n in channels:
         _describe_channel(values, units, n)
-    for medium in MEDIA:
-        _name_medium(values, units, medium, channels)
+    for medium in MEDIA if channels else ():
+        channel = channel_of(medium, values, units, channels)
+        if channel is not None:
+            name_medium(values, units, medium, channel)
 
 
 def channels_read(values: Mapping[str, Value]) -> list[int]:
@@ -145,14 +147,31 @@ def channel_of(
 ) -> int | None:
     """Return the one of `channels` that measures `medium`, or None when that is not certain.
 
-    After a meter exchange there may be several: then it is the only one that was read recently. Of two meters that are
-    both in use, the reading would come now from one and now from the other.
+    After a meter exchange there may be several. Then it is the only one that was read recently, by the meter's clock
+    and not ahead of it. `live_channel` knows more after some telegrams.
     """
+    found = channels_of(medium, values, units, channels)
+    if len(found) > 1:
+        found = [n for n in found if isinstance(values.get(f"mbus{n}_reading_time"), int)]
+    if len(found) > 1:
+        ages = {n: _age_s(values, n) for n in found}
+        found = [n for n, age_s in ages.items() if age_s is not None and abs(age_s) <= PLAUSIBLE_AGE_S]
+        found = [n for n in found if len(found) == 1 and (ages[n] or 0) >= 0]
+    return found[0] if len(found) == 1 else None
+
+
+def channels_of(
+    medium: str, values: Mapping[str, Value], units: Mapping[str, str], channels: Iterable[int]
+) -> list[int]:
+    """Return those of `channels` whose meters measure `medium`."""
     types, unit = MEDIA[medium]
-    found = [n for n in channels if values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit]
-    latest = max((_time(values, n) for n in found), default=0)
-    in_use = [n for n in found if latest - _time(values, n) < SIDE_BY_SIDE_S]
-    return in_use[0] if len(in_use) == 1 else None
+    return [n for n in channels if values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit]
+
+
+def _age_s(values: Mapping[str, Value], n: int) -> int | None:
+    """Return the age of the reading of M-Bus channel `n` on the meter's clock; negative for a stamp ahead of it."""
+    clock, time = values.get("clock"), values.get(f"mbus{n}_reading_time")
+    return clock - time if isinstance(clock, int) and isinstance(time, int) else None
 
 
 def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, without_value: AbstractSet[str]) -> None:
@@ -201,22 +220,20 @@ def _describe_channel(values: dict[str, Value], units: dict[str, str], n: int) -
     code = UNIT_CODES.get(units.get(f"mbus{n}_reading", ""))
     if code:
         values[f"mbus{n}_unit_code"] = code
-    clock, time = values.get("clock"), values.get(f"mbus{n}_reading_time")
-    if isinstance(clock, int) and isinstance(time, int) and time <= clock:
-        values[f"mbus{n}_reading_age"] = clock - time
+    age_s = _age_s(values, n)
+    if age_s is not None and age_s >= 0:
+        values[f"mbus{n}_reading_age"] = age_s
 
 
-def _name_medium(values: dict[str, Value], units: dict[str, str], medium: str, channels: list[int]) -> None:
-    n = channel_of(medium, values, units, channels)
-    if n is None:
-        return
+def name_medium(values: dict[str, Value], units: dict[str, str], medium: str, channel: int | None) -> None:
+    """Set the readings of `medium` to those of an M-Bus channel, or remove them for None."""
     for part in MEDIUM_PARTS:
-        value = values.get(f"mbus{n}_{part}")
+        value = None if channel is None else values.get(f"mbus{channel}_{part}")
         if value is not None:
             values[f"{medium}_{part}"] = value
-    units[f"{medium}_reading"] = units[f"mbus{n}_reading"]
-
-
-def _time(values: Mapping[str, Value], n: int) -> int:
-    time = values.get(f"mbus{n}_reading_time")
-    return time if isinstance(time, int) else 0
+        else:
+            values.pop(f"{medium}_{part}", None)
+    if channel is not None:
+        units[f"{medium}_reading"] = units[f"mbus{channel}_reading"]
+    else:
+        units.pop(f"{medium}_reading", None)

@@ -14,7 +14,9 @@ from decimal import Decimal
 
 from gateway.protocol import freshness
 from gateway.protocol.p1.acceptance import contradict, refuse
+from gateway.protocol.p1.counter_guard import Withheld
 from gateway.protocol.p1.country import interpret
+from gateway.protocol.p1.guards import Guards
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Reading, Readings, read, read_ahead
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
@@ -49,6 +51,8 @@ class Received:
     """Arrival on the wall clock, in unix seconds."""
     detected: Variant
     """Variant that the telegram itself shows; the configuration may contradict it."""
+    withheld: tuple[Withheld, ...] = ()
+    """Readings that cannot be believed; they are absent."""
 
 
 class MeterState:
@@ -79,13 +83,16 @@ class MeterState:
         self._configured = variant
         self._stale_after_s = stale_after_s
         self._unconfirmed: Readings | None = None
+        self._before: Readings | None = None
+        """Readings of the newest accepted telegram as it came, with those that are withheld."""
         self._ahead: dict[bytes, Reading] = {}
+        self.guards = Guards()
         self._intervals: deque[float] = deque(maxlen=INTERVALS_KEPT)
         self._last_error = freshness.NEVER
 
     def read_ahead(self, lines: bytes) -> None:
         """Decode complete lines of a telegram that has not ended yet, so that little work is left at its last byte."""
-        read_ahead(lines, self.newest.readings if self.newest else None, self._ahead)
+        read_ahead(lines, self._before, self._ahead)
 
     def take(self, item: Telegram | RefusedTelegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
         """Accept or refuse a telegram; a refused one changes nothing but the counts.
@@ -116,19 +123,21 @@ class MeterState:
         return received
 
     def _evaluate(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
-        before = self.newest
-        readings = read(telegram, before.readings if before else None, self._ahead)
+        before = self._before
+        readings = read(telegram, before, self._ahead)
         variant, detected = self._variants_of(telegram, readings)
-        elapsed = arrived - before.arrived if before else 0.0
-        refusal = refuse(telegram, readings, variant, before.readings if before else None, elapsed)
+        elapsed = arrived - self.newest.arrived if self.newest else 0.0
+        refusal = refuse(telegram, readings, variant, before, elapsed)
         if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
             return refusal
+        believed, withheld = self.guards.judge(telegram, readings, arrived)
         if refusal and (self._unconfirmed is None or contradict(self._unconfirmed, readings, elapsed)):
             self._unconfirmed = readings
             return refusal
         # Two telegrams in a row agree with each other and not with the past: the meter was replaced.
-        self._unconfirmed = None
-        return Received(telegram, interpret(readings, variant, detected), variant, arrived, arrived_at, detected)
+        self._unconfirmed, self._before = None, readings
+        believed = interpret(believed, variant, detected)
+        return Received(telegram, believed, variant, arrived, arrived_at, detected, withheld)
 
     def _variants_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
         """Return the variant of the meter, and the variant that this telegram shows."""

@@ -83,11 +83,11 @@ NAMES: dict[str, NameInfo] = _names_of_derivations() | _names_of_lines() | GATEW
 def source_lines(uses: Iterable[str], readings: Readings) -> tuple[int, ...]:
     """Return the positions in `readings.lines` of the lines that the values of the names in `uses` come from."""
     with_value = {line.name for line in readings.lines if line.value is not None}
-    names = {source for name in uses for source in _sources(name, readings, with_value)}
+    names = {source for name in uses for source in sources(name, readings, with_value)}
     return tuple(index for index, line in enumerate(readings.lines) if line.name in names)
 
 
-def _sources(name: str, readings: Readings, with_value: AbstractSet[str]) -> set[str]:
+def sources(name: str, readings: Readings, with_value: AbstractSet[str]) -> set[str]:
     """Return the names of the lines that the value of `name` comes from."""
     derivation = DERIVATIONS.get(name)
     if name in with_value:
@@ -95,7 +95,7 @@ def _sources(name: str, readings: Readings, with_value: AbstractSet[str]) -> set
     if derivation is None:
         return {name.removesuffix("_time")}
     inputs = _inputs_used(derivation, readings, with_value)
-    return {source for each in inputs for source in _sources(each, readings, with_value)}
+    return {source for each in inputs for source in sources(each, readings, with_value)}
 
 
 def _inputs_used(derivation: Derivation, readings: Readings, with_value: AbstractSet[str]) -> list[str]:
@@ -106,6 +106,10 @@ def _inputs_used(derivation: Derivation, readings: Readings, with_value: Abstrac
     if derivation.uses is Uses.EQUAL:
         return [each for each in inputs if values.get(each) == values.get(derivation.name)]
     if derivation.uses is Uses.MEDIUM:
-        channel = channel_of(derivation.medium, values, readings.units, channels_read(values))
+        medium = derivation.medium
+        if medium in readings.media:
+            channel = readings.media[medium]
+        else:
+            channel = channel_of(medium, values, readings.units, channels_read(values))
         return [each for each in inputs if each.startswith(f"mbus{channel}_")]
     return list(inputs)

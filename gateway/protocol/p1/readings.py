@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dsmr_parser.parsers import ValueParser
 
@@ -75,6 +75,8 @@ class Readings:
     """Lines that could not be read."""
     time: int | None
     """Time of the meter's own clock, in unix seconds."""
+    media: Mapping[str, int | None] = field(compare=False, default_factory=dict)
+    """Medium → its M-Bus channel, None for none of them, where the movement of their stamps decides it."""
     by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
     """Readings by their lines as sent, so that the next telegram decodes only the lines that changed."""
 
@@ -150,6 +152,11 @@ def read(
         time=clock if isinstance(clock, int) else None,
         by_line=by_line,
     )
+
+
+def with_values(readings: Readings, values: Mapping[str, Value], units: Mapping[str, str], **others: Any) -> Readings:
+    """Return the readings with other values and units, and other fields that are given by name."""
+    return replace(readings, values=MappingProxyType(values), units=MappingProxyType(units), **others)
 
 
 def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:

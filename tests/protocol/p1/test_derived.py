@@ -158,7 +158,7 @@ def test_of_two_meters_of_a_medium_the_one_read_last_is_the_live_one(live: int) 
     assert (values["gas_reading"], values["gas_identifier"]) == ((1, "A") if live == 1 else (2, "B"))
 
 
-@pytest.mark.parametrize(("one", "other"), [("210118070001W", "210118070501W"), ("210117080001W", "210118070000W")])
+@pytest.mark.parametrize(("one", "other"), [("210118070001W", "210118070501W"), ("210118053001W", "210118070000W")])
 @pytest.mark.parametrize("is_swapped", [False, True])
 def test_of_two_meters_that_live_side_by_side_neither_stands_for_the_medium(
     one: str, other: str, is_swapped: bool
@@ -170,6 +170,17 @@ def test_of_two_meters_that_live_side_by_side_neither_stands_for_the_medium(
     assert (values["mbus1_reading"], values["mbus2_reading"]) == (1, 2)
     assert not [name for name in values if name.startswith("gas")]
     assert values["water_reading"] == 3
+
+
+@pytest.mark.parametrize("dead", ["210117080001W", "220118070000W", "210118050000W"])
+def test_of_two_meters_the_one_with_an_old_stamp_or_one_far_ahead_is_not_the_live_one(dead: str) -> None:
+    values = values_of(CLOCK, *mbus(1, 3, "00001.000*m3", dead), *mbus(2, 3, "00002.000*m3", "210118070001W"))
+    assert values["gas_reading"] == 2
+
+
+def test_without_a_clock_it_is_not_certain_which_of_two_meters_is_live() -> None:
+    lines = [*mbus(1, 3, "00001.000*m3", "200118070000W"), *mbus(2, 3, "00002.000*m3", "210118070001W")]
+    assert not [name for name in values_of(*lines) if name.startswith("gas")]
 
 
 def test_a_meter_without_a_time_is_not_the_live_one() -> None:

@@ -1,0 +1,245 @@
+"""Counters that fall or leap: not believed until the same meter sends them twice in a row.
+
+A valid checksum proves the transport of a number, not the number. Some meters send a counter as 0 or 999999.999 in
+one telegram, and the old value in the next one. A counter only rises, and no faster than the connection can carry in
+the time since its last believed value. Another value is withheld until the next measurement continues it; then the
+meter was replaced or set. A value that continues the believed one ends the doubt.
+
+An M-Bus value that was measured once and comes in each telegram of the hour was sent once: only a newer time stamp
+makes it a second measurement. Nothing is compared across meters: a new equipment identifier is a new counter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from gateway.protocol.p1.obis import ENTRIES, MBUS_CHANNELS, Value
+from gateway.protocol.p1.readings import Reading, Readings
+from gateway.protocol.p1.telegram import Telegram
+
+CONNECTION_W = Decimal(60_000)
+"""Largest power of a connection without current transformers: 3 x 80 A at 250 V."""
+POWER_MARGIN = Decimal("1.5")
+"""Largest power between two telegrams, as a multiple of the powers that they contain."""
+VOLTAGE_V = Decimal(250)
+"""Voltage at which a fuse limit in ampere becomes a power."""
+MAX_PER_HOUR = {"Wh": CONNECTION_W, "varh": CONNECTION_W, "m3": Decimal(100), "J": Decimal(3_600_000_000)}
+"""Unit of a counter → its largest rise per hour: 100 m3 of gas or water, and 1 MW of heat."""
+SLACK = {"Wh": Decimal(250), "varh": Decimal(250), "m3": Decimal(1), "J": Decimal(500_000_000)}
+"""Unit of a counter → rise that is always believed: a telegram may be late, and some meters count in steps."""
+STEPS = 2
+"""Number of steps of the last digit that rounding may add."""
+LATE_S = 3600.0
+"""Seconds by which a measurement may be older than its arrival: M-Bus meters are read at least once an hour."""
+METERS_KEPT = 2
+"""Number of meters per M-Bus channel whose counters are kept: one, and the one before."""
+
+MBUS_COUNTERS = {f"mbus{n}_reading": f"mbus{n}_identifier" for n in MBUS_CHANNELS}
+"""Counter of an M-Bus channel → the name of its meter's identifier."""
+COUNTERS = frozenset({entry.name for entry in ENTRIES.values() if entry.unit in ("Wh", "varh")} | MBUS_COUNTERS.keys())
+"""Names of the counters."""
+
+_POWERS = ("power_import", "power_export", "power_net", "apparent_power_import", "apparent_power_export")
+_FUSES = ("fuse_limit_l1", "fuse_limit_l2", "fuse_limit_l3")
+_WHOLE_DIGITS = re.compile(r"\(-?([0-9]+)(?:\.[0-9]+)?(?:\*\w+)?\)[\r\n]*\Z")
+
+
+class Doubt(StrEnum):
+    """Reason to withhold a reading."""
+
+    FELL = "counter fell"
+    """A counter is lower than before."""
+    LEAPT = "counter leapt"
+    """A counter rose faster than the connection can carry."""
+    TWO_WAYS = "import and export at once"
+    """A meter without checksum sends import and export, both above zero."""
+    JUMPED = "power jumped"
+    """The power of a meter without checksum changed, and its counters do not show that."""
+    PHASES = "phases differ from total"
+    """The powers of the phases of a meter without checksum do not add up to its total, as they did before."""
+    TARIFF = "no such tariff"
+    """A meter without checksum sends the number of a tariff that it has no counter for."""
+
+
+class Withheld(NamedTuple):
+    """A reading that is withheld."""
+
+    name: str
+    doubt: Doubt
+    old: Value | None
+    """Last believed value in the base unit."""
+    new: Value | None
+    """Value of the telegram in the base unit."""
+    unit: str | None = None
+
+
+@dataclass(slots=True)
+class _Counter:
+    """The believed value of one counter of one meter, and the value in doubt."""
+
+    line: Reading
+    """Newest line that was believed."""
+    believed_at: float
+    """Arrival of the last telegram in which the value was believed; for M-Bus the first one of its line."""
+    doubted: Reading | None = None
+    doubted_at: float = 0.0
+
+
+class CounterGuard:
+    """The counters of one electricity meter and of the M-Bus meters behind it."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, _Counter] = {}
+        self._mbus: dict[str, dict[Value | None, _Counter]] = {}
+        self._on_channel: dict[str, tuple[Value | None, _Counter]] = {}
+        """Counter of an M-Bus channel → the identifier of the meter that is on it now, and its state."""
+        self._before: Readings | None = None
+        self._before_raw = b""
+        self._before_at = 0.0
+
+    def judge(self, telegram: Telegram, readings: Readings, arrived: float) -> list[Withheld]:
+        """Return the counters of a telegram that are withheld, and remember the others.
+
+        Args:
+            telegram: the telegram, an accepted one of this meter.
+            readings: its readings.
+            arrived: its arrival on the monotonic clock, in seconds.
+
+        """
+        withheld: list[Withheld] = []
+        counters, values = self._counters, readings.values
+        for line in readings.lines:
+            name = line.name
+            if name not in COUNTERS:
+                continue
+            if name in MBUS_COUNTERS:
+                counter = self._of_meter(name, values, line, arrived)
+            else:
+                counter = counters.get(name) or counters.setdefault(name, _Counter(line, arrived))
+            if counter.line is line and counter.doubted is None:
+                continue
+            # A line without a value, or one of two that contradict each other, shows nothing.
+            if name in values and isinstance(line.base_value, Decimal):
+                item = self._judge(counter, line, telegram, readings, arrived)
+                if item:
+                    withheld.append(item)
+        self._before, self._before_raw, self._before_at = readings, telegram.raw, arrived
+        return withheld
+
+    def _of_meter(self, name: str, values: Mapping[str, Value], line: Reading, arrived: float) -> _Counter:
+        """Return the counter of the M-Bus meter that is on a channel now."""
+        identifier = values.get(MBUS_COUNTERS[name])
+        known = self._on_channel.get(name)
+        if known and identifier in (known[0], None):
+            return known[1]
+        meters = self._mbus.setdefault(name, {})
+        counter = meters.pop(identifier, None) or _Counter(line, arrived)
+        if len(meters) >= METERS_KEPT:
+            del meters[next(iter(meters))]
+        meters[identifier] = counter
+        self._on_channel[name] = identifier, counter
+        return counter
+
+    def _judge(
+        self, counter: _Counter, line: Reading, telegram: Telegram, readings: Readings, arrived: float
+    ) -> Withheld | None:
+        doubt = self._doubt(counter.line, self._elapsed_s(counter, line, readings, arrived), line, readings)
+        doubted = counter.doubted
+        if doubt and doubted:
+            elapsed_s = arrived - counter.doubted_at + (LATE_S if line.time is not None else 0.0)
+            continues = self._doubt(doubted, elapsed_s, line, readings, may_roll_over=False) is None
+            if continues and self._is_later(doubted, line, telegram, readings):
+                doubt = None
+            elif continues and not _is_older(line, doubted):
+                line = doubted  # the same measurement again
+        if doubt is None:
+            counter.line, counter.doubted, counter.believed_at = line, None, arrived
+            return None
+        if doubted is None and line.name not in MBUS_COUNTERS:
+            counter.believed_at = self._before_at
+        if line is not doubted:
+            counter.doubted, counter.doubted_at = line, arrived
+        return Withheld(line.name, doubt, counter.line.base_value, line.base_value, line.base_unit)
+
+    def _elapsed_s(self, counter: _Counter, line: Reading, readings: Readings, arrived: float) -> float:
+        """Return the longest time in seconds in which the counter may have risen to the value of `line`."""
+        if line.name in MBUS_COUNTERS:
+            since = counter.believed_at
+            stamps = (counter.line.time, line.time)
+        else:
+            since = self._before_at if counter.doubted is None else counter.believed_at
+            stamps = (self._before.time if self._before else None, readings.time)
+        elapsed_s = arrived - since
+        if stamps[0] is not None and stamps[1] is not None:
+            elapsed_s = max(elapsed_s, min(stamps[1] - stamps[0], elapsed_s + LATE_S))
+        return elapsed_s
+
+    def _doubt(
+        self, before: Reading, elapsed_s: float, line: Reading, readings: Readings, *, may_roll_over: bool = True
+    ) -> Doubt | None:
+        """Return the reason not to believe that a counter went from `before` to `line`."""
+        old, new, unit = before.base_value, line.base_value, line.base_unit
+        if not isinstance(old, Decimal) or not isinstance(new, Decimal) or unit not in SLACK:
+            return None
+        if before.base_unit != unit:
+            return Doubt.LEAPT
+        rise = new - old
+        if 0 <= rise <= SLACK[unit]:
+            return None
+        if rise < 0:
+            rolled_over = _range(before, line) if may_roll_over else None
+            if rolled_over is None:
+                return Doubt.FELL
+            rise += rolled_over
+        step = Decimal(1).scaleb(max(_exponent(old), _exponent(new)))
+        most = SLACK[unit] + STEPS * step + self._per_hour(unit, readings) * Decimal(max(elapsed_s, 0.0)) / 3600
+        if rise <= most:
+            return None
+        return Doubt.LEAPT if new > old else Doubt.FELL
+
+    def _per_hour(self, unit: str, readings: Readings) -> Decimal:
+        """Return the largest rise of a counter per hour."""
+        most = MAX_PER_HOUR[unit]
+        if unit not in ("Wh", "varh"):
+            return most
+        for each in (readings.values, self._before.values if self._before else {}):
+            powers = (abs(value) for name in _POWERS if isinstance(value := each.get(name), Decimal))
+            most = max(most, POWER_MARGIN * max(powers, default=Decimal(0)))
+        fuses = [value for name in _FUSES if isinstance(value := readings.values.get(name), Decimal)]
+        # A limit for L1 alone is that of all three phases: Belgian meters send only this one.
+        return max(most, 3 * max(fuses) * VOLTAGE_V) if fuses and max(fuses) < MAX_FUSE_A else most
+
+    def _is_later(self, doubted: Reading, line: Reading, telegram: Telegram, readings: Readings) -> bool:
+        """Return True when `line` is a later measurement than `doubted`, not the same one again."""
+        if line.time is not None and doubted.time is not None:
+            return line.time > doubted.time
+        return readings.time is None or telegram.raw != self._before_raw
+
+
+MAX_FUSE_A = Decimal(400)
+"""Fuse limit from which on there is none: 999 A."""
+
+
+def _is_older(line: Reading, other: Reading) -> bool:
+    return line.time is not None and other.time is not None and line.time < other.time
+
+
+def _range(before: Reading, after: Reading) -> Decimal | None:
+    """Return the number of base units after which a counter begins again at zero, from its number of digits."""
+    old, new = _WHOLE_DIGITS.search(before.text), _WHOLE_DIGITS.search(after.text)
+    if old is None or new is None or len(old[1]) != len(new[1]):
+        return None
+    value, base_value = before.value, before.base_value
+    if not isinstance(value, Decimal) or not isinstance(base_value, Decimal) or not value:
+        return None
+    return Decimal(1).scaleb(len(old[1])) * (base_value / value)
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0

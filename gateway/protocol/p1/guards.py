@@ -1,0 +1,89 @@
+"""Guards: checks of values over time, for every meter, with a checksum or without.
+
+A reading that cannot be believed is withheld: its line has no value, and neither has any reading that is derived from
+it. The rest of the telegram is used. The guards keep the state of two meters at most, because two may send on one
+line; nothing is compared across them. `counter_guard` judges counters, `live_channel` chooses between M-Bus meters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from gateway.protocol.p1.counter_guard import CounterGuard, Doubt, Withheld
+from gateway.protocol.p1.live_channel import LiveChannels
+from gateway.protocol.p1.names import sources
+from gateway.protocol.p1.readings import Readings, with_values
+from gateway.protocol.p1.telegram import Telegram
+
+METERS_KEPT = 2
+"""Number of meters on one line whose state is kept."""
+
+
+class _Meter:
+    """The guards of one meter."""
+
+    def __init__(self) -> None:
+        self.counters = CounterGuard()
+        self.channels = LiveChannels()
+
+
+class Guards:
+    """The guards of one line, and the number of readings that they withheld."""
+
+    def __init__(self) -> None:
+        self.withheld: Counter[Doubt] = Counter()
+        """Number of readings that were withheld, each telegram counted, by reason."""
+        self._meters: dict[str, _Meter] = {}
+        self._identity = ""
+
+    def judge(self, telegram: Telegram, readings: Readings, arrived: float) -> tuple[Readings, tuple[Withheld, ...]]:
+        """Return the readings that can be believed, and those that are withheld.
+
+        Args:
+            telegram: an accepted telegram.
+            readings: its readings.
+            arrived: its arrival on the monotonic clock, in seconds.
+
+        """
+        meter = self._of(identity_of(readings))
+        readings = meter.channels.choose(readings, arrived)
+        withheld = meter.counters.judge(telegram, readings, arrived)
+        if not withheld:
+            return readings, ()
+        self.withheld.update(item.doubt for item in withheld)
+        return withhold(readings, {item.name: item.doubt for item in withheld}), tuple(withheld)
+
+    def _of(self, identity: str) -> _Meter:
+        if identity != self._identity or not self._meters:
+            meter = self._meters.pop(identity, None) or _Meter()
+            if len(self._meters) >= METERS_KEPT:
+                del self._meters[next(iter(self._meters))]
+            self._meters[identity], self._identity = meter, identity
+        return self._meters[identity]
+
+
+def identity_of(readings: Readings) -> str:
+    """Return what a telegram's meter is known by: its equipment identifier, or else the identification."""
+    return str(readings.values.get("equipment_identifier") or readings.identification)
+
+
+def withhold(readings: Readings, reasons: Mapping[str, str]) -> Readings:
+    """Return the readings without those in `reasons` and without all that is derived from them.
+
+    Args:
+        readings: the readings of a telegram.
+        reasons: name of a line's reading → why it is withheld, which becomes the error of the line.
+
+    """
+    with_value = {line.name for line in readings.lines if line.value is not None}
+    gone = {name for name in readings.values if not sources(name, readings, with_value).isdisjoint(reasons)}
+    values = {name: value for name, value in readings.values.items() if name not in gone}
+    units = {name: unit for name, unit in readings.units.items() if name not in gone}
+    lines = tuple(
+        line._replace(value=None, time=None, base_value=None, base_unit=None, error=f"withheld: {reasons[line.name]}")
+        if line.name in reasons
+        else line
+        for line in readings.lines
+    )
+    return with_values(readings, values, units, lines=lines)
