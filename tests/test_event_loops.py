@@ -21,6 +21,7 @@ from gateway.lines.tcp import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
 from gateway.nodes.p1_port import P1Port
+from gateway.problems.problem import ProblemError
 from gateway.protocol.modbus.tcp import Responses
 from gateway.protocol.p1.meter import MeterState
 from gateway.transport import tls
@@ -130,7 +131,7 @@ def test_files_that_are_used_up_are_told_once_on_either_event_loop(
 def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asyncio.AbstractEventLoop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ProblemError, match="the connection is refused"):
         loop.run_until_complete(TcpLine("127.0.0.1", port).open(lambda _data: None))
 
 
