@@ -13,7 +13,7 @@ from gateway.files.validation import salvage
 from gateway.files.yaml_file import Document, Loc, Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
-from gateway.protocol.registers.register import Gaps
+from gateway.protocol.registers.register import Gaps, Overflow
 
 MAX_REGISTERS = 5000
 """Largest number of registers in one file."""
@@ -42,6 +42,7 @@ class RegisterEntry(BaseModel):
     scale: int | float = 1
     offset: int | float = 0
     absent: int | float | None = None
+    overflow: Overflow | None = None
     word_order: Order | None = None
     byte_order: Order | None = None
     description: str = ""

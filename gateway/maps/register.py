@@ -69,7 +69,8 @@ class RegisterBuilder:
             if not offset.is_finite():
                 self._fault("offset", f"{entry.offset} is not an offset", "It is a number of steps")
                 offset = Decimal(0)
-            encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order)
+            content = None if entry.overflow == "limit" else absent
+            encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order, absent=content)
             evaluate = self._number()
         self._check_keys()
         if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
@@ -107,7 +108,7 @@ class RegisterBuilder:
 
     def _check_keys(self) -> None:
         entry = self._entry
-        number_only = ("unit", "scale", "offset", "absent")
+        number_only = ("unit", "scale", "offset", "absent", "overflow")
         given = entry.model_fields_set
         if entry.type in ("string", "bitfield"):
             for key in number_only:
@@ -139,7 +140,7 @@ class RegisterBuilder:
     def _check_constant(self, constant: Value | None, encode: Encode) -> None:
         if constant is None:
             self._fault("value", f"{self._entry.value} is not a number")
-        elif not encode(constant)[1]:
+        elif encode(constant)[1]:
             return
         elif self._type == "string":
             self._fault("value", f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters")

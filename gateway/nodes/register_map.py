@@ -52,10 +52,11 @@ class RegisterMapNode(Node):
         self.snapshots: Output[SnapshotSink] = Output(self)
         self._stale_after_s = stale_after_s
         self._newest: Snapshot | None = None
-        self._clamped: tuple[str, ...] = ()
+        self._unfit: tuple[str, ...] = ()
         self._lacking: list[str] = []
         self._most_present = 0
-        self.clamped = 0
+        self.unfit = 0
+        """Number of values that did not fit their register, over all telegrams."""
 
     def details(self) -> Details:
         """Return the map, and how many of its registers have a value."""
@@ -65,7 +66,7 @@ class RegisterMapNode(Node):
             "title": register_map.title,
             "registers": len(register_map.registers),
             "registers_present": self._newest.present if self._newest else None,
-            "values_clamped": self.clamped,
+            "values_clamped": self.unfit,
             "on_stale": self._unit.on_stale.value,
         }
 
@@ -88,15 +89,12 @@ class RegisterMapNode(Node):
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
         for sink in self.snapshots.receivers:
             sink.publish(snapshot, fresh_until(received.arrived, stale_after))
-        self.clamped += len(snapshot.clamped)
+        self.unfit += len(snapshot.unfit)
         self._most_present = max(self._most_present, snapshot.present)
-        if snapshot.clamped != self._clamped:
-            self._clamped = snapshot.clamped
-            if snapshot.clamped:
-                self.log(
-                    logging.WARNING,
-                    f"values are limited to the range of their registers: {', '.join(snapshot.clamped)}",
-                )
+        if snapshot.unfit != self._unfit:
+            self._unfit = snapshot.unfit
+            if snapshot.unfit:
+                self.log(logging.WARNING, f"values do not fit their registers: {', '.join(snapshot.unfit)}")
 
     async def run(self) -> None:
         """Keep the status current until cancelled."""
@@ -117,6 +115,9 @@ class RegisterMapNode(Node):
             self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - newest.arrived))
         elif self._lacking or snapshot is None:
             self.show(Colour.YELLOW, Mark.RING, "lacking", readings=", ".join(self._lacking))
+        elif snapshot.unfit:
+            count = len(snapshot.unfit)
+            self.show(Colour.YELLOW, Mark.DOT, "some-unfit" if count > 1 else "one-unfit", count=count)
         # No meter sends every reading of a map: a reading is missing if the meter sent it before.
         elif missing := self._most_present - snapshot.present:
             self.show(Colour.YELLOW, Mark.RING, "some-absent", count=missing, total=self._most_present)

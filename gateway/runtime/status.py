@@ -58,6 +58,8 @@ TEXTS: Mapping[str, str] = {
     "test-pattern": "test pattern",
     "stale": "stale, {seconds} s old",
     "lacking": "not in the telegram: {readings}",
+    "one-unfit": "{count} value does not fit",
+    "some-unfit": "{count} values do not fit",
     "some-absent": "{count} of {total} absent",
     "all-present": "{count} registers",
 }

@@ -247,32 +247,30 @@ def _last(text: str, count: str | None) -> str:
 def compare(entry: Entry, registers: Registers, values: Mapping[str, Any]) -> str:
     """What is wrong about a register's words, given the readings; empty when nothing is.
 
-    A number must be within half a step of the exact one, or at the end of its type's range where that one lies
-    beyond it; a float within its precision. What is absent must show exactly the code for it.
+    A number must be within half a step of the exact one, a float within its precision. What is absent, or beyond the
+    range of its type, must show exactly the code for it.
     """
     exact, data = expected(entry, values), raw(entry, registers)
     if entry.type == "string":
         return "" if data.rstrip(b"\0").decode("ascii") == (exact or "") else f"{data!r}, not {exact!r}"
     if entry.type == "bitfield":
         return "" if int.from_bytes(data, "big") == exact else f"bits {data.hex()}, not {exact}"
-    if exact is None:
+    if exact is None or not _fits(entry, exact):
         return "" if data == entry.absent else f"{data.hex()}, not the code for absent, {entry.absent.hex()}"
     assert isinstance(exact, Fraction)
     seen = _number(entry, data)
     if isinstance(seen, float):
         return f"{seen}, not {float(exact)}"
-    if entry.type in FLOAT_DIGITS:
-        limit = abs(exact) * Fraction(FLOAT_DIGITS[entry.type])
-    else:
-        limit = abs(entry.per_step) / 2
-        exact = _within_range(entry, exact)
+    is_float = entry.type in FLOAT_DIGITS
+    limit = abs(exact) * Fraction(FLOAT_DIGITS[entry.type]) if is_float else abs(entry.per_step) / 2
     return "" if abs(seen - exact) <= limit else f"{float(seen)}, not {float(exact)}"
 
 
-def _within_range(entry: Entry, exact: Fraction) -> Fraction:
+def _fits(entry: Entry, exact: Decoded) -> bool:
+    if entry.type in FLOAT_DIGITS or not isinstance(exact, Fraction):
+        return True
     bits = 16 * entry.length
     lowest, highest = (0, 2**bits - 2) if entry.type.startswith("uint") else (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1)
     if struct.pack(">" + CODES[entry.type], highest) == entry.absent:
         highest -= 1
-    steps = exact / entry.per_step + entry.offset
-    return (min(max(steps, Fraction(lowest)), Fraction(highest)) - entry.offset) * entry.per_step
+    return lowest <= round(exact / entry.per_step + entry.offset) <= highest

@@ -29,10 +29,10 @@ def write(folder: Path, registers: str, head: str = "") -> Path:
 
 
 def shown(path: Path, values: dict[str, Decimal | int | str]) -> tuple[bytes, tuple[str, ...]]:
-    """The bytes of the map's one register, and the names of registers that were limited."""
+    """The bytes of the map's one register, and the names of registers whose value does not fit."""
     snapshot = load_map(path).readings.encode(values)
     (segment,) = snapshot.segments
-    return segment.data, snapshot.clamped
+    return segment.data, snapshot.unfit
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,18 @@ def test_absent_is_a_value_and_shows_the_code_of_its_type(tmp_path: Path, type_n
     assert shown(path, {"voltage_l1": Decimal(230)}) == (bytes.fromhex(code), ())
 
 
-def test_a_number_that_is_too_great_never_becomes_the_code_that_a_map_chose(tmp_path: Path) -> None:
+def test_a_number_that_does_not_fit_is_the_code_for_absent_or_limited_as_the_map_says(tmp_path: Path) -> None:
     register = "address: 0, name: a, type: int16, value: power_net, unit: W, absent: 32767"
     path = write(tmp_path, register)
     assert shown(path, {"power_net": Decimal(32766)}) == (b"\x7f\xfe", ())
+    assert shown(path, {"power_net": Decimal(32767)}) == (b"\x7f\xff", ("a",))
+    path = write(tmp_path, f"{register}, overflow: limit")
+    # The code for absent is not a number of the register.
     assert shown(path, {"power_net": Decimal(32767)}) == (b"\x7f\xfe", ("a",))
     assert shown(path, {"power_net": Decimal(-40000)}) == (b"\x80\x01", ("a",))
     assert shown(path, {}) == (b"\x7f\xff", ())
     path = write(tmp_path, f"{register}, word_order: little")
-    assert shown(path, {"power_net": Decimal(99999)}) == (b"\x7f\xfe", ("a",))
+    assert shown(path, {"power_net": Decimal(99999)}) == (b"\x7f\xff", ("a",))
 
 
 @pytest.mark.parametrize(

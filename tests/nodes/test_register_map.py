@@ -1,4 +1,4 @@
-"""A unit shows each telegram whole, and its node says what is clamped, absent, lacking or stale."""
+"""A unit shows each telegram whole, and its node says what does not fit, is absent, lacking or stale."""
 
 from __future__ import annotations
 
@@ -89,16 +89,28 @@ async def test_readings_are_good_for_as_long_as_unit_or_meter_say_and_no_longer(
     assert bench.unit.read(0, 1, 100 + limit_s + 0.001) is STALE
 
 
-async def test_what_does_not_fit_is_limited_counted_and_told_once(
+async def test_what_does_not_fit_is_absent_counted_and_reported_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(tmp_path)
     for number, watts in enumerate([40_000, 50_000, 1, -40_000]):
         bench.take({"power_net": Decimal(watts)}, 100 + number)
-    assert bench.node.clamped == 3
-    assert messages(caplog) == ["values are limited to the range of their registers: power"] * 2
+    assert bench.node.unfit == 3
+    assert messages(caplog) == ["values do not fit their registers: power"] * 2
     # The most negative number is the code for absent.
-    assert bench.unit.read(0, 1, 103) == bytes.fromhex("8001")
+    assert bench.unit.read(0, 1, 103) == bytes.fromhex("8000")
+
+
+async def test_the_status_counts_the_values_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(register_map, "TICK_S", 0.01)
+    bench = Bench(tmp_path)
+    async with running(bench.node):
+        bench.take({"power_net": Decimal(40_000), "voltage_l1": Decimal(230)}, now())
+        await until(lambda: str(bench.node.status) == "yellow dot: 1 value does not fit")
+        bench.take({"power_net": Decimal(40_000), "voltage_l1": Decimal(-1)}, now())
+        await until(lambda: str(bench.node.status) == "yellow dot: 2 values do not fit")
+        bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
+        await until(lambda: str(bench.node.status) == "green dot: 2 registers")
 
 
 async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ _TOTALS = {
     "telegrams_sent": ("passthrough_telegrams", "telegrams sent to readers"),
     "telegrams_missed": ("passthrough_telegrams_missed", "telegrams that slow readers missed"),
     "bytes_sent": ("passthrough_bytes", "bytes sent to readers"),
-    "values_clamped": ("values_clamped", "values that were clamped to the range of their register"),
+    "values_clamped": ("values_clamped", "values that did not fit the type of their register"),
     "clients_refused": ("clients_refused", "clients that were refused"),
 }
 """Detail of a node to its counter, and the help text of that."""

@@ -62,7 +62,7 @@ def _names_of_lines() -> dict[str, NameInfo]:
     for entry in ENTRIES.values():
         is_text = entry.kind in (Kind.TEXT, Kind.OCTETS, Kind.OTHER)
         names[entry.name] = NameInfo(ValueType.TEXT if is_text else ValueType.NUMBER, entry.unit)
-        if entry.kind in (Kind.TIMED, Kind.HOURLY):
+        if entry.kind in (Kind.TIMED, Kind.PEAK, Kind.HOURLY):
             names[f"{entry.name}_time"] = _NUMBER
     # A limiter's quantity differs per manufacturer, so it has derived names instead (`derived.LIMITER_NAMES`).
     del names["limiter"]

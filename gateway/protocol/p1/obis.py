@@ -37,6 +37,8 @@ class Kind(StrEnum):
     """`(YYMMDDhhmmssX)`, a time stamp."""
     TIMED = "timed"
     """`(time stamp)(value*unit)`, or the two groups swapped as Iskra IE.5 sends them."""
+    PEAK = "peak"
+    """As timed, or `(value*unit)` without a time stamp, as German meters send a peak."""
     HOURLY = "hourly"
     """DSMR 2.2 and 3: `(time)(status)(period)(1)(code)(unit)` and the value on the next line."""
     OTHER = "other"
@@ -163,7 +165,7 @@ ENTRIES: dict[str, Entry] = {
     **_phases(32, "36.0", "voltage_swells", Kind.COUNT, None),
     "1-0:1.4.0": Entry("demand_import", Kind.NUMBER, "W"),
     "1-0:2.4.0": Entry("demand_export", Kind.NUMBER, "W"),
-    "1-0:1.6.0": Entry("demand_peak", Kind.TIMED, "W"),
+    "1-0:1.6.0": Entry("demand_peak", Kind.PEAK, "W"),
     **{code: entry for n in MBUS_CHANNELS for code, entry in _mbus(n).items()},
 }
 

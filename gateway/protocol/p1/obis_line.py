@@ -22,7 +22,7 @@ DATA_LINE = re.compile(rf"({CODE})((?:\*255)?)((?:\([^()]*\)[\r\n]*)+)")
 VALUE_GROUP = re.compile(r"\(([^()]*)\)")
 """Pattern of one value group; its content is group 1."""
 UNIT = r"[A-Za-z][A-Za-z0-9]{0,7}"
-"""Pattern of a unit, which follows a number and `*`."""
+"""Pattern of a unit, which follows a number and `*`; some German meters omit the `*`."""
 STAMP = r"[0-9]{12}[SW]?"
 """Pattern of a time stamp `YYMMDDhhmmssX` (DSMR 5.0.2 P1, 6.4)."""
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import IntFlag
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from dsmr_parser.parsers import ValueParser
 
 from gateway.protocol.p1.derived import derive
 from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, canonical_unit, entry_of
-from gateway.protocol.p1.obis_line import DATA_LINE, LINE, UNIT, VALUE_GROUP, parse_timestamp
+from gateway.protocol.p1.obis_line import DATA_LINE, LINE, STAMP, UNIT, VALUE_GROUP, parse_timestamp
 from gateway.protocol.p1.telegram import Telegram
 
 MAX_LINES = 400
@@ -82,7 +83,10 @@ class Readings:
 
 
 # Decimal accepts NaN, Infinity and 1E9, which are not numbers of a telegram.
-_NUMBER = re.compile(rf"-?[0-9]{{1,18}}(?:\.[0-9]{{1,12}})?(?:\*{UNIT})?")
+_NUMBER = re.compile(rf"(-?[0-9]{{1,18}}(?:\.[0-9]{{1,12}})?)(?:\*?({UNIT}))?")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,12})?")
+_STAMP = re.compile(STAMP)
+_STATUS = re.compile(r"[0-9A-Fa-f]{2,8}")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PRINTABLE = re.compile(r"[ -~]*")
 
@@ -94,6 +98,20 @@ _PARSE_COUNT = ValueParser(int).parse
 
 _Decoded = tuple[Value | None, str | None, int | None]
 """Value and unit as on the line, and the time of the value."""
+
+
+class HourlyStatus(IntFlag):
+    """Status of an hourly value of DSMR 2.2 and 3, in hexadecimal on the line.
+
+    It is the profile status of the meter's load profile. IDIS and the Dutch companion standards define the same bits;
+    the other bits do not concern the value: 3 summer time, 5 clock adjusted, 6 recovered value, 7 power down.
+    """
+
+    CRITICAL_ERROR = 1
+    CLOCK_INVALID = 2
+    """The time of the value is not known."""
+    DATA_NOT_VALID = 4
+    """The value must not be used without further validation."""
 
 
 class _UnreadableError(Exception):
@@ -213,12 +231,14 @@ def _to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value
 
 
 def _decode_number(groups: list[str]) -> _Decoded:
-    text = _only(groups)
+    text = _only(groups).rstrip(" ")
     if not text:
         return None, None, None
-    if not _NUMBER.fullmatch(text):
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         raise _UnreadableError(f"{text!r} is not a number")
-    parsed = _PARSE_NUMBER(text)
+    number, unit = match.groups()
+    parsed = _PARSE_NUMBER(f"{number}*{unit}" if unit else number)
     return parsed["value"], parsed["unit"], None
 
 
@@ -267,16 +287,31 @@ def _decode_timed(groups: list[str]) -> _Decoded:
     return value, unit, time
 
 
+def _decode_peak(groups: list[str]) -> _Decoded:
+    return _decode_number(groups) if len(groups) == 1 else _decode_timed(groups)
+
+
 def _decode_hourly(groups: list[str]) -> _Decoded:
     if len(groups) != 7:
         raise _UnreadableError(f"{len(groups)} value groups, expected seven")
-    stamp, _status, _period, _count, _code, unit, number = groups
-    return _decode_timed([stamp, f"{number}*{unit}"]) if number else (None, None, None)
+    stamp, status, _period, _count, _code, unit, number = groups
+    if not number:
+        return None, None, None
+    if status and not _STATUS.fullmatch(status):
+        raise _UnreadableError(f"the status {status!r} is not hexadecimal")
+    bits = HourlyStatus(int(status or "0", 16) & 0xFF)
+    if bits & (HourlyStatus.DATA_NOT_VALID | HourlyStatus.CRITICAL_ERROR):
+        return None, None, None
+    value, unit_, time = _decode_timed([stamp, f"{number}*{unit}"])
+    return value, unit_, None if bits & HourlyStatus.CLOCK_INVALID else time
 
 
 def _decode_other(groups: list[str]) -> _Decoded:
-    if len(groups) == 1 and "*" in groups[0] and _NUMBER.fullmatch(groups[0]):
+    is_measured = len(groups) == 1 and ("*" in groups[0] or "." in groups[0])
+    if is_measured and (match := _NUMBER.fullmatch(groups[0])) and canonical_unit(match[2] or ""):
         return _decode_number(groups)
+    if len(groups) == 2 and _STAMP.fullmatch(groups[0]) and "*" in groups[1] and _NUMBER.fullmatch(groups[1]):
+        return _decode_timed(groups)
     return "".join(f"({group})" for group in groups) if any(groups) else None, None, None
 
 
@@ -294,6 +329,7 @@ _DECODE = {
     Kind.OCTETS: _decode_octets,
     Kind.CLOCK: _decode_clock,
     Kind.TIMED: _decode_timed,
+    Kind.PEAK: _decode_peak,
     Kind.HOURLY: _decode_hourly,
     Kind.OTHER: _decode_other,
 }

@@ -2,7 +2,8 @@
 
 A telegram begins with `/` at the start of a line and ends with the line that begins with `!`. That line carries the
 CRC-16/ARC of all bytes from `/` to `!` as four hexadecimal digits (DSMR 5.0.2 P1, 6.2). DSMR 2.2 and 3 have no
-checksum, and some meters omit a leading zero.
+checksum, and some meters omit a leading zero. Some Hungarian meters send the CRC-16/X-25 of the same bytes. The reader
+expects one of the two, and changes to the other when two telegrams in a row fit that one.
 
 The reader is in one of two states. Outside a telegram it searches for a start; inside one it searches for the end
 mark and updates the checksum as bytes arrive. `feed` never raises: bytes that cannot be used are returned as a
@@ -13,16 +14,35 @@ most `MAX_TELEGRAM_BYTES` and the bytes of one call.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from gateway.protocol.crc16 import crc16
+from gateway.protocol.crc16 import X25_INVERSION, X25_START, crc16, crc16_x25
 
 MAX_TELEGRAM_BYTES = 8192
 """Largest telegram. No standard sets a limit; the largest text message gives about 3 kB (DSMR 5.0.2 P1, 6.12)."""
 
 MAX_END_LINE_BYTES = 16
 """Largest end line: `!`, four digits and a line end, with room for stray NUL bytes and spaces."""
+
+
+TELEGRAMS_TO_CHANGE_CHECKSUM = 2
+"""Number of telegrams in a row that have to fit the other checksum: one may fit by chance."""
+
+
+class Checksum(NamedTuple):
+    """A checksum that meters send."""
+
+    name: str
+    update: Callable[[bytes | bytearray, int], int]
+    start: int
+    inversion: int
+
+
+ARC = Checksum("CRC-16/ARC", crc16, 0, 0)
+X25 = Checksum("CRC-16/X-25", crc16_x25, X25_START, X25_INVERSION)
 
 
 class RefusalReason(StrEnum):
@@ -83,6 +103,9 @@ class TelegramReader:
     """Cuts a stream of bytes into telegrams, however the bytes are grouped."""
 
     def __init__(self) -> None:
+        self.checksum = ARC
+        """Checksum that the meter sends; a line that is opened again has the same."""
+        self._fit_other = 0
         self.reset()
 
     def reset(self) -> None:
@@ -94,7 +117,7 @@ class TelegramReader:
         self._inside = False
         self._searched = 0
         self._end: int | None = None
-        self._crc = 0
+        self._crc = self.checksum.start
         self._summed = 0
         self._given = 0
 
@@ -184,22 +207,35 @@ class TelegramReader:
 
     def _update_crc_up_to(self, size: int) -> None:
         # The checksum is computed as the bytes arrive, so that little work is left when the last one comes.
-        self._crc = crc16(self._buffer[self._summed : size], self._crc)
+        self._crc = self.checksum.update(self._buffer[self._summed : size], self._crc)
         self._summed = size
 
     def _finish(self, match: re.Match[bytes]) -> Telegram | RefusedTelegram:
         # A match reads from the buffer when it is used, so use it before the buffer changes.
-        digits, crc, end = match[1], self._crc, match.start()
+        digits, crc, end = match[1], self._crc ^ self.checksum.inversion, match.start()
         raw = self._take(match.end())
         if not digits:
             return Telegram(raw, end, checked=False)
         if not _CHECKSUM.fullmatch(digits):
             return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits!r} is not a checksum")
-        if int(digits, 16) != crc:
-            return RefusedTelegram(
-                raw, RefusalReason.CHECKSUM, f"the meter sent {digits.decode()}, its bytes give {crc:04X}"
-            )
+        sent = int(digits, 16)
+        if sent != crc and not self._change_checksum(raw[: end + 1], sent):
+            fits = f", which is its {_other(self.checksum).name}" if self._fit_other else ""
+            detail = f"the meter sent {digits.decode()}{fits}, its bytes give {crc:04X}"
+            return RefusedTelegram(raw, RefusalReason.CHECKSUM, detail)
+        self._fit_other = 0
         return Telegram(raw, end, checked=True)
+
+    def _change_checksum(self, summed: bytes, sent: int) -> bool:
+        """Return whether the meter sends the other checksum, and expect that from now on."""
+        other = _other(self.checksum)
+        fits = other.update(summed, other.start) ^ other.inversion == sent
+        self._fit_other = self._fit_other + 1 if fits else 0
+        if self._fit_other < TELEGRAMS_TO_CHANGE_CHECKSUM:
+            return False
+        self.checksum = other
+        self._leave_telegram()
+        return True
 
     def _refuse(self, size: int, reason: RefusalReason, detail: str) -> RefusedTelegram:
         return RefusedTelegram(self._take(size), reason, detail)
@@ -209,3 +245,7 @@ class TelegramReader:
         del self._buffer[:size]
         self._leave_telegram()
         return raw
+
+
+def _other(checksum: Checksum) -> Checksum:
+    return X25 if checksum is ARC else ARC

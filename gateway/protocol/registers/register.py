@@ -2,7 +2,8 @@
 
 "Register" here means one value of a map, which takes one or more 16-bit registers. The `..._encoding` functions make
 the encoder of a register once, when its map is loaded, so that encoding a telegram does no look-ups. A number is
-scaled as a decimal, rounded once, and limited to the range of its type.
+scaled as a decimal and rounded once. A number outside the range of its type is absent: the nearest number that fits
+would look like a measured one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from gateway.protocol.registers.data_type import (
 from gateway.protocol.registers.expression import Evaluate
 
 Encode = Callable[[Value], tuple[bytes, bool]]
-"""Function from a value to its bytes, and whether it was limited to the range of its type."""
+"""Function from a value to its bytes, and whether the value fits the type of the register.
+
+The bytes of a number that does not fit are the code for absent, or the nearest number that fits if the register says
+`overflow: limit`. A text that does not fit is cut.
+"""
+
+Overflow = Literal["absent", "limit"]
+"""Content of a register whose value does not fit: the code for absent, or the nearest number that fits."""
 
 Gaps = Literal["exception", "zero", "absent"]
 """Response to a read of addresses without register."""
@@ -78,7 +86,13 @@ class Block:
 
 
 def number_encoding(
-    data_type: DataType, per_unit: Decimal, offset: Decimal, word_order: Order, byte_order: Order
+    data_type: DataType,
+    per_unit: Decimal,
+    offset: Decimal,
+    word_order: Order,
+    byte_order: Order,
+    *,
+    absent: bytes | None = None,
 ) -> Encode:
     """Return the encoder of numbers in base units.
 
@@ -89,6 +103,7 @@ def number_encoding(
         offset: number of steps that is added after scaling.
         word_order: word order of the register.
         byte_order: byte order of the register.
+        absent: bytes for a number that does not fit; None for the nearest number that fits.
 
     """
     pack = number_packer(data_type, word_order, byte_order)
@@ -97,21 +112,24 @@ def number_encoding(
     if lowest is None or highest is None:
         greatest = GREATEST[data_type.name]
         least = greatest.copy_negate()
+        too_low, too_high = (absent, absent) if absent else (pack(float(least)), pack(float(greatest)))
 
         def encode_float(value: Value) -> tuple[bytes, bool]:
             number = scale(value)
             if least <= number <= greatest:
                 # Adding 0 turns -0, such as 0 W of export with its sign turned, into 0.
-                return pack(float(number) + 0.0), False
-            return pack(float(least if number < least else greatest)), True
+                return pack(float(number) + 0.0), True
+            return too_low if number < least else too_high, False
 
         return encode_float
+
+    below, above = (absent, absent) if absent else (pack(lowest), pack(highest))
 
     def encode(value: Value) -> tuple[bytes, bool]:
         number = round(scale(value))
         if lowest <= number <= highest:
-            return pack(number), False
-        return pack(lowest if number < lowest else highest), True
+            return pack(number), True
+        return below if number < lowest else above, False
 
     return encode
 
@@ -128,12 +146,12 @@ def _scaling(per_unit: Decimal, offset: Decimal) -> Callable[[Value], Decimal]:
 
 def text_encoding(registers: int) -> Encode:
     """Return the encoder of texts, which cuts them to length."""
-    return lambda value: (encode_text(str(value), registers), len(str(value)) > 2 * registers)
+    return lambda value: (encode_text(str(value), registers), len(str(value)) <= 2 * registers)
 
 
 def bits_encoding(registers: int, word_order: Order, byte_order: Order) -> Encode:
     """Return the encoder of bits, given as a whole number."""
-    return lambda value: (reorder(int(value).to_bytes(2 * registers, "big"), word_order, byte_order), False)
+    return lambda value: (reorder(int(value).to_bytes(2 * registers, "big"), word_order, byte_order), True)
 
 
 def manual_number(address: int, function_code: int = 3) -> int:

@@ -31,9 +31,9 @@ class Snapshot:
     starts: tuple[int, ...]
     segments: tuple[Segment, ...]
     present: int
-    """Number of registers that have a value."""
-    clamped: tuple[str, ...]
-    """Names of the registers whose value did not fit their type."""
+    """Number of registers whose value is in the telegram and fits."""
+    unfit: tuple[str, ...]
+    """Names of the registers whose value does not fit their type."""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
     """The values that it was encoded from."""
 
@@ -76,7 +76,7 @@ class SnapshotEncoder:
                 self._shown_at.setdefault(name, []).append(position)
 
     def encode(self, values: Mapping[str, Value], before: Snapshot | None = None) -> Snapshot:
-        """Return a snapshot of `values`; a register whose value is missing has its code for absent.
+        """Return a snapshot of `values`; a register whose value is missing or does not fit has its code for absent.
 
         Given the snapshot `before`, if this encoder made it, only the registers whose readings have changed since
         are encoded.
@@ -84,7 +84,7 @@ class SnapshotEncoder:
         if before is not None and before.starts is self._starts:
             return self._encode_changes(values, before)
         segments: list[Segment] = []
-        clamped: list[str] = []
+        unfit: list[str] = []
         present = 0
         for address, template, slots in self._plans:
             data = bytearray(template)
@@ -92,12 +92,13 @@ class SnapshotEncoder:
                 value = evaluate(values)
                 if value is None:
                     continue
-                present += 1
-                data[start:stop], was_clamped = encode(value)
-                if was_clamped:
-                    clamped.append(name)
+                data[start:stop], fits = encode(value)
+                if fits:
+                    present += 1
+                else:
+                    unfit.append(name)
             segments.append(Segment(address, bytes(data)))
-        return Snapshot(self._starts, tuple(segments), present, tuple(clamped), values)
+        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values)
 
     def _encode_changes(self, values: Mapping[str, Value], before: Snapshot) -> Snapshot:
         past = before.values
@@ -105,22 +106,24 @@ class SnapshotEncoder:
         changed = [name for name, value in values.items() if (old := past.get(name)) is not value and old != value]
         changed += past.keys() - values.keys()
         images: dict[int, bytearray] = {}
-        present, clamped = before.present, set(before.clamped)
+        present, unfit = before.present, set(before.unfit)
         for position in {position for name in changed for position in self._shown_at.get(name, ())}:
             index, start, register = self._places[position]
             if index not in images:
                 images[index] = bytearray(before.segments[index].data)
             value = register.evaluate(values)
-            present += (value is not None) - (register.evaluate(past) is not None)
-            clamped.discard(register.name)
-            data, was_clamped = (register.absent, False) if value is None else register.encode(value)
+            present -= register.name not in unfit and register.evaluate(past) is not None
+            unfit.discard(register.name)
+            data, fits = (register.absent, True) if value is None else register.encode(value)
             images[index][start : start + 2 * register.length] = data
-            if was_clamped:
-                clamped.add(register.name)
+            if not fits:
+                unfit.add(register.name)
+            elif value is not None:
+                present += 1
         segments = list(before.segments)
         for index, image in images.items():
             segments[index] = Segment(self._starts[index], bytes(image))
-        names = tuple(register.name for register in self._registers if register.name in clamped) if clamped else ()
+        names = tuple(register.name for register in self._registers if register.name in unfit) if unfit else ()
         return Snapshot(self._starts, tuple(segments), present, names, values)
 
     def test_pattern(self) -> Snapshot:

@@ -37,14 +37,15 @@ def number(
 ) -> Register:
     """A register of a number."""
     data_type, expression = TYPES[type_name], compile_expression(value)
+    code = reorder(data_type.absent() if absent is None else absent, word_order, byte_order)
     shown = address if data_type.highest is None else min(address, data_type.highest)
     return Register(
         address=address,
         length=data_type.registers,
         name=name or f"r{address}",
         evaluate=expression.evaluate,
-        encode=number_encoding(data_type, Decimal(per_unit), Decimal(offset), word_order, byte_order),
-        absent=reorder(data_type.absent() if absent is None else absent, word_order, byte_order),
+        encode=number_encoding(data_type, Decimal(per_unit), Decimal(offset), word_order, byte_order, absent=code),
+        absent=code,
         pattern=number_packer(data_type, word_order, byte_order)(shown),
         uses=expression.names,
         type_name=type_name,

@@ -81,7 +81,7 @@ def test_a_number_is_converted_by_the_unit_on_its_line(
             ("1-0:1.7.0(1.*kW)", "not a number"),
         ),
         *(
-            ("1-0:1.7.0(001.2kW)", "not a number"),
+            ("1-0:1.7.0(001.2 kW)", "not a number"),
             ("1-0:1.7.0(1*kW*h)", "not a number"),
             ("1-0:1.7.0(1*)", "not a number"),
         ),
@@ -210,3 +210,44 @@ def test_a_value_at_no_time_is_kept_unless_it_is_zero() -> None:
     readings = read_lines("0-1:24.2.1(632525252525W)(00123.456*m3)")
     assert readings.values["mbus1_reading"] == Decimal("123.456")
     assert "mbus1_reading_time" not in readings.values
+
+
+@pytest.mark.parametrize("line", ["1-0:1.7.0(001.322kW)", "1-0:1.7.0(001.322*kW )", "1-0:1.7.0(1322W)"])
+def test_a_unit_without_its_star_or_with_a_blank_behind_it_is_read(line: str) -> None:
+    readings = read_lines(line)
+    assert (readings.errors, readings.values["power_import"], readings.units["power_import"]) == ((), 1322, "W")
+
+
+def test_a_peak_may_come_without_the_time_it_was_reached() -> None:
+    readings = read_lines("1-0:1.6.0(007.072kW)")
+    assert (readings.errors, readings.values["demand_peak"]) == ((), 7072)
+    assert "demand_peak_time" not in readings.values
+
+
+HOURLY = "0-1:24.3.0(120214090000)({})(60)(1)(0-1:24.2.1)(m3)(02846.117)"
+
+
+@pytest.mark.parametrize("status", ["", "00", "08", "28", "E8", "000008", "F0"])
+def test_an_hourly_value_with_a_status_that_does_not_concern_it_is_read(status: str) -> None:
+    readings = read_lines(HOURLY.format(status))
+    assert (readings.errors, readings.values["mbus1_reading"]) == ((), Decimal("2846.117"))
+    assert "mbus1_reading_time" in readings.values
+
+
+@pytest.mark.parametrize("status", ["01", "04", "05", "2C", "2c", "FF", "000004", "06"])
+def test_an_hourly_value_that_its_meter_calls_not_valid_is_absent(status: str) -> None:
+    readings = read_lines(HOURLY.format(status))
+    assert readings.errors == ()
+    assert not {"mbus1_reading", "mbus1_reading_time"} & readings.values.keys()
+
+
+def test_an_hourly_value_of_a_meter_whose_clock_is_not_valid_has_no_time() -> None:
+    readings = read_lines(HOURLY.format("02"))
+    assert readings.values["mbus1_reading"] == Decimal("2846.117")
+    assert "mbus1_reading_time" not in readings.values
+
+
+def test_a_status_that_is_not_hexadecimal_makes_the_line_unreadable() -> None:
+    readings = read_lines(HOURLY.format("ok"))
+    assert "hexadecimal" in readings.errors[0].reason
+    assert "mbus1_reading" not in readings.values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.protocol.crc16 import X25_INVERSION, crc16_x25
 from gateway.protocol.p1.telegram import (
     MAX_END_LINE_BYTES,
     RefusalReason,
@@ -270,3 +271,47 @@ def test_a_reset_forgets_what_has_begun() -> None:
     assert reader.silence() == []
     assert reader.feed(GOOD[300:]) == []
     assert good(reader.feed(GOOD)) == [GOOD]
+
+
+# --- the other checksum
+
+
+def other_checksum(number: int) -> bytes:
+    body = GOOD[: GOOD.rindex(b"!")].replace(b"0002)", f"{number:04})".encode(), 1) + b"!"
+    return body + f"{crc16_x25(body) ^ X25_INVERSION:04X}\r\n".encode()
+
+
+def test_a_meter_with_the_other_checksum_is_accepted_from_the_second_telegram_in_a_row() -> None:
+    telegrams = [other_checksum(number) for number in range(4)]
+    for way, items in ways(b"".join(telegrams)).items():
+        assert [item.raw for item in items] == telegrams, way
+        [first, *others] = items
+        assert isinstance(first, RefusedTelegram)
+        assert (first.reason, "CRC-16/X-25" in first.detail) == (RefusalReason.CHECKSUM, True)
+        assert all(isinstance(item, Telegram) and item.checked for item in others), way
+
+
+def test_the_other_checksum_is_remembered_when_the_line_is_opened_again() -> None:
+    reader = TelegramReader()
+    reader.feed(other_checksum(1) + other_checksum(2) + other_checksum(3)[:100])
+    reader.reset()
+    [item] = reader.feed(other_checksum(4))
+    assert isinstance(item, Telegram)
+
+
+def test_one_telegram_that_fits_the_other_checksum_changes_nothing() -> None:
+    other = other_checksum(1)
+    items = TelegramReader().feed(other + GOOD + other + GOOD)
+    assert [isinstance(item, Telegram) for item in items] == [False, True, False, True]
+
+
+def test_a_line_that_gets_a_meter_with_the_usual_checksum_again_changes_back() -> None:
+    items = TelegramReader().feed(other_checksum(1) + other_checksum(2) + GOOD + GOOD + GOOD)
+    assert [isinstance(item, Telegram) for item in items] == [False, True, False, True, True]
+
+
+def test_a_damaged_telegram_with_the_other_checksum_is_refused() -> None:
+    reader = TelegramReader()
+    reader.feed(other_checksum(1) + other_checksum(2))
+    [item] = reader.feed(other_checksum(3).replace(b"kW)", b"kV)", 1))
+    assert isinstance(item, RefusedTelegram)

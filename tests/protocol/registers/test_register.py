@@ -1,4 +1,4 @@
-"""Encoders of registers: rounding, limits, orders, and codes for absent."""
+"""Encoders of registers: rounding, ranges, orders, and codes for absent."""
 
 from __future__ import annotations
 
@@ -12,18 +12,31 @@ from hypothesis import strategies as st
 
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import TYPES, Order
-from gateway.protocol.registers.register import bits_encoding, number_encoding, text_encoding
+from gateway.protocol.registers.register import Overflow, bits_encoding, number_encoding, text_encoding
 
 LETTERS = {"uint16": "H", "uint32": "I", "uint64": "Q", "int16": "h", "int32": "i", "int64": "q"}
 
 
 def encoded(
-    value: Value, type_name: str = "uint16", per_unit: str = "1", offset: str = "0", word_order: Order = "big"
+    value: Value,
+    type_name: str = "uint16",
+    per_unit: str = "1",
+    offset: str = "0",
+    word_order: Order = "big",
+    *,
+    overflow: Overflow = "absent",
 ) -> tuple[float, bool]:
-    """What a register holds, and whether it was limited."""
-    encode = number_encoding(TYPES[type_name], Decimal(per_unit), Decimal(offset), word_order, "big")
-    data, was_clamped = encode(value)
-    return struct.unpack(">" + {**LETTERS, "float32": "f", "float64": "d"}[type_name], data)[0], was_clamped
+    """What a register holds, and whether the value fits."""
+    data_type = TYPES[type_name]
+    absent = data_type.absent() if overflow == "absent" else None
+    encode = number_encoding(data_type, Decimal(per_unit), Decimal(offset), word_order, "big", absent=absent)
+    data, fits = encode(value)
+    return struct.unpack(">" + {**LETTERS, "float32": "f", "float64": "d"}[type_name], data)[0], fits
+
+
+def absent_number(type_name: str) -> float:
+    (number,) = struct.unpack(">" + LETTERS[type_name], TYPES[type_name].absent())
+    return int(number)
 
 
 @pytest.mark.parametrize(
@@ -58,26 +71,26 @@ def encoded(
     ],
 )
 def test_a_value_is_rounded_once_half_to_even_from_its_decimals(value: str, per_unit: str, expected: int) -> None:
-    assert encoded(Decimal(value), per_unit=per_unit) == (expected, False)
-    assert encoded(-Decimal(value), "int16", per_unit) == (-expected, False)
+    assert encoded(Decimal(value), per_unit=per_unit) == (expected, True)
+    assert encoded(-Decimal(value), "int16", per_unit) == (-expected, True)
 
 
 def test_an_offset_counts_in_steps_and_is_added_before_rounding() -> None:
-    assert encoded(Decimal("20.5"), "uint16", "0.1", "400") == (605, False)
-    assert encoded(Decimal("0.05"), "int16", "0.1", "0.5") == (1, False)
-    assert encoded(Decimal(7), "int32", "3600", "-10") == (-10, False)
+    assert encoded(Decimal("20.5"), "uint16", "0.1", "400") == (605, True)
+    assert encoded(Decimal("0.05"), "int16", "0.1", "0.5") == (1, True)
+    assert encoded(Decimal(7), "int32", "3600", "-10") == (-10, True)
 
 
 def test_a_negative_scale_turns_the_sign() -> None:
-    assert encoded(Decimal("1234.5"), "int16", "-10") == (-123, False)
-    assert encoded(Decimal(-1250), "int16", "-100") == (12, False)
-    assert encoded(Decimal(0), "float32", "-1") == (0.0, False)
+    assert encoded(Decimal("1234.5"), "int16", "-10") == (-123, True)
+    assert encoded(Decimal(-1250), "int16", "-100") == (12, True)
+    assert encoded(Decimal(0), "float32", "-1") == (0.0, True)
 
 
 def test_a_count_is_encoded_as_a_measured_number_is() -> None:
-    assert encoded(2, per_unit="1") == encoded(Decimal(2)) == (2, False)
-    assert encoded(25, per_unit="10") == (2, False)
-    assert encoded(10, per_unit="4") == (2, False)
+    assert encoded(2, per_unit="1") == encoded(Decimal(2)) == (2, True)
+    assert encoded(25, per_unit="10") == (2, True)
+    assert encoded(10, per_unit="4") == (2, True)
 
 
 decimals = st.decimals(min_value=-(10**12), max_value=10**12, allow_nan=False, allow_infinity=False, places=3)
@@ -86,7 +99,7 @@ per_units = st.sampled_from(["1", "0.1", "0.001", "1000", "-1", "3600", "0.25", 
 
 @given(decimals, per_units, st.integers(-1000, 1000), st.sampled_from(sorted(LETTERS)))
 @settings(derandomize=True, max_examples=400, deadline=None)
-def test_any_value_becomes_the_nearest_number_of_its_type(
+def test_any_value_becomes_the_nearest_number_of_its_type_or_absent(
     value: Decimal, per_unit: str, offset: int, type_name: str
 ) -> None:
     steps = Fraction(value) / Fraction(per_unit) + offset
@@ -94,44 +107,61 @@ def test_any_value_becomes_the_nearest_number_of_its_type(
     data_type = TYPES[type_name]
     assert data_type.lowest is not None
     assert data_type.highest is not None
-    limited = min(max(nearest, data_type.lowest), data_type.highest)
-    assert encoded(value, type_name, per_unit, str(offset)) == (limited, limited != nearest)
+    fits = data_type.lowest <= nearest <= data_type.highest
+    expected = nearest if fits else absent_number(type_name)
+    assert encoded(value, type_name, per_unit, str(offset)) == (expected, fits)
+
+
+BEYOND = (1, 2, Decimal("0.6"), Decimal("1e60"), 10**400)
+"""How far beyond the end of a type."""
 
 
 @pytest.mark.parametrize("type_name", sorted(LETTERS))
-def test_what_does_not_fit_is_limited_and_said_and_never_looks_absent(type_name: str) -> None:
+def test_a_number_that_does_not_fit_is_absent(type_name: str) -> None:
     lowest, highest = TYPES[type_name].lowest, TYPES[type_name].highest
     assert lowest is not None
     assert highest is not None
-    assert encoded(highest, type_name) == (highest, False)
-    assert encoded(lowest, type_name) == (lowest, False)
-    for above in (highest + 1, highest + 2, Decimal(highest) + Decimal("0.6"), Decimal("1e60"), 10**400):
-        assert encoded(above, type_name) == (highest, True)
-    for below in (lowest - 1, lowest - 2, Decimal(lowest) - Decimal("0.6"), Decimal("-1e60"), -(10**400)):
-        assert encoded(below, type_name) == (lowest, True)
+    assert encoded(highest, type_name) == (highest, True)
+    assert encoded(lowest, type_name) == (lowest, True)
+    for beyond in BEYOND:
+        assert encoded(highest + beyond, type_name) == (absent_number(type_name), False)
+        assert encoded(lowest - beyond, type_name) == (absent_number(type_name), False)
+
+
+@pytest.mark.parametrize("type_name", sorted(LETTERS))
+def test_a_register_with_a_limit_has_the_nearest_number_that_fits_and_never_looks_absent(type_name: str) -> None:
+    lowest, highest = TYPES[type_name].lowest, TYPES[type_name].highest
+    assert lowest is not None
+    assert highest is not None
+    for beyond in BEYOND:
+        assert encoded(highest + beyond, type_name, overflow="limit") == (highest, False)
+        assert encoded(lowest - beyond, type_name, overflow="limit") == (lowest, False)
 
 
 def test_a_value_that_rounds_into_the_range_fits() -> None:
-    assert encoded(Decimal("65534.5")) == (65534, False)
-    assert encoded(Decimal("-0.5")) == (0, False)
-    assert encoded(Decimal("-0.51")) == (0, True)
-    assert encoded(Decimal("65534.51")) == (65534, True)
+    assert encoded(Decimal("65534.5")) == (65534, True)
+    assert encoded(Decimal("-0.5")) == (0, True)
+    assert encoded(Decimal("-0.51")) == (0xFFFF, False)
+    assert encoded(Decimal("65534.51")) == (0xFFFF, False)
 
 
 @pytest.mark.parametrize("value", [Decimal("230.1"), Decimal("-0.001"), Decimal(0), 7, Decimal("123456789.123")])
 @pytest.mark.parametrize(("type_name", "letter"), [("float32", "f"), ("float64", "d")])
 def test_floating_point_is_the_nearest_there_is(value: Decimal, type_name: str, letter: str) -> None:
-    assert encoded(value, type_name) == (struct.unpack(">" + letter, struct.pack(">" + letter, float(value)))[0], False)
+    assert encoded(value, type_name) == (struct.unpack(">" + letter, struct.pack(">" + letter, float(value)))[0], True)
     assert encoded(value, type_name, "1000") == encoded(Decimal(value) / 1000, type_name)
 
 
 @pytest.mark.parametrize("value", [Decimal("1e39"), Decimal("1e400"), 10**400])
-def test_floating_point_is_limited_to_the_greatest_number_and_never_infinite(value: Decimal) -> None:
-    assert encoded(value, "float32") == (3.4028234663852886e38, True)
-    assert encoded(-value, "float32") == (-3.4028234663852886e38, True)
+def test_floating_point_beyond_its_range_is_absent_or_limited_and_never_infinite(value: Decimal) -> None:
+    for number in (value, -value):
+        assert str(encoded(number, "float32")) == "(nan, False)"
+    assert encoded(value, "float32", overflow="limit") == (3.4028234663852886e38, False)
+    assert encoded(-value, "float32", overflow="limit") == (-3.4028234663852886e38, False)
     if value > Decimal("1e308"):
-        assert encoded(value, "float64") == (1.7976931348623157e308, True)
-        assert encoded(-value, "float64") == (-1.7976931348623157e308, True)
+        assert str(encoded(value, "float64")) == "(nan, False)"
+        assert encoded(value, "float64", overflow="limit") == (1.7976931348623157e308, False)
+        assert encoded(-value, "float64", overflow="limit") == (-1.7976931348623157e308, False)
 
 
 @pytest.mark.parametrize("type_name", ["float32", "float64"])
@@ -140,13 +170,13 @@ def test_nothing_has_no_sign(type_name: str) -> None:
     assert struct.pack(">d", zero) == struct.pack(">d", negative_zero) == bytes(8)
 
 
-def test_a_text_that_is_cut_counts_as_limited() -> None:
+def test_a_text_that_is_cut_does_not_fit() -> None:
     encode = text_encoding(2)
-    assert encode("ABCD") == (b"ABCD", False)
-    assert encode("ABCDE") == (b"ABCD", True)
-    assert encode("A") == (b"A\0\0\0", False)
-    assert encode("") == (b"\0\0\0\0", False)
-    assert encode(42) == (b"42\0\0", False)
+    assert encode("ABCD") == (b"ABCD", True)
+    assert encode("ABCDE") == (b"ABCD", False)
+    assert encode("A") == (b"A\0\0\0", True)
+    assert encode("") == (b"\0\0\0\0", True)
+    assert encode(42) == (b"42\0\0", True)
 
 
 @pytest.mark.parametrize(
@@ -159,18 +189,18 @@ def test_a_text_that_is_cut_counts_as_limited() -> None:
     ],
 )
 def test_bits_stand_in_the_order_of_their_map(word_order: Order, byte_order: Order, expected: str) -> None:
-    assert bits_encoding(2, word_order, byte_order)((1 << 31) + 1) == (bytes.fromhex(expected), False)
+    assert bits_encoding(2, word_order, byte_order)((1 << 31) + 1) == (bytes.fromhex(expected), True)
 
 
 def test_a_moment_in_unix_seconds_survives_the_years() -> None:
     # 2038-01-19 03:14:08 is the first that a signed register of 32 bits cannot hold.
-    assert encoded(2_147_483_648, "uint32") == (2_147_483_648, False)
-    assert encoded(2_147_483_648, "int32") == (2_147_483_647, True)
-    assert encoded(2_147_483_648, "int64") == (2_147_483_648, False)
+    assert encoded(2_147_483_648, "uint32") == (2_147_483_648, True)
+    assert encoded(2_147_483_648, "int32") == (-2_147_483_648, False)
+    assert encoded(2_147_483_648, "int64") == (2_147_483_648, True)
 
 
 @given(st.decimals(0, 6000, places=3))
 @settings(derandomize=True, max_examples=200, deadline=None)
 def test_tenths_agree_with_decimals_own_rounding(value: Decimal) -> None:
     expected = int(value.quantize(Decimal("0.1"), ROUND_HALF_EVEN) * 10)
-    assert encoded(value, per_unit="0.1") == (expected, False)
+    assert encoded(value, per_unit="0.1") == (expected, True)

@@ -53,7 +53,7 @@ def test_a_span_is_read_with_its_gaps_filled(gaps: str) -> None:
     assert snapshot.read(0, 16) == bytes.fromhex(FILLED.format(GAPS[gaps], GAPS[gaps]))
     assert snapshot.read(5, 1) == snapshot.read(14, 1) == bytes.fromhex(GAPS[gaps])
     assert snapshot.present == len(KINDS)
-    assert snapshot.clamped == ()
+    assert snapshot.unfit == ()
 
 
 @pytest.mark.parametrize("gaps", GAPS)
@@ -136,15 +136,24 @@ def test_two_blocks_side_by_side_are_not_read_as_one() -> None:
     assert apart().read(11, 2) is None
 
 
-def test_what_was_limited_is_counted_by_name() -> None:
+def test_what_does_not_fit_is_absent_and_counted_by_name() -> None:
     registers = [number(0, "a", name="low"), number(1, "b", name="fits"), number(2, "c", name="high")]
     registers.append(text(3, "t", 1, name="cut"))
     image = register_map([block(0, 4)], registers).readings
     snapshot = image.encode({"a": -1, "b": 1, "c": 70_000, "t": "ABC"})
-    assert snapshot.clamped == ("low", "high", "cut")
-    assert snapshot.present == 4
-    assert snapshot.read(0, 4) == bytes.fromhex("0000 0001 fffe 4142")
-    assert image.encode({"a": 1, "b": 1, "c": 1}).clamped == ()
+    assert snapshot.unfit == ("low", "high", "cut")
+    assert snapshot.present == 1
+    assert snapshot.read(0, 4) == bytes.fromhex("ffff 0001 ffff 4142")
+    assert image.encode({"a": 1, "b": 1, "c": 1}).unfit == ()
+
+
+def test_a_register_counts_as_present_again_when_its_value_fits_again() -> None:
+    image = register_map([block(0, 1)], [number(0, "a")]).readings
+    snapshot = image.encode({"a": 1})
+    for value, present, unfit in ((70_000, 0, ("r0",)), (80_000, 0, ("r0",)), (2, 1, ()), (-1, 0, ("r0",))):
+        snapshot = image.encode({"a": value}, snapshot)
+        assert (snapshot.present, snapshot.unfit) == (present, unfit)
+    assert image.encode({}, snapshot).present == 0
 
 
 def test_a_snapshot_is_not_changed_by_the_next_telegram() -> None:
@@ -192,11 +201,11 @@ def test_any_values_give_a_whole_snapshot(values: dict[str, Value]) -> None:
     data = snapshot.read(0, 16)
     assert data is not None
     assert len(data) == 32
-    assert snapshot.present == len(values)
+    assert snapshot.present == len(values) - len(snapshot.unfit)
     for register in KINDS[:5]:
         (name,) = register.uses
         part = data[2 * register.address : 2 * register.end]
-        assert (part == register.absent) == (name not in values)
+        assert (part == register.absent) == (name not in values or register.name in snapshot.unfit)
 
 
 _map = cache(lambda name: load_map(map_names()[name]))
