@@ -11,20 +11,16 @@ again, and lines can be decoded before the telegram is complete (`read_ahead`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from enum import IntFlag
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from dsmr_parser.parsers import ValueParser
-
 from gateway.protocol.p1.derived import derive
-from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, canonical_unit, entry_of
-from gateway.protocol.p1.obis_line import DATA_LINE, LINE, STAMP, UNIT, VALUE_GROUP, parse_timestamp
+from gateway.protocol.p1.obis import Value, entry_of
+from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP
 from gateway.protocol.p1.telegram import Telegram
+from gateway.protocol.p1.value_groups import UnreadableError, decode, to_base
 
 MAX_LINES = 400
 """Largest number of lines that are read; the longest known telegram, a Lithuanian one, has 93."""
@@ -80,42 +76,6 @@ class Readings:
     """Medium → its M-Bus channel, None for none of them, where the movement of their stamps decides it."""
     by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
     """Readings by their lines as sent, so that the next telegram decodes only the lines that changed."""
-
-
-# Decimal accepts NaN, Infinity and 1E9, which are not numbers of a telegram.
-_NUMBER = re.compile(rf"(-?[0-9]{{1,18}}(?:\.[0-9]{{1,12}})?)(?:\*?({UNIT}))?")
-_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,12})?")
-_STAMP = re.compile(STAMP)
-_STATUS = re.compile(r"[0-9A-Fa-f]{2,8}")
-_DIGITS = re.compile(r"[0-9]{1,18}")
-_PRINTABLE = re.compile(r"[ -~]*")
-
-DIGITS_OF_THOUSANDTHS = 4
-"""Least number of digits of a power factor without a decimal point that is in thousandths."""
-
-_PARSE_NUMBER = ValueParser(Decimal).parse
-_PARSE_COUNT = ValueParser(int).parse
-
-_Decoded = tuple[Value | None, str | None, int | None]
-"""Value and unit as on the line, and the time of the value."""
-
-
-class HourlyStatus(IntFlag):
-    """Status of an hourly value of DSMR 2.2 and 3, in hexadecimal on the line.
-
-    It is the profile status of the meter's load profile. IDIS and the Dutch companion standards define the same bits;
-    the other bits do not concern the value: 3 summer time, 5 clock adjusted, 6 recovered value, 7 power down.
-    """
-
-    CRITICAL_ERROR = 1
-    CLOCK_INVALID = 2
-    """The time of the value is not known."""
-    DATA_NOT_VALID = 4
-    """The value must not be used without further validation."""
-
-
-class _UnreadableError(Exception):
-    """The value groups of a line do not fit its code; caught by `_read_line`."""
 
 
 def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
@@ -207,129 +167,8 @@ def _read_line(line: str) -> Reading:
     code, text = shape[1], shape[3]
     entry = entry_of(code)
     try:
-        value, unit, time = _DECODE[entry.kind](VALUE_GROUP.findall(text))
-        base_value, base_unit = _to_base(entry, value, unit)
+        value, unit, time = decode(entry.kind, VALUE_GROUP.findall(text))
+        base_value, base_unit = to_base(entry, value, unit)
         return Reading(code, entry.name, value, unit, time, base_value, base_unit, text)
-    except _UnreadableError as error:
+    except UnreadableError as error:
         return Reading(code, entry.name, None, None, None, None, None, text, error=str(error))
-
-
-def _to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value | None, str | None]:
-    if entry.kind is Kind.FACTOR and isinstance(value, Decimal) and abs(value) > 1:
-        return None, None  # some Hungarian meters send 4.556, which is not a power factor
-    if unit is None:
-        if entry.unit and value is not None:
-            raise _UnreadableError(f"no unit, expected {entry.unit}")
-        return value, None
-    known = canonical_unit(unit)
-    if known is None or not isinstance(value, Decimal):
-        raise _UnreadableError(f"unknown unit {unit!r}")
-    base, factor = UNIT_FACTORS[known]
-    if entry.unit not in (None, base):
-        raise _UnreadableError(f"unit {unit!r}, expected {entry.unit}")
-    return (value if factor == 1 else value * factor), base
-
-
-def _decode_number(groups: list[str]) -> _Decoded:
-    text = _only(groups).rstrip(" ")
-    if not text:
-        return None, None, None
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        raise _UnreadableError(f"{text!r} is not a number")
-    number, unit = match.groups()
-    parsed = _PARSE_NUMBER(f"{number}*{unit}" if unit else number)
-    return parsed["value"], parsed["unit"], None
-
-
-def _decode_factor(groups: list[str]) -> _Decoded:
-    value, unit, time = _decode_number(groups)
-    if isinstance(value, Decimal) and len(groups[0].lstrip("-")) >= DIGITS_OF_THOUSANDTHS and "." not in groups[0]:
-        value = value.scaleb(-3)
-    return value, unit, time
-
-
-def _decode_count(groups: list[str]) -> _Decoded:
-    text = _only(groups)
-    if not text:
-        return None, None, None
-    if not _DIGITS.fullmatch(text):
-        raise _UnreadableError(f"{text!r} is not a whole number")
-    return _PARSE_COUNT(text)["value"], None, None
-
-
-def _decode_text(groups: list[str]) -> _Decoded:
-    return _only(groups) or None, None, None
-
-
-def _decode_octets(groups: list[str]) -> _Decoded:
-    text = _only(groups)
-    try:
-        octets = bytes.fromhex(text).decode("latin-1").rstrip("\0")
-    except ValueError:
-        octets = ""  # some meters send the plain text
-    return (octets if octets and _PRINTABLE.fullmatch(octets) else text) or None, None, None
-
-
-def _decode_clock(groups: list[str]) -> _Decoded:
-    text = _only(groups)
-    return parse_timestamp(text), None, None
-
-
-def _decode_timed(groups: list[str]) -> _Decoded:
-    if len(groups) != 2:
-        raise _UnreadableError(f"{len(groups)} value groups, expected a time and a value")
-    stamp, number = groups if "*" not in groups[0] else reversed(groups)
-    value, unit, _ = _decode_number([number])
-    time = parse_timestamp(stamp)
-    if unit is None or (time is None and not value):
-        return None, None, None  # zero without a time means that no M-Bus meter is connected
-    return value, unit, time
-
-
-def _decode_peak(groups: list[str]) -> _Decoded:
-    return _decode_number(groups) if len(groups) == 1 else _decode_timed(groups)
-
-
-def _decode_hourly(groups: list[str]) -> _Decoded:
-    if len(groups) != 7:
-        raise _UnreadableError(f"{len(groups)} value groups, expected seven")
-    stamp, status, _period, _count, _code, unit, number = groups
-    if not number:
-        return None, None, None
-    if status and not _STATUS.fullmatch(status):
-        raise _UnreadableError(f"the status {status!r} is not hexadecimal")
-    bits = HourlyStatus(int(status or "0", 16) & 0xFF)
-    if bits & (HourlyStatus.DATA_NOT_VALID | HourlyStatus.CRITICAL_ERROR):
-        return None, None, None
-    value, unit_, time = _decode_timed([stamp, f"{number}*{unit}"])
-    return value, unit_, None if bits & HourlyStatus.CLOCK_INVALID else time
-
-
-def _decode_other(groups: list[str]) -> _Decoded:
-    is_measured = len(groups) == 1 and ("*" in groups[0] or "." in groups[0])
-    if is_measured and (match := _NUMBER.fullmatch(groups[0])) and canonical_unit(match[2] or ""):
-        return _decode_number(groups)
-    if len(groups) == 2 and _STAMP.fullmatch(groups[0]) and "*" in groups[1] and _NUMBER.fullmatch(groups[1]):
-        return _decode_timed(groups)
-    return "".join(f"({group})" for group in groups) if any(groups) else None, None, None
-
-
-def _only(groups: list[str]) -> str:
-    if len(groups) != 1:
-        raise _UnreadableError(f"{len(groups)} value groups, expected one")
-    return groups[0]
-
-
-_DECODE = {
-    Kind.NUMBER: _decode_number,
-    Kind.FACTOR: _decode_factor,
-    Kind.COUNT: _decode_count,
-    Kind.TEXT: _decode_text,
-    Kind.OCTETS: _decode_octets,
-    Kind.CLOCK: _decode_clock,
-    Kind.TIMED: _decode_timed,
-    Kind.PEAK: _decode_peak,
-    Kind.HOURLY: _decode_hourly,
-    Kind.OTHER: _decode_other,
-}
