@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.service.wiring import Maps, Wiring
 
 DEMO_PORT = 5020
-END_WITHIN_S = 1.9
+END_WITHIN_S = 1.7
 FILES_TOLD_EVERY_S = 600.0
 
 _MINIMAL = """\
@@ -60,13 +60,14 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
     """
     import logging
 
-    from gateway.cli.logs import set_up_logging
+    from gateway.cli.logs import occupy_standard_descriptors, set_up_logging
     from gateway.config import load_config
     from gateway.config.environment import is_overridden
     from gateway.files.yaml_file import FileError, Problem, is_there
     from gateway.service.wiring import load_maps
     from gateway.tools.probing import serial_ports
 
+    occupy_standard_descriptors()
     set_up_logging(verbose=verbose)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
     if demo:
@@ -198,7 +199,7 @@ async def _run(load: Load, path: Path) -> int:
         manager.stopping()
         stop.set()
         # Whatever does not let itself be stopped, the process ends.
-        loop.call_later(END_WITHIN_S, os._exit, 0)
+        loop.call_later(END_WITHIN_S, _end_at_once)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
@@ -224,6 +225,13 @@ async def _run(load: Load, path: Path) -> int:
     for task in background:
         task.cancel()
     return 0
+
+
+def _end_at_once() -> None:
+    import logging
+
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.Event) -> tuple[Config, Maps] | None:

@@ -72,13 +72,14 @@ def simulate_command(
     """Send the telegrams of a household or a capture, optionally with the errors of a bad line."""
     import asyncio
 
-    from gateway.cli.logs import set_up_logging
+    from gateway.cli.logs import occupy_standard_descriptors, set_up_logging
     from gateway.simulation.feed import with_faults
 
     if device and (port is not None or ctx.get_parameter_source("host") is not click.core.ParameterSource.DEFAULT):
         raise click.UsageError(
             "--device writes to a serial line, --port and --host listen on TCP. Give only one of them"
         )
+    occupy_standard_descriptors()
     set_up_logging(verbose=False)
     chosen = Scenario(scenario) if scenario else None
     pieces = _replay(replay, speed) if replay else _household(version, seed, chosen, speed)

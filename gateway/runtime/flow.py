@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.runtime.clock import now, unix_now
+from gateway.runtime.log import LineBudget, clean
 from gateway.runtime.output import Output, Wire
 from gateway.runtime.status import Colour, Label, Mark, Status, label
 
@@ -75,6 +76,7 @@ class Node(ABC):
         """The outputs of this node; each adds itself."""
         self.since = now()
         """The moment when the node failed or began to work, in seconds of the gateway's clock."""
+        self._budget = LineBudget(self.since)
         self._logged: dict[str, float] = {}
         self.troubles: deque[tuple[float, str]] = deque(maxlen=MAX_TROUBLES)
         """The newest logged warnings and errors, with their unix time."""
@@ -102,19 +104,26 @@ class Node(ABC):
             self.since = now()
         self.status = status
 
-    def log(self, level: int, message: str) -> None:
-        """Write one line to the log, marked with this node."""
-        _log.log(level, "node=%s: %s", self.name, message)
-        if level >= logging.WARNING:
-            self.troubles.append((unix_now(), message))
+    def log(self, level: int, message: str, error: BaseException | None = None) -> None:
+        """Write one line to the log, marked with this node, with the traceback of `error` if there is one.
 
-    def log_seldom(self, level: int, message: str) -> None:
+        A node has a `LineBudget`. A line that is left out is counted in the next one; an error is never left out.
+        """
+        if level >= logging.WARNING:
+            self.troubles.append((unix_now(), clean(message)))
+        if not self._budget.allows(now(), always=level >= logging.ERROR):
+            return
+        left_out, self._budget.left_out = self._budget.left_out, 0
+        note = f" ({left_out} lines left out)" if left_out else ""
+        _log.log(level, "node=%s: %s%s", self.name, message, note, exc_info=error)
+
+    def log_seldom(self, level: int, message: str, error: BaseException | None = None) -> None:
         """Log as `log` does, but the same message only once in `SELDOM_S`."""
         moment = now()
         self._logged = {text: at for text, at in self._logged.items() if moment - at < SELDOM_S}
         if message not in self._logged and len(self._logged) < MAX_SELDOM_MESSAGES:
             self._logged[message] = moment
-            self.log(level, message)
+            self.log(level, message, error)
 
 
 class Flow:
@@ -180,7 +189,7 @@ async def _supervise(node: Node) -> None:
             node.log_seldom(logging.ERROR, f"{what}; trying again")
         except Exception as error:
             node.show(Colour.RED, Mark.RING, "failed", error=type(error).__name__)
-            _log.exception("node=%s: failed", node.name)
+            node.log_seldom(logging.ERROR, f"failed: {type(error).__name__}: {error}", error)
         if now() - begun > LONGEST_PAUSE_S:
             backoff.reset()
         node.ready.set()

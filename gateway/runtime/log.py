@@ -1,8 +1,10 @@
 """The log of a running gateway: written by a thread of its own, cleaned, and bounded.
 
-Whoever logs puts a line into a bounded queue and goes on. A thread writes the lines to a file descriptor. When nobody
-reads that (a full pipe, a terminal that is stopped), the queue fills; further lines are dropped and counted, and the
-first line that can be written again says how many. The event loop never waits for the log.
+A record becomes a line in a bounded queue, and the code that logs goes on. A thread writes the lines to a file
+descriptor. When nobody reads that (a full pipe, a terminal that is stopped), the queue fills; further lines are dropped
+and counted, and the first line that can be written again reports how many. The event loop never waits for the log.
+
+A source that changes its state each second would still fill a disk. Each node therefore has a `LineBudget`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,18 @@ import queue
 import threading
 from typing import Final
 
+from gateway.runtime.clock import now
+
 MAX_WAITING_LINES: Final = 1000
 MAX_LINE_CHARACTERS: Final = 2000
 """A longer line is cut and ends with an ellipsis."""
-FLUSH_TIMEOUT_S: Final = 0.5
+FLUSH_TIMEOUT_S: Final = 0.2
 """Longest time that the end of the process waits for the last lines."""
+
+BURST_LINES: Final = 20
+"""Number of lines that a node may log at any time, such as at its start."""
+SECONDS_PER_LINE: Final = 20.0
+"""Time after which a node that has logged its burst may log one more line."""
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _ESCAPED |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
@@ -30,6 +39,31 @@ def clean(text: str) -> str:
     Texts of meters and clients reach the log: identifiers, certificates' names, paths.
     """
     return text.translate(_ESCAPED)
+
+
+class LineBudget:
+    """Bounds the lines of one source: a burst, and after it a few per minute, whatever happens.
+
+    "Once per change of state" is not a bound where a state changes each second.
+    """
+
+    __slots__ = ("_at", "_left", "left_out")
+
+    def __init__(self, moment: float) -> None:
+        """Begin with a whole burst at `moment`, in seconds of a monotonic clock."""
+        self._left, self._at = float(BURST_LINES), moment
+        self.left_out = 0
+        """Number of lines since the last one that was allowed."""
+
+    def allows(self, moment: float, *, always: bool = False) -> bool:
+        """Return whether a line may be logged at `moment`, and count it; with `always` it may in any case."""
+        self._left = min(float(BURST_LINES), self._left + max(0.0, moment - self._at) / SECONDS_PER_LINE)
+        self._at = moment
+        if self._left < 1 and not always:
+            self.left_out += 1
+            return False
+        self._left = max(0.0, self._left - 1)
+        return True
 
 
 class CleanFormatter(logging.Formatter):
@@ -83,12 +117,12 @@ class QueuedHandler(logging.Handler):
 
     def flush(self) -> None:
         """Wait until the waiting lines are written, `FLUSH_TIMEOUT_S` at the most."""
-        written = threading.Event()
+        written, deadline = threading.Event(), now() + FLUSH_TIMEOUT_S
         try:
             self._lines.put(written, timeout=FLUSH_TIMEOUT_S)
         except queue.Full:
             return
-        written.wait(FLUSH_TIMEOUT_S)
+        written.wait(deadline - now())
 
     def _write(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -20,6 +21,7 @@ from gateway.runtime.flow import (
     Flow,
     Node,
 )
+from gateway.runtime.log import BURST_LINES
 from gateway.runtime.status import Colour, Mark
 from tests.waiting import until
 
@@ -111,8 +113,8 @@ async def test_a_node_that_fails_is_started_anew_while_the_others_go_on(
         words = "/p1: Permission denied" if error.filename else "the cable is out"
         assert [record.getMessage() for record in told] == [f"node=failing: {words}; trying again"]
     else:
-        assert len(told) == 2
-        assert all(record.exc_info for record in told)
+        assert [record.getMessage() for record in told] == ["node=failing: failed: ValueError: a fault of our own"]
+        assert told[0].exc_info, "with its traceback, and once"
 
 
 async def test_a_failure_of_our_own_is_shown_under_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,3 +224,42 @@ async def test_the_same_line_is_logged_seldom_and_different_ones_in_bounded_numb
     for number in range(10 * MAX_SELDOM_MESSAGES):
         node.log_seldom(logging.INFO, f"number {number}")
     assert len(caplog.records) == MAX_SELDOM_MESSAGES
+
+
+async def test_a_state_that_changes_each_second_cannot_flood_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    moment = 1000.0
+    monkeypatch.setattr("gateway.runtime.flow.now", lambda: moment)
+    node = Probe("flapping", [])
+    lines = []
+    for minute in range(5):
+        before = len(caplog.records)
+        for second in range(60):
+            moment = 1000.0 + 60 * minute + second
+            node.log(logging.INFO, f"telegrams come in {minute}:{second}")
+            node.log(logging.WARNING, f"the other end closed {minute}:{second}")
+        lines.append(len(caplog.records) - before)
+    assert lines[0] <= 40
+    assert all(1 <= count <= 4 for count in lines[1:]), lines
+    left_out = [int(found[1]) for text in caplog.messages if (found := re.search(r"\(([0-9]+) lines left out\)", text))]
+    assert sum(left_out) + len(caplog.records) + node._budget.left_out == 600
+    moment += 3600
+    for _ in range(BURST_LINES):
+        node.log(logging.INFO, "again")
+    assert len(caplog.records) == sum(lines) + BURST_LINES
+
+
+async def test_an_error_is_logged_however_much_was_logged_before(caplog: pytest.LogCaptureFixture) -> None:
+    node = Probe("flapping", [])
+    for number in range(100):
+        node.log(logging.WARNING, f"number {number}")
+    node.log(logging.ERROR, "the port is in use")
+    assert caplog.messages[-1] == f"node=flapping: the port is in use ({100 - BURST_LINES} lines left out)"
+
+
+async def test_what_is_kept_for_a_report_has_no_control_characters() -> None:
+    node = Probe("meter", [])
+    node.log(logging.WARNING, "meter A\x1b[2J")
+    assert node.troubles[-1][1] == "meter A\\x1b[2J"
