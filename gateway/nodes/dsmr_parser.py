@@ -20,6 +20,8 @@ from gateway.runtime.status import Colour, Label, Mark, label
 TICK_S = 0.5
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
 """Time without bytes after which a telegram that has begun is taken as it is."""
+LATE_S = 0.25
+"""Lateness of a look at the line from which on the process counts as having stood still."""
 MAX_TOLD = 10
 """Largest number of different errors that are logged until a minute has passed without errors."""
 
@@ -35,6 +37,8 @@ class DsmrParser(Node):
         self._gap_s = gap_s
         self._reader = TelegramReader()
         self._last_bytes = float("-inf")
+        self._last_read = float("-inf")
+        self._looked = float("-inf")
         self._trouble: Label | None = None
         self._told: set[str] = set()
         self._meter_words = ""
@@ -47,9 +51,12 @@ class DsmrParser(Node):
 
     def receive(self, data: bytes, arrived: float) -> None:
         """Take bytes from the line, with the moment of their arrival on the gateway's clock."""
-        if arrived - self._last_bytes > self._gap_s:
+        moment = now()
+        # After a standstill, bytes count as older than they are, and are read later than they came. A pause that shows
+        # in both times is the meter's.
+        if arrived - self._last_bytes > self._gap_s and moment - self._last_read > self._gap_s:
             self._end_by_pause()
-        self._last_bytes = arrived
+        self._last_bytes, self._last_read = arrived, moment
         for item in self._reader.feed(data):
             self._take(item, arrived)
         lines = self._reader.lines_ahead()
@@ -75,12 +82,18 @@ class DsmrParser(Node):
         """End telegrams after a pause in the bytes, and keep the status current, until cancelled."""
         self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()
+        self._looked = now()
         while True:
             await asyncio.sleep(TICK_S)
             moment = now()
-            if self._reader.pending and moment - self._last_bytes > self._gap_s:
-                self._end_by_pause()
+            self._look_for_silence(moment)
             self._show(moment)
+
+    def _look_for_silence(self, moment: float) -> None:
+        is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment
+        # An event loop that is late may run this before it reads the line. Silence is judged at the next look.
+        if self._reader.pending and not is_late and moment - self._last_read > self._gap_s:
+            self._end_by_pause()
 
     def _end_by_pause(self) -> None:
         for item in self._reader.silence():

@@ -19,6 +19,12 @@ STALL_S = 1.0
 PAUSE_S = 0.1
 """Time without new bytes after which no more waiting bytes can follow: those are available at once."""
 
+MAX_CATCH_UP_S = 5.0
+"""Longest time for which bytes count as having waited, after a standstill on a line that never pauses.
+
+All that a kernel holds for a line is read in less time, and no suspicion lasts for ever.
+"""
+
 
 def fresh_until(arrived: float, stale_after_s: float) -> float:
     """Return the last moment at which readings that arrived at `arrived` are fresh, in seconds of the same clock."""
@@ -36,6 +42,7 @@ class ArrivalClock:
     def __init__(self, now: float) -> None:
         self._last_tick = now
         self._waiting_since: float | None = None
+        self._woken = now
 
     @property
     def is_behind(self) -> bool:
@@ -44,8 +51,12 @@ class ArrivalClock:
 
     def tick(self, now: float) -> None:
         """Note that the gateway runs; call it several times in each `STALL_S`."""
-        if now - self._last_tick > STALL_S and self._waiting_since is None:
-            self._waiting_since = self._last_tick
+        if now - self._last_tick > STALL_S:
+            self._woken = now
+            if self._waiting_since is None:
+                self._waiting_since = self._last_tick
+        elif self._waiting_since is not None and now - self._woken > MAX_CATCH_UP_S:
+            self._waiting_since = None
         self._last_tick = now
 
     def date(self, now: float) -> float:

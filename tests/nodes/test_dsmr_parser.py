@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 
@@ -39,9 +40,11 @@ class Bench:
         self.out: list[Received] = []
         self.parser.readings.connect(self.parser, self.out.append)
 
-    def feed(self, data: bytes, arrived: float, size: int | None = None) -> None:
-        for at in range(0, len(data), size or len(data)):
-            self.parser.receive(data[at : at + (size or len(data))], arrived)
+    def feed(self, data: bytes, arrived: float, size: int | None = None, *, read: float | None = None) -> None:
+        """Bring `data` that counts as having arrived at `arrived`, and is read then or at `read`."""
+        with patch.object(dsmr_parser, "now", lambda: arrived if read is None else read):
+            for at in range(0, len(data), size or len(data)):
+                self.parser.receive(data[at : at + (size or len(data))], arrived)
 
     @property
     def raw(self) -> list[bytes]:
@@ -100,6 +103,34 @@ async def test_a_bad_telegram_changes_nothing_and_is_counted_by_its_reason(size:
     assert bench.raw == [GOOD]
     assert bench.meter.newest is before
     assert bench.refused == {RefusalReason.CHECKSUM: 1}
+
+
+@pytest.mark.parametrize("is_timer_first", [False, True])
+async def test_a_standstill_in_the_middle_of_a_telegram_is_not_the_meters_silence(is_timer_first: bool) -> None:
+    bench = Bench()
+    third = len(GOOD) // 3
+    bench.feed(GOOD[:third], 100.0)
+    bench.parser._looked = 100.1
+    # The process stands still for two seconds, and the rest of the telegram waits in the kernel.
+    if is_timer_first:
+        bench.parser._look_for_silence(102.2)
+    bench.feed(GOOD[third : 2 * third], arrived=100.2, read=102.2)
+    bench.parser._look_for_silence(102.5)
+    bench.parser._look_for_silence(103.0)
+    # Nothing waits any more, so bytes count as new again.
+    bench.feed(GOOD[2 * third :], arrived=103.1)
+    assert (bench.raw, bench.refused) == ([GOOD], {})
+
+
+async def test_a_telegram_that_stops_while_the_process_runs_is_refused_after_the_gap() -> None:
+    bench = Bench()
+    bench.feed(GOOD[:300], 100.0)
+    bench.parser._looked = 100.1
+    for look in (100.6, 101.0):
+        bench.parser._look_for_silence(look)
+        assert bench.refused == {}
+    bench.parser._look_for_silence(101.1)
+    assert bench.refused == {RefusalReason.TRUNCATED: 1}
 
 
 async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams(

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from gateway.protocol.freshness import NEVER, PAUSE_S, STALL_S, ArrivalClock, fresh_until, is_fresh
+from gateway.protocol.freshness import MAX_CATCH_UP_S, NEVER, PAUSE_S, STALL_S, ArrivalClock, fresh_until, is_fresh
 
 START = 1000.0
 TICK_S = STALL_S / 4
@@ -69,7 +69,7 @@ def test_all_that_is_read_without_a_pause_after_a_standstill_has_waited(apart: f
     clock = ArrivalClock(START)
     clock.tick(START)
     woken = START + 60
-    for n in range(50):
+    for n in range(min(50, int(MAX_CATCH_UP_S / apart))):
         assert clock.date(woken + n * apart) == START
         clock.tick(woken + (n + 0.9) * apart)
         assert clock.is_behind
@@ -108,3 +108,16 @@ def test_bytes_never_come_from_the_future() -> None:
     for step in (0.01, 0.5, 2.0, 0.05, 0.05, 0.3, 40.0, 0.01, 1.0, 1.5) * 5:
         moment += step
         assert clock.date(moment) <= moment
+
+
+def test_on_a_line_that_never_pauses_the_suspicion_ends() -> None:
+    clock = ArrivalClock(START)
+    woken, every_s = START + 2.0, 0.05
+    dates = [clock.date(woken + n * every_s) for n in range(200)]
+    assert dates[0] == START, "the first bytes may have waited all the time"
+    assert clock.is_behind is False
+    trusted = next(n for n, moment in enumerate(dates) if moment != START)
+    assert MAX_CATCH_UP_S <= trusted * every_s <= MAX_CATCH_UP_S + 2 * every_s
+    assert dates[trusted:] == [woken + n * every_s for n in range(trusted, 200)]
+    # A second standstill is suspected again, and the time for it begins anew.
+    assert clock.date(woken + 200 * every_s + 3.0) == woken + 199 * every_s
