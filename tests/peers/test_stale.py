@@ -251,3 +251,20 @@ def test_what_a_meter_sent_while_the_gateway_stood_still_is_old(bench: Bench) ->
     assert codes == {TARGET_FAILED}
     with port.sending(FIRST):
         wait_until(lambda: client.read(POWER_NET, 2) != TARGET_FAILED, "readings again")
+
+
+def test_a_standstill_in_the_middle_of_a_telegram_does_not_cut_it(bench: Bench) -> None:
+    port, gateway, client = bench
+    port.send(FIRST)
+    gateway.wait_for_telegrams(1)
+    third = len(SECOND) // 3
+    port.send(SECOND[:third])
+    gateway.pause()
+    port.send(SECOND[third : 2 * third])
+    stopped = time.monotonic()
+    wait_until(lambda: time.monotonic() > stopped + 2.0, "a standstill of 2 s")
+    gateway.resume()
+    # The rest comes for more than a second, at the speed of a slow line.
+    port.send_paced(SECOND[2 * third :], baudrate=10 * third)
+    gateway.wait_for_telegrams(2)
+    assert client.uint32(14) == 0, "no telegram is truncated"
