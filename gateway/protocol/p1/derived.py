@@ -15,10 +15,14 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from gateway.protocol.p1.demand_history import MONTHS, monthly_peaks
+from gateway.protocol.p1.directions import PHASE_SUFFIXES, sign_currents
 from gateway.protocol.p1.obis import MBUS_CHANNELS, Value
 
 TARIFFS = range(1, 6)
 """Numbers of the tariffs."""
+FURTHER_TARIFFS = range(TARIFFS.stop, 10)
+"""Numbers of tariffs that have no names; some German meters have eight."""
+_ENERGY_CODES = {"energy_import": "1-0:1.8", "energy_export": "1-0:2.8"}
 PHASES = (1, 2, 3)
 """Numbers of the phases L1 to L3."""
 TARIFF_NAMES = ("low", "normal")
@@ -53,7 +57,6 @@ IDENTITIES = ("logical_device_name", "meter_serial", "meter_number")
 Iskra IE, Germany."""
 
 _WAYS = ("import", "export")
-_PHASE_SUFFIXES = ("", *(f"_l{phase}" for phase in PHASES))
 
 
 class Uses(Enum):
@@ -90,8 +93,10 @@ def _derivations() -> Iterator[Derivation]:
         for tariff_name in TARIFF_NAMES:
             yield Derivation(f"energy_{way}_{tariff_name}", "Wh", tariffs[:2], Uses.EQUAL)
     yield Derivation("tariff_is_low", None, ("tariff",))
-    for suffix in _PHASE_SUFFIXES:
+    for suffix in PHASE_SUFFIXES:
         yield Derivation(f"power_net{suffix}", "W", (f"power_import{suffix}", f"power_export{suffix}"))
+    for suffix in PHASE_SUFFIXES[1:]:
+        yield Derivation(f"current_signed{suffix}", "A", (f"current{suffix}", f"power_net{suffix}"))
     for unit, name in LIMITER_NAMES.items():
         yield Derivation(name, unit, ("limiter",))
     yield Derivation("equipment_identifier", None, IDENTITIES, Uses.FIRST, is_text=True)
@@ -123,8 +128,9 @@ def derive(values: dict[str, Value], units: dict[str, str], without_value: Abstr
     """
     for way in _WAYS:
         _sum_tariffs(values, units, f"energy_{way}", without_value)
-    for suffix in _PHASE_SUFFIXES:
+    for suffix in PHASE_SUFFIXES:
         _net(values, units, suffix)
+    sign_currents(values, units)
     _name_limiter(values, units)
     _identify(values)
     _name_monthly_peaks(values, units)
@@ -176,9 +182,12 @@ def _age_s(values: Mapping[str, Value], n: int) -> int | None:
 
 def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, without_value: AbstractSet[str]) -> None:
     # Every meter with tariffs sends at least the first two. Without one of those, or without the value of another that
-    # has a line, the total would be too low.
+    # has a line, or with a tariff that has no name, the total would be too low.
     parts = DERIVATIONS[name].inputs
-    if name in values or not set(parts[:2]) <= values.keys() or not without_value.isdisjoint(parts):
+    code = _ENERGY_CODES[name]
+    if name in values or any(f"{code}.{tariff}" in values for tariff in FURTHER_TARIFFS):
+        return
+    if not set(parts[:2]) <= values.keys() or not without_value.isdisjoint(parts):
         return
     numbers = map(values.get, parts)
     values[name] = sum((number for number in numbers if isinstance(number, Decimal)), Decimal(0))

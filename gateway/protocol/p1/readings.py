@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gateway.protocol.p1.derived import derive
+from gateway.protocol.p1.directions import settle_signs
 from gateway.protocol.p1.obis import Value, entry_of
 from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP
 from gateway.protocol.p1.telegram import Telegram
@@ -115,10 +116,14 @@ def read(
     if len(raw_lines) > MAX_LINES:
         errors.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
     values, units = _by_name(lines, errors)
+    negative = [line.name for line in lines if "(-" in line.text]
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
     if identification:
         values["identification"] = identification
     clock = values.get("clock")
+    for name, reason in settle_signs(values, units, negative):
+        number, line = next((at, line) for at, line in enumerate(lines, start=2) if line.name == name)
+        errors.append(LineError(number, line.code + line.text, reason))
     derive(values, units, {reading.name for reading in lines} - values.keys())
     return Readings(
         identification=identification,
