@@ -33,6 +33,7 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
     cannot be used now.
     """
     from gateway.config import load_with_places
+    from gateway.config.modbus import long_waits
     from gateway.files.yaml_file import FileError
     from gateway.service.wiring import load_maps
 
@@ -42,15 +43,15 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
     except FileError as error:
         if not as_json:
             raise
-        _print_json(error.faults, "", [])
+        _print_json(error.faults, "", [], [])
         ctx.exit(EXIT_CONFIGURATION)
     faults, summary, remarks = _look(document, settings, config, probes=probes)
     if as_json:
-        _print_json(faults, summary, remarks)
+        _print_json(faults, summary, remarks, long_waits(settings.modbus))
     else:
         for fault in faults:
             click.echo(str(fault), err=True)
-        for remark in remarks:
+        for remark in remarks + long_waits(settings.modbus):
             click.echo(remark)
         if not faults:
             click.echo(summary)
@@ -101,12 +102,13 @@ def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[st
     return faults, remarks
 
 
-def _print_json(faults: list[Problem], summary: str, remarks: list[str]) -> None:
+def _print_json(faults: list[Problem], summary: str, remarks: list[str], warnings: list[str]) -> None:
     data = {
         "right": not faults,
         "summary": "" if faults else summary,
         "faults": [asdict(fault) for fault in faults],
         "meters": remarks,
+        "warnings": warnings,
     }
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 

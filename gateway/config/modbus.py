@@ -7,12 +7,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
+from gateway.protocol.modbus.repeat import Repeat
 from gateway.protocol.modbus.unit import OnStale
 
 DEFAULT_MAP = "dsmr"
 MODBUS_PORT, MODBUS_TLS_PORT = 502, 802
 MAX_CLIENTS = 32
 MAX_OBJECT_CHARACTERS = 100
+DEFAULT_WAIT_S = 0.9
+"""Default of `wait_up_to`: less than the second between two telegrams of a fast meter and of a client's time limit."""
+LONG_WAIT_S = 3.0
+"""Value of `wait_up_to` that is longer than the time limits of most clients."""
 
 
 class UnitConfig(BaseModel):
@@ -25,6 +30,14 @@ class UnitConfig(BaseModel):
     on_stale: OnStale = OnStale.EXCEPTION
     stale_after: Duration | None = None
     test_pattern: bool = False
+    repeat: Repeat = Repeat.SERVE
+    wait_up_to: Duration | None = None
+
+    @model_validator(mode="after")
+    def _check_repeat(self) -> UnitConfig:
+        if self.wait_up_to is not None and self.repeat is not Repeat.WAIT:
+            raise ValueError(f"wait_up_to needs repeat: wait (found {self.repeat}) | Add repeat: wait, or remove it")
+        return self
 
 
 class SerialConfig(BaseModel):
@@ -90,6 +103,9 @@ class ModbusConfig(BaseModel):
             raise ValueError("serial stands alone | Leave listen, transport, tls, allow and priority out")
         if self.serial and 0 in self.units:
             raise ValueError("on a serial line unit id 0 is the broadcast address | Wire 1 to 247")
+        if self.serial and any(unit.repeat is Repeat.WAIT for unit in self.units.values()):
+            hint = "Configure repeat: busy, or serve over TCP"
+            raise ValueError(f"on a serial line a request that waits keeps all other devices waiting | {hint}")
         if self.tls and self.transport != "tcp":
             raise ValueError(f"tls goes with transport: tcp (found {self.transport})")
         if self.transport == "udp" and self.model_fields_set & {"max_clients", "idle_timeout", "priority"}:
@@ -104,3 +120,13 @@ class ModbusConfig(BaseModel):
     def __str__(self) -> str:
         transport = "" if self.transport == "tcp" else f" {self.transport}"
         return self.serial.port if self.serial else f"{self.address}{transport}"
+
+
+def long_waits(servers: list[ModbusConfig]) -> list[str]:
+    """Return a remark for each unit whose clients may take a request that waits for one without response."""
+    return [
+        f"unit {unit_id} of {server}: wait_up_to is {unit.wait_up_to:g} s; many clients wait 1 to 3 s for a response"
+        for server in servers
+        for unit_id, unit in server.units.items()
+        if unit.wait_up_to and unit.wait_up_to > LONG_WAIT_S
+    ]

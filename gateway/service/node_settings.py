@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config.meter import AUTO, MeterConfig
-from gateway.config.modbus import ModbusConfig
+from gateway.config.modbus import DEFAULT_WAIT_S, ModbusConfig, UnitConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import TlsConfig
@@ -16,7 +16,10 @@ from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes.modbus_server import SerialPort, ServerSettings, Transport
 from gateway.protocol.modbus.device_identification import Identification
+from gateway.protocol.modbus.repeat import Repeat, Repeats
+from gateway.protocol.modbus.unit import StatusValues, Unit
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
+from gateway.protocol.registers.register_map import RegisterMap
 from gateway.transport.clients import Admission, Eviction
 from gateway.version import version
 
@@ -57,6 +60,17 @@ def server_settings(config: ModbusConfig, folder: Path) -> ServerSettings:
             idle_timeout_s=config.idle_timeout,
             tls=tls_files(config.tls, folder) if config.tls else None,
         ),
+    )
+
+
+def unit_of(config: UnitConfig, register_map: RegisterMap, status_values: StatusValues) -> Unit:
+    """Return the unit of a configuration, without readings yet."""
+    return Unit(
+        register_map,
+        config.on_stale,
+        status_values,
+        shows_test_pattern=config.test_pattern,
+        repeats=None if config.repeat is Repeat.SERVE else Repeats(config.repeat, config.wait_up_to or DEFAULT_WAIT_S),
     )
 
 

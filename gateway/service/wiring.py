@@ -45,6 +45,7 @@ from gateway.service.node_settings import (
     passthrough_settings,
     server_settings,
     status_page_settings,
+    unit_of,
 )
 
 if TYPE_CHECKING:
@@ -199,9 +200,7 @@ class Wiring:
         for unit_id, unit_config in config.units.items():
             meter, _, parser = sources[unit_config.meter or next(iter(sources))]
             register_map = maps[unit_config.map]
-            unit = Unit(
-                register_map, unit_config.on_stale, meter.status_values, shows_test_pattern=unit_config.test_pattern
-            )
+            unit = unit_of(unit_config, register_map, meter.status_values)
             feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
             feeder.label = f"{unit_id}: {register_map.name}"
             parser.readings.connect(feeder, feeder.receive)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.modbus import ModbusConfig, UnitConfig
+from gateway.config.modbus import ModbusConfig, UnitConfig, long_waits
 from gateway.protocol.modbus.unit import OnStale
 from tests.config.faults import faults_in, load
 
@@ -52,6 +52,22 @@ def test_units_have_their_options_and_one_may_answer_for_all_others(tmp_path: Pa
     assert config.units[240].test_pattern
 
 
+def test_a_unit_may_hold_repeated_requests_back(tmp_path: Path) -> None:
+    units = server(
+        tmp_path, "units: {1: {}, 2: {repeat: wait}, 3: {repeat: wait, wait_up_to: 900ms}, 4: {repeat: busy}}"
+    ).units
+    assert [unit.repeat for unit in units.values()] == ["serve", "wait", "wait", "busy"]
+    assert [unit.wait_up_to for unit in units.values()] == [None, None, 0.9, None]
+
+
+def test_a_wait_that_is_longer_than_the_patience_of_most_clients_gets_a_remark(tmp_path: Path) -> None:
+    config = server(
+        tmp_path, "units: {1: {repeat: wait, wait_up_to: 3s}, 7: {repeat: wait, wait_up_to: 3100ms}}, listen: 5020"
+    )
+    (remark,) = long_waits([config])
+    assert remark == "unit 7 of :5020: wait_up_to is 3.1 s; many clients wait 1 to 3 s for a response"
+
+
 def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path) -> None:
     serial = server(tmp_path, "serial: {port: /dev/a}").serial
     assert serial is not None
@@ -85,6 +101,17 @@ def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path)
         ("serial: {}", "2:6: modbus[0].serial.port: is missing"),
         ("serial: {port: /dev/a}, listen: 3", "2:5: modbus[0]: serial stands alone. Leave listen, "),
         ("serial: {port: /dev/a}, units: {0: {}}", "2:5: modbus[0]: on a serial line unit id 0 is the broadcast"),
+        (
+            "units: {1: {wait_up_to: 1s}}",
+            "2:14: modbus[0].units.1: wait_up_to needs repeat: wait (found serve). Add repeat: wait, or remove it",
+        ),
+        ("units: {1: {repeat: busy, wait_up_to: 1s}}", "2:14: modbus[0].units.1: wait_up_to needs repeat: wait"),
+        ("units: {1: {repeat: hold}}", "2:18: modbus[0].units.1.repeat: "),
+        ("units: {1: {repeat: wait, wait_up_to: 0s}}", "2:32: modbus[0].units.1.wait_up_to: "),
+        (
+            "serial: {port: /dev/a}, units: {1: {repeat: wait}}",
+            "2:5: modbus[0]: on a serial line a request that waits keeps all other devices waiting. Configure repeat: ",
+        ),
         ("transport: udp, max_clients: 3", "2:5: modbus[0]: UDP has no connections. Leave max_clients, "),
         ("identification: {vendor_name: " + "x" * 101 + "}", "2:23: modbus[0].identification.vendor_name: "),
     ],

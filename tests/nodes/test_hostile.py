@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.nodes.modbus_server.connections import Datagrams
+from gateway.nodes.modbus_server.datagrams import Datagrams
 from gateway.protocol.crc16 import crc16
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.rtu import append_crc, respond_rtu

@@ -215,6 +215,15 @@ def test_json_says_all_that_the_text_says(tmp_path: Path) -> None:
     assert (missing.exit_code, json.loads(missing.stdout)["faults"][0]["path"]) == (1, "meter.port")
 
 
+def test_a_wait_that_is_too_long_for_most_clients_is_a_warning(tmp_path: Path) -> None:
+    text = "meter: {simulate: true}\nmodbus: [{listen: '127.0.0.1:0', units: {1: {repeat: wait, wait_up_to: 5s}}}]"
+    warning = "unit 1 of 127.0.0.1:0: wait_up_to is 5 s; many clients wait 1 to 3 s for a response"
+    shown = check(tmp_path, text)
+    assert shown.exit_code == 0
+    assert warning in shown.stdout.splitlines()
+    assert json.loads(check(tmp_path, text, "--json").stdout)["warnings"] == [warning]
+
+
 def test_with_probe_a_version_that_the_meter_does_not_bear_out_is_told(tmp_path: Path) -> None:
     with fed_pty(own_telegram("v50_sagemcom-t210d")) as port:
         rest = "modbus: [{listen: '127.0.0.1:0'}]"

@@ -1,4 +1,4 @@
-"""The connections of a Modbus server: one per TCP client, one for all UDP clients, one for a serial line.
+"""The connections of a Modbus server: one per TCP client, one for a serial line; `datagrams` has the one for UDP.
 
 A connection gives received bytes to its framing (`gateway.protocol.modbus`), which returns the responses and how many
 bytes it used, and writes the responses. Everything else here is about clients that do not behave: one that does not
@@ -16,13 +16,14 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
+from gateway.nodes.modbus_server.hold import Hold
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, respond_after_silence, respond_rtu
 from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, READ_ADU_BYTES, Responses, respond_again, respond_tcp
 from gateway.runtime.clock import now
 from gateway.transport.clients import Clients, close_in_order
-from gateway.transport.listening import Address, name_peer
+from gateway.transport.listening import Address
 from gateway.transport.tcp import wait_a_turn
 
 RECEIVE_BUFFER_BYTES = 4096
@@ -97,6 +98,8 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
         self._responder = host.responder
         self._patience_s = RTU_PATIENCE_S if host.framing is respond_rtu else math.inf
         self._stall: asyncio.TimerHandle | None = None
+        self._hold: Hold | None = None
+        """The wait of the first request in `_rest`, if that is held back."""
 
     @property
     def last_active(self) -> float:
@@ -136,6 +139,8 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
         self._leave_listener()
         if self._stall:
             self._stall.cancel()
+        if self._hold:
+            self._hold.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer for the next bytes."""
@@ -155,11 +160,16 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         assert self._transport is not None
-        if self._stall is None and not self._transport.is_closing():
+        if self._stall is None and self._hold is None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _respond(self, received: bytes, moment: float) -> None:
         assert self._transport is not None
+        if self._hold:
+            # Requests behind the one that is held back wait too. Until one comes, reading shows a client that leaves.
+            self._rest += received
+            self._transport.pause_reading()
+            return
         # A response to the rest of a garbled request would be taken for the response to another.
         is_late = moment - self.last_active > self._patience_s
         data = received if is_late else self._rest + received
@@ -167,8 +177,20 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
         self._rest = data[used:]
         if responses:
             self._transport.write(responses)
-        if not is_modbus or len(self._rest) > RECEIVE_BUFFER_BYTES:
+        if self._counted.held:
+            self._hold = Hold(self._counted.held, self._end_hold)
+        elif not is_modbus or len(self._rest) > RECEIVE_BUFFER_BYTES:
             self._transport.close()
+
+    def _end_hold(self) -> None:
+        """Respond to the request that was held back, and to those behind it."""
+        assert self._transport is not None
+        self._hold = self._counted.held = None
+        if self._transport.is_closing():
+            return
+        waiting, self._rest = self._rest, b""
+        self._respond(waiting, now())
+        self._go_on()
 
     def eof_received(self) -> bool:
         """Close when the client does, after the responses are sent."""
@@ -182,50 +204,15 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Read requests again: the client reads its responses."""
-        assert self._transport is not None
-        self._transport.resume_reading()
         if self._stall:
             self._stall.cancel()
             self._stall = None
+        self._go_on()
 
     def abort(self) -> None:
         """Disconnect the client at once."""
         if self._transport:
             self._transport.abort()
-
-
-class Datagrams(ModbusConnection, asyncio.DatagramProtocol):
-    """All clients over UDP; each datagram holds whole requests."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the socket."""
-        self._datagrams: Any = transport
-        self._is_full = False
-
-    def pause_writing(self) -> None:
-        """Drop responses from now on: the network takes no more."""
-        self._is_full = True
-
-    def resume_writing(self) -> None:
-        """Send responses again."""
-        self._is_full = False
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Respond to a datagram, if it holds nothing but whole requests."""
-        address, name = name_peer(*addr[:2])
-        if len(data) > MAX_ADU_BYTES or not self._host.clients.is_allowed(address):
-            return
-        moment, responder = now(), self._host.responder
-        responses, used, _ = respond_tcp(data, responder, moment, responder.monitor.client(name, moment))
-        if responses and used == len(data) and not self._is_full:
-            self._datagrams.sendto(responses, addr)
-
-    def error_received(self, exc: Exception) -> None:
-        """Ignore that a client is gone."""
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._datagrams.close()
 
 
 class SerialClient(ModbusConnection, asyncio.Protocol):

@@ -7,7 +7,8 @@ import errno
 import logging
 from dataclasses import replace
 
-from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Datagrams, Framing, SerialClient, StreamClient
+from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Framing, SerialClient, StreamClient
+from gateway.nodes.modbus_server.datagrams import Datagrams
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
 from gateway.problems.problem import Problem, ProblemError

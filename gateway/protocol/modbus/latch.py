@@ -152,7 +152,7 @@ def _images(latch: _Latch, parts: list[tuple[range, range]], now: float) -> list
     images: list[Image] = []
     for span, part in parts:
         cut = latch.cuts.get(span.start)
-        if _goes_on(cut, part, now) and not any(cut.image is image for image in images):
+        if _goes_on(cut, part, now) and not any(cut.image.snapshot is image.snapshot for image in images):
             images.append(cut.image)
     return images
 
@@ -161,7 +161,7 @@ def _note(latch: _Latch, parts: list[tuple[range, range]], image: Image, now: fl
     """Note which registers of the split values are read from `image`."""
     for span, part in parts:
         cut = latch.cuts.pop(span.start, None)
-        before = cut.unread if _goes_on(cut, part, now) and cut.image is image else set(span)
+        before = cut.unread if _goes_on(cut, part, now) and cut.image.snapshot is image.snapshot else set(span)
         unread = before.difference(part)
         if not unread:
             continue

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.protocol.modbus.pdu import EXCEPTION_BIT, decode_read, exception_in
 from gateway.protocol.registers.register import manual_number
+
+if TYPE_CHECKING:
+    from gateway.protocol.modbus.repeat import Held
 
 RECENT_REQUESTS = 1000
 """Number of exchanges that are kept."""
@@ -72,7 +75,7 @@ class Tally:
 class CountedClient:
     """The counter of one client's responses; the connection keeps it at hand."""
 
-    __slots__ = ("at", "is_connected", "name", "responses")
+    __slots__ = ("at", "held", "is_connected", "name", "responses")
 
     def __init__(self, name: str, at: float) -> None:
         self.name = name
@@ -82,6 +85,8 @@ class CountedClient:
         """Moment at which it last sent something."""
         self.is_connected = False
         """True while its connection is open; such a client is not dropped."""
+        self.held: Held | None = None
+        """Its request that is held back, if there is one."""
 
 
 class Monitor:

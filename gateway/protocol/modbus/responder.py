@@ -72,16 +72,24 @@ class Responder:
         """The responses that may be sent again, by request without its transaction id."""
 
     def rewire(self, units: UnitTable, identification: Identification) -> None:
-        """Respond for other units from the next request on."""
-        self.units, self.identification = units, identification
+        """Respond for other units from the next request on; requests that are held back are answered from them."""
+        before, self.units, self.identification = self.units, units, identification
         self.ready.clear()
+        for unit in before.by_id:
+            if unit and unit.repeats:
+                unit.repeats.wake()
 
     def respond(self, pdu: bytes, unit_id: int, now: float, client: CountedClient) -> bytes | None:
-        """Return the response PDU to a request PDU of at least one byte; None for no response at all."""
+        """Return the response PDU to a request PDU of at least one byte; None for no response at all.
+
+        If `client.held` is set then, the request is held back: the caller keeps it and asks again.
+        """
         unit = self.units.by_id[unit_id]
         if self.is_serial and (unit is None or unit_id == BROADCAST):
             return None
         response = respond_to_read(pdu, unit, now, client)
+        if client.held:
+            return None
         if response is _NOT_A_READ and unit is not None:
             response = self._respond_to_other(pdu, unit)
         self.monitor.note(now, client, unit_id, pdu, response)
@@ -94,8 +102,8 @@ class Responder:
         snapshot = unit.snapshot if unit and unit.is_fresh(now) else None
         if unit is None or snapshot is None or snapshot.read(address, count) is None:
             return
-        if unit.register_map.splits(address, count):
-            return  # the next response may come from a latched image
+        if unit.repeats or unit.register_map.splits(address, count):
+            return  # the next response depends on the client
         if len(self.ready) >= MAX_READY:
             self.ready.clear()
         record = (unit_id, request[5:], response[5:])

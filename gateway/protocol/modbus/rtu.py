@@ -29,7 +29,10 @@ def append_crc(frame: bytes) -> bytes:
 
 
 def respond_rtu(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Responses:
-    """Respond to every whole request in `buffer`; skip bytes at which no request begins, one by one."""
+    """Respond to every whole request in `buffer`, up to one that is held back (`client.held`).
+
+    Bytes at which no request begins are skipped, one by one.
+    """
     responses: list[bytes] = []
     position, end = 0, len(buffer)
     in_vain = 0
@@ -40,6 +43,8 @@ def respond_rtu(buffer: Buffer, responder: Responder, now: float, client: Counte
         frame = bytes(buffer[position : position + length])
         if length and crc16(frame, CRC_START) == 0:
             response = _respond(frame, responder, now, client)
+            if client.held:
+                break
             if response:
                 responses.append(response)
             position += length

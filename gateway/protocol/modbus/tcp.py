@@ -57,7 +57,7 @@ def respond_again(buffer: Buffer, responder: Responder, now: float, client: Coun
 
 
 def respond_tcp(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Responses:
-    """Respond to every whole Modbus/TCP request in `buffer`.
+    """Respond to every whole Modbus/TCP request in `buffer`, up to one that is held back (`client.held`).
 
     After a protocol id other than 0, or a length that no request can have, there is no way to find the next
     request (implementation guide, 3.1.3).
@@ -88,6 +88,8 @@ def respond_tcp(buffer: Buffer, responder: Responder, now: float, client: Counte
             break
         unit_id = buffer[unit_at]
         pdu = responder.respond(bytes(buffer[unit_at + 1 : following]), unit_id, now, client)
+        if client.held:
+            break
         if pdu is not None:
             response = _RESPONSE_HEADER.pack(transaction, 0, len(pdu) + 1, unit_id) + pdu
             responses.append(response)

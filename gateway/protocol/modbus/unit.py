@@ -15,6 +15,7 @@ from gateway.protocol.freshness import FOREVER, NEVER
 from gateway.protocol.modbus.latch import Image, Latches
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
+from gateway.protocol.modbus.repeat import Repeat, Repeats
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.protocol.registers.snapshot import Snapshot
@@ -47,19 +48,24 @@ class Unit:
         status_values: StatusValues,
         *,
         shows_test_pattern: bool = False,
+        repeats: Repeats | None = None,
     ) -> None:
         self.register_map = register_map
         self.on_stale = on_stale
         self.function_codes = register_map.function_codes
         self._status_values = status_values
         self._absent = register_map.readings.encode({})
-        self._latches = Latches(register_map)
+        self.repeats = repeats
+        """What to do with repeated requests; None to serve them."""
+        # For a client that gets each telegram once, an image is latched only to complete values.
+        self._latches = Latches(register_map, only_completes=repeats is not None)
         self._status_latches = Latches(register_map)
         self.snapshot: Snapshot | None = None
         self.fresh_until = NEVER
         """Last moment at which the snapshot is fresh."""
         self.shows_test_pattern = shows_test_pattern
         if shows_test_pattern:
+            self.repeats = None  # nothing new ever comes
             self.snapshot = register_map.readings.test_pattern()
             self.fresh_until = FOREVER
 
@@ -72,12 +78,16 @@ class Unit:
             return
         self.snapshot = snapshot
         self.fresh_until = fresh_until
+        if self.repeats:
+            self.repeats.wake()
 
     def withdraw(self) -> None:
         """Respond as before the first telegram, whatever `on_stale` is."""
         if not self.shows_test_pattern:
             self.snapshot, self.fresh_until = None, NEVER
             self._latches.clear()
+            if self.repeats:
+                self.repeats.wake()
 
     def is_fresh(self, now: float) -> bool:
         """Return whether the newest telegram may be served as current."""
@@ -94,9 +104,31 @@ class Unit:
         return self._read_stale(address, count)
 
     def read_for(self, client: CountedClient, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
-        """Return the same as `read`, but complete a value that the client reads with several requests."""
-        if not self.register_map.splits(address, count):
-            return self.read(address, count, now)
+        """Return the response for one client, which may have read a part of a value, or the same registers, before.
+
+        Returns:
+            The same as `read`. If the request is held back, `client.held` is set, and the result means nothing.
+
+        """
+        is_split = self.register_map.splits(address, count)
+        if self.repeats and self._is_repeated(self.repeats, client, address, count, now, is_split=is_split):
+            if self.repeats.repeat is Repeat.BUSY:
+                return ExceptionCode.SERVER_DEVICE_BUSY
+            self.repeats.hold((address, count), now, self.fresh_until, client)
+            return None
+        return self._read_part(client, address, count, now) if is_split else self.read(address, count, now)
+
+    def _is_repeated(
+        self, repeats: Repeats, client: CountedClient, address: int, count: int, now: float, *, is_split: bool
+    ) -> bool:
+        """Return True if the client already has these registers from the newest, fresh telegram."""
+        if self.snapshot is None or not self.is_fresh(now) or self.snapshot.read(address, count) is None:
+            return False
+        is_repeated = repeats.is_repeated((address, count), self.snapshot, now, client)
+        return is_repeated and not (is_split and self._latches.completes(address, count, now, client))
+
+    def _read_part(self, client: CountedClient, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
+        """Return the response to a read that splits a value."""
         is_status = self._absent.read(address, count) is None
         if is_status:
             image = self._status_latches.choose(address, count, now, client, lambda: self._status_image(now))
