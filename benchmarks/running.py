@@ -124,7 +124,7 @@ modbus:
     allow: [127.0.0.0/8]
     max_clients: {max_clients}
     idle_timeout: 60s
-    units: {{1: {{map: {register_map}}}}}
+    units: {{1: {{map: {register_map}{unit_keys}}}}}
 """
 
 
@@ -136,10 +136,12 @@ def start_gateway(
     max_clients: int = 32,
     page_port: int | None = None,
     register_map: str = "",
+    unit_keys: str = "",
 ) -> Program:
     """Start `dsmr-gateway run` with a meter at a TCP port, limits and an allow list.
 
-    It has a status page if `page_port` is given, and the native map if no text of another is given.
+    It has a status page if `page_port` is given, and the native map if no text of another is given; `unit_keys`
+    are more keys of its unit, after a comma.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -147,7 +149,9 @@ def start_gateway(
     if register_map:
         (folder / name).write_text(register_map)
     config = folder / "gateway.yaml"
-    text = GATEWAY_CONFIG.format(feed=feed_port, port=port, max_clients=max_clients, register_map=name)
+    text = GATEWAY_CONFIG.format(
+        feed=feed_port, port=port, max_clients=max_clients, register_map=name, unit_keys=unit_keys
+    )
     page = f"status_page: {{listen: 127.0.0.1:{page_port}}}\n" if page_port else ""
     config.write_text(text + page)
     options = ["--uvloop"] if loop == UVLOOP else []
