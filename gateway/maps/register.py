@@ -19,7 +19,14 @@ from gateway.protocol.p1.names import NAMES, ValueType
 from gateway.protocol.p1.obis import UNIT_FACTORS, Value
 from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
 from gateway.protocol.registers.dimensions import UnitError, dimension_of
-from gateway.protocol.registers.expression import Evaluate, Expression, ExpressionError, compile_expression
+from gateway.protocol.registers.expression import (
+    Evaluate,
+    Expression,
+    ExpressionError,
+    compile_expression,
+    readings_of,
+    unit_of,
+)
 from gateway.protocol.registers.register import Encode, Register, bits_encoding, number_encoding, text_encoding
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([1-9][0-9]{0,2}))?\}")
@@ -208,7 +215,9 @@ class RegisterBuilder:
             self._fault(key, str(error))
             return None
         self._note_names(key, expression.names, ValueType.NUMBER)
-        if key == "value" and expression.names <= NAMES.keys():
+        self._uses = self._uses.union(*map(readings_of, expression.codes))
+        # The unit of an unknown code is on its line only.
+        if key == "value" and expression.names <= NAMES.keys() and all(map(unit_of, expression.codes)):
             self._check_unit(expression)
         return expression
 
@@ -221,7 +230,7 @@ class RegisterBuilder:
         given = self._entry.unit
         if unit is not None and given is None:
             self._fault("value", f"is in {unit}, so the register needs a unit", f"Give unit: {unit}")
-        elif given in UNIT_FACTORS and expression.names and UNIT_FACTORS[given or ""][0] != unit:
+        elif given in UNIT_FACTORS and (expression.names or expression.codes) and UNIT_FACTORS[given or ""][0] != unit:
             self._fault("unit", f"{given} cannot hold a value in {unit or 'no unit'}")
 
     def _note_names(self, key: str, names: frozenset[str], wanted: ValueType) -> None:

@@ -159,3 +159,41 @@ def test_a_scale_factor_is_a_power_of_ten_as_sunspec_has_it(tmp_path: Path, valu
     path = write(tmp_path, f"address: 0, name: a, type: scale_factor, value: {value}")
     assert shown(path, {}) == (bytes.fromhex(word), ())
     assert load_map(path).registers[0].type_name == "int16"
+
+
+def line_of_code(folder: Path, code: str, rest: str = "unit: W") -> Path:
+    return write(folder, f'address: 0, name: a, type: int16, value: obis("{code}"), {rest}')
+
+
+def test_any_line_is_reached_by_its_code(tmp_path: Path) -> None:
+    assert shown(line_of_code(tmp_path, "1-0:1.7.0"), {"power_import": Decimal(7)}) == (b"\0\x07", ())
+    path = line_of_code(tmp_path, "1-1:1.7.0", "unit: W, scale: 10")
+    assert shown(path, {"1-1:1.7.0": Decimal(70), "power_import": Decimal(90)}) == (b"\0\x07", ())
+    assert shown(path, {"own_channel_1": 1, "power_import": Decimal(90)}) == (b"\0\x09", ())
+    assert shown(path, {"power_import": Decimal(90)}) == (b"\x80\0", ())
+    path = line_of_code(tmp_path, "0-0:96.50.68", "unit: kW")
+    assert shown(path, {"0-0:96.50.68": Decimal(3000)}) == (b"\0\x03", ())
+    assert shown(path, {"0-0:96.50.68": "(A)(B)"}) == (b"\x80\0", ())
+    [register] = load_map(path).registers
+    assert register.uses == {"0-0:96.50.68"}
+
+
+def test_a_code_is_a_part_of_an_expression(tmp_path: Path) -> None:
+    path = write(tmp_path, "address: 0, name: a, type: int16, value: \"first(obis('1-0:99.9.9'), 2) - 1\"")
+    assert shown(path, {"1-0:99.9.9": Decimal(7)}) == (b"\0\x06", ())
+    assert shown(path, {}) == (b"\0\x01", ())
+
+
+@pytest.mark.parametrize("code", ["1.7.0", "1-0:1.7", "1-0:1.7.0*255", "1-0:256.7.0", "", "power_import"])
+def test_a_code_of_another_form_is_a_fault(tmp_path: Path, code: str) -> None:
+    with pytest.raises(FileError, match="code as it is on the line"):
+        load_map(line_of_code(tmp_path, code))
+
+
+def test_the_unit_of_a_known_code_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="cannot hold a value in W"):
+        load_map(line_of_code(tmp_path, "1-0:1.7.0", "unit: V"))
+    with pytest.raises(FileError, match="are in W and Wh"):
+        load_map(
+            write(tmp_path, "address: 0, name: a, type: int16, unit: W, value: \"obis('1-0:1.7.0') + energy_import\"")
+        )

@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 
 from gateway.protocol.p1.derived import derive
 from gateway.protocol.p1.directions import settle_signs
-from gateway.protocol.p1.obis import Value, entry_of
+from gateway.protocol.p1.obis import CHANNEL_1, Value, entry_of, is_own_channel_1, own_entry
 from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.value_groups import UnreadableError, decode, to_base
 
+OWN_CHANNEL_1 = "own_channel_1"
+"""Name of the value 1 that is present if the lines of channel 1 are those of the meter itself."""
 MAX_LINES = 400
 """Largest number of lines that are read; the longest known telegram, a Lithuanian one, has 93."""
 
@@ -107,10 +109,16 @@ def read(
     by_line: dict[bytes, Reading] = {}
     lines: list[Reading] = []
     errors: list[LineError] = []
-    for number, raw in enumerate(raw_lines[1:MAX_LINES], start=2):
+    for raw in raw_lines[1:MAX_LINES]:
         reading = known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1"))
         by_line[raw] = reading
         lines.append(reading)
+    codes = frozenset(reading.code for reading in lines)
+    is_own = is_own_channel_1(codes)
+    if any(code.startswith(CHANNEL_1) for code in codes):
+        for at, raw in enumerate(raw_lines[1:MAX_LINES]):
+            lines[at] = by_line[raw] = _of_channel(raw, lines[at], is_own=is_own)
+    for number, (raw, reading) in enumerate(zip(raw_lines[1:MAX_LINES], lines, strict=True), start=2):
         if reading.error:
             errors.append(LineError(number, raw.decode("latin-1"), reading.error))
     if len(raw_lines) > MAX_LINES:
@@ -120,6 +128,8 @@ def read(
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
     if identification:
         values["identification"] = identification
+    if is_own:
+        values[OWN_CHANNEL_1] = 1
     clock = values.get("clock")
     for name, reason in settle_signs(values, units, negative):
         number, line = next((at, line) for at, line in enumerate(lines, start=2) if line.name == name)
@@ -128,7 +138,7 @@ def read(
     return Readings(
         identification=identification,
         lines=tuple(lines),
-        codes=frozenset(reading.code for reading in lines),
+        codes=codes,
         values=MappingProxyType(values),
         units=MappingProxyType(units),
         errors=tuple(errors),
@@ -165,12 +175,20 @@ def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, V
     return values, units
 
 
-def _read_line(line: str) -> Reading:
+def _of_channel(raw: bytes, reading: Reading, *, is_own: bool) -> Reading:
+    """Return the reading of a line, read again if it is of channel 1 and has the name of the other case."""
+    entry = own_entry(reading.code)
+    if entry is None or (reading.name == entry.name) == is_own:
+        return reading
+    return _read_line(raw.decode("latin-1"), is_own=is_own)
+
+
+def _read_line(line: str, *, is_own: bool = False) -> Reading:
     shape = DATA_LINE.fullmatch(line)
     if shape is None:
         return Reading(line, line, None, None, None, None, None, "", error="not an OBIS line")
     code, text = shape[1], shape[3]
-    entry = entry_of(code)
+    entry = (own_entry(code) if is_own else None) or entry_of(code)
     try:
         value, unit, time = decode(entry.kind, VALUE_GROUP.findall(text))
         base_value, base_unit = to_base(entry, value, unit)

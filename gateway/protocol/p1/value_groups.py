@@ -66,6 +66,9 @@ def to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value 
     """
     if entry.kind is Kind.FACTOR and isinstance(value, Decimal) and abs(value) > 1:
         return None, None  # some Hungarian meters send 4.556, which is not a power factor
+    if entry.kind is Kind.OTHER and ":" in entry.name and isinstance(value, str):
+        # The value of a code without a name is a number where a map can use it as one; the line keeps its text.
+        return (Decimal(value[1:-1]) if _PLAIN_NUMBER.fullmatch(value[1:-1]) else value), None
     if unit is None:
         if entry.unit and value is not None:
             raise UnreadableError(f"no unit, expected {entry.unit}")

@@ -11,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.protocol.p1.obis import is_own_channel_1
+
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:
@@ -95,7 +97,8 @@ def _detect_key(codes: Collection[str], p1_version: str | None, has_d0_codes: bo
     if has_d0_codes:
         return "Q3D"
     if "0-0:96.1.4" in codes:
-        return "5B"
+        # Swiss meters send this line of the Belgian ones, and their totals on channel 1.
+        return "5" if is_own_channel_1(codes) else "5B"
     if identification.startswith("ESO5"):
         return "LT"
     if all(code in codes for code in ("1-0:0.0.0", "0-0:96.1.0", "1-0:1.8.1")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 
 from gateway.protocol.p1.names import NAMES
+from gateway.protocol.registers.expression import code_of, unit_of
 
 
 class UnitError(ValueError):
@@ -25,6 +26,8 @@ def dimension_of(tree: ast.expr) -> str | None:
     match tree:
         case ast.Name(id=name):
             return NAMES[name].unit
+        case ast.Call(func=ast.Name(id="obis")):
+            return unit_of(code_of(tree) or "")
         case ast.UnaryOp(operand=operand):
             return dimension_of(operand)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
@@ -54,4 +57,4 @@ def _common(parts: list[ast.expr]) -> str | None:
 
 def _is_plain_number(tree: ast.expr) -> bool:
     """Return whether it contains no reading, as -100 or 2 * 3."""
-    return not any(isinstance(node, ast.Name) and node.id in NAMES for node in ast.walk(tree))
+    return not any((isinstance(node, ast.Name) and node.id in NAMES) or code_of(node) for node in ast.walk(tree))

@@ -2,19 +2,23 @@
 
 When a map is loaded, each expression is compiled once into a function of the readings' values. Python's parser makes
 a syntax tree of the text; each node of the tree becomes a closure over the closures of its parts. Python itself never
-executes the text. Names, numbers, `+ - * /`, parentheses and the functions of `FUNCTIONS` are allowed. If a part is
+executes the text. Names, numbers, `+ - * /`, parentheses, the functions of `FUNCTIONS` and `obis("1-1:1.7.0")` for the
+value of any line by its code are allowed. If a part is
 absent, the result is absent, unless a function says otherwise.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
 
-from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.obis import Value, entry_of, own_entry
+from gateway.protocol.p1.obis_line import CODE
+from gateway.protocol.p1.readings import OWN_CHANNEL_1
 
 Evaluate = Callable[[Mapping[str, Value]], Value | None]
 """Function from the values of readings to the value of an expression; None if that is absent."""
@@ -33,6 +37,11 @@ present: some values are only valid for a meter with one phase.
 """
 
 
+_CODE = re.compile(CODE)
+MAX_GROUP = 255
+"""Largest number of a value group of an OBIS code."""
+
+
 class ExpressionError(ValueError):
     """A `value` in a register map is not an expression; the author of the map must correct it."""
 
@@ -43,6 +52,9 @@ class Expression:
 
     text: str
     names: frozenset[str]
+    """Names of readings."""
+    codes: frozenset[str]
+    """OBIS codes of `obis()`."""
     evaluate: Evaluate
     tree: ast.expr
 
@@ -67,7 +79,27 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionError("nested too deeply") from None
     functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions}
-    return Expression(text, frozenset(names), evaluate, tree)
+    codes = {code for node in ast.walk(tree) if (code := code_of(node))}
+    return Expression(text, frozenset(names), frozenset(codes), evaluate, tree)
+
+
+def code_of(node: ast.AST) -> str | None:
+    """Return the OBIS code of a call of `obis()`, or None for any other node."""
+    match node:
+        case ast.Call(func=ast.Name(id="obis"), args=[ast.Constant(value=str() as code)], keywords=[]):
+            return code
+    return None
+
+
+def readings_of(code: str) -> frozenset[str]:
+    """Return the names of the readings that `obis()` of this code can come from."""
+    own = own_entry(code)
+    return frozenset({entry_of(code).name, own.name} if own else {entry_of(code).name})
+
+
+def unit_of(code: str) -> str | None:
+    """Return the base unit of the line with this code; None if only the line itself has it."""
+    return (own_entry(code) or entry_of(code)).unit
 
 
 def _depth(node: ast.AST) -> int:
@@ -86,6 +118,8 @@ def _compile(node: ast.expr, text: str) -> Evaluate:
             return lambda values: None if (value := inner(values)) is None else -value
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _binary(_OPERATORS[type(op)], _number(left, text), _number(right, text))
+        case ast.Call(func=ast.Name(id="obis")):
+            return _line(code_of(node) or "")
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             least, most = FUNCTIONS[name]
             if not least <= len(arguments) <= most:
@@ -95,6 +129,21 @@ def _compile(node: ast.expr, text: str) -> Evaluate:
         case ast.Call(func=ast.Name(id=name), keywords=[]):
             raise ExpressionError(f"no function {name}(); there are {', '.join(FUNCTIONS)}")
     raise ExpressionError(f"{ast.get_source_segment(text.strip(), node)!r} is not allowed here")
+
+
+def _line(code: str) -> Evaluate:
+    """Return the function that looks up the number of a line by its code."""
+    if not _CODE.fullmatch(code) or any(int(group) > MAX_GROUP for group in re.findall("[0-9]+", code)):
+        raise ExpressionError('obis() takes a code as it is on the line, such as obis("1-1:1.7.0")')
+    name, own = entry_of(code).name, own_entry(code)
+
+    def line(values: Mapping[str, Value]) -> Value | None:
+        value = values.get(name)
+        if value is None and own and OWN_CHANNEL_1 in values:
+            value = values.get(own.name)
+        return None if isinstance(value, str) else value
+
+    return line
 
 
 _Number = Callable[[Mapping[str, Value]], Decimal | int | None]

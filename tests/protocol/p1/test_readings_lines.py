@@ -251,3 +251,52 @@ def test_a_status_that_is_not_hexadecimal_makes_the_line_unreadable() -> None:
     readings = read_lines(HOURLY.format("ok"))
     assert "hexadecimal" in readings.errors[0].reason
     assert "mbus1_reading" not in readings.values
+
+
+SWISS = ("0-0:96.1.4(50217)", "1-1:1.8.0(004321.098*kWh)", "1-1:1.7.0(00.000*kW)", "1-1:2.7.0(01.250*kW)")
+
+
+@pytest.mark.parametrize("phase", ["1-1:22.7.0(01.250*kW)", "1-0:22.7.0(01.250*kW)"])
+def test_lines_of_channel_1_are_the_meters_own_where_it_has_no_others(phase: str) -> None:
+    readings = read_lines(*SWISS, phase)
+    assert readings.errors == ()
+    assert readings.values["energy_import"] == 4321098
+    assert (readings.values["power_net"], readings.values["power_export_l1"]) == (-1250, 1250)
+    assert readings.lines[1].code == "1-1:1.8.0"
+
+
+@pytest.mark.parametrize("line", ["1-0:1.7.0(00.300*kW)", "1-0:1.8.1(000001.000*kWh)"])
+def test_lines_of_channel_1_are_something_elses_where_a_quantity_is_on_both_channels(line: str) -> None:
+    readings = read_lines(*SWISS, line)
+    assert readings.errors == ()
+    assert not {"power_net", "power_export"} & readings.values.keys()
+    assert readings.values["1-1:2.7.0"] == 1250
+    assert readings.values.get("power_import") == (300 if "1.7.0" in line else None)
+
+
+def test_lines_of_channel_1_without_a_total_are_not_the_meters_own() -> None:
+    readings = read_lines("1-1:32.7.0(230.1*V)", "1-0:1.7.0(00.300*kW)")
+    assert "voltage_l1" not in readings.values
+
+
+def test_the_meaning_of_channel_1_follows_each_telegram_and_not_the_one_before() -> None:
+    own, other = (only(telegram_of(*lines)) for lines in (SWISS, (*SWISS, "1-0:1.7.0(00.300*kW)")))
+    readings = None
+    for telegram in (own, own, other, other, own):
+        before, readings = readings, read(telegram, readings)
+        assert readings == read(telegram), before
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("1-0:99.9.9(00500)", 500),
+        ("1-0:99.9.9(-5.5)", Decimal("-5.5")),
+        ("1-0:99.9.9(1.5kW)", 1500),
+        ("1-0:99.9.9(120214090000W)(00012.5*m3)", Decimal("12.5")),
+        ("1-0:99.9.9(12A)", "(12A)"),
+        ("1-0:99.9.9(1)(2)", "(1)(2)"),
+    ],
+)
+def test_a_code_without_a_name_has_its_number_under_its_code(line: str, value: Decimal | int | str) -> None:
+    assert read_lines(line).values["1-0:99.9.9"] == value
