@@ -10,10 +10,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.runtime.flow import Node
+from gateway.transport.descriptors import FEW_DESCRIPTORS, takes_reserve
 from gateway.transport.listening import Address, Network, peer_of
 from gateway.transport.tcp import watch_peer
 
 if TYPE_CHECKING:
+    import socket
+
     from gateway.transport.tls import PreTlsBuffer, ServerTls, TlsFiles
 
 
@@ -123,8 +126,9 @@ class Clients(Generic[C]):
             transport.abort()  # gone already, which uvloop says here and asyncio at the first read
             return
         client.address, client.name = peer_of(transport)
-        watch_peer(transport.get_extra_info("socket"))
-        if not self._admit(client):
+        sock = transport.get_extra_info("socket")
+        watch_peer(sock)
+        if not self._admit(client, sock):
             self.refused += 1
             transport.abort()
         elif self._tls is None:
@@ -162,9 +166,12 @@ class Clients(Generic[C]):
         for client in self:
             client.close()
 
-    def _admit(self, client: C) -> bool:
+    def _admit(self, client: C, sock: socket.socket) -> bool:
         admission = self._admission
         if not self._is_open or not self.is_allowed(client.address):
+            return False
+        if takes_reserve(sock):
+            self._node.log_seldom(logging.WARNING, FEW_DESCRIPTORS)
             return False
         if len(self._connected) >= admission.max_clients and not self._make_room():
             self._node.log_seldom(

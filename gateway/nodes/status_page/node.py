@@ -23,6 +23,7 @@ from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
+from gateway.transport.descriptors import FEW_DESCRIPTORS
 
 TICK_S = 1.0
 BACKLOG = 100
@@ -39,6 +40,7 @@ class StatusPage(Node):
         self.settings = settings
         self.label = f"status page {settings}"
         self.port = settings.port
+        self._refused = 0
         self._page = Page(gateway)
         self._stream = Stream(lambda: to_json(status(gateway, self._page.started)), self._page.signature)
 
@@ -48,7 +50,11 @@ class StatusPage(Node):
 
     def details(self) -> Details:
         """Return the address of the page and the number of viewers."""
-        return {"listens_on": str(self.settings), "viewers": len(self._stream)}
+        return {
+            "listens_on": str(self.settings),
+            "viewers": len(self._stream),
+            "connections_refused": self._refused,
+        }
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -62,7 +68,8 @@ class StatusPage(Node):
             raise ProblemError(problem, error.errno) from error
         self.port = listener.getsockname()[1]
         access = Access(self.settings, password)
-        server = PageServer(make_app(self._page, self._stream, access, self.settings.framed_by), access.is_allowed)
+        app = make_app(self._page, self._stream, access, self.settings.framed_by)
+        server = PageServer(app, access.is_allowed, self._note_few_descriptors)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         streaming = asyncio.create_task(self._stream.run())
         self.ready.set()
@@ -90,6 +97,10 @@ class StatusPage(Node):
         except OSError:
             self.show(Colour.RED, Mark.RING, "password-file-unusable")
             raise
+
+    def _note_few_descriptors(self) -> None:
+        self._refused += 1
+        self.log_seldom(logging.WARNING, FEW_DESCRIPTORS)
 
     def _show(self) -> None:
         count = len(self._stream)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.nodes.status_page.stream import MAX_VIEWERS
+from gateway.transport.descriptors import takes_reserve
 from gateway.transport.listening import Address, peer_of
 from gateway.transport.tcp import watch_peer
 
@@ -35,6 +36,7 @@ class BrowserConnection(H11Protocol):
     """A browser's connection."""
 
     is_allowed: IsAllowed
+    note_few_descriptors: Callable[[], None]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check the client before anything is read from it."""
@@ -48,6 +50,10 @@ class BrowserConnection(H11Protocol):
             transport.abort()
             return
         sock = transport.get_extra_info("socket")
+        if takes_reserve(sock):
+            self.note_few_descriptors()
+            transport.abort()
+            return
         watch_peer(sock)
         # asyncio sets it only on its own sockets. Without it, each response waits 40 ms for a delayed ACK.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -81,8 +87,10 @@ class BrowserConnection(H11Protocol):
 class PageServer(uvicorn.Server):
     """Serves an application until `should_exit` is set."""
 
-    def __init__(self, app: ASGIApp, is_allowed: IsAllowed) -> None:
-        connection = type("AdmittedConnection", (BrowserConnection,), {"is_allowed": staticmethod(is_allowed)})
+    def __init__(self, app: ASGIApp, is_allowed: IsAllowed, note_few_descriptors: Callable[[], None]) -> None:
+        """Prepare to serve `app`; `note_few_descriptors` is called for a client that is refused for want of them."""
+        rules = {"is_allowed": staticmethod(is_allowed), "note_few_descriptors": staticmethod(note_few_descriptors)}
+        connection = type("AdmittedConnection", (BrowserConnection,), rules)
         # uvicorn logs a warning for each malformed request; nobody has to act on these.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         super().__init__(

@@ -64,7 +64,7 @@ class Serving:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Serving]:
     application = Application()
-    bench = Serving(PageServer(application, lambda _address: True), application)
+    bench = Serving(PageServer(application, lambda _address: True, lambda: None), application)
     listener = socket.create_server(("127.0.0.1", 0))
     task = asyncio.create_task(bench.server.serve(sockets=[listener]))
     bench.reader, bench.writer = await asyncio.open_connection(*listener.getsockname())
