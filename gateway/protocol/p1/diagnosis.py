@@ -123,7 +123,6 @@ _REFUSED: Mapping[RefusalReason, tuple[str, str]] = {
 _END = re.compile(rb"!([0-9A-Fa-f]{4})")
 _OTHER_CHECKSUMS = {
     # name: polynomial with its bits reversed, initial value, final exclusive or
-    "CRC-16/X-25": (0x8408, 0xFFFF, 0xFFFF),
     "CRC-16/KERMIT": (0x8408, 0x0000, 0x0000),
     "CRC-16/MODBUS": (0xA001, 0xFFFF, 0x0000),
     "CRC-16/USB": (0xA001, 0xFFFF, 0xFFFF),
