@@ -39,19 +39,20 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
 
     try:
         document, settings = load_with_places(config)
-        load_maps(settings, config.parent)
+        maps = load_maps(settings, config.parent)
     except FileError as error:
         if not as_json:
             raise
         _print_json(error.faults, "", [], [])
         ctx.exit(EXIT_CONFIGURATION)
     faults, summary, remarks = _look(document, settings, config, probes=probes)
+    warnings = long_waits(settings.modbus) + [remark for each in maps.values() for remark in each.remarks]
     if as_json:
-        _print_json(faults, summary, remarks, long_waits(settings.modbus))
+        _print_json(faults, summary, remarks, warnings)
     else:
         for fault in faults:
             click.echo(str(fault), err=True)
-        for remark in remarks + long_waits(settings.modbus):
+        for remark in remarks + warnings:
             click.echo(remark)
         if not faults:
             click.echo(summary)

@@ -12,12 +12,16 @@ from itertools import pairwise
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, Problem
 from gateway.maps.file import MapFile, PlacedEntry
+from gateway.maps.household import largest_unfit
 from gateway.maps.register import RegisterBuilder
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
+from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
 from gateway.protocol.registers.register import GAP_FILL, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
+
+_Pair = tuple[Register, PlacedEntry]
 
 
 def compile_map(
@@ -61,10 +65,28 @@ def compile_map(
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=requires,
+        remarks=_remarks(registers),
         blocks=_join(blocks),
         registers=[register for register, _ in registers],
     )
     return compiled, faults
+
+
+def _remarks(registers: Sequence[_Pair]) -> list[str]:
+    """Return the registers whose type cannot hold what a household can have, in words, with their places."""
+    remarks = []
+    for register, item in registers:
+        unfit = None if item.entry.overflow else largest_unfit(register)
+        if unfit is not None:
+            number = f"{unfit.normalize():f}{_base(register)}"
+            what = f"{register.name}: {register.type_name} cannot hold {number}, which a household can have"
+            hint = "It is absent then: give a larger type or a scale, or overflow: absent if that is meant"
+            remarks.append(str(item.document.fault((*item.loc, "type"), what, hint)))
+    return remarks
+
+
+def _base(register: Register) -> str:
+    return f" {UNIT_FACTORS[register.unit][0]}" if register.unit else ""
 
 
 def _requires(whole: MapFile, document: Document, faults: list[Problem]) -> dict[str, Evaluate]:
@@ -80,9 +102,6 @@ def _requires(whole: MapFile, document: Document, faults: list[Problem]) -> dict
             faults.append(document.fault(("requires", index), what, suggest(name, list(NAMES))))
         requires[text] = expression.evaluate
     return requires
-
-
-_Pair = tuple[Register, PlacedEntry]
 
 
 def _check_overlap(registers: Sequence[_Pair], faults: list[Problem]) -> None:

@@ -27,8 +27,11 @@ class RegisterMap:
         unit_id: int | None = None,
         accept_writes: frozenset[int] = frozenset(),
         requires: Mapping[str, Evaluate] | None = None,
+        remarks: Sequence[str] = (),
     ) -> None:
         self.description = description
+        self.remarks = tuple(remarks)
+        """Remarks for the author of the map, each with its place in the file."""
         self.clients = tuple(clients)
         self.unit_id = unit_id
         """Unit id on which its clients look for it."""

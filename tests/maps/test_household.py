@@ -1,0 +1,86 @@
+"""`check` warns of a register whose type cannot hold what a household can have."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.maps.load import load_map, map_names
+
+
+def remarks(folder: Path, register: str) -> tuple[str, ...]:
+    path = folder / "map.yaml"
+    path.write_text(f"registers:\n  - {{address: 0, name: a, {register}}}\n")
+    return load_map(path).remarks
+
+
+@pytest.mark.parametrize(
+    ("register", "unfit"),
+    [
+        ("type: uint16, value: energy_import, unit: Wh", "999999999 Wh"),
+        ("type: uint16, value: energy_import, unit: kWh", "999999999 Wh"),
+        ("type: int16, value: power_net, unit: W", "-60720 W"),
+        ("type: int16, value: power_import - power_export, unit: W", "-60720 W"),
+        ("type: uint16, value: power_net, unit: W", "-60720 W"),
+        ("type: int16, value: power_net_l1 + power_net_l2, unit: W", "-40480 W"),
+        ("type: uint16, value: voltage_l1, unit: V, scale: 0.001", "253 V"),
+        ("type: uint16, value: current_l1, unit: A, scale: 0.001", "80 A"),
+        ("type: uint16, value: gas_reading, unit: m3, scale: 0.01", "99999.999 m3"),
+        ("type: uint32, value: heat_reading, unit: J", "2000000000000 J"),
+        ("type: int16, value: obis('1-1:1.7.0'), unit: W", "60720 W"),
+    ],
+)
+def test_a_type_that_is_too_small_is_reported_with_its_place(tmp_path: Path, register: str, unfit: str) -> None:
+    [remark] = remarks(tmp_path, register)
+    assert f"map.yaml:2:27: registers[0].type: a: {register.split()[1].strip(',')} cannot hold {unfit}," in remark
+    assert remarks(tmp_path, f"{register}, overflow: limit") == ()
+    assert remarks(tmp_path, f"{register}, overflow: absent") == ()
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        "type: uint32, value: energy_import, unit: Wh",
+        "type: float32, value: energy_import, unit: Wh",
+        "type: int16, value: power_net, unit: W, scale: 10",
+        "type: int16, value: power_net_l1, unit: W",
+        "type: uint16, value: voltage_l1, unit: V, scale: 0.1",
+        "type: uint16, value: frequency, unit: Hz, scale: 0.01",
+        "type: uint16, value: 'max(power_net_l1, 0)', unit: W",
+        "type: uint16, value: tariff",
+        "type: uint16, value: obis('0-0:96.50.68'), unit: W",
+    ],
+)
+def test_a_type_that_is_large_enough_or_whose_range_is_not_known_is_not_reported(tmp_path: Path, register: str) -> None:
+    assert remarks(tmp_path, register) == ()
+
+
+def test_many_readings_are_tried_all_at_once_and_each_alone(tmp_path: Path) -> None:
+    currents = " + ".join(
+        f"{name}_l{phase}" for name in ("current", "current_signed", "fuse_limit") for phase in (1, 2, 3)
+    )
+    [remark] = remarks(tmp_path, f"type: int16, value: {currents}, unit: A, scale: 0.01")
+    assert "cannot hold 720 A" in remark
+
+
+@pytest.mark.parametrize("name", sorted(map_names()))
+def test_the_built_in_maps_hold_a_household(name: str) -> None:
+    assert load_map(map_names()[name]).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "count", "values", "absent"),
+    [
+        ("sunspec-201", 40087, 1, {"power_net": 55_000}, "8000"),
+        ("sunspec-203", 40072, 1, {"power_net": 1, "current_l1": 361, "current_signed_l1": 361}, "8000"),
+        ("sunspec-203", 40115, 2, {"power_net": 1, "energy_import": 10**10 + 1}, "00000000"),
+    ],
+)
+def test_a_value_beyond_a_built_in_register_is_absent(
+    name: str, address: int, count: int, values: dict[str, int], absent: str
+) -> None:
+    snapshot = load_map(map_names()[name]).readings.encode({key: Decimal(value) for key, value in values.items()})
+    assert snapshot.read(address, count) == bytes.fromhex(absent)
+    assert snapshot.unfit
