@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.config import load_config
+from gateway.config import load_config, load_maps
 from gateway.exports import Target, export
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.ser2net import convert
-from gateway.service.wiring import load_maps
 from tests.conftest import ROOT
 from tests.documentation import DOCS, README, Block, blocks, files, page_id, pages
 from tests.test_architecture import LOOSE, ROOMS

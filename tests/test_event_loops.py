@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.run import FilesUsedUp
 from gateway.lines.tcp import READ_BYTES, TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
@@ -24,6 +23,7 @@ from gateway.nodes.p1_port import P1Port
 from gateway.problems.problem import ProblemError
 from gateway.protocol.modbus.tcp import Responses
 from gateway.protocol.p1.meter import MeterState
+from gateway.service.run import FileLimitLog
 from gateway.transport import tls
 from tests.nodes.transports import connect, make_unit, serve
 from tests.waiting import until
@@ -117,7 +117,7 @@ def test_a_client_that_sends_without_end_leaves_the_event_loop_to_others(
 def test_files_that_are_used_up_are_told_once_on_either_event_loop(
     loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loop.set_exception_handler(FilesUsedUp())
+    loop.set_exception_handler(FileLimitLog())
     for _ in range(100):
         error = OSError(errno.EMFILE, "Too many open files")
         loop.call_exception_handler({"message": "socket.accept() out of system resource", "exception": error})

@@ -31,14 +31,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["rum"], USAGE, "No such command 'rum'. Did you mean run?"),
         (["run", "--demoo"], USAGE, "Did you mean '--demo'?"),
-        (["check", "nowhere.yaml"], CONFIGURATION, "nowhere.yaml: No such file or directory. Is the name right"),
-        (["check", "folder"], CONFIGURATION, "folder: Is a directory. Give a file in it"),
+        (["check", "nowhere.yaml"], CONFIGURATION, "nowhere.yaml: no such file. Check the name"),
+        (["check", "folder"], CONFIGURATION, "folder: this is a folder. Give a file in it"),
         (
             ["check", "tab.yaml"],
             CONFIGURATION,
             "tab.yaml:2:1: found character that cannot start any token. Indent with",
         ),
-        (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected here (found 'text')"),
+        (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected (found 'text')"),
         (["map", "dsrm"], USAGE, "there is no register map 'dsrm'. Did you mean dsmr?"),
         (["map", "tab.yaml"], CONFIGURATION, "tab.yaml:2:1: "),
         (["map", "dsmr", "--telegram", "folder"], USAGE, "'folder' is a directory"),
@@ -55,8 +55,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["probe", "text.txt"], FAILURE, "not a serial device. Look in /dev/serial/by-id"),
         (["probe", "folder"], FAILURE, "not a serial device. Look in /dev/serial/by-id"),
         (["probe", "127.0.0.1:99999"], USAGE, "99999 is not a TCP port. Give one from 1 to 65535, such as 2001"),
-        (["probe", "2001"], USAGE, "port 2001 is a TCP port and needs a host. Or give a device such as /dev/ttyUSB0"),
-        (["probe", "p1..local:2001"], USAGE, "'p1..local' is no host. Write a name such as p1.local, or an address"),
+        (
+            ["probe", "2001"],
+            USAGE,
+            "port 2001 is a TCP port, and there is no host. Add host, or write a device such",
+        ),
+        (["probe", "p1..local:2001"], USAGE, "'p1..local' is not a host. Write a name such as p1.local, or an address"),
         (["read", "p1..local"], FAILURE, "no server on p1..local:502. Is the gateway running"),
         (["import-ser2net", "text.txt"], CONFIGURATION, "text.txt:1:1: "),
         (["schema", "maps"], USAGE, "'maps' is not one of 'config', 'map'"),
@@ -82,7 +86,7 @@ def test_a_file_without_permission_to_read_is_reported(command: str) -> None:
         arguments = [*as_nobody(folder), gateway_command(), command, str(config)]
         result = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == CONFIGURATION
-    assert f"{config}: Permission denied. The user who gives the command may not read it" in result.stderr
+    assert f"{config}: the user of this program may not read it" in result.stderr
     assert "Traceback" not in result.stderr
 
 

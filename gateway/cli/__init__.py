@@ -48,8 +48,8 @@ class Commands(click.Group):
                 ctx.exit(1)
             if not isinstance(error, FileError):
                 raise
-            for fault in error.faults:
-                click.echo(str(fault), err=True)
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
             ctx.exit(EXIT_CONFIGURATION)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so

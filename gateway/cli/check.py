@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -12,104 +11,125 @@ from gateway.cli import EXIT_CONFIGURATION
 from gateway.cli.parameters import config_argument, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from gateway.config import Config
-    from gateway.files.yaml_file import Document, Problem
+    from gateway.config import CheckedConfig, Config
+    from gateway.files.yaml_file import Document
+    from gateway.problems.problem import Problem
 
 EXIT_MACHINE = 1
-_HELD = " {holder} has a port or device of it: stop that first, unless it is the gateway that runs with it."
+_HELD = " {holder} has one of its ports or devices open: stop it, unless it is the gateway with this configuration."
 
 
 @click.command("check")
 @config_argument
-@click.option("--probe", "probes", is_flag=True, help="Listen to the meters too, as `probe` does.")
+@click.option("--probe", "probes", is_flag=True, help="Read the meters too, as `probe` does.")
 @json_option
 @click.pass_context
 def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bool) -> None:
-    """Say what is wrong with CONFIG, by default gateway.yaml, the maps it names, and this machine.
+    """Report the problems of CONFIG, by default gateway.yaml, of the maps that it names, and of this machine.
 
-    Ends with 78 for problems in a file, and with 1 for a port, a device, a certificate or a meter that
-    cannot be used now.
+    All problems of the files are reported at once; ports, devices and host names are checked once the files are valid.
+    The exit code is 78 for problems in a file, and 1 for a port, a device, a certificate or a meter that cannot be
+    used now.
     """
-    from gateway.config import load_with_places
-    from gateway.config.modbus import long_waits
+    from gateway.config import check_config
     from gateway.files.yaml_file import FileError
-    from gateway.service.wiring import load_maps
 
     try:
-        document, settings = load_with_places(config)
-        maps = load_maps(settings, config.parent)
+        checked = check_config(config)
+        report = _check(checked, config, probes=probes)
     except FileError as error:
         if not as_json:
             raise
-        _print_json(error.faults, "", [], [])
-        ctx.exit(EXIT_CONFIGURATION)
-    faults, summary, remarks = _look(document, settings, config, probes=probes)
-    warnings = long_waits(settings.modbus) + [remark for each in maps.values() for remark in each.remarks]
+        report = _Report(error.problems, EXIT_CONFIGURATION)
     if as_json:
-        _print_json(faults, summary, remarks, warnings)
+        _print_json(report)
     else:
-        for fault in faults:
-            click.echo(str(fault), err=True)
-        for remark in remarks + warnings:
+        for problem in report.problems:
+            click.echo(str(problem), err=True)
+        for remark in (*report.remarks, *report.warnings):
             click.echo(remark)
-        if not faults:
-            click.echo(summary)
-    ctx.exit(EXIT_MACHINE if faults else 0)
+        if not report.problems:
+            click.echo(report.summary)
+    ctx.exit(report.exit_code)
 
 
-def _look(document: Document, settings: Config, path: Path, *, probes: bool) -> tuple[list[Problem], str, list[str]]:
-    from gateway.tools.checking import check_machine
+class _Report(NamedTuple):
+    problems: Sequence[Problem]
+    exit_code: int
+    summary: str = ""
+    remarks: Sequence[str] = ()
+    """A line for each meter that was read."""
+    warnings: Sequence[str] = ()
 
-    checked = check_machine(document, settings, path.parent)
-    faults, remarks = checked.faults, list[str]()
-    # What cannot be opened need not be listened to.
-    if probes and not faults:
-        faults, remarks = _probe(document, settings)
+
+def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
+    from gateway.config.modbus import long_waits
+    from gateway.problems.problem import in_order
+    from gateway.tools.checking import check_files, check_machine
+
+    document, settings = checked.document, checked.config
+    problems = in_order([*checked.problems, *check_files(document, settings, path.parent)])
+    if checked.problems:
+        return _Report(problems, EXIT_CONFIGURATION)
+    machine = check_machine(document, settings)
+    problems, remarks = in_order([*problems, *machine.problems]), list[str]()
+    # A line that cannot be opened cannot be read either.
+    if probes and not problems:
+        problems, remarks = _probe(document, settings)
     units = sum(len(server.units) for server in settings.modbus)
     meters = len(settings.all_meters())
     whole = f"{_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}"
-    held = _HELD.format(holder=checked.running) if checked.running else ""
-    return faults, f"{path} is right: {whole}.{held}", remarks
+    held = _HELD.format(holder=machine.running) if machine.running else ""
+    summary = f"{path} is valid: {whole}.{held}"
+    warnings = long_waits(settings.modbus) + [remark for each in checked.maps.values() for remark in each.remarks]
+    return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 
 
 def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[str]]:
     import asyncio
+    from dataclasses import replace
 
     from gateway.protocol.p1.variants import VARIANTS, variant_mismatch
     from gateway.service.node_settings import p1_connections
     from gateway.tools.checking import OWN_NAME
     from gateway.tools.probing import probe
 
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     remarks: list[str] = []
     for name, meter in settings.all_meters().items():
         if meter.simulate:
             continue
         loc = ("meters", name, "port") if settings.meters else ("meter", "port")
         findings = asyncio.run(probe(p1_connections(meter)))
-        newest = findings[-1].newest
-        last = findings[-1].problem
+        newest, last = findings[-1].newest, findings[-1].problem
         if last and last.code == "device-in-use" and str(dict(last.values)["holder"]).startswith(OWN_NAME):
-            remarks.append(f"{findings[-1].words}: the gateway that is running listens to it")
+            remarks.append(f"{findings[-1].words}: the gateway that is running reads it")
         elif newest is None:
-            faults += [document.fault(loc, f"{finding.words}: {finding.problem}") for finding in findings]
+            problems += [
+                replace(finding.problem, place=document.place(loc), what=f"{finding.words}: {finding.problem.what}")
+                for finding in findings
+                if finding.problem
+            ]
         else:
             remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
             configured = VARIANTS.get(meter.dsmr_version, newest.variant)
             if mismatch := variant_mismatch(configured, newest.variant):
-                faults.append(document.fault((*loc[:-1], "dsmr_version"), *mismatch))
-    return faults, remarks
+                problems.append(document.problem((*loc[:-1], "dsmr_version"), "wrong-dsmr-version", *mismatch))
+    return problems, remarks
 
 
-def _print_json(faults: list[Problem], summary: str, remarks: list[str], warnings: list[str]) -> None:
+def _print_json(report: _Report) -> None:
+    from gateway.problems.problem import as_data
+
     data = {
-        "right": not faults,
-        "summary": "" if faults else summary,
-        "faults": [asdict(fault) for fault in faults],
-        "meters": remarks,
-        "warnings": warnings,
+        "right": not report.problems,
+        "summary": "" if report.problems else report.summary,
+        "faults": [as_data(problem) for problem in report.problems],
+        "meters": list(report.remarks),
+        "warnings": list(report.warnings),
     }
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 

@@ -45,13 +45,12 @@ def named_map(name: str) -> RegisterMap:
         FileError: the map is not valid.
 
     """
-    from gateway.maps.load import find_map, load_map
+    from gateway.maps.load import UnknownMapError, find_map, load_map
 
     try:
         return load_map(find_map(name, Path()))
-    except LookupError as error:
-        what, _, hint = str(error).partition(" | ")
-        raise click.UsageError(f"{what}. {hint}".strip()) from None
+    except UnknownMapError as error:
+        raise click.UsageError(str(error.problem)) from None
 
 
 map_option = click.option(

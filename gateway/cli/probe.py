@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from gateway.protocol.p1.readings import Reading
     from gateway.tools.probing import ProbeResult
 
-_ADDRESS = re.compile(r"(\[[^\]]+\]|[^/:]+):([0-9]{1,5})")
 
 _NOTHING = """\
 There is no serial port in /dev/serial/by-id, and no /dev/ttyUSB, ttyACM or ttyAMA. Is the cable plugged in?
@@ -64,16 +62,16 @@ async def _probe(place: str, seconds: float) -> list[ProbeResult]:
 def _config(place: str) -> MeterConfig:
     from pydantic import ValidationError
 
+    from gateway.config.address import MAX_PORT, split_address
     from gateway.config.meter import MeterConfig
 
-    address = _ADDRESS.fullmatch(place)
-    if address and not 0 < int(address[2]) < 65536:
-        raise click.UsageError(f"{place}: {address[2]} is not a TCP port. Give one from 1 to 65535, such as 2001")
+    address = split_address(place)
+    if address and not 0 < address[1] <= MAX_PORT:
+        raise click.UsageError(f"{place}: {address[1]} is not a TCP port. Give one from 1 to 65535, such as 2001")
     try:
-        config = MeterConfig(host=address[1].strip("[]"), port=address[2]) if address else MeterConfig(port=place)
+        config = MeterConfig(host=address[0], port=str(address[1])) if address else MeterConfig(port=place)
     except ValidationError as error:
-        what, _, hint = error.errors()[0]["msg"].removeprefix("Value error, ").partition(" | ")
-        raise click.UsageError(f"{what}. {hint}") from None
+        raise click.UsageError(str(error.errors()[0]["ctx"]["problem"])) from None
     if not config.host and "/" not in place and not Path(place).exists():
         raise click.UsageError(f"{place} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
     return config
@@ -113,8 +111,10 @@ def _value(reading: Reading) -> str:
 
 
 def _yaml(place: str, newest: Received) -> str:
-    address = _ADDRESS.fullmatch(place)
-    where = f"  host: {address[1].strip('[]')}\n  port: {address[2]}" if address else f"  port: {place}"
+    from gateway.config.address import split_address
+
+    address = split_address(place)
+    where = f"  host: {address[0]}\n  port: {address[1]}" if address else f"  port: {place}"
     return f'meter:\n{where}\n  dsmr_version: "{newest.variant.key}"\n'
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 
@@ -10,7 +9,6 @@ import click
 
 from gateway.cli.parameters import form_option, map_option, named_map, port_option, unit_id_or_default, unit_option
 
-_HOST_AND_PORT = re.compile(r"(\[[^\]]+\]|[^:]+):([0-9]{1,5})")
 WATCH_EVERY_S = 1.0
 
 
@@ -26,13 +24,14 @@ def read_command(host: str, port: int, name: str, unit: int | None, form: str, *
     """Read a gateway or a meter at HOST or HOST:PORT over Modbus/TCP, and show the values of its registers."""
     import logging
 
+    from gateway.config.address import split_address
     from gateway.maps.table import FORMATS, READ_COLUMNS, rows
     from gateway.tools.reading_client import ReadingClient
 
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-    address = _HOST_AND_PORT.fullmatch(host)
-    if address:
-        host, port = address[1].strip("[]"), int(address[2])
+    address = split_address(host)
+    if address and address[0]:
+        host, port = address
     register_map = named_map(name)
     client = ReadingClient(host, port, unit_id_or_default(unit, register_map))
     try:

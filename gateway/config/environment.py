@@ -1,7 +1,7 @@
 """Environment variables that override keys of the configuration, for containers.
 
 `DSMR_GATEWAY_METER__HOST=192.168.1.13` is `meter.host`, and `DSMR_GATEWAY_MODBUS__0__LISTEN=:5020` is
-`modbus[0].listen`. A value is read as in the file.
+`modbus[0].listen`. A value is read as it would be in the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from gateway.files.yaml_file import Document, FileError, Loc, Problem, parse
+from gateway.files.yaml_file import Document, FileError, Loc, parse
+from gateway.problems.problem import Place, Problem, problem_of
 
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"
@@ -23,22 +24,21 @@ def is_overridden(environment: Mapping[str, str]) -> bool:
     return any(name.startswith(PREFIX) for name in environment)
 
 
-def override(document: Document, environment: Mapping[str, str]) -> None:
+def override(document: Document, environment: Mapping[str, str]) -> list[Problem]:
     """Write the values of the variables into `document`; problems will name the variable.
 
-    Raises:
-        FileError: a variable that leads nowhere, or whose value cannot be read.
+    Returns:
+        The problems of variables that name no place in the configuration, or whose value cannot be read.
 
     """
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     for name in sorted(environment, key=_in_order):
         if name.startswith(PREFIX):
             try:
                 _put(document, name, parse(environment[name], name).data)
             except FileError as error:
-                faults += [Problem(name, 0, 0, "", fault.what, fault.hint) for fault in error.faults]
-    if faults:
-        raise FileError(faults)
+                problems += [problem.at(Place(name)) for problem in error.problems]
+    return problems
 
 
 def _put(document: Document, name: str, value: Any) -> None:
@@ -69,11 +69,13 @@ def _key(name: str, container: Any, part: str) -> Any:
     """Return the key or position for a part of a variable's name, which is in capitals."""
     if isinstance(container, list):
         if not part.isdecimal() or int(part) > len(container):
-            what = f"{part} is no position in a list of {len(container)}"
-            raise FileError([Problem(name, 0, 0, "", what, "Positions count from 0")])
+            what = f"{part} is not a position in a list of {len(container)}"
+            hint = "Count positions from 0"
+            raise FileError([problem_of("not-a-position", what, hint, place=Place(name))])
         return int(part)
     if not part:
-        raise FileError([Problem(name, 0, 0, "", "names no key", f"Write it like {PREFIX}METER__HOST")])
+        hint = f"Write it like {PREFIX}METER__HOST"
+        raise FileError([problem_of("variable-without-key", "the variable names no key", hint, place=Place(name))])
     known = next((key for key in container if str(key).upper() == part.upper()), None)
     return known if known is not None else int(part) if part.isdecimal() else part.lower()
 

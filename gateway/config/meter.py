@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from gateway.config.types import Duration, Host, host_name
-from gateway.files.validation import suggest
+from gateway.config.address import host_name, split_url, tcp_port
+from gateway.config.types import Duration, Host
+from gateway.files.validation import invalid, suggest
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
 
 DEFAULT_DEVICE = "/dev/ttyUSB0"
 AUTO = "auto"
-
-_URL = re.compile(r"(?:socket|tcp)://(\[[^\]]+\]|[^:/]+):([0-9]+)/?")
 
 _DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
 """Pattern for DSMR 4.0 to 4.2.2 and 5.0 to 5.0.2, of which only the first number matters."""
@@ -27,7 +26,8 @@ def _version(value: Any) -> Any:
     if key is None:
         standard = _DUTCH.fullmatch(text.upper())
         hint = f"Did you mean {standard[1]}?" if standard else suggest(text, list(known.values()))
-        raise ValueError(f"{text!r} is no DSMR version | {hint or 'There are: ' + ', '.join(known.values())}")
+        hint = hint or f"There are: {', '.join(known.values())}"
+        raise invalid("unknown-dsmr-version", f"{text!r} is not a DSMR version", hint, version=text)
     return ALIASES.get(key, key)
 
 
@@ -56,23 +56,25 @@ class MeterConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_port(self) -> MeterConfig:
-        url = _URL.fullmatch(self.port or "")
+        url = split_url(self.port or "")
         if url:
             if self.host:
-                raise ValueError("port is an address already | Leave host out")
-            self.host, self.port = host_name(url[1].strip("[]")), url[2]
-        is_number = (self.port or "").isdecimal()
-        if self.host and not self.port:
-            raise ValueError("host needs a port, the TCP port of the ser2net there | Such as port: 2001")
-        if self.host and not (is_number and 0 < int(self.port or 0) < 65536):
-            raise ValueError(f"with host, port is a TCP port (found {self.port!r}) | Such as port: 2001")
-        if not self.host and is_number:
-            raise ValueError(f"port {self.port} is a TCP port and needs a host | Or give a device such as /dev/ttyUSB0")
+                raise invalid("host-twice", "port is an address with a host already", "Remove host")
+            self.host, self.port = host_name(url[0]), str(url[1])
+        port = self.port or ""
+        if self.host and not port:
+            what = "host needs a port: the TCP port of the ser2net there"
+            raise invalid("port-missing", what, "Add a port, such as port: 2001")
+        if self.host and tcp_port(port) is None:
+            what = f"with host, port is a TCP port (found {port!r})"
+            raise invalid("not-a-tcp-port", what, "Write a number from 1 to 65535, such as port: 2001")
+        if not self.host and port.isdecimal():
+            what = f"port {port} is a TCP port, and there is no host"
+            raise invalid("host-missing", what, "Add host, or write a device such as /dev/ttyUSB0")
         serial_keys = {"baudrate", "bytesize", "parity", "stopbits"} & self.model_fields_set
         if self.host and serial_keys:
-            raise ValueError(
-                f"{', '.join(sorted(serial_keys))} cannot be set from here with host | Set it in the ser2net there"
-            )
+            what = f"{', '.join(sorted(serial_keys))} cannot be set for a meter behind a host"
+            raise invalid("serial-keys-with-host", what, "Set it in the ser2net there")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""`modbus:`, the servers and their units."""
+"""`modbus:`, the Modbus servers and their units."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
+from gateway.files.validation import invalid
 from gateway.protocol.modbus.repeat import Repeat
 from gateway.protocol.modbus.unit import OnStale
 
@@ -36,7 +37,8 @@ class UnitConfig(BaseModel):
     @model_validator(mode="after")
     def _check_repeat(self) -> UnitConfig:
         if self.wait_up_to is not None and self.repeat is not Repeat.WAIT:
-            raise ValueError(f"wait_up_to needs repeat: wait (found {self.repeat}) | Add repeat: wait, or remove it")
+            what = f"wait_up_to needs repeat: wait (found {self.repeat})"
+            raise invalid("wait-without-repeat", what, "Add repeat: wait, or remove it")
         return self
 
 
@@ -67,7 +69,7 @@ class IdentificationConfig(BaseModel):
 
 
 class ModbusConfig(BaseModel):
-    """One Modbus server."""
+    """A Modbus server."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -100,16 +102,21 @@ class ModbusConfig(BaseModel):
     @model_validator(mode="after")
     def _check_transport(self) -> ModbusConfig:
         if self.serial and self.model_fields_set & {"listen", "transport", "tls", "allow", "priority"}:
-            raise ValueError("serial stands alone | Leave listen, transport, tls, allow and priority out")
+            what = "a server on a serial line has no listen, transport, tls, allow or priority"
+            raise invalid("network-keys-with-serial", what, "Remove these keys, or serial")
         if self.serial and 0 in self.units:
-            raise ValueError("on a serial line unit id 0 is the broadcast address | Wire 1 to 247")
+            what = "on a serial line, unit id 0 is the broadcast address"
+            raise invalid("broadcast-unit", what, "Use unit ids from 1 to 247")
         if self.serial and any(unit.repeat is Repeat.WAIT for unit in self.units.values()):
-            hint = "Configure repeat: busy, or serve over TCP"
-            raise ValueError(f"on a serial line a request that waits keeps all other devices waiting | {hint}")
+            what = "on a serial line a request that waits keeps all other devices waiting"
+            raise invalid("wait-on-serial-line", what, "Configure repeat: busy, or serve over TCP")
         if self.tls and self.transport != "tcp":
-            raise ValueError(f"tls goes with transport: tcp (found {self.transport})")
+            what = f"tls needs transport: tcp (found {self.transport})"
+            raise invalid("tls-without-tcp", what, "Remove tls, or write transport: tcp")
         if self.transport == "udp" and self.model_fields_set & {"max_clients", "idle_timeout", "priority"}:
-            raise ValueError("UDP has no connections | Leave max_clients, idle_timeout and priority out")
+            raise invalid(
+                "udp-without-connections", "UDP has no connections", "Remove max_clients, idle_timeout and priority"
+            )
         return self
 
     @property

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
+from gateway.files.validation import invalid
 
 DEFAULT_PORT = 2001
 MAX_CLIENTS = 32
@@ -35,7 +36,8 @@ class PassthroughConfig(BaseModel):
     @classmethod
     def _check_announce(cls, value: bool) -> bool:
         if value and find_spec("zeroconf") is None:
-            raise ValueError("zeroconf is not installed | pip install 'dsmr-modbus-gateway[mdns]'")
+            hint = "Install it with pip install 'dsmr-modbus-gateway[mdns]', or remove announce"
+            raise invalid("zeroconf-missing", "announce needs zeroconf, which is not installed", hint)
         return value
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gateway.config.types import Listen, ListenAddress, Network
+from gateway.files.validation import invalid
 
 DEFAULT_PORT = 8080
 _ORIGIN = re.compile(r"self|https?://[A-Za-z0-9.\-]+(?::[0-9]+)?")
@@ -31,16 +32,16 @@ class StatusPageConfig(BaseModel):
     def _check_origins(cls, value: list[str]) -> list[str]:
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin | Write self, or one like https://example.org")
+                hint = "Write self, or an origin like https://example.org"
+                raise invalid("not-an-origin", f"{origin!r} is not an origin", hint)
         return value
 
     @model_validator(mode="after")
     def _check_password(self) -> StatusPageConfig:
         if not (self.password_file or self.trust or _is_local(self.listen.host)):
-            raise ValueError(
-                f"{self.listen} can be reached from other machines, and there is no password"
-                " | Give password_file:, or trust: the addresses that need none, or listen on 127.0.0.1"
-            )
+            what = f"other machines can reach {self.listen}, and there is no password"
+            hint = "Add password_file:, or trust: with the addresses that need none, or listen on 127.0.0.1"
+            raise invalid("password-missing", what, hint)
         return self
 
     def __str__(self) -> str:

@@ -9,30 +9,28 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from gateway.config.address import MAX_PORT, host_name, split_address
+from gateway.files.validation import invalid
+
 MAX_CLIENTS_LIMIT = 500
 """Largest `max_clients` of a listener, far below the usual limit of 1024 open files per process."""
+
+MAX_DURATION_S = 86_400
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}
 _MAPPED_BITS = 96
 """Bits of an IPv6 address before the IPv4 address in it (RFC 4291, 2.5.5.2)."""
-_ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]+)")
 
 
 def _duration(value: Any) -> Any:
     match = _DURATION.fullmatch(str(value).strip()) if isinstance(value, (str, int, float)) else None
     if match is None:
-        raise ValueError("is no duration | Write it like 30s, 500ms or 2m")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def host_name(value: str) -> str:
-    """Return `value` if it is a possible host name, for which Python does not raise an error of its own."""
-    try:
-        value.encode("idna")
-    except UnicodeError:
-        raise ValueError(f"{value!r} is no host | Write a name such as p1.local, or an address") from None
-    return value
+        raise invalid("not-a-duration", "this is not a duration", "Write it like 30s, 500ms or 2m")
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if not 0 < seconds <= MAX_DURATION_S:
+        raise invalid("duration-out-of-range", "a duration is more than 0s and at most 24h", "Write it like 30s or 2m")
+    return seconds
 
 
 Host = Annotated[str, AfterValidator(host_name)]
@@ -54,10 +52,12 @@ def _listen(value: Any) -> Any:
     if isinstance(value, (Listen, dict)):
         return value
     text = f":{value}" if isinstance(value, int) else str(value)
-    match = _ADDRESS.fullmatch(text)
-    if match is None or int(match[3]) > 65535:
-        raise ValueError("is no address to listen on | Write it like :502, 192.168.1.5:502 or [::1]:502")
-    return {"host": match[1] or match[2] or "", "port": int(match[3])}
+    address = split_address(text)
+    if address is None or address[1] > MAX_PORT:
+        hint = "Write it like :502, 192.168.1.5:502 or [::1]:502"
+        raise invalid("not-an-address", "this is not an address to listen on", hint)
+    host, port = address
+    return Listen(host=host_name(host), port=port)
 
 
 def _network(value: Any) -> Any:
@@ -68,9 +68,11 @@ def _network(value: Any) -> Any:
         network = ip_network(text, strict=False)
         is_first = network.network_address == ip_address(text.partition("/")[0])
     except ValueError:
-        raise ValueError("is no network | Write it like 192.168.1.0/24, or 192.168.1.5 for one address") from None
+        hint = "Write it like 192.168.1.0/24, or 192.168.1.5 for one address"
+        raise invalid("not-a-network", "this is not a network", hint) from None
     if not is_first:
-        raise ValueError(f"is one address of a network | For the whole network write {_as_ipv4(network)}")
+        hint = f"For the whole network, write {_as_ipv4(network)}"
+        raise invalid("address-in-network", "this is one address in a network", hint)
     return _as_ipv4(network)
 
 
@@ -83,7 +85,7 @@ def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 
 class TlsConfig(BaseModel):
-    """TLS: PEM files, relative to the configuration."""
+    """The files of a TLS listener in PEM form; relative paths begin at the configuration file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -96,6 +98,6 @@ _DURATION_SCHEMA = {"type": ["string", "number"], "pattern": _DURATION.pattern, 
 _LISTEN_SCHEMA = {"type": ["string", "integer"], "examples": [":502", "192.168.1.5:502", "[::1]:502"]}
 _NETWORK_SCHEMA = {"type": "string", "examples": ["192.168.1.0/24", "192.168.1.5", "2001:db8::/32"]}
 
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 ListenAddress = Annotated[Listen, BeforeValidator(_listen), WithJsonSchema(_LISTEN_SCHEMA)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network), WithJsonSchema(_NETWORK_SCHEMA)]

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
-from gateway.files.yaml_file import Document, FileError, Loc, Problem
+from gateway.files.sentences import is_plain, sentence_of, shown
+from gateway.files.yaml_file import Document, FileError, Loc
+from gateway.problems.problem import HERE, Problem, Scalar, in_order, problem_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_FAULTS = 100
-"""Largest number of problems that are reported at once."""
+
+def invalid(code: str, what: str, hint: str = "", *, short: str = "", **values: Scalar) -> PydanticCustomError:
+    """Return the error for a validator to raise; the arguments are those of `problem_of`."""
+    problem = problem_of(code, what, hint, short=short, place=HERE, **values)
+    # The message is for developers: users see the problem, with its place.
+    return PydanticCustomError("invalid", "{text}", {"problem": problem, "text": str(problem)})
 
 
 def validate(document: Document, model: type[Model]) -> Model:
     """Return the document as a `model`.
 
     Raises:
-        FileError: with every problem that the model finds, up to `MAX_FAULTS`.
+        FileError: the document has problems; it carries all of them.
 
     """
     try:
         return model.model_validate({} if document.data is None else document.data)
     except ValidationError as error:
-        faults = [_explain(document, model, item) for item in error.errors()]
-        raise FileError(list(dict.fromkeys(faults))[:MAX_FAULTS]) from None
+        raise FileError(problems_of(document, model, error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +41,35 @@ class Salvaged(Generic[Model]):
     """The valid part of a document, so that later checks can find more problems in it."""
 
     model: Model
-    faults: list[Problem]
+    problems: list[Problem]
     lost: frozenset[Loc]
-    """Parts that were left out: `(key,)`, or `(key, position)` of an item of the list."""
+    """The parts that were left out: `(key,)`, or `(key, position)` for an item of a list."""
 
 
 def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Model]:
-    """Return the document as a `model` without required keys, leaving out the parts with problems.
+    """Return the document as a `model` without its invalid parts.
 
     Args:
-        document: the document to validate.
-        model: its model.
-        entries: the key of a list from which single items are left out; otherwise the whole key is.
+        document: the document.
+        model: a model in which every key has a default.
+        entries: the key of a list from which single invalid items are left out; any other key is left out whole.
 
     Raises:
-        FileError: when nothing is left.
+        FileError: nothing valid is left.
 
     """
     data = {} if document.data is None else document.data
     try:
         return Salvaged(model.model_validate(data), [], frozenset())
     except ValidationError as error:
-        faults = list(dict.fromkeys(_explain(document, model, item) for item in error.errors()))[:MAX_FAULTS]
+        problems = problems_of(document, model, error)
         lost = {item["loc"][: 2 if item["loc"][:1] == (entries,) else 1] for item in error.errors()}
     if not isinstance(data, dict) or () in lost:
-        raise FileError(faults)
+        raise FileError(problems)
     rest = {key: value for key, value in data.items() if (key,) not in lost}
     if entries in rest:
         rest[entries] = [item for position, item in enumerate(rest[entries]) if (entries, position) not in lost]
-    return Salvaged(model.model_validate(rest), faults, frozenset(lost))
+    return Salvaged(model.model_validate(rest), problems, frozenset(lost))
 
 
 def suggest(word: str, known: Sequence[str]) -> str:
@@ -74,48 +80,49 @@ def suggest(word: str, known: Sequence[str]) -> str:
     return f"Did you mean {near[0]}?" if near else ""
 
 
-def _explain(document: Document, model: type[BaseModel], error: Mapping[str, Any]) -> Problem:
-    loc, found = _loc_in(document.data, error["loc"]), error.get("input")
+def problems_of(document: Document, model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """Return the problems of a document that pydantic found."""
+    found: dict[object, Problem] = {}
+    for item in error.errors():
+        problem = _problem(document, model, item)
+        # Each member of a union reports what it expects; the last one expects the most.
+        is_kind = item["type"].endswith(("_type", "_parsing", "_from_float"))
+        found[problem.place if is_kind else problem] = problem
+    return in_order(found.values())
+
+
+def _problem(document: Document, model: type[BaseModel], error: Mapping[str, Any]) -> Problem:
+    loc, found = loc_in(document.data, error["loc"]), error.get("input")
     match error["type"]:
         case "extra_forbidden":
-            known = _keys_of(model, loc[:-1])
-            key = str(loc[-1])
-            if not key.isprintable():  # copied from a web page, with an invisible character
-                return document.fault(loc, f"unknown key {key!a}", "Type it again: it contains an invisible character")
-            return document.fault(loc, "unknown key", suggest(key, known) or f"Known here: {', '.join(known)}")
+            return _unknown_key(document, loc, _keys_of(model, loc[:-1]))
         case "missing":
-            return document.fault((*loc, str(error["loc"][-1])), "is missing")
-        case "literal_error":
+            key = str(error["loc"][-1])
+            return document.problem((*loc, key), "missing-key", "is missing", f"Add {key}:", key=key)
+        case "literal_error" | "enum":
             choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return document.fault(loc, f"{_shown(found)} is none of {', '.join(choices)}", suggest(str(found), choices))
-        case "model_type" | "dict_type":
-            return document.fault(loc, f"keys with values are expected here (found {_shown(found)})")
-        case "list_type":
-            hint = 'Begin each item with "- "' if isinstance(found, dict) else ""
-            return document.fault(loc, f"a list is expected here (found {_shown(found)})", hint)
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    what, _, hint = message.partition(" | ")
-    shown = _shown(found)
-    return document.fault(loc, what if shown in what or not _is_plain(found) else f"{what} (found {shown})", hint)
+            what = f"{shown(found)} is not one of {', '.join(choices)}"
+            return document.problem(loc, "not-a-choice", what, suggest(str(found), choices))
+    own: Problem | None = error.get("ctx", {}).get("problem")
+    if own is None:
+        code, what, hint = sentence_of(error)
+        return document.problem(loc, code, what, hint)
+    text = shown(found)
+    what = own.what if text in own.what or not is_plain(found) else f"{own.what} (found {text})"
+    return replace(own, place=document.place(loc), what=what)
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, (str, int, float, bool)) or value is None
+def _unknown_key(document: Document, loc: Loc, known: Sequence[str]) -> Problem:
+    key = str(loc[-1])
+    if not key.isprintable():  # copied from a web page, with a special space
+        hint = "Type the key again: one of its characters is invisible"
+        return document.problem(loc, "unknown-key", f"unknown key {key!a}", hint, key=key)
+    hint = suggest(key, known) or f"Known here: {', '.join(known)}"
+    return document.problem(loc, "unknown-key", "unknown key", hint, key=key)
 
 
-def _shown(value: object) -> str:
-    """Return a value as YAML writes it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "keys with values"
-    return repr(value) if _is_plain(value) else f"a {type(value).__name__}"
-
-
-def _loc_in(data: Any, loc: Sequence[Any]) -> Loc:
-    """Return `loc` without the parts that pydantic adds and the file does not have, such as members of a union."""
+def loc_in(data: Any, loc: Sequence[Any]) -> Loc:
+    """Return `loc` without the parts that are not in the file, such as the members of a union."""
     found: list[str | int] = []
     for part in loc:
         if isinstance(data, dict):
@@ -130,6 +137,7 @@ def _loc_in(data: Any, loc: Sequence[Any]) -> Loc:
 
 
 def _keys_of(model: type[BaseModel], loc: Loc) -> list[str]:
+    """Return the keys of the model that is at `loc` in `model`."""
     current: Any = model
     for part in loc:
         fields = getattr(current, "model_fields", {})

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, Problem
+from gateway.files.yaml_file import Document
 from gateway.maps.file import MapFile, PlacedEntry
 from gateway.maps.household import largest_unfit
 from gateway.maps.register import RegisterBuilder
+from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
 from gateway.protocol.p1.obis import UNIT_FACTORS
@@ -35,26 +36,26 @@ def compile_map(
     """Compile a map.
 
     Args:
-        whole: the settings of the map, completed by those of the maps it extends.
-        placed: the entries of all its registers.
-        without: names of registers that keep their address and are always absent.
-        documents: the file of each key, for the place of a fault.
-        knows_blocks: whether `blocks` has no faults; if it has, nothing is checked against the blocks.
+        whole: the settings of the map, completed by those of the maps that it extends.
+        placed: all registers.
+        without: the names of registers that keep their address and are always absent.
+        documents: the file that sets each key of the map, for the places of problems.
+        knows_blocks: False when blocks were left out for their problems; then registers are not checked against them.
 
     """
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     registers = []
     for item in placed:
-        builder = RegisterBuilder(item, whole, faults)
+        builder = RegisterBuilder(item, whole, problems)
         register = builder.build(is_absent=item.entry.name in without)
         if register is not None:
             registers.append((register, item))
     registers.sort(key=lambda pair: pair[0].address)
-    _check_overlap(registers, faults)
-    blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], faults)
+    _check_overlap(registers, problems)
+    blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], problems)
     if knows_blocks:
-        _check_blocks(registers, blocks, whole, faults)
-    requires = _requires(whole, documents["requires"], faults)
+        _check_blocks(registers, blocks, whole, problems)
+    requires = _requires(whole, documents["requires"], problems)
     compiled = RegisterMap(
         name=whole.name or "",
         title=whole.title,
@@ -69,7 +70,7 @@ def compile_map(
         blocks=_join(blocks),
         registers=[register for register, _ in registers],
     )
-    return compiled, faults
+    return compiled, problems
 
 
 def _remarks(registers: Sequence[_Pair]) -> list[str]:
@@ -81,7 +82,7 @@ def _remarks(registers: Sequence[_Pair]) -> list[str]:
             number = f"{unfit.normalize():f}{_base(register)}"
             what = f"{register.name}: {register.type_name} cannot hold {number}, which a household can have"
             hint = "It is absent then: give a larger type or a scale, or overflow: absent if that is meant"
-            remarks.append(str(item.document.fault((*item.loc, "type"), what, hint)))
+            remarks.append(str(item.document.problem((*item.loc, "type"), "type-too-small", what, hint)))
     return remarks
 
 
@@ -89,27 +90,27 @@ def _base(register: Register) -> str:
     return f" {UNIT_FACTORS[register.unit][0]}" if register.unit else ""
 
 
-def _requires(whole: MapFile, document: Document, faults: list[Problem]) -> dict[str, Evaluate]:
+def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> dict[str, Evaluate]:
     requires = {}
     for index, text in enumerate(whole.requires or []):
         try:
             expression = compile_expression(text)
         except ExpressionError as error:
-            faults.append(document.fault(("requires", index), str(error)))
+            problems.append(document.problem(("requires", index), "invalid-expression", str(error)))
             continue
         for name in sorted(expression.names - NAMES.keys()):
-            what = f"no reading is called {name}"
-            faults.append(document.fault(("requires", index), what, suggest(name, list(NAMES))))
+            what, hint = f"no reading is called {name}", suggest(name, list(NAMES))
+            problems.append(document.problem(("requires", index), "unknown-reading", what, hint, name=name))
         requires[text] = expression.evaluate
     return requires
 
 
-def _check_overlap(registers: Sequence[_Pair], faults: list[Problem]) -> None:
+def _check_overlap(registers: Sequence[_Pair], problems: list[Problem]) -> None:
     farthest: Register | None = None
     for register, item in registers:
         if farthest and register.address < farthest.end:
             what = f"{register.name}: address {register.address} is in {farthest.name}, at {_span(farthest)}"
-            faults.append(item.document.fault((*item.loc, "address"), what))
+            problems.append(item.document.problem((*item.loc, "address"), "registers-overlap", what))
         if farthest is None or register.end > farthest.end:
             farthest = register
 
@@ -119,8 +120,8 @@ def _span(register: Register) -> str:
     return str(last) if register.length == 1 else f"{register.address} to {last}"
 
 
-def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, faults: list[Problem]) -> list[Block]:
-    """Return the declared blocks, and blocks around the other registers: one, or one for each run without gaps."""
+def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, problems: list[Problem]) -> list[Block]:
+    """Return the declared blocks, and for the other registers one block, or one for each run without gaps."""
     gaps = whole.gaps or "exception"
     declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
     blocks = [
@@ -130,11 +131,13 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, f
     for (index, entry), block in zip(declared, blocks, strict=True):
         if block.end > ADDRESSES:
             what = f"{entry.address} and {entry.length} registers go beyond address {ADDRESSES - 1}"
-            faults.append(document.fault(("blocks", index, "length"), what))
+            problems.append(
+                document.problem(("blocks", index, "length"), "address-too-large", what, "Choose a lower address")
+            )
     for (index, _), (before, block) in zip(declared[1:], pairwise(blocks), strict=True):
         if block.address < before.end:
-            what = f"the block at {block.address} begins inside the block at {before.address}"
-            faults.append(document.fault(("blocks", index), what))
+            what = f"the block at {block.address} begins inside the one at {before.address}"
+            problems.append(document.problem(("blocks", index), "blocks-overlap", what))
     outside = [r for r in registers if not any(block.address <= r.address < block.end for block in blocks)]
     runs: list[Block] = []
     for register in outside:
@@ -159,22 +162,22 @@ def _join(blocks: Sequence[Block]) -> list[Block]:
     return joined
 
 
-def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, faults: list[Problem]) -> None:
+def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, problems: list[Problem]) -> None:
     starts = [entry.address for entry in whole.blocks or []]
     for register, item in registers:
         for start in starts:
             if register.address < start < register.end:
                 what = f"{register.name}: {_span(register)} crosses the beginning of the block at {start}"
-                faults.append(item.document.fault((*item.loc, "address"), what))
+                problems.append(item.document.problem((*item.loc, "address"), "register-crosses-block", what))
         block = next((block for block in blocks if block.address <= register.address < block.end), None)
         if block is None:
             continue
         if register.end > block.end:
             what = f"{register.name}: {_span(register)} crosses the end of the block at {block.address}"
-            faults.append(item.document.fault((*item.loc, "address"), what))
+            problems.append(item.document.problem((*item.loc, "address"), "register-crosses-block", what))
         misplaced = [name for name in register.uses if name.startswith(GATEWAY_PREFIX) != block.is_status]
         if misplaced:
             where = "in a status block" if block.is_status else "outside a status block"
-            what = f"{register.name}: {misplaced[0]} cannot be used {where}"
+            what = f"{register.name}: {misplaced[0]} cannot be {where}"
             hint = "A block with status: true holds only the gateway's own values"
-            faults.append(item.document.fault((*item.loc, "value"), what, hint))
+            problems.append(item.document.problem((*item.loc, "value"), "reading-in-wrong-block", what, hint))

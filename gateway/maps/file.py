@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gateway.files.validation import salvage
-from gateway.files.yaml_file import Document, Loc, Problem
+from gateway.files.validation import invalid, salvage
+from gateway.files.yaml_file import Document, Loc
+from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
 from gateway.protocol.registers.register import Gaps, Overflow
@@ -27,13 +29,23 @@ TypeName = Literal[
 ]  # fmt: skip
 
 
+_NAME = "^[a-z][a-z0-9_]*$"
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(_NAME, value) is None:
+        hint = "Use lower case letters, digits and _, with a letter first, such as power_import_l1"
+        raise invalid("not-a-register-name", f"{value!r} is not a name for a register", hint)
+    return value
+
+
 class RegisterEntry(BaseModel):
     """An entry of `registers:`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     address: int = Field(ge=0, lt=ADDRESSES)
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)
+    name: Annotated[str, AfterValidator(_name), Field(max_length=60, json_schema_extra={"pattern": _NAME})]
     type: TypeName
     value: str | int | float | None = None
     bits: dict[int, str] | None = None
@@ -104,7 +116,7 @@ def read_part(document: Document) -> tuple[Part, list[Problem]]:
     keys = {str(loc[0]) for loc in salvaged.lost if len(loc) == 1}
     lost = [entry for position, entry in enumerate(entries) if ("registers", position) in salvaged.lost]
     names = {str(entry.get("name")) for entry in lost if isinstance(entry, dict)}
-    return Part(document, salvaged.model, positions, frozenset(keys | names)), salvaged.faults
+    return Part(document, salvaged.model, positions, frozenset(keys | names)), salvaged.problems
 
 
 class PlacedEntry(NamedTuple):

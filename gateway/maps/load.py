@@ -1,8 +1,6 @@
-"""Load a register map: find its file, read the maps that it extends or includes, merge and compile them.
+"""Find the file of a register map, check all of it, and compile it.
 
-`docs/register-maps.md` describes the language. A map that extends another one states only the differences. So the
-files form a chain, the map itself first, and a nearer file wins. Every step goes on after a fault, so that one run
-reports all faults of all files.
+A map can extend another one: then it has only the entries that differ. `docs/register-maps.md` describes the language.
 """
 
 from __future__ import annotations
@@ -12,9 +10,10 @@ import os
 from pathlib import Path
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, FileError, Loc, Problem, is_there, load
+from gateway.files.yaml_file import Document, FileError, Loc, is_there, load
 from gateway.maps.compile import compile_map
 from gateway.maps.file import Part, PlacedEntry, read_part
+from gateway.problems.problem import Problem, in_order, problem_of
 from gateway.protocol.registers.register_map import RegisterMap
 
 MAX_CHAIN = 20
@@ -36,11 +35,19 @@ def _shipped() -> list[Path]:
     return [path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*/*.yaml"))]
 
 
+class UnknownMapError(LookupError):
+    """There is no map of a name, with the problem that says so."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def find_map(name: str, beside: Path) -> Path:
-    """Return the file of a map, given the name of a built-in map or a path relative to the folder `beside`.
+    """Return the file of a map: `name` is that of a built-in map, or a path relative to the folder `beside`.
 
     Raises:
-        LookupError: there is none; the text suggests a name.
+        UnknownMapError: there is no such map or file; the problem names the most similar map.
 
     """
     known = map_names()
@@ -50,9 +57,10 @@ def find_map(name: str, beside: Path) -> Path:
     if is_there(path) and not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
         return path
     if name.endswith((".yaml", ".yml")):
-        raise LookupError(f"there is no file {path}")
-    hint = suggest(name, list(known)) or f"There are: {', '.join(sorted(known))}; or give a path to a YAML file"
-    raise LookupError(f"there is no register map {name!r} | {hint}")
+        hint = "Check the name, and the folder that it begins in"
+        raise UnknownMapError(problem_of("missing-map-file", f"there is no file {path}", hint, file=str(path)))
+    hint = suggest(name, list(known)) or f"There are: {', '.join(sorted(known))}; or write the path of a YAML file"
+    raise UnknownMapError(problem_of("unknown-map", f"there is no register map {name!r}", hint, name=name))
 
 
 _INHERITED = (
@@ -73,10 +81,10 @@ def load_map(path: Path) -> RegisterMap:
     """Read, check and compile a map.
 
     Raises:
-        FileError: the map has faults; it carries all of them, each with file, line and column.
+        FileError: the map has problems; it carries all of them, each with file, line and column.
 
     """
-    chain, faults = _read_chain(path)
+    chain, problems = _read_chain(path)
     placed, without, more = _merge(chain)
     top = chain[0].file
     nearest = {key: _nearest(chain, key) for key in _INHERITED}
@@ -85,10 +93,10 @@ def load_map(path: Path) -> RegisterMap:
     documents = {key: part.document for key, part in nearest.items()}
     knows_blocks = not any("blocks" in part.lost for part in chain)
     compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
-    if faults or more or yet_more:
-        raise FileError([*faults, *more, *yet_more])
+    if problems or more or yet_more:
+        raise FileError(in_order([*problems, *more, *yet_more]))
     if not placed:
-        raise FileError([chain[0].document.fault((), "this map has no registers")])
+        raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map")])
     return compiled
 
 
@@ -102,15 +110,16 @@ def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[P
     merged: dict[str, PlacedEntry] = {}
     lost: set[str] = set()
     without: set[str] = set()
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     for document, file, positions, left_out in reversed(chain):
         seen: set[str] = set()
         lost |= left_out
         for position, entry in zip(positions, file.registers, strict=False):
             loc = ("registers", position)
             if entry.name in seen:
-                faults.append(document.fault((*loc, "name"), f"the name {entry.name} is given twice"))
-            # It gets an impossible name, so that its other faults are reported too.
+                what = f"the name {entry.name} is given twice"
+                problems.append(document.problem((*loc, "name"), "duplicate-name", what, "Choose another name"))
+            # Under a name that no register can have, so that its other problems are reported too.
             merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = PlacedEntry(entry, document, loc)
             seen.add(entry.name)
             without.discard(entry.name)
@@ -118,57 +127,56 @@ def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[P
             names = fnmatch.filter(merged, pattern)
             if not names and not fnmatch.filter(lost, pattern):
                 hint = suggest(pattern, list(merged))
-                faults.append(document.fault(("without", index), f"no register is called {pattern}", hint))
+                what = f"no register is called {pattern}"
+                problems.append(document.problem(("without", index), "unknown-register", what, hint, name=pattern))
             without.update(names)
-    return list(merged.values()), frozenset(without), faults
+    return list(merged.values()), frozenset(without), problems
 
 
 def _read_chain(path: Path) -> tuple[list[Part], list[Problem]]:
-    """Return the map and the files it extends or includes, each followed by what it includes; and the faults of form.
+    """Return the map and all that it extends or includes, nearest first, and the problems of their form.
 
     Raises:
-        FileError: a file is missing or cannot be read; it also carries the faults of form found before.
+        FileError: a file is missing or cannot be read; it carries the problems found until then too.
 
     """
     chain: list[Part] = []
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     try:
-        _follow(path, chain, faults)
+        _follow(path, chain, problems)
     except FileError as error:
-        raise FileError([*faults, *error.faults]) from None
-    return chain, faults
+        raise FileError(in_order([*problems, *error.problems])) from None
+    return chain, problems
 
 
-def _follow(path: Path, chain: list[Part], faults: list[Problem]) -> None:
+def _follow(path: Path, chain: list[Part], problems: list[Problem]) -> None:
     current: Path | None = path
     while current is not None:
-        part = _read_part(current, chain, faults)
+        part = _read_part(current, chain, problems)
         for index, name in enumerate(part.file.include):
             fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
             found = fragments.get(name) or _found(part.document, ("include", index), name, current.parent)
-            fragment = _read_part(found, chain, faults)
+            fragment = _read_part(found, chain, problems)
             for key in ("extends", "include"):
                 if getattr(fragment.file, key):
-                    raise FileError(
-                        [fragment.document.fault((key,), "an included file cannot extend or include another")]
-                    )
+                    what = f"a file that is included cannot have {key}:"
+                    raise FileError([fragment.document.problem((key,), "nested-include", what, "Remove it")])
         if len(chain) > MAX_CHAIN:
             what = f"more than {MAX_CHAIN} maps extend or include each other"
-            raise FileError([part.document.fault(("extends",), what)])
+            raise FileError([part.document.problem(("extends",), "too-many-maps", what)])
         base = part.file.extends
         current = _found(part.document, ("extends",), base, current.parent) if base else None
 
 
-def _read_part(path: Path, chain: list[Part], faults: list[Problem]) -> Part:
+def _read_part(path: Path, chain: list[Part], problems: list[Problem]) -> Part:
     part, more = read_part(load(path))
     chain.append(part)
-    faults += more
+    problems += more
     return part
 
 
 def _found(document: Document, loc: Loc, name: str, beside: Path) -> Path:
     try:
         return find_map(name, beside)
-    except LookupError as error:
-        what, _, hint = str(error).partition(" | ")
-        raise FileError([document.fault(loc, what, hint)]) from None
+    except UnknownMapError as error:
+        raise FileError([error.problem.at(document.place(loc))]) from None

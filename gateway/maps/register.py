@@ -12,8 +12,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Problem
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
+from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import NAMES, ValueType
 from gateway.protocol.p1.obis import UNIT_FACTORS, Value
@@ -44,9 +44,9 @@ MAX_SCALE_FACTOR = 10
 class RegisterBuilder:
     """Compiles one entry, and adds its faults to `faults`."""
 
-    def __init__(self, item: PlacedEntry, whole: MapFile, faults: list[Problem]) -> None:
+    def __init__(self, item: PlacedEntry, whole: MapFile, problems: list[Problem]) -> None:
         self._item = item
-        self._faults = faults
+        self._problems = problems
         self._entry: RegisterEntry = item.entry
         self._type = MEANINGS.get(item.entry.type, item.entry.type)
         """The type on the wire."""
@@ -56,8 +56,8 @@ class RegisterBuilder:
         self._uses: frozenset[str] = frozenset()
 
     def build(self, *, is_absent: bool) -> Register | None:
-        """Return the register, or None if it has a fault."""
-        entry, before = self._entry, len(self._faults)
+        """Return the register, or None when the entry has problems."""
+        entry, before = self._entry, len(self._problems)
         if self._type == "string":
             length, absent, encode = self._string()
             evaluate: Evaluate | None = self._template()
@@ -74,7 +74,7 @@ class RegisterBuilder:
             per_unit = self._per_unit()
             offset = Decimal(str(entry.offset))
             if not offset.is_finite():
-                self._fault("offset", f"{entry.offset} is not an offset", "It is a number of steps")
+                self._problem("offset", "not-an-offset", f"{entry.offset} is not an offset", "Write a number of steps")
                 offset = Decimal(0)
             content = None if entry.overflow == "limit" else absent
             encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order, absent=content)
@@ -83,8 +83,9 @@ class RegisterBuilder:
         if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
             self._check_constant(evaluate({}), encode)
         if entry.address + length > ADDRESSES:
-            self._fault("address", f"{entry.address} and {length} registers go beyond address {ADDRESSES - 1}")
-        if len(self._faults) > before or evaluate is None:
+            what = f"{entry.address} and {length} registers go beyond address {ADDRESSES - 1}"
+            self._problem("address", "address-too-large", what, "Choose a lower address")
+        if len(self._problems) > before or evaluate is None:
             return None
         return Register(
             address=entry.address,
@@ -109,9 +110,10 @@ class RegisterBuilder:
         bits = self._entry.bits
         return ", ".join(f"{bit}: {text}" for bit, text in bits.items()) if bits else str(self._entry.value)
 
-    def _fault(self, key: str, what: str, hint: str = "") -> None:
+    def _problem(self, key: str, code: str, what: str, hint: str = "") -> None:
         item = self._item
-        self._faults.append(item.document.fault((*item.loc, key), f"{item.entry.name}: {what}", hint))
+        name = item.entry.name
+        self._problems.append(item.document.problem((*item.loc, key), code, f"{name}: {what}", hint, name=name))
 
     def _check_keys(self) -> None:
         entry = self._entry
@@ -120,45 +122,49 @@ class RegisterBuilder:
         if entry.type in ("string", "bitfield"):
             for key in number_only:
                 if key in given:
-                    self._fault(key, f"a {entry.type} has no {key}")
+                    self._problem(key, "key-not-for-type", f"a {entry.type} has no {key}", "Remove it")
         elif "length" in given:
-            self._fault("length", f"a {entry.type} has {TYPES[self._type].registers} registers", "Leave it out")
+            what = f"a {entry.type} has {TYPES[self._type].registers} registers"
+            self._problem("length", "key-not-for-type", what, "Remove it")
         if entry.type in MEANINGS:
             self._check_meaning()
         if entry.type == "bitfield" and entry.value is not None:
-            self._fault("value", "a bitfield is made of bits", "Give bits: {0: name, 1: name}")
+            self._problem("value", "bits-expected", "a bitfield is made of bits", "Write bits: {0: name, 1: name}")
         if entry.type != "bitfield" and entry.bits is not None:
-            self._fault("bits", f"a {entry.type} has no bits", "Give type: bitfield")
+            self._problem("bits", "key-not-for-type", f"a {entry.type} has no bits", "Write type: bitfield")
 
     def _check_meaning(self) -> None:
         entry = self._entry
         for key in ("unit", "scale", "offset"):
             if key in entry.model_fields_set:
-                self._fault(key, f"a {entry.type} has no {key}")
+                self._problem(key, "key-not-for-type", f"a {entry.type} has no {key}", "Remove it")
         if entry.type == "unix_time":
             for name in sorted(name for name in self._uses if name in NAMES and not MOMENT.fullmatch(name)):
-                self._fault("value", f"{name} is not a time in unix seconds", "Such as clock, or gas_reading_time")
+                what = f"{name} is not a time in unix seconds"
+                self._problem("value", "not-a-time", what, "Use a time such as clock or gas_reading_time")
         elif entry.value != ABSENT:
             is_whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
             if not is_whole or abs(int(str(entry.value))) > MAX_SCALE_FACTOR:
                 what = f"{entry.value} is not a whole number from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
-                self._fault("value", what, "It is the power of ten that scales other registers")
+                hint = "The scale of the registers that it belongs to is 10 to the power of this number"
+                self._problem("value", "not-a-scale-factor", what, hint)
 
     def _check_constant(self, constant: Value | None, encode: Encode) -> None:
         if constant is None:
-            self._fault("value", f"{self._entry.value} is not a number")
+            self._problem("value", "not-a-number", f"{self._entry.value} is not a number")
         elif encode(constant)[1]:
             return
         elif self._type == "string":
-            self._fault("value", f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters")
+            what = f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters"
+            self._problem("value", "text-too-long", what, "Shorten it, or increase length")
         else:
-            hint = "For the code for absent, give value: absent"
-            self._fault("value", f"{constant} does not fit {self._type}", hint)
+            hint = "For a register that is never available, write value: absent"
+            self._problem("value", "value-does-not-fit", f"{constant} does not fit {self._type}", hint)
 
     def _string(self) -> tuple[int, bytes, Encode]:
         length = self._entry.length or 1
         if self._entry.length is None:
-            self._fault("type", "a string needs a length", "Give length: the number of registers")
+            self._problem("type", "length-missing", "a string needs a length", "Add length: the number of registers")
         return length, b"\0\0" * length, text_encoding(length)
 
     def _absent(self) -> bytes:
@@ -171,7 +177,7 @@ class RegisterBuilder:
             try:
                 code = struct.pack(">" + data_type.code, absent)
             except (struct.error, OverflowError):
-                self._fault("absent", f"{absent} does not fit {data_type.name}")
+                self._problem("absent", "value-does-not-fit", f"{absent} does not fit {data_type.name}")
                 code = data_type.absent()
         return reorder(code, self._word_order, self._byte_order)
 
@@ -189,19 +195,21 @@ class RegisterBuilder:
         entry = self._entry
         scale = Decimal(str(entry.scale))
         if not scale.is_finite() or scale == 0:
-            self._fault("scale", f"{entry.scale} is not a scale", "It is the size of one step of the register")
+            hint = "Write the value of one step of the register"
+            self._problem("scale", "not-a-scale", f"{entry.scale} is not a scale", hint)
             return Decimal(1)
         if entry.unit is None:
             return scale
         if entry.unit not in UNIT_FACTORS:
-            self._fault("unit", f"unknown unit {entry.unit}", suggest(entry.unit, list(UNIT_FACTORS)))
+            hint = suggest(entry.unit, list(UNIT_FACTORS))
+            self._problem("unit", "unknown-unit-of-measure", f"unknown unit {entry.unit}", hint)
             return scale
         return scale * UNIT_FACTORS[entry.unit][1]
 
     def _number(self) -> Evaluate | None:
         value = self._entry.value
         if value is None:
-            self._fault("value", "is missing")
+            self._problem("value", "missing-key", "is missing")
             return None
         if value == ABSENT:
             return _nothing
@@ -212,7 +220,7 @@ class RegisterBuilder:
         try:
             expression = compile_expression(text)
         except ExpressionError as error:
-            self._fault(key, str(error))
+            self._problem(key, "invalid-expression", str(error))
             return None
         self._note_names(key, expression.names, ValueType.NUMBER)
         self._uses = self._uses.union(*map(readings_of, expression.codes))
@@ -225,30 +233,36 @@ class RegisterBuilder:
         try:
             unit = dimension_of(expression.tree)
         except UnitError as error:
-            self._fault("value", str(error))
+            self._problem("value", "units-do-not-match", str(error))
             return
         given = self._entry.unit
         if unit is not None and given is None:
-            self._fault("value", f"is in {unit}, so the register needs a unit", f"Give unit: {unit}")
+            what = f"is in {unit}, so the register needs a unit"
+            self._problem("value", "unit-missing", what, f"Add unit: {unit}")
         elif given in UNIT_FACTORS and (expression.names or expression.codes) and UNIT_FACTORS[given or ""][0] != unit:
-            self._fault("unit", f"{given} cannot hold a value in {unit or 'no unit'}")
+            what = f"{given} cannot hold a value in {unit or 'no unit'}"
+            self._problem("unit", "units-do-not-match", what)
 
     def _note_names(self, key: str, names: frozenset[str], wanted: ValueType) -> None:
         for name in sorted(names):
             if name not in NAMES:
-                self._fault(key, f"no reading is called {name}", suggest(name, list(NAMES)))
+                hint = suggest(name, list(NAMES))
+                self._problem(key, "unknown-reading", f"no reading is called {name}", hint)
             elif NAMES[name].value_type is not wanted:
-                self._fault(key, f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {wanted}")
+                what = f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {wanted}"
+                self._problem(key, "wrong-kind-of-reading", what)
         self._uses |= names
 
     def _template(self) -> Evaluate | None:
         template = self._entry.value
         if not isinstance(template, str):
-            self._fault("value", "a string takes a text", 'Such as "{equipment_identifier}"')
+            hint = 'Write one such as "{equipment_identifier}"'
+            self._problem("value", "not-a-text", "a string takes a text", hint)
             return None
         if re.search("[{}]", _PLACEHOLDER.sub("", template)):
-            hint = 'Such as "{equipment_identifier}", or "{equipment_identifier:-14}" for its last 14 characters'
-            self._fault("value", f"braces are for readings, and {template!r} has other braces", hint)
+            hint = 'Write "{equipment_identifier}", or "{equipment_identifier:-14}" for its last 14 characters'
+            what = f"braces are for the name of a reading, and {template!r} has others"
+            self._problem("value", "invalid-template", what, hint)
             return None
         names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
         self._note_names("value", names, ValueType.TEXT)
@@ -264,12 +278,12 @@ class RegisterBuilder:
         bits: list[tuple[int, Evaluate]] = []
         for bit, text in (self._entry.bits or {}).items():
             if not 0 <= bit < count:
-                self._fault("bits", f"there is no bit {bit} in {count}")
+                self._problem("bits", "unknown-bit", f"there is no bit {bit} in {count} bits")
             expression = self._expression("bits", text)
             if expression:
                 bits.append((bit, expression.evaluate))
         if not bits:
-            self._fault("bits", "are missing")
+            self._problem("bits", "missing-key", "are missing")
 
         def combine(values: Mapping[str, Value]) -> Value:
             return sum(1 << bit for bit, evaluate in bits if evaluate(values))

@@ -101,17 +101,16 @@ def listening_problem(error: OSError, where: str, *, port: int, other_port: int)
     return problem_of("cannot-listen", what, short=short, port=port, reason=reason_of(error))
 
 
-def file_problem(error: OSError, file: str, *, place: Place = HERE) -> Problem:
-    """Return why a file cannot be read."""
+def file_problem(error: OSError, place: Place = HERE) -> Problem:
+    """Return why a file cannot be read; `place` is the file, or the place that names it."""
     match error.errno:
         case errno.ENOENT:
             hint = "Check the name, and the folder that it begins in"
-            return problem_of("no-such-file", f"there is no file {file}", hint, place=place, file=file)
+            return problem_of("no-such-file", "no such file", hint, place=place)
         case errno.EISDIR:
-            return problem_of("not-a-file", f"{file} is a folder", "Give a file in it", place=place, file=file)
+            return problem_of("not-a-file", "this is a folder", "Give a file in it", place=place)
         case errno.EACCES:
-            what = f"the user of this program may not read {file}"
+            what = "the user of this program may not read it"
             hint = "See ls -l, and allow it with chmod or chown"
-            return problem_of("file-not-permitted", what, hint, short="no permission to read", place=place, file=file)
-    what = f"{file} cannot be read: {reason_of(error)}"
-    return problem_of("file-not-readable", what, place=place, file=file, reason=reason_of(error))
+            return problem_of("file-not-permitted", what, hint, short="no permission to read it", place=place)
+    return problem_of("file-not-readable", reason_of(error), place=place, reason=reason_of(error))

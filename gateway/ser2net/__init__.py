@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.files.yaml_file import FileError, Problem
+from gateway.files.yaml_file import FileError
+from gateway.problems.problem import Place, in_order, problem_of
 from gateway.ser2net.connection import Ser2netConnection
 from gateway.ser2net.old_format import read_old_format
 from gateway.ser2net.render import render
@@ -20,12 +21,12 @@ def convert(text: str, file: str) -> str:
         FileError: the text is not valid, or serves no serial port over TCP.
 
     """
-    connections, faults = read_yaml_format(text, file) if _IS_YAML.search(text) else read_old_format(text, file)
-    if faults:
-        raise FileError(faults)
+    connections, problems = read_yaml_format(text, file) if _IS_YAML.search(text) else read_old_format(text, file)
+    if problems:
+        raise FileError(in_order(problems))
     if not connections:
-        what = "the file serves no serial port over TCP"
-        raise FileError([Problem(file, 1, 1, "", what, "Is it a ser2net.conf or ser2net.yaml?")])
+        what, hint = "the file serves no serial port over TCP", "Is it a ser2net.conf or ser2net.yaml?"
+        raise FileError([problem_of("no-serial-port", what, hint, place=Place(file, 1, 1))])
     return render(connections, file)
 
 

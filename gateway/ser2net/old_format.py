@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.files.yaml_file import Problem
+from gateway.problems.problem import Place, Problem, problem_of
 from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
 
 _LINE = re.compile(
@@ -33,42 +33,46 @@ _SILENT = {"-XONXOFF", "-RTSCTS", "NOBREAK", "-NOBREAK"}
 def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
     """Return the ports of a ser2net.conf, and its problems."""
     connections: list[Ser2netConnection] = []
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.strip()
         if not words or words.startswith("#") or _NO_PORT.match(words):
             continue
         match = _LINE.fullmatch(words)
         connection = Ser2netConnection(number, words)
-        problem = "is no port:state:timeout:device:options" if match is None else _take(connection, match)
+        problem = _invalid("this is not port:state:timeout:device:options") if match is None else None
+        if match:
+            problem = _take(connection, match)
         if problem:
             column = 1 + len(line) - len(line.lstrip())
-            faults.append(
-                Problem(file, number, column, words.split(":")[0], problem, "See ser2net.conf(5) of ser2net 3")
-            )
+            problems.append(problem.at(Place(file, number, column, words.split(":")[0])))
         else:
             connections.append(connection)
-    return connections, faults
+    return connections, problems
 
 
-def _take(connection: Ser2netConnection, match: re.Match[str]) -> str | None:
-    """Set the connection from a line; return what is wrong with it, or None."""
+def _invalid(what: str) -> Problem:
+    return problem_of("invalid-ser2net-line", what, "See ser2net.conf(5) of ser2net 3")
+
+
+def _take(connection: Ser2netConnection, match: re.Match[str]) -> Problem | None:
+    """Set the connection from a line; return its problem, or None."""
     connection.host = (match["host"] or "").rpartition(",")[2].strip("[]")
     connection.port, connection.device = int(match["port"]), match["device"]
     if not 0 < connection.port < 65536:
-        return f"{connection.port} is no TCP port"
+        return _invalid(f"{connection.port} is not a TCP port")
     if not connection.device.startswith("/"):
-        return f"{connection.device!r} is no device"
+        return _invalid(f"{connection.device!r} is not a device")
     state = match["state"].lower()
     if state not in ("raw", "rawlp", "telnet", "off"):
-        return f"{match['state']!r} is none of raw, rawlp, telnet, off"
+        return _invalid(f"{match['state']!r} is not one of raw, rawlp, telnet, off")
     connection.is_on = state != "off"
     if state == "off":
         connection.note(OFF)
     if state == "telnet":
         connection.note(TELNET)
     if not connection.take_timeout(match["timeout"].strip() or "0"):
-        return f"{match['timeout']!r} is no number of seconds"
+        return _invalid(f"{match['timeout']!r} is not a number of seconds")
     for option in match["options"].split():
         _take_option(connection, option)
     return None

@@ -9,7 +9,7 @@ import re
 
 import yaml
 
-from gateway.files.yaml_file import Problem
+from gateway.problems.problem import Place, Problem, problem_of
 from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
 
 _ALIAS = re.compile(r"\*(\w+)")
@@ -25,13 +25,14 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
     words = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
     defaults: dict[str, str] = {}
     connections: list[Ser2netConnection] = []
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     try:
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return [], [Problem(file, line, column, "", f"is no YAML: {getattr(error, 'problem', None) or error}", "")]
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+        what = f"not valid YAML: {getattr(error, 'problem', None) or error}"
+        return [], [problem_of("yaml-syntax", what, place=place, short="not valid YAML")]
     for root in roots:
         if not isinstance(root, yaml.MappingNode):
             continue
@@ -44,10 +45,10 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
                 problem = _take(connection, node, words, defaults)
                 if problem:
                     mark = (node.value[0][0] if isinstance(node, yaml.MappingNode) and node.value else node).start_mark
-                    faults.append(Problem(file, mark.line + 1, mark.column + 1, "connection", problem, ""))
+                    problems.append(problem.at(Place(file, mark.line + 1, mark.column + 1, "connection")))
                 else:
                     connections.append(connection)
-    return connections, faults
+    return connections, problems
 
 
 def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
@@ -63,8 +64,8 @@ def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
 
 def _take(
     connection: Ser2netConnection, node: yaml.Node, words: dict[str, str], defaults: dict[str, str]
-) -> str | None:
-    """Set the connection from its node; return what is wrong with it, or None."""
+) -> Problem | None:
+    """Set the connection from its node; return its problem, or None."""
     given = _scalars(node, words)
     accepter, connector = given.get("accepter", ""), given.get("connector", "")
     connection.source = f"accepter: {accepter}, connector: {connector}"
@@ -75,7 +76,7 @@ def _take(
     if not connection.is_on:
         connection.note(OFF)
     if not connection.take_timeout(given.get("timeout", "0")):
-        return f"{given['timeout']!r} is no number of seconds"
+        return _invalid(f"{given['timeout']!r} is not a number of seconds")
     options = dict(defaults)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -91,10 +92,14 @@ def _layers(words: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^()]*\))", words)]
 
 
-def _take_accepter(connection: Ser2netConnection, words: str) -> str | None:
+def _invalid(what: str) -> Problem:
+    return problem_of("invalid-ser2net-connection", what, "See ser2net.yaml(5)")
+
+
+def _take_accepter(connection: Ser2netConnection, words: str) -> Problem | None:
     *layers, port = _layers(words)
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        return f"accepter {words!r} does not end in a TCP port"
+        return _invalid(f"accepter {words!r} does not end in a TCP port")
     connection.port = int(port)
     for layer in layers:
         match = _LAYER.fullmatch(layer)
@@ -116,10 +121,10 @@ def _take_tls(connection: Ser2netConnection, options: str) -> None:
     connection.passthrough["tls"] = tls
 
 
-def _take_connector(connection: Ser2netConnection, words: str) -> str | None:
+def _take_connector(connection: Ser2netConnection, words: str) -> Problem | None:
     layers = [layer for layer in _layers(words) if not layer.startswith("keepopen")]
     if len(layers) < 2 or layers[0].partition("(")[0] not in ("serialdev", "sdev"):
-        return f"connector {words!r} is no serialdev,DEVICE,SPEED"
+        return _invalid(f"connector {words!r} is not serialdev,DEVICE,SPEED")
     connection.device = layers[1]
     for option in layers[2:]:
         if option.lower() == "xonxoff":

@@ -11,30 +11,28 @@ After a reload, all nodes whose configuration is the same stay, and all connecti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from gateway.config import Config
+from gateway.config import Config, Maps
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
-from gateway.files.yaml_file import FileError, Problem
 from gateway.lines.serial import SerialLine
-from gateway.maps.load import find_map, load_map
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
+from gateway.problems.problem import Problem
 from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
-from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.description import describe
 from gateway.runtime.flow import Flow, Node
@@ -54,9 +52,6 @@ if TYPE_CHECKING:
     from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page.node import StatusPage
 
-Maps = Mapping[str, RegisterMap]
-"""Register maps by the name that the configuration gives them."""
-
 
 K = TypeVar("K", bound=Hashable)
 
@@ -74,25 +69,6 @@ class _Offer(NamedTuple):
 
     passthrough: Passthrough
     announcement: Announcement | None
-
-
-def load_maps(config: Config, folder: Path) -> Maps:
-    """Return the register maps of a configuration; relative paths begin at `folder`.
-
-    Raises:
-        FileError: with every fault of all of them.
-
-    """
-    maps: dict[str, RegisterMap] = {}
-    faults: list[Problem] = []
-    for name in sorted({unit.map for server in config.modbus for unit in server.units.values()}):
-        try:
-            maps[name] = load_map(find_map(name, folder))
-        except FileError as error:
-            faults += error.faults
-    if faults:
-        raise FileError(faults)
-    return maps
 
 
 class Wiring:
@@ -117,8 +93,8 @@ class Wiring:
         self._nodes: list[Node] = []
         self.served: list[ServedUnits] = []
         """The servers with their units, in the order of the configuration."""
-        self.faults: list[str] = []
-        """The problems of the last reload, because of which the configuration before it is still in use."""
+        self.problems: Sequence[Problem] = ()
+        """The problems of the configuration at the last reload, which therefore changed nothing."""
         self.is_serving = True
         self._started = now()
         self._build(config, maps)

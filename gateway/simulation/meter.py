@@ -91,7 +91,7 @@ def _renderer(name: str, form: str | None) -> _Render:
     number = _NUMBER.fullmatch(form)
     unit = canonical_unit(number[3]) if number and number[3] else None
     if number is None or (number[3] and unit is None):
-        raise ValueError(f"{{{name}:{form}}} is not a form of a value | Write it like 000.000*kWh, 0000 or hex")
+        raise ValueError(f"{{{name}:{form}}} is not a form of a value. Write it like 000.000*kWh, 0000 or hex")
     decimals = len(number[2] or "")
     width = len(number[1]) + decimals
     factor = UNIT_FACTORS[unit][1] if unit else Decimal(1)
@@ -135,7 +135,7 @@ class SimulatedMeter:
         except KeyError as error:
             raise ValueError(f"a meter has no value {error.args[0]}") from None
         except ArithmeticError:
-            raise ValueError("a text cannot have the form of a number | Write {name} or {name:hex}") from None
+            raise ValueError("a text cannot have the form of a number. Write {name} or {name:hex}") from None
 
     def telegram(self, at: int) -> bytes:
         """Return the telegram of the moment `at` in unix seconds; it depends on nothing else."""

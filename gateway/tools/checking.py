@@ -1,6 +1,6 @@
-"""Checks of this machine before the gateway starts: ports, devices and certificates of a configuration.
+"""Check what a configuration needs from this machine: files, ports, devices and host names.
 
-Nothing is opened that a meter, a client or another program would notice.
+Nothing is opened in a way that a meter, a client or another program would notice.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.types import Listen, TlsConfig
-from gateway.files.yaml_file import Document, Loc, Problem
-from gateway.problems.problem import Problem as DeviceProblem
-from gateway.problems.system import device_problem, listening_problem
+from gateway.files.yaml_file import Document, Loc
+from gateway.problems.problem import Problem, ProblemError, in_order
+from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.node_settings import tls_files
 from gateway.transport.serial_device import holder_of, why_not_opened
 
@@ -29,40 +29,48 @@ OWN_NAME = "dsmr-gateway"
 MODBUS_PORT, PASSTHROUGH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8080
 """Ports to suggest where the configured port needs a permission."""
 _LISTENS = {"tcp": "0A", "udp": "07"}
-"""State of a socket that takes what comes, in /proc/net."""
+"""State of a listening socket in /proc/net, by transport."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """The result of the checks."""
 
-    faults: list[Problem]
+    problems: list[Problem]
     running: str
-    """`name (process id)` of a gateway that runs already and has a port or device of this configuration, or nothing."""
+    """`name (process id)` of a gateway that is running with a port or device of this configuration, or nothing."""
 
 
-def check_machine(document: Document, config: Config, folder: Path) -> CheckReport:
-    """Look whether this machine has what a configuration asks for; paths of certificates begin at `folder`."""
-    faults: list[Problem] = []
-    holders: list[str] = []
-    for loc, address, transport, port in _addresses(config):
-        fault, holder = _listening(document, loc, address, transport, port)
-        faults += [fault] if fault else []
-        holders.append(holder)
-    for loc, device in _devices(config):
-        fault, holder = _device(document, loc, device)
-        faults += [fault] if fault else []
-        holders.append(holder)
-    for loc, host in _hosts(config):
-        why = _resolve(host)
-        if why:
-            faults.append(document.fault(loc, f"{host} is not found ({why})", "Is the name right, and the network up?"))
+def check_files(document: Document, config: Config, folder: Path) -> list[Problem]:
+    """Return the problems of the certificates and of the password; relative paths begin at `folder`."""
+    problems: list[Problem] = []
     for loc, tls in _certificates(config):
-        faults += _check_tls(document, loc, tls, folder)
+        problems += _check_tls(document, loc, tls, folder)
     page = config.status_page
     if page and page.password_file:
-        faults += _check_password(document, folder / page.password_file)
-    return CheckReport(faults, next((holder for holder in holders if holder.startswith(OWN_NAME)), ""))
+        problems += _check_password(document, folder / page.password_file)
+    return problems
+
+
+def check_machine(document: Document, config: Config) -> CheckReport:
+    """Check that this machine has the ports, devices and names of a configuration."""
+    problems: list[Problem] = []
+    holders: list[str] = []
+    for loc, address, transport, port in _addresses(config):
+        problem, holder = _listening(document, loc, address, transport, port)
+        problems += [problem] if problem else []
+        holders.append(holder)
+    for loc, device in _devices(config):
+        problem, holder = _device(document, loc, device)
+        problems += [problem] if problem else []
+        holders.append(holder)
+    for loc, host in _hosts(config):
+        reason = _resolve(host)
+        if reason:
+            what = f"the name {host} is not found ({reason})"
+            problems.append(document.problem(loc, "name-not-found", what, "Is it right, and is the network up?"))
+    running = next((holder for holder in holders if holder.startswith(OWN_NAME)), "")
+    return CheckReport(in_order(problems), running)
 
 
 def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:
@@ -103,25 +111,25 @@ def _certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
 
 
 def _listening(document: Document, loc: Loc, address: Listen, transport: str, port: int) -> tuple[Problem | None, str]:
+    """Return why an address cannot be listened on, and the program that listens on it."""
     try:
         _bind(address, transport)
     except OSError as error:
-        holder = ""
-        if error.errno == errno.EADDRINUSE:
-            holder = listener_of(address.port, transport) or ""
-            what = f"{address} is in use by {holder or 'another program'}"
-            hint = "Stop that, or choose another port" if holder else "As root, ss -lntup shows which"
-        else:
-            problem = listening_problem(error, str(address), port=address.port, other_port=port)
-            what, hint = problem.what, problem.hint
+        problem = listening_problem(error, str(address), port=address.port, other_port=port).at(document.place(loc))
+        if error.errno != errno.EADDRINUSE:
+            return problem, ""
+        holder = listener_of(address.port, transport) or ""
         if holder.startswith(OWN_NAME):
             return None, holder
-        return document.fault(loc, what, hint), holder
+        if holder:
+            hint = "Stop that program, or choose another port"
+            problem = replace(problem, what=f"{address} is in use by {holder}", hint=hint)
+        return problem, holder
     return None, ""
 
 
 def _bind(address: Listen, transport: str) -> None:
-    """Take a port for a moment, as asyncio would for a server."""
+    """Bind a port for a moment, as asyncio does for a server."""
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     flags = socket.AI_PASSIVE
     for family, *_, where in socket.getaddrinfo(address.host or None, address.port, type=kind, flags=flags):
@@ -134,7 +142,7 @@ def _bind(address: Listen, transport: str) -> None:
 
 
 def listener_of(port: int, transport: str) -> str | None:
-    """`name (process id)` of a program that listens on a port, if that can be seen."""
+    """Return `name (process id)` of the program that listens on a port, if that can be seen."""
     sockets = set()
     for table in (transport, f"{transport}6"):
         with suppress(OSError):
@@ -151,10 +159,11 @@ def listener_of(port: int, transport: str) -> str | None:
 
 
 def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, str]:
-    problem: DeviceProblem | None = None
+    """Return why a serial device cannot be opened, and the program that has it open."""
+    problem: Problem | None = None
     holder = ""
     try:
-        mode = os.stat(device).st_mode  # noqa: PTH116 - what the configuration gives is not always a path
+        mode = os.stat(device).st_mode  # noqa: PTH116 - what is configured is not always a path
         if not stat.S_ISCHR(mode):
             problem = why_not_opened(OSError(errno.ENOTTY, ""), device)
         elif not os.access(device, os.R_OK | os.W_OK):
@@ -165,27 +174,27 @@ def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, 
                 problem = device_problem(OSError(errno.EBUSY, ""), holder=holder)
     except OSError as error:
         problem = why_not_opened(error, device)
-    if problem is None:
-        return None, holder
-    return document.fault(loc, f"{device}: {problem.what}", problem.hint), holder
+    if problem:
+        problem = replace(problem, place=document.place(loc), what=f"{device}: {problem.what}")
+    return problem, holder
 
 
 def _resolve(host: str) -> str:
-    """Return the reason why a name has no address, or nothing."""
-    trouble = [f"no answer within {RESOLVE_LIMIT_S:.0f} s"]
+    """Return why a name has no address, or nothing."""
+    reason = [f"no answer within {RESOLVE_LIMIT_S:.0f} s"]
 
     def look_up() -> None:
         try:
             socket.getaddrinfo(host, None)
-            trouble[0] = ""
+            reason[0] = ""
         except OSError as error:
-            trouble[0] = error.strerror or str(error)
+            reason[0] = reason_of(error)
 
-    # A name server that does not answer holds up a thread, and not the end of the program.
+    # A name server that does not answer blocks a thread, but not the end of the program.
     thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
     thread.join(RESOLVE_LIMIT_S)
-    return trouble[0]
+    return reason[0]
 
 
 def _check_password(document: Document, path: Path) -> list[Problem]:
@@ -194,13 +203,14 @@ def _check_password(document: Document, path: Path) -> list[Problem]:
     try:
         read_password(path)
     except OSError as error:
-        words = f"{path}: {error.strerror}" if error.strerror else str(error)
-        return [document.fault(("status_page", "password_file"), words)]
+        problem = error.problem if isinstance(error, ProblemError) else file_problem(error)
+        place = document.place(("status_page", "password_file"))
+        return [replace(problem, place=place, what=f"{path}: {problem.what}")]
     return []
 
 
 def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:
-    from gateway.transport.tls import why_not_usable  # noqa: PLC0415 - only where there is TLS
+    from gateway.transport.tls import check_tls_files  # noqa: PLC0415 - only where there is TLS
 
-    found = why_not_usable(tls_files(config, folder))
-    return [document.fault((*loc, key), what, hint) for key, what, hint in found]
+    found = check_tls_files(tls_files(config, folder))
+    return [problem.at(document.place((*loc, key))) for key, problem in found]

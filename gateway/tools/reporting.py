@@ -55,7 +55,7 @@ def _configuration(path: Path) -> dict[str, Any]:
     try:
         settings = load_config(path)
     except FileError as error:
-        return named | {"faults": [redact_text(str(fault)) for fault in error.faults]}
+        return named | {"faults": [redact_text(str(problem)) for problem in error.problems]}
     return named | {"content": yaml.safe_dump(masked(settings), sort_keys=False)}
 
 

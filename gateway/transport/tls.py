@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.problems.problem import Problem, problem_of
+from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 
 if TYPE_CHECKING:
@@ -129,42 +130,52 @@ class ServerTls:
         return secured
 
 
-def why_not_usable(files: TlsFiles) -> list[tuple[str, str, str]]:
-    """Return why a listener cannot use its files: for each problem the configuration key, what is wrong, and a hint."""
+def check_tls_files(files: TlsFiles) -> list[tuple[str, Problem]]:
+    """Return the problems of the files of a listener, each with the key of the configuration that names the file."""
     from cryptography import x509  # noqa: PLC0415 - only to check
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
-    now = utc_now()
-    found: list[tuple[str, str, str]] = []
+    found: list[tuple[str, Problem]] = []
     for name, path in (("certificate", files.certificate), ("key", files.key), ("client_ca", files.client_ca)):
         try:
-            content = path.read_bytes() if path else None
-        except OSError as error:
-            found.append((name, f"{path}: {error.strerror}", ""))
-            continue
-        try:
-            if content is not None and name == "key":
+            content = path.read_bytes() if path else b""
+            if path and name == "key":
                 load_pem_private_key(content, None)
-            for certificate in (
-                x509.load_pem_x509_certificates(content) if content is not None and name != "key" else ()
-            ):
-                found += [(name, f"{path} {why}", "Renew it") for why in _out_of_date(certificate, now)]
-        except TypeError:
-            found.append((name, f"{path} is protected by a password", "Save the key without one"))
-        except ValueError:
-            found.append((name, f"{path} holds no {'private key' if name == 'key' else 'certificate'} in PEM form", ""))
-    if not found:
-        try:
-            ServerTls(files)
+            elif path:
+                certificates = x509.load_pem_x509_certificates(content)
+                found += [(name, problem) for problem in _out_of_date(path, certificates)]
         except OSError as error:
-            reason = getattr(error, "reason", None) or error
-            found.append(("key", f"{files.key} and {files.certificate} cannot be used together ({reason})", ""))
-    return found
+            problem = file_problem(error)
+            found.append((name, replace(problem, what=f"{path}: {problem.what}")))
+        except TypeError:
+            what = f"{path} is protected by a password"
+            found.append((name, problem_of("key-with-password", what, "Save the key without one")))
+        except ValueError:
+            kind = "private key" if name == "key" else "certificate"
+            what = f"{path} does not contain a {kind} in PEM form"
+            found.append((name, problem_of("not-pem", what, f"Write the path of a file with a {kind} in PEM form")))
+    return found or _check_pair(files)
 
 
-def _out_of_date(certificate: x509.Certificate, now: datetime) -> list[str]:
-    if now > certificate.not_valid_after_utc:
-        return [f"is no longer valid since {certificate.not_valid_after_utc:%Y-%m-%d}"]
-    if now < certificate.not_valid_before_utc:
-        return [f"is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"]
+def _check_pair(files: TlsFiles) -> list[tuple[str, Problem]]:
+    try:
+        ServerTls(files)
+    except OSError as error:
+        what = f"{files.key} and {files.certificate} do not belong together ({getattr(error, 'reason', None) or error})"
+        return [
+            ("key", problem_of("key-of-another-certificate", what, "Use the key that the certificate was made for"))
+        ]
     return []
+
+
+def _out_of_date(path: Path, certificates: list[x509.Certificate]) -> list[Problem]:
+    now = utc_now()
+    problems = []
+    for certificate in certificates:
+        if now > certificate.not_valid_after_utc:
+            what = f"{path} is no longer valid since {certificate.not_valid_after_utc:%Y-%m-%d}"
+            problems.append(problem_of("certificate-expired", what, "Renew it"))
+        if now < certificate.not_valid_before_utc:
+            what = f"{path} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+            problems.append(problem_of("certificate-not-valid-yet", what, "Renew it, or set the clock of this machine"))
+    return problems

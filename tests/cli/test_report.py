@@ -74,4 +74,4 @@ def test_without_a_gateway_the_problems_of_the_file_are_reported(
 
 
 def test_without_a_file_there_is_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "No such file" in report(tmp_path, monkeypatch)
+    assert "no such file" in report(tmp_path, monkeypatch)

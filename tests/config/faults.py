@@ -21,4 +21,4 @@ def faults_in(folder: Path, text: str) -> list[str]:
     """All that is wrong with it, from `line:column` on."""
     with pytest.raises(FileError) as error:
         load(folder, text)
-    return [str(fault).removeprefix(f"{folder / 'gateway.yaml'}:") for fault in error.value.faults]
+    return [str(fault).removeprefix(f"{folder / 'gateway.yaml'}:") for fault in error.value.problems]

@@ -30,10 +30,10 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
     [
         ("metre: {}", ["1:1: metre: unknown key. Did you mean meter?"]),
         ("broker: {}", ["1:1: broker: unknown key. Known here: meter, meters, modbus, passthrough, status_page"]),
-        ("meter: {}\nmeters: {a: {}}", ["1:1: meter: stands beside meters:. Give one of them"]),
+        ("meter: {}\nmeters: {a: {}}", ["1:1: meter: meter: and meters: are both given. Keep one of them"]),
         (
             f"{TWO}modbus: [{{units: {{1: {{}}}}}}]",
-            ["4:19: modbus[0].units.1: it is not said which meter. Give meter: house or barn"],
+            ["4:19: modbus[0].units.1: there are several meters, and none is chosen. Add meter: house or barn"],
         ),
         (
             f"{TWO}modbus: [{{units: {{1: {{meter: huose}}}}}}]",
@@ -45,7 +45,7 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
         ),
         (
             f"{TWO}modbus: [{{units: {{1: {{meter: house}}}}}}]\npassthrough: [{{}}]",
-            ["5:15: passthrough[0]: it is not said which meter. Give meter: house or barn"],
+            ["5:15: passthrough[0]: there are several meters, and none is chosen. Add meter: house or barn"],
         ),
         (
             f"{TWO}modbus: [{{units: {{1: {{meter: house}}}}}}]\npassthrough: [{{meter: barn, writable: true}}]",
@@ -61,22 +61,22 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
         (
             "modbus: [{listen: 5020}, {listen: ':5020'}]\npassthrough: [{listen: 5020}]",
             [
-                "1:27: modbus[1].listen: :5020 is taken by modbus[0]. Give another port",
-                "2:16: passthrough[0].listen: :5020 is taken by modbus[0]. Give another port",
+                "1:27: modbus[1].listen: :5020 is the address of modbus[0] already. Choose another port",
+                "2:16: passthrough[0].listen: :5020 is the address of modbus[0] already. Choose another port",
             ],
         ),
         (
             "modbus: [{listen: 5020}, {listen: '192.0.2.1:5021'}]\nstatus_page: {listen: '127.0.0.1:5020'}",
-            ["2:15: status_page.listen: 127.0.0.1:5020 is taken by modbus[0]. Give another port"],
+            ["2:15: status_page.listen: 127.0.0.1:5020 is the address of modbus[0] already. Choose another port"],
         ),
         ("modbus: []", ["1:1: modbus: "]),
         (
             "modbus: {listen: 502}",
-            ['1:1: modbus: a list is expected here (found keys with values). Begin each item with "- "'],
+            ['1:1: modbus: a list is expected (found keys with values). Begin each item with "- "'],
         ),
         (
             "modbus: [{units: {1: {map: cg-em24, on_stale: absent}}}]",
-            ["1:37: modbus[0].units.1.on_stale: clients of cg-em24 take the codes for absent values for numbers. "],
+            ["1:37: modbus[0].units.1.on_stale: clients of cg-em24 would read the codes for absent values as"],
         ),
     ],
 )
@@ -112,10 +112,10 @@ def test_faults_between_all_parts_are_told_at_once(tmp_path: Path) -> None:
         "meter:",
         "modbus[0].units.1.meter:",
         "modbus[0].units.other:",
-        "passthrough[0].meter:",
         "modbus[1].listen:",
-        "passthrough[0].listen:",
         "modbus[1].units.1.map:",
+        "passthrough[0].listen:",
+        "passthrough[0].meter:",
     ]
 
 
@@ -125,3 +125,54 @@ def test_ports_that_do_not_get_in_each_others_way_are_left_alone(tmp_path: Path)
         "{listen: '127.0.0.1:0'}, {serial: {port: /dev/a}}, {serial: {port: /dev/b}}]"
     )
     assert len(load(tmp_path, text).modbus) == 6
+
+
+def test_problems_of_all_stages_are_reported_at_once_and_nothing_else(tmp_path: Path) -> None:
+    text = (
+        "meters:\n  house: {port: /dev/p1}\n  barn: {host: 192.0.2.7, port: 2001}\n"
+        "modbus:\n"
+        "  - lisen: 5020\n"
+        "    units:\n"
+        "      1: {meter: house, map: dsrm}\n"
+        "      2: {meter: barn, map: none.yaml}\n"
+        "      3: {meter: shed}\n"
+    )
+    none = tmp_path / "none.yaml"
+    assert faults_in(tmp_path, text) == [
+        "5:5: modbus[0].lisen: unknown key. Did you mean listen?",
+        "7:25: modbus[0].units.1.map: there is no register map 'dsrm'. Did you mean dsmr?",
+        f"8:24: modbus[0].units.2.map: there is no file {none}. Check the name, and the folder that it begins in",
+        "9:11: modbus[0].units.3.meter: there is no meter 'shed'. There are: house, barn",
+    ]
+
+
+def test_problems_of_a_map_and_of_yaml_are_reported_with_those_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("registers:\n  - {address: 0, name: a, type: uint16, value: pwer_net}\n")
+    text = "meter: {watchdog: 30s, watchdog: 1m}\nmodbus: [{units: {1: {map: own.yaml, meter: x}}, tlls: 1}]\n"
+    found = [fault.replace(str(tmp_path / "own.yaml"), "own.yaml") for fault in faults_in(tmp_path, text)]
+    assert [fault.split(" ")[1] for fault in found] == [
+        "meter.watchdog:",
+        "modbus[0].units.1.meter:",
+        "modbus[0].tlls:",
+        "registers[0].value:",
+    ]
+    assert found[3].startswith("own.yaml:2:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "meter: {prot: x, host: 5}\nmodbus: [{units: {1: {meter: meter}}}]",
+        "meters: {house: {prot: x}, barn: {}}\nmodbus: [{units: {1: {meter: house}}}]",
+        "modbus: [{listen: x}, {listen: y}]",
+        "modbus: [{listen: ':502', units: {1: {mpa: dsmr}}}]",
+        "modbus: [{units: {1: {meter: 5}}}]",
+        "passthrough: [{listen: 1, mode: rwa, meter: 7}]",
+        "modbus: [{serial: {baudrate: 9600}}]",
+    ],
+)
+def test_a_default_in_place_of_an_invalid_value_has_no_problems_of_its_own(tmp_path: Path, text: str) -> None:
+    for fault in faults_in(tmp_path, text):
+        assert "there is no meter" not in fault
+        assert "address of" not in fault
+        assert "none is chosen" not in fault

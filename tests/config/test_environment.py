@@ -27,7 +27,7 @@ def load(folder: Path, text: str | None = FILE, **environment: str) -> Config:
 def faults(folder: Path, text: str | None = FILE, **environment: str) -> list[str]:
     with pytest.raises(FileError) as error:
         load(folder, text, **environment)
-    return [str(fault) for fault in error.value.faults]
+    return [str(fault) for fault in error.value.problems]
 
 
 def test_a_variable_goes_before_the_file(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_variables_alone_are_a_configuration(tmp_path: Path) -> None:
 
 
 def test_without_file_and_variables_there_is_none(tmp_path: Path) -> None:
-    assert "No such file" in faults(tmp_path, None)[0]
+    assert "no such file" in faults(tmp_path, None)[0]
 
 
 def test_names_of_the_file_are_found_whatever_their_letters(tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_names_of_the_file_are_found_whatever_their_letters(tmp_path: Path) -> N
         ({"METER__DSMR_VERSION": "six"}, "DSMR_GATEWAY_METER__DSMR_VERSION: meter.dsmr_version: 'six'"),
         ({"MODBUS__0__UNITS__300__MAP": "dsmr"}, "DSMR_GATEWAY_MODBUS__0__UNITS__300__MAP: modbus[0].units.300"),
         ({"MODBUS__0__UNITS__1__MAP": "dsrm"}, "DSMR_GATEWAY_MODBUS__0__UNITS__1__MAP: modbus[0].units.1.map"),
-        ({"MODBUS__3__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__3__LISTEN: 3 is no position in a list of 1"),
-        ({"MODBUS__X__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__X__LISTEN: X is no position"),
-        ({"METERS__1__PORT": "/dev/a"}, "DSMR_GATEWAY_METERS__1__PORT: meters.1: should be a valid string"),
+        ({"MODBUS__3__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__3__LISTEN: 3 is not a position in a list of 1"),
+        ({"MODBUS__X__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__X__LISTEN: X is not a position"),
+        ({"METERS__1__PORT": "/dev/a"}, "DSMR_GATEWAY_METERS__1__PORT: meters.1: a text is expected"),
         ({"MODBUS__0__ALLOW__0": "nowhere"}, "DSMR_GATEWAY_MODBUS__0__ALLOW__0: modbus[0].allow[0]: "),
-        ({"MODBUS__0__ALLOW__1": "::1"}, "DSMR_GATEWAY_MODBUS__0__ALLOW__1: 1 is no position in a list of 0"),
+        ({"MODBUS__0__ALLOW__1": "::1"}, "DSMR_GATEWAY_MODBUS__0__ALLOW__1: 1 is not a position in a list of 0"),
         ({"METER": "[1"}, "DSMR_GATEWAY_METER: "),
-        ({"": "1"}, "DSMR_GATEWAY_: names no key. Write it like DSMR_GATEWAY_METER__HOST"),
+        ({"": "1"}, "DSMR_GATEWAY_: the variable names no key. Write it like DSMR_GATEWAY_METER__HOST"),
     ],
 )
 def test_faults_name_the_variable(variables: dict[str, str], told: str, tmp_path: Path) -> None:

@@ -78,29 +78,32 @@ def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path)
     ("text", "told"),
     [
         ("lisen: 3", "2:6: modbus[0].lisen: unknown key. Did you mean listen?"),
-        ("listen: ':65536'", "2:6: modbus[0].listen: is no address to listen on (found ':65536'). Write it like"),
-        ("transport: tpc", "2:6: modbus[0].transport: 'tpc' is none of tcp, rtu_over_tcp, udp. Did you mean tcp?"),
-        ("units: {256: {}}", "2:14: modbus[0].units.256: should be less than or equal to 255"),
-        ("units: {-1: {}}", "2:14: modbus[0].units.-1: should be greater than or equal to 0"),
-        ("units: {one: {}}", "2:14: modbus[0].units.one: should be a valid integer"),
+        (
+            "listen: ':65536'",
+            "2:6: modbus[0].listen: this is not an address to listen on (found ':65536'). Write it like",
+        ),
+        ("transport: tpc", "2:6: modbus[0].transport: 'tpc' is not one of tcp, rtu_over_tcp, udp. Did you mean tcp?"),
+        ("units: {256: {}}", "2:14: modbus[0].units.256: at most 255 is expected"),
+        ("units: {-1: {}}", "2:14: modbus[0].units.-1: 0 or more is expected"),
+        ("units: {one: {}}", "2:14: modbus[0].units.one: a whole number is expected"),
         ("units: {1: {mpa: dsmr}}", "2:18: modbus[0].units.1.mpa: unknown key. Did you mean map?"),
-        ("units: {1: {on_stale: hodl}}", "2:18: modbus[0].units.1.on_stale: should be 'exception', 'silent', "),
-        ("units: {1: {stale_after: x}}", "2:18: modbus[0].units.1.stale_after: is no duration (found 'x')"),
+        ("units: {1: {on_stale: hodl}}", "2:18: modbus[0].units.1.on_stale: 'hodl' is not one of exception, silent, "),
+        ("units: {1: {stale_after: x}}", "2:18: modbus[0].units.1.stale_after: this is not a duration (found 'x')"),
         ("units: {1: {}, '1': {}}", "2:21: modbus[0].units.1: the key is given twice, first on line 2"),
-        ("units: {1: {}, other: 2}", "2:21: modbus[0].units.other: unit 2 is not wired. Wired are: 1"),
+        ("units: {1: {}, other: 2}", "2:21: modbus[0].units.other: unit 2 is not configured. Configured are: 1"),
         ("units: {}", "2:6: modbus[0].units: "),
         ("units: {other: 1}", "2:6: modbus[0].units: "),
-        ("units: [1]", "2:6: modbus[0].units: keys with values are expected here (found a list)"),
-        ("max_clients: 0", "2:6: modbus[0].max_clients: should be greater than or equal to 1 (found 0)"),
-        ("max_clients: 501", "2:6: modbus[0].max_clients: should be less than or equal to 500 (found 501)"),
+        ("units: [1]", "2:6: modbus[0].units: keys with values are expected (found a list)"),
+        ("max_clients: 0", "2:6: modbus[0].max_clients: 1 or more is expected (found 0)"),
+        ("max_clients: 501", "2:6: modbus[0].max_clients: at most 500 is expected (found 501)"),
         ("tls: {certificate: a.pem}", "2:6: modbus[0].tls.key: is missing"),
         (
             "tls: {certificate: a, key: b}, transport: rtu_over_tcp",
-            "2:5: modbus[0]: tls goes with transport: tcp (found rtu_over_tcp)",
+            "2:5: modbus[0]: tls needs transport: tcp (found rtu_over_tcp)",
         ),
         ("serial: {}", "2:6: modbus[0].serial.port: is missing"),
-        ("serial: {port: /dev/a}, listen: 3", "2:5: modbus[0]: serial stands alone. Leave listen, "),
-        ("serial: {port: /dev/a}, units: {0: {}}", "2:5: modbus[0]: on a serial line unit id 0 is the broadcast"),
+        ("serial: {port: /dev/a}, listen: 3", "2:5: modbus[0]: a server on a serial line has no listen, "),
+        ("serial: {port: /dev/a}, units: {0: {}}", "2:5: modbus[0]: on a serial line, unit id 0 is the broadcast"),
         (
             "units: {1: {wait_up_to: 1s}}",
             "2:14: modbus[0].units.1: wait_up_to needs repeat: wait (found serve). Add repeat: wait, or remove it",
@@ -112,7 +115,7 @@ def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path)
             "serial: {port: /dev/a}, units: {1: {repeat: wait}}",
             "2:5: modbus[0]: on a serial line a request that waits keeps all other devices waiting. Configure repeat: ",
         ),
-        ("transport: udp, max_clients: 3", "2:5: modbus[0]: UDP has no connections. Leave max_clients, "),
+        ("transport: udp, max_clients: 3", "2:5: modbus[0]: UDP has no connections. Remove max_clients, "),
         ("identification: {vendor_name: " + "x" * 101 + "}", "2:23: modbus[0].identification.vendor_name: "),
     ],
 )
@@ -124,4 +127,6 @@ def test_what_is_wrong_with_a_server_is_told(tmp_path: Path, text: str, told: st
 def test_a_network_that_is_none_is_told(tmp_path: Path) -> None:
     for key in ("allow", "priority"):
         (told,) = faults_in(tmp_path, f"modbus:\n  - {{{key}: [192.0.2.0/24, 192.0.2.300]}}")
-        assert told.startswith(f"2:{len(key) + 23}: modbus[0].{key}[1]: is no network (found '192.0.2.300')."), told
+        assert told.startswith(
+            f"2:{len(key) + 23}: modbus[0].{key}[1]: this is not a network (found '192.0.2.300')."
+        ), told

@@ -9,7 +9,7 @@ import pytest
 from gateway.config import load_config, load_status_page
 from tests.config.faults import faults_in, load
 
-OPEN = "can be reached from other machines, and there is no password. Give password_file:, or trust: the addresses"
+OPEN = "and there is no password. Add password_file:, or trust: with the addresses"
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:8080", "localhost:80", '"[::1]:8080"', "127.8.9.1:1"])
@@ -29,10 +29,13 @@ def test_other_machines_need_one(listen: str, tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("status_page: {port: 80}", "1:15: status_page.port: unknown key."),
-        ("status_page: {framed_by: [example.org]}", "is no origin. Write self, or one like https://example.org"),
-        ("status_page: {framed_by: ['self; script-src *']}", "is no origin."),
+        (
+            "status_page: {framed_by: [example.org]}",
+            "is not an origin. Write self, or an origin like https://example.org",
+        ),
+        ("status_page: {framed_by: ['self; script-src *']}", "is not an origin."),
         ("status_page: {allow: [192.168.1.0/33]}", "status_page.allow[0]"),
-        ("status_page: 8080", "keys with values are expected here (found 8080)"),
+        ("status_page: 8080", "keys with values are expected (found 8080)"),
     ],
 )
 def test_what_does_not_fit_is_told(text: str, told: str, tmp_path: Path) -> None:

@@ -57,13 +57,13 @@ def test_a_duration_is_a_number_with_its_unit_or_seconds(text: object, seconds: 
     ],
 )
 def test_what_is_no_duration_is_refused_with_how_to_write_one(value: object) -> None:
-    with pytest.raises(ValidationError, match=r"is no duration \| Write it like 30s, 500ms or 2m"):
+    with pytest.raises(ValidationError, match=r"this is not a duration\. Write it like 30s, 500ms or 2m"):
         DURATION.validate_python(value)
 
 
 @pytest.mark.parametrize("value", [0, "0s", "0ms", "86401s", "25h", 10**9])
 def test_a_duration_that_makes_no_sense_is_refused(value: object) -> None:
-    with pytest.raises(ValidationError, match=r"greater than 0|less than or equal to 86400"):
+    with pytest.raises(ValidationError, match=r"more than 0s and at most 24h"):
         DURATION.validate_python(value)
 
 
@@ -90,13 +90,13 @@ def test_an_address_is_a_port_and_maybe_a_host(value: object, host: str, port: i
     "value", ["", "502", ":", ":65536", 65536, -1, "::1:502", "[::1]", "host", ":5 02", ":\u0665", True]
 )
 def test_what_is_no_address_is_refused_with_how_to_write_one(value: object) -> None:
-    with pytest.raises(ValidationError, match=r"is no address to listen on \| Write it like :502"):
+    with pytest.raises(ValidationError, match=r"this is not an address to listen on\. Write it like :502"):
         ADDRESS.validate_python(value)
 
 
 @pytest.mark.parametrize("host", ["p1..local", ".local", 64 * "a"])
 def test_what_cannot_be_looked_up_is_no_host(host: str) -> None:
-    with pytest.raises(ValidationError, match=r"is no host \| Write a name such as p1.local, or an address"):
+    with pytest.raises(ValidationError, match=r"is not a host\. Write a name such as p1.local, or an address"):
         ADDRESS.validate_python(f"{host}:502")
 
 
@@ -131,14 +131,14 @@ def test_a_network_is_written_as_usual(text: str, network: str) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("192.168.1.*", "is no network | Write it like 192.168.1.0/24, or 192.168.1.5 for one address"),
-        ("localhost", "is no network"),
-        ("192.168.1.0/33", "is no network"),
-        ("", "is no network"),
-        (192, "is no network"),
-        ("192.168.1.5/24", "is one address of a network | For the whole network write 192.168.1.0/24"),
-        ("2001:db8::5/32", "is one address of a network | For the whole network write 2001:db8::/32"),
-        ("::ffff:192.168.1.5/120", "is one address of a network | For the whole network write 192.168.1.0/24"),
+        ("192.168.1.*", "this is not a network. Write it like 192.168.1.0/24, or 192.168.1.5 for one address"),
+        ("localhost", "this is not a network"),
+        ("192.168.1.0/33", "this is not a network"),
+        ("", "this is not a network"),
+        (192, "this is not a network"),
+        ("192.168.1.5/24", "this is one address in a network. For the whole network, write 192.168.1.0/24"),
+        ("2001:db8::5/32", "this is one address in a network. For the whole network, write 2001:db8::/32"),
+        ("::ffff:192.168.1.5/120", "this is one address in a network. For the whole network, write 192.168.1.0/24"),
     ],
 )
 def test_what_is_no_network_is_told_once_with_the_way_out(value: object, told: str) -> None:

@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway.files.validation import MAX_FAULTS, suggest, validate
+from gateway.files.validation import invalid, suggest, validate
 from gateway.files.yaml_file import Document, FileError, parse
+from gateway.problems.problem import MAX_PROBLEMS
 
 
 class Leaf(BaseModel):
@@ -22,7 +23,7 @@ class Leaf(BaseModel):
     @classmethod
     def _check_word(cls, value: str | None) -> str | None:
         if value == "never":
-            raise ValueError("is never right | Say always")
+            raise invalid("never", "is never valid", "Write always")
         return value
 
 
@@ -38,7 +39,7 @@ class Tree(BaseModel):
 def faults_in(text: str) -> list[str]:
     with pytest.raises(FileError) as error:
         validate(parse(text, "f"), Tree)
-    return [str(fault) for fault in error.value.faults]
+    return [str(fault) for fault in error.value.problems]
 
 
 def test_what_is_right_becomes_the_model() -> None:
@@ -49,7 +50,7 @@ def test_what_is_right_becomes_the_model() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{}", "f:1:1: needed: is missing"),
+        ("{}", "f:1:1: needed: is missing. Add needed:"),
         ("needed: 1\nlaef: {}", "f:2:1: laef: unknown key. Did you mean leaf?"),
         (
             "needed: 1\nzzz: {}",
@@ -57,29 +58,44 @@ def test_what_is_right_becomes_the_model() -> None:
         ),
         (
             "needed: 1\n\u00a0leaf: {}",
-            "f:2:1: \u00a0leaf: unknown key '\\xa0leaf'. Type it again: it contains an invisible character",
+            "f:2:1: \u00a0leaf: unknown key '\\xa0leaf'. Type the key again: one of its characters is invisible",
         ),
         ("needed: 1\nleaf: {colr: red}", "f:2:8: leaf.colr: unknown key. Did you mean colour?"),
         ("needed: 1\nleaves:\n  - {cuont: 1}", "f:3:6: leaves[0].cuont: unknown key. Did you mean count?"),
         ("needed: 1\nby_name: {a: {wrod: x}}", "f:2:15: by_name.a.wrod: unknown key. Did you mean word?"),
         (
             "needed: 1\nleaf: {colour: gren}",
-            "f:2:8: leaf.colour: 'gren' is none of red, green. Did you mean green?",
+            "f:2:8: leaf.colour: 'gren' is not one of red, green. Did you mean green?",
         ),
-        ("needed: 1\nleaf: {colour: 7}", "f:2:8: leaf.colour: 7 is none of red, green"),
-        ("needed: 1\nleaf: [1]", "f:2:1: leaf: keys with values are expected here (found a list)"),
-        ("needed: 1\nleaf:", "f:2:1: leaf: keys with values are expected here (found nothing)"),
-        ("needed: 1\nby_name: x", "f:2:1: by_name: keys with values are expected here (found 'x')"),
+        ("needed: 1\nleaf: {colour: 7}", "f:2:8: leaf.colour: 7 is not one of red, green"),
+        (
+            "needed: 1\nleaf: [1]",
+            "f:2:1: leaf: keys with values are expected (found a list). Write key: value, one on each line",
+        ),
+        (
+            "needed: 1\nleaf:",
+            "f:2:1: leaf: keys with values are expected (found nothing). Write key: value, one on each line",
+        ),
+        (
+            "needed: 1\nby_name: x",
+            "f:2:1: by_name: keys with values are expected (found 'x'). Write key: value, one on each line",
+        ),
         (
             "needed: 1\nleaves: {a: 1}",
-            'f:2:1: leaves: a list is expected here (found keys with values). Begin each item with "- "',
+            'f:2:1: leaves: a list is expected (found keys with values). Begin each item with "- "',
         ),
-        ("needed: 1\nleaf: true", "f:2:1: leaf: keys with values are expected here (found true)"),
-        ("needed: 1\nleaf: {word: no}", "f:2:8: leaf.word: should be a valid string (found false)"),
-        ("needed: 1\nleaves: [1]", "f:2:10: leaves[0]: keys with values are expected here (found 1)"),
-        ("- needed", "f:1:1: keys with values are expected here (found a list)"),
-        ("needed: 1\nleaf: {count: 10}", "f:2:8: leaf.count: should be less than or equal to 9 (found 10)"),
-        ("needed: 1\nleaf: {word: never}", "f:2:8: leaf.word: is never right (found 'never'). Say always"),
+        (
+            "needed: 1\nleaf: true",
+            "f:2:1: leaf: keys with values are expected (found true). Write key: value, one on each line",
+        ),
+        ("needed: 1\nleaf: {word: no}", "f:2:8: leaf.word: a text is expected (found false). Put it in quotes"),
+        (
+            "needed: 1\nleaves: [1]",
+            "f:2:10: leaves[0]: keys with values are expected (found 1). Write key: value, one on each line",
+        ),
+        ("- needed", "f:1:1: keys with values are expected (found a list). Write key: value, one on each line"),
+        ("needed: 1\nleaf: {count: 10}", "f:2:8: leaf.count: at most 9 is expected (found 10)"),
+        ("needed: 1\nleaf: {word: never}", "f:2:8: leaf.word: is never valid (found 'never'). Write always"),
     ],
 )
 def test_each_sort_of_fault_is_told_in_words_of_the_file(text: str, told: str) -> None:
@@ -89,17 +105,17 @@ def test_each_sort_of_fault_is_told_in_words_of_the_file(text: str, told: str) -
 def test_all_faults_are_told_at_once() -> None:
     text = "leaf: {count: -1, colour: blue}\nleaves:\n  - {count: 10}\n  - {cuont: 3}\nneded: 1"
     assert [line.split(" ")[1] for line in faults_in(text)] == [
-        "leaf.colour:",
+        "needed:",
         "leaf.count:",
+        "leaf.colour:",
         "leaves[0].count:",
         "leaves[1].cuont:",
-        "needed:",
         "neded:",
     ]
 
 
 def test_of_very_many_faults_the_first_are_told() -> None:
-    assert len(faults_in("needed: 1\nleaves:\n" + "  - {count: 10}\n" * (2 * MAX_FAULTS))) == MAX_FAULTS
+    assert len(faults_in("needed: 1\nleaves:\n" + "  - {count: 10}\n" * (2 * MAX_PROBLEMS))) == MAX_PROBLEMS
 
 
 def test_an_empty_file_is_one_without_keys() -> None:

@@ -9,7 +9,7 @@ import pytest
 from gateway.files.yaml_file import FileError
 from gateway.maps.load import load_map
 
-GIVE_ABSENT = "For the code for absent, give value: absent"
+GIVE_ABSENT = "For a register that is never available, write value: absent"
 """Hint for a constant that does not fit its type."""
 
 
@@ -25,4 +25,4 @@ def faults_in(folder: Path, *registers: str, head: str = "") -> list[str]:
     path = write(folder, *registers, head=head)
     with pytest.raises(FileError) as error:
         load_map(path)
-    return [str(fault).removeprefix(f"{path}:") for fault in error.value.faults]
+    return [str(fault).removeprefix(f"{path}:") for fault in error.value.problems]

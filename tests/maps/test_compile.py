@@ -33,11 +33,11 @@ def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path
     )
     # The register with the fault is left out, so that no overlap with it is reported.
     assert told == [
-        "6:18: registers[4].name: the name text is given twice",
         "2:44: registers[0].value: power: no reading is called power_nett. Did you mean power_net?",
         "3:64: registers[1].unit: volts: W cannot hold a value in V",
-        "4:6: registers[2].address: energy: 65535 and 4 registers go beyond address 65535",
-        "5:30: registers[3].type: text: a string needs a length. Give length: the number of registers",
+        "4:6: registers[2].address: energy: 65535 and 4 registers go beyond address 65535. Choose a lower address",
+        "5:30: registers[3].type: text: a string needs a length. Add length: the number of registers",
+        "6:18: registers[4].name: the name text is given twice. Choose another name",
         f"6:44: registers[4].value: text: 70000 does not fit uint16. {GIVE_ABSENT}",
     ]
 
@@ -81,19 +81,19 @@ TWO_BLOCKS = "blocks:\n  - {address: 10, length: 5, gaps: zero}\n  - {address: 2
         (
             "blocks:\n  - {address: 20, length: 5}\n  - {address: 0, length: 5}\n  - {address: 4, length: 2}\n",
             plain(0, "a"),
-            ["4:5: blocks[2]: the block at 4 begins inside the block at 0"],
+            ["4:5: blocks[2]: the block at 4 begins inside the one at 0"],
         ),
         (
             "blocks:\n  - {address: 65535, length: 2}\n",
             plain(0, "a"),
-            ["2:22: blocks[0].length: 65535 and 2 registers go beyond address 65535"],
+            ["2:22: blocks[0].length: 65535 and 2 registers go beyond address 65535. Choose a lower address"],
         ),
-        ("blocks: [{address: 0, length: 0}]\n", plain(0, "a"), ["1:23: blocks[0].length: should be greater than or"]),
+        ("blocks: [{address: 0, length: 0}]\n", plain(0, "a"), ["1:23: blocks[0].length: 1 or more"]),
         ("blocks: [{address: 0}]\n", plain(0, "a"), ["1:10: blocks[0].length: is missing"]),
         (
             "blocks: [{address: 0, length: 3, gaps: exception}]\n",
             plain(0, "a"),
-            ["1:34: blocks[0].gaps: 'exception' is none of zero, absent"],
+            ["1:34: blocks[0].gaps: 'exception' is not one of zero, absent"],
         ),
     ],
 )
@@ -110,8 +110,8 @@ POWER = "address: {}, name: a, type: int16, value: power_net, unit: W"
 @pytest.mark.parametrize(
     ("register", "told"),
     [
-        (POWER.format(0), "a: power_net cannot be used in"),
-        (HEARTBEAT.format(9), "a: gateway_heartbeat cannot be used out"),
+        (POWER.format(0), "a: power_net cannot be in"),
+        (HEARTBEAT.format(9), "a: gateway_heartbeat cannot be out"),
     ],
 )
 def test_what_the_gateway_and_what_the_meter_says_do_not_mix(tmp_path: Path, register: str, told: str) -> None:
@@ -137,4 +137,4 @@ def test_gaps_between_registers_are_what_the_map_says(tmp_path: Path, head: str,
 
 def test_requires_is_told_beside_the_faults_of_registers(tmp_path: Path) -> None:
     told = faults_in(tmp_path, "address: 0, name: a, type: uint16, value: nope", head="requires: [power_nett, 1 +]\n")
-    assert [fault.split(" ")[1] for fault in told] == ["registers[0].value:", "requires[0]:", "requires[1]:"]
+    assert [fault.split(" ")[1] for fault in told] == ["requires[0]:", "requires[1]:", "registers[0].value:"]

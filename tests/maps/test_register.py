@@ -9,10 +9,10 @@ import pytest
 from tests.maps.faults import faults_in
 
 REGISTER_FAULTS = [
-    ("address: -1, name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be greater than or equal"]),
-    ("address: 65536, name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be less than 65536"]),
+    ("address: -1, name: a, type: uint16, value: 1", ["2:6: registers[0].address: 0 or more"]),
+    ("address: 65536, name: a, type: uint16, value: 1", ["2:6: registers[0].address: less than 65536 is expected"]),
     ("address: 65535, name: a, type: int32, value: 1", ["2:6: registers[0].address: a: 65535 and 2 registers go"]),
-    ("address: '0', name: a, type: uint16, value: 1", ["2:6: registers[0].address: should be a valid integer"]),
+    ("address: '0', name: a, type: uint16, value: 1", ["2:6: registers[0].address: a whole number is expected"]),
     ("name: a, type: uint16, value: 1", ["2:5: registers[0].address: is missing"]),
     ("address: 0, name: A, type: uint16, value: 1", ["2:18: registers[0].name: "]),
     ("address: 0, name: a, type: uint16", ["2:5: registers[0].value: a: is missing"]),
@@ -56,12 +56,12 @@ REGISTER_FAULTS = [
     ),
     ("address: 0, name: a, type: string, length: 2, value: 5", ["2:52: registers[0].value: a: a string takes a text"]),
     ("address: 0, name: a, type: string, value: x", ["2:27: registers[0].type: a: a string needs a length"]),
-    ("address: 0, name: a, type: string, length: 126, value: x", ["2:41: registers[0].length: should be less than or"]),
+    ("address: 0, name: a, type: string, length: 126, value: x", ["2:41: registers[0].length: at most 125"]),
     (
         "address: 0, name: a, type: string, length: 1, value: x, scale: 2, unit: W, absent: 0",
         [
-            "2:72: registers[0].unit: a: a string has no unit",
             "2:62: registers[0].scale: a: a string has no scale",
+            "2:72: registers[0].unit: a: a string has no unit",
             "2:81: registers[0].absent: a: a string has no absent",
         ],
     ),
@@ -72,11 +72,11 @@ REGISTER_FAULTS = [
     ),
     (
         "address: 0, name: a, type: string, length: 9, value: 'No {Ean} {'",
-        ["2:52: registers[0].value: a: braces are for readings, and 'No {Ean} {' has other braces"],
+        ["2:52: registers[0].value: a: braces are for the name of a reading, and 'No {Ean} {' has others"],
     ),
     (
         "address: 0, name: a, type: string, length: 9, value: '{ean:-0}'",
-        ["2:52: registers[0].value: a: braces are for readings, and '{ean:-0}' has other braces"],
+        ["2:52: registers[0].value: a: braces are for the name of a reading, and '{ean:-0}' has others"],
     ),
     (
         "address: 0, name: a, type: string, length: 2, value: toolong",
@@ -86,8 +86,8 @@ REGISTER_FAULTS = [
     (
         "address: 0, name: a, type: unix_time, value: power_net, unit: W",
         [
-            "2:62: registers[0].unit: a: a unix_time has no unit",
             "2:44: registers[0].value: a: power_net is not a time in unix seconds",
+            "2:62: registers[0].unit: a: a unix_time has no unit",
         ],
     ),
     (
@@ -96,7 +96,7 @@ REGISTER_FAULTS = [
     ),
     (
         "address: 0, name: a, type: scale_factor, value: 11",
-        ["2:47: registers[0].value: a: 11 is not a whole number from -10 to 10. It is the power of ten that"],
+        ["2:47: registers[0].value: a: 11 is not a whole number from -10 to 10. The scale of the registers that"],
     ),
     ("address: 0, name: a, type: scale_factor, value: 0.1", ["2:47: registers[0].value: a: 0.1 is not a whole number"]),
     (
@@ -108,7 +108,7 @@ REGISTER_FAULTS = [
     ("address: 0, name: a, type: bitfield, bits: {0: braker}", ["2:43: registers[0].bits: a: no reading is called"]),
     (
         "address: 0, name: a, type: bitfield, value: 1, bits: {0: breaker}",
-        ["2:43: registers[0].value: a: a bitfield is made of bits. Give bits: {0: name, 1: name}"],
+        ["2:43: registers[0].value: a: a bitfield is made of bits. Write bits: {0: name, 1: name}"],
     ),
 ]
 
@@ -121,5 +121,5 @@ def test_a_register_that_cannot_be_is_told(tmp_path: Path, register: str, told: 
 
 def test_a_type_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path) -> None:
     told = faults_in(tmp_path, "address: 0, name: a, type: uint31, value: 1")
-    assert told[0].startswith("2:27: registers[0].type: 'uint31' is none of uint16, ")
+    assert told[0].startswith("2:27: registers[0].type: 'uint31' is not one of uint16, ")
     assert told[0].endswith("Did you mean uint32?")

@@ -53,7 +53,7 @@ def machine(image: SnapshotEncoder) -> Iterator[Installed]:
 def test_the_installed_command_runs_and_its_configuration_is_right(machine: Installed) -> None:
     field = subprocess.run(["dpkg-deb", "-f", machine.package, "Version"], capture_output=True, text=True, check=True)
     assert machine.run("dsmr-gateway", "--version") == f"dsmr-gateway, version {field.stdout.strip()}\n"
-    assert "is right" in machine.run(*WITHOUT_CABLE, "dsmr-gateway", "check", CONFIG)
+    assert "is valid" in machine.run(*WITHOUT_CABLE, "dsmr-gateway", "check", CONFIG)
 
 
 def test_the_package_names_the_python_that_it_was_built_for(machine: Installed) -> None:

@@ -188,4 +188,4 @@ def test_the_unit_starts_what_was_installed_without_the_package(machine: Path) -
     unit = (machine / "etc/systemd/system/dsmr-gateway.service").read_text()
     start = re.search(r"^ExecStart=(\S+) run (\S+)$", unit, re.MULTILINE)
     assert start is not None
-    assert "is right" in run_layered(machine, [*WITHOUT_CABLE, start[1], "check", start[2]])
+    assert "is valid" in run_layered(machine, [*WITHOUT_CABLE, start[1], "check", start[2]])

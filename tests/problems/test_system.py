@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from gateway.problems.problem import MAX_SHORT_CHARACTERS, Problem
+from gateway.problems.problem import MAX_SHORT_CHARACTERS, Place, Problem
 from gateway.problems.system import (
     connection_problem,
     connection_timeout,
@@ -27,7 +27,7 @@ def all_problems() -> list[Problem]:
         *(device_problem(error, group="dialout", holder=holder) for error in ERRORS for holder in (None, longest)),
         *(connection_problem(error) for error in [*ERRORS, socket.gaierror(-2, "Name or service not known")]),
         *(listening_problem(error, "[2001:db8::7:6:5]:65535", port=65_535, other_port=5020) for error in ERRORS),
-        *(file_problem(error, "/etc/dsmr-gateway/gateway.yaml") for error in ERRORS),
+        *(file_problem(error) for error in ERRORS),
         connection_timeout(10),
     ]
 
@@ -98,6 +98,14 @@ def test_a_port_that_cannot_be_listened_on(number: int, code: str, short: str) -
     assert "*:502" in problem.what
 
 
-def test_a_file_that_cannot_be_read_is_named() -> None:
-    for error in ERRORS:
-        assert "a.pem" in file_problem(error, "a.pem").what
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.ENOENT, "a.yaml: no such file. Check the name, and the folder that it begins in"),
+        (errno.EISDIR, "a.yaml: this is a folder. Give a file in it"),
+        (errno.EACCES, "a.yaml: the user of this program may not read it. See ls -l, and allow it with chmod or chown"),
+        (errno.EIO, "a.yaml: Input/output error"),
+    ],
+)
+def test_a_file_that_cannot_be_read(number: int, text: str) -> None:
+    assert str(file_problem(OSError(number, os.strerror(number)), Place("a.yaml"))) == text

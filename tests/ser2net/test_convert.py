@@ -135,26 +135,26 @@ def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp
     [
         ("", "1:1: the file serves no serial port over TCP"),
         ("# nothing\n", "1:1: the file serves no serial port"),
-        ("2001:raw:600\n", "1:1: 2001: is no port:state:timeout:device:options"),
-        ("\n  2001:cooked:0:/dev/p1:9600\n", "2:3: 2001: 'cooked' is none of raw"),
-        ("70000:raw:0:/dev/p1:9600\n", "1:1: 70000: 70000 is no TCP port"),
-        ("2001:raw:soon:/dev/p1:9600\n", "'soon' is no number of seconds"),
-        ("2001:raw:0:COM1:9600\n", "'COM1' is no device"),
+        ("2001:raw:600\n", "1:1: 2001: this is not port:state:timeout:device:options"),
+        ("\n  2001:cooked:0:/dev/p1:9600\n", "2:3: 2001: 'cooked' is not one of raw"),
+        ("70000:raw:0:/dev/p1:9600\n", "1:1: 70000: 70000 is not a TCP port"),
+        ("2001:raw:soon:/dev/p1:9600\n", "'soon' is not a number of seconds"),
+        ("2001:raw:0:COM1:9600\n", "'COM1' is not a device"),
         ("connection: &a\n  accepter: tcp,p1\n  connector: serialdev,/dev/p1,9600n81\n", "2:3: connection: accepter"),
-        ("connection: &a\n  accepter: tcp,2001\n  connector: tcp,host,80\n", "is no serialdev"),
-        ("connection: [\n", "2:1: is no YAML"),
+        ("connection: &a\n  accepter: tcp,2001\n  connector: tcp,host,80\n", "is not serialdev"),
+        ("connection: [\n", "2:1: not valid YAML"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_place(text: str, told: str) -> None:
     with pytest.raises(FileError) as error:
         convert(text, "file")
-    assert told in str(error.value.faults[0])
+    assert told in str(error.value.problems[0])
 
 
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(FileError) as error:
         convert("2001:raw\n2002:raw\n", "file")
-    assert len(error.value.faults) == 2
+    assert len(error.value.problems) == 2
 
 
 LINES = st.lists(
@@ -172,5 +172,5 @@ def test_whatever_a_file_holds_it_is_converted_or_told(lines: list[str]) -> None
     try:
         result = convert("\n".join(lines), "file")
     except FileError as error:
-        result = str(error.faults[0])
+        result = str(error.problems[0])
     assert "passthrough:" in result or result.startswith("file:")

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.cli.run import _reload, config_without_file
-from gateway.config import Config
+from gateway.cli.run import config_without_file
+from gateway.config import Config, Maps, load_maps
 from gateway.config.meter import MeterConfig
-from gateway.service.mending import Load
+from gateway.service.broken_configuration import Load
+from gateway.service.run import reload_when_asked
 from gateway.service.systemd import ServiceManager
-from gateway.service.wiring import Maps, Wiring, load_maps
+from gateway.service.wiring import Wiring
 from tests.conftest import own_telegram
 from tests.peers.harness import (
     LIMIT_S,
@@ -111,7 +112,10 @@ def test_a_changed_map_holds_for_the_next_request_of_a_client_that_stays(bench: 
         (lambda bench: (bench.folder / "own.yaml").unlink(), "there is no file"),
         (lambda bench: (bench.folder / "gateway.yaml").write_text("meter: {prot: a}"), "gateway.yaml:1:9: meter.prot"),
         (lambda bench: (bench.folder / "gateway.yaml").unlink(), "gateway.yaml"),
-        (lambda bench: (bench.folder / "gateway.yaml").write_text(""), "gateway.yaml: is empty. Write it again"),
+        (
+            lambda bench: (bench.folder / "gateway.yaml").write_text(""),
+            "gateway.yaml: the file is empty",
+        ),
     ],
     ids=["map", "no map", "configuration", "no configuration", "empty configuration"],
 )
@@ -134,7 +138,7 @@ def test_a_file_that_is_gone_is_not_replaced_by_what_the_environment_says(tmp_pa
         kept = (tmp_path / "gateway.yaml").read_text()
         (tmp_path / "gateway.yaml").unlink()
         gateway.signal(signal.SIGHUP)
-        gateway.wait_for_log("gateway.yaml: is gone. Put it back")
+        gateway.wait_for_log("gateway.yaml: the file is gone. Put it back")
         gateway.wait_for_log("nothing is changed")
         with gateway.client() as client:
             assert client.registers(0, 1) == (1,)
@@ -148,7 +152,7 @@ async def ask_twice(load: Load, expected: str, caplog: pytest.LogCaptureFixture)
     wiring = Wiring(*(config := Config(meter=MeterConfig(simulate=True)), load_maps(config, Path())), Path())
     nodes = list(wiring.flow.nodes)
     asked = asyncio.Event()
-    reading = asyncio.create_task(_reload(wiring, load, asked, ServiceManager({})))
+    reading = asyncio.create_task(reload_when_asked(wiring, load, asked, ServiceManager({})))
     for count in (1, 2):
         asked.set()
         async with asyncio.timeout(LIMIT_S):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Config, load_config
+from gateway.config import Config, load_config, load_maps
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.nodes.status_page.node import StatusPage
 from gateway.protocol.p1.history import History
 from gateway.runtime.flow import Flow, Node
-from gateway.service.wiring import Wiring, load_maps
+from gateway.service.wiring import Wiring
 
 CONFIGURATIONS = {
     "the smallest": (

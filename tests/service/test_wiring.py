@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Config, load_config
+from gateway.config import Config, load_config, load_maps
 from gateway.files.yaml_file import FileError
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
@@ -21,7 +21,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
 from gateway.runtime.flow import Node
 from gateway.service.node_settings import p1_connections
-from gateway.service.wiring import Wiring, load_maps
+from gateway.service.wiring import Wiring
 from tests.conftest import own_telegram
 from tests.waiting import until
 
@@ -295,10 +295,9 @@ async def test_a_passthroughs_two_ports_of_the_systems_choice_stay_two(
 def test_faults_of_all_maps_are_told_at_once(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.yaml").write_text("registers:\n  - {address: 0, name: x, type: uint16, value: nope}\n")
-    config = read(tmp_path, "modbus: [{units: {1: {map: a.yaml}, 2: {map: b.yaml}, 3: {map: a.yaml}}}]")
     with pytest.raises(FileError) as error:
-        load_maps(config, tmp_path)
-    assert [Path(fault.file).name for fault in error.value.faults] == ["a.yaml", "b.yaml"]
+        read(tmp_path, "modbus: [{units: {1: {map: a.yaml}, 2: {map: b.yaml}, 3: {map: a.yaml}}}]")
+    assert [Path(fault.place.file).name for fault in error.value.problems] == ["a.yaml", "b.yaml"]
 
 
 async def test_the_version_of_a_meter_is_what_the_configuration_says_or_what_its_telegrams_show(tmp_path: Path) -> None:

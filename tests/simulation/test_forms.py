@@ -223,7 +223,7 @@ FORM = "zone: Europe/Amsterdam\ntelegram: |\n  /SIM5\n\n"
     ("text", "told"),
     [
         ("zone: Europe/Amsterdam\n", r"5\.yaml:1:1: telegram: is missing"),
-        (FORM + "  {mbus}\n  !\n", r"5\.yaml:2:1: telegram: \{mbus\} needs mbus:"),
+        (FORM + "  {mbus}\n  !\n", r"5\.yaml:2:1: telegram: \{mbus\} and mbus: need each other"),
         (
             FORM + "  1-0:1.8.1({energy_imprt_t1:0.0*kWh})\n  !\n",
             r"5\.yaml:2:1: telegram: a meter has no value energy_imp",

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.config import load_with_places
-from gateway.files.yaml_file import Problem
-from gateway.tools.checking import check_machine, listener_of
+from gateway.config import check_config
+from gateway.problems.problem import Problem, in_order
+from gateway.tools.checking import check_files, check_machine, listener_of
 from tests.certificates import add_certificate, make_certificates
 from tests.cli.p1_lines import fed_pty
 from tests.conftest import own_telegram, program
@@ -41,7 +41,10 @@ def check(folder: Path, text: str, *arguments: str) -> Result:
 def faults(folder: Path, text: str) -> list[Problem]:
     path = folder / "gateway.yaml"
     path.write_text(text)
-    return check_machine(*load_with_places(path, {}), folder).faults
+    checked = check_config(path, {})
+    checked.valid()
+    files = check_files(checked.document, checked.config, folder)
+    return in_order([*files, *check_machine(checked.document, checked.config).problems])
 
 
 def told(folder: Path, text: str) -> list[str]:
@@ -62,7 +65,7 @@ def test_one_sentence_says_that_all_is_well(tmp_path: Path, device: str) -> None
     result = check(tmp_path, text)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.count("\n") == 1
-    assert "is right: 1 meter, 1 unit on 127.0.0.1:" in result.stdout
+    assert "is valid: 1 meter, 1 unit on 127.0.0.1:" in result.stdout
 
 
 def test_all_that_is_missing_is_told_at_once_with_its_place(tmp_path: Path) -> None:
@@ -81,13 +84,13 @@ def test_all_that_is_missing_is_told_at_once_with_its_place(tmp_path: Path) -> N
         result = check(tmp_path, text)
     assert result.exit_code == 1
     lines = [line.split(str(tmp_path / "gateway.yaml"))[1] for line in result.stderr.splitlines()]
-    assert [line.partition(": ")[0] for line in lines] == [":5:6", ":6:6", ":2:7", ":7:15", ":3:7", ":8:35", ":8:56"]
-    assert "in use by" in lines[0]
-    assert f"(process {os.getpid()})" in lines[0]
-    assert "192.0.2.77:5020 is not an address of this machine" in lines[1]
-    assert "/dev/no-such-device: no such device. Is the cable plugged in?" in lines[2]
-    assert "p1.invalid is not found" in lines[4]
-    assert "No such file" in lines[5]
+    assert [line.partition(": ")[0] for line in lines] == [":2:7", ":3:7", ":5:6", ":6:6", ":7:15", ":8:35", ":8:56"]
+    assert "/dev/no-such-device: no such device. Is the cable plugged in?" in lines[0]
+    assert "p1.invalid is not found" in lines[1]
+    assert "in use by" in lines[2]
+    assert f"(process {os.getpid()})" in lines[2]
+    assert "192.0.2.77:5020 is not an address of this machine" in lines[3]
+    assert "no such file" in lines[5]
     assert all("trying again" not in line for line in lines)
 
 
@@ -120,7 +123,9 @@ def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
         missing = told(tmp_path, text.replace("PASSWORD", "missing"))[1]
     assert busy.startswith(f"3:15: status_page.listen: 127.0.0.1:{port} is in use by ")
     assert short.endswith(f"password_file: {tmp_path}/short: the password is too short. Use 8 characters or more")
-    assert missing.endswith(f"password_file: {tmp_path}/missing: No such file or directory")
+    assert missing.endswith(
+        f"password_file: {tmp_path}/missing: no such file. Check the name, and the folder that it begins in"
+    )
 
 
 def test_what_is_no_serial_device_is_told(tmp_path: Path) -> None:
@@ -141,7 +146,7 @@ def test_a_gateway_that_runs_with_it_is_no_fault(tmp_path: Path) -> None:
     with running(gateway):
         result = check(tmp_path, (tmp_path / "running" / "gateway.yaml").read_text())
     assert (result.exit_code, result.stderr) == (0, "")
-    assert " has a port or device of it: stop that first, unless" in result.stdout
+    assert " has one of its ports or devices open: stop it, unless" in result.stdout
 
 
 def test_a_missing_right_is_told_with_the_remedy() -> None:
@@ -167,11 +172,11 @@ def test_certificates_that_fit_are_right(tmp_path: Path) -> None:
     ("certificate", "key", "words"),
     [
         ("old.pem", "old.key", "tls.certificate: {}/old.pem is no longer valid since"),
-        ("server.pem", "client.key", "tls.key: {0}/client.key and {0}/server.pem cannot be used together (KEY_VALUES_"),
-        ("server.key", "server.key", "tls.certificate: {}/server.key holds no certificate in PEM form"),
-        ("server.pem", "server.pem", "tls.key: {}/server.pem holds no private key in PEM form"),
+        ("server.pem", "client.key", "tls.key: {0}/client.key and {0}/server.pem do not belong together (KEY_VALUES_"),
+        ("server.key", "server.key", "tls.certificate: {}/server.key does not contain a certificate in PEM form"),
+        ("server.pem", "server.pem", "tls.key: {}/server.pem does not contain a private key in PEM form"),
         ("server.pem", "locked.key", "tls.key: {}/locked.key is protected by a password. Save the key without one"),
-        (".", "server.key", "tls.certificate: {}: Is a directory"),
+        (".", "server.key", "tls.certificate: {}: this is a folder"),
     ],
 )
 def test_certificates_that_cannot_be_used_are_told(tmp_path: Path, certificate: str, key: str, words: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.problems.problem import ProblemError, problem_of
 from gateway.transport.listening import Address, Network, name_peer, place_of
 
 MIN_PASSWORD_CHARACTERS = 8
@@ -65,7 +66,8 @@ def read_password(path: Path) -> bytes:
         lines = stream.read(MAX_PASSWORD_FILE_BYTES).splitlines()
     password = lines[0].strip() if lines else b""
     if len(password) < MIN_PASSWORD_CHARACTERS:
-        raise OSError(f"{path}: the password is too short. Use {MIN_PASSWORD_CHARACTERS} characters or more")
+        hint = f"Use {MIN_PASSWORD_CHARACTERS} characters or more"
+        raise ProblemError(problem_of("password-too-short", "the password is too short", hint))
     return hashlib.sha256(password).digest()
 
 

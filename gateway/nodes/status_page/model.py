@@ -35,6 +35,30 @@ class MarkView:
 
 
 @dataclass(frozen=True, slots=True)
+class ProblemView:
+    """A problem of the configuration."""
+
+    code: str
+    """Identifier that stays the same, such as unknown-key."""
+    file: str
+    line: int
+    """Counted from 1; 0 for the whole file."""
+    column: int
+    path: str
+    """The way to the value in the file, such as modbus[0].listen."""
+    short: str
+    """What is wrong, in at most 40 characters of English."""
+    what: str
+    """What is wrong, in one sentence of English."""
+    hint: str
+    """What to do about it, in English."""
+    values: dict[str, str | int | float]
+    """What the texts contain, for a translation of the code."""
+    text: str
+    """Place, sentence and hint in one line, as in `faults`."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """A node of the flow."""
 
@@ -117,7 +141,9 @@ class StatusView:
     meters: list[MeterView] = field(default_factory=list)
     servers: list[ServerView] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    """Problems of the configuration file as it is now."""
+    """The problems of the configuration file as text."""
+    problems: list[ProblemView] = field(default_factory=list)
+    """The same problems as data."""
     is_serving: bool = True
     """False while the configuration cannot be used."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.problems.problem import Problem
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
@@ -111,7 +112,7 @@ class Gateway(Protocol):
         """Return the servers with their units, in the order of the configuration."""
 
     @property
-    def faults(self) -> Sequence[str]:
+    def problems(self) -> Sequence[Problem]:
         """Return the problems of the configuration file as it is now."""
 
     @property

@@ -37,7 +37,7 @@ class Page:
         return (
             [node.status for node in gateway.flow.nodes],
             [(meter.accepted, meter.refused.total()) for meter in gateway.meters.values()],
-            list(gateway.faults),
+            list(map(str, gateway.problems)),
         )
 
 

@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.files.validation import suggest, validate
+from gateway.files.validation import invalid, suggest, validate
 from gateway.files.yaml_file import FileError, load
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.simulation.household import Scenario
@@ -27,13 +27,13 @@ DEFAULT_VERSION = "5"
 
 def _period(value: Any) -> Any:
     if value not in _PERIODS:
-        raise ValueError(f"is not a period | Use one of: {', '.join(_PERIODS)}")
+        raise invalid("not-a-period", "this is not a period", f"There are: {', '.join(_PERIODS)}")
     return _PERIODS[value]
 
 
 def _zone(value: Any) -> Any:
     if value not in available_timezones():
-        raise ValueError("is not a time zone | Write it like Europe/Amsterdam")
+        raise invalid("not-a-time-zone", "this is not a time zone", "Write it like Europe/Amsterdam")
     return value
 
 
@@ -79,7 +79,7 @@ def simulated_meter(
     document = load(_FOLDER / f"{version}.yaml")
     file = validate(document, _FormFile)
     if ("{mbus}" in file.telegram) is not bool(file.mbus):
-        raise FileError([document.fault(("telegram",), "{mbus} needs mbus:, and mbus: needs {mbus}")])
+        raise FileError([document.problem(("telegram",), "mbus-incomplete", "{mbus} and mbus: need each other")])
     form = TelegramForm(
         telegram=file.telegram.rstrip("\n"),
         mbus=file.mbus,
@@ -94,5 +94,4 @@ def simulated_meter(
     try:
         return SimulatedMeter(form, seed, scenario, started_at)
     except ValueError as error:
-        what, _, hint = str(error).partition(" | ")
-        raise FileError([document.fault(("telegram",), what, hint)]) from None
+        raise FileError([document.problem(("telegram",), "invalid-form", str(error))]) from None

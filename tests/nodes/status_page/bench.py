@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.config import load_config
+from gateway.config import load_config, load_maps
 from gateway.nodes.status_page.node import StatusPage
-from gateway.service.wiring import Wiring, load_maps
+from gateway.service.wiring import Wiring
 from tests.waiting import until
 
 LIMIT_S = 10.0

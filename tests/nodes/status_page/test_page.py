@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import load_config
-from gateway.service.wiring import load_maps
+from gateway.config import load_config, load_maps
+from gateway.problems.problem import Place, as_data, problem_of
 from tests.nodes.status_page.bench import HOUSE, PAGE, Bench, serving
 
 
@@ -53,5 +53,8 @@ async def test_a_reload_shows_the_new_flow_and_keeps_the_history(bench: Bench, t
     status = (await bench.get("/api/status")).data
     assert [unit["map"] for unit in status["servers"][0]["units"]] == ["dsmr", "cg-em24"]
     assert (await bench.get("/api/history")).data["buckets"][0]["at"] == pytest.approx(before[0]["at"], abs=0.1)
-    bench.wiring.faults = ["gateway.yaml:1:1: wrong"]
-    assert (await bench.get("/api/status")).data["faults"] == ["gateway.yaml:1:1: wrong"]
+    problem = problem_of("unknown-key", "unknown key", place=Place("gateway.yaml", 1, 1, "modbsu"), key="modbsu")
+    bench.wiring.problems = [problem]
+    status = (await bench.get("/api/status")).data
+    assert status["faults"] == ["gateway.yaml:1:1: modbsu: unknown key"]
+    assert status["problems"] == [as_data(problem)]

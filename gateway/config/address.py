@@ -1,0 +1,43 @@
+"""Host and port in one text: `192.168.1.13:2001`, `[::1]:502`, `:502`. The one place that takes such a text apart."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.files.validation import invalid
+
+MAX_PORT = 65_535
+_HOST_AND_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:/]*)):([0-9]{1,5})")
+_URL = re.compile(r"(?:socket|tcp)://([^/]+)/?")
+
+
+def split_address(text: str) -> tuple[str, int] | None:
+    """Return host and port of `HOST:PORT`, the host of an IPv6 address without its brackets; None for another text.
+
+    The host can be empty, and the port too large: what is allowed depends on where the address is used.
+    """
+    match = _HOST_AND_PORT.fullmatch(text)
+    return (match[1] or match[2] or "", int(match[3])) if match else None
+
+
+def split_url(text: str) -> tuple[str, int] | None:
+    """Return host and port of `socket://HOST:PORT` or `tcp://HOST:PORT`, as Home Assistant has it; else None."""
+    match = _URL.fullmatch(text)
+    address = split_address(match[1]) if match else None
+    return address if address and address[0] else None
+
+
+def tcp_port(text: str) -> int | None:
+    """Return the TCP port that a client can connect to, 1 to 65535; None for another text."""
+    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) <= MAX_PORT else None
+
+
+def host_name(value: str) -> str:
+    """Return `value` if it can be looked up; of another one, Python's look-up fails with an error that says nothing."""
+    try:
+        value.encode("idna")
+    except UnicodeError:
+        raise invalid(
+            "not-a-host", f"{value!r} is not a host", "Write a name such as p1.local, or an address"
+        ) from None
+    return value

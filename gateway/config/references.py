@@ -1,0 +1,81 @@
+"""Checks between the parts of a configuration: what one part says about another, and ports that two parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gateway.config.meter import MeterConfig
+from gateway.config.schema import Config
+from gateway.config.types import Listen
+from gateway.files.validation import suggest
+from gateway.files.yaml_file import Document, Loc, dotted
+from gateway.problems.problem import Problem
+
+
+def check_references(document: Document, config: Config, lost: Collection[Loc] = ()) -> list[Problem]:
+    """Return the problems between the parts of a configuration, of which the parts `lost` were not valid."""
+    problems: list[Problem] = []
+    if config.meter is not None and config.meters:
+        hint = "Keep one of them"
+        problems.append(document.problem(("meter",), "meter-and-meters", "meter: and meters: are both given", hint))
+    for index, server in enumerate(config.modbus):
+        here = ("modbus", index)
+        for unit_id, unit in server.units.items():
+            problems += _check_meter(document, config, (*here, "units", str(unit_id)), unit.meter)
+        if server.other is not None and server.other not in server.units:
+            what = f"unit {server.other} is not configured"
+            hint = f"Configured are: {', '.join(map(str, server.units))}"
+            problems.append(document.problem((*here, "units", "other"), "unknown-unit", what, hint))
+    for index, passthrough in enumerate(config.passthrough):
+        here = ("passthrough", index)
+        problems += _check_meter(document, config, here, passthrough.meter)
+        if passthrough.writable and any(meter.host for meter in _meters_named(config, passthrough.meter)):
+            what, hint = "the meter is behind a host", "Only a serial port of this machine can be written to"
+            problems.append(document.problem((*here, "writable"), "meter-not-writable", what, hint))
+    return problems + _check_addresses(document, config, lost)
+
+
+def _meters_named(config: Config, name: str | None) -> list[MeterConfig]:
+    """Return the meter with this name, or the only one where no name is given."""
+    meters = config.all_meters()
+    if name is None:
+        return list(meters.values()) if len(meters) == 1 else []
+    return [meters[name]] if name in meters else []
+
+
+def _check_meter(document: Document, config: Config, loc: Loc, name: str | None) -> list[Problem]:
+    if _meters_named(config, name):
+        return []
+    meters = list(config.all_meters())
+    if name is None:
+        hint = f"Add meter: {' or '.join(meters)}"
+        return [document.problem(loc, "meter-not-chosen", "there are several meters, and none is chosen", hint)]
+    hint = suggest(name, meters) or f"There are: {', '.join(meters)}"
+    return [document.problem((*loc, "meter"), "unknown-meter", f"there is no meter {name!r}", hint, name=name)]
+
+
+def _check_addresses(document: Document, config: Config, lost: Collection[Loc]) -> list[Problem]:
+    listeners: list[tuple[Loc, str, Listen]] = [
+        (("modbus", index), "udp" if server.transport == "udp" else "tcp", server.address)
+        for index, server in enumerate(config.modbus)
+        if server.serial is None
+    ]
+    listeners += [(("passthrough", index), "tcp", port.listen) for index, port in enumerate(config.passthrough)]
+    if config.status_page:
+        listeners.append((("status_page",), "tcp", config.status_page.listen))
+    # The address of a part with an invalid or unknown key may be another one than it seems.
+    listeners = [each for each in listeners if not any(loc[: len(each[0])] == each[0] for loc in lost)]
+    problems: list[Problem] = []
+    for position, (loc, transport, address) in enumerate(listeners):
+        for before, its_transport, its_address in listeners[:position]:
+            if transport == its_transport and _is_one_place(address, its_address):
+                what = f"{address} is the address of {dotted(before)} already"
+                problems.append(document.problem((*loc, "listen"), "address-twice", what, "Choose another port"))
+                break
+    return problems
+
+
+def _is_one_place(one: Listen, other: Listen) -> bool:
+    """Return whether the system would refuse the second; port 0 is another free port each time."""
+    is_shared = one.host == other.host or not (one.host and other.host)
+    return is_shared and one.port == other.port != 0

@@ -1,0 +1,97 @@
+"""The valid parts of a configuration that has problems, so that the later checks can find the other problems too.
+
+What is not valid is taken out of a copy of the data, where the default stands in for it, and the rest is read again.
+An entry of `modbus:`, `passthrough:`, `meters:` or `units:` is emptied and stays, so that the entries around it keep
+their positions and the names of meters stay known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.config.schema import Config
+from gateway.files.validation import loc_in, problems_of
+from gateway.files.yaml_file import Document, Loc
+from gateway.problems.problem import Place, Problem
+
+MAX_ROUNDS = 10
+"""Largest number of times that parts are taken out: one part can show that another is not valid."""
+_NAMED = ("meters", "units")
+_LISTED = ("modbus", "passthrough")
+
+
+@dataclass(frozen=True, slots=True)
+class SalvagedConfig:
+    """The valid parts of a configuration."""
+
+    config: Config
+    problems: list[Problem]
+    lost: frozenset[Loc]
+    """The parts that were taken out."""
+
+
+def salvage_config(document: Document) -> SalvagedConfig:
+    """Return the valid parts of a configuration, and the problems of the others."""
+    data = {} if document.data is None else document.data
+    problems: list[Problem] | None = None
+    lost: set[Loc] = set()
+    for _ in range(MAX_ROUNDS):
+        try:
+            return SalvagedConfig(Config.model_validate(data), problems or [], frozenset(lost))
+        except ValidationError as error:
+            if problems is None:
+                problems = problems_of(document, Config, error)
+                data = deepcopy(data)
+            if not isinstance(data, dict):
+                break
+            for item in error.errors():
+                is_key = item["loc"][-1:] == ("[key]",)
+                lost.add(_take_out(data, loc_in(data, item["loc"]), is_key=is_key))
+    return SalvagedConfig(Config(), problems or [], frozenset({()}))
+
+
+def is_lost(place: Place, lost: Iterable[Place]) -> bool:
+    """Return whether a place is one of `lost`, or inside one."""
+    return any(
+        place.file == each.file
+        and (place.path == each.path or place.path.startswith((f"{each.path}.", f"{each.path}[")))
+        for each in lost
+    )
+
+
+def _take_out(data: Any, loc: Loc, *, is_key: bool) -> Loc:
+    """Take the part at `loc` out of `data`, or the smallest part around it that can be; return that part's place."""
+    if not loc:
+        data.clear()
+        return ()
+    way: list[Any] = [data]
+    for part in loc[:-1]:
+        way.append(_get(way[-1], part))
+    for depth in range(len(loc), 0, -1):
+        container, part = way[depth - 1], loc[depth - 1]
+        is_entry = isinstance(container, list) and depth == 2 and loc[0] in _LISTED
+        is_entry = is_entry or (isinstance(container, dict) and depth > 1 and loc[depth - 2] in _NAMED and not is_key)
+        if is_entry and _get(container, part) != {}:
+            _set(container, part, {})
+            return loc[:depth]
+        if isinstance(container, dict):
+            container.pop(_key(container, part), None)
+            return loc[:depth]
+    return ()
+
+
+def _key(container: dict[Any, Any], part: str | int) -> Any:
+    return next((key for key in container if str(key) == str(part)), part)
+
+
+def _get(container: Any, part: str | int) -> Any:
+    return container[_key(container, part)] if isinstance(container, dict) else container[part]
+
+
+def _set(container: Any, part: str | int, value: Any) -> None:
+    container[_key(container, part) if isinstance(container, dict) else part] = value

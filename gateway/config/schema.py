@@ -1,0 +1,26 @@
+"""The whole configuration as a model: the keys at the beginning of a line."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.config.meter import MeterConfig
+from gateway.config.modbus import ModbusConfig
+from gateway.config.passthrough import PassthroughConfig
+from gateway.config.status_page import StatusPageConfig
+
+
+class Config(BaseModel):
+    """A whole configuration."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    meter: MeterConfig | None = None
+    meters: dict[str, MeterConfig] = {}
+    modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1)
+    passthrough: list[PassthroughConfig] = []
+    status_page: StatusPageConfig | None = None
+
+    def all_meters(self) -> dict[str, MeterConfig]:
+        """Return the meters by name; a single one under `meter:` has the name `meter`."""
+        return self.meters or {"meter": self.meter or MeterConfig()}

@@ -1,0 +1,204 @@
+"""Run a gateway: read its configuration, build it, run it until it is stopped, and reload it when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gateway.config import Config, Maps, load_status_page
+from gateway.files.yaml_file import FileError, is_there
+from gateway.problems.problem import Place, problem_of
+from gateway.runtime.clock import now
+from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
+from gateway.service.systemd import ServiceManager, status_line
+from gateway.service.wiring import Wiring
+
+END_WITHIN_S = 1.7
+"""Time after which the process ends, whatever still runs."""
+FILES_LOGGED_EVERY_S = 600.0
+"""Shortest time between two log lines about too many open files."""
+EXIT_CONFIGURATION = 78
+"""Exit code for a configuration that cannot be used (EX_CONFIG of sysexits.h)."""
+
+_log = logging.getLogger("gateway")
+
+
+class ConfigSource:
+    """Reads a configuration at the start and at each reload."""
+
+    def __init__(self, path: Path, read: Load) -> None:
+        """Read with `read`, and refuse a file at `path` that has disappeared or become empty since now."""
+        self._path, self._read = path, read
+        self._was_there = is_there(path)
+        self._was_empty = _is_empty(path)
+
+    def __call__(self) -> tuple[Config, Maps]:
+        """Return the configuration and its register maps.
+
+        Raises:
+            FileError: they have problems.
+
+        """
+        place = Place(str(self._path))
+        if self._was_there and not is_there(self._path):
+            # Otherwise the environment alone would count, and defaults for the rest.
+            raise FileError([problem_of("file-gone", "the file is gone", "Put it back", place=place)])
+        if self._was_there and not self._was_empty and _is_empty(self._path):
+            # An editor or a full disk leaves an empty file, which does not mean that all defaults are wanted.
+            raise FileError([problem_of("file-empty", "the file is empty", "Write it again", place=place)])
+        return self._read()
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except (OSError, ValueError):
+        return False  # `load` reports what prevents reading it
+
+
+def run_gateway(load: Load, path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> int:
+    """Run until stopped, and return the exit code.
+
+    Args:
+        load: reads the configuration.
+        path: the file of the configuration.
+        new_loop: makes the event loop.
+
+    Raises:
+        FileError: the configuration cannot be used, and has no status page that could show why.
+
+    """
+    raise_file_limit()
+    loop = new_loop()
+    loop.set_exception_handler(FileLimitLog())
+    return loop.run_until_complete(_run(load, path))
+
+
+def new_uvloop() -> asyncio.AbstractEventLoop:
+    """Return an event loop of uvloop.
+
+    Raises:
+        ImportError: uvloop is not installed.
+
+    """
+    loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
+    return loop
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets this process have: each client takes one."""
+    import resource  # noqa: PLC0415 - not on every system
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+class FileLimitLog:
+    """Logs now and then that no client can be accepted; asyncio itself logs it thousands of times a second."""
+
+    def __init__(self) -> None:
+        self._logged_at = float("-inf")
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle an error of the event loop; leave any other error to the loop."""
+        import errno  # noqa: PLC0415 - only when something is wrong
+
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif now() - self._logged_at > FILES_LOGGED_EVERY_S:
+            self._logged_at = now()
+            _log.error(
+                "%s: new clients have to wait. Allow more (ulimit -n, LimitNOFILE in systemd), or lower max_clients",
+                error.strerror,
+            )
+
+
+async def _run(load: Load, path: Path) -> int:
+    stop, reload = asyncio.Event(), asyncio.Event()
+    loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
+
+    def end() -> None:
+        manager.stopping()
+        stop.set()
+        # The process ends even if something cannot be stopped.
+        loop.call_later(END_WITHIN_S, _end_at_once)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    loaded = await _load(load, path, manager, stop)
+    if loaded is None:
+        return EXIT_CONFIGURATION
+    wiring = Wiring(*loaded, path.parent)
+    background: list[asyncio.Task[None]] = []
+
+    def status() -> str:
+        return status_line(wiring.meters.values(), wiring.flow.nodes, now())
+
+    def started() -> None:
+        background.append(loop.create_task(reload_when_asked(wiring, load, reload, manager)))
+        if manager.is_there:
+            background.append(loop.create_task(manager.report(status)))
+        # The objects that exist now stay; the garbage collector need not look at them again.
+        gc.collect()
+        gc.freeze()
+
+    await wiring.flow.run(stop, started)
+    for task in background:
+        task.cancel()
+    return 0
+
+
+def _end_at_once() -> None:
+    logging.shutdown()  # the last lines of the log are written by a thread
+    os._exit(0)
+
+
+async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.Event) -> tuple[Config, Maps] | None:
+    """Return the configuration and its maps; with a status page, wait until they are valid; None when stopped.
+
+    Raises:
+        FileError: they cannot be used, and there is no status page to show why.
+
+    """
+    try:
+        return load()
+    except FileError as error:
+        page = load_status_page(path)
+        if page is None:
+            raise
+        reporting = asyncio.create_task(manager.report(lambda: "the configuration cannot be used"))
+        try:
+            return await wait_until_valid(error.problems, ConfigErrorGateway(page, path.parent), load, stop)
+        finally:
+            reporting.cancel()
+
+
+async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
+    """Read the configuration and its maps again whenever `reload` is set; keep the old ones if they have problems."""
+    while await reload.wait():
+        reload.clear()
+        with manager.reloading():
+            try:
+                config, maps = await asyncio.to_thread(load)
+            except FileError as error:
+                for problem in error.problems:
+                    _log.error("reload: %s", problem)
+                _log.error("reload: nothing is changed; fix the file and reload again")
+                wiring.problems = error.problems
+            except SystemExit:  # there is no file, and the command has printed how to write one
+                _log.error("reload: nothing is changed; write the file and start again")
+            except Exception:
+                _log.exception("reload: nothing is changed")
+            else:
+                wiring.problems = []
+                await wiring.change(config, maps)
+                _log.info("reloaded")
