@@ -22,7 +22,7 @@ def remarks(folder: Path, register: str) -> tuple[str, ...]:
         ("type: uint16, value: energy_import, unit: Wh", "999999999 Wh"),
         ("type: uint16, value: energy_import, unit: kWh", "999999999 Wh"),
         ("type: int16, value: power_net, unit: W", "-60720 W"),
-        ("type: int16, value: power_import - power_export, unit: W", "-60720 W"),
+        ("type: int16, value: power_import - power_export, unit: W", "60720 W"),
         ("type: uint16, value: power_net, unit: W", "-60720 W"),
         ("type: int16, value: power_net_l1 + power_net_l2, unit: W", "-40480 W"),
         ("type: uint16, value: voltage_l1, unit: V, scale: 0.001", "253 V"),
