@@ -47,13 +47,13 @@ class ProblemView:
     path: str
     """The way to the value in the file, such as modbus[0].listen."""
     short: str
-    """What is wrong, in at most 40 characters of English."""
+    """Short text of the problem, at most 40 characters of English."""
     what: str
-    """What is wrong, in one sentence of English."""
+    """The problem in one sentence of English."""
     hint: str
-    """What to do about it, in English."""
+    """Advice about what to do, in English."""
     values: dict[str, str | int | float]
-    """What the texts contain, for a translation of the code."""
+    """Values in the texts by name, for a translation of the code."""
     text: str
     """Place, sentence and hint in one line, as in `faults`."""
 

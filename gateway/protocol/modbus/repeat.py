@@ -67,7 +67,7 @@ class Repeats:
         self.repeat = repeat
         self.wait_up_to_s = wait_up_to_s
         self.waiting: dict[object, Callable[[], None]] = {}
-        """What to call when the next telegram is published, by the object that waits."""
+        """Callbacks for the next published telegram, by the object that waits."""
         self._asking: dict[CountedClient, _Asking] = {}
         """By client, in order of their first request of a telegram."""
 

@@ -56,7 +56,7 @@ class Unit:
         self._status_values = status_values
         self._absent = register_map.readings.encode({})
         self.repeats = repeats
-        """What to do with repeated requests; None to serve them."""
+        """Handler of repeated requests; None to serve them."""
         # For a client that gets each telegram once, an image is latched only to complete values.
         self._latches = Latches(register_map, only_completes=repeats is not None)
         self._status_latches = Latches(register_map)
