@@ -39,7 +39,7 @@ def _values_of(path: Path) -> Mapping[str, Value]:
     from gateway.protocol.p1.meter import MeterState, Received
     from gateway.protocol.p1.telegram import TelegramReader
 
-    reader, meter = TelegramReader(), MeterState(path.name, None)
+    reader, meter = TelegramReader(), MeterState(path.name, None, needs_two=False)
     why = ""
     for item in reader.feed(path.read_bytes()) + reader.silence():
         taken = meter.take(item, arrived=0, arrived_at=0)

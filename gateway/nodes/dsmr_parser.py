@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from gateway.protocol.p1.counter_guard import Doubt
 from gateway.protocol.p1.meter import MeterState, Received
-from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
 from gateway.runtime.clock import now, unix_time
 from gateway.runtime.flow import Details, Node
@@ -24,6 +25,20 @@ LATE_S = 0.25
 """Lateness of a look at the line from which on the process counts as having stood still."""
 MAX_TOLD = 10
 """Largest number of different errors that are logged until a minute has passed without errors."""
+WITHHELD_QUIET_S = 600.0
+"""Seconds after a log line about a withheld reading in which there is no other one about the same reading."""
+
+_TWICE = "It is absent until the meter has sent it twice"
+_NEXT = "The powers are absent until the next telegram agrees"
+REMEDIES = {
+    Doubt.FELL: _TWICE,
+    Doubt.LEAPT: _TWICE,
+    Doubt.TWO_WAYS: _NEXT,
+    Doubt.JUMPED: _NEXT,
+    Doubt.PHASES: _NEXT,
+    Doubt.TARIFF: "It is absent until the meter sends a tariff that it has a counter for",
+}
+"""Reason to withhold a reading → what happens to it."""
 
 
 class DsmrParser(Node):
@@ -42,6 +57,8 @@ class DsmrParser(Node):
         self._trouble: Label | None = None
         self._told: set[str] = set()
         self._meter_words = ""
+        self._withheld: set[str] = set()
+        self._withheld_at: dict[str, float] = {}
         self.telegrams: Output[Callable[[Telegram], None]] = Output(self)
         """Each accepted telegram as it came, sent as early as possible."""
         self.readings: Output[Callable[[Received], None]] = Output(self)
@@ -74,6 +91,7 @@ class DsmrParser(Node):
             "variant": newest.variant.title if newest else None,
             "telegrams_accepted": meter.accepted,
             **{f"telegrams_refused ({fault})": count for fault, count in sorted(meter.refused.items())},
+            **{f"readings_withheld ({doubt})": count for doubt, count in sorted(meter.guards.withheld.items())},
             "lines_unreadable": meter.line_errors,
             "stale_after_s": meter.stale_after_s,
         }
@@ -105,7 +123,9 @@ class DsmrParser(Node):
             self._pass_on(item)
         # Both times are those of the arrival, also for bytes that waited while the process did not run.
         result = self._meter.take(item, arrived, unix_time(arrived))
-        if isinstance(result, RefusedTelegram):
+        if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
+            self.log(logging.INFO, "the meter sends no checksum: its readings are shown when two telegrams agree")
+        elif isinstance(result, RefusedTelegram):
             self._note_trouble(
                 f"refused: {result.reason} ({result.detail})", label("refused-" + result.reason.replace(" ", "-"))
             )
@@ -115,6 +135,7 @@ class DsmrParser(Node):
             for receive in self.readings.receivers:
                 receive(result)
             self._note_good(result, arrived)
+            self._note_withheld(result)
         for note in self.verdicts.receivers:
             note(result, arrived)
 
@@ -137,6 +158,19 @@ class DsmrParser(Node):
                 self.log(logging.INFO, "no errors in telegrams for a minute")
         self._note_meter(result)
 
+    def _note_withheld(self, received: Received) -> None:
+        """Log each reading that begins to be withheld, at most once in `WITHHELD_QUIET_S`."""
+        for item in received.withheld if len(self._withheld_at) < MAX_TOLD else ():
+            if item.name not in self._withheld and item.name not in self._withheld_at:
+                self._withheld_at[item.name] = received.arrived
+                unit = f" {item.unit}" if item.unit else ""
+                change = f"{item.new}{unit}" if item.old is None else f"{item.old} to {item.new}{unit}"
+                self.log(logging.WARNING, f"{item.name} is withheld: {item.doubt} ({change}). {REMEDIES[item.doubt]}")
+        self._withheld = {item.name for item in received.withheld}
+        if self._withheld_at:
+            since = received.arrived - WITHHELD_QUIET_S
+            self._withheld_at = {name: at for name, at in self._withheld_at.items() if at > since}
+
     def _note_meter(self, received: Received) -> None:
         meter = f"{received.variant.title}, /{received.readings.identification}"
         if meter != self._meter_words:
@@ -157,7 +191,7 @@ class DsmrParser(Node):
         meter = self._meter
         newest = meter.newest
         if newest is None:
-            bad = meter.refused.total()
+            bad = meter.refused.total() - meter.refused[RefusalReason.UNCONFIRMED]
             if bad:
                 self.show(Colour.RED, Mark.DOT, "none-accepted-yet", count=bad)
             return

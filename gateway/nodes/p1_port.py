@@ -67,6 +67,7 @@ class P1Port(Node):
         self._sample = bytearray()
         self._has_telegram = False
         self._accepted = 0
+        self._unconfirmed = 0
         self._last_problem: Problem | None = None
         self._refused = 0
         self._opened = 0.0
@@ -133,6 +134,10 @@ class P1Port(Node):
 
     def _look_for_telegram(self) -> None:
         """Keep the line open if a telegram that came over it was accepted."""
+        if self._meter.unconfirmed != self._unconfirmed:
+            # A meter without checksum: its next telegram, which may agree, must come over the same line.
+            self._unconfirmed = self._meter.unconfirmed
+            self._deadline = now() + self._watchdog_s
         if self._meter.accepted == self._accepted:
             return
         self._accepted = self._meter.accepted

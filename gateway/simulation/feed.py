@@ -94,7 +94,7 @@ def _moment(piece: bytes) -> int | None:
 
 
 def _cadence_s(capture: bytes) -> float:
-    meter, reader = MeterState("capture", None), TelegramReader()
+    meter, reader = MeterState("capture", None, needs_two=False), TelegramReader()
     for item in reader.feed(capture):
         received = meter.take(item, 0, 0)
         if isinstance(received, Received):

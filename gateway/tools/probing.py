@@ -79,7 +79,7 @@ async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S
 
 async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
     finding = ProbeResult(words)
-    meter, reader, sample = MeterState("probe", None), TelegramReader(), bytearray()
+    meter, reader, sample = MeterState("probe", None, needs_two=False), TelegramReader(), bytearray()
     enough = asyncio.Event()
 
     def receive(data: bytes) -> None:

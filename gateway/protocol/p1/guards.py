@@ -2,7 +2,8 @@
 
 A reading that cannot be believed is withheld: its line has no value, and neither has any reading that is derived from
 it. The rest of the telegram is used. The guards keep the state of two meters at most, because two may send on one
-line; nothing is compared across them. `counter_guard` judges counters, `live_channel` chooses between M-Bus meters.
+line; nothing is compared across them. `counter_guard` judges counters, `live_channel` chooses between M-Bus meters, and
+`unchecked_guard` judges what one wrong digit may do to a telegram without checksum.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
 from gateway.protocol.p1.readings import Readings, with_values
 from gateway.protocol.p1.telegram import Telegram
+from gateway.protocol.p1.unchecked_guard import UncheckedGuard
 
 METERS_KEPT = 2
 """Number of meters on one line whose state is kept."""
@@ -26,6 +28,7 @@ class _Meter:
     def __init__(self) -> None:
         self.counters = CounterGuard()
         self.channels = LiveChannels()
+        self.unchecked = UncheckedGuard()
 
 
 class Guards:
@@ -49,6 +52,8 @@ class Guards:
         meter = self._of(identity_of(readings))
         readings = meter.channels.choose(readings, arrived)
         withheld = meter.counters.judge(telegram, readings, arrived)
+        if not telegram.checked:
+            withheld += meter.unchecked.judge(readings, arrived)
         if not withheld:
             return readings, ()
         self.withheld.update(item.doubt for item in withheld)

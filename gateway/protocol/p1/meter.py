@@ -59,7 +59,13 @@ class MeterState:
     """Newest readings and counts of one meter."""
 
     def __init__(
-        self, name: str, variant: Variant | None, stale_after_s: float | None = None, *, is_simulated: bool = False
+        self,
+        name: str,
+        variant: Variant | None,
+        stale_after_s: float | None = None,
+        *,
+        is_simulated: bool = False,
+        needs_two: bool = True,
     ) -> None:
         """Start without readings.
 
@@ -68,6 +74,7 @@ class MeterState:
             variant: the variant that is configured; None to detect it from the telegrams.
             stale_after_s: the age after which readings are stale; None to follow the meter's cadence.
             is_simulated: True for a meter whose readings are generated.
+            needs_two: False to accept the first telegram of a meter without checksum, for one that is only looked at.
 
         """
         self.name = name
@@ -82,7 +89,11 @@ class MeterState:
         self.line_errors = 0
         self._configured = variant
         self._stale_after_s = stale_after_s
-        self._unconfirmed: Readings | None = None
+        self._unconfirmed: tuple[Readings, float] | None = None
+        """Readings of a telegram that was refused as it came, and their arrival; the next one may agree with them."""
+        self._needs_two = needs_two and not is_simulated
+        self._earlier: tuple[Readings, float] | None = None
+        """Readings that the newest accepted telegram agreed with, as they came, and their arrival."""
         self._before: Readings | None = None
         """Readings of the newest accepted telegram as it came, with those that are withheld."""
         self._ahead: dict[bytes, Reading] = {}
@@ -107,8 +118,9 @@ class MeterState:
         self._ahead = {}
         if isinstance(received, RefusedTelegram):
             self.refused[received.reason] += 1
-            self.newest_refused = received
-            self._last_error = arrived
+            if received.reason is not RefusalReason.UNCONFIRMED:
+                self.newest_refused = received
+                self._last_error = arrived
             return received
         if not self.is_fresh(arrived):
             self.fresh_since = arrived
@@ -131,13 +143,30 @@ class MeterState:
         if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
             return refusal
         believed, withheld = self.guards.judge(telegram, readings, arrived)
-        if refusal and (self._unconfirmed is None or contradict(self._unconfirmed, readings, elapsed)):
-            self._unconfirmed = readings
-            return refusal
-        # Two telegrams in a row agree with each other and not with the past: the meter was replaced.
+        if not telegram.checked:
+            refusal = self._confirm(telegram, readings, refusal, arrived)
+            if refusal:
+                return refusal
         self._unconfirmed, self._before = None, readings
         believed = interpret(believed, variant, detected)
         return Received(telegram, believed, variant, arrived, arrived_at, detected, withheld)
+
+    def _confirm(
+        self, telegram: Telegram, readings: Readings, refusal: RefusedTelegram | None, arrived: float
+    ) -> RefusedTelegram | None:
+        """Return the refusal of a telegram without checksum unless another telegram agrees with it."""
+        if refusal is None and (self._before or not self._needs_two):
+            self._earlier = (self._before, self.newest.arrived) if self._before and self.newest else None
+            return None
+        unconfirmed, self._unconfirmed = self._unconfirmed, (readings, arrived)
+        # Two telegrams in a row that agree with each other and not with the past: the meter was replaced. A telegram
+        # that agrees with the last but one and not with the last shows that the last one was wrong.
+        for agreed in (unconfirmed, self._earlier):
+            if agreed and contradict(agreed[0], readings, arrived - agreed[1]) is None:
+                self._earlier = agreed
+                return None
+        detail = "the first telegram without checksum waits for a second one that agrees"
+        return refusal or RefusedTelegram(telegram.raw, RefusalReason.UNCONFIRMED, detail)
 
     def _variants_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
         """Return the variant of the meter, and the variant that this telegram shows."""
@@ -147,6 +176,11 @@ class MeterState:
         has_d0_codes = b"*255(" in telegram.raw
         detected = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
         return self._configured or detected, detected
+
+    @property
+    def unconfirmed(self) -> int:
+        """Return the number of telegrams without checksum that waited for a second one."""
+        return self.refused[RefusalReason.UNCONFIRMED]
 
     @property
     def interval_s(self) -> float | None:
@@ -195,7 +229,8 @@ class MeterState:
             "gateway_telegrams": self.accepted,
             "gateway_checksum_errors": self.refused[RefusalReason.CHECKSUM] + self.refused[RefusalReason.NO_CHECKSUM],
         }
-        values["gateway_form_errors"] = self.refused.total() - int(values["gateway_checksum_errors"])
+        no_form_errors = int(values["gateway_checksum_errors"]) + self.refused[RefusalReason.UNCONFIRMED]
+        values["gateway_form_errors"] = self.refused.total() - no_form_errors
         if self.newest:
             values["gateway_telegram_age"] = Decimal(round(1000 * (now - self.newest.arrived))) / 1000
             values["gateway_arrival_time"] = int(self.newest.arrived_at)

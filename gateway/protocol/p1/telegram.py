@@ -60,6 +60,8 @@ class RefusalReason(StrEnum):
     """A telegram without checksum has a line that cannot be read, or a required line is missing."""
     IMPLAUSIBLE = "implausible"
     """A telegram without checksum contradicts the one before it."""
+    UNCONFIRMED = "unconfirmed"
+    """The first telegram of a meter without checksum: it is used when the next one agrees with it. This is no error."""
 
 
 @dataclass(frozen=True, slots=True)
