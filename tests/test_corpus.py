@@ -142,7 +142,7 @@ WAYS = {
 
 def judge(items: list[Item]) -> tuple[MeterState, list[Received], list[RefusalReason]]:
     """What a meter of unknown version believes of `items`, which come one a second, and why it refuses the others."""
-    meter = MeterState("house", None)
+    meter = MeterState("house", None, needs_two=False)
     results = [meter.take(item, float(second), 1.7e9 + second) for second, item in enumerate(items)]
     believed = [result for result in results if isinstance(result, Received)]
     return meter, believed, [result.reason for result in results if isinstance(result, RefusedTelegram)]

@@ -22,7 +22,7 @@ MOST_PER_FILE = 3
 
 
 def received(stream: bytes) -> list[Received]:
-    reader, meter = TelegramReader(), MeterState("m", None)
+    reader, meter = TelegramReader(), MeterState("m", None, needs_two=False)
     taken = [meter.take(item, float(i), float(i)) for i, item in enumerate(reader.feed(stream) + reader.silence())]
     return [item for item in taken if isinstance(item, Received)][:MOST_PER_FILE]
 

@@ -77,9 +77,9 @@ async def test_a_checked_telegram_is_passed_on_before_it_is_read_and_any_other_o
     assert bench.raw == [GOOD, GOOD]
     slow, passed_slow = Bench(GAP_SLOW_S), list[tuple[bytes, int]]()
     slow.parser.telegrams.connect(slow.parser, lambda telegram: passed_slow.append((telegram.raw, slow.meter.accepted)))
-    # Of another meter, and so not believed before it is said twice.
+    # The first one, and that of another meter, are used when the next one agrees.
     other = own_telegram("v22_iskra-mt382")
-    slow.feed(SLOW + other + other, 0)
+    slow.feed(SLOW + SLOW + other + other, 0)
     slow.parser.receive(b"", 100)
     assert passed_slow == [(SLOW, 1), (other, 2)]
 
@@ -152,6 +152,24 @@ async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams
     assert second.startswith("telegram refused: truncated (")
     assert good == "no errors in telegrams for a minute"
     assert again == first
+
+
+async def test_a_withheld_reading_is_logged_once_with_both_values(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for number, kwh in enumerate([5, 0, 5, 0, 5, 0]):
+        bench.feed(telegram_of("1-3:0.2.8(50)", f"1-0:1.8.1(00000{kwh}.000*kWh)"), 100.0 + number)
+    told = [text for text in messages(caplog) if "withheld" in text]
+    assert told == [
+        "energy_import_t1 is withheld: counter fell (5000 to 0 Wh). It is absent until the meter has sent it twice"
+    ]
+    assert bench.parser.details()["readings_withheld (counter fell)"] == 3
+
+
+async def test_the_first_telegram_without_a_checksum_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(version="2.2")
+    bench.feed(SLOW, 100.0)
+    assert messages(caplog) == ["the meter sends no checksum: its readings are shown when two telegrams agree"]
+    assert bench.out == []
 
 
 async def test_of_many_different_troubles_a_few_are_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -230,6 +248,7 @@ async def test_a_telegram_without_checksum_ends_when_the_line_falls_silent(monke
     bench = Bench(gap_s=0.1, version="2.2")
     async with running(bench.parser):
         arrived = now()
+        bench.feed(SLOW, arrived)
         bench.feed(SLOW.rstrip(b"\r\n"), arrived)
         assert bench.out == []
         await until(lambda: bench.out)

@@ -306,7 +306,7 @@ async def test_several_settings_are_tried_in_turn_until_a_telegram_comes(
     slow = own_telegram("v22_kamstrup-382jxc")
     async with running(bench):
         await until(lambda: "9600 7E1, no telegram" in bench.port.status.text)
-        os.write(ptys.ends[1][0], slow)
+        os.write(ptys.ends[1][0], slow + slow)
         await until(lambda: bench.meter.accepted == 1)
         assert str(bench.port.status) == "green dot: 9600 7E1"
         # Once a telegram came, the setting is kept when the line falls silent.

@@ -55,7 +55,7 @@ def test_of_what_a_bad_line_brings_nothing_wrong_is_believed(version: str) -> No
     cadence = VARIANTS[version].cadence_s
     moments = [int(NOON + number * cadence) for number in range(400)]
     good = [household.telegram(at) for at in moments]
-    meter, reader, believed, refused = MeterState("m", VARIANTS[version]), TelegramReader(), [], 0
+    meter, reader, believed, refused = MeterState("m", VARIANTS[version], needs_two=False), TelegramReader(), [], 0
     pieces = list(with_faults(iter([(telegram, cadence) for telegram in good]), seed=3))
     for number, (data, _) in enumerate(pieces):
         # The line falls silent between two telegrams.

@@ -49,7 +49,7 @@ SPECIFICATIONS: dict[str, dict[str, Any]] = {
 def received(meter: SimulatedMeter, at: int) -> Received:
     """What a gateway that knows nothing of the meter makes of its telegram."""
     (item,) = TelegramReader().feed(meter.telegram(at))
-    result = MeterState("m", None).take(item, 0, at)
+    result = MeterState("m", None, needs_two=False).take(item, 0, at)
     assert isinstance(result, Received), result
     assert result.readings.errors == ()
     return result

@@ -25,6 +25,8 @@ JUMP_W = Decimal(500)
 """Change of the net power that is believed without a second sign."""
 SAME_SHARE = Decimal("0.1")
 """Share of a large power by which two telegrams of the same power may differ."""
+JITTER_SHARE = Decimal("0.05")
+"""Share by which the mean power from the counters may be wrong, because a telegram may arrive late."""
 SUM_TOLERANCE_W = Decimal(30)
 """Largest difference between a total and the sum of its phases, from rounding to 10 W each."""
 
@@ -59,7 +61,7 @@ class UncheckedGuard:
             if doubt and self._doubted and self._doubted[1] is doubt and _is_same(self._doubted[0], net):
                 doubt = None
             self._doubted = (net, doubt) if doubt else None
-            if doubt:
+            if doubt and believed is not None:
                 names = {line.name for line in readings.lines if line.name in _POWERS and line.value is not None}
                 withheld += [Withheld(name, doubt, believed, readings.values.get(name), "W") for name in sorted(names)]
             if doubt is None or believed is None:
@@ -95,7 +97,7 @@ class UncheckedGuard:
             return False
         rise, step = (imported or _NO_RISE)[0] - (exported or _NO_RISE)[0], (imported or exported or _NO_RISE)[1]
         mean = 3600 * rise / elapsed_s
-        unsure = 3600 * step / elapsed_s + SAME_SHARE * abs(old)
+        unsure = 3600 * step / elapsed_s + JITTER_SHARE * abs(old)
         change = mean - old if net > old else old - mean
         return unsure < change <= abs(net - old) + unsure
 

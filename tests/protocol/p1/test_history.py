@@ -15,7 +15,7 @@ BAD = RefusedTelegram(b"", RefusalReason.CHECKSUM, "")
 
 def received(name: str = "v50_sagemcom-t210d") -> Received:
     (telegram,) = TelegramReader().feed(own_telegram(name))
-    result = MeterState("m", None).take(telegram, 0, 0)
+    result = MeterState("m", None, needs_two=False).take(telegram, 0, 0)
     assert isinstance(result, Received)
     return result
 

@@ -50,7 +50,7 @@ def test_all_but_the_last_line_is_read_before_the_last_byte() -> None:
 
 
 def test_what_came_before_a_telegram_was_refused_is_forgotten() -> None:
-    meter = MeterState("meter", None)
+    meter = MeterState("meter", None, needs_two=False)
     reader = TelegramReader()
     bad = own_telegram("bad_checksum")
     assert reader.feed(bad[:-8]) == []

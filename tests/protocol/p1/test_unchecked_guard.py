@@ -1,0 +1,118 @@
+"""Meters without a checksum: powers and tariffs that one wrong digit may have made."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.unchecked_guard import UncheckedGuard
+from tests.protocol.p1.stream import only, unchecked
+
+
+class Meter:
+    """A guard that is fed with telegrams of a DSMR 2.2 meter, one in ten seconds."""
+
+    def __init__(self) -> None:
+        self.guard = UncheckedGuard()
+        self.wh = 5_000_000
+        self.moment = 0.0
+
+    def send(self, watts: int, counted_wh: int = 0, export: int = 0, tariff: int = 1) -> set[Doubt]:
+        self.wh += counted_wh
+        self.moment += 10
+        return self.judge(
+            f"1-0:1.8.1({self.wh / 1000:09.3f}*kWh)",
+            f"0-0:96.14.0({tariff:04})",
+            f"1-0:1.7.0({watts / 1000:07.2f}*kW)",
+            f"1-0:2.7.0({export / 1000:07.2f}*kW)",
+        )
+
+    def judge(self, *lines: str) -> set[Doubt]:
+        return {item.doubt for item in self.guard.judge(read(only(unchecked(*lines))), self.moment)}
+
+    def phases(self, total: str, *phases: str) -> set[Doubt]:
+        self.moment += 2
+        lines = [f"1-0:{code}.7.0*255({watts}*W)" for code, watts in zip((21, 41, 61), phases, strict=True)]
+        return self.judge(f"1-0:1.7.0*255({total}*W)", *lines)
+
+
+def test_a_jump_that_the_counters_do_not_show_is_withheld_once() -> None:
+    meter = Meter()
+    assert [meter.send(watts) for watts in (300, 3300, 300)] == [set(), {Doubt.JUMPED}, set()]
+    assert [meter.send(watts) for watts in (3300, 3300, 3400)] == [{Doubt.JUMPED}, set(), set()]
+
+
+def test_a_jump_that_the_counters_show_is_believed_at_once() -> None:
+    meter = Meter()
+    meter.send(300)
+    assert meter.send(3300, counted_wh=5) == set()
+    assert meter.send(300, counted_wh=4) == set()
+
+
+def test_counters_that_rise_more_than_the_new_power_do_not_show_it() -> None:
+    meter = Meter()
+    meter.send(300)
+    assert meter.send(3300, counted_wh=30) == {Doubt.JUMPED}
+
+
+def test_a_power_that_rises_in_steps_is_withheld_once() -> None:
+    meter, watts, seen = Meter(), 0, []
+    for _ in range(8):
+        seen.append(meter.send(watts, counted_wh=watts * 10 // 3600))
+        watts += 900
+    assert seen.count({Doubt.JUMPED}) <= 1
+
+
+@pytest.mark.parametrize(("change", "withheld"), [(500, False), (510, True)])
+def test_a_small_change_is_believed(change: int, withheld: bool) -> None:
+    meter = Meter()
+    meter.send(300)
+    assert bool(meter.send(300 + change)) is withheld
+
+
+def test_import_and_export_at_once_are_withheld_unless_they_come_twice() -> None:
+    meter = Meter()
+    assert meter.send(1000) == set()
+    assert meter.send(1000, export=100) == {Doubt.TWO_WAYS}
+    assert meter.send(1000, export=100) == set()
+
+
+def test_a_meter_that_always_sends_import_and_export_is_never_withheld() -> None:
+    meter = Meter()
+    assert [meter.send(1000, export=100) for _ in range(3)] == [set()] * 3
+
+
+def test_phases_that_do_not_add_up_any_more_are_withheld() -> None:
+    meter = Meter()
+    assert meter.phases("001688.21", "000557.29", "000521.62", "000609.30") == set()
+    assert meter.phases("007688.21", "000557.29", "000521.62", "000609.30") == {Doubt.PHASES}
+    assert meter.phases("001688.21", "000557.29", "000521.62", "000609.30") == set()
+    # All of a true jump adds up.
+    assert meter.phases("007688.21", "006557.29", "000521.62", "000609.30") == set()
+
+
+def test_phases_that_never_add_up_withhold_nothing() -> None:
+    meter = Meter()
+    assert [meter.phases("000900.00", "000557.29", "000521.62", "000609.30") for _ in range(4)] == [set()] * 4
+
+
+def test_a_tariff_without_a_counter_is_withheld() -> None:
+    meter = Meter()
+    assert [meter.send(300, tariff=tariff) for tariff in (1, 3, 1)] == [set(), {Doubt.TARIFF}, set()]
+
+
+def test_a_telegram_without_power_or_tariff_is_no_trouble() -> None:
+    assert Meter().judge("1-0:1.8.1(00001.000*kWh)") == set()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 1)), min_size=1, max_size=30))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_a_power_that_came_twice_is_never_withheld(sent: list[tuple[int, int]]) -> None:
+    meter = Meter()
+    for kilowatts, tenths in sent:
+        watts = 1000 * kilowatts + 100 * tenths
+        meter.send(watts)
+        assert meter.send(watts) == set()
