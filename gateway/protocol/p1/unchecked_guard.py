@@ -58,9 +58,9 @@ class UncheckedGuard:
         net, believed = _net(readings, ""), self._believed
         if net is not None:
             doubt = self._doubt(readings, net, arrived)
-            if doubt and self._doubted and self._doubted[1] is doubt and _is_same(self._doubted[0], net):
+            before, self._doubted = self._doubted, (net, doubt) if doubt else None
+            if before and before[1] is doubt and _is_same(before[0], net):
                 doubt = None
-            self._doubted = (net, doubt) if doubt else None
             if doubt and believed is not None:
                 names = {line.name for line in readings.lines if line.name in _POWERS and line.value is not None}
                 withheld += [Withheld(name, doubt, believed, readings.values.get(name), "W") for name in sorted(names)]
