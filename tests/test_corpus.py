@@ -14,7 +14,8 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from tests.conftest import SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
 from tests.peer_telegram import PeerReading, PeerTelegram, said_by

@@ -36,7 +36,8 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
 
 
 def _values_of(path: Path) -> Mapping[str, Value]:
-    from gateway.protocol.p1.meter import MeterState, Received
+    from gateway.protocol.p1.meter import MeterState
+    from gateway.protocol.p1.serving import Received
     from gateway.protocol.p1.telegram import TelegramReader
 
     reader, meter = TelegramReader(), MeterState(path.name, None, needs_two=False)

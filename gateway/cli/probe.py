@@ -13,8 +13,8 @@ from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
     from gateway.config.meter import MeterConfig
-    from gateway.protocol.p1.meter import Received
     from gateway.protocol.p1.readings import Reading
+    from gateway.protocol.p1.serving import Received
     from gateway.tools.probing import ProbeResult
 
 

@@ -1,6 +1,6 @@
 """DSMR parser: finds the telegrams in the bytes of a line, and accepts or refuses each.
 
-In: bytes. Out: accepted telegrams as they came, the same with their readings, and the verdict on every telegram.
+In: bytes. Out: accepted telegrams as they came, the readings that are served, and the verdict on every telegram.
 """
 
 from __future__ import annotations
@@ -9,20 +9,32 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.counter_guard import Doubt
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
-from gateway.runtime.clock import now, unix_time
+from gateway.runtime.clock import now, synchronised_unix_now, unix_time
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
 
 TICK_S = 0.5
+TIMER_SLACK_S = 0.001
+"""Time by which a timer is set late, since an event loop may run it a little early."""
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
 """Time without bytes after which a telegram that has begun is taken as it is."""
 LATE_S = 0.25
 """Lateness of a look at the line from which on the process counts as having stood still."""
+CONDITIONS = {
+    Condition.LATE: "telegrams come late: they are held back on their way. Their age includes the delay",
+    Condition.LATE_OR_CLOCK_SET: "telegrams come late, or the meter's clock was set back. Their age includes the delay",
+    Condition.REPEATING: "the source repeats its last telegram: the readings age, whatever arrives",
+    Condition.REPLAYING: "the source sends telegrams of the past; their readings are not served",
+    Condition.CLOCK_CHANGED: "the meter's clock has changed; its readings are served again once it goes on steadily",
+}
+"""Text of the log for each condition that a user should know of."""
 MAX_TOLD = 10
 """Largest number of different errors that are logged until a minute has passed without errors."""
 WITHHELD_QUIET_S = 600.0
@@ -53,7 +65,12 @@ class DsmrParser(Node):
         self._reader = TelegramReader()
         self._last_bytes = float("-inf")
         self._last_read = float("-inf")
+        """The moment at which the last bytes were read; they may have arrived before."""
         self._looked = float("-inf")
+        self._is_new_connection = True
+        self._served: Received | None = None
+        self._ripe: asyncio.TimerHandle | None = None
+        self._condition = Condition.STARTING
         self._trouble: Label | None = None
         self._told: set[str] = set()
         self._meter_words = ""
@@ -61,8 +78,8 @@ class DsmrParser(Node):
         self._withheld_at: dict[str, float] = {}
         self.telegrams: Output[Callable[[Telegram], None]] = Output(self)
         """Each accepted telegram as it came, sent as early as possible."""
-        self.readings: Output[Callable[[Received], None]] = Output(self)
-        """Each accepted telegram with its readings."""
+        self.readings: Output[Callable[[Received | None], None]] = Output(self)
+        """The telegram whose readings are served from now on; None where those of before are withdrawn."""
         self.verdicts: Output[Callable[[Received | RefusedTelegram, float], None]] = Output(self)
         """Each telegram, accepted or refused, with the moment of its arrival."""
 
@@ -83,6 +100,7 @@ class DsmrParser(Node):
     def line_lost(self) -> None:
         """Drop a telegram that has begun: its first half and the second half of another would make a false one."""
         self._reader.reset()
+        self._is_new_connection = True
 
     def details(self) -> Details:
         """Return the variant, and how many telegrams were accepted and refused."""
@@ -92,6 +110,7 @@ class DsmrParser(Node):
             "telegrams_accepted": meter.accepted,
             **{f"telegrams_refused ({fault})": count for fault, count in sorted(meter.refused.items())},
             **{f"readings_withheld ({doubt})": count for doubt, count in sorted(meter.guards.withheld.items())},
+            **{f"telegrams_not_served ({kind.value})": n for kind, n in meter.serving.not_served.items()},
             "lines_unreadable": meter.line_errors,
             "stale_after_s": meter.stale_after_s,
         }
@@ -121,8 +140,14 @@ class DsmrParser(Node):
         # A correct checksum is enough to pass the telegram on as it came, before its readings are parsed.
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
-        # Both times are those of the arrival, also for bytes that waited while the process did not run.
-        result = self._meter.take(item, arrived, unix_time(arrived))
+        result = self._meter.take(
+            item,
+            self._last_read,
+            unix_time(arrived),
+            is_first=self._is_new_connection,
+            waited_since=arrived if arrived < self._last_read else None,
+            machine_clock=synchronised_unix_now(),
+        )
         if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
             self.log(logging.INFO, "the meter sends no checksum: its readings are shown when two telegrams agree")
         elif isinstance(result, RefusedTelegram):
@@ -132,12 +157,36 @@ class DsmrParser(Node):
         else:
             if not result.telegram.checked:
                 self._pass_on(result.telegram)
-            for receive in self.readings.receivers:
-                receive(result)
+            self._is_new_connection = False
+            self._serve()
             self._note_good(result, arrived)
             self._note_withheld(result)
         for note in self.verdicts.receivers:
             note(result, arrived)
+
+    def _serve(self) -> None:
+        """Send what is served, if that has changed, and look again when it will change by itself."""
+        serving = self._meter.serving
+        if serving.served is not self._served:
+            self._served = serving.served
+            for receive in self.readings.receivers:
+                receive(self._served)
+        if self._ripe:
+            self._ripe.cancel()
+            self._ripe = None
+        if serving.next_change is not None:
+            pause_s = max(0.0, serving.next_change - now()) + TIMER_SLACK_S
+            self._ripe = asyncio.get_running_loop().call_later(pause_s, self._ripen)
+        if serving.condition is not self._condition:
+            self._condition = serving.condition
+            if text := CONDITIONS.get(self._condition):
+                self.log_seldom(logging.WARNING, text)
+
+    def _ripen(self) -> None:
+        """Serve the telegram that no other one has followed."""
+        self._ripe = None
+        self._meter.serving.update(now())
+        self._serve()
 
     def _pass_on(self, telegram: Telegram) -> None:
         for receive in self.telegrams.receivers:
@@ -189,7 +238,7 @@ class DsmrParser(Node):
 
     def _show(self, moment: float) -> None:
         meter = self._meter
-        newest = meter.newest
+        newest, served = meter.newest, meter.served
         if newest is None:
             bad = meter.refused.total() - meter.refused[RefusalReason.UNCONFIRMED]
             if bad:
@@ -198,7 +247,11 @@ class DsmrParser(Node):
         if meter.has_recent_errors(moment):
             self.show(Colour.YELLOW, Mark.DOT, self._trouble or label("recent-errors"))
         elif not meter.is_fresh(moment):
-            self.show(Colour.RED, Mark.DOT, "no-telegram", seconds=round(moment - newest.arrived))
+            silent_s = moment - newest.arrived
+            if silent_s > meter.stale_after_s or served is None:
+                self.show(Colour.RED, Mark.DOT, "no-telegram", seconds=round(silent_s))
+            else:
+                self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - served.measured))
         else:
             count = len(newest.readings.lines)
             self.show(Colour.GREEN, Mark.DOT, "receiving", variant=newest.variant.key, count=count)

@@ -13,6 +13,7 @@ from gateway.lines.line import Line
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
 from gateway.protocol.freshness import PAUSE_S, ArrivalClock
+from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.diagnosis import explain
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
@@ -25,6 +26,14 @@ SEARCH_DWELL_S = 15.0
 """Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
 TICK_S = 0.25
 PAUSE_LOOKS = 2
+CONDITIONS = {
+    Condition.LATE: "telegrams-late",
+    Condition.LATE_OR_CLOCK_SET: "late-or-clock-set",
+    Condition.REPEATING: "source-repeats",
+    Condition.REPLAYING: "source-replays",
+    Condition.CLOCK_CHANGED: "clock-changed",
+}
+"""Status of the node for each condition that a user should know of."""
 MANY_CLOSED = 3
 """Number of connections in a row that are closed after their telegram, from which on this is the source's way."""
 PACE = 0.9
@@ -35,6 +44,7 @@ A little early, so that a source that sends the meter's next telegram is not mis
 SAMPLE_BYTES = 4096
 """Number of bytes of a connection that are kept before its first telegram, to diagnose what is wrong."""
 
+_TELEGRAMS_LATE = problem_of("reconnecting-late-line", "telegrams come late by a constant time", "Connecting again")
 _CLOSES_EACH_TIME = problem_of("line-per-telegram", "the other end closes the connection after each telegram")
 
 
@@ -119,6 +129,10 @@ class P1Port(Node):
                     return self._diagnosis(is_closed=True) or _line_closed(error)
                 if self._has_telegram:
                     self._show_receiving()
+                if self._meter.serving.reconnection_is_due:
+                    # What waits in this connection's own socket goes with it.
+                    self._meter.serving.note_reconnection()
+                    return _TELEGRAMS_LATE
             return self._diagnosis(is_closed=False) or self._silence()
         finally:
             self._meter.is_connected = False
@@ -202,9 +216,13 @@ class P1Port(Node):
     def _show_receiving(self) -> None:
         """Show how telegrams come in, after the first one over this line."""
         meter, words, moment = self._meter, self._current[0], now()
-        if meter.newest and not meter.is_fresh(moment):
-            seconds = round(moment - meter.newest.arrived)
-            self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=seconds, line=words)
+        silent_s = moment - meter.newest.arrived if meter.newest else 0.0
+        if meter.other_meter(moment):
+            self.show(Colour.YELLOW, Mark.DOT, "two-meters")
+        elif silent_s > meter.stale_after_s:
+            self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=round(silent_s), line=words)
+        elif code := CONDITIONS.get(meter.serving.condition):
+            self.show(Colour.YELLOW, Mark.DOT, code, seconds=round(meter.serving.delay_s or 0.0))
         elif meter.interval_s is not None:
             self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=words)
 

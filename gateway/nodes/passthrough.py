@@ -258,10 +258,10 @@ class Passthrough(Node):
     def welcome(self, client: Reader) -> None:
         """Serve a reader from its first telegram on."""
         self._waiting.add(client)
-        newest = self._meter.newest
+        served = self._meter.served
         moment = now()
-        if self.settings.greets_with_newest and newest and self._meter.is_fresh(moment):
-            self._send_telegram(client, newest.telegram.raw, moment)
+        if self.settings.greets_with_newest and served and self._meter.is_fresh(moment):
+            self._send_telegram(client, served.telegram.raw, moment)
 
     def see_off(self, client: Reader) -> None:
         """Remove a reader that is gone."""

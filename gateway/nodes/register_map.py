@@ -11,7 +11,8 @@ from typing import Protocol
 
 from gateway.protocol.freshness import fresh_until
 from gateway.protocol.modbus.unit import Unit
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.registers.snapshot import Snapshot
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
@@ -28,7 +29,7 @@ class SnapshotSink(Protocol):
         """Replace the registers; they are stale after the moment `fresh_until` of the gateway's clock."""
 
     def withdraw(self) -> None:
-        """Remove the registers, since they are those of another meter."""
+        """Remove the registers, since nothing may be served."""
 
 
 class RegisterMapNode(Node):
@@ -70,8 +71,11 @@ class RegisterMapNode(Node):
             "on_stale": self._unit.on_stale.value,
         }
 
-    def receive(self, received: Received) -> None:
-        """Make a snapshot of a telegram's readings."""
+    def receive(self, received: Received | None) -> None:
+        """Make a snapshot of a telegram's readings; None withdraws the registers."""
+        if received is None:
+            self._withdraw()
+            return
         values = received.readings.values
         lacking = self._unit.register_map.lacking(values)
         if lacking != self._lacking:
@@ -81,20 +85,23 @@ class RegisterMapNode(Node):
         if lacking:
             if self._newest and self._newest.values.get("identification") != values.get("identification"):
                 # The registers show another meter, not an older state of this one.
-                self._newest = None
-                for sink in self.snapshots.receivers:
-                    sink.withdraw()
+                self._withdraw()
             return
         snapshot = self._newest = self._unit.register_map.readings.encode(values, self._newest)
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
         for sink in self.snapshots.receivers:
-            sink.publish(snapshot, fresh_until(received.arrived, stale_after))
+            sink.publish(snapshot, fresh_until(received.measured, stale_after))
         self.unfit += len(snapshot.unfit)
         self._most_present = max(self._most_present, snapshot.present)
         if snapshot.unfit != self._unfit:
             self._unfit = snapshot.unfit
             if snapshot.unfit:
                 self.log(logging.WARNING, f"values do not fit their registers: {', '.join(snapshot.unfit)}")
+
+    def _withdraw(self) -> None:
+        self._newest = None
+        for sink in self.snapshots.receivers:
+            sink.withdraw()
 
     async def run(self) -> None:
         """Keep the status current until cancelled."""
@@ -108,11 +115,13 @@ class RegisterMapNode(Node):
         if self._unit.shows_test_pattern:
             self.show(Colour.BLUE, Mark.DOT, "test-pattern")
             return
-        snapshot, newest = self._unit.snapshot, self._meter.newest
-        if newest is None:
+        snapshot, served = self._unit.snapshot, self._meter.served
+        if served is None:
+            if snapshot is None and self._meter.newest:
+                self.show(Colour.YELLOW, Mark.RING, "not-served-yet")
             return
         if snapshot and not self._unit.is_fresh(moment):
-            self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - newest.arrived))
+            self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - served.measured))
         elif self._lacking or snapshot is None:
             self.show(Colour.YELLOW, Mark.RING, "lacking", readings=", ".join(self._lacking))
         elif snapshot.unfit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +18,33 @@ else:
     now = time.monotonic
 
 
+_UNSYNCHRONISED = 0x40
+"""STA_UNSYNC of adjtimex(2)."""
+
+
+class _Timex(ctypes.Structure):
+    """The beginning of `struct timex` of adjtimex(2), with room for the rest."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+_timex = _Timex()
+_adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+
+
+def is_synchronised() -> bool:
+    """Return True where the kernel says that the wall clock follows a time server."""
+    return _adjtimex is not None and _adjtimex(ctypes.byref(_timex)) >= 0 and not _timex.status & _UNSYNCHRONISED
+
+
 def unix_time(moment: float) -> float:
     """Return the wall clock's time of a moment of `now`, to be shown."""
     return unix_now() - (now() - moment)
@@ -25,6 +53,14 @@ def unix_time(moment: float) -> float:
 def unix_now() -> float:
     """Return the time of the wall clock in unix seconds, to be shown; it never decides what is fresh."""
     return time.time()
+
+
+def synchronised_unix_now() -> float | None:
+    """Return the wall clock in unix seconds where the kernel says that it is synchronised, else None.
+
+    It is evidence in one case only: whether a meter's clock was set or its line is late.
+    """
+    return unix_now() if is_synchronised() else None
 
 
 def utc_now() -> datetime:

@@ -34,12 +34,15 @@ def _meter(meter: MeterState, now: float) -> Mapping[str, object]:
         "refused": {str(reason): count for reason, count in meter.refused.items()},
         "line_faults": meter.line_errors,
         "interval_s": meter.interval_s and round(meter.interval_s, 3),
+        "condition": meter.serving.condition.value,
+        "delay_s": meter.serving.delay_s and round(meter.serving.delay_s, 1),
+        "not_served": {kind.value: count for kind, count in meter.serving.not_served.items()},
     }
     newest, refused = meter.newest, meter.newest_refused
     if newest:
         data["newest"] = {
             "variant": newest.variant.key,
-            "age_s": round(now - newest.arrived, 1),
+            "age_s": round(now - newest.measured, 1),
             "line_faults": [f"line {error.number}: {redact_text(error.reason)}" for error in newest.readings.errors],
             "telegram": redact(newest.telegram.raw).decode("latin-1"),
         }

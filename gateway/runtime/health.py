@@ -43,8 +43,12 @@ def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, 
         if meter.newest is None:
             troubles.append(Health(f"{meter.name}: no telegram yet", started))
         elif not meter.is_fresh(now):
-            silent_s = now - meter.newest.arrived
-            troubles.append(Health(f"{meter.name}: no telegram for {silent_s:.0f} s", meter.newest.arrived))
+            since = meter.newest.arrived
+            reason = f"no telegram for {now - since:.0f} s"
+            if now - since <= meter.stale_after_s:
+                since = meter.served.measured if meter.served else started
+                reason = f"no fresh readings for {now - since:.0f} s: {meter.serving.condition.value}"
+            troubles.append(Health(f"{meter.name}: {reason}", since))
         good_since = max(good_since, meter.fresh_since)
     if not troubles:
         return Health(GOOD, good_since)

@@ -54,6 +54,13 @@ TEXTS: Mapping[str, str] = {
     "refused-form": "malformed telegram",
     "refused-implausible": "implausible telegram",
     # Register maps
+    "telegrams-late": "telegrams come {seconds} s late",
+    "late-or-clock-set": "{seconds} s late, or clock was set back",
+    "source-repeats": "the source repeats itself",
+    "source-replays": "the source sends old telegrams",
+    "clock-changed": "the meter's clock has changed",
+    "two-meters": "two meters send on this line",
+    "not-served-yet": "telegrams are not served yet",
     "no-readings-yet": "no readings yet",
     "test-pattern": "test pattern",
     "stale": "stale, {seconds} s old",

@@ -83,5 +83,7 @@ def status_line(meters: Iterable[MeterState], nodes: Iterable[Node], moment: flo
 def _meter_part(meter: MeterState, moment: float) -> str:
     if meter.newest is None:
         return "no telegram yet"
-    age = f"newest telegram {moment - meter.newest.arrived:.1f} s old"
+    if meter.served is None:
+        return "no readings served yet"
+    age = f"newest telegram {moment - meter.served.measured:.1f} s old"
     return age if meter.is_fresh(moment) else f"stale, {age}"

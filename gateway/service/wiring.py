@@ -191,8 +191,8 @@ class Wiring:
             server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
         for feeder, entry in zip(feeders, served, strict=True):
             feeder.snapshots.connect(server, entry.unit)
-            if entry.meter.newest:
-                feeder.receive(entry.meter.newest)
+            if entry.meter.served:
+                feeder.receive(entry.meter.served)
         self.served.append(ServedUnits(server, tuple(served)))
         self._nodes += [*feeders, server]
         return server

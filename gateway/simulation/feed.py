@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
 
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import parse_timestamp
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.simulation.meter import SimulatedMeter
 

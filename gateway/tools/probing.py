@@ -17,7 +17,8 @@ from gateway.lines.serial import SerialLine
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
 from gateway.protocol.p1.diagnosis import NOISE, diagnose, explain
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram, TelegramReader
 from gateway.runtime.clock import now
 from gateway.transport.serial_device import holder_of

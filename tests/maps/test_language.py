@@ -12,8 +12,9 @@ from gateway.maps.load import load_map
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.unit import OnStale, Unit
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import own_telegram
@@ -133,7 +134,7 @@ def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_i
 
     def receive(readings: Readings, arrived: float) -> None:
         telegram = Telegram(b"", end=0, checked=True)
-        node.receive(Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived, detected=VARIANTS["5"]))
+        node.receive(Received(telegram, readings, VARIANTS["5"], arrived, arrived, VARIANTS["5"], measured=arrived))
 
     receive(lacking, 0)
     assert unit.read(0, 2, 1) is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND

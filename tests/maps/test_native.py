@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.maps.load import load_map, map_names
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest

@@ -11,13 +11,14 @@ import pytest
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_TOLD, DsmrParser
 from gateway.protocol.p1.meter import ERROR_WINDOW_S, MeterState, Received
-from gateway.protocol.p1.telegram import RefusalReason
+from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime import clock
 from gateway.runtime.clock import now
 from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
-from tests.protocol.p1.stream import telegram_of
+from tests.nodes.parsing import ripen
+from tests.protocol.p1.stream import later, telegram_of
 from tests.waiting import running, until
 
 GOOD = own_telegram("v50_sagemcom-t210d")
@@ -38,7 +39,11 @@ class Bench:
         self.meter = MeterState("m", VARIANTS[version] if version else None)
         self.parser = DsmrParser("m/parser", self.meter, gap_s)
         self.out: list[Received] = []
-        self.parser.readings.connect(self.parser, self.out.append)
+        self.parser.verdicts.connect(self.parser, self._note)
+
+    def _note(self, verdict: Received | RefusedTelegram, _arrived: float) -> None:
+        if isinstance(verdict, Received):
+            self.out.append(verdict)
 
     def feed(self, data: bytes, arrived: float, size: int | None = None, *, read: float | None = None) -> None:
         """Bring `data` that counts as having arrived at `arrived`, and is read then or at `read`."""
@@ -138,12 +143,12 @@ async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams
 ) -> None:
     bench = Bench()
     for number in range(50):
-        bench.feed(BAD if number % 2 else GOOD, 100.0 + number)
+        bench.feed(BAD if number % 2 else later(GOOD, number), 100.0 + number)
     bench.feed(GOOD[:300], 150.0)
-    bench.feed(GOOD, 152.0)
+    bench.feed(later(GOOD, 52), 152.0)
     assert len(messages(caplog)) == 3, "a noisy line does not fill the log"
-    bench.feed(GOOD, 150.0 + ERROR_WINDOW_S)
-    bench.feed(GOOD, 151.0 + ERROR_WINDOW_S)
+    bench.feed(later(GOOD, 50 + ERROR_WINDOW_S), 150.0 + ERROR_WINDOW_S)
+    bench.feed(later(GOOD, 51 + ERROR_WINDOW_S), 151.0 + ERROR_WINDOW_S)
     bench.feed(BAD, 152.0 + ERROR_WINDOW_S)
     found, first, second, good, again = messages(caplog)
     identification = GOOD[1 : GOOD.index(b"\r")].decode()
@@ -291,13 +296,47 @@ async def test_the_status_says_for_how_long_there_was_no_telegram(monkeypatch: p
         await until(lambda: str(bench.parser.status) == "red dot: no telegram for 42 s")
 
 
-async def test_every_output_gets_every_telegram() -> None:
+async def test_every_output_gets_the_readings_of_each_telegram_in_time() -> None:
     bench = Bench()
-    more: list[Received] = []
-    bench.parser.readings.connect(bench.parser, more.append)
-    bench.feed(GOOD * 3, 100.0)
-    assert more == bench.out
-    assert len(more) == 3
+    some: list[Received | None] = []
+    others: list[Received | None] = []
+    bench.parser.readings.connect(bench.parser, some.append)
+    bench.parser.readings.connect(bench.parser, others.append)
+    for second in range(12):
+        bench.feed(later(GOOD, second), 100.0 + second)
+    assert some == others
+    # The first one may be part of a backlog: it is served only if nothing follows it.
+    assert [each and each.telegram.raw for each in some] == [later(GOOD, second) for second in range(1, 12)]
+
+
+async def test_the_first_telegram_of_a_connection_is_served_after_a_quiet_moment() -> None:
+    bench = Bench()
+    served: list[Received | None] = []
+    bench.parser.readings.connect(bench.parser, served.append)
+    bench.feed(GOOD, 100.0)
+    assert served == []
+    ripen(bench.parser, 100.0)
+    assert [each and each.measured for each in served] == [100.0]
+
+
+async def test_a_source_that_repeats_itself_and_one_that_sends_the_past_are_not_served_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    served: list[Received | None] = []
+    for second in range(12):
+        bench.feed(later(GOOD, second), 100.0 + second)
+    bench.parser.readings.connect(bench.parser, served.append)
+    for second in range(12, 40):
+        bench.feed(later(GOOD, 11), 100.0 + second)
+    for second in range(40, 50):
+        bench.feed(later(GOOD, second - 40), 100.0 + second)
+    assert served == []
+    assert not bench.meter.is_fresh(111.0 + 5.1)
+    assert [text.partition(":")[0] for text in messages(caplog)[1:]] == [
+        "the source repeats its last telegram",
+        "the source sends telegrams of the past; their readings are not served",
+    ]
 
 
 def test_a_slow_line_may_pause_for_longer() -> None:

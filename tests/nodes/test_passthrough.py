@@ -18,6 +18,7 @@ from gateway.nodes.p1_port import P1Port
 from gateway.nodes.passthrough import Mode
 from gateway.protocol.p1.variants import FAST_LINE
 from tests.conftest import own_telegram
+from tests.nodes.parsing import ripen
 from tests.nodes.passthrough_bench import MODES, Bench, connect, numbered
 from tests.waiting import running, until
 
@@ -112,6 +113,7 @@ async def test_who_is_greeted_gets_the_newest_telegram_only_while_it_is_fresh(mo
         before_any = await connect(passthrough)
         bench.feed(FIRST)
         assert await before_any.gets(FIRST)
+        ripen(bench.parser, module.now())
         fresh = await connect(passthrough)
         assert await fresh.gets(FIRST)
         await until(lambda: not bench.meter.is_fresh(module.now()), "the telegram to be stale")

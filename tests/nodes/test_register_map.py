@@ -14,9 +14,10 @@ from gateway.nodes import register_map
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.unit import OnStale, Unit
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
@@ -61,8 +62,8 @@ class Bench:
         (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
         assert isinstance(telegram, Telegram)
         readings = replace(read(telegram), values=values)
-        received = Received(telegram, readings, VARIANTS["5"], arrived, arrived_at=arrived, detected=VARIANTS["5"])
-        self.meter.newest = received
+        received = Received(telegram, readings, VARIANTS["5"], arrived, arrived, VARIANTS["5"], measured=arrived)
+        self.meter.newest = self.meter.serving.served = received
         self.node.receive(received)
 
 

@@ -27,6 +27,7 @@ import pytest
 import yaml
 
 from tests.conftest import program
+from tests.protocol.p1.stream import stamped
 
 LIMIT_S = 15.0
 """Longest time to wait for something; a healthy gateway needs a fraction of it."""
@@ -151,7 +152,7 @@ class SerialPort:
 
     @contextmanager
     def sending(self, *telegrams: bytes, every_s: float = 0.3) -> Iterator[None]:
-        """Send the telegrams in turn, again and again, while the block runs."""
+        """Send the telegrams in turn, again and again, with the present time, while the block runs."""
         stop = Event()
         errors: list[BaseException] = []
 
@@ -159,7 +160,7 @@ class SerialPort:
             try:
                 while True:
                     for telegram in telegrams:
-                        self.send(telegram)
+                        self.send(stamped(telegram, time.time()))
                         if stop.wait(every_s):
                             return
             except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from gateway.runtime.flow import Node
 from gateway.runtime.health import GOOD, assess
 from gateway.runtime.status import Colour, Mark
 from tests.conftest import own_telegram
+from tests.protocol.p1.stream import later
 
 STARTED = 100.0
 
@@ -34,9 +35,10 @@ def node(colour: Colour = Colour.GREEN, mark: Mark = Mark.DOT, since: float = 0.
 
 def meter(*arrivals: float) -> MeterState:
     made = MeterState("house", None)
-    (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
     for arrived in arrivals:
+        (telegram,) = TelegramReader().feed(later(own_telegram("v50_sagemcom-t210d"), arrived))
         made.take(telegram, arrived, 0)
+        made.serving.update(arrived + 0.8)
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.peers.harness import (
     running,
     wait_until,
 )
+from tests.protocol.p1.stream import stamped
 
 MAP = "registers:\n  - {{address: {address}, name: power, type: int32, value: power_net, unit: W}}\n"
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
@@ -87,7 +89,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         with ModbusClient(bench.port) as client:
 
             def has_power() -> bool:
-                os.write(bench.meter, TELEGRAM)
+                os.write(bench.meter, stamped(TELEGRAM, time.time()))
                 return isinstance(client.read(0, 2), bytes)
 
             wait_until(has_power, "the first telegram")

@@ -207,6 +207,8 @@ async def test_the_status_is_one_line_with_each_meter_and_each_trouble() -> None
     fresh, stale, silent = (MeterState(name, None) for name in ("house", "barn", "shed"))
     fresh.take(telegram, 100.0, 0.0)
     stale.take(telegram, 40.0, 0.0)
+    for meter in (fresh, stale):
+        meter.serving.update(101.0)
     node, fine = Troubled("shed/port"), Troubled("house/port")
     await node.run()
     assert status_line([fresh, stale, silent], [fine, node], 100.5) == (

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.config import Config, load_config, load_maps
 from gateway.files.yaml_file import FileError
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
+from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.simulated_meter import SimulatedMeterNode
@@ -23,6 +25,7 @@ from gateway.runtime.flow import Node
 from gateway.service.node_settings import p1_connections
 from gateway.service.wiring import Wiring
 from tests.conftest import own_telegram
+from tests.nodes.parsing import ripen
 from tests.waiting import until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
@@ -57,11 +60,14 @@ def node(wiring: Wiring, name: str) -> Node:
 
 
 def feed(wiring: Wiring, meter: str, data: bytes, arrived: float = 100.0) -> None:
-    """Bytes as from the meter's line."""
-    source = node(wiring, f"{meter}/port")
+    """Bytes as from the meter's line, and a quiet moment after them."""
+    source, parser = node(wiring, f"{meter}/port"), node(wiring, f"{meter}/parser")
     assert isinstance(source, P1Port | SimulatedMeterNode)
-    for sink in source.line_bytes.receivers:
-        sink.receive(data, arrived)
+    assert isinstance(parser, DsmrParser)
+    with patch.object(dsmr_parser, "now", lambda: arrived):
+        for sink in source.line_bytes.receivers:
+            sink.receive(data, arrived)
+    ripen(parser, arrived)
 
 
 def registers(wiring: Wiring, server: int, unit_id: int, address: int, count: int, moment: float = 101.0) -> object:

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram, TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.simulation.feed import LONGEST_PAUSE_S, corrupt, live_telegrams, replay, with_faults

@@ -75,6 +75,11 @@ class _Gateway(Collector):
         interval = GaugeMetricFamily(
             f"{PREFIX}_telegram_interval_seconds", "time between the last two telegrams", labels=["meter"]
         )
+        delay = GaugeMetricFamily(
+            f"{PREFIX}_telegram_delay_seconds",
+            "how much later than at best the newest telegram came",
+            labels=["meter"],
+        )
         fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while the readings are fresh, else 0", labels=["meter"])
         for meter in meters:
             accepted.add_metric([meter.name], meter.accepted)
@@ -82,11 +87,13 @@ class _Gateway(Collector):
             fresh.add_metric([meter.name], meter.is_fresh(now()))
             for fault, count in sorted(meter.refused.items()):
                 refused.add_metric([meter.name, str(fault)], count)
-            if meter.newest:
-                age.add_metric([meter.name], now() - meter.newest.arrived)
+            if meter.served:
+                age.add_metric([meter.name], now() - meter.served.measured)
+            if meter.serving.delay_s is not None:
+                delay.add_metric([meter.name], meter.serving.delay_s)
             if meter.interval_s is not None:
                 interval.add_metric([meter.name], meter.interval_s)
-        return accepted, refused, unread, age, interval, fresh
+        return accepted, refused, unread, age, delay, interval, fresh
 
     def _servers(self) -> Iterable[Metric]:
         requests = CounterMetricFamily(

@@ -19,7 +19,8 @@ from gateway.nodes.status_page.server import PageServer
 from gateway.nodes.status_page.stream import Stream
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import listening_problem
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of

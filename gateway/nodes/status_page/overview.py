@@ -77,8 +77,8 @@ def _label(label: Label) -> LabelView:
 
 
 def age(meter: MeterState, moment: float) -> float | None:
-    """Return the age of the newest telegram, in seconds."""
-    return None if meter.newest is None else round(moment - meter.newest.arrived, 3)
+    """Return the age of the readings that are served, in seconds."""
+    return None if meter.served is None else round(moment - meter.served.measured, 3)
 
 
 def identification(meter: MeterState, *, is_masked: bool) -> str | None:
@@ -90,8 +90,8 @@ def identification(meter: MeterState, *, is_masked: bool) -> str | None:
 
 
 def _meter(meter: MeterState, moment: float) -> MeterView:
-    newest = meter.newest
-    power = newest.readings.values.get("power_net") if newest else None
+    newest, served = meter.newest, meter.served
+    power = served.readings.values.get("power_net") if served else None
     return MeterView(
         name=meter.name,
         variant=newest.variant.title if newest else None,

@@ -20,7 +20,7 @@ def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Regi
     """Return the registers of `unit`, with masked identifiers if `is_masked`."""
     moment = now()
     meter = unit.meter
-    readings = meter.newest.readings if meter.newest else None
+    readings = meter.served.readings if meter.served else None
     return Registers(
         server=served.server.name,
         unit_id=unit.unit_id,

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gateway.protocol.p1.meter import Received
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 
 BUCKET_S = 10.0

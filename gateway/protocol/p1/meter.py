@@ -1,7 +1,8 @@
 """The state of one meter: its newest readings, until when they are fresh, and the counts of its telegrams.
 
 Each telegram is read, accepted or refused, and completed with the values that depend on the country. A refused telegram
-changes nothing but the counts. The limit of freshness follows the meter's cadence unless the configuration sets it;
+changes nothing but the counts. For an accepted one, `gateway.protocol.p1.serving` decides whether its readings are
+served and how old they are. The limit of freshness follows the meter's cadence unless the configuration sets it;
 `gateway.protocol.freshness` has the rule itself.
 """
 
@@ -9,16 +10,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway.protocol import freshness
 from gateway.protocol.p1.acceptance import contradict, refuse
-from gateway.protocol.p1.counter_guard import Withheld
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Reading, Readings, read, read_ahead
+from gateway.protocol.p1.serving import LATE, REPEATING, Received, Serving
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant, detect
 
@@ -36,23 +36,6 @@ MIN_INTERVAL_S = 0.2
 """Shortest interval that shows the cadence; telegrams that are closer were delayed on the way, or sent twice."""
 ERROR_WINDOW_S = 60.0
 """Time during which an error counts as recent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """An accepted telegram with its readings."""
-
-    telegram: Telegram
-    readings: Readings
-    variant: Variant
-    arrived: float
-    """Arrival on the monotonic clock, in seconds."""
-    arrived_at: float
-    """Arrival on the wall clock, in unix seconds."""
-    detected: Variant
-    """Variant that the telegram itself shows; the configuration may contradict it."""
-    withheld: tuple[Withheld, ...] = ()
-    """Readings that cannot be believed; they are absent."""
 
 
 class MeterState:
@@ -81,6 +64,9 @@ class MeterState:
         self.is_simulated = is_simulated
         self.is_connected = False
         self.newest: Received | None = None
+        """The telegram that was accepted last; it may be late, a copy, or not confirmed yet."""
+        self.serving = Serving(is_simulated=is_simulated)
+        """The telegram whose readings are served, and how telegrams come in."""
         self.fresh_since = freshness.NEVER
         """Moment since which the readings have been fresh without interruption."""
         self.accepted = 0
@@ -105,13 +91,25 @@ class MeterState:
         """Decode complete lines of a telegram that has not ended yet, so that little work is left at its last byte."""
         read_ahead(lines, self._before, self._ahead)
 
-    def take(self, item: Telegram | RefusedTelegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
+    def take(
+        self,
+        item: Telegram | RefusedTelegram,
+        arrived: float,
+        arrived_at: float,
+        *,
+        is_first: bool = False,
+        waited_since: float | None = None,
+        machine_clock: float | None = None,
+    ) -> Received | RefusedTelegram:
         """Accept or refuse a telegram; a refused one changes nothing but the counts.
 
         Args:
             item: the telegram, or the bytes that were refused already.
-            arrived: its arrival on the monotonic clock, in seconds.
+            arrived: the moment on the monotonic clock at which its last byte was read, in seconds.
             arrived_at: its arrival on the wall clock, in unix seconds.
+            is_first: True for the first one of a new connection.
+            waited_since: the moment since which it may have waited to be read; None where it cannot have waited.
+            machine_clock: this machine's clock in unix seconds at `arrived`; None where it is not synchronised.
 
         """
         received = item if isinstance(item, RefusedTelegram) else self._evaluate(item, arrived, arrived_at)
@@ -122,8 +120,7 @@ class MeterState:
                 self.newest_refused = received
                 self._last_error = arrived
             return received
-        if not self.is_fresh(arrived):
-            self.fresh_since = arrived
+        was_fresh = self.is_fresh(arrived)
         interval = arrived - self.newest.arrived if self.newest else 0.0
         if interval > MIN_INTERVAL_S:
             self._intervals.append(interval)
@@ -132,7 +129,19 @@ class MeterState:
             self._last_error = arrived
         self.newest = received
         self.accepted += 1
+        self.serving.take(received, self.stale_after_s, waited_since, machine_clock, is_first=is_first)
+        if not was_fresh:
+            self.fresh_since = arrived
         return received
+
+    @property
+    def served(self) -> Received | None:
+        """Return the telegram whose readings are served; None where none may be."""
+        return self.serving.served
+
+    def other_meter(self, now: float) -> str | None:
+        """Return the identity of a second meter that sends on the same line; None where there is none."""
+        return self.serving.other_meter(now)
 
     def _evaluate(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
         before = self._before
@@ -149,7 +158,7 @@ class MeterState:
                 return refusal
         self._unconfirmed, self._before = None, readings
         believed = interpret(believed, variant, detected)
-        return Received(telegram, believed, variant, arrived, arrived_at, detected, withheld)
+        return Received(telegram, believed, variant, arrived, arrived_at, detected, arrived, withheld)
 
     def _confirm(
         self, telegram: Telegram, readings: Readings, refusal: RefusedTelegram | None, arrived: float
@@ -191,25 +200,23 @@ class MeterState:
     def stale_after_s(self) -> float:
         """Return the age in seconds after which the readings are stale.
 
-        It depends on the shortest of the last intervals, since a lost telegram only makes an interval longer. Until
-        there are `INTERVALS_KEPT` intervals it depends on the usual cadence of the variant.
+        It is that of the variant's cadence, or of a shorter one: a meter may send, and move its clock, faster than its
+        standard asks for. It never gets longer, since telegrams that are lost or held back look like a slow meter.
         """
         if self._stale_after_s is not None:
             return self._stale_after_s
-        cadence = FAST_CADENCE_S
+        cadence = self.newest.variant.cadence_s if self.newest else FAST_CADENCE_S
         if len(self._intervals) == INTERVALS_KEPT:
-            cadence = min(self._intervals)
-        elif self.newest:
-            cadence = self.newest.variant.cadence_s
+            cadence = min(cadence, max(self._intervals))
         return STALE_AFTER_FAST_S if cadence < FAST_LIMIT_S else STALE_AFTER_SLOW_S
 
     @property
     def fresh_until(self) -> float:
-        """Return the last moment at which the newest readings are fresh."""
-        return freshness.fresh_until(self.newest.arrived, self.stale_after_s) if self.newest else freshness.NEVER
+        """Return the last moment at which the readings that are served are fresh."""
+        return freshness.fresh_until(self.served.measured, self.stale_after_s) if self.served else freshness.NEVER
 
     def is_fresh(self, now: float) -> bool:
-        """Return True while the newest readings are fresh."""
+        """Return True while the readings that are served are fresh."""
         return freshness.is_fresh(self.fresh_until, now)
 
     def has_recent_errors(self, now: float) -> bool:
@@ -231,17 +238,27 @@ class MeterState:
         }
         no_form_errors = int(values["gateway_checksum_errors"]) + self.refused[RefusalReason.UNCONFIRMED]
         values["gateway_form_errors"] = self.refused.total() - no_form_errors
-        if self.newest:
-            values["gateway_telegram_age"] = Decimal(round(1000 * (now - self.newest.arrived))) / 1000
-            values["gateway_arrival_time"] = int(self.newest.arrived_at)
-            version = _version_times_ten(self.newest)
-            if version is not None:
-                values["gateway_dsmr_version"] = version
-            if self.newest.readings.time is not None:
-                values["gateway_telegram_time"] = self.newest.readings.time
+        values["gateway_late"] = int(self.serving.condition in LATE)
+        values["gateway_repeating"] = int(self.serving.condition in REPEATING)
+        version = _version_times_ten(self.newest) if self.newest else None
+        if version is not None:
+            values["gateway_dsmr_version"] = version
+        if self.served:
+            values["gateway_telegram_age"] = _milliseconds(now - self.served.measured)
+            values["gateway_arrival_time"] = int(self.served.arrived_at)
+            if self.served.readings.time is not None:
+                values["gateway_telegram_time"] = self.served.readings.time
+        delay_s = self.serving.delay_s
+        if delay_s is not None:
+            values["gateway_telegram_delay"] = _milliseconds(delay_s)
         if self.interval_s is not None:
-            values["gateway_telegram_interval"] = Decimal(round(1000 * self.interval_s)) / 1000
+            values["gateway_telegram_interval"] = _milliseconds(self.interval_s)
         return values
+
+
+def _milliseconds(seconds: float) -> Decimal:
+    """Return seconds, rounded to milliseconds."""
+    return Decimal(round(1000 * seconds)) / 1000
 
 
 _VERSIONS = {"2.2": 22, "4": 40, "5": 50, "5B": 50}

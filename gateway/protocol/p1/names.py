@@ -52,6 +52,9 @@ GATEWAY_VALUES: dict[str, NameInfo] = {
     "gateway_checksum_errors": _NUMBER,
     "gateway_form_errors": _NUMBER,
     "gateway_telegram_interval": _SECONDS,
+    "gateway_telegram_delay": _SECONDS,
+    "gateway_late": _NUMBER,
+    "gateway_repeating": _NUMBER,
 }
 """The gateway's own values, available also without a telegram. Times are unix seconds, flags are 0 or 1, and the
 version is multiplied by ten."""

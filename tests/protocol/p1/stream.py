@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta, timezone
 
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from tests.telegrams.make import seal
 
@@ -23,6 +26,30 @@ def telegram_of(*lines: str, header: str = r"/ISk5\2M550T-1012", line_end: str =
 def unchecked(*lines: str, header: str = r"/ISk5\2MT382-1003") -> bytes:
     """A telegram without checksum, as DSMR 2.2 has it."""
     return "\r\n".join((header, "", *lines, "!", "")).encode("ascii")
+
+
+_CLOCK = re.compile(rb"(?<=0-0:1\.0\.0\()([0-9]{12})(?=[SW]\))")
+
+
+def later(raw: bytes, seconds: float) -> bytes:
+    """Return a telegram whose clock is `seconds` later; unchanged where it has no clock."""
+    match = _CLOCK.search(raw)
+    if match is None:
+        return raw
+    moment = datetime.strptime(match[1].decode(), "%y%m%d%H%M%S") + timedelta(seconds=int(seconds))  # noqa: DTZ007
+    moved = raw[: match.start()] + moment.strftime("%y%m%d%H%M%S").encode() + raw[match.end() :]
+    body = moved[: moved.rindex(b"!") + 1]
+    return body + b"%04X\r\n" % crc16(body) if raw.rstrip()[-1:] != b"!" else moved
+
+
+def stamped(raw: bytes, unix_time: float) -> bytes:
+    """Return a telegram as a meter with the right clock writes it at a moment; unchanged where it has no clock."""
+    match = _CLOCK.search(raw)
+    if match is None:
+        return raw
+    zone = timezone(timedelta(hours=2 if raw[match.end() : match.end() + 1] == b"S" else 1))
+    written = datetime.strptime(match[1].decode(), "%y%m%d%H%M%S").replace(tzinfo=zone)
+    return later(raw, int(unix_time) - written.timestamp())
 
 
 def in_pieces(stream: bytes, size: int) -> Iterator[bytes]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.protocol.p1.history import BUCKET_S, BUCKETS_KEPT, TELEGRAMS_KEPT, History
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, TelegramReader
 from tests.conftest import own_telegram
 

@@ -23,7 +23,7 @@ from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import own_telegram
-from tests.protocol.p1.stream import Item, feed, only, telegram_of
+from tests.protocol.p1.stream import Item, feed, later, only, telegram_of
 from tests.telegrams.make import crc16
 
 NEW = own_telegram("v50_sagemcom-t210d")
@@ -43,14 +43,15 @@ def take(meter: MeterState, raw: bytes, arrived: float = START) -> Received | Re
 
 
 def fed(meter: MeterState, raw: bytes, intervals: list[float]) -> MeterState:
-    """The meter with telegrams at START and after each of the intervals."""
+    """The meter with telegrams at START and after each of the intervals, and a quiet moment after the last one."""
     arrived = START
     for interval in [0.0, *intervals]:
         arrived += interval
-        result = take(meter, raw, arrived)
+        result = take(meter, later(raw, arrived - START), arrived)
         if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
-            result = take(meter, raw, arrived)
+            result = take(meter, later(raw, arrived - START), arrived)
         assert isinstance(result, Received)
+    meter.serving.update(arrived + 8.0)
     return meter
 
 
@@ -285,37 +286,43 @@ def test_the_first_telegram_is_stale_after_what_its_version_says(raw: bytes, sta
 @pytest.mark.parametrize(
     ("intervals", "stale_after_s"),
     [
-        ([10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),  # a DSMR 5 meter that sends as DSMR 4
-        ([10.0] * (INTERVALS_KEPT - 1), STALE_AFTER_FAST_S),
-        ([1.0] * INTERVALS_KEPT, STALE_AFTER_FAST_S),
-        ([20.0] * (INTERVALS_KEPT - 1) + [1.0], STALE_AFTER_FAST_S),  # most telegrams are lost
-        ([1.0] + [10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
+        ([10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
+        ([1.0] * INTERVALS_KEPT, STALE_AFTER_FAST_S),  # it sends faster than its version asks for
+        ([1.0] * (INTERVALS_KEPT - 1), STALE_AFTER_SLOW_S),
+        ([20.0] * (INTERVALS_KEPT - 1) + [1.0], STALE_AFTER_SLOW_S),
+        ([1.0] * INTERVALS_KEPT + [10.0], STALE_AFTER_SLOW_S),
         ([2.9] * INTERVALS_KEPT, STALE_AFTER_FAST_S),
         ([3.1] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
         ([10.0, 0.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),  # each telegram is sent twice
         ([10.0] * INTERVALS_KEPT + [30.0, 0.0, 0.0], STALE_AFTER_SLOW_S),  # three were held up on the way
     ],
 )
-def test_the_limit_follows_the_shortest_of_the_last_intervals(intervals: list[float], stale_after_s: float) -> None:
-    assert fed(meter_of(), NEW, intervals).stale_after_s == stale_after_s
+def test_the_limit_gets_shorter_for_a_meter_that_sends_faster(intervals: list[float], stale_after_s: float) -> None:
+    assert fed(meter_of(), own_telegram("v42_kaifa-e0026"), intervals).stale_after_s == stale_after_s
+
+
+@pytest.mark.parametrize("interval", [1.0, 4.0, 10.0, 60.0])
+def test_the_limit_never_gets_longer_than_what_the_version_allows(interval: float) -> None:
+    assert fed(meter_of(), NEW, [interval] * 8).stale_after_s == STALE_AFTER_FAST_S
 
 
 def test_the_configured_limit_goes_before_everything() -> None:
-    meter = fed(meter_of(stale_after_s=2.5), NEW, [10.0] * 6)
+    meter = fed(meter_of(stale_after_s=2.5), NEW, [1.0] * 10)
     assert meter.stale_after_s == 2.5
-    assert meter.fresh_until == START + 60 + 2.5
+    assert meter.fresh_until == START + 10 + 2.5
 
 
-def test_telegrams_that_change_nothing_are_as_fresh_as_others() -> None:
+def test_telegrams_of_which_only_the_clock_changes_are_as_fresh_as_others() -> None:
     meter = fed(meter_of(), NEW, [1.0] * 10)
     assert meter.is_fresh(START + 10 + STALE_AFTER_FAST_S)
 
 
-def test_the_meters_own_clock_and_the_wall_clock_say_nothing_of_freshness() -> None:
+def test_a_wrong_clock_of_the_meter_and_the_wall_clock_say_nothing_of_freshness() -> None:
     for clock in ("700101000000W", "680101000000W", "000101000000W"):
         meter = meter_of()
         [item] = feed([telegram_of("1-3:0.2.8(50)", f"0-0:1.0.0({clock})", "1-0:1.8.1(000001.000*kWh)")])
         meter.take(item, START, arrived_at=0.0)
+        meter.serving.update(START + 1)
         assert meter.is_fresh(START + STALE_AFTER_FAST_S)
         assert not meter.is_fresh(START + STALE_AFTER_FAST_S + 0.1)
 
@@ -340,27 +347,33 @@ def test_the_status_before_the_first_telegram_has_no_age_and_no_time() -> None:
         "gateway_telegrams": 0,
         "gateway_checksum_errors": 0,
         "gateway_form_errors": 0,
+        "gateway_late": 0,
+        "gateway_repeating": 0,
     }
 
 
 def test_the_status_tells_age_times_interval_and_errors() -> None:
-    meter = fed(meter_of(), NEW, [1.0, 1.0625])
+    meter = fed(meter_of(), NEW, [1.0] * 10 + [1.0625])
     meter.is_connected = True
     for raw in (*BAD.values(), BAD[RefusalReason.TRUNCATED]):
-        take(meter, raw, START + 3)
-    assert dict(meter.status_values(START + 4.0625)) == {
+        take(meter, raw, START + 12)
+    assert dict(meter.status_values(START + 13.0625)) == {
         "gateway_connected": 1,
         "gateway_recent_errors": 1,
         "gateway_simulated": 0,
-        "gateway_heartbeat": 5004,
-        "gateway_telegrams": 3,
+        "gateway_heartbeat": 5013,
+        "gateway_telegrams": 12,
         "gateway_checksum_errors": 2,
         "gateway_form_errors": 3,
-        "gateway_telegram_age": Decimal(2),
-        "gateway_arrival_time": int(WALL + START + 2.0625),
+        "gateway_late": 0,
+        "gateway_repeating": 0,
+        # The clock has a granularity of a second: the telegram may be as old as the slowest one before.
+        "gateway_telegram_age": Decimal("2.062"),
+        "gateway_arrival_time": int(WALL + START + 11.0625),
         "gateway_dsmr_version": 50,
-        "gateway_telegram_time": 1610949832,
+        "gateway_telegram_time": 1610949843,
         "gateway_telegram_interval": Decimal("1.062"),
+        "gateway_telegram_delay": Decimal("0.062"),
     }
 
 
@@ -388,7 +401,7 @@ def test_a_simulated_meter_says_so_in_every_status() -> None:
 
 
 def test_every_value_of_the_status_is_a_name_that_maps_may_use() -> None:
-    meter = fed(meter_of(), NEW, [1.0])
+    meter = fed(meter_of(), NEW, [1.0] * 10)
     assert meter.status_values(START).keys() | {"gateway_fresh"} == GATEWAY_VALUES.keys()
 
 
@@ -411,5 +424,5 @@ def test_whatever_comes_the_newest_is_the_last_that_was_believed_and_all_are_cou
         else:
             refused += 1
         assert meter.newest is believed
-        assert meter.is_fresh(arrived) or not believed or arrived - believed.arrived > meter.stale_after_s
+        assert meter.served is None or meter.served.measured <= arrived
     assert (meter.accepted, meter.refused.total()) == (len(items) - refused, refused)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.meter import MeterState, Received
+from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import MAX_LINES, Reading, read, read_ahead
+from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, own_telegram
 

@@ -121,6 +121,13 @@ class Timeline:
         return pending.token if pending else None
 
     @property
+    def tokens(self) -> set[int]:
+        """Return the tokens of the telegrams that `shown_at` may show without a new one: of both meters."""
+        displays = [meter.display for meter in (self._current, self._other) if meter]
+        kept = [kept for display in displays for kept in (display.shown, display.pending)]
+        return {each.token for each in kept if each}
+
+    @property
     def next_change(self) -> float | None:
         """Return the moment at which `shown_at` changes by time alone: the pending telegram is ripe."""
         display = self._current.display

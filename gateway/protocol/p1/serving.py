@@ -1,0 +1,161 @@
+"""Which telegram of a meter is served, and since when its readings are true.
+
+For each accepted telegram, the timeline (`gateway.protocol.p1.age.timeline`) says when the meter wrote it and whether
+its readings are served: at once, after a moment in which no other one comes, or not at all. `Serving` keeps the
+telegram that is served and the one that is pending. The age of readings counts from the moment at which the meter wrote
+them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from gateway.protocol.p1.age.counters import Counters
+from gateway.protocol.p1.age.timeline import Timeline
+from gateway.protocol.p1.age.verdict import Condition, Kind
+from gateway.protocol.p1.counter_guard import Withheld
+from gateway.protocol.p1.readings import Readings
+from gateway.protocol.p1.telegram import Telegram
+from gateway.protocol.p1.variants import Variant
+
+COUNTERS = tuple(
+    f"energy_{direction}{tariff}" for direction in ("import", "export") for tariff in ("", "_t1", "_t2", "_t3", "_t4")
+)
+"""Readings that only rise, by which a telegram of the past is recognised."""
+LATE = {Condition.LATE, Condition.LATE_OR_CLOCK_SET}
+"""Conditions that set the status bit "telegrams come late"."""
+REPEATING = {Condition.REPEATING, Condition.REPLAYING}
+"""Conditions that set the status bit "the source repeats itself"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An accepted telegram with its readings."""
+
+    telegram: Telegram
+    readings: Readings
+    variant: Variant
+    arrived: float
+    """Arrival on the monotonic clock, in seconds."""
+    arrived_at: float
+    """Arrival on the wall clock, in unix seconds."""
+    detected: Variant
+    """Variant that the telegram itself shows; the configuration may contradict it."""
+    measured: float
+    """Moment at which the meter wrote it, on the monotonic clock; the arrival where nothing else is known."""
+    withheld: tuple[Withheld, ...] = ()
+    """Readings that cannot be believed; they are absent."""
+
+
+class Serving:
+    """The telegram of one meter that is served; moments are seconds of the gateway's monotonic clock."""
+
+    def __init__(self, *, is_simulated: bool = False) -> None:
+        """Begin without telegrams.
+
+        Args:
+            is_simulated: True for a meter in this process: nothing can hold its telegrams back, so each is served.
+
+        """
+        self._is_simulated = is_simulated
+        self.served: Received | None = None
+        """The telegram whose readings are served; None where none may be."""
+        self.not_served: Counter[Kind] = Counter()
+        """Accepted telegrams whose readings were not served when they came, by the reason."""
+        self._timeline: Timeline | None = None
+        self._kept: dict[int, Received] = {}
+        """Telegrams by the timeline's token: those that are served or pending, of two meters at most."""
+
+    def take(
+        self,
+        received: Received,
+        stale_after_s: float,
+        waited_since: float | None = None,
+        machine_clock: float | None = None,
+        *,
+        is_first: bool = False,
+    ) -> None:
+        """Let the timeline judge an accepted telegram, and serve what it shows.
+
+        Args:
+            received: the telegram.
+            stale_after_s: the age after which its readings are stale.
+            waited_since: the moment since which it may have waited to be read; None where it cannot have waited.
+            machine_clock: this machine's clock in unix seconds at its arrival; None where it is not synchronised.
+            is_first: True for the first one of a new connection.
+
+        """
+        if self._is_simulated:
+            self.served = received
+            return
+        cadence_s = received.variant.cadence_s
+        if self._timeline is None:
+            self._timeline = Timeline(cadence_s, stale_after_s)
+        timeline = self._timeline
+        timeline.cadence_s, timeline.limit_s = cadence_s, stale_after_s
+        readings = received.readings
+        # A clock shows by itself how long a telegram has waited. Without one, the longest possible time counts.
+        arrived = received.arrived if readings.time is not None or waited_since is None else waited_since
+        identity = f"{readings.identification} {readings.values.get('equipment_identifier', '')}"
+        text = hash(received.telegram.raw)
+        verdict = timeline.take(arrived, readings.time, identity, _counters(readings), text, is_first, machine_clock)
+        if not verdict.is_shown:
+            self.not_served[verdict.kind] += 1
+        self._kept[verdict.token] = received
+        self.update(received.arrived)
+
+    def update(self, now: float) -> bool:
+        """Serve what the timeline shows at `now`; return True when that has changed.
+
+        Call it when `next_change` is reached; `take` does it for each telegram.
+        """
+        timeline = self._timeline
+        if timeline is None:
+            return False
+        shown = timeline.shown_at(now)
+        served = None
+        if shown is not None:
+            served = self._kept[shown.token]
+            if served.measured != shown.measured:
+                served = self._kept[shown.token] = replace(served, measured=shown.measured)
+        used = timeline.tokens
+        self._kept = {token: kept for token, kept in self._kept.items() if token in used}
+        has_changed = served is not self.served
+        self.served = served
+        return has_changed
+
+    @property
+    def next_change(self) -> float | None:
+        """Return the moment at which `update` will change what is served, if no telegram comes before; or None."""
+        return self._timeline.next_change if self._timeline else None
+
+    @property
+    def condition(self) -> Condition:
+        """Return how the telegrams come in."""
+        return self._timeline.condition if self._timeline else Condition.STARTING
+
+    @property
+    def delay_s(self) -> float | None:
+        """Return how many seconds late the newest telegram came; None where that is not known."""
+        return self._timeline.delay_s if self._timeline and self._timeline.is_anchored else None
+
+    @property
+    def reconnection_is_due(self) -> bool:
+        """Return True when the line should be connected again, once: a constant delay may sit in its socket."""
+        return self._timeline is not None and self._timeline.reconnection_is_due
+
+    def note_reconnection(self) -> None:
+        """Note that the line is connected again because of `reconnection_is_due`."""
+        if self._timeline:
+            self._timeline.note_reconnection()
+
+    def other_meter(self, now: float) -> str | None:
+        """Return the identity of a second meter that sends on the same line; None where there is none."""
+        return self._timeline.other_meter(now) if self._timeline else None
+
+
+def _counters(readings: Readings) -> Counters:
+    """Return the energy counters of a telegram in Wh, in the order of `COUNTERS`."""
+    values = readings.values
+    return tuple([None if (value := values.get(name)) is None else int(value) for name in COUNTERS])
