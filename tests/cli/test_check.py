@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.calling import invoke, run_cli
+from tests.config.faults import FOUR_LINES, FOUR_PROBLEMS
 from tests.peers.harness import free_port
 
 EX_CONFIG = 78
@@ -44,6 +45,14 @@ def test_every_problem_of_a_configuration_is_reported_with_its_place(tmp_path: P
     assert (result.returncode, result.stdout) == (EX_CONFIG, "")
     places = [line.split(" ")[0] for line in result.stderr.splitlines()]
     assert places == ["gateway.yaml:1:9:", "gateway.yaml:3:6:", "gateway.yaml:4:14:"]
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_the_problems_of_all_stages_are_reported_at_once(tmp_path: Path, command: str) -> None:
+    (tmp_path / "gateway.yaml").write_text(FOUR_PROBLEMS)
+    result = run_cli(tmp_path, command)
+    assert (result.returncode, result.stdout) == (EX_CONFIG, "")
+    assert tuple(result.stderr.splitlines()) == FOUR_LINES
 
 
 @pytest.mark.parametrize(("text", "told"), BROKEN.values(), ids=BROKEN.keys())

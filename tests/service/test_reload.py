@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 import tty
@@ -21,6 +22,7 @@ from gateway.service.broken_configuration import Load
 from gateway.service.run import reload_when_asked
 from gateway.service.systemd import ServiceManager
 from gateway.service.wiring import Wiring
+from tests.config.faults import FOUR_LINES, FOUR_PROBLEMS
 from tests.conftest import own_telegram
 from tests.peers.harness import (
     LIMIT_S,
@@ -130,6 +132,13 @@ def test_what_cannot_be_used_changes_nothing(bench: Bench, breaks: Callable[[Ben
         bench.write()
         bench.reload()
         assert client.registers(6, 2) == POWER
+
+
+def test_a_reload_reports_the_problems_of_all_stages_at_once(bench: Bench) -> None:
+    (bench.folder / "gateway.yaml").write_text(FOUR_PROBLEMS)
+    log = bench.reload_in_vain()
+    reported = re.findall(r"error reload: (.*)", log)
+    assert reported == [*FOUR_LINES, "nothing is changed; fix the file and reload again"]
 
 
 def test_a_file_that_is_gone_is_not_replaced_by_what_the_environment_says(tmp_path: Path) -> None:
