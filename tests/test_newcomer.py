@@ -36,7 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             ["check", "tab.yaml"],
             CONFIGURATION,
-            "tab.yaml:2:1: found character that cannot start any token. Indent with",
+            "tab.yaml:2:1: the line is indented with a tab. Indent with",
         ),
         (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected (found 'text')"),
         (["map", "dsrm"], USAGE, "there is no register map 'dsrm'. Did you mean dsmr?"),
@@ -103,4 +103,4 @@ def test_a_missing_file_beside_settings_in_the_environment_is_logged(tmp_path: P
     }
     again = Program([gateway_command(), "run", tmp_path / "gateway.yaml"], tmp_path, "again", environment)
     with running(again):
-        again.wait_for_log(f"There is no {tmp_path}/gateway.yaml: using what the environment says, and defaults")
+        again.wait_for_log(f"There is no {tmp_path}/gateway.yaml: using the environment variables, and defaults")

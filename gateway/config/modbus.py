@@ -96,6 +96,9 @@ class ModbusConfig(BaseModel):
         units = data.get("units") if isinstance(data, dict) else None
         if not isinstance(units, dict) or "other" not in units:
             return data
+        if units["other"] is not None and not str(units["other"]).isdecimal():
+            hint = "Write the number of a unit, such as other: 1"
+            raise invalid("not-a-unit-id", f"other: {units['other']!r} in units is not a unit id", hint)
         rest = {key: value for key, value in units.items() if key != "other"}
         return {**data, "units": rest, "other": units["other"]}
 

@@ -36,8 +36,12 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "string_too_short": ("too-short", "at least {min_length} characters are expected", ""),
     "string_too_long": ("too-long", "at most {max_length} characters are expected", "Write a shorter text"),
     "string_pattern_mismatch": ("malformed", "the text does not have the form that is expected", ""),
-    "too_short": ("too-few", "at least {min_length} is expected, and there are {actual_length}", "Add one"),
-    "too_long": ("too-many", "at most {max_length} are expected, and there are {actual_length}", "Remove some"),
+    "too_short": (
+        "too-few",
+        "at least {min_length} entry is expected (found {actual_length})",
+        "Add one, or remove the key",
+    ),
+    "too_long": ("too-many", "at most {max_length} entries are expected (found {actual_length})", "Remove some"),
 }
 """Type of pydantic's error → code, what is wrong and what to do; the names in braces are pydantic's values."""
 _ANY = ("invalid-value", "this value cannot be used here", "See docs/configuration.md")

@@ -25,18 +25,18 @@ MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 _INDENT = "Indent it like the lines that it belongs to, and put a text with a colon in quotes"
-_SYNTAX_HINTS = {
-    "mapping values are not allowed": _INDENT,
-    "did not find expected key": _INDENT,
-    "did not find expected '-'": _INDENT,
-    "could not find expected ':'": "Write a colon and a space after the key",
-    "did not find expected ','": "Close the bracket of line {opened}",
-    "unexpected end of stream": "Close the quote of line {opened}",
-    "node content": "Add the missing value, or the closing bracket",
-    "cannot start any token": "Put the text in quotes",
-    "another document": "Remove the line ---",
+_SYNTAX = {
+    "mapping values are not allowed": ("no key can be here", _INDENT),
+    "did not find expected key": ("a key is expected here", _INDENT),
+    "did not find expected '-'": ("an item of a list is expected here", _INDENT),
+    "could not find expected ':'": ("a key without a colon", "Write a colon and a space after the key"),
+    "did not find expected ','": ("a comma or a bracket is missing", "Close the bracket of line {opened}"),
+    "unexpected end of stream": ("a quote is not closed", "Close the quote of line {opened}"),
+    "node content": ("a value is expected here", "Add the missing value, or the closing bracket"),
+    "cannot start any token": ("no text can begin with this character", "Put the text in quotes"),
+    "another document": ("a second document begins here", "Remove the line ---"),
 }
-"""Phrase of the parser → what the user probably has to do. PyYAML gives no other sign of the kind of error."""
+"""Phrase of the parser → what is wrong, and what to do. PyYAML gives no other sign of the kind of error."""
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
 _READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+)")
 """A text that YAML 1.1 reads as a number in base 8 or 60: 0100 as 64, 1:30 as 90."""
@@ -199,12 +199,11 @@ def _syntax_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        hint = "Indent with spaces, not with tabs"
+        what, hint = "the line is indented with a tab", "Indent with spaces, not with tabs"
     else:
         opened = getattr(error, "context_mark", None) or mark
-        hint = next((hint for phrase, hint in _SYNTAX_HINTS.items() if phrase in found), "")
+        what, hint = next((texts for phrase, texts in _SYNTAX.items() if phrase in found), (found, ""))
         hint = hint.format(opened=opened.line + 1)
-    what = found.removeprefix("but found ")
     return problem_of("yaml-syntax", what, hint, place=place, short="not valid YAML")
 
 

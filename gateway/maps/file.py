@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.files.validation import invalid, salvage
 from gateway.files.yaml_file import Document, Loc
@@ -39,15 +39,22 @@ def _name(value: str) -> str:
     return value
 
 
+def _value(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        hint = 'Write it like power_net, or "{equipment_identifier}" for a text'
+        raise invalid("not-an-expression", "an expression, a text or a number is expected", hint)
+    return value
+
+
 class RegisterEntry(BaseModel):
     """An entry of `registers:`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     address: int = Field(ge=0, lt=ADDRESSES)
-    name: Annotated[str, AfterValidator(_name), Field(max_length=60, json_schema_extra={"pattern": _NAME})]
+    name: Annotated[str, Field(max_length=60, json_schema_extra={"pattern": _NAME}), AfterValidator(_name)]
     type: TypeName
-    value: str | int | float | None = None
+    value: Annotated[str | int | float | None, BeforeValidator(_value)] = None
     bits: dict[int, str] | None = None
     length: int | None = Field(default=None, ge=1, le=MAX_STRING_REGISTERS)
     unit: str | None = None

@@ -59,7 +59,7 @@ def find_map(name: str, beside: Path) -> Path:
     if name.endswith((".yaml", ".yml")):
         hint = "Check the name, and the folder that it begins in"
         raise UnknownMapError(problem_of("missing-map-file", f"there is no file {path}", hint, file=str(path)))
-    hint = suggest(name, list(known)) or f"There are: {', '.join(sorted(known))}; or write the path of a YAML file"
+    hint = suggest(name, list(known)) or "`dsmr-gateway maps` lists them; or write the path of a YAML file"
     raise UnknownMapError(problem_of("unknown-map", f"there is no register map {name!r}", hint, name=name))
 
 
@@ -96,7 +96,8 @@ def load_map(path: Path) -> RegisterMap:
     if problems or more or yet_more:
         raise FileError(in_order([*problems, *more, *yet_more]))
     if not placed:
-        raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map")])
+        hint = "Add registers:, or extends: with the name of a map"
+        raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map", hint)])
     return compiled
 
 
@@ -163,7 +164,7 @@ def _follow(path: Path, chain: list[Part], problems: list[Problem]) -> None:
                     raise FileError([fragment.document.problem((key,), "nested-include", what, "Remove it")])
         if len(chain) > MAX_CHAIN:
             what = f"more than {MAX_CHAIN} maps extend or include each other"
-            raise FileError([part.document.problem(("extends",), "too-many-maps", what)])
+            raise FileError([part.document.problem(("extends",), "too-many-maps", what, "Does a map extend itself?")])
         base = part.file.extends
         current = _found(part.document, ("extends",), base, current.parent) if base else None
 

@@ -124,8 +124,7 @@ class RegisterBuilder:
                 if key in given:
                     self._problem(key, "key-not-for-type", f"a {entry.type} has no {key}", "Remove it")
         elif "length" in given:
-            what = f"a {entry.type} has {TYPES[self._type].registers} registers"
-            self._problem("length", "key-not-for-type", what, "Remove it")
+            self._problem("length", "key-not-for-type", f"a {entry.type} has no length", "Remove it")
         if entry.type in MEANINGS:
             self._check_meaning()
         if entry.type == "bitfield" and entry.value is not None:
@@ -195,13 +194,13 @@ class RegisterBuilder:
         entry = self._entry
         scale = Decimal(str(entry.scale))
         if not scale.is_finite() or scale == 0:
-            hint = "Write the value of one step of the register"
+            hint = "Write the size of one step, such as 0.1"
             self._problem("scale", "not-a-scale", f"{entry.scale} is not a scale", hint)
             return Decimal(1)
         if entry.unit is None:
             return scale
         if entry.unit not in UNIT_FACTORS:
-            hint = suggest(entry.unit, list(UNIT_FACTORS))
+            hint = suggest(entry.unit, list(UNIT_FACTORS)) or f"There are: {', '.join(UNIT_FACTORS)}"
             self._problem("unit", "unknown-unit-of-measure", f"unknown unit {entry.unit}", hint)
             return scale
         return scale * UNIT_FACTORS[entry.unit][1]
@@ -209,7 +208,9 @@ class RegisterBuilder:
     def _number(self) -> Evaluate | None:
         value = self._entry.value
         if value is None:
-            self._problem("value", "missing-key", "is missing")
+            self._problem(
+                "value", "missing-key", "the value is missing", "Add value: with an expression, such as power_net"
+            )
             return None
         if value == ABSENT:
             return _nothing
@@ -237,7 +238,7 @@ class RegisterBuilder:
             return
         given = self._entry.unit
         if unit is not None and given is None:
-            what = f"is in {unit}, so the register needs a unit"
+            what = f"the value is in {unit}, so the register needs a unit"
             self._problem("value", "unit-missing", what, f"Add unit: {unit}")
         elif given in UNIT_FACTORS and (expression.names or expression.codes) and UNIT_FACTORS[given or ""][0] != unit:
             what = f"{given} cannot hold a value in {unit or 'no unit'}"
@@ -283,7 +284,9 @@ class RegisterBuilder:
             if expression:
                 bits.append((bit, expression.evaluate))
         if not bits:
-            self._problem("bits", "missing-key", "are missing")
+            self._problem(
+                "bits", "missing-key", "the bits are missing", "Add bits: {0: breaker}, with an expression for each"
+            )
 
         def combine(values: Mapping[str, Value]) -> Value:
             return sum(1 << bit for bit, evaluate in bits if evaluate(values))

@@ -96,6 +96,10 @@ def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path)
         ("units: [1]", "2:6: modbus[0].units: keys with values are expected (found a list)"),
         ("max_clients: 0", "2:6: modbus[0].max_clients: 1 or more is expected (found 0)"),
         ("max_clients: 501", "2:6: modbus[0].max_clients: at most 500 is expected (found 501)"),
+        (
+            "units: {1: {}, other: all}",
+            "2:5: modbus[0]: other: 'all' in units is not a unit id. Write the number of a unit",
+        ),
         ("tls: {certificate: a.pem}", "2:6: modbus[0].tls.key: is missing"),
         (
             "tls: {certificate: a, key: b}, transport: rtu_over_tcp",

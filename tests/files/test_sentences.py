@@ -80,7 +80,10 @@ def test_an_error_of_any_other_type_has_no_text_of_pydantic_either() -> None:
     [
         ({"type": "int_parsing", "input": "x"}, "a whole number is expected (found 'x')"),
         ({"type": "greater_than_equal", "input": -1, "ctx": {"ge": 0}}, "0 or more is expected (found -1)"),
-        ({"type": "too_long", "input": [1], "ctx": {"max_length": 1, "actual_length": 2}}, "at most 1 are expected"),
+        (
+            {"type": "too_long", "input": [1], "ctx": {"max_length": 1, "actual_length": 2}},
+            "at most 1 entries are expected",
+        ),
         ({"type": "bool_parsing", "input": "x"}, "true or false is expected (found 'x')"),
     ],
 )

@@ -110,7 +110,7 @@ def test_what_a_map_requires_is_checked_like_any_expression(tmp_path: Path) -> N
     assert load_map(write(tmp_path, register)).lacking({}) == []
     with pytest.raises(FileError, match=r"map.yaml:3:\d+: .*no reading is called power_nett(.|\n)*power_net"):
         load_map(write(tmp_path, register, "requires: [power_nett]\n"))
-    with pytest.raises(FileError, match=r"map.yaml:3:\d+: .*not an expression"):
+    with pytest.raises(FileError, match=r"map.yaml:3:\d+: .*is not an expression such as"):
         load_map(write(tmp_path, register, "requires: ['1 +']\n"))
 
 

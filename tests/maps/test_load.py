@@ -56,8 +56,8 @@ def test_a_map_of_the_users_own_is_found_from_the_folder_of_the_configuration(tm
         ("abb-b32", "there is no register map 'abb-b32'. Did you mean abb-b23?"),
         ("own.yaml", "there is no file {folder}/own.yaml"),
         ("sunspec-common", "there is no register map 'sunspec-common'. "),
-        ("zzz", "there is no register map 'zzz'. There are: abb-b23, "),
-        ("", "there is no register map ''. There are: "),
+        ("zzz", "there is no register map 'zzz'. `dsmr-gateway maps` lists them; or write the path of a YAML file"),
+        ("", "there is no register map ''. `dsmr-gateway maps` lists them"),
     ],
 )
 def test_a_map_that_is_not_there_is_told_with_the_nearest_one(tmp_path: Path, name: str, told: str) -> None:
@@ -114,7 +114,7 @@ def test_what_is_included_stands_as_if_written_there(tmp_path: Path) -> None:
     [
         ("extends: nope.yaml\n", "own.yaml:1:1: extends: there is no file nope.yaml"),
         ("extends: dsmr5\n", "own.yaml:1:1: extends: there is no register map 'dsmr5'. Did you mean dsmr-5?"),
-        ("include: [nope]\n", "own.yaml:1:11: include[0]: there is no register map 'nope'. There are: "),
+        ("include: [nope]\n", "own.yaml:1:11: include[0]: there is no register map 'nope'. `dsmr-gateway maps`"),
         ("without: [pwr*]\n", "own.yaml:1:11: without[0]: no register is called pwr*"),
         ("without: [powr]\n", "own.yaml:1:11: without[0]: no register is called powr. Did you mean power?"),
         ("extend: dsmr\n", "own.yaml:1:1: extend: unknown key. Did you mean extends?"),
@@ -136,7 +136,10 @@ def test_maps_that_extend_each_other_in_a_circle_are_told(tmp_path: Path, names:
     for name, following in zip(names, [*names[1:], names[0]], strict=True):
         write(tmp_path, name, f"extends: {following}.yaml\n", POWER)
     (found,) = faults_in(tmp_path / "a.yaml")
-    assert found.split(": ", 1)[1] == f"extends: more than {MAX_CHAIN} maps extend or include each other"
+    assert (
+        found.split(": ", 1)[1]
+        == f"extends: more than {MAX_CHAIN} maps extend or include each other. Does a map extend itself?"
+    )
 
 
 def test_a_chain_of_maps_may_be_long(tmp_path: Path) -> None:
@@ -223,7 +226,9 @@ def test_a_map_that_is_no_map_at_all_is_told(tmp_path: Path) -> None:
 def test_an_empty_map_is_told_as_a_file_that_was_cut_short(tmp_path: Path) -> None:
     for text in ("", "title: x\n", "registers: []\n"):
         (tmp_path / "own.yaml").write_text(text)
-        assert faults_in(tmp_path / "own.yaml") == ["own.yaml:1:1: there is no register in this map"]
+        assert faults_in(tmp_path / "own.yaml") == [
+            "own.yaml:1:1: there is no register in this map. Add registers:, or extends: with the name of a map"
+        ]
 
 
 def test_what_was_found_until_a_base_is_missing_is_told_too(tmp_path: Path) -> None:

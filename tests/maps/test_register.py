@@ -15,17 +15,31 @@ REGISTER_FAULTS = [
     ("address: '0', name: a, type: uint16, value: 1", ["2:6: registers[0].address: a whole number is expected"]),
     ("name: a, type: uint16, value: 1", ["2:5: registers[0].address: is missing"]),
     ("address: 0, name: A, type: uint16, value: 1", ["2:18: registers[0].name: "]),
-    ("address: 0, name: a, type: uint16", ["2:5: registers[0].value: a: is missing"]),
+    (
+        "address: 0, name: a, type: uint16, value: true",
+        ["2:41: registers[0].value: an expression, a text or a number is expected (found true). Write it"],
+    ),
+    (
+        f"address: 0, name: {'a' * 61}, type: uint16, value: 1",
+        ["2:18: registers[0].name: at most 60 characters are expected (found 'aaa"],
+    ),
+    ("address: 0, name: a, type: uint16", ["2:5: registers[0].value: a: the value is missing. Add value: "]),
     ("address: 0, name: a, typ: uint16, value: 1", ["2:5: registers[0].type: is missing", "2:27: registers[0].typ: "]),
     ("address: 0, name: a, type: uint16, value: 65536", ["2:41: registers[0].value: a: 65536 does not fit uint16"]),
     ("address: 0, name: a, type: uint16, value: 65535", ["2:41: registers[0].value: a: 65535 does not fit uint16"]),
     ("address: 0, name: a, type: int16, value: -32768", ["2:40: registers[0].value: a: -32768 does not fit int16"]),
-    ("address: 0, name: a, type: uint16, value: 1 +", ["2:41: registers[0].value: a: not an expression"]),
+    (
+        "address: 0, name: a, type: uint16, value: 1 +",
+        ["2:41: registers[0].value: a: '1 +' is not an expression such as "],
+    ),
     ("address: 0, name: a, type: uint16, value: open('x')", ["2:41: registers[0].value: a: no function open()"]),
-    ("address: 0, name: a, type: uint16, value: power_net", ["2:41: registers[0].value: a: is in W, so the register"]),
+    (
+        "address: 0, name: a, type: uint16, value: power_net",
+        ["2:41: registers[0].value: a: the value is in W, so the register"],
+    ),
     (
         "address: 0, name: a, type: uint16, value: power_net + voltage_l1, unit: W",
-        ["2:41: registers[0].value: a: power_net and what follows are in V and W"],
+        ["2:41: registers[0].value: a: power_net, voltage_l1 cannot be combined: they are in V and W"],
     ),
     (
         "address: 0, name: a, type: uint16, value: power_net, unit: kw",
@@ -49,7 +63,10 @@ REGISTER_FAULTS = [
     ("address: 0, name: a, type: uint16, value: 1, absent: -1", ["2:51: registers[0].absent: a: -1 does not fit"]),
     ("address: 0, name: a, type: uint16, value: 1, absent: 0.5", ["2:51: registers[0].absent: a: 0.5 does not fit"]),
     ("address: 0, name: a, type: float32, value: 1, absent: 1.0e+300", ["2:52: registers[0].absent: a: 1e+300 does"]),
-    ("address: 0, name: a, type: uint32, value: 1, length: 2", ["2:51: registers[0].length: a: a uint32 has 2 reg"]),
+    (
+        "address: 0, name: a, type: uint32, value: 1, length: 2",
+        ["2:51: registers[0].length: a: a uint32 has no length"],
+    ),
     (
         "address: 0, name: a, type: uint16, value: 1, bits: {0: breaker}",
         ["2:51: registers[0].bits: a: a uint16 has no"],
@@ -103,7 +120,7 @@ REGISTER_FAULTS = [
         "address: 0, name: a, type: scale_factor, value: tariff",
         ["2:47: registers[0].value: a: tariff is not a whole"],
     ),
-    ("address: 0, name: a, type: bitfield", ["2:5: registers[0].bits: a: are missing"]),
+    ("address: 0, name: a, type: bitfield", ["2:5: registers[0].bits: a: the bits are missing. Add bits: "]),
     ("address: 0, name: a, type: bitfield, bits: {16: breaker}", ["2:43: registers[0].bits: a: there is no bit 16"]),
     ("address: 0, name: a, type: bitfield, bits: {0: braker}", ["2:43: registers[0].bits: a: no reading is called"]),
     (

@@ -51,7 +51,7 @@ def _common(parts: list[ast.expr]) -> str | None:
     units = {dimension_of(part) for part in parts if not _is_plain_number(part)}
     if len(units) > 1:
         names = " and ".join(sorted(unit or "a number without unit" for unit in units))
-        raise UnitError(f"{ast.unparse(parts[0])} and what follows are in {names}")
+        raise UnitError(f"{', '.join(map(ast.unparse, parts))} cannot be combined: they are in {names}")
     return units.pop() if units else None
 
 

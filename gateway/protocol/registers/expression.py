@@ -73,8 +73,8 @@ def compile_expression(text: str) -> Expression:
         if _depth(tree) > MAX_DEPTH:
             raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
         evaluate = _compile(tree, text)
-    except SyntaxError as error:
-        raise ExpressionError(f"not an expression: {error.msg}") from None
+    except SyntaxError:
+        raise ExpressionError(f"{text!r} is not an expression such as power_net / 1000") from None
     except RecursionError:
         raise ExpressionError("nested too deeply") from None
     functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

@@ -68,7 +68,7 @@ def test_a_plain_number_goes_with_any_unit(form: str, number: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("voltage_l1 + power_net", "voltage_l1 and what follows are in V and W"),
+        ("voltage_l1 + power_net", "voltage_l1, power_net cannot be combined: they are in V and W"),
         ("energy_import - power_import", "in W and Wh"),
         ("power_import - reactive_power_import", "in W and var"),
         ("power_net + tariff", "in W and a number without unit"),

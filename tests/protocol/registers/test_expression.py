@@ -120,13 +120,13 @@ def test_the_names_of_readings_are_told_and_those_of_functions_are_not() -> None
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "not an expression"),
-        (" ", "not an expression"),
-        ("a +", "not an expression"),
-        ("a b", "not an expression"),
-        ("a = 1", "not an expression"),
-        ("a; b", "not an expression"),
-        ("import os", "not an expression"),
+        ("", "is not an expression such as"),
+        (" ", "is not an expression such as"),
+        ("a +", "is not an expression such as"),
+        ("a b", "is not an expression such as"),
+        ("a = 1", "is not an expression such as"),
+        ("a; b", "is not an expression such as"),
+        ("import os", "is not an expression such as"),
         ("lambda: a", "'lambda: a' is not allowed here"),
         ("a ** 2", r"'a \*\* 2' is not allowed here"),
         ("a // 2", "'a // 2' is not allowed here"),
@@ -159,7 +159,7 @@ def test_the_names_of_readings_are_told_and_those_of_functions_are_not() -> None
         ("abs(a, b)", r"abs\(\) takes 1 to 1 arguments, not 2"),
         ("sign(a)", r"sign\(\) takes 2 to 2 arguments, not 1"),
         ("min()", r"min\(\) takes 1 to 9 arguments, not 0"),
-        ("a\0b", "not an expression"),
+        ("a\0b", "is not an expression such as"),
     ],
 )
 def test_anything_else_is_refused_for_its_reason(text: str, why: str) -> None:
