@@ -53,6 +53,7 @@ TEXTS: Mapping[str, str] = {
     "refused-oversize": "telegram too long",
     "refused-form": "malformed telegram",
     "refused-implausible": "implausible telegram",
+    "refused-unconfirmed": "waits for a second telegram",
     # Register maps
     "telegrams-late": "telegrams come {seconds} s late",
     "late-or-clock-set": "{seconds} s late, or clock was set back",

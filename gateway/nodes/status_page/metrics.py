@@ -67,6 +67,11 @@ class _Gateway(Collector):
         unread = CounterMetricFamily(
             f"{PREFIX}_unreadable_lines", "unreadable lines of accepted telegrams", labels=["meter"]
         )
+        withheld = CounterMetricFamily(
+            f"{PREFIX}_withheld_readings",
+            "readings of accepted telegrams withheld, by reason",
+            labels=["meter", "reason"],
+        )
         age = GaugeMetricFamily(
             f"{PREFIX}_telegram_age_seconds",
             "age of the newest telegram; absent before the first",
@@ -87,13 +92,15 @@ class _Gateway(Collector):
             fresh.add_metric([meter.name], meter.is_fresh(now()))
             for fault, count in sorted(meter.refused.items()):
                 refused.add_metric([meter.name, str(fault)], count)
+            for doubt, count in sorted(meter.guards.withheld.items()):
+                withheld.add_metric([meter.name, str(doubt)], count)
             if meter.served:
                 age.add_metric([meter.name], now() - meter.served.measured)
             if meter.serving.delay_s is not None:
                 delay.add_metric([meter.name], meter.serving.delay_s)
             if meter.interval_s is not None:
                 interval.add_metric([meter.name], meter.interval_s)
-        return accepted, refused, unread, age, delay, interval, fresh
+        return accepted, refused, unread, withheld, age, delay, interval, fresh
 
     def _servers(self) -> Iterable[Metric]:
         requests = CounterMetricFamily(

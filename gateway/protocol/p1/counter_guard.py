@@ -28,6 +28,8 @@ POWER_MARGIN = Decimal("1.5")
 """Largest power between two telegrams, as a multiple of the powers that they contain."""
 VOLTAGE_V = Decimal(250)
 """Voltage at which a fuse limit in ampere becomes a power."""
+MAX_FUSE_A = Decimal(400)
+"""Fuse limit from which on there is none: 999 A."""
 MAX_PER_HOUR = {"Wh": CONNECTION_W, "varh": CONNECTION_W, "m3": Decimal(100), "J": Decimal(3_600_000_000)}
 """Unit of a counter → its largest rise per hour: 100 m3 of gas or water, and 1 MW of heat."""
 SLACK = {"Wh": Decimal(250), "varh": Decimal(250), "m3": Decimal(1), "J": Decimal(500_000_000)}
@@ -219,10 +221,6 @@ class CounterGuard:
         if line.time is not None and doubted.time is not None:
             return line.time > doubted.time
         return readings.time is None or telegram.raw != self._before_raw
-
-
-MAX_FUSE_A = Decimal(400)
-"""Fuse limit from which on there is none: 999 A."""
 
 
 def _is_older(line: Reading, other: Reading) -> bool:
