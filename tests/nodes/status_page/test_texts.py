@@ -11,6 +11,8 @@ from string import Formatter
 
 import pytest
 
+from gateway.files.sentences import SENTENCES, sentence_of
+from gateway.files.yaml_file import _TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.status import TEXTS
@@ -73,6 +75,28 @@ def problem_codes() -> set[str]:
         if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
         if "file" not in call.args[0].value
     }
+
+
+def configuration_codes() -> set[str]:
+    """The codes of the problems that a configuration can have: hyphenated words in the calls that make a problem."""
+    found = {code for code, *_ in SENTENCES.values()} | {_TOO_DEEP, sentence_of({"type": "none"})[0]}
+    for each in ("config/*.py", "files/*.py", "maps/*.py", "transport/tls.py", "problems/system.py", "service/run.py"):
+        for path in (ROOT / "gateway").glob(each):
+            for call in ast.walk(ast.parse(path.read_text())):
+                if not isinstance(call, ast.Call):
+                    continue
+                name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
+                if name in ("problem_of", "problem", "_problem", "invalid"):
+                    texts_in = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+                    found |= {str(text) for text in texts_in if re.fullmatch("[a-z0-9]+(-[a-z0-9]+)+", str(text))}
+    return found
+
+
+def test_each_problem_of_a_configuration_is_translated_by_its_code() -> None:
+    assert texts("en")["problems"] == {}, "the gateway sends the English text itself"
+    dutch = texts("nl")
+    assert len(configuration_codes()) > 90
+    assert dutch["problems"].keys() == configuration_codes() - dutch["labels"].keys()
 
 
 @pytest.mark.parametrize("section", ["page", "details"])

@@ -1,7 +1,7 @@
 // Receives the gateway's status events and keeps the chosen view up to date.
 
 import { h, setText } from "./dom.js";
-import { moment, number, preferredLanguage, setLanguage, t } from "./texts.js";
+import { moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
 import * as flow from "./flow.js";
 import * as registers from "./registers.js";
 import * as telegram from "./telegram.js";
@@ -58,11 +58,14 @@ function setLost(isLost) {
 }
 
 function showProblems() {
-  const { faults, is_serving: isServing } = gateway.status;
+  const { problems, is_serving: isServing } = gateway.status;
   const section = document.getElementById("problems");
-  section.hidden = faults.length === 0;
+  section.hidden = problems.length === 0;
   setText(section.querySelector("h2"), t(isServing ? "problems" : "problems_none_served"));
-  section.querySelector("ul").replaceChildren(...faults.map((fault) => h("li", {}, fault)));
+  section.querySelector("ul").replaceChildren(...problems.map((problem) => {
+    const { place, translation, english } = problemText(problem);
+    return h("li", {}, place, translation ?? english, translation && h("div", { lang: "en" }, english));
+  }));
 }
 
 function showSummary() {

@@ -1,7 +1,7 @@
 // The page's texts in the chosen language; numbers and times as that language writes them.
 
 const LANGUAGES = ["en", "nl"];
-let texts = { page: {}, kinds: {}, details: {}, labels: {} };
+let texts = { page: {}, kinds: {}, details: {}, labels: {}, problems: {} };
 export let language = "en";
 
 export function preferredLanguage() {
@@ -47,6 +47,18 @@ export function labelText({ code, values, text }) {
   if (!translation) return text;
   const shown = Object.entries(values).map(([name, value]) => [name, valueText(value)]);
   return fill(translation, Object.fromEntries(shown));
+}
+
+// A problem of the configuration: its place, its text in the page's language by its code, and the English sentence
+// with the hint, which has the details too.
+export function problemText({ code, file, line, column, path, what, hint, values }) {
+  const position = line ? `${file}:${line}:${column}` : file;
+  const translation = texts.problems[code] ?? texts.labels[code];
+  return {
+    place: [position, path].filter(Boolean).map((each) => `${each}: `).join(""),
+    translation: translation && fill(translation, values),
+    english: hint ? `${what}. ${hint}` : what,
+  };
 }
 
 // Numbers without a fraction stay as they are: they can be ports.
