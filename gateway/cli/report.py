@@ -48,13 +48,13 @@ def _as_text(report: Mapping[str, Any]) -> str:
 
 def _node_text(node: Mapping[str, Any]) -> str:
     text = f"  {node['kind']} {node['name']}: {node['status']}\n"
-    for trouble in node["troubles"]:
-        text += f"    {datetime.fromtimestamp(trouble['time'], UTC):%Y-%m-%d %H:%M:%S} {trouble['text']}\n"
+    for problem in node["troubles"]:
+        text += f"    {datetime.fromtimestamp(problem['time'], UTC):%Y-%m-%d %H:%M:%S} {problem['text']}\n"
     return text
 
 
 def _meter_text(meter: Mapping[str, Any]) -> str:
-    refused = ", ".join(f"{count} refused ({fault})" for fault, count in meter["refused"].items())
+    refused = ", ".join(f"{count} refused ({reason})" for reason, count in meter["refused"].items())
     kind = "simulated, " if meter["is_simulated"] else ""
     counts = f"{meter['accepted']} telegrams{f', {refused}' if refused else ''}"
     text = f"\nMeter {meter['name']}: {kind}{'fresh' if meter['is_fresh'] else 'stale'}, {counts}\n"

@@ -1,6 +1,6 @@
 """The form of a map file: its keys and their types, checked by pydantic; `docs/register-maps.md` explains them.
 
-`read_part` reads one file. Entries with faults are left out, so that the others are still checked.
+`read_part` reads one file. Entries with problems are left out, so that the others are still checked.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class MapFile(BaseModel):
 
 
 class Part(NamedTuple):
-    """A file of a map, without the entries that have faults."""
+    """A file of a map, without the entries that have problems."""
 
     document: Document
     file: MapFile
@@ -115,7 +115,7 @@ class Part(NamedTuple):
 
 
 def read_part(document: Document) -> tuple[Part, list[Problem]]:
-    """Return a file of a map, and the faults of its form."""
+    """Return a file of a map, and the problems of its form."""
     salvaged = salvage(document, MapFile, "registers")
     listed = document.data.get("registers") if isinstance(document.data, dict) else None
     entries = listed if isinstance(listed, list) else []

@@ -107,7 +107,7 @@ def _nearest(chain: list[Part], key: str) -> Part:
 
 
 def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[Problem]]:
-    """Return all registers, a nearer map's in place of a farther one's; the names in `without`; and the faults."""
+    """Return all registers, a nearer map's in place of a farther one's; the names in `without`; and the problems."""
     merged: dict[str, PlacedEntry] = {}
     lost: set[str] = set()
     without: set[str] = set()

@@ -1,6 +1,6 @@
 """Compile one entry of a map file: its type, expression, unit and scale become a `Register` that encodes readings.
 
-Each check adds its fault with the place in the file and goes on, so that all faults of an entry are reported at once.
+Each check adds its problem with the place in the file and goes on, so that all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MAX_SCALE_FACTOR = 10
 
 
 class RegisterBuilder:
-    """Compiles one entry, and adds its faults to `faults`."""
+    """Compiles one entry, and adds its problems to `problems`."""
 
     def __init__(self, item: PlacedEntry, whole: MapFile, problems: list[Problem]) -> None:
         self._item = item

@@ -71,7 +71,7 @@ class DsmrParser(Node):
         self._served: Received | None = None
         self._ripe: asyncio.TimerHandle | None = None
         self._condition = Condition.STARTING
-        self._trouble: Label | None = None
+        self._problem: Label | None = None
         self._told: set[str] = set()
         self._meter_words = ""
         self._withheld: set[str] = set()
@@ -108,7 +108,7 @@ class DsmrParser(Node):
         return {
             "variant": newest.variant.title if newest else None,
             "telegrams_accepted": meter.accepted,
-            **{f"telegrams_refused ({fault})": count for fault, count in sorted(meter.refused.items())},
+            **{f"telegrams_refused ({reason})": count for reason, count in sorted(meter.refused.items())},
             **{f"readings_withheld ({doubt})": count for doubt, count in sorted(meter.guards.withheld.items())},
             **{f"telegrams_not_served ({kind.value})": n for kind, n in meter.serving.not_served.items()},
             "lines_unreadable": meter.line_errors,
@@ -151,7 +151,7 @@ class DsmrParser(Node):
         if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
             self.log(logging.INFO, "the meter sends no checksum: its readings are shown when two telegrams agree")
         elif isinstance(result, RefusedTelegram):
-            self._note_trouble(
+            self._note_problem(
                 f"refused: {result.reason} ({result.detail})", label("refused-" + result.reason.replace(" ", "-"))
             )
         else:
@@ -196,12 +196,12 @@ class DsmrParser(Node):
         errors = result.readings.errors
         if errors:
             first = errors[0]
-            self._note_trouble(
+            self._note_problem(
                 f"line {first.number} cannot be read: {first.reason} ({first.line[:60]!r})",
                 label("line-unreadable", reason=first.reason),
             )
         else:
-            self._trouble = None
+            self._problem = None
             if self._told and not self._meter.has_recent_errors(arrived):
                 self._told.clear()
                 self.log(logging.INFO, "no errors in telegrams for a minute")
@@ -229,8 +229,8 @@ class DsmrParser(Node):
                 problem, hint = mismatch
                 self.log(logging.WARNING, f"dsmr_version {problem}. {hint}, or readings may be absent or wrong")
 
-    def _note_trouble(self, words: str, trouble: Label) -> None:
-        self._trouble, sort = trouble, str(trouble)
+    def _note_problem(self, words: str, problem: Label) -> None:
+        self._problem, sort = problem, str(problem)
         # A noisy line brings bad telegrams between good ones all day: each kind of error is logged once.
         if sort not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(sort)
@@ -245,7 +245,7 @@ class DsmrParser(Node):
                 self.show(Colour.RED, Mark.DOT, "none-accepted-yet", count=bad)
             return
         if meter.has_recent_errors(moment):
-            self.show(Colour.YELLOW, Mark.DOT, self._trouble or label("recent-errors"))
+            self.show(Colour.YELLOW, Mark.DOT, self._problem or label("recent-errors"))
         elif not meter.is_fresh(moment):
             silent_s = moment - newest.arrived
             if silent_s > meter.stale_after_s or served is None:

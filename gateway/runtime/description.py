@@ -10,14 +10,14 @@ from gateway.runtime.flow import Node
 
 
 def describe(meters: Mapping[str, MeterState], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
-    """Return the nodes with their status and newest troubles, and the meters with their newest telegrams."""
+    """Return the nodes with their status and newest problems, and the meters with their newest telegrams."""
     return {
         "nodes": [
             {
                 "name": redact_text(node.name),
                 "kind": node.kind,
                 "status": redact_text(str(node.status)),
-                "troubles": [{"time": round(at, 3), "text": redact_text(text)} for at, text in node.troubles],
+                "troubles": [{"time": round(at, 3), "text": redact_text(text)} for at, text in node.recent_problems],
             }
             for node in nodes
         ],

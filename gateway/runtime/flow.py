@@ -29,7 +29,7 @@ SELDOM_S = 600.0
 """Time in which `Node.log_seldom` logs the same message once."""
 MAX_SELDOM_MESSAGES = 20
 """Largest number of different messages that `Node.log_seldom` logs in `SELDOM_S`."""
-MAX_TROUBLES = 10
+MAX_RECENT_PROBLEMS = 10
 """Number of newest warnings and errors of one node that are kept for a report."""
 
 Details = Mapping[str, str | int | float | None]
@@ -78,7 +78,7 @@ class Node(ABC):
         """The moment when the node failed or began to work, in seconds of the gateway's clock."""
         self._budget = LineBudget(self.since)
         self._logged: dict[str, float] = {}
-        self.troubles: deque[tuple[float, str]] = deque(maxlen=MAX_TROUBLES)
+        self.recent_problems: deque[tuple[float, str]] = deque(maxlen=MAX_RECENT_PROBLEMS)
         """The newest logged warnings and errors, with their unix time."""
         self.status = Status(Colour.GREY, Mark.RING, label("not-started"))
         self.ready = asyncio.Event()
@@ -110,7 +110,7 @@ class Node(ABC):
         A node has a `LineBudget`. A line that is left out is counted in the next one; an error is never left out.
         """
         if level >= logging.WARNING:
-            self.troubles.append((unix_now(), clean(message)))
+            self.recent_problems.append((unix_now(), clean(message)))
         if not self._budget.allows(now(), always=level >= logging.ERROR):
             return
         left_out, self._budget.left_out = self._budget.left_out, 0

@@ -32,25 +32,25 @@ def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, 
     A check for restarts gives no meters: a restart of the gateway does not bring a meter online.
     """
     good_since = started
-    troubles = []
+    problems = []
     for node in nodes:
         if node.reads_meter:
             continue
         if node.status.is_failure:
-            troubles.append(Health(f"{node.name}: {node.status.text}", node.since))
+            problems.append(Health(f"{node.name}: {node.status.text}", node.since))
         good_since = max(good_since, node.since)
     for meter in meters:
         if meter.newest is None:
-            troubles.append(Health(f"{meter.name}: no telegram yet", started))
+            problems.append(Health(f"{meter.name}: no telegram yet", started))
         elif not meter.is_fresh(now):
             since = meter.newest.arrived
             reason = f"no telegram for {now - since:.0f} s"
             if now - since <= meter.stale_after_s:
                 since = meter.served.measured if meter.served else started
                 reason = f"no fresh readings for {now - since:.0f} s: {meter.serving.condition.value}"
-            troubles.append(Health(f"{meter.name}: {reason}", since))
+            problems.append(Health(f"{meter.name}: {reason}", since))
         good_since = max(good_since, meter.fresh_since)
-    if not troubles:
+    if not problems:
         return Health(GOOD, good_since)
-    troubles.sort(key=lambda trouble: trouble.since)
-    return Health("; ".join(trouble.reason for trouble in troubles), troubles[0].since)
+    problems.sort(key=lambda problem: problem.since)
+    return Health("; ".join(problem.reason for problem in problems), problems[0].since)

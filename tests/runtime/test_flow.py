@@ -262,4 +262,4 @@ async def test_an_error_is_logged_however_much_was_logged_before(caplog: pytest.
 async def test_what_is_kept_for_a_report_has_no_control_characters() -> None:
     node = Probe("meter", [])
     node.log(logging.WARNING, "meter A\x1b[2J")
-    assert node.troubles[-1][1] == "meter A\\x1b[2J"
+    assert node.recent_problems[-1][1] == "meter A\\x1b[2J"

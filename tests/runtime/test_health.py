@@ -64,19 +64,19 @@ def test_a_port_that_cannot_be_opened_is_the_meters_silence() -> None:
     assert assess([failed], [], STARTED, 200).is_good
 
 
-def test_a_meter_that_was_never_heard_is_a_trouble_since_the_start() -> None:
+def test_a_meter_that_was_never_heard_is_a_problem_since_the_start() -> None:
     health = assess([node()], [meter()], STARTED, 200)
     assert (health.reason, health.since) == ("house: no telegram yet", STARTED)
 
 
-def test_a_silent_meter_is_a_trouble_since_its_newest_telegram() -> None:
+def test_a_silent_meter_is_a_problem_since_its_newest_telegram() -> None:
     silent = meter(160, 161)
     assert assess([], [silent], STARTED, 165).is_good
     health = assess([], [silent], STARTED, 167)
     assert (health.reason, health.since) == ("house: no telegram for 6 s", 161)
 
 
-def test_all_troubles_are_named_the_oldest_first() -> None:
+def test_all_problems_are_named_the_oldest_first() -> None:
     health = assess([node(Colour.RED, Mark.RING, 190)], [meter(160, 161)], STARTED, 200)
     assert (health.reason, health.since) == ("house: no telegram for 39 s; n: words", 161)
 

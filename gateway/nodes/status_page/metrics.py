@@ -90,8 +90,8 @@ class _Gateway(Collector):
             accepted.add_metric([meter.name], meter.accepted)
             unread.add_metric([meter.name], meter.line_errors)
             fresh.add_metric([meter.name], meter.is_fresh(now()))
-            for fault, count in sorted(meter.refused.items()):
-                refused.add_metric([meter.name, str(fault)], count)
+            for reason, count in sorted(meter.refused.items()):
+                refused.add_metric([meter.name, str(reason)], count)
             for doubt, count in sorted(meter.guards.withheld.items()):
                 withheld.add_metric([meter.name, str(doubt)], count)
             if meter.served:

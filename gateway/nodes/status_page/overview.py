@@ -103,7 +103,7 @@ def _meter(meter: MeterState, moment: float) -> MeterView:
         stale_after_s=meter.stale_after_s,
         interval_s=None if meter.interval_s is None else round(meter.interval_s, 3),
         telegrams=meter.accepted,
-        refused={str(fault): count for fault, count in sorted(meter.refused.items())},
+        refused={str(reason): count for reason, count in sorted(meter.refused.items())},
         power_net_w=float(power) if isinstance(power, Decimal) else None,
     )
 
