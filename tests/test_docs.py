@@ -17,6 +17,7 @@ from gateway.exports import Target, export
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.ser2net import convert
+from tests.config.faults import FOUR_LINES
 from tests.conftest import ROOT
 from tests.documentation import DOCS, README, Block, blocks, files, page_id, pages
 from tests.test_architecture import LOOSE, ROOMS
@@ -120,6 +121,10 @@ def test_every_module_has_a_test_of_its_name_or_says_what_covers_it() -> None:
         and not (tests / path.parent.relative_to(ROOT / "gateway").parent / f"test_{path.name}").is_file()
     }
     assert sorted(str(path.relative_to(ROOT)) for path in bare - covered) == []
+
+
+def test_the_problems_of_a_configuration_are_shown_as_they_are_printed() -> None:
+    assert "\n".join(FOUR_LINES) in (DOCS / "troubleshooting.md").read_text()
 
 
 def test_the_values_of_a_wrong_type_are_those_of_the_table() -> None:

@@ -44,13 +44,7 @@ def compile_map(
 
     """
     problems: list[Problem] = []
-    registers = []
-    for item in placed:
-        builder = RegisterBuilder(item, whole, problems)
-        register = builder.build(is_absent=item.entry.name in without)
-        if register is not None:
-            registers.append((register, item))
-    registers.sort(key=lambda pair: pair[0].address)
+    registers = _registers(whole, placed, without, problems)
     _check_overlap(registers, problems)
     blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], problems)
     if knows_blocks:
@@ -71,6 +65,19 @@ def compile_map(
         registers=[register for register, _ in registers],
     )
     return compiled, problems
+
+
+def _registers(
+    whole: MapFile, placed: Sequence[PlacedEntry], without: frozenset[str], problems: list[Problem]
+) -> list[_Pair]:
+    """Return the registers that have no problems, in order of address, each with its entry."""
+    registers = []
+    for item in placed:
+        builder = RegisterBuilder(item, whole, problems)
+        register = builder.build(is_absent=item.entry.name in without)
+        if register is not None:
+            registers.append((register, item))
+    return sorted(registers, key=lambda pair: pair[0].address)
 
 
 def _remarks(registers: Sequence[_Pair]) -> list[str]:

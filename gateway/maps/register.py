@@ -67,17 +67,8 @@ class RegisterBuilder:
             encode = bits_encoding(length, self._word_order, self._byte_order)
             evaluate = self._bits(16 * length)
         else:
-            data_type = TYPES[self._type]
-            length, absent = data_type.registers, self._absent()
-            if absent == number_packer(data_type, self._word_order, self._byte_order)(data_type.highest or 0):
-                data_type = replace(data_type, highest=(data_type.highest or 0) - 1)
-            per_unit = self._per_unit()
-            offset = Decimal(str(entry.offset))
-            if not offset.is_finite():
-                self._problem("offset", "not-an-offset", f"{entry.offset} is not an offset", "Write a number of steps")
-                offset = Decimal(0)
-            content = None if entry.overflow == "limit" else absent
-            encode = number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order, absent=content)
+            length, absent = TYPES[self._type].registers, self._absent()
+            encode = self._number_encoding(absent)
             evaluate = self._number()
         self._check_keys()
         if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
@@ -165,6 +156,18 @@ class RegisterBuilder:
         if self._entry.length is None:
             self._problem("type", "length-missing", "a string needs a length", "Add length: the number of registers")
         return length, b"\0\0" * length, text_encoding(length)
+
+    def _number_encoding(self, absent: bytes) -> Encode:
+        entry, data_type = self._entry, TYPES[self._type]
+        if absent == number_packer(data_type, self._word_order, self._byte_order)(data_type.highest or 0):
+            data_type = replace(data_type, highest=(data_type.highest or 0) - 1)
+        per_unit = self._per_unit()
+        offset = Decimal(str(entry.offset))
+        if not offset.is_finite():
+            self._problem("offset", "not-an-offset", f"{entry.offset} is not an offset", "Write a number of steps")
+            offset = Decimal(0)
+        content = None if entry.overflow == "limit" else absent
+        return number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order, absent=content)
 
     def _absent(self) -> bytes:
         data_type, absent = TYPES[self._type], self._entry.absent

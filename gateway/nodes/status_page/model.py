@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.nodes.status_page.problems import ProblemView
 from gateway.runtime.flow import Details
 
 
@@ -32,30 +33,6 @@ class MarkView:
     """In English."""
     label: LabelView
     """The text as a code with its values, for a translation."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemView:
-    """A problem of the configuration."""
-
-    code: str
-    """Identifier that stays the same, such as unknown-key."""
-    file: str
-    line: int
-    """Counted from 1; 0 for the whole file."""
-    column: int
-    path: str
-    """The way to the value in the file, such as modbus[0].listen."""
-    short: str
-    """Short text of the problem, at most 40 characters of English."""
-    what: str
-    """The problem in one sentence of English."""
-    hint: str
-    """Advice about what to do, in English."""
-    values: dict[str, str | int | float]
-    """Values in the texts by name, for a translation of the code."""
-    text: str
-    """Place, sentence and hint in one line, as in `faults`."""
 
 
 @dataclass(frozen=True, slots=True)

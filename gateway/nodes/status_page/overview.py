@@ -10,14 +10,13 @@ from gateway.nodes.status_page.model import (
     MarkView,
     MeterView,
     NodeView,
-    ProblemView,
     ServerView,
     StatusView,
     UnitView,
     WireView,
 )
 from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
-from gateway.problems.problem import Problem
+from gateway.nodes.status_page.problems import problem_view
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.registers.register import Register
@@ -33,22 +32,6 @@ def unix_time(moment: float) -> float:
     return round(clock.unix_time(moment), 3)
 
 
-def _problem(problem: Problem) -> ProblemView:
-    place = problem.place
-    return ProblemView(
-        code=problem.code,
-        file=place.file,
-        line=place.line,
-        column=place.column,
-        path=place.path,
-        short=problem.short,
-        what=problem.what,
-        hint=problem.hint,
-        values=dict(problem.values),
-        text=str(problem),
-    )
-
-
 def status(gateway: Gateway, started: float) -> StatusView:
     """Return the status; `started` is the start of the gateway, in seconds of its clock."""
     moment = now()
@@ -62,7 +45,7 @@ def status(gateway: Gateway, started: float) -> StatusView:
         meters=[_meter(meter, moment) for meter in gateway.meters.values()],
         servers=[_server(served, moment) for served in gateway.served],
         faults=list(map(str, gateway.problems)),
-        problems=[_problem(problem) for problem in gateway.problems],
+        problems=[problem_view(problem) for problem in gateway.problems],
         is_serving=gateway.is_serving,
     )
 
