@@ -53,6 +53,7 @@ def _put(document: Document, name: str, value: Any) -> None:
         beneath = _get(container, key)
         if not isinstance(beneath, dict | list):
             beneath = [] if following.isdecimal() and str(key).lower() not in _KEYED else {}
+            _key(name, beneath, following)  # raises before an empty list is left behind
             _set(container, key, beneath)
         container = beneath
     key = _key(name, container, last)
@@ -69,8 +70,8 @@ def _key(name: str, container: Any, part: str) -> Any:
     """Return the key or position for a part of a variable's name, which is in capitals."""
     if isinstance(container, list):
         if not part.isdecimal() or int(part) > len(container):
-            what = f"{part} is not a position in a list of {len(container)}"
-            hint = "Count positions from 0"
+            what = f"{part} is not a position in a list of {len(container)} entries"
+            hint = f"The next position is {len(container)}"
             raise FileError([problem_of("not-a-position", what, hint, place=Place(name))])
         return int(part)
     if not part:

@@ -1,8 +1,9 @@
 """The valid parts of a configuration that has problems, so that the later checks can find the other problems too.
 
 What is not valid is taken out of a copy of the data, where the default stands in for it, and the rest is read again.
-An entry of `modbus:`, `passthrough:`, `meters:` or `units:` is emptied and stays, so that the entries around it keep
-their positions and the names of meters stay known.
+An entry of `modbus:`, `passthrough:`, `meters:` or `units:` stays, so that the entries around it keep their positions
+and the names of meters stay known. It keeps its units, its map and its meter, because these are checked later; they are
+taken out too where that does not help.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ MAX_ROUNDS = 10
 """Largest number of times that parts are taken out: one part can show that another is not valid."""
 _NAMED = ("meters", "units")
 _LISTED = ("modbus", "passthrough")
+_CHECKED_LATER = ("units", "map", "meter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,10 @@ def salvage_config(document: Document) -> SalvagedConfig:
                 data = deepcopy(data)
             if not isinstance(data, dict):
                 break
-            for item in error.errors():
-                is_key = item["loc"][-1:] == ("[key]",)
-                lost.add(_take_out(data, loc_in(data, item["loc"]), is_key=is_key))
+            parts = [(loc_in(data, item["loc"]), item["loc"][-1:] == ("[key]",)) for item in error.errors()]
+            for loc, is_key in dict.fromkeys(parts):
+                if loc_in(data, loc) == loc:  # it was not taken out with a part around it
+                    lost |= _take_out(data, loc, is_key=is_key)
     return SalvagedConfig(Config(), problems or [], frozenset({()}))
 
 
@@ -64,11 +67,11 @@ def is_lost(place: Place, lost: Iterable[Place]) -> bool:
     )
 
 
-def _take_out(data: Any, loc: Loc, *, is_key: bool) -> Loc:
-    """Take the part at `loc` out of `data`, or the smallest part around it that can be; return that part's place."""
+def _take_out(data: Any, loc: Loc, *, is_key: bool) -> set[Loc]:
+    """Take the part at `loc` out of `data`, or the smallest part around it that can be; return what was taken out."""
     if not loc:
         data.clear()
-        return ()
+        return {()}
     way: list[Any] = [data]
     for part in loc[:-1]:
         way.append(_get(way[-1], part))
@@ -77,12 +80,22 @@ def _take_out(data: Any, loc: Loc, *, is_key: bool) -> Loc:
         is_entry = isinstance(container, list) and depth == 2 and loc[0] in _LISTED
         is_entry = is_entry or (isinstance(container, dict) and depth > 1 and loc[depth - 2] in _NAMED and not is_key)
         if is_entry and _get(container, part) != {}:
-            _set(container, part, {})
-            return loc[:depth]
+            return _strip(container, part, loc[:depth])
         if isinstance(container, dict):
             container.pop(_key(container, part), None)
-            return loc[:depth]
-    return ()
+            return {loc[:depth]}
+    return {()}
+
+
+def _strip(container: Any, part: str | int, loc: Loc) -> set[Loc]:
+    """Take all out of the entry at `loc`, at first without what is checked later; return what was taken out."""
+    entry = _get(container, part)
+    kept = {key: entry[key] for key in _CHECKED_LATER if key in entry} if isinstance(entry, dict) else {}
+    if kept in ({}, entry):
+        _set(container, part, {})
+        return {loc}
+    _set(container, part, kept)
+    return {(*loc, str(key)) for key in entry if key not in kept}
 
 
 def _key(container: dict[Any, Any], part: str | int) -> Any:

@@ -26,7 +26,7 @@ MAX_DEPTH = 20
 
 _INDENT = "Indent it like the lines that it belongs to, and put a text with a colon in quotes"
 _SYNTAX = {
-    "mapping values are not allowed": ("no key can be here", _INDENT),
+    "mapping values are not allowed": ("a colon is not allowed here", _INDENT),
     "did not find expected key": ("a key is expected here", _INDENT),
     "did not find expected '-'": ("an item of a list is expected here", _INDENT),
     "could not find expected ':'": ("a key without a colon", "Write a colon and a space after the key"),

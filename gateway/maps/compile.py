@@ -116,7 +116,9 @@ def _check_overlap(registers: Sequence[_Pair], problems: list[Problem]) -> None:
     farthest: Register | None = None
     for register, item in registers:
         if farthest and register.address < farthest.end:
-            what = f"{register.name}: address {register.address} is in {farthest.name}, at {_span(farthest)}"
+            what = (
+                f"{register.name}: address {register.address} belongs to {farthest.name}, which has {_span(farthest)}"
+            )
             problems.append(item.document.problem((*item.loc, "address"), "registers-overlap", what))
         if farthest is None or register.end > farthest.end:
             farthest = register

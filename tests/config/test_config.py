@@ -71,6 +71,14 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
         ),
         ("modbus: []", ["1:1: modbus: "]),
         (
+            "modbus: [{serial: {port: /dev/a}, listen: 3, units: {1: {map: dsrm, meter: b}}}]",
+            [
+                "1:10: modbus[0]: a server on a serial line has no listen, transport, tls, allow or priority. Remove",
+                "1:58: modbus[0].units.1.map: there is no register map 'dsrm'. Did you mean dsmr?",
+                "1:69: modbus[0].units.1.meter: there is no meter 'b'. There are: meter",
+            ],
+        ),
+        (
             "modbus: {listen: 502}",
             ['1:1: modbus: a list is expected (found keys with values). Begin each item with "- "'],
         ),

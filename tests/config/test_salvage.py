@@ -27,6 +27,17 @@ def test_an_entry_that_cannot_be_used_keeps_its_position_and_its_name() -> None:
     assert salvaged.config.modbus[1].address.port == 1
 
 
+def test_an_entry_whose_keys_do_not_fit_each_other_keeps_what_is_checked_later() -> None:
+    text = (
+        "modbus: [{serial: {port: /dev/a}, listen: 3, units: {1: {wait_up_to: 1s, map: dsrm, meter: b}, 7: {map: x}}}]"
+    )
+    salvaged = salvage_config(parse(text, "f"))
+    units = salvaged.config.modbus[0].units
+    assert {unit_id: (unit.map, unit.meter) for unit_id, unit in units.items()} == {1: ("dsrm", "b"), 7: ("x", None)}
+    assert ("modbus", 0, "listen") in salvaged.lost
+    assert ("modbus", 0) not in salvaged.lost
+
+
 def test_a_document_that_is_no_mapping_gives_defaults() -> None:
     salvaged = salvage_config(parse("- 1", "f"))
     assert (len(salvaged.problems), salvaged.lost) == (1, {()})

@@ -45,14 +45,20 @@ def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path
 @pytest.mark.parametrize(
     ("registers", "told"),
     [
-        ([plain(0, "a", "uint32"), plain(1, "b")], ["3:6: registers[1].address: b: address 1 is in a, at 0 to 1"]),
-        ([plain(5, "b"), plain(5, "a")], ["3:6: registers[1].address: a: address 5 is in b, at 5"]),
-        ([plain(1, "b"), plain(0, "a", "uint32")], ["2:6: registers[0].address: b: address 1 is in a, at 0 to 1"]),
+        (
+            [plain(0, "a", "uint32"), plain(1, "b")],
+            ["3:6: registers[1].address: b: address 1 belongs to a, which has 0 to 1"],
+        ),
+        ([plain(5, "b"), plain(5, "a")], ["3:6: registers[1].address: a: address 5 belongs to b, which has 5"]),
+        (
+            [plain(1, "b"), plain(0, "a", "uint32")],
+            ["2:6: registers[0].address: b: address 1 belongs to a, which has 0 to 1"],
+        ),
         (
             [plain(0, "a", "uint64"), plain(1, "b"), plain(2, "c"), plain(4, "d")],
             [
-                "3:6: registers[1].address: b: address 1 is in a, at 0 to 3",
-                "4:6: registers[2].address: c: address 2 is in a, at 0 to 3",
+                "3:6: registers[1].address: b: address 1 belongs to a, which has 0 to 3",
+                "4:6: registers[2].address: c: address 2 belongs to a, which has 0 to 3",
             ],
         ),
     ],
