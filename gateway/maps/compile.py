@@ -13,7 +13,7 @@ from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document
 from gateway.maps.file import MapFile, PlacedEntry
 from gateway.maps.household import largest_unfit
-from gateway.maps.register import RegisterBuilder
+from gateway.maps.register import READINGS_HINT, RegisterBuilder
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
@@ -106,7 +106,7 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
             problems.append(document.problem(("requires", index), "invalid-expression", str(error)))
             continue
         for name in sorted(expression.names - NAMES.keys()):
-            what, hint = f"no reading is called {name}", suggest(name, list(NAMES))
+            what, hint = f"no reading is called {name}", suggest(name, list(NAMES)) or READINGS_HINT
             problems.append(document.problem(("requires", index), "unknown-reading", what, hint, name=name))
         requires[text] = expression.evaluate
     return requires

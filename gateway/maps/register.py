@@ -37,6 +37,8 @@ MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
 """Type with a meaning → the type of its number on the wire."""
 MOMENT = re.compile(r"(?:\w+_)?(?:time|clock)")
 """Pattern of the names of readings in unix seconds."""
+READINGS_HINT = "docs/register-maps.md lists the readings"
+"""Advice for a name that resembles no reading."""
 MAX_SCALE_FACTOR = 10
 """Largest size of a scale factor: a sunssf is -10 to 10 (SunSpec Device Information Model, 4.2.2)."""
 
@@ -250,7 +252,7 @@ class RegisterBuilder:
     def _note_names(self, key: str, names: frozenset[str], wanted: ValueType) -> None:
         for name in sorted(names):
             if name not in NAMES:
-                hint = suggest(name, list(NAMES))
+                hint = suggest(name, list(NAMES)) or READINGS_HINT
                 self._problem(key, "unknown-reading", f"no reading is called {name}", hint)
             elif NAMES[name].value_type is not wanted:
                 what = f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {wanted}"

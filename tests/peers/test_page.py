@@ -389,6 +389,14 @@ def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_fixed(brow
         page.get_by_text("meter.simulat: unknown key. Did you mean simulate?").wait_for()
         page.get_by_text("The gateway serves nothing until it is fixed.").wait_for()
         visitor.screenshot("faults")
+        page.get_by_label("Language").select_option("nl")
+        page.get_by_text("meter.simulat: onbekende sleutel").wait_for()
+        problem = page.locator("#problems li")
+        assert problem.inner_text().splitlines() == [
+            f"{config}:2:3: meter.simulat: onbekende sleutel",
+            "unknown key. Did you mean simulate?",
+        ]
+        page.get_by_label("Taal").select_option("en")
         config.write_text(config.read_text().replace("simulat:", "simulate:"))
         page.get_by_text("meter: online").wait_for(timeout=2 * PATIENCE_MS)
         assert not page.locator("#problems").is_visible()
