@@ -8,6 +8,7 @@ from gateway.files.validation import invalid
 
 MAX_PORT = 65_535
 _HOST_AND_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:/]*)):([0-9]{1,5})")
+_HOST_NAME = re.compile(r"[^/\s]*")
 _URL = re.compile(r"(?:socket|tcp)://([^/]+)/?")
 
 
@@ -34,7 +35,13 @@ def tcp_port(text: str) -> int | None:
 
 def host_name(value: str) -> str:
     """Return `value` if it can be looked up; of another one, Python's look-up fails with an error that says nothing."""
+    address = split_address(value)
+    if address:
+        hint = f"Write host: {address[0]} and port: {address[1]}"
+        raise invalid("port-in-host", f"{value!r} is a host with a port", hint)
     try:
+        if not _HOST_NAME.fullmatch(value):
+            raise UnicodeError
         value.encode("idna")
     except UnicodeError:
         raise invalid(

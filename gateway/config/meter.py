@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from gateway.config.address import host_name, split_url, tcp_port
+from gateway.config.address import host_name, split_address, split_url, tcp_port
 from gateway.config.types import Duration, Host
 from gateway.files.validation import invalid, suggest
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
@@ -38,6 +38,16 @@ def _port(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _check_device(port: str) -> None:
+    address = split_address(port)
+    if address:
+        raise invalid(
+            "host-in-port", f"port {port!r} is a host with a port", f"Write host: {address[0]} and port: {address[1]}"
+        )
+    if port.startswith(("socket://", "tcp://")):
+        raise invalid("not-an-url", f"{port!r} does not name a host and a port", "Write it like socket://p1.local:2001")
+
+
 class MeterConfig(BaseModel):
     """The source of a meter's telegrams; `port`, `host` and `dsmr_version` are as in Home Assistant."""
 
@@ -62,6 +72,7 @@ class MeterConfig(BaseModel):
                 raise invalid("host-twice", "port is an address with a host already", "Remove host")
             self.host, self.port = host_name(url[0]), str(url[1])
         port = self.port or ""
+        _check_device(port)
         if self.host and not port:
             what = "host needs a port: the TCP port of the ser2net there"
             raise invalid("port-missing", what, "Add a port, such as port: 2001")

@@ -200,6 +200,8 @@ def _syntax_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         what, hint = "the line is indented with a tab", "Indent with spaces, not with tabs"
+    elif line[mark.column : mark.column + 1] in ("]", "}"):
+        what, hint = "no bracket of this kind is open here", "Remove it, or add the one that opens it"
     else:
         opened = getattr(error, "context_mark", None) or mark
         what, hint = next((texts for phrase, texts in _SYNTAX.items() if phrase in found), (found, ""))

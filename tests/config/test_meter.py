@@ -99,6 +99,20 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         ("host: p1..local, port: 2001", "1:9: meter.host: 'p1..local' is not a host. Write a name such as"),
         ("port: 'tcp://p1..local:2001'", "1:1: meter: 'p1..local' is not a host. Write a name such as"),
         ("host: a, port: 'tcp://b:2001'", "1:1: meter: port is an address with a host already. Remove host"),
+        (
+            "port: '192.0.2.7:2001'",
+            "1:1: meter: port '192.0.2.7:2001' is a host with a port. Write host: 192.0.2.7 and port: 2001",
+        ),
+        (
+            "port: 'socket://192.0.2.7'",
+            "1:1: meter: 'socket://192.0.2.7' does not name a host and a port. Write it like socket://p1.local:2001",
+        ),
+        (
+            "host: '192.0.2.7:2001', port: 1",
+            "1:9: meter.host: '192.0.2.7:2001' is a host with a port. Write host: 192.0.2.7 and port: 2001",
+        ),
+        ("host: 'http://a', port: 1", "1:9: meter.host: 'http://a' is not a host. Write a name such as"),
+        ("host: p1 local, port: 1", "1:9: meter.host: 'p1 local' is not a host. Write a name such as"),
         ("port: [1]", "1:9: meter.port: a text is expected"),
         ("port: true", "1:9: meter.port: a text is expected (found true)"),
         (

@@ -128,6 +128,8 @@ def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
         ("a: [1,\nb: 2", "3:1", "a comma or a bracket is missing. Close the bracket of line 1"),
         ('b: 1\na: "x\nc: 1', "3:5", "a quote is not closed. Close the quote of line 2"),
         ("a: [\n", "2:1", "a value is expected here. Add the missing value, or the closing bracket"),
+        ("a: {b: 1}}", "1:10", "no bracket of this kind is open here. Remove it, or add the one that opens it"),
+        ("a: {b: 1]", "1:9", "no bracket of this kind is open here. Remove it, or add the one that opens it"),
         ("a: @x", "1:4", "no text can begin with this character. Put the text in quotes"),
         ("a: 1\n---\nb: 2", "2:1", "a second document begins here. Remove the line ---"),
         ("a: 1\nb: é\x07", "2:5", r"the character '\x07' is not allowed"),
