@@ -233,7 +233,7 @@ class MeterState:
             "gateway_recent_errors": int(self.has_recent_errors(now)),
             "gateway_simulated": int(self.is_simulated),
             "gateway_heartbeat": int(now) % 0x10000,
-            "gateway_telegrams": self.accepted,
+            "gateway_telegrams": self.accepted - self.serving.is_pending,
             "gateway_checksum_errors": self.refused[RefusalReason.CHECKSUM] + self.refused[RefusalReason.NO_CHECKSUM],
         }
         no_form_errors = int(values["gateway_checksum_errors"]) + self.refused[RefusalReason.UNCONFIRMED]

@@ -61,6 +61,8 @@ class Serving:
         self._is_simulated = is_simulated
         self.served: Received | None = None
         """The telegram whose readings are served; None where none may be."""
+        self.is_pending = False
+        """The newest telegram waits to be served; it does not count as accepted yet."""
         self.not_served: Counter[Kind] = Counter()
         """Accepted telegrams whose readings were not served when they came, by the reason."""
         self._timeline: Timeline | None = None
@@ -121,6 +123,7 @@ class Serving:
                 served = self._kept[shown.token] = replace(served, measured=shown.measured)
         used = timeline.tokens
         self._kept = {token: kept for token, kept in self._kept.items() if token in used}
+        self.is_pending = timeline.next_change is not None and now < timeline.next_change
         has_changed = served is not self.served
         self.served = served
         return has_changed

@@ -14,6 +14,8 @@ SHORTEST_GAP, LONGEST_GAP = 0.5, 1.6
 """Bounds of a gap at the meter's own pace, in cadences: jitter makes it shorter, one lost telegram doubles it."""
 QUIET = 0.75
 """Cadences without a telegram that end a burst; a meter in time is silent for about one."""
+FIRST_QUIET_S = 0.5
+"""Seconds without a telegram after which the very first one is shown; the rest of a buffer follows sooner."""
 STEADY_S = 60.0
 STEADY_TELEGRAMS = 16
 STEADY_WITHIN = 1.5
@@ -70,6 +72,8 @@ class Display:
             pace = self._steady_pace(item.arrived, gap) or self.cadence_s
             if shortest * pace <= gap <= LONGEST_GAP * pace:
                 return self.show(item, Kind.FRESH)
+        if gap is None:
+            return self.postpone(item, min(QUIET, FIRST_QUIET_S / self.cadence_s))
         return self.postpone(item)
 
     def _steady_pace(self, arrived: float, gap: float) -> float | None:

@@ -16,8 +16,10 @@ SHOWN_AT_MOST = 10
 """Telegrams that may be shown before the clock is known."""
 OWN_PACE = 0.75
 """A telegram that comes sooner after the one before, as a share of the step of its clock, comes in a burst."""
-SINKS_S = 1.0
+SINKS_S = 1.3
 """A difference so far below the highest of the last telegrams shows a backlog."""
+QUIET_AFTER_JUMP = 0.35
+"""Cadences without a telegram after which one is shown whose clock is far ahead of all before."""
 
 
 class Start:
@@ -49,6 +51,13 @@ class Start:
         if not run.fits(clock, difference):
             self.run = run = Run(self._cadence_s, self._needed)
         run.add(item.arrived, clock, difference)
+        if self._differences and difference < min(self._differences) - self._needed * self._cadence_s:
+            # No backlog sinks so far in one step: what came before was held for long, or the clock was set.
+            self._differences.clear()
+            self._differences.append(difference)
+            self._count += 1
+            display.withdraw()
+            return display.postpone(item, QUIET_AFTER_JUMP)
         sinks = bool(self._differences) and difference < max(self._differences) - SINKS_S
         self._differences.append(difference)
         self._count += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.p1.age.display import STEADY_S
+from gateway.protocol.p1.age.display import FIRST_QUIET_S, STEADY_S
 from gateway.protocol.p1.age.verdict import Kind, Shown
 from tests.protocol.p1.age.line import Line
 
@@ -314,14 +314,16 @@ def test_a_meter_that_is_faster_than_expected_is_followed_once_it_is_steady() ->
     line = Line(10, 35.0)
     for n in range(200):
         line.send(n * 1.0, None, n)
-        assert (line.timeline.shown_at(n) is not None) == (n >= STEADY_S), n
+        shown = line.timeline.shown_at(n)
+        expected = n + 1 if n >= STEADY_S else 1 if n else None
+        assert (shown and shown.token) == expected, n
 
 
 def test_the_first_telegram_is_shown_after_a_quiet_moment() -> None:
     line = Line()
     assert line.go_on(1).kind is Kind.PENDING
-    assert not line.is_fresh(0.8)
-    assert line.is_fresh(0.9)
+    assert not line.is_fresh(0.1 + FIRST_QUIET_S - 0.01)
+    assert line.is_fresh(0.1 + FIRST_QUIET_S + 0.01)
 
 
 def test_a_first_telegram_of_which_copies_follow_is_not_shown() -> None:
@@ -349,7 +351,18 @@ def test_a_backlog_that_comes_in_at_the_start_withdraws_what_was_shown() -> None
     for n in range(12):
         line.send(60.0 + n * 0.77, n, n)
         shown.append(line.timeline.shown_at(60.0 + n * 0.77) is not None)
-    assert shown == [False] + [True] * 4 + [False] * 7
+    assert shown == [False] + [True] * 5 + [False] * 6
+
+
+def test_a_clock_that_leaps_ahead_at_the_start_is_shown_after_a_short_quiet_moment() -> None:
+    line = Line()
+    for n in range(4):
+        line.send(60.0 + n, n, n)
+    assert line.send(66.0, 1000, 10).kind is Kind.PENDING
+    assert line.timeline.shown_at(66.3) is None
+    shown = line.timeline.shown_at(66.4)
+    assert shown
+    assert shown.token == 5
 
 
 def test_after_ten_telegrams_nothing_is_shown_before_the_clock_is_known() -> None:
