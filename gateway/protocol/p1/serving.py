@@ -1,4 +1,4 @@
-"""Which telegram of a meter is served, and since when its readings are true.
+"""The telegram of a meter that is served, and the moment from which its age counts.
 
 For each accepted telegram, the timeline (`gateway.protocol.p1.age.timeline`) says when the meter wrote it and whether
 its readings are served: at once, after a moment in which no other one comes, or not at all. `Serving` keeps the

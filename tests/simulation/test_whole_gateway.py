@@ -1,0 +1,55 @@
+"""The whole gateway in virtual time: no number is old, torn or other than the meter wrote it, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.simulation.faults import MIXES
+
+SECONDS = "300"
+
+
+def prove(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the simulation in a process of its own: it replaces the clock for all modules."""
+    command = [sys.executable, "-m", "tests.simulation.prove", "--seconds", SECONDS, *arguments]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_response_is_true_under_every_mix_of_faults() -> None:
+    result = prove("--seeds", "2")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " 0 violations" in result.stdout
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    first, second = (prove("--mix", "link and source").stdout for _ in range(2))
+    assert first.splitlines()[0] == second.splitlines()[0]
+    assert "responses checked" in first
+
+
+@pytest.mark.parametrize(
+    ("mutant", "mix"),
+    [
+        ("age_by_arrival", "link"),
+        ("forget_delay", "link"),
+        ("believe_the_past", "source"),
+        ("forget_texts", "source"),
+        ("confirm_at_once", "all but the clock"),
+        ("never_confirm", "clock"),
+        ("never_stale", "link"),
+        ("date_by_arrival_in_the_map", "link"),
+        ("tear_a_snapshot", "nothing"),
+        ("swap_two_telegrams", "source"),
+    ],
+)
+def test_a_broken_rule_is_noticed(mutant: str, mix: str) -> None:
+    assert mix in MIXES
+    result = prove("--seeds", "4", "--mutant", mutant, "--mix", mix)
+    assert result.returncode == 1, f"{mutant} was not noticed: {result.stdout}{result.stderr}"
+    assert f"seed {result.stdout.partition('seed ')[2].partition(',')[0]}, {mix}:" in result.stdout
