@@ -84,14 +84,14 @@ def load_map(path: Path) -> RegisterMap:
         FileError: the map has problems; it carries all of them, each with file, line and column.
 
     """
-    chain, problems = _read_chain(path)
-    placed, without, more = _merge(chain)
+    chain, problems, is_whole = _read_chain(path)
+    placed, without, more = _merge(chain, is_whole=is_whole)
     top = chain[0].file
     nearest = {key: _nearest(chain, key) for key in _INHERITED}
     settings = {key: getattr(part.file, key) for key, part in nearest.items()}
     whole = top.model_copy(update=settings | {"name": top.name or path.stem})
     documents = {key: part.document for key, part in nearest.items()}
-    knows_blocks = not any("blocks" in part.lost for part in chain)
+    knows_blocks = is_whole and not any("blocks" in part.lost for part in chain)
     compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
     if problems or more or yet_more:
         raise FileError(in_order([*problems, *more, *yet_more]))
@@ -106,7 +106,7 @@ def _nearest(chain: list[Part], key: str) -> Part:
     return next((part for part in chain if getattr(part.file, key) is not None), chain[0])
 
 
-def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[Problem]]:
+def _merge(chain: list[Part], *, is_whole: bool) -> tuple[list[PlacedEntry], frozenset[str], list[Problem]]:
     """Return all registers, a nearer map's in place of a farther one's; the names in `without`; and the problems."""
     merged: dict[str, PlacedEntry] = {}
     lost: set[str] = set()
@@ -126,7 +126,7 @@ def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[P
             without.discard(entry.name)
         for index, pattern in enumerate(file.without):
             names = fnmatch.filter(merged, pattern)
-            if not names and not fnmatch.filter(lost, pattern):
+            if is_whole and not names and not fnmatch.filter(lost, pattern):
                 hint = suggest(pattern, list(merged))
                 what = f"no register is called {pattern}"
                 problems.append(document.problem(("without", index), "unknown-register", what, hint, name=pattern))
@@ -134,39 +134,57 @@ def _merge(chain: list[Part]) -> tuple[list[PlacedEntry], frozenset[str], list[P
     return list(merged.values()), frozenset(without), problems
 
 
-def _read_chain(path: Path) -> tuple[list[Part], list[Problem]]:
-    """Return the map and all that it extends or includes, nearest first, and the problems of their form.
+def _read_chain(path: Path) -> tuple[list[Part], list[Problem], bool]:
+    """Read the map and all that it extends or includes.
+
+    Returns:
+        The files, nearest first; their problems; and whether all files could be read.
 
     Raises:
-        FileError: a file is missing or cannot be read; it carries the problems found until then too.
+        FileError: the map itself cannot be read.
 
     """
     chain: list[Part] = []
     problems: list[Problem] = []
     try:
-        _follow(path, chain, problems)
+        is_whole = _follow(path, chain, problems)
     except FileError as error:
-        raise FileError(in_order([*problems, *error.problems])) from None
-    return chain, problems
+        if not chain:
+            raise
+        return chain, [*problems, *error.problems], False
+    return chain, problems, is_whole
 
 
-def _follow(path: Path, chain: list[Part], problems: list[Problem]) -> None:
+def _follow(path: Path, chain: list[Part], problems: list[Problem]) -> bool:
+    """Return whether all files that are included could be read; raise FileError where one that is extended cannot."""
+    is_whole = True
     current: Path | None = path
     while current is not None:
         part = _read_part(current, chain, problems)
         for index, name in enumerate(part.file.include):
-            fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
-            found = fragments.get(name) or _found(part.document, ("include", index), name, current.parent)
-            fragment = _read_part(found, chain, problems)
-            for key in ("extends", "include"):
-                if getattr(fragment.file, key):
-                    what = f"a file that is included cannot have {key}:"
-                    raise FileError([fragment.document.problem((key,), "nested-include", what, "Remove it")])
+            try:
+                _include(part.document, index, name, current.parent, chain, problems)
+            except FileError as error:
+                problems += error.problems
+                is_whole = False
         if len(chain) > MAX_CHAIN:
             what = f"more than {MAX_CHAIN} maps extend or include each other"
             raise FileError([part.document.problem(("extends",), "too-many-maps", what, "Does a map extend itself?")])
         base = part.file.extends
         current = _found(part.document, ("extends",), base, current.parent) if base else None
+    return is_whole
+
+
+def _include(
+    document: Document, index: int, name: str, beside: Path, chain: list[Part], problems: list[Problem]
+) -> None:
+    fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
+    found = fragments.get(name) or _found(document, ("include", index), name, beside)
+    fragment = _read_part(found, chain, problems)
+    for key in ("extends", "include"):
+        if getattr(fragment.file, key):
+            what = f"a file that is included cannot have {key}:"
+            raise FileError([fragment.document.problem((key,), "nested-include", what, "Remove it")])
 
 
 def _read_part(path: Path, chain: list[Part], problems: list[Problem]) -> Part:

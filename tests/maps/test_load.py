@@ -273,3 +273,13 @@ def test_a_map_is_loaded_or_its_faults_are_told_whatever_is_done_to_it(tmp_path:
 def test_every_map_of_the_gateway_is_right() -> None:
     for name, path in map_names().items():
         assert load_map(path).name == name
+
+
+def test_a_missing_file_hides_no_problem_of_the_others(tmp_path: Path) -> None:
+    head = "include: [nope]\nextends: none.yaml\nwithout: [power_*]\n"
+    path = write(tmp_path, "own", head, "{address: 0, name: a, type: uint16, value: zzz}")
+    assert [fault.split(": ")[:2] for fault in faults_in(path)] == [
+        ["own.yaml:1:11", "include[0]"],
+        ["own.yaml:2:1", "extends"],
+        ["own.yaml:5:41", "registers[0].value"],
+    ]
