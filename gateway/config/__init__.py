@@ -10,8 +10,8 @@ from pathlib import Path
 from gateway.config.environment import is_overridden, override
 from gateway.config.maps import Maps, load_maps, read_maps
 from gateway.config.references import check_references
+from gateway.config.root import Config
 from gateway.config.salvage import is_lost, salvage_config
-from gateway.config.schema import Config
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.validation import validate
 from gateway.files.yaml_file import Document, FileError, is_there, load

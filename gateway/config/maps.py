@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.config.schema import Config
+from gateway.config.root import Config
 from gateway.files.yaml_file import Document, FileError
 from gateway.maps.load import UnknownMapError, find_map, load_map
 from gateway.problems.problem import Problem, in_order

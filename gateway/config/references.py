@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gateway.config.meter import MeterConfig
-from gateway.config.schema import Config
+from gateway.config.root import Config
 from gateway.config.types import Listen
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, Loc, dotted

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.config.schema import Config
+from gateway.config.root import Config
 from gateway.files.validation import loc_in, problems_of
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Place, Problem

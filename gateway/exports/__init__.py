@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from gateway.exports.target import ExportError, Target
+from gateway.exports.shared import ExportError, Target
 from gateway.protocol.registers.register_map import RegisterMap
 
 FORMATS = {

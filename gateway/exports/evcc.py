@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from gateway.exports.target import ExportError, Target, input_type, numbers, plain
+from gateway.exports.shared import ExportError, Target, input_type, numbers, plain
 from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
 from gateway.protocol.modbus.read_plan import read_plan
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 
-from gateway.exports.target import Target, factor_and_summand, input_type, numbers
+from gateway.exports.shared import Target, factor_and_summand, input_type, numbers
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 

@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Callable
 
-from gateway.exports.target import Target, factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
 from gateway.maps.table import word_order
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register, manual_number

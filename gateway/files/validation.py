@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from gateway.files.sentences import is_plain, sentence_of, shown
+from gateway.files.pydantic_errors import is_plain, sentence_of, shown
 from gateway.files.yaml_file import Document, FileError, Loc
 from gateway.problems.problem import HERE, Problem, Scalar, in_order, problem_of
 

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.lines.line import Receive, Receiver
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import connection_problem, connection_timeout
-from gateway.transport.tcp import wait_a_turn, watch_peer
+from gateway.transport.socket_options import wait_a_turn, watch_peer
 
 CONNECT_TIMEOUT_S = 10.0
 HAPPY_EYEBALLS_DELAY_S = 0.25

@@ -27,8 +27,8 @@ from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
+from gateway.transport.addresses import Address, place_of
 from gateway.transport.clients import Admission, Clients, close_in_order
-from gateway.transport.listening import Address, place_of
 
 QUEUE_BYTES = 32_768
 """Largest number of bytes kept for a slow reader, besides those in its socket: half a minute of telegrams."""

@@ -34,9 +34,9 @@ from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now, unix_now
-from gateway.runtime.description import describe
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
+from gateway.runtime.report_data import describe
 from gateway.service.node_settings import (
     identification_of,
     p1_connections,

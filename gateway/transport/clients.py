@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.runtime.flow import Node
+from gateway.transport.addresses import Address, Network, peer_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS, takes_reserve
-from gateway.transport.listening import Address, Network, peer_of
-from gateway.transport.tcp import watch_peer
+from gateway.transport.socket_options import watch_peer
 
 if TYPE_CHECKING:
     import socket

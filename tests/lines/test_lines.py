@@ -27,7 +27,7 @@ from gateway.lines.tcp import TcpLine
 from gateway.problems.problem import ProblemError
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, SerialSettings
 from gateway.transport.serial_device import holder_of, why_not_opened
-from gateway.transport.tcp import watch_peer
+from gateway.transport.socket_options import watch_peer
 from tests.conftest import ROOT
 from tests.peers.harness import as_nobody, open_folder
 from tests.waiting import until

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.nodes.modbus_server import ModbusServer
-from gateway.transport.listening import name_peer
+from gateway.transport.addresses import name_peer
 from tests.certificates import client_context
 from tests.nodes.transports import DatagramClient, StreamClient, make_unit, mbap, serve
 

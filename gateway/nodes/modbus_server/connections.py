@@ -22,9 +22,9 @@ from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, respond_after_silence, respond_rtu
 from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, READ_ADU_BYTES, Responses, respond_again, respond_tcp
 from gateway.runtime.clock import now
+from gateway.transport.addresses import Address
 from gateway.transport.clients import Clients, close_in_order
-from gateway.transport.listening import Address
-from gateway.transport.tcp import wait_a_turn
+from gateway.transport.socket_options import wait_a_turn
 
 RECEIVE_BUFFER_BYTES = 4096
 """Size of a server's receive buffer. All its clients share it: bytes are handled before the next are read. It is

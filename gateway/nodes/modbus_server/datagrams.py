@@ -11,7 +11,7 @@ from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.repeat import Held
 from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, respond_tcp
 from gateway.runtime.clock import now
-from gateway.transport.listening import name_peer
+from gateway.transport.addresses import name_peer
 
 MAX_HELD = 256
 """Largest number of requests that are held back; beyond it, the oldest gets no response."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.protocol.p1.variants import SerialSettings
+from gateway.transport.addresses import place_of
 from gateway.transport.clients import Admission
-from gateway.transport.listening import place_of
 
 
 class Transport(StrEnum):

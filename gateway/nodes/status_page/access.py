@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.problems.problem import ProblemError, problem_of
-from gateway.transport.listening import Address, Network, name_peer, place_of
+from gateway.transport.addresses import Address, Network, name_peer, place_of
 
 MIN_PASSWORD_CHARACTERS = 8
 MAX_PASSWORD_FILE_BYTES = 4096

@@ -20,7 +20,7 @@ from gateway.nodes.status_page import download, model, registers, requests, tele
 from gateway.nodes.status_page.access import Access
 from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.overview import status, unix_time
-from gateway.nodes.status_page.page import Page, Query
+from gateway.nodes.status_page.query import Page, Query
 from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.clock import now
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.exports import FORMATS, ExportError, Target
 from gateway.exports import export as render
 from gateway.maps.table import as_csv, rows
-from gateway.nodes.status_page.page import Query
+from gateway.nodes.status_page.query import Query
 
 SUFFIXES = {"home-assistant": "yaml", "evcc": "yaml", "telegraf": "toml", "node-red": "json"}
 _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Fa-f:]{2,45}")

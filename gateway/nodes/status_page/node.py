@@ -14,7 +14,7 @@ from gateway.nodes.status_page.access import Access, StatusPageSettings, read_pa
 from gateway.nodes.status_page.app import make_app, to_json
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.overview import status
-from gateway.nodes.status_page.page import Page
+from gateway.nodes.status_page.query import Page
 from gateway.nodes.status_page.server import PageServer
 from gateway.nodes.status_page.stream import Stream
 from gateway.problems.problem import ProblemError

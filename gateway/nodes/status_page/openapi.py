@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
 from gateway.nodes.status_page import model
-from gateway.nodes.status_page.page import MAX_LIMIT
+from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
 
 _METER = {"name": "meter", "description": "Name of a meter; by default the first.", "schema": {"type": "string"}}

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.nodes.status_page.stream import MAX_VIEWERS
+from gateway.transport.addresses import Address, peer_of
 from gateway.transport.descriptors import takes_reserve
-from gateway.transport.listening import Address, peer_of
-from gateway.transport.tcp import watch_peer
+from gateway.transport.socket_options import watch_peer
 
 MAX_CONNECTIONS = MAX_VIEWERS + 56
 MAX_HEADER_BYTES = 16_384

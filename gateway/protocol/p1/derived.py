@@ -15,8 +15,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from gateway.protocol.p1.demand_history import MONTHS, monthly_peaks
-from gateway.protocol.p1.directions import PHASE_SUFFIXES, sign_currents
 from gateway.protocol.p1.obis import MBUS_CHANNELS, Value
+from gateway.protocol.p1.signs import PHASE_SUFFIXES, sign_currents
 
 TARIFFS = range(1, 6)
 """Numbers of the tariffs."""

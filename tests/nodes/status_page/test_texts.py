@@ -11,7 +11,7 @@ from string import Formatter
 
 import pytest
 
-from gateway.files.sentences import SENTENCES, sentence_of
+from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_file import _TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
 from gateway.protocol.p1.telegram import RefusalReason

@@ -17,7 +17,7 @@ from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, telegrams_n
 from gateway.protocol.p1.age.counters import HighestCounters
 from gateway.protocol.p1.age.display import SHORTEST_GAP, Display
 from gateway.protocol.p1.age.lateness import Lateness
-from gateway.protocol.p1.age.progress import Progress
+from gateway.protocol.p1.age.repeating_source import RepeatingSource
 from gateway.protocol.p1.age.standing import ClockSteps, StandingClock
 from gateway.protocol.p1.age.start import Start
 from gateway.protocol.p1.age.text_memory import REACH_S, Seen, TextMemory
@@ -60,13 +60,13 @@ class MeterClock:
         self._shown_stamp: int | None = None
         self._without_stamp = 0
         self._steps = ClockSteps()
-        self.progress = Progress()
+        self.repeating = RepeatingSource()
 
     def take(self, item: Arrival) -> Verdict:
         """Judge a telegram."""
         self.display.ripen(item.arrived)
         verdict = self._without_clock(item) if item.clock is None else self._with_clock(item, item.clock)
-        self.progress.note(item.arrived, verdict)
+        self.repeating.note(item.arrived, verdict)
         return verdict
 
     def _with_clock(self, item: Arrival, clock: int) -> Verdict:
@@ -287,9 +287,9 @@ class MeterClock:
     @property
     def condition(self) -> Condition:
         """Return how the telegrams come in."""
-        stuck = self.progress.stuck(self.cadence_s)
-        if stuck is not None:
-            return stuck
+        repeating = self.repeating.condition(self.cadence_s)
+        if repeating is not None:
+            return repeating
         if self.standing.is_standing or (self._without_stamp and self.base is None):
             return Condition.BY_ARRIVAL
         if self.base is None:

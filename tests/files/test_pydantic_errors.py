@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core.core_schema import ErrorType
 
 from gateway.config import Config
-from gateway.files.sentences import SENTENCES, SPECIAL, sentence_of, shown
+from gateway.files.pydantic_errors import SENTENCES, SPECIAL, sentence_of, shown
 from gateway.maps.file import MapFile
 from gateway.simulation import forms
 

@@ -1,15 +1,15 @@
-"""A source that sends nothing new."""
+"""Detection of a source that sends only copies and old telegrams."""
 
 from __future__ import annotations
 
 from gateway.protocol.p1.age.verdict import Condition, Kind, Verdict
 
 NOTHING_NEW = 2.5
-"""After so many cadences with only copies or old telegrams, the source is reported as repeating itself."""
+"""Number of cadences without a new telegram, after which the source is reported as repeating."""
 
 
-class Progress:
-    """The last new telegram of one meter, and what came after it."""
+class RepeatingSource:
+    """The last new telegram of one meter, and the kind of the telegrams after it."""
 
     def __init__(self) -> None:
         self._newest = 0.0
@@ -22,8 +22,8 @@ class Progress:
         if verdict.kind not in (Kind.REPEAT, Kind.REPLAY) or verdict.is_shown:
             self._last_new = arrived
 
-    def stuck(self, cadence_s: float) -> Condition | None:
-        """Return what the source does instead of sending new telegrams; None where it does send some."""
+    def condition(self, cadence_s: float) -> Condition | None:
+        """Return REPEATING or REPLAYING after `NOTHING_NEW` cadences without a new telegram, else None."""
         if self._newest - self._last_new <= NOTHING_NEW * cadence_s:
             return None
         if self._newest_kind is Kind.REPEAT:

@@ -1,4 +1,4 @@
-"""The data of the endpoints: the gateway with the history of its meters, and the query of a request."""
+"""Query of a request to the API, and the page whose data it asks for: the gateway with the history of its meters."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.exports.target import factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import factor_and_summand, input_type, numbers, plain
 from tests.protocol.modbus.small_units import bits, block, number, register_map, small_map, text
 
 

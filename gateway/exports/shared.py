@@ -1,4 +1,4 @@
-"""Shared by the exports: the target, the registers to export, and numbers as text formats write them."""
+"""Code that all exports share: the target, the registers to export, and numbers as text formats write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts for the address that the gateway listens on, and for its clients."""
+"""Addresses and their texts: where the gateway listens, and where its clients come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole configuration as a model: the keys at the beginning of a line."""
+"""Root of the configuration: the keys at the beginning of a line."""
 
 from __future__ import annotations
 
