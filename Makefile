@@ -2,6 +2,7 @@
 # make run      run with a simulated household, or with CONFIG=gateway.yaml with a real meter
 # make check    check types and style
 # make test     set up, check, and run every test
+# make prove    run the whole gateway in simulated time under faults; SEEDS and SECONDS set the length
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
 # make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed
@@ -14,6 +15,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+SEEDS ?= 20
+SECONDS ?= 600
 STAMP := $(VENV)/.set-up
 
 # Each tool has an environment of its own, made at its first use.
@@ -24,7 +27,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test check peers format pages wheel deb home-assistant pins sbom audit clean
+.PHONY: setup run test prove check peers format pages wheel deb home-assistant pins sbom audit clean
 
 setup: $(STAMP)
 
@@ -63,6 +66,10 @@ format: setup
 # One worker runs all tests of a file, because they share fixtures that take long to make.
 test: setup peers check
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+
+# Each run of a seed is the same; the first violation ends it, with the seed and the faults of that run.
+prove: setup
+	$(BIN)/python -m tests.simulation.prove --seeds $(SEEDS) --seconds $(SECONDS)
 
 pages: setup
 	$(BIN)/dsmr-gateway schema map > register_maps/map.schema.json
