@@ -1,8 +1,8 @@
-"""The two CRC-16 of P1 telegrams and Modbus RTU frames, byte by byte from tables of 256 entries.
+"""The three CRC-16 of P1 telegrams and Modbus RTU frames, from two tables.
 
-CRC-16/ARC of P1 and the checksum of Modbus RTU have the polynomial 0x8005, reflected, and differ only in the start
-value: P1 starts at 0, Modbus RTU at 0xFFFF. CRC-16/X-25 has the polynomial 0x1021, reflected; some Hungarian meters
-send it. A checksum can be continued from an earlier result.
+CRC-16/ARC of P1 and the checksum of Modbus RTU share the table of the polynomial 0x8005, reflected. They differ only
+in the start value: P1 starts at 0, Modbus RTU at 0xFFFF. CRC-16/X-25, which some Hungarian meters send, has the table
+of the polynomial 0x1021, reflected. Each function can continue from an earlier result.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 
-from gateway.protocol.p1.telegram import crc16
+from gateway.protocol.crc16 import crc16
 
 TOLERANCE_S = 1.5
 """What an age may exceed a unit's limit by: the meter's clock has a granularity of a second (property P1)."""

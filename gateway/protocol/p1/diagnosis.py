@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.problems.problem import Problem, problem_of
+from gateway.protocol.p1.checksums import RECOGNISED
 from gateway.protocol.p1.raw_stream import CIPHERED_START, FRAME_HEADER
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 
@@ -125,12 +126,6 @@ _REFUSED: Mapping[RefusalReason, tuple[str, str]] = {
     ),
 }
 _END = re.compile(rb"!([0-9A-Fa-f]{4})")
-_OTHER_CHECKSUMS = {
-    # name: polynomial with its bits reversed, initial value, final exclusive or
-    "CRC-16/KERMIT": (0x8408, 0x0000, 0x0000),
-    "CRC-16/MODBUS": (0xA001, 0xFFFF, 0x0000),
-    "CRC-16/USB": (0xA001, 0xFFFF, 0xFFFF),
-}
 
 
 def diagnose(sample: bytes) -> Problem | None:
@@ -197,18 +192,7 @@ def name_checksum(raw: bytes) -> str | None:
     given = int(match[1], 16)
     swapped = given >> 8 | (given & 0xFF) << 8
     body = raw[: match.start() + 1]
-    for name, (polynomial, first, last) in _OTHER_CHECKSUMS.items():
-        if _crc(body, polynomial, first) ^ last in (given, swapped):
-            return name
-    return None
-
-
-def _crc(data: bytes, polynomial: int, crc: int) -> int:
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (polynomial if crc & 1 else 0)
-    return crc
+    return next((each.name for each in RECOGNISED if each.of(body) in (given, swapped)), None)
 
 
 def _other_protocol(sample: bytes) -> Problem | None:

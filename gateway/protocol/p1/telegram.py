@@ -3,7 +3,7 @@
 A telegram begins with `/` at the start of a line and ends with the line that begins with `!`. That line carries the
 CRC-16/ARC of all bytes from `/` to `!` as four hexadecimal digits (DSMR 5.0.2 P1, 6.2). DSMR 2.2 and 3 have no
 checksum, and some meters omit a leading zero. Some Hungarian meters send the CRC-16/X-25 of the same bytes. The reader
-expects one of the two, and changes to the other when two telegrams in a row fit that one.
+expects one checksum, and changes to another one when two telegrams in a row fit that one.
 
 The reader is in one of two states. Outside a telegram it searches for a start; inside one it searches for the end
 mark and updates the checksum as bytes arrive. `feed` never raises: bytes that cannot be used are returned as a
@@ -14,35 +14,18 @@ most `MAX_TELEGRAM_BYTES` and the bytes of one call.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
-from gateway.protocol.crc16 import X25_INVERSION, X25_START, crc16, crc16_x25
+from gateway.protocol.p1.checksums import ARC, VERIFIED, Checksum
 
 MAX_TELEGRAM_BYTES = 8192
 """Largest telegram. No standard sets a limit; the largest text message gives about 3 kB (DSMR 5.0.2 P1, 6.12)."""
 
 MAX_END_LINE_BYTES = 16
 """Largest end line: `!`, four digits and a line end, with room for stray NUL bytes and spaces."""
-
-
 TELEGRAMS_TO_CHANGE_CHECKSUM = 2
-"""Number of telegrams in a row that have to fit the other checksum: one may fit by chance."""
-
-
-class Checksum(NamedTuple):
-    """A checksum that meters send."""
-
-    name: str
-    update: Callable[[bytes | bytearray, int], int]
-    start: int
-    inversion: int
-
-
-ARC = Checksum("CRC-16/ARC", crc16, 0, 0)
-X25 = Checksum("CRC-16/X-25", crc16_x25, X25_START, X25_INVERSION)
+"""Number of telegrams in a row that must fit another checksum: one may fit by chance."""
 
 
 class RefusalReason(StrEnum):
@@ -107,6 +90,8 @@ class TelegramReader:
     def __init__(self) -> None:
         self.checksum = ARC
         """Checksum that the meter sends; a line that is opened again has the same."""
+        self._other: Checksum | None = None
+        """Another checksum that the newest telegrams fit."""
         self._fit_other = 0
         self.reset()
 
@@ -222,18 +207,19 @@ class TelegramReader:
             return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits!r} is not a checksum")
         sent = int(digits, 16)
         if sent != crc and not self._change_checksum(raw[: end + 1], sent):
-            fits = f", which is its {_other(self.checksum).name}" if self._fit_other else ""
+            fits = f", which is its {self._other.name}" if self._other else ""
             detail = f"the meter sent {digits.decode()}{fits}, its bytes give {crc:04X}"
             return RefusedTelegram(raw, RefusalReason.CHECKSUM, detail)
-        self._fit_other = 0
+        self._other, self._fit_other = None, 0
         return Telegram(raw, end, checked=True)
 
     def _change_checksum(self, summed: bytes, sent: int) -> bool:
-        """Return whether the meter sends the other checksum, and expect that from now on."""
-        other = _other(self.checksum)
-        fits = other.update(summed, other.start) ^ other.inversion == sent
-        self._fit_other = self._fit_other + 1 if fits else 0
-        if self._fit_other < TELEGRAMS_TO_CHANGE_CHECKSUM:
+        """Return whether the meter sends another checksum, and expect that one from now on."""
+        others = (each for each in VERIFIED if each is not self.checksum)
+        other = next((each for each in others if each.of(summed) == sent), None)
+        self._fit_other = self._fit_other + 1 if other is self._other else 1
+        self._other = other
+        if other is None or self._fit_other < TELEGRAMS_TO_CHANGE_CHECKSUM:
             return False
         self.checksum = other
         self._leave_telegram()
@@ -247,7 +233,3 @@ class TelegramReader:
         del self._buffer[:size]
         self._leave_telegram()
         return raw
-
-
-def _other(checksum: Checksum) -> Checksum:
-    return X25 if checksum is ARC else ARC

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1 import telegram as module
+from gateway.protocol.p1.checksums import ARC
 from gateway.protocol.p1.telegram import (
     MAX_END_LINE_BYTES,
     MAX_TELEGRAM_BYTES,
@@ -107,15 +108,15 @@ def test_each_byte_is_searched_and_summed_a_fixed_number_of_times(
     start, mark = _Counting(module._START), _Counting(module._MARK)
     summed = 0
 
-    def counting_crc16(part: bytes, crc: int = 0) -> int:
+    def counting_crc16(part: bytes | bytearray, crc: int) -> int:
         nonlocal summed
         summed += len(part)
         return crc16(part, crc)
 
     monkeypatch.setattr(module, "_START", start)
     monkeypatch.setattr(module, "_MARK", mark)
-    monkeypatch.setattr(module, "crc16", counting_crc16)
     reader = TelegramReader()
+    reader.checksum = ARC._replace(update=counting_crc16)
     pieces = list(in_pieces(data, size))
     items = [item for piece in pieces for item in reader.feed(piece)]
     assert summed <= len(data)
