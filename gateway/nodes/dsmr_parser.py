@@ -12,6 +12,7 @@ from collections.abc import Callable
 from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.counter_guard import Doubt
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.obis import CHANNEL_1
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
@@ -225,6 +226,10 @@ class DsmrParser(Node):
         if meter != self._meter_words:
             self._meter_words = meter
             self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
+            if any(code.startswith(CHANNEL_1) for code in received.readings.codes):
+                self.log(
+                    logging.INFO, f"the meter's own codes begin with {CHANNEL_1}, as in Switzerland; they are read"
+                )
             if mismatch := variant_mismatch(received.variant, received.detected):
                 problem, hint = mismatch
                 self.log(logging.WARNING, f"dsmr_version {problem}. {hint}, or readings may be absent or wrong")

@@ -75,26 +75,25 @@ class Meter:
         self._writers: list[asyncio.StreamWriter] = []
         self.greeting: Callable[[], bytes] = lambda: b""
 
-    def clock_text(self) -> str:
-        """Return the meter's time stamp."""
-        moment = UNIX_START_S + self._world.loop.moment - START_S + self.clock_ahead_s
+    def clock_text(self, at: float) -> str:
+        """Return the meter's time stamp at a moment."""
+        moment = UNIX_START_S + at - START_S + self.clock_ahead_s
         if self.cadence_s > 1:
             moment -= moment % self.cadence_s
         return datetime.fromtimestamp(moment, timezone(timedelta(seconds=self.zone_s))).strftime(
             f"%y%m%d%H%M%S{self.flag}"
         )
 
-    def write(self) -> bytes:
-        """Write a telegram: from here on it ages."""
+    def write(self, at: float) -> bytes:
+        """Write a telegram at a moment: from then on it ages."""
         if not self.is_idle:
             self.energy_wh += 1
             self._power_w = self._world.random.randrange(-3000, 6000)
         world = self._world
-        text = telegram(self.name, self.clock_text(), self._power_w, self.energy_wh)
+        clock = self.clock_text(at)
+        text = telegram(self.name, clock, self._power_w, self.energy_wh)
         number = len(world.oracle.written) + 1
-        world.oracle.write(
-            Written(number, world.loop.moment, self.name, self._power_w, self.energy_wh, self.clock_text(), text)
-        )
+        world.oracle.write(Written(number, at, self.name, self._power_w, self.energy_wh, clock, text))
         self.sent.append(text)
         return text
 
@@ -115,10 +114,10 @@ class Meter:
         begun, count = self._world.loop.moment, 0
         while True:
             if self.is_on:
-                for text in self.mode(self.write()):
+                # While the gateway's machine sleeps, the meter goes on; what it wrote waits.
+                for text in self.mode(self.write(begun + count * self.cadence_s)):
                     self.send(text)
             count += 1
-            # After a standstill what is overdue follows at once, dated by the schedule.
             await asyncio.sleep(max(0.0, begun + count * self.cadence_s - self._world.loop.moment))
 
     def send(self, text: bytes) -> None:
