@@ -63,7 +63,8 @@ class Oracle:
     checked: Counter[str] = field(default_factory=Counter)
     """Responses by what came of them: good, exception, timeout."""
     allowance_s: float = 0.0
-    """Age that nobody could have known of (age.md, U1 to U11), which the faults of this run account for."""
+    """Age that nobody could have known of (docs/fail-safe.md, "What cannot be decided"), which the faults of this run
+    account for."""
     oldest_s: float = 0.0
     """Greatest age of a response that counted as fresh, less the allowance."""
     silent_since: float | None = None
