@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 from tests.simulation.faults import MIXES
 
 SECONDS = "300"
+VECTORS = ROOT.parent / "shared" / "vectors" / "age.json"
 
 
 def prove(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,3 +54,12 @@ def test_a_broken_rule_is_noticed(mutant: str, mix: str) -> None:
     result = prove("--seeds", "4", "--mutant", mutant, "--mix", mix)
     assert result.returncode == 1, f"{mutant} was not noticed: {result.stdout}{result.stderr}"
     assert f"seed {result.stdout.partition('seed ')[2].partition(',')[0]}, {mix}:" in result.stdout
+
+
+@pytest.mark.skipif(not VECTORS.is_file(), reason="the scenarios in ../shared/vectors are not here")
+def test_every_scenario_of_late_and_repeated_telegrams_is_fresh_when_it_has_to_be() -> None:
+    command = [sys.executable, "-m", "tests.simulation.vectors", str(VECTORS)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.endswith("65 scenarios, 0 wrong answers\n")

@@ -236,14 +236,18 @@ class World:
                 if task.done() and not task.cancelled() and task.exception():
                     raise task.exception()  # type: ignore[misc]
 
+        self.run_only(whole())
+        return self.oracle
+
+    def run_only(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in this world, then end everything."""
         asyncio.set_event_loop(self.loop)
         random.seed(self.seed)  # the pauses between attempts
         try:
-            self.loop.run_until_complete(whole())
+            self.loop.run_until_complete(work)
             for task in asyncio.all_tasks(self.loop):
                 task.cancel()
             self.loop.run_until_complete(asyncio.sleep(2.0))
         finally:
             asyncio.set_event_loop(None)
             self.loop.close()
-        return self.oracle
