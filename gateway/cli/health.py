@@ -26,8 +26,9 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
     """
     try:
         health = _ask_page(url, meters=meters) if url else _ask_socket(meters=meters)
-    except (OSError, ValueError, TimeoutError) as error:
-        click.echo(f"The gateway does not respond ({error}). Is it running?", err=True)
+    except (OSError, ValueError) as error:
+        reason = str(error) or f"no response for {RESPONSE_TIMEOUT_S:.0f} s"  # asyncio's TimeoutError has no text
+        click.echo(f"The gateway does not respond ({reason}). Is it running?", err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(health))
@@ -57,8 +58,14 @@ def _ask_socket(*, meters: bool) -> dict[str, Any]:
     from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, running_socket_path
 
     lines: list[bytes] = []
-    question = ask(running_socket_path(), HEALTH_WITH_METERS if meters else HEALTH, lines.append)
-    asyncio.run(asyncio.wait_for(question, RESPONSE_TIMEOUT_S))
+
+    async def ask_in_time() -> None:
+        async with asyncio.timeout(RESPONSE_TIMEOUT_S) as limit:
+            await ask(running_socket_path(), HEALTH_WITH_METERS if meters else HEALTH, lines.append)
+        if limit.expired():  # `ask` ends without an error when it is cancelled
+            raise TimeoutError
+
+    asyncio.run(ask_in_time())
     if not lines:
         raise OSError("it closed the connection without a response")
     return json.loads(lines[0])  # type: ignore[no-any-return]

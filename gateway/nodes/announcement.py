@@ -55,7 +55,7 @@ class Announcement(Node):
             self.log(logging.INFO, f"announced as {service.name}")
             await asyncio.get_running_loop().create_future()
         except NonUniqueNameException as error:
-            raise OSError(f"the name {service.name} is used by another device; trying again") from error
+            raise OSError(f"the name {service.name} is used by another device") from error
         finally:
             await network.async_close()
 

@@ -1,4 +1,4 @@
-"""Control: answers the command line about the running gateway, over a socket that only its own user can open."""
+"""Control: reports the running gateway to the command line, over a socket that only its own user can open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVICE_FOLDER = Path("/run/dsmr-gateway")
 """The RuntimeDirectory of the systemd unit."""
 POLL_S = 0.25
 MAX_VIEWERS = 8
-"""Largest number of clients that follow the requests at the same time; other questions are not limited."""
+"""Largest number of clients that follow the requests at the same time. Other questions have no limit."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 MAX_ANSWER_LINE_BYTES = 1_000_000
@@ -37,7 +37,7 @@ class Assess(Protocol):
 
 
 def socket_path() -> Path:
-    """Return the path of the socket: in the folder of systemd or of the session, or in the user's own."""
+    """Return the path of the socket: in the folder of systemd, of the session, or of the user."""
     folder = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR")
     return Path(folder or _home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
 
@@ -50,13 +50,13 @@ def _home() -> Path:
 
 
 def running_socket_path() -> Path:
-    """Return the socket of this user's gateway, or of the system's service where the user has access to it."""
+    """Return the socket of this user's gateway. If it has none, return that of the service, if the user may use it."""
     own, service = socket_path(), SERVICE_FOLDER / SOCKET_NAME
     return service if not os.access(own, os.F_OK) and os.access(service, os.W_OK) else own
 
 
 class Control(Node):
-    """The socket that answers the command line."""
+    """The socket for the command line."""
 
     kind = "control"
 
@@ -67,7 +67,7 @@ class Control(Node):
         assess: Assess,
         describe: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
-        """Answer on `path`.
+        """Prepare the socket `path`.
 
         Args:
             path: the socket.
@@ -87,7 +87,9 @@ class Control(Node):
         """Listen until cancelled."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if await self._is_served():
-            raise OSError(f"another gateway answers on {self._path}; `dsmr-gateway requests` will show that one's")
+            raise OSError(
+                f"another gateway uses {self._path}: `dsmr-gateway requests` would show the requests to that gateway"
+            )
         self._path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_QUESTION_BYTES)
         self._path.chmod(0o600)
@@ -164,7 +166,7 @@ def _line(server: str, exchange: Exchange) -> bytes:
 
 
 async def ask(path: Path, question: bytes, show: Callable[[bytes], None]) -> None:
-    """Send a question to the running gateway, and call `show` with each line of its answer.
+    """Send a question to the running gateway, and call `show` with each line that it sends.
 
     Raises:
         OSError: no gateway is running.

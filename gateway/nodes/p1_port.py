@@ -35,16 +35,16 @@ CONDITIONS = {
 }
 """Status of the node for each condition that a user should know of."""
 MANY_CLOSED = 3
-"""Number of connections in a row that are closed after their telegram, from which on this is the source's way."""
+"""Number of connections in a row that the other end closes after their telegram, before this counts as normal."""
 PACE = 0.9
-"""Share of the meter's cadence after which a line is opened again that is closed after each telegram.
+"""Share of the meter's cadence after which the next connection opens, if the other end closes after each telegram.
 
-A little early, so that a source that sends the meter's next telegram is not missed.
+It is below 1, so that the connection is open when the next telegram comes.
 """
 SAMPLE_BYTES = 4096
 """Number of bytes of a connection that are kept before its first telegram, to diagnose what is wrong."""
 
-_TELEGRAMS_LATE = problem_of("reconnecting-late-line", "telegrams come late by a constant time", "Connecting again")
+_TELEGRAMS_LATE = problem_of("reconnecting-late-line", "telegrams come late by a constant time")
 _CLOSES_EACH_TIME = problem_of("line-per-telegram", "the other end closes the connection after each telegram")
 
 
@@ -104,8 +104,8 @@ class P1Port(Node):
     async def run(self) -> None:
         """Open the line, read it until it is lost, and open it again, until cancelled."""
         while True:
-            words, line = self._current
-            self.show(Colour.YELLOW, Mark.RING, "connecting", line=words)
+            name, line = self._current
+            self.show(Colour.YELLOW, Mark.RING, "connecting", line=name)
             self.ready.set()
             try:
                 closed = await line.open(self._receive)
@@ -114,10 +114,10 @@ class P1Port(Node):
                 problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
             else:
                 problem = await self._listen(line, closed)
-            await self._pause(words, problem)
+            await self._pause(name, problem)
 
     async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> Problem:
-        """Wait until the line is lost or brings nothing, and return why."""
+        """Return why the line is lost, or why it brings no telegram, once that is so."""
         self._begin()
         try:
             while (left := self._seconds_left()) > 0:
@@ -130,7 +130,7 @@ class P1Port(Node):
                 if self._has_telegram:
                     self._show_receiving()
                 if self._meter.serving.reconnection_is_due:
-                    # What waits in this connection's own socket goes with it.
+                    # A new connection drops the bytes that wait in the socket of this one.
                     self._meter.serving.note_reconnection()
                     return _TELEGRAMS_LATE
             return self._diagnosis(is_closed=False) or self._silence()
@@ -141,8 +141,8 @@ class P1Port(Node):
                 sink.line_lost()
 
     def _seconds_left(self) -> float:
-        """Return how long the line may go on without a telegram."""
-        # Without a checksum, a telegram may end with a silence, and is accepted when no bytes come.
+        """Return the seconds for which the line may go on without a telegram."""
+        # A pause ends a telegram without a checksum, so that it is accepted when no bytes come.
         self._look_for_telegram()
         return self._deadline - now()
 
@@ -166,7 +166,7 @@ class P1Port(Node):
                 self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def _begin(self) -> None:
-        """Begin with a line that has opened; uvloop may bring its first bytes before it returns the line."""
+        """Begin with an open line. uvloop may deliver its first bytes before `open` returns."""
         if self._meter.is_connected:
             return
         self._meter.is_connected = True
@@ -198,7 +198,7 @@ class P1Port(Node):
         self._look_for_telegram()
 
     def _watch_for_pause(self, looks: int = PAUSE_LOOKS) -> None:
-        """After the process did not run for a while, find out when all waiting bytes are read.
+        """Find out when all waiting bytes are read, after the process did not run for a while.
 
         This looks twice, because an event loop that is late may run its timers before it reads the line.
         """
@@ -215,16 +215,16 @@ class P1Port(Node):
 
     def _show_receiving(self) -> None:
         """Show how telegrams come in, after the first one over this line."""
-        meter, words, moment = self._meter, self._current[0], now()
+        meter, name, moment = self._meter, self._current[0], now()
         silent_s = moment - meter.newest.arrived if meter.newest else 0.0
         if meter.other_meter(moment):
             self.show(Colour.YELLOW, Mark.DOT, "two-meters")
         elif silent_s > meter.stale_after_s:
-            self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=round(silent_s), line=words)
+            self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=round(silent_s), line=name)
         elif code := CONDITIONS.get(meter.serving.condition):
             self.show(Colour.YELLOW, Mark.DOT, code, seconds=round(meter.serving.delay_s or 0.0))
         elif meter.interval_s is not None:
-            self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=words)
+            self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=name)
 
     def _diagnosis(self, *, is_closed: bool) -> Problem | None:
         if self._has_telegram:
@@ -241,9 +241,9 @@ class P1Port(Node):
         return problem_of("no-bytes", what, hint, short=what, seconds=seconds)
 
     def _wait_for_next(self) -> float:
-        """Return the seconds until a line that was closed right after a telegram is opened for the next one, or 0.
+        """Return the seconds until the next connection, if the other end closes after each telegram; else 0.
 
-        Some sources send one telegram per connection. Opening at once would bring the same telegram many times.
+        Some sources send one telegram per connection. A new connection at once would bring the same telegram again.
         """
         moment = now()
         newest = self._meter.newest if self._has_telegram else None
@@ -253,19 +253,21 @@ class P1Port(Node):
         self._closed_early += 1
         return max(0.0, newest.arrived + PACE * newest.variant.cadence_s - moment)
 
-    async def _pause(self, words: str, problem: Problem) -> None:
+    async def _pause(self, name: str, problem: Problem) -> None:
         pause = self._wait_for_next() or self._backoff.next()
         remedy = "trying again until it works"
+        if problem is _TELEGRAMS_LATE:
+            remedy = "connecting again, in case they wait in this connection"
         if self._closed_early >= MANY_CLOSED:
             problem, remedy = _CLOSES_EACH_TIME, "the gateway connects again for the next one"
-            self.show(Colour.GREEN, Mark.RING, "line-per-telegram", line=words)
+            self.show(Colour.GREEN, Mark.RING, "line-per-telegram", line=name)
         else:
             self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=round(pause))
         if not self._has_telegram and self._line_count > 1:
             self._current = next(self._lines)
         if problem != self._last_problem:  # one line per change of state
             self._last_problem = problem
-            self.log(logging.WARNING, f"{words}: {problem}; {remedy}")
+            self.log(logging.WARNING, f"{name}: {problem}; {remedy}")
         self._has_telegram = False
         await asyncio.sleep(pause)
 

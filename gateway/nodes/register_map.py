@@ -29,7 +29,7 @@ class SnapshotSink(Protocol):
         """Replace the registers; they are stale after the moment `fresh_until` of the gateway's clock."""
 
     def withdraw(self) -> None:
-        """Remove the registers, since nothing may be served."""
+        """Remove the registers: nothing may be served."""
 
 
 class RegisterMapNode(Node):
@@ -57,7 +57,7 @@ class RegisterMapNode(Node):
         self._lacking: list[str] = []
         self._most_present = 0
         self.unfit = 0
-        """Number of values that did not fit their register, over all telegrams."""
+        """Number of values that did not fit their register, in all telegrams."""
 
     def details(self) -> Details:
         """Return the map, and how many of its registers have a value."""
@@ -67,7 +67,7 @@ class RegisterMapNode(Node):
             "title": register_map.title,
             "registers": len(register_map.registers),
             "registers_present": self._newest.present if self._newest else None,
-            "values_clamped": self.unfit,
+            "values_clamped": self.unfit,  # most of these values are absent, others are clamped
             "on_stale": self._unit.on_stale.value,
         }
 
@@ -127,7 +127,7 @@ class RegisterMapNode(Node):
         elif snapshot.unfit:
             count = len(snapshot.unfit)
             self.show(Colour.YELLOW, Mark.DOT, "some-unfit" if count > 1 else "one-unfit", count=count)
-        # No meter sends every reading of a map: a reading is missing if the meter sent it before.
+        # No meter sends every reading of a map. A reading is missing only if the meter sent it before.
         elif missing := self._most_present - snapshot.present:
             self.show(Colour.YELLOW, Mark.RING, "some-absent", count=missing, total=self._most_present)
         else:

@@ -1,4 +1,4 @@
-"""Reads a Modbus/TCP server, a gateway or a real meter, with a register map."""
+"""Modbus client that reads all registers of a map from a server, such as a gateway or a real meter."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXCEPTIONS = {
     2: "illegal data address: the server has no registers there. Is it the right map?",
     3: "illegal data value",
     4: "server device failure",
+    6: "server device busy: ask again later",
     10: "gateway path unavailable: this unit id is not configured",
     11: "gateway target device failed to respond: the meter is offline",
 }
@@ -24,10 +25,10 @@ EXCEPTIONS = {
 
 @dataclass(slots=True)
 class ReadResult:
-    """The registers that a server returned, and the problems of those that it did not."""
+    """The registers that a server returned, and the problems of the requests that failed."""
 
-    registers: dict[str, bytes | None] = field(default_factory=dict)
-    """Bytes of each register, by its name; one that could not be read is not in it."""
+    registers: dict[str, bytes] = field(default_factory=dict)
+    """Bytes of each register, by its name. A register that could not be read has no entry."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -40,7 +41,7 @@ class ReadingClient:
         self._where = f"{host}:{port}"
 
     def connect(self) -> None:
-        """Connect.
+        """Open the connection.
 
         Raises:
             ConnectionError: there is no server.
@@ -69,8 +70,9 @@ class ReadingClient:
                 self._client.connect()  # type: ignore[no-untyped-call]
                 continue
             if response.isError():
-                meaning = EXCEPTIONS.get(response.exception_code, "")
-                result.problems.append(f"{where}: exception 0x{response.exception_code:02X}, {meaning}")
+                code = response.exception_code
+                meaning = f", {EXCEPTIONS[code]}" if code in EXCEPTIONS else ""
+                result.problems.append(f"{where}: exception 0x{code:02X}{meaning}")
                 continue
             if len(response.registers) != count:
                 result.problems.append(

@@ -57,7 +57,7 @@ def test_it_shows_whether_the_gateway_works_and_on_request_the_meters(tmp_path: 
             gateway.signal(signal.SIGSTOP)
             stuck = health(tmp_path)
             assert (stuck.returncode, stuck.stdout) == (1, "")
-            assert "does not respond" in stuck.stderr
+            assert "does not respond (no response for 5 s)" in stuck.stderr
 
 
 def test_a_gateway_that_is_not_running_is_reported(tmp_path: Path) -> None:

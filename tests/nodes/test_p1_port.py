@@ -17,6 +17,7 @@ from gateway.lines.tcp import TcpLine
 from gateway.nodes import p1_port
 from gateway.nodes.p1_port import PACE, P1Port
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.serving import Serving
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
 from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
@@ -250,6 +251,21 @@ async def test_a_meter_that_falls_silent_is_given_up_after_the_watchdogs_time(ca
             await until(lambda: served.accepted == 2)
             assert asyncio.get_running_loop().time() - begun >= 0.2
     assert messages(caplog)[1] == "p1.local:2001: no valid telegram for 0 s; trying again until it works"
+
+
+async def test_a_line_that_is_late_by_a_constant_time_is_connected_again_and_logged_in_one_sentence(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = iter([True])
+    monkeypatch.setattr(Serving, "reconnection_is_due", property(lambda _serving: next(due, False)))
+    async with ser2net() as served:
+        served.greeting = TELEGRAM
+        async with running(over_tcp(served)):
+            await until(lambda: served.accepted == 2)
+    assert (
+        "p1.local:2001: telegrams come late by a constant time; connecting again, in case they wait in this connection"
+        in messages(caplog)
+    )
 
 
 async def test_bad_telegrams_do_not_reset_the_pauses_and_a_good_one_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+
+import pytest
 
 from gateway.cli.parameters import named_map
-from gateway.tools.reading_client import ReadingClient
+from gateway.tools.reading_client import ReadingClient, ReadResult
 
 
-def test_a_response_with_another_number_of_registers_is_a_problem_and_no_value() -> None:
-    def respond() -> None:
+def read_from(respond: Callable[[bytes], bytes]) -> ReadResult:
+    """Return the result of reading a server that sends `respond(request)`."""
+
+    def serve() -> None:
         connection, _ = server.accept()
         with connection:
             while request := connection.recv(100):
-                connection.sendall(request[:4] + bytes.fromhex("0005") + request[6:8] + bytes.fromhex("020007"))
+                connection.sendall(respond(request))
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=respond, daemon=True).start()
+        threading.Thread(target=serve, daemon=True).start()
         client = ReadingClient("127.0.0.1", server.getsockname()[1], 1)
         client.connect()
-        result = client.read(named_map("dsmr"))
+        return client.read(named_map("dsmr"))
+
+
+def test_a_response_with_another_number_of_registers_is_a_problem_and_no_value() -> None:
+    result = read_from(lambda request: request[:4] + bytes.fromhex("0005") + request[6:8] + bytes.fromhex("020007"))
     assert "100 to 224: 1 registers in the response instead of 125" in result.problems
+    assert result.registers == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [(6, "exception 0x06, server device busy: ask again later"), (5, "exception 0x05")],
+    ids=["known", "unknown"],
+)
+def test_an_exception_response_is_a_problem_with_the_meaning_of_its_code(code: int, text: str) -> None:
+    result = read_from(lambda request: request[:4] + bytes((0, 3, request[6], request[7] | 0x80, code)))
+    assert f"100 to 224: {text}" in result.problems
     assert result.registers == {}

@@ -22,16 +22,22 @@ _COUNTS = {
     "readers": "readers connected",
     "viewers": "viewers of the status page",
 }
-"""Detail of a node to what it counts. All of them are in the metric `clients`."""
+"""Detail of a node to its meaning. All of them are in the metric `clients`."""
+_REFUSED = ("clients_refused", "clients, readers or connections that a node refused")
 _TOTALS = {
     "bytes_received": ("p1_bytes", "bytes received from a P1 port"),
     "telegrams_sent": ("passthrough_telegrams", "telegrams sent to readers"),
     "telegrams_missed": ("passthrough_telegrams_missed", "telegrams that slow readers missed"),
     "bytes_sent": ("passthrough_bytes", "bytes sent to readers"),
-    "values_clamped": ("values_clamped", "values that did not fit the type of their register"),
-    "clients_refused": ("clients_refused", "clients that were refused"),
+    "values_clamped": (
+        "values_clamped",
+        "values that did not fit their register; most of them are absent, others are clamped to the nearest value",
+    ),
+    "clients_refused": _REFUSED,
+    "readers_refused": _REFUSED,
+    "connections_refused": _REFUSED,
 }
-"""Detail of a node to its counter, and the help text of that."""
+"""Detail of a node to the name and the help text of its counter. Several details may share a counter."""
 
 __all__ = ["CONTENT_TYPE", "render"]
 
@@ -82,7 +88,7 @@ class _Gateway(Collector):
         )
         delay = GaugeMetricFamily(
             f"{PREFIX}_telegram_delay_seconds",
-            "how much later than at best the newest telegram came",
+            "seconds by which the newest telegram came late",
             labels=["meter"],
         )
         fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while the readings are fresh, else 0", labels=["meter"])
@@ -122,9 +128,8 @@ class _Gateway(Collector):
     def _nodes(self) -> Iterable[Metric]:
         up = GaugeMetricFamily(f"{PREFIX}_node_up", "1 while a node works, 0 after it failed", labels=_NODE)
         clients = GaugeMetricFamily(f"{PREFIX}_clients", "clients, readers or viewers of a node", labels=_NODE)
-        totals = {
-            detail: CounterMetricFamily(f"{PREFIX}_{name}", text, labels=_NODE)
-            for detail, (name, text) in _TOTALS.items()
+        families = {
+            name: CounterMetricFamily(f"{PREFIX}_{name}", text, labels=_NODE) for name, text in _TOTALS.values()
         }
         for node in self._gateway.flow.nodes:
             labels = [node.name, node.kind]
@@ -132,11 +137,11 @@ class _Gateway(Collector):
             for detail, value in node.details().items():
                 if detail in _COUNTS and value is not None:
                     clients.add_metric(labels, float(value))
-                elif detail in totals and value is not None:
-                    totals[detail].add_metric(labels, float(value))
-        return up, clients, *totals.values()
+                elif detail in _TOTALS and value is not None:
+                    families[_TOTALS[detail][0]].add_metric(labels, float(value))
+        return up, clients, *families.values()
 
 
 def _name(number: int) -> str:
-    """Return a number as a label. Numbers beyond the monitor's limit are counted together."""
+    """Return a number as a label. The monitor counts the numbers beyond its limit together, below 0."""
     return str(number) if number >= 0 else "other"

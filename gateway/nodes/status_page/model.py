@@ -28,7 +28,7 @@ class MarkView:
     colour: str
     """green, yellow, red, blue or grey."""
     mark: str
-    """dot: established; ring: not established, or waiting."""
+    """dot: the node works; ring: it waits or cannot work."""
     text: str
     """In English."""
     label: LabelView
