@@ -153,7 +153,7 @@ def show_age(rounds: int) -> None:
 
 
 def age_of(timeline: Timeline, second: int, held: float) -> Verdict:
-    return timeline.take(second + held, 1_700_000_000 + second, "meter", (second, 5, 0, 0), second, connected=False)
+    return timeline.take(second + held, 1_700_000_000 + second, "meter", (second, 5, 0, 0), second, is_first=False)
 
 
 def show_map_load(rounds: int) -> None:

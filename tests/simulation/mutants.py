@@ -54,7 +54,7 @@ def forget_texts() -> None:
 
 def confirm_at_once() -> None:
     """Believe another track of the clock at its first telegram."""
-    _patch(MeterClock, "_off_track", lambda self, item, *_: self._believe(item, item.clock, item.arrived - item.clock))
+    _patch(MeterClock, "_off_track", lambda self, it, *_: self._accept_clock(it, it.clock, it.arrived - it.clock))
 
 
 def never_confirm() -> None:

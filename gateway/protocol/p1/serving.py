@@ -1,9 +1,9 @@
-"""The telegram of a meter that is served, and the moment from which its age counts.
+"""The served telegram of a meter, and the moment from which its age counts.
 
-For each accepted telegram, the timeline (`gateway.protocol.p1.age.timeline`) says when the meter wrote it and whether
-its readings are served: at once, after a moment in which no other one comes, or not at all. `Serving` keeps the
-telegram that is served and the one that is pending. The age of readings counts from the moment at which the meter wrote
-them.
+For each accepted telegram, the timeline (`gateway.protocol.p1.age.timeline`) calculates when the meter wrote it. It
+also decides whether its readings are served: at once, after a moment without another telegram, or not at all.
+`Serving` keeps the served and the pending telegram. The age of readings counts from the moment at which the meter
+wrote them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.protocol.p1.variants import Variant
 COUNTERS = tuple(
     f"energy_{direction}{tariff}" for direction in ("import", "export") for tariff in ("", "_t1", "_t2", "_t3", "_t4")
 )
-"""Readings that only rise, by which a telegram of the past is recognised."""
+"""Names of the readings that only rise; lower values show a telegram of the past."""
 LATE = {Condition.LATE, Condition.LATE_OR_CLOCK_SET}
 """Conditions that set the status bit "telegrams come late"."""
 REPEATING = {Condition.REPEATING, Condition.REPLAYING}
@@ -45,7 +45,7 @@ class Received:
     measured: float
     """Moment at which the meter wrote it, on the monotonic clock; the arrival where nothing else is known."""
     withheld: tuple[Withheld, ...] = ()
-    """Readings that cannot be believed; they are absent."""
+    """Implausible readings; they are absent."""
 
 
 class Serving:
@@ -60,11 +60,11 @@ class Serving:
         """
         self._is_simulated = is_simulated
         self.served: Received | None = None
-        """The telegram whose readings are served; None where none may be."""
+        """The telegram whose readings are served, or None."""
         self.is_pending = False
         """The newest telegram waits to be served; it does not count as accepted yet."""
         self.not_served: Counter[Kind] = Counter()
-        """Accepted telegrams whose readings were not served when they came, by the reason."""
+        """Number of accepted telegrams whose readings were not served when they came, by reason."""
         self._timeline: Timeline | None = None
         self._kept: dict[int, Received] = {}
         """Telegrams by the timeline's token: those that are served or pending, of two meters at most."""
@@ -83,8 +83,8 @@ class Serving:
         Args:
             received: the telegram.
             stale_after_s: the age after which its readings are stale.
-            waited_since: the moment since which it may have waited to be read; None where it cannot have waited.
-            machine_clock: this machine's clock in unix seconds at its arrival; None where it is not synchronised.
+            waited_since: the moment since which it may have waited to be read; None if it did not wait.
+            machine_clock: this machine's clock in unix seconds at its arrival; None if it is not synchronised.
             is_first: True for the first one of a new connection.
 
         """
@@ -108,7 +108,7 @@ class Serving:
         self.update(received.arrived)
 
     def update(self, now: float) -> bool:
-        """Serve what the timeline shows at `now`; return True when that has changed.
+        """Serve the telegram that the timeline shows at `now`, and return True if it is another one.
 
         Call it when `next_change` is reached; `take` does it for each telegram.
         """
@@ -130,7 +130,7 @@ class Serving:
 
     @property
     def next_change(self) -> float | None:
-        """Return the moment at which `update` will change what is served, if no telegram comes before; or None."""
+        """Return the moment at which the pending telegram is served, if no other one comes before; or None."""
         return self._timeline.next_change if self._timeline else None
 
     @property
@@ -140,12 +140,12 @@ class Serving:
 
     @property
     def delay_s(self) -> float | None:
-        """Return how many seconds late the newest telegram came; None where that is not known."""
+        """Return the delay of the newest telegram, in seconds; None if it is not known."""
         return self._timeline.delay_s if self._timeline and self._timeline.is_anchored else None
 
     @property
     def reconnection_is_due(self) -> bool:
-        """Return True when the line should be connected again, once: a constant delay may sit in its socket."""
+        """Return whether to reconnect the line, once: the delay may be bytes that wait in this connection's socket."""
         return self._timeline is not None and self._timeline.reconnection_is_due
 
     def note_reconnection(self) -> None:
@@ -154,7 +154,7 @@ class Serving:
             self._timeline.note_reconnection()
 
     def other_meter(self, now: float) -> str | None:
-        """Return the identity of a second meter that sends on the same line; None where there is none."""
+        """Return the identity of a second meter that sends on the same line; None if there is none."""
         return self._timeline.other_meter(now) if self._timeline else None
 
 

@@ -1,8 +1,8 @@
-"""A clock that does not fit the one so far, watched until it has proven itself.
+"""A candidate: a run of telegrams whose clock does not fit the clock so far, until that clock is confirmed.
 
-Telegrams of a clock that was set come at the meter's pace, so that arrival minus clock stays level. A backlog
-that is worked off comes faster than it was written, and the difference sinks all the time. A clock that
-went back looks the same as telegrams of the past, and needs a proof that no replay can give.
+After a clock was set, telegrams still come at the meter's pace, and arrival minus clock stays level. The telegrams of
+a backlog come faster than the meter wrote them, and the difference falls with each of them. A clock that went back
+looks like telegrams of the past. It needs a proof that no replay can give.
 """
 
 from __future__ import annotations
@@ -12,22 +12,29 @@ from collections import deque
 from dataclasses import dataclass
 
 WANDER_S = 1.2
-"""Largest step between two differences of one clock: a granularity of 1 s, and the wander of its phase."""
+"""Largest step between two differences of one clock, in seconds: the granularity of 1 s, and jitter."""
 NEAR_S = 2.5
-"""A difference so close to another belongs to the same clock: twice the granularity and the jitter."""
+"""Largest distance of two differences of the same clock, in seconds: twice the granularity, and jitter."""
 LEVEL_FAST_S, LEVEL_SLOW_S = 0.7, 1.2
-"""Largest fall of the lowest difference between the two halves of a run, in seconds. The lowest of four with a jitter
-of 0.9 s differ by less than 0.7 s; at ten seconds one alone differs by the wander."""
+"""Largest fall of the lowest difference from the first half of a run to the second, in seconds.
+
+With one telegram per second, each half has four of them. With a jitter of 0.9 s, the lowest differences of the halves
+are less than 0.7 s apart. With one per ten seconds, a half is a single telegram, which may differ by `WANDER_S`.
+"""
 CONFIRMED_AFTER_S = 16.0
+"""Time that the telegrams take which confirm a clock, if that is no more than `MOST_TELEGRAMS`."""
 MOST_TELEGRAMS, FEWEST_TELEGRAMS = 8, 2
-"""Eight telegrams confirm a clock at one second, which takes ten seconds with one in five lost. Eight at ten
-seconds would leave the meter stale for a minute; two are enough there."""
+"""Numbers of telegrams that confirm a clock.
+
+With one telegram per second, eight take ten seconds if one in five is lost. With one per ten seconds, eight would leave
+the meter stale for more than a minute, so two are enough.
+"""
 SPAN = 0.7
-"""Share of the time that a run's telegrams take at the meter's pace which it must span; a burst spans less."""
-COPIES_BY_CHANCE = 2
-"""So many copies on a clock with a proof are no chance."""
+"""Shortest time of a run, as a share of the time that its telegrams take at the meter's pace. A burst is shorter."""
+COPIES_NO_CHANCE = 2
+"""Number of copies that show a replay, although the clock has a proof: one copy may be chance, two are not."""
 LONG_S = 3600.0
-"""A clock that went back without a proof is believed when it has been level for so long."""
+"""Time in seconds for which a clock that went back must be level, if it has no proof."""
 
 
 def telegrams_needed(cadence_s: float) -> int:
@@ -36,21 +43,21 @@ def telegrams_needed(cadence_s: float) -> int:
 
 
 def level_tolerance(needed: int) -> float:
-    """Return by how many seconds the lowest difference of so many telegrams may sink."""
+    """Return the largest fall of the lowest difference in a run of `needed` telegrams, in seconds."""
     return LEVEL_FAST_S if needed >= MOST_TELEGRAMS else LEVEL_SLOW_S
 
 
 @dataclass(slots=True)
 class Run:
-    """Telegrams of one clock: arrival, stamp and their difference of the last few, and the lowest difference."""
+    """Telegrams of one clock: the lowest difference, and the last few with arrival, stamp and difference."""
 
     cadence_s: float
     needed: int
-    """Telegrams that confirm it."""
+    """Number of telegrams that confirm the clock."""
     is_back: bool = False
-    """Its clock is behind the one so far."""
+    """True if the clock is behind the clock so far."""
     is_proven: bool = False
-    """Its clock cannot be a replay."""
+    """True if its telegrams cannot be a replay."""
     carry: float = 0.0
     """The delay of the line in seconds when this clock began: setting a clock does not make a late line faster."""
     since: float = 0.0
@@ -59,7 +66,7 @@ class Run:
     latest: deque[tuple[float, int, float]] | None = None
 
     def fits(self, clock: int, difference: float) -> bool:
-        """Return whether a telegram goes on with this run. A greater difference does: the line may hold it up."""
+        """Return whether a telegram continues this run. Its difference may be greater: the line may have held it up."""
         return bool(self.latest) and clock > self.newest and difference >= self.lowest - WANDER_S
 
     @property
@@ -73,19 +80,20 @@ class Run:
         return abs(difference - self.lowest) <= NEAR_S
 
     def is_unmasked_by(self, arrived: float, clock: int) -> bool:
-        """Return whether a copy shows that this run goes over old ground.
+        """Return whether a copy shows that this run is a replay.
 
-        It does when it lies ahead on this clock, and while nothing else speaks for a clock that went back. Against a
-        proof one copy is not enough: in a house at night a telegram may come to the same bytes by chance.
+        If the clock went back and has no proof, each copy shows it. Otherwise only a copy that is ahead on this clock
+        does. If the clock has a proof, one copy may be chance: in a house at night, two telegrams may have the same
+        bytes. Then `COPIES_NO_CHANCE` copies are needed.
         """
         if self.is_back and not self.is_proven:
             return True
         if clock > self.newest and self.is_near(arrived - clock):
             self.copies += 1
-        return self.copies >= (COPIES_BY_CHANCE if self.is_back and self.needed >= MOST_TELEGRAMS else 1)
+        return self.copies >= (COPIES_NO_CHANCE if self.is_back and self.needed >= MOST_TELEGRAMS else 1)
 
     def add(self, arrived: float, clock: int, difference: float) -> None:
-        """Add a telegram."""
+        """Add a telegram to the run."""
         if self.latest is None:
             self.latest = deque(maxlen=self.needed)
             self.since = arrived
@@ -94,7 +102,7 @@ class Run:
 
     @property
     def is_level(self) -> bool:
-        """Return whether the run is long enough, came at the meter's pace, and does not sink."""
+        """Return whether the run is long enough, came at the meter's pace, and does not fall."""
         latest = self.latest
         needed = self.needed
         if latest is None or len(latest) < needed:
@@ -103,8 +111,8 @@ class Run:
             return False
         differences = [difference for _, _, difference in latest]
         half = needed // 2
-        sinks_by = min(differences[:half]) - min(differences[half:])
-        return sinks_by <= level_tolerance(needed)
+        fall = min(differences[:half]) - min(differences[half:])
+        return fall <= level_tolerance(needed)
 
     @property
     def highest(self) -> float:
@@ -112,5 +120,5 @@ class Run:
         return max(difference for _, _, difference in self.latest or ())
 
     def is_confirmed(self, now: float) -> bool:
-        """Return whether this clock is to be believed."""
+        """Return whether this clock is confirmed."""
         return self.is_level and (not self.is_back or self.is_proven or now - self.since >= LONG_S)

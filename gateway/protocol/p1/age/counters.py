@@ -1,4 +1,4 @@
-"""Energy counters only rise, so that lower ones are of the past."""
+"""The highest energy counters of a meter. Counters only rise, so a telegram with lower ones is an old telegram."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ Counters = Sequence[int | None]
 """Energy counters in a fixed order, import and export, all tariffs; None where the telegram has none."""
 
 FALLS_BELIEVED = 2
-"""Lower counters are believed after this many times the telegrams that confirm a clock."""
+"""Number of telegrams with lower counters that are accepted, as a multiple of those that confirm a clock."""
 
 
 class HighestCounters:
-    """The newest counters of one meter that were believed."""
+    """The newest accepted counters of one meter."""
 
     def __init__(self) -> None:
         self.values: Counters = ()
@@ -28,7 +28,7 @@ class HighestCounters:
         return any_lower(self.values, counters)
 
     def accept(self, counters: Counters) -> None:
-        """Keep the newest value of each counter, also of those that this telegram lacks."""
+        """Keep the newest value of each counter. A counter that is absent from this telegram keeps its old value."""
         self._fallen = 0
         before = self.values
         if None in counters or len(counters) < len(before):
@@ -39,9 +39,10 @@ class HighestCounters:
             self.values = counters
 
     def accept_lasting_fall(self, counters: Counters, needed: int) -> bool:
-        """Note lower counters on a clock that goes on; accept them once they have lasted.
+        """Return whether lower counters have come often enough, and accept them then.
 
-        A replay goes back in its clock as well. Here the higher counters before were wrong.
+        Call it only if the clock goes on. In a replay the clock goes back too, so these counters are no replay: the
+        higher ones before them were wrong.
         """
         is_next = self._fallen and not any_lower(counters, self._fallen_values)
         self._fallen = self._fallen + 1 if is_next else 1
@@ -54,7 +55,7 @@ class HighestCounters:
 
 
 def any_lower(counters: Counters, others: Counters) -> bool:
-    """Return whether a counter is lower than the other of the same place."""
+    """Return whether a counter of `counters` is lower than the same one of `others`."""
     for counter, other in zip(counters, others, strict=False):
         if counter is not None and other is not None and counter < other:
             return True

@@ -1,9 +1,9 @@
 """The telegram that is shown, the one that waits to be shown, and the rule for telegrams without a usable clock.
 
-Where no clock tells how old a telegram is, its place in the flow has to: one that comes at the meter's own pace is
-shown at once. One that comes too soon may be part of a backlog, and so may the first after a pause or on a
-new connection. It is pending: it is shown once the line has been quiet after it, since a newer one would
-have followed at once. A line that is steady for a minute at a faster pace than expected has that pace.
+Without a usable clock, only the gap before a telegram shows whether it is new. A telegram that comes at the meter's own
+pace is shown at once. A telegram may be part of a backlog if it comes too soon, after a pause, or first on a new
+connection. Then it is pending, and is shown when the line is quiet for a moment: in a backlog, the next telegram would
+follow at once. If a line keeps a faster pace than expected for a minute, that is the meter's pace.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from __future__ import annotations
 from gateway.protocol.p1.age.verdict import Arrival, Kind, Shown, Verdict
 
 SHORTEST_GAP, LONGEST_GAP = 0.5, 1.6
-"""Bounds of a gap at the meter's own pace, in cadences: jitter makes it shorter, one lost telegram doubles it."""
+"""Bounds of a gap at the meter's own pace, in cadences. Jitter makes a gap shorter; a lost telegram doubles it."""
 QUIET = 0.75
-"""Cadences without a telegram that end a burst; a meter in time is silent for about one."""
+"""Number of cadences without a telegram that end a burst; between two telegrams in time there is about one."""
 FIRST_QUIET_S = 0.5
-"""Seconds without a telegram after which the very first one is shown; the rest of a buffer follows sooner."""
+"""Seconds without a telegram after which the very first one is shown; the rest of a backlog follows sooner."""
 STEADY_S = 60.0
 STEADY_TELEGRAMS = 16
 STEADY_WITHIN = 1.5
-"""A pace faster than expected is taken for the meter's own when gaps that differ by no more than this factor have
-lasted for so long. A backlog of ten-second telegrams would have to hold hours to be worked off so steadily."""
+"""Conditions for a faster pace than expected: its time in seconds, its number of telegrams, and the largest factor
+between two of its gaps. Only a backlog of hours could come as steadily as this."""
 
 
 class Display:
@@ -36,11 +36,11 @@ class Display:
         self._steady_since = 0.0
 
     def at(self, now: float) -> Shown | None:
-        """Return what is shown at a moment."""
+        """Return the telegram that is shown at `now`."""
         return self.pending if self.pending and now >= self.ripe else self.shown
 
     def ripen(self, now: float) -> None:
-        """Show what was pending if its moment has come."""
+        """Show the pending telegram if its moment has come."""
         if self.pending and now >= self.ripe:
             self.shown, self.pending = self.pending, None
 
@@ -50,7 +50,7 @@ class Display:
         return Verdict(item.token, kind, self.shown.measured, delay, is_shown=True)
 
     def postpone(self, item: Arrival, quiet: float = QUIET) -> Verdict:
-        """Show a telegram only after so many cadences without another one."""
+        """Show a telegram after `quiet` cadences, if no other one comes before."""
         self.pending = Shown(item.token, item.arrived)
         self.ripe = item.arrived + quiet * self.cadence_s
         return Verdict(item.token, Kind.PENDING, item.arrived)

@@ -1,9 +1,9 @@
 """The delay of a line, how long it has lasted, and what this machine's clock shows about it.
 
-A line that is suddenly late by a constant delay and a meter whose clock was set back look the same. Two things can
-end the doubt. A new connection empties the gateway's own socket, so that it is worth trying once. And where this
-machine's clock is synchronised and the meter's was close to it, a clock that was set comes closer to it, while a late
-line takes the stamps away from it.
+A line that is suddenly late by a constant delay looks like a meter whose clock was set back. Two things can show which
+it is. A new connection drops the bytes that wait in the gateway's socket, so the gateway tries one. And this machine's
+clock helps if it is synchronised and the meter's clock was close to it: a corrected clock comes closer to this
+machine's clock, and the stamps of a late line move away from it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from gateway.protocol.p1.age.candidate import NEAR_S
 from gateway.protocol.p1.age.verdict import LATE_S, Arrival
 
 CONSTANT_S = 60.0
-"""A delay that stays the same for so long will not end by itself."""
+"""Seconds for which a delay must stay the same before a new connection is tried: it will not end by itself."""
 SYNCHRONISED_S = 5.0
-"""Only a meter's clock that is no further from this machine's tells anything by coming closer."""
+"""Largest difference of the meter's clock from this machine's, in seconds, for which the two are compared."""
 STEPPED_S = 0.5
-"""This machine's clock was set, and proves nothing, when it moved so much against the monotonic clock."""
+"""Step of this machine's clock against the monotonic clock, in seconds, from which on it counts as set and proves
+nothing."""
 
 
 class Lateness:
@@ -24,13 +25,13 @@ class Lateness:
 
     def __init__(self, needed: int) -> None:
         self.needed = needed
-        """Telegrams in time that end the lateness."""
+        """Number of telegrams in time that end the lateness."""
         self.delay = 0.0
         """Seconds that the newest telegram came late."""
         self.is_late = False
-        """Telegrams come late; ends with several in time, so that the status does not flicker."""
+        """True while telegrams come late, until several are in time, so that the status does not flicker."""
         self.is_certain = False
-        """This machine's clock shows that the line is late."""
+        """True if this machine's clock shows that the line is late."""
         self._in_time = 0
         self._level: float | None = None
         self._since = 0.0
@@ -63,7 +64,7 @@ class Lateness:
 
     @property
     def reconnection_is_due(self) -> bool:
-        """Return whether a new connection is worth trying: the delay is constant, and none was tried for it."""
+        """Return whether to try a new connection: the delay is constant, and none was tried because of it."""
         if self._was_tried or self._level is None or self.delay < NEAR_S:
             return False
         return self._last - self._since >= CONSTANT_S
@@ -72,17 +73,17 @@ class Lateness:
         """Note that a new connection is tried."""
         self._was_tried = True
 
-    def is_set_right(self, item: Arrival, clock: int) -> bool:
-        """Return whether this stamp is back because the meter's clock was set right.
+    def is_corrected(self, item: Arrival, clock: int) -> bool:
+        """Return whether this stamp went back because the meter's clock was corrected.
 
-        It has to be right now, within the granularity, and to have been wrong by more than that before. A delay that
-        happens to be as long as the clock was ahead looks the same, so that merely being nearer proves nothing.
+        The clock must now be correct within the granularity, and must have been wrong by more than that before. It is
+        not enough that it is closer than before: a delay does the same if the clock was ahead.
         """
         off = self._off_now(item, clock)
         return off is not None and abs(off) < LATE_S and abs(off) + LATE_S < abs(self._off_s or 0.0)
 
     def _off_now(self, item: Arrival, clock: int) -> float | None:
-        """Return how far this machine's clock is ahead of the stamp; None where that is no evidence."""
+        """Return the seconds by which this machine's clock is ahead of the stamp; None if that proves nothing."""
         if item.machine_clock is None or self._off_s is None or abs(self._off_s) > SYNCHRONISED_S:
             return None
         if abs(item.machine_clock - item.arrived - self._ahead_s) > STEPPED_S:

@@ -1,13 +1,13 @@
-"""The timeline of one meter: from the way its clock moves follows how late each of its telegrams is.
+"""The clock of one meter, which shows how late each of its telegrams is.
 
 For each telegram, arrival minus stamp is the delay of the line plus a constant, which is the difference of the two
-clocks. The smallest difference that the line has shown, `base`, stands for no delay, and whatever a later
-telegram has above it is delay. The clock may be years wrong; it only has to move.
+clocks. The smallest difference of the line, `base`, means no delay. The delay of a later telegram is its difference
+less the base. The clock may be years wrong; it only has to move.
 
-Not every stamp can be trusted with that. Copies and telegrams of the past are recognised by their bytes and by their
-counters. A stamp that does not fit the clock so far starts a candidate, which replaces that clock once it is
-confirmed; until then nothing new is shown, and the last reading grows old. Where the two cases look the same, a
-late line and a clock that was set back, the meter is taken to be late: then no old number counts as fresh.
+This does not hold for every stamp. Copies and telegrams of the past are recognised by their bytes and by their
+counters. A stamp that does not fit the clock so far starts a candidate, which replaces that clock when it is
+confirmed. Until then nothing new is shown, and the age of the last reading grows. A late line and a clock that was
+set back may look the same. Then the line counts as late, so that no old number counts as fresh.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from gateway.protocol.p1.age.text_memory import REACH_S, Seen, TextMemory
 from gateway.protocol.p1.age.verdict import LATE_S, Arrival, Condition, Kind, Verdict
 
 BURST = 0.6
-"""A telegram that follows sooner than this, in cadences, was held up, or the one before was."""
+"""Shortest gap without a delay, in cadences. After a shorter one, this telegram or the one before it was held up."""
 CARRIED_FOR = 5
-"""A late line is taken to be as late as before when its next telegram comes within so many cadences."""
+"""Largest gap, in cadences, after which a late line still counts as late by the same time."""
 HOUR_S, HOUR_WANDER_S = 3600.0, 3.0
-"""The step of a clock with a wrong summer flag, and how exactly it is met."""
+"""Step of a clock with a wrong summer time flag, in seconds, and its largest deviation."""
 BETWEEN = 1.2
-"""Two stamps that are no further apart, in cadences, are neighbours: the meter wrote none between them."""
+"""Largest distance of two neighbouring stamps, in cadences: the meter wrote no stamp between them."""
 
 
 class MeterClock:
-    """The timeline of one meter."""
+    """The clock of one meter, with what its telegrams have shown so far."""
 
     def __init__(self, cadence_s: float) -> None:
         self.cadence_s = cadence_s
-        """Seconds between two steps of its clock."""
+        """Seconds between two steps of the clock."""
         self.needed = telegrams_needed(cadence_s)
         self.display = Display(cadence_s)
         self.memory = TextMemory(cadence_s)
         self.base: Baseline | None = None
         """Arrival minus stamp of a telegram without delay; None while it is not known."""
         self.top = 0
-        """The newest stamp that was believed."""
+        """The newest stamp of this clock."""
         self.highest = HighestCounters()
         self.start = Start(cadence_s)
         self.candidate: Run | None = None
@@ -110,7 +110,7 @@ class MeterClock:
         return None if self.last_arrival is None else item.arrived - self.last_arrival
 
     def _without_clock(self, item: Arrival) -> Verdict:
-        """Judge a telegram without a stamp: one may be a torn line, several leave only the arrival."""
+        """Judge a telegram without a stamp. One may have a broken line; after several, the arrival counts."""
         gap = self._gap(item)
         self.last_arrival, self._last_shown = item.arrived, False
         self._without_stamp += 1
@@ -125,14 +125,14 @@ class MeterClock:
         return self.display.by_arrival(item, gap)
 
     def _copy(self, item: Arrival, clock: int) -> Verdict:
-        """Judge a known text. It is an old measurement, and may unmask a candidate as a replay."""
+        """Judge a known text. It is an old measurement, and it may show that the candidate is a replay."""
         is_newest = clock == self._last_stamp
         if not is_newest:
             self.display.pending = None
         elif self._has_moved:
             self.standing.note_copy(item.arrived)
         else:
-            # Its clock was not seen to move: what repeats itself from the start may be of any age.
+            # The clock has not moved yet: a telegram that repeats from the start may be of any age.
             self.start = Start(self.cadence_s)
             self.display.withdraw()
         run = self.candidate
@@ -141,7 +141,7 @@ class MeterClock:
         return Verdict(item.token, Kind.REPEAT if is_newest else Kind.REPLAY)
 
     def _same_stamp(self, item: Arrival, gap: float | None) -> Verdict:
-        """Judge new values on the newest stamp: they share its moment, or the clock stands still."""
+        """Judge new values with the newest stamp: they are of the same moment, or the clock stands still."""
         self.display.pending = None
         if self.highest.exceed(item.counters):
             return Verdict(item.token, Kind.REPLAY)
@@ -160,7 +160,7 @@ class MeterClock:
         return Verdict(item.token, Kind.REPEAT, shown.measured, delay, is_shown=True)
 
     def _moves_again(self, item: Arrival, clock: int) -> None:
-        """Follow a clock that stood still: what it lacks is not delay, but for the time in which nothing came."""
+        """Follow a clock that stood still. The time that it lost is not delay, except the time without telegrams."""
         self.standing.add(item.arrived)
         if self.base is None or self._last_stamp != self.top or clock <= self.top:
             return
@@ -176,18 +176,18 @@ class MeterClock:
         run = self.start.run
         if self.start.accepted_last and run.is_level:
             self.start = Start(self.cadence_s)
-            return self._believe(item, clock, run.lowest)
+            return self._accept_clock(item, clock, run.lowest)
         return verdict
 
-    def _believe(self, item: Arrival, clock: int, base: float) -> Verdict:
-        """Take a clock for the meter's own."""
+    def _accept_clock(self, item: Arrival, clock: int, base: float) -> Verdict:
+        """Accept a clock as that of the meter."""
         self.base = Baseline(base, self.needed)
         self.candidate = None
         return self._on_track(item, clock)
 
     def _is_on_track(self, item: Arrival, clock: int, delay: float) -> bool:
-        is_set_right = delay > LATE_S and self.lateness.is_set_right(item, clock)
-        if clock <= self.top or delay < -WANDER_S or is_set_right:
+        is_corrected = delay > LATE_S and self.lateness.is_corrected(item, clock)
+        if clock <= self.top or delay < -WANDER_S or is_corrected:
             return False
         run = self.candidate
         if run and run.is_back and run.is_proven and delay > NEAR_S:
@@ -195,7 +195,7 @@ class MeterClock:
         return True
 
     def _on_track(self, item: Arrival, clock: int) -> Verdict:
-        """Follow the clock: this telegram is as late as its difference is above the smallest one."""
+        """Follow the clock. The delay of this telegram is its difference less the smallest one."""
         assert self.base is not None
         difference = item.arrived - clock
         delay = max(0.0, self.base.delay_of(difference))
@@ -210,7 +210,7 @@ class MeterClock:
         return self.display.show(item, Kind.LATE if delay >= LATE_S else Kind.FRESH, delay)
 
     def _distrust_base(self, item: Arrival) -> Verdict:
-        """Begin again where a slow backlog was taken for the meter's pace."""
+        """Forget the clock: a slow backlog was taken for the meter's pace."""
         self._forget_clock()
         self.start = Start(self.cadence_s, has_sunk=True)
         self.display.withdraw()
@@ -229,16 +229,16 @@ class MeterClock:
         run.is_proven = run.is_proven or is_reused or self._is_proof(item, clock, self.base.delay_of(difference))
         run.add(item.arrived, clock, difference)
         if run.is_confirmed(item.arrived):
-            return self._believe(item, clock, run.lowest - run.carry)
+            return self._accept_clock(item, clock, run.lowest - run.carry)
         return Verdict(item.token, Kind.WAITING)
 
     def _distrust_newest(self) -> None:
-        """Withdraw the telegram before a step in a burst: a clock set during the hold made it look too new."""
+        """Withdraw the newest telegram: its clock was set while the line held telegrams, so it looked too new."""
         if self._last_shown:
             self.display.withdraw()
 
     def _carry(self, item: Arrival, gap: float | None) -> float:
-        """Return the delay that a new clock does not end: that of a line which goes on at its own pace."""
+        """Return the delay that stays when the clock changes: the line goes on at its own pace, as late as before."""
         if gap is None or item.is_first or not SHORTEST_GAP <= gap / self.cadence_s <= CARRIED_FOR:
             return 0.0
         if self.candidate:
@@ -246,8 +246,8 @@ class MeterClock:
         return self.lateness.delay if self.lateness.delay >= LATE_S else 0.0
 
     def _is_proof(self, item: Arrival, clock: int, step: float) -> bool:
-        """Return whether a stamp of the past cannot be a replay: a replay never has counters above the best."""
-        if self.lateness.is_set_right(item, clock):
+        """Return whether an old stamp cannot be a replay. A replay never has higher counters than before."""
+        if self.lateness.is_corrected(item, clock):
             return True
         if clock > self.top:
             return False
@@ -255,7 +255,7 @@ class MeterClock:
         return clock < self.top - REACH_S or is_winter_time or self.highest.are_exceeded_by(item.counters)
 
     def _is_between(self, clock: int) -> bool:
-        """Return whether the meter has written the stamps on both sides of this one, and not this one."""
+        """Return whether this stamp is between two neighbouring stamps that the meter wrote before."""
         if self.base is None or clock > self.top:
             return False
         return self.memory.is_between(clock, BETWEEN * self.cadence_s)

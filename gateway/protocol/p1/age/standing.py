@@ -1,15 +1,15 @@
-"""The steps of a clock: one that stands still while the values go on, and one that is faster than expected."""
+"""The steps of a clock: a clock that stands still while values change, and a clock that is faster than expected."""
 
 from __future__ import annotations
 
 SLOWEST_S = 11.5
-"""A clock that moves each ten seconds, and its jitter, make no longer pause."""
+"""Longest time between two steps of a clock that moves, in seconds: ten, and jitter."""
 HOLD = 2.6
-"""A longer gap, in cadences, is no loss of one or two telegrams: the line may have held telegrams up."""
+"""Longest gap, in cadences, that one lost telegram explains. In a longer one, the line may have held telegrams up."""
 SHORT_STEP = 0.65
 SHORT_STEPS = 3
-"""A clock that makes so many steps in a row below this share of the cadence moves faster than expected. Lost
-telegrams make only longer steps."""
+"""A clock is faster than expected after `SHORT_STEPS` steps in a row that are below `SHORT_STEP` cadences. Lost
+telegrams only make steps longer."""
 
 
 class ClockSteps:
@@ -20,7 +20,7 @@ class ClockSteps:
         self._short: list[int] = []
 
     def follow(self, clock: int, cadence_s: float) -> float | None:
-        """Return the cadence in seconds of a clock that has turned out to be faster than expected."""
+        """Return the cadence of a clock that is faster than expected, in seconds; else None."""
         step = clock - self._newest if self._newest is not None else 0
         self._newest = clock
         if not 0 < step <= SHORT_STEP * cadence_s:
@@ -35,7 +35,7 @@ class ClockSteps:
 
 
 class StandingClock:
-    """The time for which one stamp has come with new values."""
+    """The detection of a clock that stands still: new values come with the same stamp."""
 
     def __init__(self, cadence_s: float, needed: int) -> None:
         self._cadence_s = cadence_s
@@ -43,7 +43,7 @@ class StandingClock:
         self._count = 0
         self._since = self._last = 0.0
         self.held_s = 0.0
-        """Seconds in which nothing came since the clock stands."""
+        """Seconds without telegrams since the clock stopped."""
         self.is_standing = False
 
     def begin(self, arrived: float) -> None:
@@ -52,7 +52,7 @@ class StandingClock:
         self._last = arrived
 
     def note_copy(self, arrived: float) -> None:
-        """Note a copy: it shows nothing but that the line was open."""
+        """Note a copy. It only shows that the line was open."""
         gap = arrived - self._last
         self._last = arrived
         if gap > HOLD * self._cadence_s:

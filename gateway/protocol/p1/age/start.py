@@ -1,7 +1,8 @@
 """The first telegrams of a meter, before its clock is known.
 
-They are shown by their arrival if they come at the meter's own pace. A backlog that comes in makes arrival minus stamp
-sink; then what was shown is withdrawn. After ten telegrams nothing more is shown until the clock is confirmed.
+Each is shown by its arrival if it comes at the meter's own pace. In a backlog, arrival minus stamp falls from
+telegram to telegram; then the shown telegram is withdrawn. After ten telegrams, nothing is shown until the clock is
+confirmed.
 """
 
 from __future__ import annotations
@@ -13,31 +14,31 @@ from gateway.protocol.p1.age.display import LONGEST_GAP, SHORTEST_GAP, Display
 from gateway.protocol.p1.age.verdict import Arrival, Kind, Verdict
 
 SHOWN_AT_MOST = 10
-"""Telegrams that may be shown before the clock is known."""
+"""Largest number of telegrams that are shown before the clock is known."""
 OWN_PACE = 0.75
-"""A telegram that comes sooner after the one before, as a share of the step of its clock, comes in a burst."""
+"""Shortest gap at the meter's own pace, as a share of the step of its clock. After a shorter one it is a burst."""
 SINKS_S = 1.3
-"""A difference so far below the highest of the last telegrams shows a backlog."""
+"""Fall of the difference below the highest one of the last telegrams, in seconds, that shows a backlog."""
 QUIET_AFTER_JUMP = 0.35
-"""Cadences without a telegram after which one is shown whose clock is far ahead of all before."""
+"""Number of cadences without another telegram, after which a telegram with a clock far ahead is shown."""
 
 
 class Start:
     """The first telegrams of a meter with a clock."""
 
     def __init__(self, cadence_s: float, has_sunk: bool = False) -> None:
-        """Begin; `has_sunk` says that a backlog was just taken for the meter's pace, which must not happen again."""
+        """Begin without telegrams; `has_sunk` is True if a backlog was just taken for the meter's pace."""
         self._cadence_s = cadence_s
         self._needed = telegrams_needed(cadence_s) * (2 if has_sunk else 1)
         self.run = Run(cadence_s, self._needed)
         self.accepted_last = False
-        """The last telegram went on with the clock."""
+        """True if the last telegram continued the clock."""
         self._differences: deque[float] = deque(maxlen=self._needed)
         self._count = SHOWN_AT_MOST if has_sunk else 0
         self._behind = 0
 
     def take(self, item: Arrival, clock: int, gap: float | None, display: Display) -> Verdict:
-        """Judge a telegram; `gap` is the time since the stamp before came."""
+        """Judge a telegram; `gap` is the time since the arrival of the stamp before it, in seconds."""
         run = self.run
         self.accepted_last = True
         step = clock - run.newest if run.latest else 0
@@ -52,7 +53,7 @@ class Start:
             self.run = run = Run(self._cadence_s, self._needed)
         run.add(item.arrived, clock, difference)
         if self._differences and difference < min(self._differences) - self._needed * self._cadence_s:
-            # No backlog sinks so far in one step: what came before was held for long, or the clock was set.
+            # A backlog does not fall so far in one step: the line held the telegrams before, or the clock was set.
             self._differences.clear()
             self._differences.append(difference)
             self._count += 1

@@ -1,8 +1,8 @@
 """The telegrams that were seen: for each time stamp of the last hour, the hashes of its two newest texts.
 
-A house at night may send the same counters for hours, so that only its bytes can tell a telegram of the past
-from a new one. Two texts are kept, because after a clock was set back each stamp comes twice, and a replay
-of the first time must still be recognised.
+At night a meter may send the same counters for hours. Then only the bytes of a telegram show whether it is an old one.
+Two texts are kept for each stamp. After a clock was set back, each stamp comes a second time, and a replay of the first
+time must still be recognised.
 
 The memory is a ring over the meter's clock, packed in arrays: ten bytes a slot. 4,096 slots of one second cover the
 hour of a change to winter time in 40 kB. A meter that writes each ten seconds needs a slot for each ten seconds;
@@ -18,18 +18,18 @@ FAST_SLOTS, SLOW_SLOTS = 4096, 512
 SLOW_CADENCE_S = 10
 """From this cadence on, a slot stands for ten seconds."""
 REACH_S = 4096
-"""Seconds of the meter's clock for which a telegram is certainly recognised."""
+"""Seconds of the meter's clock for which each telegram is recognised."""
 
 _EMPTY = 0xFFFF
 _CROWDED = 0x8000
-"""Set where a stamp came with more texts than are kept."""
+"""Flag of a stamp that came with more texts than are kept."""
 _TURNS = 0x7FFF
-"""Turns of the ring are counted modulo this number, which is over four years."""
+"""Number of turns of the ring, after which their count begins again: more than four years."""
 _TEXT = 0xFFFF_FFFF
 
 
 class Seen(Enum):
-    """The memory of a stamp and a text."""
+    """The content of the memory for a stamp and a text."""
 
     NEVER = 0
     """The stamp is new."""
@@ -54,12 +54,12 @@ class TextMemory:
 
     @property
     def size_bytes(self) -> int:
-        """Return the memory that the slots take."""
+        """Return the memory that the slots take, in bytes."""
         arrays = (self._turn, self._newest, self._older)
         return sum(len(each) * each.itemsize for each in arrays) + len(self._offset or b"")
 
     def look_up(self, clock: int, text: int) -> Seen:
-        """Return what is remembered of this stamp with this text."""
+        """Return what the memory holds for this stamp and this text."""
         slot = clock // self._seconds % self._slots
         turn = self._turn[slot]
         if turn == _EMPTY or not self._holds(slot, clock):

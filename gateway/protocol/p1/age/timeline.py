@@ -1,24 +1,35 @@
-"""The moment at which readings were measured, from the meter's clock, whatever happened on the way.
+"""The moment at which the meter measured its readings, from its clock.
 
-A telegram may have waited in a sender, a radio or a socket, may come twice, or may be of yesterday. Its arrival
-says nothing about that, and its time stamp alone neither, since a meter's clock may be wrong by years. What can be
-trusted is how the clock moves: a meter that is late all at once, with every second of its clock still there, was
-held up on the way. `meter_clock` has that rule, and its neighbours what it needs: `display` keeps what is shown,
-`candidate` watches a clock that was set, `start` the first telegrams, `text_memory` recognises copies.
+A telegram may wait in a sender, a radio or a socket. It may come twice, or a day late. Its arrival does not show that,
+and its time stamp alone does not either, because a meter's clock may be wrong by years. But the clock moves as fast as
+time. If telegrams are suddenly late and no second of the clock is missing, something held them up on the way.
 
-A `Timeline` is that of one P1 port. It follows two meters at most, and shows one of them. All moments are seconds of
-one monotonic clock that goes on while the machine sleeps, and are passed in.
+| module | task |
+| --- | --- |
+| `meter_clock` | follows the clock of one meter, and calculates the delay of each telegram |
+| `start` | judges the first telegrams, before the clock is known |
+| `baseline` | keeps the difference of arrival and stamp that means no delay |
+| `candidate` | watches a clock that does not fit, until it is confirmed |
+| `standing` | detects a clock that stands still, or is faster than expected |
+| `lateness` | keeps the delay of the line, and compares this machine's clock |
+| `text_memory`, `counters` | recognise copies and telegrams of the past |
+| `repeating_source` | detects a source that sends nothing new |
+| `display` | keeps the shown and the pending telegram |
 
-Some cases look the same, and of each pair the side is chosen on which no old number counts as fresh:
+A `Timeline` belongs to one P1 port. It follows two meters at most, and shows one of them. The caller passes all moments
+in, as seconds of a monotonic clock that goes on while the machine sleeps.
 
-- a line that is suddenly late by a constant delay, or a clock that was set back while telegrams were lost: late;
-- a replay of what was never seen, or a clock set back with equal counters: a replay, for an hour;
-- a clock that stood still and goes on, or a line that held telegrams meanwhile: late by the time in which three or
-  more telegrams in a row did not come;
-- a late line that is in time when its clock is set, or one that is still late: still late.
+Some cases look the same. The timeline chooses the one in which no old number counts as fresh:
 
-Three cases cannot be seen at all, and are believed: a lag from the very start, a clock that is set while the line
-holds telegrams, and, without a clock that moves, a constant lag or a copy.
+| one case | the other case | choice |
+| --- | --- | --- |
+| the line is suddenly late by a constant delay | the clock was set back while telegrams were lost | late |
+| a replay of telegrams that were never received | the clock was set back, with equal counters | a replay, for an hour |
+| the clock stood still and moves again | the line held telegrams in that time | late by gaps of three or more |
+| a late line is in time when its clock is set | it is still late | late |
+
+Three cases cannot be seen, and their telegrams count as fresh: a delay from the very start; a clock that is set while
+the line holds telegrams; and, if the clock does not move, a constant delay or a copy.
 """
 
 from __future__ import annotations
@@ -28,7 +39,7 @@ from gateway.protocol.p1.age.meter_clock import MeterClock
 from gateway.protocol.p1.age.verdict import Arrival, Condition, Kind, Shown, Verdict
 
 SILENT = 3
-"""A meter that has sent nothing for so many cadences, and for the limit, gives way to another one."""
+"""Number of cadences without a telegram, after which the port shows another meter if the readings are stale too."""
 
 
 class Timeline:
@@ -38,7 +49,7 @@ class Timeline:
         """Begin without telegrams.
 
         Args:
-            cadence_s: seconds between two telegrams of this kind of meter, as the variant has it.
+            cadence_s: seconds between two telegrams of this variant.
             limit_s: age beyond which readings are stale.
 
         """
@@ -59,23 +70,23 @@ class Timeline:
         identity: str,
         counters: Counters,
         text_hash: int,
-        connected: bool,
+        is_first: bool,
         machine_clock: float | None = None,
     ) -> Verdict:
         """Judge a telegram that has passed all other checks.
 
         Args:
             arrived: the moment at which its last byte was read.
-            clock: its time stamp in UTC seconds; None where it has none, or one that means "never".
-            identity: the meter that it comes from.
-            counters: energy import and export, all tariffs, in a fixed order, as the checks of values believe them.
+            clock: its time stamp in UTC seconds; None if it has none, or one that means "never".
+            identity: the name of its meter.
+            counters: accepted energy counters, import and export, all tariffs, in a fixed order.
             text_hash: a hash of its bytes, of 32 bits or more.
-            connected: whether it is the first of a new connection of the gateway's.
-            machine_clock: this machine's clock in UTC seconds at `arrived`; None where it is not synchronised.
+            is_first: True for the first telegram of a new connection.
+            machine_clock: this machine's clock in UTC seconds at `arrived`; None if it is not synchronised.
 
         """
         self._count += 1
-        item = Arrival(self._count, arrived, clock, counters, text_hash, connected, machine_clock)
+        item = Arrival(self._count, arrived, clock, counters, text_hash, is_first, machine_clock)
         if self.identity is None:
             self.identity = identity
         if identity == self.identity:
@@ -106,11 +117,11 @@ class Timeline:
         return last is None or now - last > self._silence_s()
 
     def shown_at(self, now: float) -> Shown | None:
-        """Return the telegram to serve at a moment; None where nothing may be served as good."""
+        """Return the telegram to serve at `now`; None if there is none."""
         return self._current.display.at(now)
 
     def is_fresh(self, now: float) -> bool:
-        """Return whether what is shown is within the limit."""
+        """Return whether the shown telegram is not older than the limit."""
         shown = self.shown_at(now)
         return shown is not None and now - shown.measured <= self.limit_s
 
@@ -122,25 +133,25 @@ class Timeline:
 
     @property
     def tokens(self) -> set[int]:
-        """Return the tokens of the telegrams that `shown_at` may show without a new one: of both meters."""
+        """Return the tokens of the shown and the pending telegrams, of both meters."""
         displays = [meter.display for meter in (self._current, self._other) if meter]
         kept = [kept for display in displays for kept in (display.shown, display.pending)]
         return {each.token for each in kept if each}
 
     @property
     def next_change(self) -> float | None:
-        """Return the moment at which `shown_at` changes by time alone: the pending telegram is ripe."""
+        """Return the moment at which the pending telegram is shown, if no other one comes before; None without one."""
         display = self._current.display
         return display.ripe if display.pending else None
 
     @property
     def is_anchored(self) -> bool:
-        """Return whether delays are known: the meter's clock was seen to move for long enough."""
+        """Return whether delays are known: the meter's clock has moved for long enough."""
         return self._current.base is not None
 
     @property
     def delay_s(self) -> float:
-        """Return how many seconds late the newest telegram on the meter's clock came; 0 where that is not known."""
+        """Return the delay of the newest telegram, in seconds; 0 if it is not known."""
         return self._current.lateness.delay if self.is_anchored else 0.0
 
     @property
@@ -150,12 +161,12 @@ class Timeline:
 
     @property
     def clock_cadence_s(self) -> float:
-        """Return the cadence in seconds, shortened to that of the clock where it moves faster."""
+        """Return the cadence in seconds, or that of the clock if it moves faster."""
         return self._current.cadence_s
 
     @property
     def reconnection_is_due(self) -> bool:
-        """Return whether the line should be connected again, once: a constant delay may sit in the own socket."""
+        """Return whether to reconnect the line, once: the delay may be bytes that wait in this connection's socket."""
         return self._current.lateness.reconnection_is_due
 
     def note_reconnection(self) -> None:
@@ -163,5 +174,5 @@ class Timeline:
         self._current.lateness.note_reconnection()
 
     def other_meter(self, now: float) -> str | None:
-        """Return the identity of a second meter that sends on this line; None where there is one only."""
+        """Return the identity of a second meter that sends on this line; None if there is only one."""
         return self._other_identity if now - self._other_arrival <= self._silence_s() else None

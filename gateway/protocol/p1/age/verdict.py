@@ -8,18 +8,18 @@ from typing import NamedTuple
 from gateway.protocol.p1.age.counters import Counters
 
 LATE_S = 1.5
-"""A smaller delay does not count as one: 1 s is the granularity of a P1 time stamp, the rest its wander."""
+"""Smallest delay that counts, in seconds: 1 s is the granularity of a P1 time stamp, the rest is jitter."""
 
 
 class Kind(Enum):
-    """The result of judging a telegram."""
+    """The kind of a verdict."""
 
     FRESH = "fresh"
     """New, and in time."""
     LATE = "late"
-    """New, but held up on the way by at least `LATE_S`; it is shown, and its age includes the delay."""
+    """New, but at least `LATE_S` late. It is shown, and its age includes the delay."""
     PENDING = "pending"
-    """It may be part of a backlog; it is shown if no other telegram follows before it is ripe."""
+    """It may be part of a backlog. It is shown later, if no other telegram follows before."""
     WAITING = "waiting for confirmation"
     """Its clock does not fit the clock so far; the next telegrams decide."""
     REPEAT = "repeat"
@@ -31,17 +31,17 @@ class Kind(Enum):
 
 
 class Verdict(NamedTuple):
-    """The judgement of one telegram. Moments are seconds on the caller's monotonic clock."""
+    """The verdict on one telegram. Moments are seconds of the caller's monotonic clock."""
 
     token: int
     """The number of the telegram, counted from 1 by the timeline."""
     kind: Kind
     measured: float | None = None
-    """The moment at which the meter wrote it; None where that is not known."""
+    """The moment at which the meter wrote it; None if that is not known."""
     delay: float = 0.0
     """Seconds between that moment and its arrival."""
     is_shown: bool = False
-    """The readings of this telegram are the ones to serve from now on."""
+    """True if the readings of this telegram are served from now on."""
 
 
 class Shown(NamedTuple):
@@ -64,26 +64,26 @@ class Arrival(NamedTuple):
     text: int
     """A hash of its bytes."""
     is_first: bool
-    """It is the first one of a new connection."""
+    """True for the first telegram of a new connection."""
     machine_clock: float | None
-    """The synchronised clock of this machine at the arrival, in UTC seconds; None where it is not synchronised."""
+    """The synchronised clock of this machine at the arrival, in UTC seconds; None if it is not synchronised."""
 
 
 class Condition(Enum):
     """The state of a meter's line, for the status under the P1 port."""
 
     STARTING = "starting"
-    """The clock has not been followed for long enough to know delays."""
+    """The clock is not known for long enough to know delays."""
     BY_ARRIVAL = "by arrival"
-    """There is no clock, or it stands still: a delay cannot be seen."""
+    """There is no clock, or it stands still: delays are not known."""
     IN_TIME = "in time"
     LATE = "late"
     """Telegrams come late."""
     LATE_OR_CLOCK_SET = "late, or the meter's clock was set back"
-    """Nothing tells which of the two it is."""
+    """It is one of the two, and nothing shows which."""
     REPEATING = "repeating"
     """The source repeats itself."""
     REPLAYING = "replaying"
     """The source sends telegrams of the past."""
     CLOCK_CHANGED = "clock changed"
-    """The clock has changed, and is watched before it is trusted again."""
+    """The clock has changed, and is not confirmed yet."""
