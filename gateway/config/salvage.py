@@ -1,9 +1,9 @@
 """The valid parts of a configuration that has problems, so that the later checks can find the other problems too.
 
-What is not valid is taken out of a copy of the data, where the default stands in for it, and the rest is read again.
-An entry of `modbus:`, `passthrough:`, `meters:` or `units:` stays, so that the entries around it keep their positions
-and the names of meters stay known. It keeps its units, its map and its meter, because these are checked later; they are
-taken out too where that does not help.
+Parts that are not valid are removed from a copy of the data, and the copy is validated again, with defaults in their
+place. An entry of `modbus:`, `passthrough:`, `meters:` or `units:` is not removed, so that the other entries keep their
+positions and the names of the meters stay known. Such an entry keeps only its units, its map and its meter, because
+later checks need them. If it is still not valid, they are removed too.
 """
 
 from __future__ import annotations

@@ -81,11 +81,11 @@ def suggest(word: str, known: Sequence[str]) -> str:
 
 
 def problems_of(document: Document, model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    """Return the problems of a document that pydantic found."""
+    """Return the problems that pydantic found in a document."""
     found: dict[object, Problem] = {}
     for item in error.errors():
         problem = _problem(document, model, item)
-        # Each member of a union reports what it expects; the last one expects the most.
+        # For a union, pydantic reports an error of each member. Keep the last one: its text names all that is possible.
         is_kind = item["type"].endswith(("_type", "_parsing", "_from_float"))
         found[problem.place if is_kind else problem] = problem
     return in_order(found.values())

@@ -25,9 +25,9 @@ TICK_S = 0.5
 TIMER_SLACK_S = 0.001
 """Time by which a timer is set late, since an event loop may run it a little early."""
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
-"""Time without bytes after which a telegram that has begun is taken as it is."""
+"""Time without bytes that ends a telegram."""
 LATE_S = 0.25
-"""Lateness of a look at the line from which on the process counts as having stood still."""
+"""Delay of a look at the line, in seconds. After a longer one, the process counts as having stood still."""
 CONDITIONS = {
     Condition.LATE: "telegrams come late: they are held back on their way. Their age includes the delay",
     Condition.LATE_OR_CLOCK_SET: "telegrams come late, or the meter's clock was set back. Their age includes the delay",
@@ -36,7 +36,7 @@ CONDITIONS = {
     Condition.CLOCK_CHANGED: "the meter's clock has changed; its readings are served again once it goes on steadily",
 }
 """Text of the log for each condition that a user should know of."""
-MAX_TOLD = 10
+MAX_LOGGED_ERRORS = 10
 """Largest number of different errors that are logged until a minute has passed without errors."""
 WITHHELD_QUIET_S = 600.0
 """Seconds after a log line about a withheld reading in which there is no other one about the same reading."""
@@ -72,23 +72,23 @@ class DsmrParser(Node):
         self._served: Received | None = None
         self._ripe: asyncio.TimerHandle | None = None
         self._condition = Condition.STARTING
-        self._problem: Label | None = None
-        self._told: set[str] = set()
-        self._meter_words = ""
+        self._error: Label | None = None
+        self._logged_errors: set[str] = set()
+        self._logged_meter = ""
         self._withheld: set[str] = set()
         self._withheld_at: dict[str, float] = {}
         self.telegrams: Output[Callable[[Telegram], None]] = Output(self)
         """Each accepted telegram as it came, sent as early as possible."""
         self.readings: Output[Callable[[Received | None], None]] = Output(self)
-        """The telegram whose readings are served from now on; None where those of before are withdrawn."""
+        """The telegram whose readings are served from now on; None if nothing is served any more."""
         self.verdicts: Output[Callable[[Received | RefusedTelegram, float], None]] = Output(self)
         """Each telegram, accepted or refused, with the moment of its arrival."""
 
     def receive(self, data: bytes, arrived: float) -> None:
         """Take bytes from the line, with the moment of their arrival on the gateway's clock."""
         moment = now()
-        # After a standstill, bytes count as older than they are, and are read later than they came. A pause that shows
-        # in both times is the meter's.
+        # After the process stood still, neither time is exact: bytes count as older than they are, and are read later
+        # than they came. Only a pause in both times is a pause of the meter.
         if arrived - self._last_bytes > self._gap_s and moment - self._last_read > self._gap_s:
             self._end_by_pause()
         self._last_bytes, self._last_read = arrived, moment
@@ -99,7 +99,7 @@ class DsmrParser(Node):
             self._meter.read_ahead(lines)
 
     def line_lost(self) -> None:
-        """Drop a telegram that has begun: its first half and the second half of another would make a false one."""
+        """Drop a telegram that has begun, so that the bytes of the next connection cannot complete it."""
         self._reader.reset()
         self._is_new_connection = True
 
@@ -129,7 +129,7 @@ class DsmrParser(Node):
 
     def _look_for_silence(self, moment: float) -> None:
         is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment
-        # An event loop that is late may run this before it reads the line. Silence is judged at the next look.
+        # A late event loop may run this before it reads the line, so the next look decides.
         if self._reader.pending and not is_late and moment - self._last_read > self._gap_s:
             self._end_by_pause()
 
@@ -152,7 +152,7 @@ class DsmrParser(Node):
         if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
             self.log(logging.INFO, "the meter sends no checksum: its readings are shown when two telegrams agree")
         elif isinstance(result, RefusedTelegram):
-            self._note_problem(
+            self._note_error(
                 f"refused: {result.reason} ({result.detail})", label("refused-" + result.reason.replace(" ", "-"))
             )
         else:
@@ -166,7 +166,7 @@ class DsmrParser(Node):
             note(result, arrived)
 
     def _serve(self) -> None:
-        """Send what is served, if that has changed, and look again when it will change by itself."""
+        """Send the served telegram if it is another one, and look again when a pending one is due."""
         serving = self._meter.serving
         if serving.served is not self._served:
             self._served = serving.served
@@ -184,7 +184,7 @@ class DsmrParser(Node):
                 self.log_seldom(logging.WARNING, text)
 
     def _ripen(self) -> None:
-        """Serve the telegram that no other one has followed."""
+        """Serve the pending telegram, because no other one has followed."""
         self._ripe = None
         self._meter.serving.update(now())
         self._serve()
@@ -197,20 +197,20 @@ class DsmrParser(Node):
         errors = result.readings.errors
         if errors:
             first = errors[0]
-            self._note_problem(
+            self._note_error(
                 f"line {first.number} cannot be read: {first.reason} ({first.line[:60]!r})",
                 label("line-unreadable", reason=first.reason),
             )
         else:
-            self._problem = None
-            if self._told and not self._meter.has_recent_errors(arrived):
-                self._told.clear()
+            self._error = None
+            if self._logged_errors and not self._meter.has_recent_errors(arrived):
+                self._logged_errors.clear()
                 self.log(logging.INFO, "no errors in telegrams for a minute")
         self._note_meter(result)
 
     def _note_withheld(self, received: Received) -> None:
         """Log each reading that begins to be withheld, at most once in `WITHHELD_QUIET_S`."""
-        for item in received.withheld if len(self._withheld_at) < MAX_TOLD else ():
+        for item in received.withheld if len(self._withheld_at) < MAX_LOGGED_ERRORS else ():
             if item.name not in self._withheld and item.name not in self._withheld_at:
                 self._withheld_at[item.name] = received.arrived
                 unit = f" {item.unit}" if item.unit else ""
@@ -223,8 +223,8 @@ class DsmrParser(Node):
 
     def _note_meter(self, received: Received) -> None:
         meter = f"{received.variant.title}, /{received.readings.identification}"
-        if meter != self._meter_words:
-            self._meter_words = meter
+        if meter != self._logged_meter:
+            self._logged_meter = meter
             self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
             if any(code.startswith(CHANNEL_1) for code in received.readings.codes):
                 self.log(
@@ -234,12 +234,12 @@ class DsmrParser(Node):
                 problem, hint = mismatch
                 self.log(logging.WARNING, f"dsmr_version {problem}. {hint}, or readings may be absent or wrong")
 
-    def _note_problem(self, words: str, problem: Label) -> None:
-        self._problem, sort = problem, str(problem)
+    def _note_error(self, text: str, error: Label) -> None:
+        self._error, kind = error, str(error)
         # A noisy line brings bad telegrams between good ones all day: each kind of error is logged once.
-        if sort not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add(sort)
-            self.log(logging.WARNING, f"telegram {words}")
+        if kind not in self._logged_errors and len(self._logged_errors) < MAX_LOGGED_ERRORS:
+            self._logged_errors.add(kind)
+            self.log(logging.WARNING, f"telegram {text}")
 
     def _show(self, moment: float) -> None:
         meter = self._meter
@@ -250,7 +250,7 @@ class DsmrParser(Node):
                 self.show(Colour.RED, Mark.DOT, "none-accepted-yet", count=bad)
             return
         if meter.has_recent_errors(moment):
-            self.show(Colour.YELLOW, Mark.DOT, self._problem or label("recent-errors"))
+            self.show(Colour.YELLOW, Mark.DOT, self._error or label("recent-errors"))
         elif not meter.is_fresh(moment):
             silent_s = moment - newest.arrived
             if silent_s > meter.stale_after_s or served is None:

@@ -69,10 +69,10 @@ class Client(Protocol):
         """Leave the listener; may be called more than once."""
 
     def close(self) -> None:
-        """Close in order."""
+        """Close after all sent data has left."""
 
     def abort(self) -> None:
-        """Cut off at once."""
+        """Close at once, and drop unsent data."""
 
 
 C = TypeVar("C", bound=Client)
@@ -87,9 +87,9 @@ class Clients(Generic[C]):
         """Manage the clients of `node`, which logs refused and disconnected clients.
 
         Args:
-            node: whose clients they are.
-            admission: who is served, and for how long.
-            makes_room_first: which clients may be gone already, and go when there is no room for a new one.
+            node: the node that serves the clients.
+            admission: the limits, and the addresses that are allowed.
+            makes_room_first: returns True for a client that may be gone already; it is closed first for a new one.
 
         """
         self._node = node
@@ -123,7 +123,7 @@ class Clients(Generic[C]):
     def enter(self, client: C, transport: asyncio.Transport) -> None:
         """Serve a new client or close its connection, before any of its data is read."""
         if transport.get_extra_info("peername") is None:
-            transport.abort()  # gone already, which uvloop says here and asyncio at the first read
+            transport.abort()  # the client is gone; uvloop reports that here, asyncio at the first read
             return
         client.address, client.name = peer_of(transport)
         sock = transport.get_extra_info("socket")

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from gateway.nodes import dsmr_parser
-from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_TOLD, DsmrParser
+from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_LOGGED_ERRORS, DsmrParser
 from gateway.protocol.p1.meter import ERROR_WINDOW_S, MeterState, Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
@@ -179,10 +179,10 @@ async def test_the_first_telegram_without_a_checksum_is_no_trouble(caplog: pytes
 
 async def test_of_many_different_troubles_a_few_are_told(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
-    for number in range(3 * MAX_TOLD):
+    for number in range(3 * MAX_LOGGED_ERRORS):
         bench.feed(telegram_of(f"1-0:1.7.0({number:02}x*kW)"), 100.0 + number)
-    assert bench.meter.line_errors == 3 * MAX_TOLD
-    assert sum("cannot be read" in text for text in messages(caplog)) == MAX_TOLD
+    assert bench.meter.line_errors == 3 * MAX_LOGGED_ERRORS
+    assert sum("cannot be read" in text for text in messages(caplog)) == MAX_LOGGED_ERRORS
 
 
 async def test_a_line_that_cannot_be_read_is_told_with_the_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,8 +1,8 @@
 """Keep the registers of one value together, for a client that reads them with several requests.
 
 A read splits a value if it begins or ends inside it: the client reads the other registers of that value with another
-request, and a telegram may come between the two. So the image of the registers from which a split read is served is
-latched for that client, and completes the value: all its registers come from one image. A split read is served from
+request, and a telegram may come between the two. So the unit latches the image from which it serves a split read, for
+that client. All registers of the value then come from one image. A split read is served from
 
 1. the image from which other registers of the same value were read not more than `LATCH_S` ago, if it reads
    registers of that value which are not yet read;
@@ -70,7 +70,7 @@ class Latches:
     """The latched images of one unit, by client. Times are seconds of one monotonic clock."""
 
     def __init__(self, register_map: RegisterMap, *, only_completes: bool = False) -> None:
-        """Latch images for the reads that split a value of `register_map`; with `only_completes` not by rule 2."""
+        """Begin without images; `only_completes` is True to serve by rules 1 and 3 only."""
         self._inside = register_map.inside
         self._only_completes = only_completes
         self._latches: dict[CountedClient, _Latch] = {}
@@ -81,7 +81,7 @@ class Latches:
         self._latches.clear()
 
     def completes(self, address: int, count: int, now: float, client: CountedClient) -> bool:
-        """Return True if a read gets the missing registers of a value from an earlier image."""
+        """Return True if a read completes a value from an earlier image."""
         latch = self._latches.get(client)
         return latch is not None and bool(_images(latch, self._parts(address, count), now))
 

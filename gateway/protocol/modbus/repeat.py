@@ -25,7 +25,7 @@ MAX_ASKING = 512
 MAX_ASKED = 64
 """Largest number of different requests of a client that are remembered; others never count as repeated."""
 PAST_S = 0.001
-"""Time after the last fresh moment at which a request that is held back gets the response of a stale unit."""
+"""Time after the last fresh moment. A held request then gets the response of a stale unit."""
 
 Asked = tuple[int, int]
 """Address and number of registers of a request."""

@@ -1,8 +1,8 @@
 """RTU framing: unit id, PDU and CRC-16 (Modbus over Serial Line V1.02, 2.5.1), on a serial line or over TCP.
 
-The specification ends a frame with silence, but neither TCP nor a busy computer shows silence reliably. So the
-length of a request follows from its function code. A request whose function code does not give a length gets
-a response on a line only, and only after it came alone between two silences.
+In the specification, silence ends a frame. But TCP and a busy computer do not show silence reliably, so the function
+code of a request gives its length. Some function codes do not give a length. Such a request gets a response only on a
+serial line, and only if it came alone between two silences.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.protocol.modbus.tcp import Buffer, Responses
 CRC_START = 0xFFFF
 MAX_FRAME_BYTES = 256
 MAX_NOISE_BYTES = 16 * MAX_FRAME_BYTES
-"""Bytes that are checked in vain before the rest is skipped, so that noise does not keep the other clients waiting."""
+"""Largest number of bytes that are checked for a frame. The rest is skipped, so that other clients do not wait."""
 _MIN_FRAME_BYTES = 4
 _FIXED_LENGTHS = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 24: 6, 43: 7}
 """Function code → bytes of a whole request."""

@@ -1,12 +1,14 @@
-"""Counters that fall or leap: not believed until the same meter sends them twice in a row.
+"""Withholds counters that fall or leap until the same meter has sent them twice in a row.
 
-A valid checksum proves the transport of a number, not the number. Some meters send a counter as 0 or 999999.999 in
-one telegram, and the old value in the next one. A counter only rises, and no faster than the connection can carry in
-the time since its last believed value. Another value is withheld until the next measurement continues it; then the
-meter was replaced or set. A value that continues the believed one ends the doubt.
+A valid checksum proves only that a number arrived as it was sent. Some meters send a counter as 0 or 999999.999 in
+one telegram, and the old value in the next one. A counter only rises, and only as fast as the connection can carry
+since its last accepted value. The guard withholds any other value. If the next measurement continues that value, the
+meter was replaced or set, and the value is accepted. If it continues the last accepted value, the other one was
+wrong.
 
-An M-Bus value that was measured once and comes in each telegram of the hour was sent once: only a newer time stamp
-makes it a second measurement. Nothing is compared across meters: a new equipment identifier is a new counter.
+The value of an M-Bus meter comes in each telegram of an hour, but was measured once. It counts as a second
+measurement only with a newer time stamp. Counters of different meters are not compared: a new equipment identifier is
+a new counter.
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ POWER_MARGIN = Decimal("1.5")
 VOLTAGE_V = Decimal(250)
 """Voltage at which a fuse limit in ampere becomes a power."""
 MAX_FUSE_A = Decimal(400)
-"""Fuse limit from which on there is none: 999 A."""
+"""Largest fuse limit, in ampere. A meter without a limit sends 999 A."""
 MAX_PER_HOUR = {"Wh": CONNECTION_W, "varh": CONNECTION_W, "m3": Decimal(100), "J": Decimal(3_600_000_000)}
 """Unit of a counter → its largest rise per hour: 100 m3 of gas or water, and 1 MW of heat."""
 SLACK = {"Wh": Decimal(250), "varh": Decimal(250), "m3": Decimal(1), "J": Decimal(500_000_000)}
-"""Unit of a counter → rise that is always believed: a telegram may be late, and some meters count in steps."""
+"""Unit of a counter → rise that is always accepted: a telegram may be late, and some meters count in steps."""
 STEPS = 2
 """Number of steps of the last digit that rounding may add."""
 LATE_S = 3600.0
 """Seconds by which a measurement may be older than its arrival: M-Bus meters are read at least once an hour."""
 METERS_KEPT = 2
-"""Number of meters per M-Bus channel whose counters are kept: one, and the one before."""
+"""Number of meters per M-Bus channel whose counters are kept: the present one and the one before."""
 
 MBUS_COUNTERS = {f"mbus{n}_reading": f"mbus{n}_identifier" for n in MBUS_CHANNELS}
 """Counter of an M-Bus channel → the name of its meter's identifier."""
@@ -74,7 +76,7 @@ class Withheld(NamedTuple):
     name: str
     doubt: Doubt
     old: Value | None
-    """Last believed value in the base unit."""
+    """Last accepted value in the base unit."""
     new: Value | None
     """Value of the telegram in the base unit."""
     unit: str | None = None
@@ -82,12 +84,12 @@ class Withheld(NamedTuple):
 
 @dataclass(slots=True)
 class _Counter:
-    """The believed value of one counter of one meter, and the value in doubt."""
+    """The last accepted value of one counter of one meter, and the value in doubt."""
 
     line: Reading
-    """Newest line that was believed."""
-    believed_at: float
-    """Arrival of the last telegram in which the value was believed; for M-Bus the first one of its line."""
+    """Newest line that was accepted."""
+    accepted_at: float
+    """Arrival of the last telegram with the accepted value; for M-Bus, of the first telegram with it."""
     doubted: Reading | None = None
     doubted_at: float = 0.0
 
@@ -125,7 +127,7 @@ class CounterGuard:
                 counter = counters.get(name) or counters.setdefault(name, _Counter(line, arrived))
             if counter.line is line and counter.doubted is None:
                 continue
-            # A line without a value, or one of two that contradict each other, shows nothing.
+            # A line without a value shows nothing, and neither do two lines that contradict each other.
             if name in values and isinstance(line.base_value, Decimal):
                 item = self._judge(counter, line, telegram, readings, arrived)
                 if item:
@@ -160,10 +162,10 @@ class CounterGuard:
             elif continues and not _is_older(line, doubted):
                 line = doubted  # the same measurement again
         if doubt is None:
-            counter.line, counter.doubted, counter.believed_at = line, None, arrived
+            counter.line, counter.doubted, counter.accepted_at = line, None, arrived
             return None
         if doubted is None and line.name not in MBUS_COUNTERS:
-            counter.believed_at = self._before_at
+            counter.accepted_at = self._before_at
         if line is not doubted:
             counter.doubted, counter.doubted_at = line, arrived
         return Withheld(line.name, doubt, counter.line.base_value, line.base_value, line.base_unit)
@@ -171,10 +173,10 @@ class CounterGuard:
     def _elapsed_s(self, counter: _Counter, line: Reading, readings: Readings, arrived: float) -> float:
         """Return the longest time in seconds in which the counter may have risen to the value of `line`."""
         if line.name in MBUS_COUNTERS:
-            since = counter.believed_at
+            since = counter.accepted_at
             stamps = (counter.line.time, line.time)
         else:
-            since = self._before_at if counter.doubted is None else counter.believed_at
+            since = self._before_at if counter.doubted is None else counter.accepted_at
             stamps = (self._before.time if self._before else None, readings.time)
         elapsed_s = arrived - since
         if stamps[0] is not None and stamps[1] is not None:
@@ -184,7 +186,7 @@ class CounterGuard:
     def _doubt(
         self, before: Reading, elapsed_s: float, line: Reading, readings: Readings, *, may_roll_over: bool = True
     ) -> Doubt | None:
-        """Return the reason not to believe that a counter went from `before` to `line`."""
+        """Return the reason why the counter cannot have gone from `before` to `line`; None if it can."""
         old, new, unit = before.base_value, line.base_value, line.base_unit
         if not isinstance(old, Decimal) or not isinstance(new, Decimal) or unit not in SLACK:
             return None
@@ -213,7 +215,7 @@ class CounterGuard:
             powers = (abs(value) for name in _POWERS if isinstance(value := each.get(name), Decimal))
             most = max(most, POWER_MARGIN * max(powers, default=Decimal(0)))
         fuses = [value for name in _FUSES if isinstance(value := readings.values.get(name), Decimal)]
-        # A limit for L1 alone is that of all three phases: Belgian meters send only this one.
+        # A limit for L1 alone is the limit of each phase: Belgian meters send only this one.
         return max(most, 3 * max(fuses) * VOLTAGE_V) if fuses and max(fuses) < MAX_FUSE_A else most
 
     def _is_later(self, doubted: Reading, line: Reading, telegram: Telegram, readings: Readings) -> bool:

@@ -1,9 +1,9 @@
-"""The live one of several M-Bus meters of a medium: the one whose time stamp moves.
+"""Finds the live meter among several M-Bus meters of a medium: its time stamp moves.
 
-After a gas meter was replaced, the old one may stay on its channel with its last reading, and with a stamp that is
-ahead of the real time. So the newest stamp does not show the live meter; a stamp that moves does. A channel counts as
-silent when its stamp has not moved for some of its own periods. Until one has moved, `derived.channel_of` decides from
-the telegram alone. Two live meters of one medium are two: then neither of them is the meter of that medium.
+After a gas meter was replaced, the old one may stay on its channel with its last reading, and its stamp may be ahead of
+the real time. So the newest stamp does not show the live meter; a stamp that moves does. A channel counts as silent if
+its stamp has not moved for some of its own periods. Until one has moved, `derived.channel_of` decides from the telegram
+alone. If two meters of one medium are live, the gateway cannot choose, and serves neither as the meter of that medium.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class LiveChannels:
 
 
 def _have_same_medium(readings: Readings) -> bool:
-    """Return True when two channels may have the same medium, which is seldom."""
+    """Return True if two channels may have the same medium, which is rare."""
     media = [_MEDIUM_OF_TYPE.get(kind) for name in _TYPES if (kind := readings.values.get(name)) is not None]
     return len(set(media)) < len(media)
 
 
 def _name(readings: Readings, medium: str, channel: int | None) -> Readings:
-    """Return the readings with `channel` as the one of `medium`; without readings of the medium for None."""
+    """Return the readings with `channel` as that of `medium`; for None without readings of the medium."""
     values, units = dict(readings.values), dict(readings.units)
     name_medium(values, units, medium, channel)
     return with_values(readings, values, units, media={**readings.media, medium: channel})

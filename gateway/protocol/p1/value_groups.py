@@ -1,4 +1,4 @@
-"""The value groups of one line → its value, unit and time, by the kind of value that its OBIS code has."""
+"""Decoding of the value groups of one line: its value, unit and time, by the kind of value of its OBIS code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIGITS = re.compile(r"[0-9]{1,18}")
 _PRINTABLE = re.compile(r"[ -~]*")
 
 DIGITS_OF_THOUSANDTHS = 4
-"""Least number of digits of a power factor without a decimal point that is in thousandths."""
+"""Smallest number of digits, without a decimal point, of a power factor in thousandths."""
 
 _PARSE_NUMBER = ValueParser(Decimal).parse
 _PARSE_COUNT = ValueParser(int).parse

@@ -2,9 +2,9 @@
 
 When a map is loaded, each expression is compiled once into a function of the readings' values. Python's parser makes
 a syntax tree of the text; each node of the tree becomes a closure over the closures of its parts. Python itself never
-executes the text. Names, numbers, `+ - * /`, parentheses, the functions of `FUNCTIONS` and `obis("1-1:1.7.0")` for the
-value of any line by its code are allowed. If a part is
-absent, the result is absent, unless a function says otherwise.
+executes the text. An expression may contain names, numbers, `+ - * /`, parentheses and the functions of `FUNCTIONS`. It
+may also contain `obis("1-1:1.7.0")`, the value of any line by its code. If a part is absent, the result is absent; some
+functions make an exception.
 """
 
 from __future__ import annotations
