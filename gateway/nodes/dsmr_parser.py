@@ -12,7 +12,7 @@ from collections.abc import Callable
 from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.counter_guard import Doubt
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.obis import CHANNEL_1
+from gateway.protocol.p1.obis_line import CHANNEL_1
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch

@@ -122,9 +122,13 @@ def test_a_power_factor_in_thousandths_and_one_above_one() -> None:
     assert [number(shown, f"power_factor{s}") for s in ("", "_l1", "_l2", "_l3")] == [0x8000, 982, 1000, 0x8000]
 
 
-def test_of_two_gas_meters_the_one_that_was_read_last_counts() -> None:
+def test_of_two_gas_meters_the_one_that_was_read_recently_counts() -> None:
     for old, new in ((1, 2), (2, 1)):
         channels = (f"0-{old}:24.1.0(003)", f"0-{old}:24.2.1(200101000000W)(00981.443*m3)",
                     f"0-{new}:24.1.0(003)", f"0-{new}:24.2.1(260101000000W)(06805.499*m3)")  # fmt: skip
-        (telegram,) = received(telegram_of("1-3:0.2.8(50)", "1-0:1.8.1(000000.034*kWh)", *channels))
+        lines = ("1-3:0.2.8(50)", "1-0:1.8.1(000000.034*kWh)", *channels)
+        (telegram,) = received(telegram_of("0-0:1.0.0(260101000412W)", *lines))
         assert number(words("dsmr-5", telegram), "gas_reading") == 6805499
+        # Without a clock, neither of them is known to be the one that goes on.
+        (telegram,) = received(telegram_of(*lines))
+        assert number(words("dsmr-5", telegram), "gas_reading") == 0xFFFFFFFF

@@ -151,8 +151,11 @@ class SerialPort:
         return int(termios.tcgetattr(self._master)[0])
 
     @contextmanager
-    def sending(self, *telegrams: bytes, every_s: float = 0.3) -> Iterator[None]:
-        """Send the telegrams in turn, again and again, with the present time, while the block runs."""
+    def sending(self, *telegrams: bytes, every_s: float = 0.3, as_they_are: bool = False) -> Iterator[None]:
+        """Send the telegrams in turn, again and again, while the block runs.
+
+        They get the present time and a valid checksum, unless they are sent `as_they_are`.
+        """
         stop = Event()
         errors: list[BaseException] = []
 
@@ -160,7 +163,7 @@ class SerialPort:
             try:
                 while True:
                     for telegram in telegrams:
-                        self.send(stamped(telegram, time.time()))
+                        self.send(telegram if as_they_are else stamped(telegram, time.time()))
                         if stop.wait(every_s):
                             return
             except (OSError, ValueError) as error:

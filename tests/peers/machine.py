@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +23,14 @@ import pytest
 
 from tests.conftest import REQUIRE_PEERS, program
 from tests.peers.harness import LIMIT_S, ModbusClient, Program, SerialPort, gateway_command, wait_until
+from tests.protocol.p1.stream import stamped
 
 GATEWAY, SER2NET = "192.168.1.5", "192.168.1.13"
 """Who is who in the documentation's network."""
 CABLE, CABLE_OF_SER2NET = "ttyUSB0", "ttyUSB1"
 
-TELEGRAM_EVERY_S = 0.25
+TELEGRAM_EVERY_S = 1.0
+"""The cadence of a DSMR 5 meter."""
 
 T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
@@ -108,13 +111,14 @@ class Machine:
 
     @contextmanager
     def metering(self, telegram: bytes) -> Iterator[None]:
-        """Both meters send this while the block runs, whether anybody listens or not."""
+        """Let both meters send this with the present time while the block runs, whether anybody listens or not."""
         stop = Event()
 
         def send() -> None:
             while not stop.wait(TELEGRAM_EVERY_S):
-                self.cable.offer(telegram)
-                self.cable_of_ser2net.offer(telegram)
+                present = stamped(telegram, time.time())
+                self.cable.offer(present)
+                self.cable_of_ser2net.offer(present)
 
         thread = Thread(target=send, name="meters")
         thread.start()

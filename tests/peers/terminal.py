@@ -71,12 +71,14 @@ class Terminal:
             self._gateway = None
 
     def run(self, command: str = f"dsmr-gateway run {CONFIG}") -> str:
-        """Start a gateway, in place of the one that runs, and wait until a telegram came; what it has said."""
+        """Start a gateway, in place of the one that runs, and wait until readings are served; what it has logged."""
         self.stop()
         self._started += 1
         self._gateway = gateway = self.machine.start(command, f"gateway-{self._started}")
         gateway.wait_for_log(_LISTENS.pattern)
         gateway.wait_for_log(r"telegrams come in over|node=meter/parser: found")
+        # The first telegram is served after a quiet moment.
+        wait_until(lambda: self.machine.run("dsmr-gateway health --meters").returncode == 0, "fresh readings")
         return gateway.log
 
     @property

@@ -279,7 +279,7 @@ def test_only_clients_in_allow_are_served(tmp_path: Path) -> None:
                     assert client.registers(0, 1) == (1,)
                 else:
                     assert client.is_closed()
-        gateway.wait_for_log("not in allow", times=2)
+        gateway.wait_for_log("its address is not in any network of allow", times=2)
 
 
 def has_ipv6() -> bool:

@@ -6,7 +6,7 @@ Codes are written A-B:C.D.E, as on the line (IEC 62056-61). Register maps use th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,8 @@ from itertools import chain
 
 from dsmr_parser import telegram_specifications
 from dsmr_parser.parsers import ValueParser
+
+from gateway.protocol.p1.obis_line import CHANNEL_1, OWN_CHANNEL
 
 Value = Decimal | int | str
 """Value of a reading: a measured number, a count or a moment in unix seconds, or a text."""
@@ -203,29 +205,6 @@ def entry_of(code: str) -> Entry:
     return own or Entry(code, Kind.OTHER)
 
 
-CHANNEL_1 = "1-1:"
-"""Prefix of the codes of channel 1. Swiss meters send their own quantities on it, others those of something else."""
-_OWN_CHANNEL = "1-0:"
-_MAIN_QUANTITIES = {"1.7", "16.7", "1.8"}
-"""Value groups C.D of net and imported power and imported energy, of which each meter sends one."""
-
-
-def is_own_channel_1(codes: Collection[str]) -> bool:
-    """Return whether the lines of channel 1 are those of the meter itself, because it has no other lines for them.
-
-    Swiss meters send their totals on channel 1, and the phases on channel 0 or 1. If a quantity is on both channels,
-    the lines of channel 1 are about something else.
-    """
-    on_1 = {_quantity(code) for code in codes if code.startswith(CHANNEL_1)}
-    return bool(on_1 & _MAIN_QUANTITIES) and on_1.isdisjoint(
-        _quantity(code) for code in codes if code.startswith(_OWN_CHANNEL)
-    )
-
-
 def own_entry(code: str) -> Entry | None:
     """Return the entry of a code of channel 1 for a meter whose own channel it is, or None."""
-    return ENTRIES.get(_OWN_CHANNEL + code.removeprefix(CHANNEL_1)) if code.startswith(CHANNEL_1) else None
-
-
-def _quantity(code: str) -> str:
-    return code[len(CHANNEL_1) :].rpartition(".")[0]
+    return ENTRIES.get(OWN_CHANNEL + code.removeprefix(CHANNEL_1)) if code.startswith(CHANNEL_1) else None

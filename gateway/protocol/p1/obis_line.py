@@ -10,6 +10,7 @@ Reading and redaction both use this grammar. A line that one of them accepts is 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,12 @@ UNIT = r"[A-Za-z][A-Za-z0-9]{0,7}"
 """Pattern of a unit, which follows a number and `*`; some German meters omit the `*`."""
 STAMP = r"[0-9]{12}[SW]?"
 """Pattern of a time stamp `YYMMDDhhmmssX` (DSMR 5.0.2 P1, 6.4)."""
+CHANNEL_1 = "1-1:"
+"""Prefix of the codes of channel 1. Swiss meters send their own quantities on it, others those of something else."""
+OWN_CHANNEL = "1-0:"
+"""Prefix of the codes of channel 0, on which a meter sends its own quantities."""
+_MAIN_QUANTITIES = {"1.7", "16.7", "1.8"}
+"""Value groups C.D of net and imported power and imported energy, of which each meter sends one."""
 
 _STAMP = re.compile(STAMP)
 # Only the flag decides. A calendar would be an hour wrong where a meter keeps standard time all year (Sweden, Finland)
@@ -53,3 +60,19 @@ def parse_timestamp(text: str) -> int | None:
     except ValueError:
         return None
     return int(moment.timestamp()) if moment >= _EARLIEST else None
+
+
+def is_own_channel_1(codes: Collection[str]) -> bool:
+    """Return whether the lines of channel 1 are those of the meter itself, because it has no other lines for them.
+
+    Swiss meters send their totals on channel 1, and the phases on channel 0 or 1. If a quantity is on both channels,
+    the lines of channel 1 are about something else.
+    """
+    on_1 = {_quantity(code) for code in codes if code.startswith(CHANNEL_1)}
+    return bool(on_1 & _MAIN_QUANTITIES) and on_1.isdisjoint(
+        _quantity(code) for code in codes if code.startswith(OWN_CHANNEL)
+    )
+
+
+def _quantity(code: str) -> str:
+    return code[len(CHANNEL_1) :].rpartition(".")[0]

@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gateway.protocol.p1.derived import derive
-from gateway.protocol.p1.obis import CHANNEL_1, Value, entry_of, is_own_channel_1, own_entry
-from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP
+from gateway.protocol.p1.obis import Value, entry_of, own_entry
+from gateway.protocol.p1.obis_line import CHANNEL_1, DATA_LINE, LINE, VALUE_GROUP, is_own_channel_1
 from gateway.protocol.p1.signs import settle_signs
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.value_groups import UnreadableError, decode, to_base

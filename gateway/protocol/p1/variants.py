@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.protocol.p1.obis import is_own_channel_1
+from gateway.protocol.p1.obis_line import is_own_channel_1
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,13 @@ def later(raw: bytes, seconds: float) -> bytes:
         return raw
     moment = datetime.strptime(match[1].decode(), "%y%m%d%H%M%S") + timedelta(seconds=int(seconds))  # noqa: DTZ007
     moved = raw[: match.start()] + moment.strftime("%y%m%d%H%M%S").encode() + raw[match.end() :]
-    body = moved[: moved.rindex(b"!") + 1]
-    return body + b"%04X\r\n" % crc16(body) if raw.rstrip()[-1:] != b"!" else moved
+    return resealed(moved) if raw.rstrip()[-1:] != b"!" else moved
+
+
+def resealed(raw: bytes) -> bytes:
+    """Return a telegram that was changed with the checksum that it has now."""
+    body = raw[: raw.rindex(b"!") + 1]
+    return body + b"%04X\r\n" % crc16(body)
 
 
 def stamped(raw: bytes, unix_time: float) -> bytes:
