@@ -14,7 +14,7 @@ import pytest
 from gateway.lines.line import Line, Receive
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
-from gateway.nodes import p1_port
+from gateway.nodes import dsmr_parser, p1_port
 from gateway.nodes.p1_port import PACE, P1Port
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Serving
@@ -22,6 +22,7 @@ from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
 from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
 from tests.nodes.p1_bench import LIMIT_S, Bench, over_tcp, running, ser2net
+from tests.protocol.p1.stream import later
 from tests.waiting import until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
@@ -116,20 +117,22 @@ async def test_a_source_that_closes_after_each_telegram_is_read_at_the_meters_ca
 
     class OnePerConnection(TcpLine):
         async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
-            receive(TELEGRAM)
+            receive(later(TELEGRAM, moment))
             closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
             closed.set_result(None)
             return closed
 
     real_sleep = asyncio.sleep
     bench = Bench([("line", OnePerConnection("127.0.0.1", 0))])
-    monkeypatch.setattr(p1_port, "now", lambda: moment)
+    for module in (p1_port, dsmr_parser):
+        monkeypatch.setattr(module, "now", lambda: moment)
     monkeypatch.setattr(p1_port.asyncio, "sleep", wait)
     task = asyncio.create_task(bench.port.run())
     while len(pauses) < 100:
         await real_sleep(0)
     task.cancel()
     assert bench.meter.accepted >= 100
+    assert bench.meter.is_fresh(moment)
     assert all(pause == pytest.approx(PACE) for pause in pauses), "a DSMR 5 meter sends each second"
     assert str(bench.port.status) == "green ring: line closes after each telegram"
     assert len(messages(caplog)) < 10
