@@ -106,15 +106,15 @@ def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[st
         findings = asyncio.run(probe(p1_connections(meter)))
         newest, last = findings[-1].newest, findings[-1].problem
         if last and last.code == "device-in-use" and str(dict(last.values)["holder"]).startswith(OWN_NAME):
-            remarks.append(f"{findings[-1].words}: the gateway that is running reads it")
+            remarks.append(f"{findings[-1].label}: the gateway that is running reads it")
         elif newest is None:
             problems += [
-                replace(finding.problem, place=document.place(loc), what=f"{finding.words}: {finding.problem.what}")
+                replace(finding.problem, place=document.place(loc), what=f"{finding.label}: {finding.problem.what}")
                 for finding in findings
                 if finding.problem
             ]
         else:
-            remarks.append(f"{findings[-1].words}: {newest.variant.title}, /{newest.readings.identification}")
+            remarks.append(f"{findings[-1].label}: {newest.variant.title}, /{newest.readings.identification}")
             configured = VARIANTS.get(meter.dsmr_version, newest.variant)
             if mismatch := variant_mismatch(configured, newest.variant):
                 problems.append(document.problem((*loc[:-1], "dsmr_version"), "wrong-dsmr-version", *mismatch))

@@ -82,12 +82,12 @@ def _show(place: str, findings: list[ProbeResult]) -> None:
 
     for finding in findings:
         if not finding.newest:
-            click.echo(f"{finding.words}: {finding.problem}", err=True)
+            click.echo(f"{finding.label}: {finding.problem}", err=True)
             continue
         newest, cadence = finding.newest, finding.cadence_s
         pace = f"a telegram every {cadence:.0f} s" if cadence and cadence >= 1 else "telegrams"
         refused = f", {len(finding.refused)} refused" if finding.refused else ""
-        click.echo(f"{finding.words}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
+        click.echo(f"{finding.label}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
         width = max(len(_line(reading)) for reading in newest.readings.lines)
         for reading in newest.readings.lines:
             click.echo(f"  {_line(reading).ljust(min(width, 60))}  {_value(reading)}".rstrip())
@@ -122,7 +122,7 @@ def _as_data(place: str, findings: list[ProbeResult]) -> dict[str, object]:
     last = findings[-1]
     from gateway.tools.probing import conclude
 
-    data: dict[str, object] = {"place": place, "tried": {f.words: str(f.problem or "telegrams") for f in findings}}
+    data: dict[str, object] = {"place": place, "tried": {f.label: str(f.problem or "telegrams") for f in findings}}
     conclusion = conclude(findings)
     if conclusion:
         data["conclusion"] = conclusion

@@ -28,7 +28,7 @@ _HELP = """Send the telegrams of a simulated household: over TCP as a ser2net do
 The same --seed gives the same house: base load, heat pump, solar panels, gas, and an electric car on some nights.
 --scenario changes it:
 
-""" + "\n\n".join(f"{name}: {words}." for name, words in SCENARIOS.items())
+""" + "\n\n".join(f"{name}: {text}." for name, text in SCENARIOS.items())
 
 
 @click.command("simulate", help=_HELP)

@@ -20,10 +20,10 @@ class LineOutput(Node):
 
     kind = "line output"
 
-    def __init__(self, name: str, words: str, line: Line) -> None:
-        """Write to `line`; `words` is its label."""
+    def __init__(self, name: str, label: str, line: Line) -> None:
+        """Write to `line`; `label` is its name."""
         super().__init__(name)
-        self._words = words
+        self._label = label
         self._line = line
         self._is_open = False
         self.dropped = 0
@@ -31,7 +31,7 @@ class LineOutput(Node):
 
     def details(self) -> Details:
         """Return the line, and how many pieces it did not take."""
-        return {"line": self._words, "pieces_dropped": self.dropped}
+        return {"line": self._label, "pieces_dropped": self.dropped}
 
     async def run(self) -> None:
         """Keep the line open until it is lost or the node is cancelled."""
@@ -40,14 +40,14 @@ class LineOutput(Node):
         except OSError as error:
             problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
             self.show(Colour.RED, Mark.RING, label_of(problem))
-            raise ProblemError(replace(problem, what=f"{self._words}: {problem.what}"), error.errno) from error
+            raise ProblemError(replace(problem, what=f"{self._label}: {problem.what}"), error.errno) from error
         self._is_open = True
-        self.show(Colour.GREEN, Mark.DOT, "plain", text=self._words)
-        self.log(logging.INFO, f"writing to {self._words}")
+        self.show(Colour.GREEN, Mark.DOT, "plain", text=self._label)
+        self.log(logging.INFO, f"writing to {self._label}")
         self.ready.set()
         try:
             await closed
-            raise OSError(f"{self._words} was closed")
+            raise OSError(f"{self._label} was closed")
         finally:
             self._is_open = False
             self._line.close()

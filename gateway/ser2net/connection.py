@@ -35,10 +35,10 @@ class Ser2netConnection:
     is_on: bool = True
     notes: list[str] = field(default_factory=list)
 
-    def note(self, words: str) -> None:
+    def note(self, text: str) -> None:
         """Add a comment about a dropped or changed setting, unless it is there already."""
-        if words not in self.notes:
-            self.notes.append(words)
+        if text not in self.notes:
+            self.notes.append(text)
 
     def take_speed(self, word: str) -> bool:
         """Set the speed from `115200` or `9600e71`; return False for any other form."""

@@ -35,17 +35,17 @@ def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list
     connections: list[Ser2netConnection] = []
     problems: list[Problem] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        words = line.strip()
-        if not words or words.startswith("#") or _NO_PORT.match(words):
+        entry = line.strip()
+        if not entry or entry.startswith("#") or _NO_PORT.match(entry):
             continue
-        match = _LINE.fullmatch(words)
-        connection = Ser2netConnection(number, words)
+        match = _LINE.fullmatch(entry)
+        connection = Ser2netConnection(number, entry)
         problem = _invalid("this is not port:state:timeout:device:options") if match is None else None
         if match:
             problem = _take(connection, match)
         if problem:
             column = 1 + len(line) - len(line.lstrip())
-            problems.append(problem.at(Place(file, number, column, words.split(":")[0])))
+            problems.append(problem.at(Place(file, number, column, entry.split(":")[0])))
         else:
             connections.append(connection)
     return connections, problems

@@ -66,8 +66,8 @@ def _passthrough(connection: Ser2netConnection, meter: str) -> list[str]:
     ]
 
 
-def _on_one_line(words: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
+def _on_one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _scalar(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A configuration → what the nodes are told."""
+"""From the configuration to the settings of the nodes."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def serial_ports(devices: Path = _DEVICES) -> list[str]:
 class ProbeResult:
     """The telegrams received with one setting of a line, or the reason why there are none."""
 
-    words: str
+    label: str
     """Device and setting, or host and port."""
     received: list[Received] = field(default_factory=list)
     refused: list[RefusedTelegram] = field(default_factory=list)
@@ -71,15 +71,15 @@ class ProbeResult:
 async def probe(settings: Sequence[tuple[str, Line]], listen_s: float = LISTEN_S) -> list[ProbeResult]:
     """Try each setting until one gives telegrams; return the results of all that were tried."""
     findings = []
-    for words, line in settings:
-        findings.append(await _listen(words, line, listen_s))
+    for label, line in settings:
+        findings.append(await _listen(label, line, listen_s))
         if findings[-1].received:
             break
     return findings
 
 
-async def _listen(words: str, line: Line, listen_s: float) -> ProbeResult:
-    finding = ProbeResult(words)
+async def _listen(label: str, line: Line, listen_s: float) -> ProbeResult:
+    finding = ProbeResult(label)
     meter, reader, sample = MeterState("probe", None, needs_two=False), TelegramReader(), bytearray()
     enough = asyncio.Event()
 

@@ -1,6 +1,6 @@
 """Guards: checks of values over time, for every meter, with a checksum or without.
 
-A reading that cannot be believed is withheld: its line has no value, and neither has any reading that is derived from
+An implausible reading is withheld: its line has no value, and neither has any reading that is derived from
 it. The rest of the telegram is used. The guards keep the state of two meters at most, because two may send on one
 line; nothing is compared across them. `counter_guard` judges counters, `live_channel` chooses between M-Bus meters, and
 `unchecked_guard` judges what one wrong digit may do to a telegram without checksum.
@@ -41,7 +41,7 @@ class Guards:
         self._identity = ""
 
     def judge(self, telegram: Telegram, readings: Readings, arrived: float) -> tuple[Readings, tuple[Withheld, ...]]:
-        """Return the readings that can be believed, and those that are withheld.
+        """Return the plausible readings, and the list of those that are withheld.
 
         Args:
             telegram: an accepted telegram.

@@ -7,10 +7,10 @@ most of that:
 - The powers of the phases add up to the total, for a meter that sends them. One wrong digit changes the sum.
 - Otherwise a power that changed by more than `JUMP_W` must show in the counters: P kW raise a counter by P/0.36 Wh in
   10 s. A change just before the telegram does not show there yet. So what is not shown is withheld for one telegram,
-  and believed when the next one has about the same power.
+  and accepted when the next one has about the same power.
 - A tariff must have a counter.
 
-What a meter sends in two telegrams in a row is believed, so a meter that is different is not withheld for ever.
+A value that comes in two telegrams in a row is accepted, so that an unusual meter is not withheld for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.protocol.p1.derived import PHASES, TARIFFS
 from gateway.protocol.p1.readings import Readings
 
 JUMP_W = Decimal(500)
-"""Change of the net power that is believed without a second sign."""
+"""Change of the net power that is accepted without a second sign."""
 SAME_SHARE = Decimal("0.1")
 """Share of a large power by which two telegrams of the same power may differ."""
 JITTER_SHARE = Decimal("0.05")
@@ -39,8 +39,8 @@ class UncheckedGuard:
     """The power and the tariff of one meter without checksum."""
 
     def __init__(self) -> None:
-        self._believed: Decimal | None = None
-        """Net power of the last telegram whose power was believed, in W."""
+        self._accepted: Decimal | None = None
+        """Net power of the last telegram with an accepted power, in W."""
         self._doubted: tuple[Decimal, Doubt] | None = None
         self._adds_up = False
         self._before: Readings | None = None
@@ -55,23 +55,23 @@ class UncheckedGuard:
 
         """
         withheld = _judge_tariff(readings)
-        net, believed = _net(readings, ""), self._believed
+        net, accepted = _net(readings, ""), self._accepted
         if net is not None:
             doubt = self._doubt(readings, net, arrived)
             before, self._doubted = self._doubted, (net, doubt) if doubt else None
             if before and before[1] is doubt and _is_same(before[0], net):
                 doubt = None
-            if doubt and believed is not None:
+            if doubt and accepted is not None:
                 names = {line.name for line in readings.lines if line.name in _POWERS and line.value is not None}
-                withheld += [Withheld(name, doubt, believed, readings.values.get(name), "W") for name in sorted(names)]
-            if doubt is None or believed is None:
-                self._believed = net
+                withheld += [Withheld(name, doubt, accepted, readings.values.get(name), "W") for name in sorted(names)]
+            if doubt is None or accepted is None:
+                self._accepted = net
         self._before, self._before_at = readings, arrived
         return withheld
 
     def _doubt(self, readings: Readings, net: Decimal, arrived: float) -> Doubt | None:
         """Return the reason not to believe a net power, or None."""
-        values, old = readings.values, self._believed
+        values, old = readings.values, self._accepted
         if _positive(values.get("power_import")) and _positive(values.get("power_export")):
             return Doubt.TWO_WAYS
         phases = [_net(readings, f"_l{phase}") for phase in PHASES]
