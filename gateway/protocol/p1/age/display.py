@@ -72,7 +72,7 @@ class Display:
             pace = self._steady_pace(item.arrived, gap) or self.cadence_s
             if shortest * pace <= gap <= LONGEST_GAP * pace:
                 return self.show(item, Kind.FRESH)
-        if gap is None:
+        if gap is None and item.clock is None:
             return self.postpone(item, min(QUIET, FIRST_QUIET_S / self.cadence_s))
         return self.postpone(item)
 

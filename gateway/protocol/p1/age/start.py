@@ -19,6 +19,8 @@ OWN_PACE = 0.75
 """Shortest gap at the meter's own pace, as a share of the step of its clock. After a shorter one it is a burst."""
 SINKS_S = 1.3
 """Fall of the difference below the highest one of the last telegrams, in seconds, that shows a backlog."""
+LEAP_S = 60.0
+"""Fall of the difference in one step, in seconds, that no backlog shows: it would have lost a minute at once."""
 QUIET_AFTER_JUMP = 0.35
 """Number of cadences without another telegram, after which a telegram with a clock far ahead is shown."""
 
@@ -52,19 +54,19 @@ class Start:
         if not run.fits(clock, difference):
             self.run = run = Run(self._cadence_s, self._needed)
         run.add(item.arrived, clock, difference)
-        if self._differences and difference < min(self._differences) - self._needed * self._cadence_s:
+        self._count += 1
+        if self._count > SHOWN_AT_MOST:
+            display.withdraw()
+            self._differences.append(difference)
+            return Verdict(item.token, Kind.WAITING)
+        if self._differences and difference < min(self._differences) - LEAP_S:
             # A backlog does not fall so far in one step: the line held the telegrams before, or the clock was set.
             self._differences.clear()
             self._differences.append(difference)
-            self._count += 1
             display.withdraw()
             return display.postpone(item, QUIET_AFTER_JUMP)
         sinks = bool(self._differences) and difference < max(self._differences) - SINKS_S
         self._differences.append(difference)
-        self._count += 1
-        if self._count > SHOWN_AT_MOST:
-            display.withdraw()
-            return Verdict(item.token, Kind.WAITING)
         if sinks:
             display.withdraw()
             return display.postpone(item, LONGEST_GAP)

@@ -322,8 +322,15 @@ def test_a_meter_that_is_faster_than_expected_is_followed_once_it_is_steady() ->
 def test_the_first_telegram_is_shown_after_a_quiet_moment() -> None:
     line = Line()
     assert line.go_on(1).kind is Kind.PENDING
-    assert not line.is_fresh(0.1 + FIRST_QUIET_S - 0.01)
-    assert line.is_fresh(0.1 + FIRST_QUIET_S + 0.01)
+    assert not line.is_fresh(0.8)
+    assert line.is_fresh(0.9)
+
+
+def test_the_first_telegram_of_a_meter_without_clock_is_shown_after_a_short_quiet_moment() -> None:
+    line = Line(10, 35.0)
+    line.send(0.0, None)
+    assert line.timeline.shown_at(FIRST_QUIET_S - 0.01) is None
+    assert line.timeline.shown_at(FIRST_QUIET_S + 0.01) == Shown(1, 0.0)
 
 
 def test_a_first_telegram_of_which_copies_follow_is_not_shown() -> None:
