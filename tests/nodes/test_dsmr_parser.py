@@ -341,3 +341,13 @@ async def test_a_source_that_repeats_itself_and_one_that_sends_the_past_are_not_
 
 def test_a_slow_line_may_pause_for_longer() -> None:
     assert GAP_SLOW_S > GAP_FAST_S
+
+
+async def test_no_timer_runs_on_after_the_quiet_moment_in_which_a_telegram_became_the_served_one() -> None:
+    bench = Bench()
+    bench.feed(GOOD, 100.0)
+    assert bench.meter.served is None
+    assert bench.parser._ripe is not None
+    ripen(bench.parser, 100.0)
+    assert bench.meter.served is bench.out[0]
+    assert bench.parser._ripe is None

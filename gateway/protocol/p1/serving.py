@@ -131,7 +131,7 @@ class Serving:
     @property
     def next_change(self) -> float | None:
         """Return the moment at which the pending telegram is served, if no other one comes before; or None."""
-        return self._timeline.next_change if self._timeline else None
+        return self._timeline.next_change if self._timeline and self.is_pending else None
 
     @property
     def condition(self) -> Condition:
