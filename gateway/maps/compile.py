@@ -81,7 +81,7 @@ def _registers(
 
 
 def _remarks(registers: Sequence[_Pair]) -> list[str]:
-    """Return the registers whose type cannot hold what a household can have, in words, with their places."""
+    """Return the registers whose type cannot hold what a household can have, each as a text with its place."""
     remarks = []
     for register, item in registers:
         unfit = None if item.entry.overflow else largest_unfit(register)

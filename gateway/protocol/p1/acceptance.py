@@ -68,14 +68,14 @@ def refuse(
 
 
 def contradict(before: Readings, after: Readings, elapsed_s: float) -> str | None:
-    """Return what in `after` is not possible `elapsed_s` seconds after `before`, in words, or None."""
+    """Return what in `after` is not possible `elapsed_s` seconds after `before`, as a text, or None."""
     if before.identification != after.identification:
         return "the identification changed"
     return _changed_lines(before, after) or _jump(before, after, elapsed_s) or _excess(after)
 
 
 def _changed_lines(before: Readings, after: Readings) -> str | None:
-    """Return lines that were added, removed or changed in form, in words, or None.
+    """Return lines that were added, removed or changed in form, as a text, or None.
 
     A meter sends the same lines with the same number of digits each time.
     """
@@ -92,7 +92,7 @@ def _forms(readings: Readings) -> set[tuple[str, str]]:
 
 
 def _jump(before: Readings, after: Readings, elapsed_s: float) -> str | None:
-    """Return a counter that decreased or ran too fast, or a sudden very large power, in words, or None."""
+    """Return a counter that decreased or ran too fast, or a sudden very large power, as a text, or None."""
     hours = Decimal(elapsed_s) / _SECONDS_PER_HOUR
     for name, value in after.values.items():
         earlier = before.values.get(name)
@@ -109,7 +109,7 @@ def _jump(before: Readings, after: Readings, elapsed_s: float) -> str | None:
 
 
 def _excess(readings: Readings) -> str | None:
-    """Return a power that is larger than `MAX_POWER_W`, in words, or None."""
+    """Return a power that is larger than `MAX_POWER_W`, as a text, or None."""
     for name, value in readings.values.items():
         # The limiter is not a power of the connection: 999 kW there means that there is no limit.
         if name.startswith("power_") and isinstance(value, Decimal) and abs(value) > MAX_POWER_W:

@@ -1,4 +1,4 @@
-"""Diagnosis of a line that brings bytes but no accepted telegram: the cause and the remedy, in words.
+"""Diagnosis of a line that brings bytes but no accepted telegram: the cause and the remedy.
 
 The first bytes of a connection are compared with what is known to come over such lines: a message of ser2net, frames of
 other meter protocols (DLMS in HDLC, SML, wired M-Bus), an encrypted telegram, and characters that a P1 line does not

@@ -151,14 +151,14 @@ class MeterState:
         refusal = refuse(telegram, readings, variant, before, elapsed)
         if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
             return refusal
-        believed, withheld = self.guards.judge(telegram, readings, arrived)
+        plausible, withheld = self.guards.judge(telegram, readings, arrived)
         if not telegram.checked:
             refusal = self._confirm(telegram, readings, refusal, arrived)
             if refusal:
                 return refusal
         self._unconfirmed, self._before = None, readings
-        believed = interpret(believed, variant, detected)
-        return Received(telegram, believed, variant, arrived, arrived_at, detected, arrived, withheld)
+        plausible = interpret(plausible, variant, detected)
+        return Received(telegram, plausible, variant, arrived, arrived_at, detected, arrived, withheld)
 
     def _confirm(
         self, telegram: Telegram, readings: Readings, refusal: RefusedTelegram | None, arrived: float

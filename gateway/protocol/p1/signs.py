@@ -29,7 +29,7 @@ _MAGNITUDES = frozenset(
 )
 
 Contradiction = tuple[str, str]
-"""Name of a reading, and the contradiction in words."""
+"""Name of a reading, and the contradiction as a text."""
 
 
 def settle_signs(values: dict[str, Value], units: dict[str, str], negative: Iterable[str]) -> list[Contradiction]:

@@ -70,7 +70,7 @@ class RefusedTelegram:
     raw: bytes
     reason: RefusalReason
     detail: str
-    """Explanation in words, for a log."""
+    """Explanation for a log."""
 
 
 # Outside a telegram, a `/` at a line start or after noise begins one. After printable text it begins one only when
