@@ -38,6 +38,7 @@ PINNED = --require-hashes --no-build-isolation --requirement
 $(STAMP): pyproject.toml requirements-dev.txt docker/requirements-build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing the libraries into $(VENV); this takes a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) $(PINNED) docker/requirements-build.txt
 	$(INSTALL) $(PINNED) requirements-dev.txt

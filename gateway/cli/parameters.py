@@ -48,7 +48,7 @@ def named_map(name: str) -> RegisterMap:
     from gateway.maps.load import UnknownMapError, find_map, load_map
 
     try:
-        return load_map(find_map(name, Path()))
+        return load_map(find_map(name, Path(), "the working directory"))
     except UnknownMapError as error:
         raise click.UsageError(str(error.problem)) from None
 

@@ -43,8 +43,13 @@ class UnknownMapError(LookupError):
         self.problem = problem
 
 
-def find_map(name: str, beside: Path) -> Path:
-    """Return the file of a map: `name` is that of a built-in map, or a path relative to the folder `beside`.
+def find_map(name: str, beside: Path, start: str = "the folder of gateway.yaml") -> Path:
+    """Return the file of a map.
+
+    Args:
+        name: the name of a built-in map, or a path relative to `beside`.
+        beside: the folder at which relative paths begin.
+        start: this folder, as users know it.
 
     Raises:
         UnknownMapError: there is no such map or file; the problem names the most similar map.
@@ -57,8 +62,9 @@ def find_map(name: str, beside: Path) -> Path:
     if is_there(path) and not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
         return path
     if name.endswith((".yaml", ".yml")):
-        hint = "Check the name, and the folder that it begins in"
-        raise UnknownMapError(problem_of("missing-map-file", f"there is no file {path}", hint, file=str(path)))
+        searched = str(path.absolute())
+        hint = "Check the path" if os.path.isabs(name) else f"Relative paths begin at {start}"  # noqa: PTH117 - any text
+        raise UnknownMapError(problem_of("missing-map-file", f"there is no file {searched}", hint, file=searched))
     hint = suggest(name, list(known)) or "`dsmr-gateway maps` lists them; or write the path of a YAML file"
     raise UnknownMapError(problem_of("unknown-map", f"there is no register map {name!r}", hint, name=name))
 
@@ -196,6 +202,6 @@ def _read_part(path: Path, chain: list[Part], problems: list[Problem]) -> Part:
 
 def _found(document: Document, loc: Loc, name: str, beside: Path) -> Path:
     try:
-        return find_map(name, beside)
+        return find_map(name, beside, "the folder of the map")
     except UnknownMapError as error:
         raise FileError([error.problem.at(document.place(loc))]) from None

@@ -225,12 +225,14 @@ class DsmrParser(Node):
         meter = f"{received.variant.title}, /{received.readings.identification}"
         if meter != self._logged_meter:
             self._logged_meter = meter
-            self.log(logging.INFO, f"found {meter}: {len(received.readings.lines)} readings")
+            mismatch = variant_mismatch(received.variant, received.detected)
+            verb = "configured as" if mismatch else "found"
+            self.log(logging.INFO, f"{verb} {meter}: {len(received.readings.lines)} readings")
             if any(code.startswith(CHANNEL_1) for code in received.readings.codes):
                 self.log(
                     logging.INFO, f"the meter's own codes begin with {CHANNEL_1}, as in Switzerland; they are read"
                 )
-            if mismatch := variant_mismatch(received.variant, received.detected):
+            if mismatch:
                 problem, hint = mismatch
                 self.log(logging.WARNING, f"dsmr_version {problem}. {hint}, or readings may be absent or wrong")
 
@@ -257,6 +259,9 @@ class DsmrParser(Node):
                 self.show(Colour.RED, Mark.DOT, "no-telegram", seconds=round(silent_s))
             else:
                 self.show(Colour.RED, Mark.DOT, "stale", seconds=round(moment - served.measured))
+        elif variant_mismatch(newest.variant, newest.detected):
+            keys = {"variant": newest.variant.key, "detected": newest.detected.key}
+            self.show(Colour.YELLOW, Mark.DOT, "other-version", **keys)
         else:
             count = len(newest.readings.lines)
             self.show(Colour.GREEN, Mark.DOT, "receiving", variant=newest.variant.key, count=count)

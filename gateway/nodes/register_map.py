@@ -10,7 +10,7 @@ import logging
 from typing import Protocol
 
 from gateway.protocol.freshness import fresh_until
-from gateway.protocol.modbus.unit import Unit
+from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.registers.snapshot import Snapshot
@@ -20,6 +20,13 @@ from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark
 
 TICK_S = 1.0
+WHEN_STALE = {
+    OnStale.EXCEPTION: "a read of them gets exception 0x0B",
+    OnStale.SILENT: "a read of them gets no response",
+    OnStale.ABSENT: "their registers hold the codes for absent",
+    OnStale.HOLD: "clients still get the old values (on_stale: hold)",
+}
+"""Text of the log for what clients get while readings are stale."""
 
 
 class SnapshotSink(Protocol):
@@ -53,6 +60,8 @@ class RegisterMapNode(Node):
         self.snapshots: Output[SnapshotSink] = Output(self)
         self._stale_after_s = stale_after_s
         self._newest: Snapshot | None = None
+        self._is_stale: bool | None = None
+        """None until the readings have been fresh."""
         self._unfit: tuple[str, ...] = ()
         self._lacking: list[str] = []
         self._most_present = 0
@@ -109,7 +118,22 @@ class RegisterMapNode(Node):
         self.ready.set()
         while True:
             await asyncio.sleep(TICK_S)
-            self._show(now())
+            moment = now()
+            self._note_freshness(moment)
+            self._show(moment)
+
+    def _note_freshness(self, moment: float) -> None:
+        """Log when readings become stale, and when they are fresh again."""
+        is_stale = not self._unit.is_fresh(moment)
+        if is_stale and self._is_stale is False:
+            on_stale = self._unit.on_stale
+            if on_stale is OnStale.HOLD and self._unit.snapshot is None:
+                on_stale = OnStale.EXCEPTION  # the values are withdrawn
+            self.log(logging.WARNING, f"the readings are stale: {WHEN_STALE[on_stale]}")
+        elif self._is_stale and not is_stale:
+            self.log(logging.INFO, "the readings are fresh again")
+        if self._is_stale is not None or not is_stale:
+            self._is_stale = is_stale
 
     def _show(self, moment: float) -> None:
         if self._unit.shows_test_pattern:

@@ -52,6 +52,7 @@ TEXTS: Mapping[str, str] = {
     "recent-errors": "errors in the last minute",
     "no-telegram": "no telegram for {seconds} s",
     "receiving": "{variant}, {count} readings",
+    "other-version": "configured {variant}, telegrams of {detected}",
     "line-unreadable": "unreadable line: {reason}",
     "refused-checksum": "wrong checksum",
     "refused-no-checksum": "no checksum",

@@ -136,6 +136,7 @@ async def _run(load: Load, path: Path) -> int:
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     loaded = await _load(load, path, manager, stop)
     if loaded is None:
+        _log.info("stopped")
         return EXIT_CONFIGURATION
     wiring = Wiring(*loaded, path.parent)
     background: list[asyncio.Task[None]] = []
@@ -154,6 +155,7 @@ async def _run(load: Load, path: Path) -> int:
     await wiring.flow.run(stop, started)
     for task in background:
         task.cancel()
+    _log.info("stopped")
     return 0
 
 

@@ -84,6 +84,7 @@ def test_a_signal_ends_it_in_time_with_clients_connected(tmp_path: Path, number:
         assert clients[3].is_closed()
         assert "Traceback" not in gateway.log
         assert "did not stop in time" not in gateway.log
+        assert gateway.log.endswith("info stopped\n")
         for client in clients:
             client.socket.close()
 

@@ -35,12 +35,14 @@ modbus:
 """
 """A configuration with an unknown key, an unknown map, a missing map file and an unknown meter."""
 
+FOLDER = "/etc/dsmr-gateway"
+"""Folder of the file in the documentation."""
 FOUR_LINES = (
     "gateway.yaml:1:25: meter.dsmr_versoin: unknown key. Did you mean dsmr_version?",
     "gateway.yaml:5:11: modbus[0].units.1.map: there is no register map 'dsrm'. Did you mean dsmr?",
     (
-        "gateway.yaml:6:11: modbus[0].units.2.map: there is no file missing.yaml. "
-        "Check the name, and the folder that it begins in"
+        "gateway.yaml:6:11: modbus[0].units.2.map: there is no file /etc/dsmr-gateway/missing.yaml. "
+        "Relative paths begin at the folder of gateway.yaml"
     ),
     "gateway.yaml:7:11: modbus[0].units.3.meter: there is no meter 'barn'. There are: meter",
 )

@@ -149,7 +149,7 @@ def test_problems_of_all_stages_are_reported_at_once_and_nothing_else(tmp_path: 
     assert faults_in(tmp_path, text) == [
         "5:5: modbus[0].lisen: unknown key. Did you mean listen?",
         "7:25: modbus[0].units.1.map: there is no register map 'dsrm'. Did you mean dsmr?",
-        f"8:24: modbus[0].units.2.map: there is no file {none}. Check the name, and the folder that it begins in",
+        f"8:24: modbus[0].units.2.map: there is no file {none}. Relative paths begin at the folder of gateway.yaml",
         "9:11: modbus[0].units.3.meter: there is no meter 'shed'. There are: house, barn",
     ]
 

@@ -54,7 +54,8 @@ def test_a_map_of_the_users_own_is_found_from_the_folder_of_the_configuration(tm
     [
         ("dsrm", "there is no register map 'dsrm'. Did you mean dsmr?"),
         ("abb-b32", "there is no register map 'abb-b32'. Did you mean abb-b23?"),
-        ("own.yaml", "there is no file {folder}/own.yaml"),
+        ("own.yaml", "there is no file {folder}/own.yaml. Relative paths begin at the folder of gateway.yaml"),
+        ("/own.yaml", "there is no file /own.yaml. Check the path"),
         ("sunspec-common", "there is no register map 'sunspec-common'. "),
         ("zzz", "there is no register map 'zzz'. `dsmr-gateway maps` lists them; or write the path of a YAML file"),
         ("", "there is no register map ''. `dsmr-gateway maps` lists them"),
@@ -112,7 +113,10 @@ def test_what_is_included_stands_as_if_written_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "told"),
     [
-        ("extends: nope.yaml\n", "own.yaml:1:1: extends: there is no file nope.yaml"),
+        (
+            "extends: nope.yaml\n",
+            "own.yaml:1:1: extends: there is no file nope.yaml. Relative paths begin at the folder of the map",
+        ),
         ("extends: dsmr5\n", "own.yaml:1:1: extends: there is no register map 'dsmr5'. Did you mean dsmr-5?"),
         ("include: [nope]\n", "own.yaml:1:11: include[0]: there is no register map 'nope'. `dsmr-gateway maps`"),
         ("without: [pwr*]\n", "own.yaml:1:11: without[0]: no register is called pwr*"),

@@ -93,7 +93,10 @@ def test_maps_are_listed_by_name() -> None:
     ("arguments", "told"),
     [
         (["dsrm"], "Did you mean dsmr?"),
-        (["nowhere.yaml"], "there is no file nowhere.yaml"),
+        (
+            ["nowhere.yaml"],
+            f"{Path('nowhere.yaml').absolute()}. Relative paths begin at the working directory",
+        ),
         (
             ["dsmr", "--telegram", str(OWN_TELEGRAMS / "bad_checksum.txt")],
             "checksum (the meter sent E9A7, its bytes give E8A7)",

@@ -223,6 +223,16 @@ async def test_a_version_that_the_telegrams_do_not_bear_out_is_told_once(
     told = [text for text in messages(caplog) if "is configured" in text]
     expected = f"dsmr_version {version} is configured, but the telegrams are those of {shown}. Write dsmr_version: "
     assert [text.startswith(expected) for text in told] == [True] * (shown is not None)
+    verb = "configured as" if shown else "found"
+    assert messages(caplog)[0].startswith(f"{verb} {bench.out[0].variant.title}, /")
+
+
+async def test_the_status_shows_a_version_that_the_telegrams_do_not_have() -> None:
+    bench = Bench(version="4")
+    bench.feed(GOOD, 100.0)
+    ripen(bench.parser, 110.0)
+    bench.parser._show(111.0)
+    assert str(bench.parser.status) == "yellow dot: configured 4, telegrams of 5"
 
 
 @pytest.mark.parametrize(("gap_s", "pause_s", "counts"), [(1.0, 0.9, [1, 0]), (1.0, 1.1, [0, 1]), (3.0, 2.9, [1, 0])])

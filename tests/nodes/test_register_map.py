@@ -130,6 +130,29 @@ async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeyp
         await until(lambda: str(bench.node.status) == "red dot: stale, 33 s old")
 
 
+@pytest.mark.parametrize(
+    ("on_stale", "told"),
+    [
+        (OnStale.EXCEPTION, "a read of them gets exception 0x0B"),
+        (OnStale.SILENT, "a read of them gets no response"),
+        (OnStale.ABSENT, "their registers hold the codes for absent"),
+        (OnStale.HOLD, "clients still get the old values (on_stale: hold)"),
+    ],
+)
+async def test_the_log_says_when_readings_become_stale_and_when_they_are_fresh_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, on_stale: OnStale, told: str
+) -> None:
+    bench = Bench(tmp_path, on_stale=on_stale)
+    bench.node._note_freshness(99)
+    bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, 100)
+    for moment in (101, 105, 106, 107):
+        bench.node._note_freshness(moment)
+    bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, 108)
+    for moment in (108, 109):
+        bench.node._note_freshness(moment)
+    assert messages(caplog) == [f"the readings are stale: {told}", "the readings are fresh again"]
+
+
 async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
