@@ -8,7 +8,7 @@ served and how old they are. The limit of freshness follows the meter's cadence 
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -30,8 +30,6 @@ STALE_AFTER_SLOW_S = 35.0
 """Age limit for a meter that sends each ten seconds; three telegrams may be lost."""
 FAST_LIMIT_S = 3.0
 """Cadence below which a meter counts as fast."""
-INTERVALS_KEPT = 4
-"""Number of intervals that the cadence is determined from."""
 MIN_INTERVAL_S = 0.2
 """Shortest interval that shows the cadence; telegrams that are closer were delayed on the way, or sent twice."""
 ERROR_WINDOW_S = 60.0
@@ -84,7 +82,8 @@ class MeterState:
         """Readings of the newest accepted telegram as it came, with those that are withheld."""
         self._ahead: dict[bytes, Reading] = {}
         self.guards = Guards()
-        self._intervals: deque[float] = deque(maxlen=INTERVALS_KEPT)
+        self.interval_s: float | None = None
+        """Seconds between the last two telegrams that did not come together."""
         self._last_error = freshness.NEVER
 
     def read_ahead(self, lines: bytes) -> None:
@@ -123,7 +122,7 @@ class MeterState:
         was_fresh = self.is_fresh(arrived)
         interval = arrived - self.newest.arrived if self.newest else 0.0
         if interval > MIN_INTERVAL_S:
-            self._intervals.append(interval)
+            self.interval_s = interval
         if received.readings.errors:
             self.line_errors += len(received.readings.errors)
             self._last_error = arrived
@@ -192,22 +191,16 @@ class MeterState:
         return self.refused[RefusalReason.UNCONFIRMED]
 
     @property
-    def interval_s(self) -> float | None:
-        """Return the seconds between the last two telegrams, or None."""
-        return self._intervals[-1] if self._intervals else None
-
-    @property
     def stale_after_s(self) -> float:
         """Return the age in seconds after which the readings are stale.
 
-        It is that of the variant's cadence, or of a shorter one: a meter may send, and move its clock, faster than its
-        standard asks for. It never gets longer, since telegrams that are lost or held back look like a slow meter.
+        It follows the variant's cadence, or that of the meter's clock where the clock moves faster. Arrivals never
+        change it: telegrams that are lost or held back look like a slow meter.
         """
         if self._stale_after_s is not None:
             return self._stale_after_s
         cadence = self.newest.variant.cadence_s if self.newest else FAST_CADENCE_S
-        if len(self._intervals) == INTERVALS_KEPT:
-            cadence = min(cadence, max(self._intervals))
+        cadence = min(cadence, self.serving.clock_cadence_s or cadence)
         return STALE_AFTER_FAST_S if cadence < FAST_LIMIT_S else STALE_AFTER_SLOW_S
 
     @property

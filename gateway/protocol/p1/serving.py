@@ -139,6 +139,11 @@ class Serving:
         return self._timeline.condition if self._timeline else Condition.STARTING
 
     @property
+    def clock_cadence_s(self) -> float | None:
+        """Return the cadence of the meter's clock in seconds, not longer than its variant's; None before a telegram."""
+        return self._timeline.clock_cadence_s if self._timeline else None
+
+    @property
     def delay_s(self) -> float | None:
         """Return the delay of the newest telegram, in seconds; None if it is not known."""
         return self._timeline.delay_s if self._timeline and self._timeline.is_anchored else None

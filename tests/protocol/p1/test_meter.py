@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from gateway.protocol.p1.counter_guard import Doubt
 from gateway.protocol.p1.meter import (
     ERROR_WINDOW_S,
-    INTERVALS_KEPT,
     STALE_AFTER_FAST_S,
     STALE_AFTER_SLOW_S,
     MeterState,
@@ -286,19 +285,27 @@ def test_the_first_telegram_is_stale_after_what_its_version_says(raw: bytes, sta
 @pytest.mark.parametrize(
     ("intervals", "stale_after_s"),
     [
-        ([10.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
-        ([1.0] * INTERVALS_KEPT, STALE_AFTER_FAST_S),  # it sends faster than its version asks for
-        ([1.0] * (INTERVALS_KEPT - 1), STALE_AFTER_SLOW_S),
-        ([20.0] * (INTERVALS_KEPT - 1) + [1.0], STALE_AFTER_SLOW_S),
-        ([1.0] * INTERVALS_KEPT + [10.0], STALE_AFTER_SLOW_S),
-        ([2.9] * INTERVALS_KEPT, STALE_AFTER_FAST_S),
-        ([3.1] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),
-        ([10.0, 0.0] * INTERVALS_KEPT, STALE_AFTER_SLOW_S),  # each telegram is sent twice
-        ([10.0] * INTERVALS_KEPT + [30.0, 0.0, 0.0], STALE_AFTER_SLOW_S),  # three were held up on the way
+        ([10.0] * 5, STALE_AFTER_SLOW_S),
+        ([1.0] * 5, STALE_AFTER_FAST_S),  # its clock moves faster than its version asks for
+        ([1.0] * 5 + [20.0, 1.0, 20.0], STALE_AFTER_FAST_S),  # and telegrams are lost or held back then
+        ([1.0], STALE_AFTER_SLOW_S),
+        ([20.0] * 3 + [1.0], STALE_AFTER_SLOW_S),
+        ([5.0] * 5, STALE_AFTER_SLOW_S),
+        ([10.0, 0.0] * 5, STALE_AFTER_SLOW_S),  # each telegram is sent twice
+        ([10.0] * 5 + [30.0, 0.0, 0.0], STALE_AFTER_SLOW_S),  # three were held up on the way
     ],
 )
-def test_the_limit_gets_shorter_for_a_meter_that_sends_faster(intervals: list[float], stale_after_s: float) -> None:
+def test_the_limit_gets_shorter_for_a_clock_that_is_faster_and_never_longer(
+    intervals: list[float], stale_after_s: float
+) -> None:
     assert fed(meter_of(), own_telegram("v42_kaifa-e0026"), intervals).stale_after_s == stale_after_s
+
+
+def test_copies_of_a_telegram_do_not_make_the_limit_shorter() -> None:
+    meter = meter_of()
+    for second in range(40):
+        take(meter, later(own_telegram("v42_kaifa-e0026"), second // 10 * 10), START + second)
+    assert meter.stale_after_s == STALE_AFTER_SLOW_S
 
 
 @pytest.mark.parametrize("interval", [1.0, 4.0, 10.0, 60.0])
