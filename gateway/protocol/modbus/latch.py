@@ -13,6 +13,18 @@ that client. All registers of the value then come from one image. A split read i
 A client that reads the same half again and again gets a new image after `LATCH_S`, so nothing is frozen. If a read
 would complete two values from different images, no response is true for both, and the client gets exception 0x06.
 
+Where one reading of a value ends and the next begins is not in the requests. The first read begins a value, the read of
+its last register ends it, the next read begins it again, and a register that is read twice begins it too. After a pause
+of more than `LATCH_S` inside a value there are two possibilities: the client was slow and goes on, or it gave the
+value up and begins it again. The image then stays for both: until the value that may have begun after the pause is
+read to the end, and the value that the client would then be in the middle of.
+
+So two halves that are read not more than `LATCH_S` apart come from one image, if they are a pair as counted from the
+first read, or if they are the first pair after a pause. It cannot hold for any two reads that follow each other: for a
+client that reads the two halves in turn without a pause, one image would have to serve all of them, and the value would
+never change. A client that loses one half and then goes on in turn without a pause is counted wrongly until its next
+pause.
+
 Only split reads come here. A whole value always comes from the newest telegram.
 """
 
@@ -32,6 +44,8 @@ MAX_LATCHES = 512
 """Largest number of clients of a unit with a latched image; beyond it, the oldest is forgotten."""
 MAX_CUTS = 128
 """Largest number of incomplete values of a client; beyond it, the oldest is forgotten."""
+FORGET_S = 60.0
+"""Time without a read after which an incomplete value, or a client, is forgotten."""
 
 
 class Image(NamedTuple):
@@ -44,11 +58,14 @@ class Image(NamedTuple):
 class _Cut:
     """A value of which a client has read some registers, but not all."""
 
-    __slots__ = ("at", "image", "unread")
+    __slots__ = ("at", "image", "restarted", "unread")
 
-    def __init__(self, image: Image, unread: set[int], at: float) -> None:
+    def __init__(self, image: Image, unread: set[int], restarted: set[int], at: float) -> None:
         self.image = image
         self.unread = unread
+        """The registers that are not yet read; empty if the value is complete, and `restarted` keeps the image."""
+        self.restarted = restarted
+        """The registers that are not yet read if the client has begun the value again after a pause; else empty."""
         self.at = at
         """Moment of the newest read of it."""
 
@@ -81,9 +98,16 @@ class Latches:
         self._latches.clear()
 
     def completes(self, address: int, count: int, now: float, client: CountedClient) -> bool:
-        """Return True if a read completes a value from an earlier image."""
+        """Return True if a read goes on with a value from an earlier image.
+
+        A register that is lacking only if the value was begun again after a pause does not count: a slow client
+        would get the whole value twice.
+        """
         latch = self._latches.get(client)
-        return latch is not None and bool(_images(latch, self._parts(address, count), now))
+        if latch is None:
+            return False
+        cuts = [(latch.cuts.get(span.start), part) for span, part in self._parts(address, count)]
+        return any(_goes_on(cut, part, now) and not cut.unread.isdisjoint(part) for cut, part in cuts)
 
     def choose(
         self, address: int, count: int, now: float, client: CountedClient, newest: Callable[[], Image | None]
@@ -136,7 +160,7 @@ class Latches:
             if len(self._latches) < MAX_LATCHES and not _is_over(self._latches[oldest], now):
                 break
             del self._latches[oldest]
-        latch.cuts = {start: cut for start, cut in latch.cuts.items() if now - cut.at <= LATCH_S}
+        latch.cuts = {start: cut for start, cut in latch.cuts.items() if now - cut.at <= FORGET_S}
         latch.image, latch.at = image, now
         self._latches[client] = latch
         return latch
@@ -144,7 +168,7 @@ class Latches:
 
 def _is_over(latch: _Latch, now: float) -> bool:
     newest = max((cut.at for cut in latch.cuts.values()), default=latch.at)
-    return now - max(newest, latch.at) > LATCH_S
+    return now - max(newest, latch.at) > FORGET_S
 
 
 def _images(latch: _Latch, parts: list[tuple[range, range]], now: float) -> list[Image]:
@@ -161,15 +185,27 @@ def _note(latch: _Latch, parts: list[tuple[range, range]], image: Image, now: fl
     """Note which registers of the split values are read from `image`."""
     for span, part in parts:
         cut = latch.cuts.pop(span.start, None)
-        before = cut.unread if _goes_on(cut, part, now) and cut.image.snapshot is image.snapshot else set(span)
-        unread = before.difference(part)
-        if not unread:
+        unread, restarted = _unread_after(cut, span, part, now)
+        if not unread and not restarted:
             continue
         while len(latch.cuts) >= MAX_CUTS:
             del latch.cuts[next(iter(latch.cuts))]
-        latch.cuts[span.start] = _Cut(image, unread, now)
+        latch.cuts[span.start] = _Cut(image, unread, restarted, now)
+
+
+def _unread_after(cut: _Cut | None, span: range, part: range, now: float) -> tuple[set[int], set[int]]:
+    """Return what is unread after a read of `part`, and what is unread if the value was begun again after a pause."""
+    begun = set(span).difference(part)
+    if cut is None or (cut.unread.isdisjoint(part) and cut.restarted.isdisjoint(part)):
+        return begun, set()
+    unread = begun if cut.unread.isdisjoint(part) else cut.unread.difference(part)
+    if now - cut.at > LATCH_S:
+        return unread, set() if cut.unread.isdisjoint(part) else begun
+    return unread, set() if cut.restarted.isdisjoint(part) else cut.restarted.difference(part)
 
 
 def _goes_on(cut: _Cut | None, part: range, now: float) -> TypeGuard[_Cut]:
     """Return True if a read of `part` gets registers that an incomplete value still lacks, in time."""
-    return cut is not None and now - cut.at <= LATCH_S and not cut.unread.isdisjoint(part)
+    if cut is None or now - cut.at > LATCH_S:
+        return False
+    return not (cut.unread.isdisjoint(part) and cut.restarted.isdisjoint(part))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.modbus.latch import LATCH_S, MAX_LATCHES
+from gateway.protocol.modbus.latch import FORGET_S, LATCH_S, MAX_LATCHES
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.responder import Responder
@@ -231,30 +231,44 @@ def test_the_latches_of_many_clients_take_bounded_memory() -> None:
         read(unit, 1, 0.0, client=client)
     latches = unit._latches._latches
     assert len(latches) == MAX_LATCHES
-    read(unit, 1, 2 * LATCH_S, client=clients[0])
+    read(unit, 1, 2 * FORGET_S, client=clients[0])
     assert len(latches) == 1
 
 
 class Assembly:
-    """A value as a client puts it together: the registers it has read, from which telegram, and when."""
+    """A value as a client puts it together: the registers it has read, from which telegram, and when.
 
-    def __init__(self) -> None:
+    After a pause the next register either belongs to those before it or begins the value; `restarted` is the second
+    reading of it, up to the end of that value.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
         self.read: set[int] = set()
+        self.restarted: set[int] = set()
         self.telegram = 0
         self.at = 0.0
 
-    def take(self, part: set[int], telegram: int, at: float, length: int) -> bool:
+    def take(self, part: set[int], telegram: int, at: float) -> bool:
         """Add registers; return False if they are from another telegram than those that they complete."""
-        completes = bool(part - self.read) and 0 < len(self.read) < length and at - self.at <= LATCH_S
-        is_torn = completes and telegram != self.telegram
-        self.read = self.read | part if completes else set(part)
+        continues, restarted_continues = self.continues(self.read, part), self.continues(self.restarted, part)
+        in_time = at - self.at <= LATCH_S
+        is_torn = in_time and (continues or restarted_continues) and telegram != self.telegram
+        if in_time:
+            self.restarted = self.restarted | part if restarted_continues else set()
+        else:
+            self.restarted = set(part) if continues else set()
+        self.read = self.read | part if continues else set(part)
         self.telegram, self.at = telegram, at
         return not is_torn
+
+    def continues(self, read: set[int], part: set[int]) -> bool:
+        return 0 < len(read) < self.length and not part <= read
 
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from([0.0, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3]),
+        st.sampled_from([0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.9]),
         st.booleans(),
         st.integers(0, END - 1),
         st.integers(1, 5),
@@ -265,11 +279,61 @@ STEPS = st.lists(
 """Seconds since the step before, a new telegram or not, and the address and length of a read."""
 
 
+HALVES = st.lists(
+    st.tuples(st.sampled_from([0.01, 0.15, LATCH_S, 0.3, 1.0]), st.booleans(), st.sampled_from([0, 1, 2, 3, 4])),
+    min_size=1,
+    max_size=40,
+)
+"""Seconds since the step before, a new telegram or not, and the address of a single read."""
+
+
+@given(HALVES)
+@settings(derandomize=True, deadline=None, max_examples=500)
+def test_two_halves_are_never_torn_as_pairs_from_the_first_read_nor_as_the_first_pair_after_a_pause(
+    steps: list[tuple[float, bool, int]],
+) -> None:
+    unit = wide_unit()
+    assemblies = {span.start: Assembly(len(span)) for span in WIDE[:2]}
+    telegram, now = 1, 0.0
+    for pause, is_new, address in steps:
+        now += pause
+        if is_new:
+            telegram += 1
+            publish(unit, telegram)
+        (a,) = read(unit, address, now)
+        for span in WIDE[:2]:
+            if address in span:
+                assert assemblies[span.start].take({address}, a, now), (span, address, now)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_a_pair_after_one_that_was_read_too_slowly_is_not_torn(order: tuple[int, int]) -> None:
+    unit, (first, second) = wide_unit(), order
+    assert read(unit, first, 0.0) == [1]
+    assert read(unit, second, 0.3) == [1]
+    publish(unit, 2)
+    assert read(unit, first, 0.45) == read(unit, second, 0.6)
+    publish(unit, 3)
+    for now in (0.75, 1.05, 1.35):
+        pair = read(unit, first, now)
+        publish(unit, int(now * 100))
+        assert read(unit, second, now + 0.15) == pair
+
+
+def test_a_pair_after_a_half_that_was_given_up_is_not_torn() -> None:
+    unit = wide_unit()
+    read(unit, 2, 0.0)
+    for second in range(1, 10):
+        half = read(unit, 1, second)
+        publish(unit, second)
+        assert read(unit, 2, second + 0.01) == half
+
+
 @given(STEPS)
 @settings(derandomize=True, deadline=None, max_examples=500)
 def test_no_interleaving_of_reads_and_telegrams_tears_a_value(steps: list[tuple[float, bool, int, int]]) -> None:
     unit = wide_unit()
-    assemblies = {span.start: Assembly() for span in WIDE}
+    assemblies = {span.start: Assembly(len(span)) for span in WIDE}
     telegram, now = 1, 0.0
     for pause, is_new, address, length in steps:
         now += pause
@@ -288,7 +352,7 @@ def test_no_interleaving_of_reads_and_telegrams_tears_a_value(steps: list[tuple[
             if part == set(span):
                 continue  # whole: nothing to complete, and nothing completed
             if part:
-                assert assemblies[span.start].take(part, shown[min(part)], now, len(span)), (span, shown)
+                assert assemblies[span.start].take(part, shown[min(part)], now), (span, shown)
 
 
 def test_register_by_register_no_value_is_torn_and_none_is_refused() -> None:

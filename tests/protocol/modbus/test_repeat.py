@@ -203,6 +203,18 @@ def test_the_other_half_of_a_value_does_not_wait() -> None:
     assert [unit.read_for(client, address, 1, 0.41) for address in (1, 0)] == [b"\0\3"] * 2
 
 
+def test_a_value_that_was_read_slowly_waits_like_any_other() -> None:
+    unit, client = (
+        repeating_unit(compiled=register_map([block(0, 2)], [number(0, "a * 65537", "uint32")])),
+        new_client(),
+    )
+    publish(unit, 1)
+    assert [unit.read_for(client, address, 1, now) for address, now in ((0, 0.0), (1, 0.3))] == [b"\0\1"] * 2
+    assert held_after(unit, client, 0, 1, 0.45)
+    publish(unit, 2)
+    assert [unit.read_for(client, address, 1, now) for address, now in ((0, 0.6), (1, 0.75))] == [b"\0\2"] * 2
+
+
 def test_halves_of_two_values_in_one_read_are_of_one_telegram_though_each_was_latched_by_itself() -> None:
     compiled = register_map([block(0, 4)], [number(0, "a * 65537", "uint32"), number(2, "a * 65537", "uint32")])
     unit, client = repeating_unit(compiled=compiled), new_client()
