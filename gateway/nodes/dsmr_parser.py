@@ -36,6 +36,10 @@ CONDITIONS = {
     Condition.CLOCK_CHANGED: "the meter's clock has changed; its readings are served again once it goes on steadily",
 }
 """Text of the log for each condition that a user should know of."""
+TWO_METERS = (
+    "two meters send on this line: one of them is served until it is silent, and the other is not used. Give each meter"
+    " a line of its own"
+)
 MAX_LOGGED_ERRORS = 10
 """Largest number of different errors that are logged until a minute has passed without errors."""
 WITHHELD_QUIET_S = 600.0
@@ -182,6 +186,8 @@ class DsmrParser(Node):
             self._condition = serving.condition
             if text := CONDITIONS.get(self._condition):
                 self.log_seldom(logging.WARNING, text)
+        if self._meter.other_meter(now()):
+            self.log_seldom(logging.WARNING, TWO_METERS)
 
     def _ripen(self) -> None:
         """Serve the pending telegram, because no other one has followed."""
