@@ -159,6 +159,7 @@ class World:
         self.path.write_text(self.text)
         self.wiring: Wiring | None = None
         self.faults: list[str] = []
+        self._reloading = asyncio.Lock()
         self._tasks: list[asyncio.Task[Any]] = []
 
     def on(self, host: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -182,8 +183,9 @@ class World:
     async def reload(self) -> None:
         """Load the configuration again, as at SIGHUP."""
         assert self.wiring is not None
-        config = load_config(self.path, {})
-        await self.wiring.change(config, load_maps(config, self.folder))
+        async with self._reloading:  # one at a time, as in service
+            config = load_config(self.path, {})
+            await self.wiring.change(config, load_maps(config, self.folder))
 
     async def client(self, name: str, period_s: float) -> None:
         """Read power and energy in one request again and again, and check each response."""
