@@ -28,6 +28,7 @@ from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
 from gateway.problems.problem import Problem
+from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
@@ -184,15 +185,16 @@ class Wiring:
             served.append(ServedUnit(unit_id, meter, unit))
             feeders.append(feeder)
         table = UnitTable(units, None if config.other is None else units[config.other])
-        if server:
-            server.responder.rewire(table, identification_of(config))
-        else:
+        known = server.responder if server else None
+        if server is None:
             responder = Responder(table, identification_of(config), Monitor(), is_serial=config.serial is not None)
             server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
         for feeder, entry in zip(feeders, served, strict=True):
             feeder.snapshots.connect(server, entry.unit)
             if entry.meter.served:
                 feeder.receive(entry.meter.served)
+        if known:
+            _replace_units(known, table, identification_of(config))
         self.served.append(ServedUnits(server, tuple(served)))
         self._nodes += [*feeders, server]
         return server
@@ -232,6 +234,16 @@ class Wiring:
         for source in self._sources.values():
             source.parser.verdicts.connect(page, page.watch(source.meter))
         self._nodes.append(page)
+
+
+def _replace_units(responder: Responder, units: UnitTable, identification: Identification) -> None:
+    """Give a responder its units after a reload; they have their readings already."""
+    before = responder.units
+    for unit_id in units.wired:
+        unit, replaced = units.by_id[unit_id], before.by_id[unit_id]
+        if unit and replaced and unit_id in before.wired:
+            unit.succeed(replaced)
+    responder.rewire(units, identification)
 
 
 def _connect_passthrough(source: _Source, offer: _Offer) -> None:

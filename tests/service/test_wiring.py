@@ -18,14 +18,16 @@ from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.simulated_meter import SimulatedMeterNode
+from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
-from gateway.runtime.flow import Node
+from gateway.runtime.flow import Flow, Node
 from gateway.service.node_settings import p1_connections
 from gateway.service.wiring import Wiring
 from tests.conftest import own_telegram
 from tests.nodes.parsing import ripen
+from tests.protocol.p1.stream import later
 from tests.waiting import until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
@@ -244,6 +246,79 @@ async def test_a_changed_configuration_keeps_what_did_not_change(
         assert registers(wiring, 0, 1, 0, 2, moment) is ExceptionCode.ILLEGAL_DATA_ADDRESS
         accepted = wiring.meters["meter"].accepted
         await until(lambda: wiring.meters["meter"].accepted > accepted)
+
+
+WAITING = "modbus: [{{listen: 1, units: {{1: {{map: {}, repeat: wait}}}}}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_woken"),
+    [
+        ("a.yaml", False),
+        ("same.yaml", False),
+        ("b.yaml", True),
+        ("a.yaml, wait_up_to: 100ms", True),
+        ("a.yaml, stale_after: 3s", True),
+        ("a.yaml, on_stale: hold", True),
+    ],
+)
+async def test_a_request_stays_held_over_a_reload_that_keeps_the_registers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, is_woken: bool
+) -> None:
+    async def adopt(_flow: Flow, _nodes: list[Node]) -> None:
+        """Run no node."""
+
+    monkeypatch.setattr(Flow, "change", adopt)
+    for name, address in (("a", 0), ("same", 0), ("b", 10)):
+        (tmp_path / f"{name}.yaml").write_text(MAP.format(address))
+    meter = "meter: {port: /dev/no, dsmr_version: 5}\n"
+    wiring = wire(tmp_path, meter + WAITING.format("a.yaml"))
+    feed(wiring, "meter", TELEGRAM)
+    client = CountedClient("192.0.2.1:50000", 0.0)
+    woken: list[int] = []
+
+    def is_held(moment: float) -> bool:
+        client.held = None
+        unit = wiring.servers[0].responder.units.by_id[1]
+        assert unit
+        unit.read_for(client, 0, 2, moment)
+        return client.held is not None
+
+    assert [is_held(moment) for moment in (100.5, 101.0)] == [False, True]
+    assert client.held
+    client.held.repeats.waiting[client] = lambda: woken.append(1)
+    for _ in range(2):
+        config = read(tmp_path, meter + WAITING.format(changed))
+        await wiring.change(config, load_maps(config, tmp_path))
+    assert bool(woken) is is_woken
+    if not is_woken:
+        assert is_held(101.1)
+        feed(wiring, "meter", later(TELEGRAM, 1), 101.2)
+        assert woken
+        assert not is_held(101.3)
+
+
+async def test_halves_read_before_and_after_a_reload_are_of_one_telegram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def adopt(_flow: Flow, _nodes: list[Node]) -> None:
+        """Run no node."""
+
+    monkeypatch.setattr(Flow, "change", adopt)
+    (tmp_path / "a.yaml").write_text(MAP.format(0))
+    text = "meter: {port: /dev/no, dsmr_version: 5}\nmodbus: [{listen: 1, units: {1: {map: a.yaml}}}]\n"
+    wiring = wire(tmp_path, text)
+    feed(wiring, "meter", TELEGRAM)
+    client = CountedClient("192.0.2.1:50000", 0.0)
+    unit = wiring.servers[0].responder.units.by_id[1]
+    assert unit
+    assert unit.read_for(client, 0, 1, 100.5) == b"\0\0"
+    config = read(tmp_path, text)
+    await wiring.change(config, load_maps(config, tmp_path))
+    unit = wiring.servers[0].responder.units.by_id[1]
+    assert unit
+    unit.publish(unit.register_map.readings.encode({"power_net": 1}), 200.0)
+    assert unit.read_for(client, 1, 1, 100.6) == POWER_W.to_bytes(2, "big")
 
 
 async def test_a_meter_that_changed_begins_without_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

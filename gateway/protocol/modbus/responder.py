@@ -72,11 +72,15 @@ class Responder:
         """The responses that may be sent again, by request without its transaction id."""
 
     def rewire(self, units: UnitTable, identification: Identification) -> None:
-        """Respond for other units from the next request on; requests that are held back are answered from them."""
+        """Respond for other units from the next request on.
+
+        Requests that are held back are answered from them at once, except those of a unit that another one succeeds.
+        """
         before, self.units, self.identification = self.units, units, identification
         self.ready.clear()
+        kept = {unit.repeats for unit in units.by_id if unit}
         for unit in before.by_id:
-            if unit and unit.repeats:
+            if unit and unit.repeats and unit.repeats not in kept:
                 unit.repeats.wake()
 
     def respond(self, pdu: bytes, unit_id: int, now: float, client: CountedClient) -> bytes | None:

@@ -81,6 +81,24 @@ class Unit:
         if self.repeats:
             self.repeats.wake()
 
+    def succeed(self, before: Unit) -> None:
+        """Go on as the unit before a reload, if nothing of what its clients get has changed.
+
+        They then do not get the same telegram again, the requests that are held back stay so, and halves of a value
+        that are read before and after the reload belong together.
+        """
+        if self.snapshot is None or before.snapshot is None:
+            return
+        is_same_telegram = self.snapshot.values is before.snapshot.values and self.fresh_until == before.fresh_until
+        is_same_map = self.snapshot == before.snapshot and self.register_map.inside == before.register_map.inside
+        if is_same_telegram and is_same_map and self._behaviour == before._behaviour:
+            self.snapshot, self.repeats, self._latches = before.snapshot, before.repeats, before._latches
+
+    @property
+    def _behaviour(self) -> tuple[OnStale, tuple[Repeat, float] | None]:
+        """Return the settings that decide how it responds."""
+        return self.on_stale, (self.repeats.repeat, self.repeats.wait_up_to_s) if self.repeats else None
+
     def withdraw(self) -> None:
         """Respond as before the first telegram, whatever `on_stale` is."""
         if not self.shows_test_pattern:
