@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -45,6 +46,7 @@ class _VirtualClock:
         return UNIX_START_S + self.now() - START_S + self.jump_s
 
 
+assert "pytest" not in sys.modules, "a process of its own: the clock is replaced for all modules"
 MACHINE = _VirtualClock()
 clock.now = MACHINE.now
 clock.unix_now = MACHINE.unix_now
