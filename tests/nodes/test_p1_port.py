@@ -16,7 +16,6 @@ from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes import dsmr_parser, p1_port
 from gateway.nodes.p1_port import PACE, P1Port
-from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Serving
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE
 from gateway.runtime.status import Colour
@@ -78,7 +77,7 @@ async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(mon
             for count in (1, 2):
                 served.send(TELEGRAM)
                 await until(lambda n=count: bench.meter.accepted == n)  # type: ignore[misc]
-            monkeypatch.setattr(MeterState, "interval_s", 1.04)
+            bench.meter.interval_s = 1.04
             await until(lambda: str(bench.port.status) == "green dot: 1.0 s, p1.local:2001")
             bench.meter._stale_after_s = 0
             await until(lambda: str(bench.port.status) == "yellow dot: no telegram for 0 s, p1.local:2001")
