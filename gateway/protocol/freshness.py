@@ -1,12 +1,12 @@
 """Freshness: the age of readings against a limit, judged in one place.
 
-Readings are fresh until their telegram is older than a limit. The age counts from the moment the telegram arrived, on
-one monotonic clock: a meter's own clock may be wrong, and a value may stay the same for hours. When a telegram arrives,
+Readings are fresh until their telegram is older than a limit. The age counts from the moment at which the meter wrote
+the telegram, as far as `gateway.protocol.p1.age` can tell, on one monotonic clock. When a telegram is served,
 `fresh_until` turns its age limit into a moment; each request then compares that moment with the clock.
 
 Bytes do not always arrive when they are read. While the process is stopped or the machine is suspended, they wait in
-the kernel. Nothing shows how long they waited, so `ArrivalClock` assumes the longest possible time: they count as
-having arrived when the gateway last ran.
+the kernel. A meter's clock shows how long. For a meter without one, `ArrivalClock` assumes the longest possible time:
+its bytes count as having arrived when the gateway last ran.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ All that a kernel holds for a line is read in less time, and no suspicion lasts 
 """
 
 
-def fresh_until(arrived: float, stale_after_s: float) -> float:
-    """Return the last moment at which readings that arrived at `arrived` are fresh, in seconds of the same clock."""
-    return arrived + stale_after_s
+def fresh_until(measured: float, stale_after_s: float) -> float:
+    """Return the last moment at which readings that were measured at `measured` are fresh, on the same clock."""
+    return measured + stale_after_s
 
 
 def is_fresh(until: float, now: float) -> bool:
