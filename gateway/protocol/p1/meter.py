@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from gateway.protocol import freshness
-from gateway.protocol.p1.acceptance import contradict, refuse
+from gateway.protocol.p1.acceptance import refuse
+from gateway.protocol.p1.confirmation import Confirmation
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
 from gateway.protocol.p1.obis import Value
@@ -73,13 +74,7 @@ class MeterState:
         self.line_errors = 0
         self._configured = variant
         self._stale_after_s = stale_after_s
-        self._unconfirmed: tuple[Readings, float] | None = None
-        """Readings of a telegram that was refused as it came, and their arrival; the next one may agree with them."""
-        self._needs_two = needs_two and not is_simulated
-        self._earlier: tuple[Readings, float] | None = None
-        """Readings that the newest accepted telegram agreed with, as they came, and their arrival."""
-        self._before: Readings | None = None
-        """Readings of the newest accepted telegram as it came, with those that are withheld."""
+        self._confirmation = Confirmation(needs_two=needs_two and not is_simulated)
         self._ahead: dict[bytes, Reading] = {}
         self.guards = Guards()
         self.interval_s: float | None = None
@@ -88,7 +83,7 @@ class MeterState:
 
     def read_ahead(self, lines: bytes) -> None:
         """Decode complete lines of a telegram that has not ended yet, so that little work is left at its last byte."""
-        read_ahead(lines, self._before, self._ahead)
+        read_ahead(lines, self._confirmation.before, self._ahead)
 
     def take(
         self,
@@ -114,10 +109,7 @@ class MeterState:
         received = item if isinstance(item, RefusedTelegram) else self._evaluate(item, arrived, arrived_at)
         self._ahead = {}
         if isinstance(received, RefusedTelegram):
-            self.refused[received.reason] += 1
-            if received.reason is not RefusalReason.UNCONFIRMED:
-                self.newest_refused = received
-                self._last_error = arrived
+            self._count_refusal(received, arrived)
             return received
         was_fresh = self.is_fresh(arrived)
         interval = arrived - self.newest.arrived if self.newest else 0.0
@@ -133,6 +125,12 @@ class MeterState:
             self.fresh_since = arrived
         return received
 
+    def _count_refusal(self, refused: RefusedTelegram, arrived: float) -> None:
+        self.refused[refused.reason] += 1
+        if refused.reason is not RefusalReason.UNCONFIRMED:
+            self.newest_refused = refused
+            self._last_error = arrived
+
     @property
     def served(self) -> Received | None:
         """Return the telegram whose readings are served; None where none may be."""
@@ -143,38 +141,21 @@ class MeterState:
         return self.serving.other_meter(now)
 
     def _evaluate(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
-        before = self._before
+        before = self._confirmation.before
         readings = read(telegram, before, self._ahead)
         variant, detected = self._variants_of(telegram, readings)
-        elapsed = arrived - self.newest.arrived if self.newest else 0.0
+        elapsed = arrived - self._confirmation.before_at if before else 0.0
         refusal = refuse(telegram, readings, variant, before, elapsed)
         if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
             return refusal
         plausible, withheld = self.guards.judge(telegram, readings, arrived)
         if not telegram.checked:
-            refusal = self._confirm(telegram, readings, refusal, arrived)
+            refusal = self._confirmation.refuse(telegram, readings, refusal, arrived)
             if refusal:
                 return refusal
-        self._unconfirmed, self._before = None, readings
+        self._confirmation.accept(readings, arrived)
         plausible = interpret(plausible, variant, detected)
         return Received(telegram, plausible, variant, arrived, arrived_at, detected, arrived, withheld)
-
-    def _confirm(
-        self, telegram: Telegram, readings: Readings, refusal: RefusedTelegram | None, arrived: float
-    ) -> RefusedTelegram | None:
-        """Return the refusal of a telegram without checksum unless another telegram agrees with it."""
-        if refusal is None and (self._before or not self._needs_two):
-            self._earlier = (self._before, self.newest.arrived) if self._before and self.newest else None
-            return None
-        unconfirmed, self._unconfirmed = self._unconfirmed, (readings, arrived)
-        # Two telegrams in a row that agree with each other and not with the past: the meter was replaced. A telegram
-        # that agrees with the last but one and not with the last shows that the last one was wrong.
-        for agreed in (unconfirmed, self._earlier):
-            if agreed and contradict(agreed[0], readings, arrived - agreed[1]) is None:
-                self._earlier = agreed
-                return None
-        detail = "the first telegram without checksum waits for a second one that agrees"
-        return refusal or RefusedTelegram(telegram.raw, RefusalReason.UNCONFIRMED, detail)
 
     def _variants_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
         """Return the variant of the meter, and the variant that this telegram shows."""
