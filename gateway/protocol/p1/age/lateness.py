@@ -8,9 +8,12 @@ machine's clock, and the stamps of a late line move away from it.
 
 from __future__ import annotations
 
-from gateway.protocol.p1.age.candidate import NEAR_S
+from gateway.protocol.p1.age.candidate import NEAR_S, Run
+from gateway.protocol.p1.age.display import SHORTEST_GAP
 from gateway.protocol.p1.age.verdict import LATE_S, Arrival
 
+CARRIED_FOR = 5
+"""Largest gap, in cadences, after which a late line still counts as late by the same time."""
 CONSTANT_S = 60.0
 """Seconds for which a delay must stay the same before a new connection is tried: it will not end by itself."""
 SYNCHRONISED_S = 5.0
@@ -72,6 +75,22 @@ class Lateness:
     def note_reconnection(self) -> None:
         """Note that a new connection is tried."""
         self._was_tried = True
+
+    def carry(self, item: Arrival, gap: float | None, cadence_s: float, run: Run | None) -> float:
+        """Return the delay that stays when the clock changes: the line goes on at its own pace, as late as before.
+
+        Args:
+            item: the first telegram of the other clock.
+            gap: seconds since the telegram before; None for the first.
+            cadence_s: the meter's cadence.
+            run: the candidate that the telegram does not fit either; None if there is none.
+
+        """
+        if gap is None or item.is_first or not SHORTEST_GAP <= gap / cadence_s <= CARRIED_FOR:
+            return 0.0
+        if run:
+            return run.carry
+        return self.delay if self.delay >= LATE_S else 0.0
 
     def is_corrected(self, item: Arrival, clock: int) -> bool:
         """Return whether this stamp went back because the meter's clock was corrected.

@@ -15,7 +15,7 @@ from __future__ import annotations
 from gateway.protocol.p1.age.baseline import Baseline
 from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, telegrams_needed
 from gateway.protocol.p1.age.counters import HighestCounters
-from gateway.protocol.p1.age.display import SHORTEST_GAP, Display
+from gateway.protocol.p1.age.display import Display
 from gateway.protocol.p1.age.lateness import Lateness
 from gateway.protocol.p1.age.repeating_source import RepeatingSource
 from gateway.protocol.p1.age.standing import ClockSteps, StandingClock
@@ -25,12 +25,8 @@ from gateway.protocol.p1.age.verdict import LATE_S, Arrival, Condition, Kind, Ve
 
 BURST = 0.6
 """Shortest gap without a delay, in cadences. After a shorter one, this telegram or the one before it was held up."""
-CARRIED_FOR = 5
-"""Largest gap, in cadences, after which a late line still counts as late by the same time."""
 HOUR_S, HOUR_WANDER_S = 3600.0, 3.0
 """Step of a clock with a wrong summer time flag, in seconds, and its largest deviation."""
-BETWEEN = 1.2
-"""Largest distance of two neighbouring stamps, in cadences: the meter wrote no stamp between them."""
 
 
 class MeterClock:
@@ -74,7 +70,8 @@ class MeterClock:
         seen = self.memory.look_up(clock, item.text)
         if seen is Seen.COPY:
             return self._copy(item, clock)
-        is_reused = seen is Seen.REUSED or self._is_between(clock)
+        is_between = self.base is not None and clock <= self.top and self.memory.is_between(clock)
+        is_reused = seen is Seen.REUSED or is_between
         self.memory.remember(clock, item.text)
         gap = self._gap(item)
         if clock == self._last_stamp:
@@ -225,7 +222,8 @@ class MeterClock:
             self._distrust_newest()
         run = self.candidate
         if run is None or not run.fits(clock, difference):
-            run = self.candidate = Run(self.cadence_s, self.needed, is_back=is_back, carry=self._carry(item, gap))
+            carry = self.lateness.carry(item, gap, self.cadence_s, run)
+            run = self.candidate = Run(self.cadence_s, self.needed, is_back=is_back, carry=carry)
         run.is_proven = run.is_proven or is_reused or self._is_proof(item, clock, self.base.delay_of(difference))
         run.add(item.arrived, clock, difference)
         if run.is_confirmed(item.arrived):
@@ -237,14 +235,6 @@ class MeterClock:
         if self._last_shown:
             self.display.withdraw()
 
-    def _carry(self, item: Arrival, gap: float | None) -> float:
-        """Return the delay that stays when the clock changes: the line goes on at its own pace, as late as before."""
-        if gap is None or item.is_first or not SHORTEST_GAP <= gap / self.cadence_s <= CARRIED_FOR:
-            return 0.0
-        if self.candidate:
-            return self.candidate.carry
-        return self.lateness.delay if self.lateness.delay >= LATE_S else 0.0
-
     def _is_proof(self, item: Arrival, clock: int, step: float) -> bool:
         """Return whether an old stamp cannot be a replay. A replay never has higher counters than before."""
         if self.lateness.is_corrected(item, clock):
@@ -253,12 +243,6 @@ class MeterClock:
             return False
         is_winter_time = abs(step - HOUR_S) <= HOUR_WANDER_S
         return clock < self.top - REACH_S or is_winter_time or self.highest.are_exceeded_by(item.counters)
-
-    def _is_between(self, clock: int) -> bool:
-        """Return whether this stamp is between two neighbouring stamps that the meter wrote before."""
-        if self.base is None or clock > self.top:
-            return False
-        return self.memory.is_between(clock, BETWEEN * self.cadence_s)
 
     def _is_lasting_fall(self, item: Arrival, clock: int | None) -> bool:
         if clock is not None and not self._goes_on(item, clock):

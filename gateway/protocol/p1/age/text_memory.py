@@ -19,6 +19,8 @@ SLOW_CADENCE_S = 10
 """From this cadence on, a slot stands for ten seconds."""
 REACH_S = 4096
 """Seconds of the meter's clock for which each telegram is recognised."""
+BETWEEN = 1.2
+"""Largest distance of two neighbouring stamps, in cadences: the meter wrote no stamp between them."""
 
 _EMPTY = 0xFFFF
 _CROWDED = 0x8000
@@ -45,6 +47,7 @@ class TextMemory:
     """The stamps and texts of one meter's newest telegrams."""
 
     def __init__(self, cadence_s: float) -> None:
+        self._widest_s = BETWEEN * cadence_s
         self._seconds = SLOW_CADENCE_S if cadence_s >= SLOW_CADENCE_S else 1
         self._slots = SLOW_SLOTS if cadence_s >= SLOW_CADENCE_S else FAST_SLOTS
         self._turn = array("H", [_EMPTY]) * self._slots
@@ -84,14 +87,14 @@ class TextMemory:
                 self._offset[slot] = clock % self._seconds
         self._newest[slot] = text
 
-    def is_between(self, clock: int, widest_s: float) -> bool:
-        """Return whether the stamp lies between two known ones that are at most this far apart."""
+    def is_between(self, clock: int) -> bool:
+        """Return whether this stamp is between two neighbouring stamps that the meter wrote before."""
         if self._offset is None:
             return False
         nearby = [stamp for step in (-1, 0, 1) if (stamp := self._stamp_near(clock, step)) is not None]
         before = [stamp for stamp in nearby if stamp < clock]
         after = [stamp for stamp in nearby if stamp > clock]
-        return bool(before and after) and min(after) - max(before) <= widest_s
+        return bool(before and after) and min(after) - max(before) <= self._widest_s
 
     def _stamp_near(self, clock: int, step: int) -> int | None:
         """Return the stamp that is kept for the ten seconds before, of, or after this one."""

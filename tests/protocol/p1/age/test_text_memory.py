@@ -50,11 +50,11 @@ def test_texts_are_compared_by_32_bits() -> None:
 
 def test_a_stamp_between_two_neighbours_is_recognised_at_ten_seconds_alone() -> None:
     memory = remembered(10, (0, 1), (10, 2), (30, 3))
-    assert memory.is_between(NOON + 3, 12)
-    assert not memory.is_between(NOON + 10, 12)
-    assert not memory.is_between(NOON + 20, 12)
-    assert not memory.is_between(NOON + 33, 12)
-    assert not remembered(1, (0, 1), (2, 2)).is_between(NOON + 1, 12)
+    assert memory.is_between(NOON + 3)
+    assert not memory.is_between(NOON + 10)
+    assert not memory.is_between(NOON + 20)
+    assert not memory.is_between(NOON + 33)
+    assert not remembered(1, (0, 1), (2, 2)).is_between(NOON + 1)
 
 
 @pytest.mark.parametrize(("cadence", "limit"), [(1, 42_000), (10, 6_000)])
