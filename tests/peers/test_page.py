@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import own_telegram
+from tests.nodes.status_page.test_registers import OWN_MAP
 from tests.peers.browser import PHONE, Visit, open_browser
 from tests.peers.harness import Gateway, ModbusClient, SerialPort, free_port, read_request, running, wait_until
 
@@ -138,6 +139,53 @@ def test_a_change_of_status_reaches_the_browser_within_a_second(visit: Visitor, 
         page.wait_for_function("() => window.seen")
     # The node itself looks once a second.
     assert page.evaluate("window.seen") / 1000 - connected < 1 + SEEN_WITHIN_S
+
+
+def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path) -> None:
+    """Constants stay where `on_stale` keeps them; no other value is shown but the one that a client gets."""
+    page_port = free_port()
+    meter = {"port": str(tmp_path / "p1"), "dsmr_version": "5", "stale_after": "2s"}
+    units = {
+        1: {},
+        2: {"map": "own.yaml", "on_stale": "silent"},
+        3: {"map": "own.yaml", "on_stale": "absent"},
+        4: {"map": "own.yaml", "on_stale": "hold"},
+        5: {"map": "own.yaml", "on_stale": "exception"},
+    }
+    expected = {
+        2: ("no response", "no response", "A read gets no response."),
+        3: ("—", "7", "A read gets the codes for absent values."),
+        4: (" W (stale, ", "7", "A read gets the last values, however old they are."),
+        5: ("exception 0x0B", "exception 0x0B", "A read gets exception 0x0B."),
+    }
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / "own.yaml").write_text(OWN_MAP)
+    with SerialPort(tmp_path / "p1") as port:
+        settings = {"status_page": {"listen": f"127.0.0.1:{page_port}"}}
+        gateway = Gateway(tmp_path / "gateway", meter, {"units": units}, settings=settings)
+        with running(gateway):
+            gateway.wait_for_port(page_port)
+            with port.sending(TELEGRAM):
+                gateway.wait_for_telegrams(3)
+            visitor = Visit(browser, page_port)
+            page = visitor.open("registers")
+            for unit_id, (reading, constant, sentence) in expected.items():
+                page.get_by_label("Unit").select_option(f"0/{unit_id}")
+                page.get_by_text("The readings are stale").and_(page.get_by_text(sentence)).wait_for(timeout=20_000)
+                power, version = (page.locator(f"tr[data-register={name}]") for name in ("power", "version"))
+                power.get_by_text(reading).first.wait_for()
+                assert version.locator("td").nth(3).inner_text() == constant
+                assert (power.locator("td").nth(4).inner_text() == "") == (unit_id in (2, 5))
+                visitor.screenshot(f"registers_stale_{unit_id}")
+            assert page.locator("del").count() == 0
+            page = visitor.open("connect")
+            for _, _, sentence in expected.values():
+                page.get_by_text(sentence).first.wait_for()
+            page = visitor.open("flow")
+            node(page, "2: own").click()
+            page.get_by_text("A read gets no response.").wait_for()
+            assert visitor.errors == []
+            visitor.context.close()
 
 
 def test_registers_are_searched_sorted_and_filtered(visit: Visitor) -> None:

@@ -138,10 +138,15 @@ class RegisterView:
     step: str
     """Resolution, with its unit."""
     text: str | None
-    """Value with its unit; None when absent."""
+    """Value with its unit; None when absent, or when a client gets no value."""
     words: str
-    """Content of the register in hexadecimal; empty when there is none."""
+    """Content of the register in hexadecimal; empty when a client gets none."""
+    exception: int | None
+    """Code of the exception that a client gets instead of a value."""
+    is_answered: bool
+    """False when a client gets no response at all."""
     is_stale: bool
+    """True when the value comes from a telegram that is too old; a constant is never stale."""
     age_s: float | None
     codes: list[str]
     """OBIS codes of the telegram's lines that the value comes from."""

@@ -6,6 +6,7 @@ from gateway.maps.table import ABSENT, shown, step
 from gateway.nodes.status_page.model import Registers, RegisterView
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
 from gateway.nodes.status_page.overview import age
+from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.names import GATEWAY_PREFIX, source_lines
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.registers.register import Register, manual_number
@@ -41,11 +42,10 @@ def _register(
 ) -> RegisterView:
     unit = served.unit
     is_live = any(name.startswith(GATEWAY_PREFIX) for name in register.uses)
-    read = unit.read(register.address, register.length, moment)
-    raw = read if isinstance(read, bytes) else None
-    is_stale = not is_live and not unit.is_fresh(moment) and unit.snapshot is not None
-    if is_stale and raw is None and unit.snapshot:
-        raw = unit.snapshot.read(register.address, register.length)
+    response = unit.read(register.address, register.length, moment)
+    raw = response if isinstance(response, bytes) else None
+    # The gateway's own values and constants do not come from a telegram.
+    is_stale = not is_live and bool(register.uses) and not unit.is_fresh(moment) and unit.snapshot is not None
     text, content = shown(register, raw), raw.hex(" ", 2) if raw else ""
     if is_masked and text != ABSENT and _identifies(register):
         text, content = MASK, ""
@@ -59,6 +59,8 @@ def _register(
         step=step(register),
         text=None if text == ABSENT else text,
         words=content,
+        exception=response if isinstance(response, ExceptionCode) else None,
+        is_answered=response is not None,
         is_stale=is_stale,
         age_s=_age(register, served, readings, moment, is_live=is_live),
         codes=list(dict.fromkeys(readings.lines[at].code for at in lines)) if readings else [],

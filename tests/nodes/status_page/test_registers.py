@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.status_page.bench import Bench, serving
+from gateway.protocol.modbus.pdu import ExceptionCode
+from gateway.protocol.modbus.unit import OnStale
+from gateway.runtime.clock import now
+from tests.nodes.status_page.bench import PAGE, Bench, serving
 from tests.peers.harness import ModbusClient
+
+OWN_MAP = """\
+registers:
+  - {address: 0, name: version, type: uint16, value: 7}
+  - {address: 1, name: power, type: int32, value: power_net, unit: W}
+"""
+"""A constant and a reading."""
 
 
 @pytest.fixture
@@ -34,6 +44,36 @@ async def test_registers_hold_what_a_client_reads(bench: Bench) -> None:
             if not register["name"].startswith(("power_", "current_", "voltage_", "energy_")):
                 assert isinstance(raw, bytes)
                 assert raw.hex(" ", 2) == register["words"], register["name"]
+
+
+@pytest.mark.parametrize("on_stale", list(OnStale))
+async def test_registers_hold_what_a_client_gets_while_the_readings_are_stale(
+    tmp_path: Path, on_stale: OnStale
+) -> None:
+    (tmp_path / "own.yaml").write_text(OWN_MAP)
+    settings = f"{{map: own.yaml, on_stale: {on_stale}}}"
+    text = f'meter: {{simulate: true}}\nmodbus: [{{listen: "127.0.0.1:0", units: {{1: {settings}}}}}]\n'
+    async with serving(tmp_path, text + PAGE) as bench:
+        unit = bench.wiring.served[0].units[0].unit
+        last = {
+            register.name: unit.read(register.address, register.length, now())
+            for register in unit.register_map.registers
+        }
+        unit.fresh_until = 0
+        table = (await bench.get("/api/registers?identifiers=true")).data
+    assert not table["is_fresh"]
+    by_name = {register["name"]: register for register in table["registers"]}
+    for register in unit.register_map.registers:
+        view = by_name[register.name]
+        served = unit.read(register.address, register.length, now())
+        assert view["words"] == (served.hex(" ", 2) if isinstance(served, bytes) else "")
+        assert view["is_answered"] == (served is not None)
+        assert view["exception"] == (served if isinstance(served, ExceptionCode) else None)
+        assert view["is_stale"] == bool(register.uses)
+        if on_stale is OnStale.HOLD or (on_stale is OnStale.ABSENT and not register.uses):
+            assert served == last[register.name]
+        elif register.uses or on_stale is not OnStale.ABSENT:
+            assert view["text"] is None
 
 
 async def test_a_register_leads_to_its_lines(bench: Bench) -> None:

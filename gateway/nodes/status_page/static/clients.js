@@ -1,7 +1,7 @@
 // The clients, their newest requests, and advice about likely mistakes.
 
 import { checkbox, h, setText } from "./dom.js";
-import { age, clock, number, t } from "./texts.js";
+import { age, clock, exceptionText, number, t } from "./texts.js";
 
 const CLIENT_COLUMNS = ["client", "server", "unit", "function", "rate", "responses", "errors", "last"];
 const REQUEST_COLUMNS = ["time", "client", "unit", "function", "request", "response"];
@@ -66,7 +66,7 @@ function requestRow(request) {
   const read = request.address === null ? "—"
     : t(request.count === 1 ? "read_one" : "read", { address: request.address, number: manualNumber(request), count: request.count });
   const response = !request.is_answered ? t("no_response")
-    : request.exception === null ? request.words : t("exception", { code: request.exception.toString(16).toUpperCase().padStart(2, "0") });
+    : request.exception === null ? request.words : exceptionText(request.exception);
   const advice = request.advice && request.advice.mistake !== "silent meter" ? "advice" : "quiet";
   const row = cells(REQUEST_COLUMNS, [clock(request.at), request.client, request.unit_id, request.function_code, read,
     h("span", {}, h("span", { class: "mono" }, response), request.advice ? h("div", { class: advice }, advise(request)) : null)]);

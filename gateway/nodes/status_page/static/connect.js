@@ -1,7 +1,7 @@
 // The settings to enter in a client, and files that contain them.
 
 import { copy, h } from "./dom.js";
-import { t } from "./texts.js";
+import { t, whenStale } from "./texts.js";
 
 const PROGRAMS = {
   "home-assistant": "Home Assistant", evcc: "evcc", telegraf: "Telegraf", "node-red": "Node-RED", tia: "TIA Portal", codesys: "CODESYS", twincat: "TwinCAT",
@@ -37,6 +37,7 @@ function unitCard(server, index, unit, host) {
   return h("section", { class: "card" }, h("h2", {}, `${unit.unit_id}: ${unit.title}`),
     facts([
       ["unit_id", String(unit.unit_id)], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")], ["word_order", t(unit.word_order)],
+      ...(unit.shows_test_pattern ? [] : [["when_offline", whenStale(unit.on_stale)]]),
       ...(unit.first_register ? [["first", t("first_value", { register: unit.first_register, address: unit.first_address })]] : []),
     ]),
     h("details", {}, h("summary", {}, t("downloads")), h("ul", {},

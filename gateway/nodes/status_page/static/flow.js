@@ -1,7 +1,7 @@
 // The flow as Node-RED draws it: nodes, wires, and under each node a mark and a short text.
 
 import { h, pressable, s, setText } from "./dom.js";
-import { detailName, labelText, nodeLabel, t, valueText } from "./texts.js";
+import { detailName, labelText, nodeLabel, t, valueText, whenStale } from "./texts.js";
 
 const NODE_HEIGHT = 30;
 const ROW = 60;
@@ -172,5 +172,5 @@ function showMore(section, node) {
     h("h2", {}, nodeLabel(node)),
     h("dl", {},
       h("dt", {}, t("status")), h("dd", { class: "live" }, `${t(`colour_${node.status.colour}`)}: ${labelText(node.status.label)}`),
-      Object.entries(node.details).flatMap(([name, value]) => [h("dt", {}, detailName(name)), h("dd", { class: "live" }, valueText(value))])));
+      Object.entries(node.details).flatMap(([name, value]) => [h("dt", {}, detailName(name)), h("dd", { class: "live" }, name === "on_stale" ? whenStale(value) : valueText(value))])));
 }

@@ -1,7 +1,7 @@
-// The registers of a unit as a client reads them, beside the telegram that their values come from.
+// The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
 import { checkbox, h, select, setText } from "./dom.js";
-import { age, t } from "./texts.js";
+import { age, exceptionText, t, whenStale } from "./texts.js";
 import { telegramList } from "./telegram.js";
 
 const COLUMNS = [
@@ -15,6 +15,12 @@ const COLUMNS = [
   ["age", (row) => row.age_s ?? -1, ""],
 ];
 
+// Before the first telegram, and after the registers were withdrawn, there is nothing to hold.
+function stalenessOf({ registers, age_s: ageS, on_stale: onStale }) {
+  if (registers.some((register) => register.is_stale)) return `${t("readings_stale", { age: age(ageS) })} ${whenStale(onStale)}`;
+  return `${t("no_readings")} ${whenStale(onStale === "hold" ? "exception" : onStale)}`;
+}
+
 export function create(gateway, refresh) {
   const state = { server: 0, unit: null, search: "", absentOnly: false, sort: 0, down: false, chosen: null, line: null };
   let data = null;
@@ -23,11 +29,13 @@ export function create(gateway, refresh) {
 
   const controls = h("div", { class: "controls" });
   const caption = h("caption", {});
+  const staleness = h("p", { class: "bad" });
   const head = h("tr", {});
   const body = h("tbody", {});
   const list = telegramList((line) => { state.line = state.line === line ? null : line; state.chosen = null; show(); });
   const element = h("div", {}, controls,
     h("p", { class: "quiet" }, t("choose_register")),
+    staleness,
     h("div", { class: "columns" },
       h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": t("registers") }, h("table", {}, caption, h("thead", {}, head), body)),
       h("section", { class: "scroll tall", tabindex: 0, "aria-label": t("newest_telegram") }, list.element)));
@@ -54,9 +62,20 @@ export function create(gateway, refresh) {
   }
 
   function isWanted(row) {
-    if (state.absentOnly && row.text !== null) return false;
+    if (state.absentOnly && !isAbsent(row)) return false;
     if (!state.search) return true;
     return [row.name, row.address, row.number, row.text, row.description, row.type, ...row.codes].join(" ").toLowerCase().includes(state.search);
+  }
+
+  function isAbsent(row) {
+    return row.is_answered && row.exception === null && row.text === null;
+  }
+
+  // What a client gets now. A client that gets no value sees none here either.
+  function valueOf(register) {
+    if (!register.is_answered) return t("no_response");
+    if (register.exception !== null) return exceptionText(register.exception);
+    return register.text ?? "—";
   }
 
   function isMarked(row) {
@@ -71,17 +90,16 @@ export function create(gateway, refresh) {
     }
     const row = rows.get(register.name);
     const cells = row.children;
-    const isOld = register.is_stale && register.text !== null;
     setText(cells[0], String(register.address));
     setText(cells[1], String(register.number));
-    if (isOld) cells[3].replaceChildren(h("del", {}, register.text), ` ${t("stale", { age: age(register.age_s) })}`);
-    else setText(cells[3], register.text ?? "—");
-    cells[3].title = register.text === null ? t("absent") : "";
+    setText(cells[3], valueOf(register) + (register.is_stale && register.text !== null ? ` (${t("stale", { age: age(register.age_s) })})` : ""));
+    cells[3].classList.toggle("quiet", register.is_stale || register.text === null);
+    cells[3].title = isAbsent(register) ? t("absent") : "";
     setText(cells[4], register.words);
     cells[4].title = register.words;
     setText(cells[5], register.type + (register.length > 1 && register.type === "string" ? `[${register.length}]` : ""));
     setText(cells[6], register.codes.join("\n"));
-    setText(cells[7], register.text === null ? "—" : age(register.age_s));
+    setText(cells[7], isAbsent(register) ? "—" : age(register.age_s));
     row.classList.toggle("marked", isMarked(register));
     cells[2].firstChild.setAttribute("aria-pressed", isMarked(register));
     return row;
@@ -96,6 +114,7 @@ export function create(gateway, refresh) {
       const order = typeof one === typeof other ? (one < other ? -1 : Number(one > other)) : typeof one === "number" ? -1 : 1;
       return state.down ? -order : order;
     });
+    setText(staleness, data.is_fresh ? "" : stalenessOf(data));
     setText(caption, t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map }));
     const wanted = shown.map(rowOf);
     if (wanted.length !== body.children.length || wanted.some((row, index) => row !== body.children[index])) body.replaceChildren(...wanted);

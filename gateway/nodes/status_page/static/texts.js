@@ -61,6 +61,15 @@ export function problemText({ code, file, line, column, path, what, hint, values
   };
 }
 
+export function exceptionText(code) {
+  return t("exception", { code: code.toString(16).toUpperCase().padStart(2, "0") });
+}
+
+// What a client gets while the readings are stale, by the key `on_stale` of its unit.
+export function whenStale(onStale) {
+  return t(`on_stale_${onStale}`);
+}
+
 // Numbers without a fraction stay as they are: they can be ports.
 export function valueText(value) {
   if (value === null) return "—";
