@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import Result
 
+from gateway.cli import run
 from tests.cli.calling import invoke
 from tests.peers.harness import SIMULATED, Gateway, free_port, running
 
@@ -73,3 +75,48 @@ def test_a_map_of_the_user_is_used(gateway: Gateway, tmp_path: Path) -> None:
     (row,) = json.loads(read(gateway.port, "--map", str(own), "--json").stdout)
     assert row["name"] == "beat"
     assert row["now"] != "—"
+
+
+def test_without_a_host_the_first_server_of_the_configuration_here_is_read(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    servers = [
+        {"listen": ":802", "transport": "udp"},
+        {"listen": f":{gateway.port}", "units": {2: {"map": "eastron-sdm630"}}},
+    ]
+    Path("gateway.yaml").write_text(yaml.safe_dump({"meter": {"simulate": True}, "modbus": servers}))
+    for host in ([], ["127.0.0.1"]):
+        result = invoke("read", *host)
+        assert result.exit_code == 0, result.stderr
+        expected = f"127.0.0.1:{gateway.port}, unit 2, register map eastron-sdm630: the first server in gateway.yaml"
+        assert result.stderr == f"Reading {expected}\n"
+        assert "voltage_l1" in result.stdout
+    native = invoke("read", "--unit", "1", "--map", "dsmr")
+    assert "layout_version" in native.stdout
+
+
+def test_without_a_configuration_the_demo_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "DEMO_PORT", free_port())
+    result = invoke("read")
+    assert result.exit_code == 1
+    assert "the server of `dsmr-gateway run --demo`, because there is no gateway.yaml here" in result.stderr
+    assert f"no server on 127.0.0.1:{run.DEMO_PORT}. Is the gateway running" in result.stderr
+
+
+def test_the_port_of_this_machine_without_a_configuration_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("read", "localhost")
+    assert "Reading localhost:502, unit 1, register map dsmr: the usual port of Modbus." in result.stderr
+    assert "`dsmr-gateway run --demo` listens on 5020" in result.stderr
+
+
+def test_a_configuration_without_a_plain_server_needs_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gateway.yaml").write_text("meter: {simulate: true}\nmodbus: [{transport: udp}]\n")
+    result = invoke("read")
+    assert result.exit_code == 2
+    assert "Give HOST:PORT of the server to read" in result.stderr
