@@ -116,6 +116,10 @@ class ModbusConfig(BaseModel):
         if self.tls and self.transport != "tcp":
             what = f"tls needs transport: tcp (found {self.transport})"
             raise invalid("tls-without-tcp", what, "Remove tls, or write transport: tcp")
+        if self.transport == "udp" and not self.allow:
+            what = "UDP without allow: anybody can make the gateway send to others, with a false sender's address"
+            hint = "Add allow: [192.168.1.0/24] to this server, with the network of its clients"
+            raise invalid("udp-without-allow", what, hint)
         if self.transport == "udp" and self.model_fields_set & {"max_clients", "idle_timeout", "priority"}:
             raise invalid(
                 "udp-without-connections", "UDP has no connections", "Remove max_clients, idle_timeout and priority"

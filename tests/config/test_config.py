@@ -129,8 +129,8 @@ def test_faults_between_all_parts_are_told_at_once(tmp_path: Path) -> None:
 
 def test_ports_that_do_not_get_in_each_others_way_are_left_alone(tmp_path: Path) -> None:
     text = (
-        "modbus: [{listen: ':5020'}, {listen: ':5020', transport: udp}, {listen: '127.0.0.1:0'}, "
-        "{listen: '127.0.0.1:0'}, {serial: {port: /dev/a}}, {serial: {port: /dev/b}}]"
+        "modbus: [{listen: ':5020'}, {listen: ':5020', transport: udp, allow: [192.0.2.0/24]}, "
+        "{listen: '127.0.0.1:0'}, {listen: '127.0.0.1:0'}, {serial: {port: /dev/a}}, {serial: {port: /dev/b}}]"
     )
     assert len(load(tmp_path, text).modbus) == 6
 

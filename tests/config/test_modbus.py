@@ -29,7 +29,7 @@ def test_without_a_word_the_native_map_is_served_on_the_standard_port(tmp_path: 
     [
         ("listen: 5020", ":5020"),
         ("listen: '[::1]:5020'", "[::1]:5020"),
-        ("transport: udp", ":502 udp"),
+        ("transport: udp, allow: [192.0.2.0/24]", ":502 udp"),
         ("transport: rtu_over_tcp, listen: ':5020'", ":5020 rtu_over_tcp"),
         ("serial: {port: /dev/ttyUSB1}", "/dev/ttyUSB1"),
         ("tls: {certificate: a.pem, key: a.key}", ":802"),
@@ -119,7 +119,14 @@ def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path)
             "serial: {port: /dev/a}, units: {1: {repeat: wait}}",
             "2:5: modbus[0]: on a serial line a request that waits keeps all other devices waiting. Configure repeat: ",
         ),
-        ("transport: udp, max_clients: 3", "2:5: modbus[0]: UDP has no connections. Remove max_clients, "),
+        (
+            "transport: udp",
+            "2:5: modbus[0]: UDP without allow: anybody can make the gateway send to others, with a false sender's ",
+        ),
+        (
+            "transport: udp, allow: [192.0.2.7], max_clients: 3",
+            "2:5: modbus[0]: UDP has no connections. Remove max_clients, ",
+        ),
         ("identification: {vendor_name: " + "x" * 101 + "}", "2:23: modbus[0].identification.vendor_name: "),
     ],
 )

@@ -35,7 +35,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "tcp": {},
         "tls": {"tls": tls},
         "rtu_over_tcp": {"transport": "rtu_over_tcp"},
-        "udp": {"transport": "udp"},
+        "udp": {"transport": "udp", "allow": ["127.0.0.1"]},
     }
     for server in servers.values():
         server["units"] = {unit: {"map": "dsmr"} for unit in UNITS}

@@ -98,7 +98,9 @@ def test_udp_ports_are_looked_at_as_well(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        text = f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}', transport: udp}}]"
+        text = (
+            f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}', transport: udp, allow: [127.0.0.1]}}]"
+        )
         (line,) = told(tmp_path, text)
         assert f"127.0.0.1:{port} is in use by" in line
         assert f"(process {os.getpid()})" in str(listener_of(port, "udp"))

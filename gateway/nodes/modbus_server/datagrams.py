@@ -9,7 +9,7 @@ from gateway.nodes.modbus_server.connections import ModbusConnection
 from gateway.nodes.modbus_server.hold import Hold
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.repeat import Held
-from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, respond_tcp
+from gateway.protocol.modbus.tcp import respond_datagram
 from gateway.runtime.clock import now
 from gateway.transport.addresses import name_peer
 
@@ -18,7 +18,7 @@ MAX_HELD = 256
 
 
 class Datagrams(ModbusConnection, asyncio.DatagramProtocol):
-    """All clients over UDP; each datagram holds whole requests."""
+    """All clients over UDP; each datagram is one request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
@@ -36,20 +36,20 @@ class Datagrams(ModbusConnection, asyncio.DatagramProtocol):
         self._is_full = False
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Respond to a datagram, if it holds nothing but whole requests."""
+        """Respond to a datagram, if it is one request of a client that is allowed."""
         address, name = name_peer(*addr[:2])
-        if len(data) > MAX_ADU_BYTES or not self._host.clients.is_allowed(address):
+        if not self._host.clients.is_allowed(address):
             return
         moment = now()
         self._respond(data, addr, self._host.responder.monitor.client(name, moment), moment)
 
     def _respond(self, data: bytes, addr: tuple[Any, ...], client: CountedClient, moment: float) -> None:
         client.held = None
-        responses, used, _ = respond_tcp(data, self._host.responder, moment, client)
+        response = respond_datagram(data, self._host.responder, moment, client)
         if client.held:
-            self._hold_back(client.held, data[used:], addr, client)
-        if responses and (client.held or used == len(data)) and not self._is_full:
-            self._datagrams.sendto(responses, addr)
+            self._hold_back(client.held, data, addr, client)
+        if response and not self._is_full:
+            self._datagrams.sendto(response, addr)
 
     def _hold_back(self, held: Held, waiting: bytes, addr: tuple[Any, ...], client: CountedClient) -> None:
         """Keep a request. If a client sends one again while it waits, only the newest gets the response."""

@@ -61,6 +61,7 @@ class ModbusServer(Node):
             "clients": len(self.clients),
             "clients_refused": self.clients.refused,
             "requests": monitor.noted,
+            "requests_ignored": monitor.ignored,
             "exceptions": monitor.exceptions.total(),
         }
 

@@ -33,6 +33,10 @@ _TOTALS = {
         "values_clamped",
         "values that did not fit their register; most of them are absent, others are clamped to the nearest value",
     ),
+    "requests_ignored": (
+        "modbus_ignored",
+        "frames and datagrams that are no single request, such as responses of another server",
+    ),
     "clients_refused": _REFUSED,
     "readers_refused": _REFUSED,
     "connections_refused": _REFUSED,

@@ -75,7 +75,7 @@ class Tally:
 class CountedClient:
     """The counter of one client's responses; the connection keeps it at hand."""
 
-    __slots__ = ("at", "held", "is_connected", "name", "responses")
+    __slots__ = ("at", "echo", "held", "is_connected", "name", "responses")
 
     def __init__(self, name: str, at: float) -> None:
         self.name = name
@@ -87,6 +87,8 @@ class CountedClient:
         """True while its connection is open; such a client is not dropped."""
         self.held: Held | None = None
         """Its request that is held back, if there is one."""
+        self.echo = b""
+        """The newest frame that was sent to it, on transports where that may come back."""
 
 
 class Monitor:
@@ -97,6 +99,8 @@ class Monitor:
         """The newest exchanges, oldest first, in as few fields as possible: this is written at every request."""
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """Number of exception responses, by unit id, function code and exception code."""
+        self.ignored = 0
+        """Number of frames and datagrams that are no single request, such as responses of another server."""
         self._clients: dict[str, CountedClient] = {}
         self._requests: dict[tuple[int, int], Tally] = {}
 

@@ -26,6 +26,9 @@ DIAGNOSTICS, REPORT_SERVER_ID = 8, 17
 RUNNING = b"\xff"
 BROADCAST = 0
 """Unit id that addresses all units of a serial line; no unit responds to it."""
+DEVICE = 255
+"""Unit id of the device itself on TCP. On a serial line it is reserved (V1.02, 2.2), and a unit has it only if it is
+configured."""
 
 _READ_REQUEST = struct.Struct(">4xBBHH")
 _SUB_FUNCTION = struct.Struct(">BH")
@@ -39,7 +42,7 @@ class UnitTable:
         # 0 and 255 mean "the device itself" on TCP (implementation guide, 4.4.2.1).
         device = wired[min(wired)] if wired else other
         self.wired = tuple(sorted(wired))
-        self.by_id = tuple(wired.get(i, device if i in (0, 255) else other) for i in range(256))
+        self.by_id = tuple(wired.get(i, device if i in (BROADCAST, DEVICE) else other) for i in range(256))
         """The unit of each unit id; None where no unit is configured."""
 
 
@@ -89,7 +92,7 @@ class Responder:
         If `client.held` is set then, the request is held back: the caller keeps it and asks again.
         """
         unit = self.units.by_id[unit_id]
-        if self.is_serial and (unit is None or unit_id == BROADCAST):
+        if self.is_serial and (unit is None or not self._is_on_line(unit_id)):
             return None
         response = respond_to_read(pdu, unit, now, client)
         if client.held:
@@ -98,6 +101,10 @@ class Responder:
             response = self._respond_to_other(pdu, unit)
         self.monitor.note(now, client, unit_id, pdu, response)
         return response
+
+    def _is_on_line(self, unit_id: int) -> bool:
+        """Return whether a unit of a serial line may respond to this unit id."""
+        return unit_id != BROADCAST and (unit_id != DEVICE or DEVICE in self.units.wired)
 
     def make_ready(self, request: bytes, response: bytes, now: float) -> None:
         """Keep the response to a Modbus/TCP request, both without transaction id, if it shows whole, fresh values."""

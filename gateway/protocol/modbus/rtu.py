@@ -3,12 +3,17 @@
 In the specification, silence ends a frame. But TCP and a busy computer do not show silence reliably, so the function
 code of a request gives its length. Some function codes do not give a length. Such a request gets a response only on a
 serial line, and only if it came alone between two silences.
+
+On a serial line the responses of other units arrive too, and some adapters return what is sent. To respond to a
+response would keep the line busy for ever. Therefore these get no response: the function code of an exception response,
+a frame of another length than a request with its function code, and the frame that was just sent.
 """
 
 from __future__ import annotations
 
 from gateway.protocol.crc16 import crc16
 from gateway.protocol.modbus.monitor import CountedClient
+from gateway.protocol.modbus.pdu import EXCEPTION_BIT
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.tcp import Buffer, Responses
 
@@ -16,6 +21,8 @@ CRC_START = 0xFFFF
 MAX_FRAME_BYTES = 256
 MAX_NOISE_BYTES = 16 * MAX_FRAME_BYTES
 """Largest number of bytes that are checked for a frame. The rest is skipped, so that other clients do not wait."""
+ECHO_S = 0.2
+"""Time within which a frame that is equal to the response just sent is its echo, and not the same request again."""
 _MIN_FRAME_BYTES = 4
 _FIXED_LENGTHS = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 24: 6, 43: 7}
 """Function code → bytes of a whole request."""
@@ -62,8 +69,8 @@ def respond_after_silence(frame: bytes, responder: Responder, now: float, client
     """Respond to bytes between two silences, if they are a frame whose length `respond_rtu` could not know."""
     if not _MIN_FRAME_BYTES <= len(frame) <= MAX_FRAME_BYTES or crc16(frame, CRC_START) != 0:
         return b""
-    if _length(frame, 0) == len(frame):
-        return b""  # `respond_rtu` has handled it
+    if _length(frame, 0):
+        return b""  # `respond_rtu` has handled it, or it is a response
     response = _respond(frame, responder, now, client)
     client.responses += bool(response)
     return response
@@ -84,5 +91,11 @@ def _length(buffer: Buffer, position: int) -> int:
 
 def _respond(frame: bytes, responder: Responder, now: float, client: CountedClient) -> bytes:
     unit_id = frame[0]
+    if frame[1] & EXCEPTION_BIT or (frame == client.echo and now - client.at <= ECHO_S):
+        client.echo = b""
+        responder.monitor.ignored += responder.units.by_id[unit_id] is not None
+        return b""
     pdu = responder.respond(frame[1:-2], unit_id, now, client)
-    return append_crc(bytes((unit_id,)) + pdu) if pdu is not None else b""
+    response = append_crc(bytes((unit_id,)) + pdu) if pdu is not None else b""
+    client.echo = response
+    return response

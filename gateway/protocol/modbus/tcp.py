@@ -36,6 +36,32 @@ Responses = tuple[bytes, int, bool]
 beginning of a request; and False if the rest is not Modbus: send the responses, then close the connection."""
 
 
+def respond_datagram(datagram: bytes, responder: Responder, now: float, client: CountedClient) -> bytes:
+    """Respond to a datagram that is exactly one request; return nothing for any other, and if it is held back.
+
+    The sender's address of a datagram may be false. A server that responded to the response of another server would
+    get the next response from that one, for ever. Therefore a function code of an exception response gets no response.
+    A response that is equal to its request, as to a write of one register, is remembered: when it comes back, it is
+    ignored once. Several requests in one datagram would multiply what a false sender's address gets.
+    """
+    if not _is_one_request(datagram) or datagram == client.echo:
+        client.echo = b""
+        responder.monitor.ignored += 1
+        return b""
+    response, _, _ = respond_tcp(datagram, responder, now, client)
+    client.echo = response if response == datagram else b""
+    return response
+
+
+def _is_one_request(datagram: bytes) -> bool:
+    """Return whether a datagram is one whole frame, and its function code that of a request."""
+    if len(datagram) < HEADER_BYTES + MIN_LENGTH:
+        return False
+    _, protocol_id, length = _HEADER.unpack_from(datagram)
+    is_whole = protocol_id == 0 and length <= MAX_LENGTH and len(datagram) == HEADER_BYTES + length
+    return is_whole and not datagram[HEADER_BYTES + 1] & EXCEPTION_BIT
+
+
 def respond_again(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> bytes | None:
     """Return the response to one read of `READ_ADU_BYTES` if it was sent before and is still valid, else None.
 

@@ -26,7 +26,10 @@ SEVERAL = """\
 meters: {house: {simulate: true}, barn: {simulate: true, dsmr_version: "4"}}
 modbus:
   - {listen: "127.0.0.1:0", units: {1: {meter: house}, 7: {meter: barn, map: dsmr-4}}}
-  - {listen: "127.0.0.1:0", transport: udp, units: {3: {meter: barn, map: cg-em24, on_stale: silent}}}
+  - listen: "127.0.0.1:0"
+    transport: udp
+    allow: [127.0.0.1]
+    units: {3: {meter: barn, map: cg-em24, on_stale: silent}}
 passthrough:
   - {meter: house, listen: "127.0.0.1:0"}
 """

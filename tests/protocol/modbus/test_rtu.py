@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.responder import Responder
-from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, append_crc, respond_after_silence, respond_rtu
+from gateway.protocol.modbus.rtu import ECHO_S, MAX_FRAME_BYTES, append_crc, respond_after_silence, respond_rtu
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import CLIENT, read_pdu, responder_of, small_map, small_unit, words
 
@@ -37,19 +37,20 @@ def responder(*, is_serial: bool = False) -> Responder:
     return responder_of({1: small_unit(small_map(accept_writes=(3, 4)))}, is_serial=is_serial)
 
 
-def ask(buffer: bytes, to: Responder | None = None) -> tuple[bytes, int]:
+def ask(buffer: bytes, to: Responder | None = None, client: CountedClient | None = None) -> tuple[bytes, int]:
     """Return the responses, and how many bytes are used."""
-    answers, used, is_modbus = respond_rtu(buffer, to or responder(), 0.0, CLIENT)
+    client = client or CountedClient("line", 0.0)
+    answers, used, is_modbus = respond_rtu(buffer, to or responder(), 0.0, client)
     assert is_modbus
     return answers, used
 
 
 def feed(segments: Iterable[bytes]) -> tuple[bytes, bytes]:
     """Return the responses, and the bytes that are left."""
-    to, buffer, answers = responder(), b"", b""
+    to, client, buffer, answers = responder(), CountedClient("line", 0.0), b"", b""
     for segment in segments:
         buffer += segment
-        answer, used = ask(buffer, to)
+        answer, used = ask(buffer, to, client)
         answers += answer
         buffer = buffer[used:]
     return answers, buffer
@@ -142,16 +143,34 @@ def test_a_request_behind_garbage_is_answered(garbage: str) -> None:
 
 
 def test_a_request_of_unknown_length_is_answered_after_a_silence_only() -> None:
-    for function_code in (0x64, 0x80, 0xFF):
+    for function_code in (0x09, 0x64, 0x7F):
         request = frame(bytes((function_code, 1, 2, 3)))
         assert ask(request)[0] == b""
         answer = respond_after_silence(request, responder(is_serial=True), 0.0, CLIENT)
         assert answer == frame(bytes((function_code | 0x80, 1)))
 
 
-def test_a_request_of_a_wrong_length_is_03_after_a_silence() -> None:
-    for pdu in (read_pdu(0, 1)[:4], read_pdu(0, 1) + b"\0", b"\x03"):
-        assert respond_after_silence(frame(pdu), responder(is_serial=True), 0.0, CLIENT) == frame(b"\x83\x03")
+def test_a_frame_of_another_length_than_its_request_gets_no_response() -> None:
+    # The last ones are responses.
+    for pdu in (read_pdu(0, 1)[:4], read_pdu(0, 1) + b"\0", b"\x03", words(1), words(1, 2, 3), b"\x11\x02P\xff"):
+        assert respond_after_silence(frame(pdu), responder(is_serial=True), 0.0, CLIENT) == b""
+
+
+@pytest.mark.parametrize("function_code", range(0x80, 0x100))
+def test_an_exception_response_gets_no_response(function_code: int) -> None:
+    line = responder(is_serial=True)
+    exception = frame(bytes((function_code, 1)))
+    assert ask(exception, line)[0] == respond_after_silence(exception, line, 0.0, CLIENT) == b""
+    assert line.monitor.ignored == 1
+
+
+def test_an_echo_gets_no_response_and_the_same_request_later_does() -> None:
+    line, write, client = responder(is_serial=True), frame(bytes.fromhex("06 0003 0001")), CountedClient("line", 0.0)
+    assert respond_rtu(write, line, 10.0, client)[0] == write
+    assert respond_rtu(write, line, 10.0 + ECHO_S / 2, client)[0] == b""
+    assert respond_rtu(write, line, 10.0 + ECHO_S, client)[0] == write
+    assert respond_rtu(write, line, 20.0, client)[0] == write
+    assert (line.monitor.noted, line.monitor.ignored) == (3, 1)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, MAX_FRAME_BYTES + 1])
