@@ -104,36 +104,24 @@ def read(
         ahead: the readings of lines that `read_ahead` decoded already, by line as sent.
 
     """
-    known = previous.by_line if previous else {}
     raw_lines = LINE.findall(telegram.body)
-    by_line: dict[bytes, Reading] = {}
-    lines: list[Reading] = []
-    errors: list[LineError] = []
-    for raw in raw_lines[1:MAX_LINES]:
-        reading = known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1"))
-        by_line[raw] = reading
-        lines.append(reading)
+    data_lines = raw_lines[1:MAX_LINES]
+    known = previous.by_line if previous else {}
+    lines = [known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1")) for raw in data_lines]
     codes = frozenset(reading.code for reading in lines)
     is_own = is_own_channel_1(codes)
     if any(code.startswith(CHANNEL_1) for code in codes):
-        for at, raw in enumerate(raw_lines[1:MAX_LINES]):
-            lines[at] = by_line[raw] = _of_channel(raw, lines[at], is_own=is_own)
-    for number, (raw, reading) in enumerate(zip(raw_lines[1:MAX_LINES], lines, strict=True), start=2):
-        if reading.error:
-            errors.append(LineError(number, raw.decode("latin-1"), reading.error))
+        lines = [_of_channel(raw, line, is_own=is_own) for raw, line in zip(data_lines, lines, strict=True)]
+    errors = _unreadable_lines(data_lines, lines)
     if len(raw_lines) > MAX_LINES:
         errors.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
     values, units = _by_name(lines, errors)
-    negative = [line.name for line in lines if "(-" in line.text]
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
     if identification:
         values["identification"] = identification
     if is_own:
         values[OWN_CHANNEL_1] = 1
     clock = values.get("clock")
-    for name, reason in settle_signs(values, units, negative):
-        number, line = next((at, line) for at, line in enumerate(lines, start=2) if line.name == name)
-        errors.append(LineError(number, line.code + line.text, reason))
     derive(values, units, {reading.name for reading in lines} - values.keys())
     return Readings(
         identification=identification,
@@ -143,7 +131,7 @@ def read(
         units=MappingProxyType(units),
         errors=tuple(errors),
         time=clock if isinstance(clock, int) else None,
-        by_line=by_line,
+        by_line=dict(zip(data_lines, lines, strict=True)),
     )
 
 
@@ -152,7 +140,16 @@ def with_values(readings: Readings, values: Mapping[str, Value], units: Mapping[
     return replace(readings, values=MappingProxyType(values), units=MappingProxyType(units), **others)
 
 
+def _unreadable_lines(raw_lines: list[bytes], lines: list[Reading]) -> list[LineError]:
+    return [
+        LineError(number, raw.decode("latin-1"), reading.error)
+        for number, (raw, reading) in enumerate(zip(raw_lines, lines, strict=True), start=2)
+        if reading.error
+    ]
+
+
 def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:
+    """Return the values and the units by name, and add the lines that contradict another line or their sign."""
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
     contradicted: set[str] = set()
@@ -172,6 +169,10 @@ def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, V
         del values[name]
         units.pop(name, None)
         values.pop(f"{name}_time", None)
+    negative = [line.name for line in lines if "(-" in line.text]
+    for name, reason in settle_signs(values, units, negative):
+        number, line = next((at, line) for at, line in enumerate(lines, start=2) if line.name == name)
+        errors.append(LineError(number, line.code + line.text, reason))
     return values, units
 
 
