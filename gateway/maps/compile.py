@@ -56,13 +56,13 @@ def compile_map(
         source=whole.source,
         function_codes=frozenset(whole.function_codes or (3, 4)),
         description=whole.description,
-        clients=whole.clients,
+        clients=tuple(whole.clients),
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=requires,
-        remarks=_remarks(registers),
-        blocks=_join(blocks),
-        registers=[register for register, _ in registers],
+        remarks=tuple(_remarks(registers)),
+        blocks=tuple(_join(blocks)),
+        registers=tuple(register for register, _ in registers),
     )
     return compiled, problems
 

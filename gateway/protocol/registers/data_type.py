@@ -22,6 +22,8 @@ from decimal import Decimal
 from typing import Literal
 
 Order = Literal["big", "little"]
+Pack = Callable[[float], bytes]
+"""Function from a number within the range of its type to its bytes."""
 
 MAX_STRING_REGISTERS = 125
 """Longest text that one request can read (Modbus V1.1b3, 6.3)."""
@@ -88,7 +90,7 @@ def reorder(data: bytes, word_order: Order, byte_order: Order) -> bytes:
     return b"".join(words)
 
 
-def number_packer(data_type: DataType, word_order: Order, byte_order: Order) -> Callable[[float], bytes]:
+def number_packer(data_type: DataType, word_order: Order, byte_order: Order) -> Pack:
     """Return a function that encodes a number within the range of the type."""
     pack = struct.Struct(">" + data_type.code).pack
     if byte_order == "big" and (word_order == "big" or data_type.registers == 1):

@@ -18,6 +18,7 @@ from gateway.protocol.registers.data_type import (
     GREATEST,
     DataType,
     Order,
+    Pack,
     encode_text,
     is_exact_power_of_ten,
     number_packer,
@@ -31,6 +32,9 @@ Encode = Callable[[Value], tuple[bytes, bool]]
 The bytes of a number that does not fit are the code for absent, or the nearest number that fits if the register says
 `overflow: limit`. A text that does not fit is cut.
 """
+
+Scale = Callable[[Value], Decimal]
+"""Function from a value in base units to a number of steps."""
 
 Overflow = Literal["absent", "limit"]
 """Content of a register whose value does not fit: the code for absent, or the nearest number that fits."""
@@ -110,31 +114,37 @@ def number_encoding(
     scale = _scaling(per_unit, offset)
     lowest, highest = data_type.lowest, data_type.highest
     if lowest is None or highest is None:
-        greatest = GREATEST[data_type.name]
-        least = greatest.copy_negate()
-        too_low, too_high = (absent, absent) if absent else (pack(float(least)), pack(float(greatest)))
+        return _float_encoding(pack, scale, GREATEST[data_type.name], absent)
+    return _whole_number_encoding(pack, scale, lowest, highest, absent)
 
-        def encode_float(value: Value) -> tuple[bytes, bool]:
-            number = scale(value)
-            if least <= number <= greatest:
-                # Adding 0 turns -0, such as 0 W of export with its sign turned, into 0.
-                return pack(float(number) + 0.0), True
-            return too_low if number < least else too_high, False
 
-        return encode_float
+def _float_encoding(pack: Pack, scale: Scale, greatest: Decimal, absent: bytes | None) -> Encode:
+    least = greatest.copy_negate()
+    too_low, too_high = (absent, absent) if absent else (pack(float(least)), pack(float(greatest)))
 
-    below, above = (absent, absent) if absent else (pack(lowest), pack(highest))
+    def encode(value: Value) -> tuple[bytes, bool]:
+        number = scale(value)
+        if least <= number <= greatest:
+            # Adding 0 turns -0, such as 0 W of export with its sign turned, into 0.
+            return pack(float(number) + 0.0), True
+        return too_low if number < least else too_high, False
+
+    return encode
+
+
+def _whole_number_encoding(pack: Pack, scale: Scale, lowest: int, highest: int, absent: bytes | None) -> Encode:
+    too_low, too_high = (absent, absent) if absent else (pack(lowest), pack(highest))
 
     def encode(value: Value) -> tuple[bytes, bool]:
         number = round(scale(value))
         if lowest <= number <= highest:
             return pack(number), True
-        return below if number < lowest else above, False
+        return too_low if number < lowest else too_high, False
 
     return encode
 
 
-def _scaling(per_unit: Decimal, offset: Decimal) -> Callable[[Value], Decimal]:
+def _scaling(per_unit: Decimal, offset: Decimal) -> Scale:
     if per_unit == 1 and not offset:
         return lambda value: value  # type: ignore[return-value]
     # Multiplying by a power of ten is exact, so that the value is rounded only once, from the decimals of the telegram.

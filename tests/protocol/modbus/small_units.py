@@ -100,8 +100,8 @@ def register_map(
         "A small map",
         "tests",
         frozenset(function_codes),
-        blocks,
-        registers,
+        tuple(blocks),
+        tuple(registers),
         accept_writes=frozenset(accept_writes),
     )
 

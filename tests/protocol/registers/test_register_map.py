@@ -22,7 +22,7 @@ def test_status_blocks_and_readings_are_encoded_apart() -> None:
 
 def test_a_map_tells_what_it_requires_and_a_telegram_lacks() -> None:
     requires = {text: compile_expression(text).evaluate for text in ("a", "first(b, c)", "zero")}
-    compiled = RegisterMap("m", "", "", frozenset((3,)), [], [], requires=requires)
+    compiled = RegisterMap("m", "", "", frozenset((3,)), (), (), requires=requires)
     assert compiled.lacking({}) == ["a", "first(b, c)", "zero"]
     assert compiled.lacking({"a": 1, "c": 2, "zero": 0}) == []
     assert compiled.lacking({"b": 1, "zero": Decimal("0.0")}) == ["a"]
