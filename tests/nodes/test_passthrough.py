@@ -13,9 +13,9 @@ from random import Random
 import pytest
 
 from gateway.lines.serial import SerialLine
-from gateway.nodes import passthrough as module
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.passthrough import Mode
+from gateway.nodes.passthrough import node as module
 from gateway.protocol.p1.variants import FAST_LINE
 from tests.conftest import own_telegram
 from tests.nodes.parsing import ripen

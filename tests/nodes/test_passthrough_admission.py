@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.nodes import passthrough as module
 from gateway.nodes.passthrough import Mode
+from gateway.nodes.passthrough import node as module
 from gateway.transport.clients import Admission, Eviction
 from tests.conftest import own_telegram
 from tests.nodes.passthrough_bench import LIMIT_S, MODES, Bench, connect

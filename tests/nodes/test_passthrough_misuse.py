@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nodes import passthrough as module
-from gateway.nodes.passthrough import QUEUE_BYTES, SEND_BUFFER_BYTES, Mode
+from gateway.nodes.passthrough import Mode
+from gateway.nodes.passthrough import node as module
+from gateway.nodes.passthrough.node import QUEUE_BYTES, SEND_BUFFER_BYTES
 from gateway.transport.clients import Admission, Eviction
 from tests.certificates import client_context, make_certificates
 from tests.nodes.passthrough_bench import (

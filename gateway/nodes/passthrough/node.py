@@ -1,10 +1,4 @@
-"""Passthrough: serves a meter's telegrams over TCP to any number of readers, as a ser2net serves its port.
-
-In: bytes of the line, accepted telegrams. Out: where it listens.
-
-No reader delays another one. What a reader does not take is kept for it up to `QUEUE_BYTES`. After that, it misses
-whole telegrams, or, in the raw mode, is disconnected.
-"""
+"""The node of a passthrough, and the readers that are connected to it."""
 
 from __future__ import annotations
 
@@ -13,11 +7,10 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from gateway.nodes.passthrough.settings import Mode, PassthroughSettings
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import listening_problem
 from gateway.protocol.p1.meter import MeterState
@@ -27,8 +20,8 @@ from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
-from gateway.transport.addresses import Address, place_of
-from gateway.transport.clients import Admission, Clients, close_in_order
+from gateway.transport.addresses import Address
+from gateway.transport.clients import Clients, close_in_order
 
 QUEUE_BYTES = 32_768
 """Largest number of bytes kept for a slow reader, besides those in its socket: half a minute of telegrams."""
@@ -36,32 +29,6 @@ SEND_BUFFER_BYTES = 16_384
 """Size of a socket's send buffer. The system's default keeps half an hour of telegrams for a reader that is gone."""
 TICK_S = 1.0
 UNPRIVILEGED_PORT = 2001
-
-
-class Mode(StrEnum):
-    """The data that readers get."""
-
-    TELEGRAMS = "telegrams"
-    """Each accepted telegram, in one piece."""
-    RAW = "raw"
-    """Every byte as it comes; for a new reader from the beginning of a telegram."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassthroughSettings:
-    """The settings of a passthrough."""
-
-    host: str
-    """Address to listen on, empty for all."""
-    port: int
-    mode: Mode = Mode.TELEGRAMS
-    closes_on_meter_loss: bool = False
-    greets_with_newest: bool = False
-    is_writable: bool = False
-    admission: Admission = field(default_factory=Admission)
-
-    def __str__(self) -> str:
-        return place_of(self.host, self.port)
 
 
 class WritableLine(Protocol):

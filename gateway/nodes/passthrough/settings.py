@@ -1,0 +1,35 @@
+"""The settings of one passthrough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.transport.addresses import place_of
+from gateway.transport.clients import Admission
+
+
+class Mode(StrEnum):
+    """The data that readers get."""
+
+    TELEGRAMS = "telegrams"
+    """Each accepted telegram, in one piece."""
+    RAW = "raw"
+    """Every byte as it comes; for a new reader from the beginning of a telegram."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassthroughSettings:
+    """The settings of a passthrough."""
+
+    host: str
+    """Address to listen on, empty for all."""
+    port: int
+    mode: Mode = Mode.TELEGRAMS
+    closes_on_meter_loss: bool = False
+    greets_with_newest: bool = False
+    is_writable: bool = False
+    admission: Admission = field(default_factory=Admission)
+
+    def __str__(self) -> str:
+        return place_of(self.host, self.port)
