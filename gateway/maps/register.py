@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from gateway.files.validation import suggest
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
+from gateway.maps.template import TemplateError, compile_template
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import NAMES, ValueType
@@ -29,8 +30,6 @@ from gateway.protocol.registers.expression import (
 )
 from gateway.protocol.registers.register import Encode, Register, bits_encoding, number_encoding, text_encoding
 
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::-([1-9][0-9]{0,2}))?\}")
-"""Pattern of a text reading in braces, with the number of its last characters: `{equipment_identifier:-14}`."""
 ABSENT = "absent"
 """The `value` of a register that is always absent."""
 MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
@@ -75,9 +74,7 @@ class RegisterBuilder:
         self._check_keys()
         if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
             self._check_constant(evaluate({}), encode)
-        if entry.address + length > ADDRESSES:
-            what = f"{entry.address} and {length} registers go beyond address {ADDRESSES - 1}"
-            self._problem("address", "address-too-large", what, "Choose a lower address")
+        self._check_address(length)
         if len(self._problems) > before or evaluate is None:
             return None
         return Register(
@@ -107,6 +104,12 @@ class RegisterBuilder:
         item = self._item
         name = item.entry.name
         self._problems.append(item.document.problem((*item.loc, key), code, f"{name}: {what}", hint, name=name))
+
+    def _check_address(self, length: int) -> None:
+        address = self._entry.address
+        if address + length > ADDRESSES:
+            what = f"{address} and {length} registers go beyond address {ADDRESSES - 1}"
+            self._problem("address", "address-too-large", what, "Choose a lower address")
 
     def _check_keys(self) -> None:
         entry = self._entry
@@ -265,20 +268,14 @@ class RegisterBuilder:
             hint = 'Write one such as "{equipment_identifier}"'
             self._problem("value", "not-a-text", "a string takes a text", hint)
             return None
-        if re.search("[{}]", _PLACEHOLDER.sub("", template)):
+        try:
+            compiled = compile_template(template)
+        except TemplateError as error:
             hint = 'Write "{equipment_identifier}", or "{equipment_identifier:-14}" for its last 14 characters'
-            what = f"braces are for the name of a reading, and {template!r} has others"
-            self._problem("value", "invalid-template", what, hint)
+            self._problem("value", "invalid-template", str(error), hint)
             return None
-        names = frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
-        self._note_names("value", names, ValueType.TEXT)
-
-        def fill(values: Mapping[str, Value]) -> Value | None:
-            if not names <= values.keys():
-                return None
-            return _PLACEHOLDER.sub(lambda match: str(values[match[1]])[-int(match[2] or 0) :], template)
-
-        return fill
+        self._note_names("value", compiled.names, ValueType.TEXT)
+        return compiled.evaluate
 
     def _bits(self, count: int) -> Evaluate | None:
         bits: list[tuple[int, Evaluate]] = []
