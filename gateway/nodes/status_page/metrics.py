@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -12,10 +12,40 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.nodes.status_page.observation import Gateway
+from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.clock import now
 from gateway.version import version
 
 PREFIX = "dsmr_gateway"
+_ValueOf = Callable[[MeterState], float | None]
+_CountsOf = Callable[[MeterState], Mapping[RefusalReason, int] | Mapping[Doubt, int]]
+_METER_COUNTERS: Mapping[str, tuple[str, _ValueOf]] = {
+    "telegrams": ("telegrams accepted", lambda meter: meter.accepted),
+    "unreadable_lines": ("unreadable lines of accepted telegrams", lambda meter: meter.line_errors),
+}
+_METER_GAUGES: Mapping[str, tuple[str, _ValueOf]] = {
+    "telegram_age_seconds": (
+        "age of the newest telegram; absent before the first",
+        lambda meter: now() - meter.served.measured if meter.served else None,
+    ),
+    "telegram_delay_seconds": (
+        "seconds by which the newest telegram came late",
+        lambda meter: meter.serving.delay_s,
+    ),
+    "telegram_interval_seconds": ("time between the last two telegrams", lambda meter: meter.interval_s),
+    "meter_fresh": ("1 while the readings are fresh, else 0", lambda meter: meter.is_fresh(now())),
+}
+"""Name of a metric of a meter to its help text and the function that returns its value, None if it is absent."""
+_METER_REASONS: Mapping[str, tuple[str, _CountsOf]] = {
+    "telegram_errors": ("telegrams refused, by reason", lambda meter: meter.refused),
+    "withheld_readings": (
+        "readings of accepted telegrams withheld, by reason",
+        lambda meter: meter.guards.withheld,
+    ),
+}
+"""Name of a counter of a meter by reason to its help text and the function that returns its counts."""
 _NODE = ("node", "kind")
 _COUNTS = {
     "clients": "clients connected",
@@ -70,47 +100,20 @@ class _Gateway(Collector):
 
     def _meters(self) -> Iterable[Metric]:
         meters = self._gateway.meters.values()
-        accepted = CounterMetricFamily(f"{PREFIX}_telegrams", "telegrams accepted", labels=["meter"])
-        refused = CounterMetricFamily(
-            f"{PREFIX}_telegram_errors", "telegrams refused, by reason", labels=["meter", "reason"]
-        )
-        unread = CounterMetricFamily(
-            f"{PREFIX}_unreadable_lines", "unreadable lines of accepted telegrams", labels=["meter"]
-        )
-        withheld = CounterMetricFamily(
-            f"{PREFIX}_withheld_readings",
-            "readings of accepted telegrams withheld, by reason",
-            labels=["meter", "reason"],
-        )
-        age = GaugeMetricFamily(
-            f"{PREFIX}_telegram_age_seconds",
-            "age of the newest telegram; absent before the first",
-            labels=["meter"],
-        )
-        interval = GaugeMetricFamily(
-            f"{PREFIX}_telegram_interval_seconds", "time between the last two telegrams", labels=["meter"]
-        )
-        delay = GaugeMetricFamily(
-            f"{PREFIX}_telegram_delay_seconds",
-            "seconds by which the newest telegram came late",
-            labels=["meter"],
-        )
-        fresh = GaugeMetricFamily(f"{PREFIX}_meter_fresh", "1 while the readings are fresh, else 0", labels=["meter"])
-        for meter in meters:
-            accepted.add_metric([meter.name], meter.accepted)
-            unread.add_metric([meter.name], meter.line_errors)
-            fresh.add_metric([meter.name], meter.is_fresh(now()))
-            for reason, count in sorted(meter.refused.items()):
-                refused.add_metric([meter.name, str(reason)], count)
-            for doubt, count in sorted(meter.guards.withheld.items()):
-                withheld.add_metric([meter.name, str(doubt)], count)
-            if meter.served:
-                age.add_metric([meter.name], now() - meter.served.measured)
-            if meter.serving.delay_s is not None:
-                delay.add_metric([meter.name], meter.serving.delay_s)
-            if meter.interval_s is not None:
-                interval.add_metric([meter.name], meter.interval_s)
-        return accepted, refused, unread, withheld, age, delay, interval, fresh
+        for family, metrics in ((CounterMetricFamily, _METER_COUNTERS), (GaugeMetricFamily, _METER_GAUGES)):
+            for name, (text, value_of) in metrics.items():
+                metric = family(f"{PREFIX}_{name}", text, labels=["meter"])
+                for meter in meters:
+                    value = value_of(meter)
+                    if value is not None:
+                        metric.add_metric([meter.name], value)
+                yield metric
+        for name, (text, counts_of) in _METER_REASONS.items():
+            counter = CounterMetricFamily(f"{PREFIX}_{name}", text, labels=["meter", "reason"])
+            for meter in meters:
+                for reason, count in sorted(counts_of(meter).items()):
+                    counter.add_metric([meter.name, str(reason)], count)
+            yield counter
 
     def _servers(self) -> Iterable[Metric]:
         requests = CounterMetricFamily(

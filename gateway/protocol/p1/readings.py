@@ -112,9 +112,7 @@ def read(
     is_own = is_own_channel_1(codes)
     if any(code.startswith(CHANNEL_1) for code in codes):
         lines = [_of_channel(raw, line, is_own=is_own) for raw, line in zip(data_lines, lines, strict=True)]
-    errors = _unreadable_lines(data_lines, lines)
-    if len(raw_lines) > MAX_LINES:
-        errors.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
+    errors = _unreadable_lines(raw_lines, lines)
     values, units = _by_name(lines, errors)
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
     if identification:
@@ -141,11 +139,14 @@ def with_values(readings: Readings, values: Mapping[str, Value], units: Mapping[
 
 
 def _unreadable_lines(raw_lines: list[bytes], lines: list[Reading]) -> list[LineError]:
-    return [
+    errors = [
         LineError(number, raw.decode("latin-1"), reading.error)
-        for number, (raw, reading) in enumerate(zip(raw_lines, lines, strict=True), start=2)
+        for number, (raw, reading) in enumerate(zip(raw_lines[1:MAX_LINES], lines, strict=True), start=2)
         if reading.error
     ]
+    if len(raw_lines) > MAX_LINES:
+        errors.append(LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"))
+    return errors
 
 
 def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:
