@@ -17,6 +17,11 @@ AXE = "axe-core@4.10.3"
 SCREENSHOTS = ROOT / "build" / "screenshots"
 """Where a person can look at what the tests saw."""
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+NO_RESPONSE = "Failed to load resource: net::ERR_"
+"""Begins what Chromium logs of a request without a response. The rest depends on when the connection was lost:
+CONNECTION_REFUSED, CONNECTION_RESET, EMPTY_RESPONSE, INCOMPLETE_CHUNKED_ENCODING, SOCKET_NOT_CONNECTED."""
+PATIENCE_S = 60.0
+"""Longest time that a browser waits for anything. It shares a busy machine with its own processes."""
 _OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -44,7 +49,7 @@ class Visit:
     def __init__(self, browser: Any, port: int, **options: Any) -> None:
         self.origin = f"http://127.0.0.1:{port}"
         self.context = browser.new_context(**{"viewport": DESK, "locale": "en-GB"} | options)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(1000 * PATIENCE_S)
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.elsewhere: list[str] = []
