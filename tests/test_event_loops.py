@@ -114,7 +114,7 @@ def test_a_client_that_sends_without_end_leaves_the_event_loop_to_others(
     assert max(pieces.values()) <= 2, "one turn of the loop for one piece"
 
 
-def test_files_that_are_used_up_are_told_once_on_either_event_loop(
+def test_a_lack_of_file_descriptors_is_reported_once_on_either_event_loop(
     loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop.set_exception_handler(FileLimitLog())
@@ -191,7 +191,7 @@ def test_clients_are_served_over_tls_on_either_event_loop(loop: asyncio.Abstract
     loop.run_until_complete(ask())
 
 
-def test_a_client_without_certificate_is_told_so_by_an_alert_on_either_event_loop(
+def test_a_client_without_certificate_gets_an_alert_on_either_event_loop(
     loop: asyncio.AbstractEventLoop, tmp_path: Path
 ) -> None:
     async def ask() -> None:

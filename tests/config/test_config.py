@@ -88,12 +88,12 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
         ),
     ],
 )
-def test_what_does_not_fit_is_told(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_an_invalid_value_is_reported(tmp_path: Path, text: str, told: list[str]) -> None:
     found = faults_in(tmp_path, text)
     assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
 
 
-def test_faults_of_all_parts_are_told_at_once(tmp_path: Path) -> None:
+def test_faults_of_all_parts_are_reported_at_once(tmp_path: Path) -> None:
     text = (
         "meter: {prot: /dev/a, dsmr_version: 7, watchdog: x}\n"
         "modbus:\n  - {lisen: 3}\n  - units:\n      1: {mpa: x}\n      300: {}\n"
@@ -110,7 +110,7 @@ def test_faults_of_all_parts_are_told_at_once(tmp_path: Path) -> None:
     }
 
 
-def test_faults_between_all_parts_are_told_at_once(tmp_path: Path) -> None:
+def test_faults_between_all_parts_are_reported_at_once(tmp_path: Path) -> None:
     text = (
         "meter: {}\nmeters: {a: {}}\n"
         "modbus:\n  - {listen: 1, units: {1: {meter: b}, other: 2}}\n  - {listen: 1, units: {1: {map: dsmrr}}}\n"

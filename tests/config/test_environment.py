@@ -102,5 +102,5 @@ def test_faults_name_the_variable(variables: dict[str, str], told: str, tmp_path
     assert any(fault.startswith(told) for fault in faults(tmp_path, **variables)), faults(tmp_path, **variables)
 
 
-def test_faults_of_all_variables_are_told_at_once(tmp_path: Path) -> None:
+def test_faults_of_all_variables_are_reported_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, METER="[1", MODBUS="{2")) == 2

@@ -137,7 +137,7 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         ("stale_after: 0s", "1:9: meter.stale_after: a duration is more than 0s and at most 24h"),
     ],
 )
-def test_what_is_wrong_with_a_meter_is_told_with_what_is_right(tmp_path: Path, text: str, told: str) -> None:
+def test_a_fault_of_a_meter_is_reported_with_its_correction(tmp_path: Path, text: str, told: str) -> None:
     (found,) = faults_in(tmp_path, f"meter: {{{text}}}")
     assert found.startswith(told)
 

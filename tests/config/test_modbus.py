@@ -68,7 +68,7 @@ def test_a_wait_that_is_longer_than_the_patience_of_most_clients_gets_a_remark(t
     assert remark == "unit 7 of :5020: wait_up_to is 3.1 s; many clients wait 1 to 3 s for a response"
 
 
-def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path) -> None:
+def test_a_serial_line_has_the_settings_of_its_guide_unless_configured(tmp_path: Path) -> None:
     serial = server(tmp_path, "serial: {port: /dev/a}").serial
     assert serial is not None
     assert (serial.baudrate, serial.bytesize, serial.parity, serial.stopbits) == (19200, 8, "E", 1)
@@ -130,12 +130,12 @@ def test_a_serial_line_has_the_settings_of_its_guide_unless_said(tmp_path: Path)
         ("identification: {vendor_name: " + "x" * 101 + "}", "2:23: modbus[0].identification.vendor_name: "),
     ],
 )
-def test_what_is_wrong_with_a_server_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_a_fault_of_a_server_is_reported(tmp_path: Path, text: str, told: str) -> None:
     (found,) = faults_in(tmp_path, f"modbus:\n  - {{{text}}}")
     assert found.startswith(told)
 
 
-def test_a_network_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_invalid_network_is_reported(tmp_path: Path) -> None:
     for key in ("allow", "priority"):
         (told,) = faults_in(tmp_path, f"modbus:\n  - {{{key}: [192.0.2.0/24, 192.0.2.300]}}")
         assert told.startswith(

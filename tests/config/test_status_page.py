@@ -38,7 +38,7 @@ def test_other_machines_need_one(listen: str, tmp_path: Path) -> None:
         ("status_page: 8080", "keys with values are expected (found 8080)"),
     ],
 )
-def test_what_does_not_fit_is_told(text: str, told: str, tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported(text: str, told: str, tmp_path: Path) -> None:
     assert told in faults_in(tmp_path, text)[0]
 
 

@@ -141,7 +141,7 @@ def test_a_network_is_written_as_usual(text: str, network: str) -> None:
         ("::ffff:192.168.1.5/120", "this is one address in a network. For the whole network, write 192.168.1.0/24"),
     ],
 )
-def test_what_is_no_network_is_told_once_with_the_way_out(value: object, told: str) -> None:
+def test_an_invalid_network_is_reported_once_with_a_hint(value: object, told: str) -> None:
     with pytest.raises(ValidationError) as error:
         NETWORK.validate_python(value)
     (fault,) = error.value.errors()

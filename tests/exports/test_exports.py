@@ -25,7 +25,7 @@ def test_every_map_can_be_exported(name: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_command_takes_the_unit_id_of_the_map_unless_told(form: str, tmp_path: Path) -> None:
+def test_the_command_takes_the_unit_id_of_the_map_unless_given(form: str, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(ALL_SORTS.replace("title", "unit_id: 247\ntitle").replace("kilowatts", "kw"))
     own = str(tmp_path / "own.yaml")
 

@@ -98,11 +98,11 @@ def test_what_is_right_becomes_the_model() -> None:
         ("needed: 1\nleaf: {word: never}", "f:2:8: leaf.word: is never valid (found 'never'). Write always"),
     ],
 )
-def test_each_sort_of_fault_is_told_in_words_of_the_file(text: str, told: str) -> None:
+def test_each_kind_of_fault_is_reported_in_terms_of_the_file(text: str, told: str) -> None:
     assert faults_in(text) == [told]
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     text = "leaf: {count: -1, colour: blue}\nleaves:\n  - {count: 10}\n  - {cuont: 3}\nneded: 1"
     assert [line.split(" ")[1] for line in faults_in(text)] == [
         "needed:",
@@ -114,7 +114,7 @@ def test_all_faults_are_told_at_once() -> None:
     ]
 
 
-def test_of_very_many_faults_the_first_are_told() -> None:
+def test_of_very_many_faults_the_first_are_reported() -> None:
     assert len(faults_in("needed: 1\nleaves:\n" + "  - {count: 10}\n" * (2 * MAX_PROBLEMS))) == MAX_PROBLEMS
 
 

@@ -98,7 +98,7 @@ def test_anchors_and_aliases_are_refused_wherever_they_stand(text: str, places: 
 
 
 @pytest.mark.parametrize("number", ["0100", "-017", "1:30", "190:20:30", "0_7"])
-def test_a_number_that_yaml_takes_for_another_is_told(number: str) -> None:
+def test_a_number_that_yaml_takes_for_another_is_reported(number: str) -> None:
     told = (
         f"YAML reads {number} as another number than it seems. Write it without leading zeros and colons, or in quotes"
     )
@@ -138,7 +138,7 @@ def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
         ("a: 0b_", "1:4", "a: YAML cannot read"),
     ],
 )
-def test_what_is_no_yaml_is_told_in_one_line_with_its_place(text: str, place: str, words: str) -> None:
+def test_invalid_yaml_is_reported_in_one_line_with_its_place(text: str, place: str, words: str) -> None:
     (told,) = faults_in(text)
     assert told.startswith(f"f:{place}: ")
     assert words in told
@@ -241,7 +241,7 @@ def test_what_may_not_even_be_looked_for_counts_as_there(tmp_path: Path, name: s
     assert is_there(tmp_path / name) is is_it
 
 
-def test_a_file_that_cannot_be_used_is_told_by_its_name(tmp_path: Path) -> None:
+def test_an_unusable_file_is_reported_by_its_name(tmp_path: Path) -> None:
     latin, large = tmp_path / "latin.yaml", tmp_path / "large.yaml"
     latin.write_bytes("# é\nb: é".encode() + b"\xe9")
     large.write_text("#" * (MAX_FILE_BYTES + 1))

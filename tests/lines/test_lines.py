@@ -137,7 +137,7 @@ async def test_a_host_that_does_not_answer_is_given_up(monkeypatch: pytest.Monke
             client.close()
 
 
-async def test_a_port_that_nobody_listens_on_is_told_at_once(listener: socket.socket) -> None:
+async def test_a_port_that_nobody_listens_on_is_reported_at_once(listener: socket.socket) -> None:
     port = port_of(listener)
     listener.close()
     with pytest.raises(ProblemError) as error:
@@ -260,7 +260,7 @@ def test_which_line_is_slow(settings: SerialSettings, is_slow: bool) -> None:
     assert SerialLine("/dev/p1", settings).is_slow is is_slow
 
 
-async def test_a_device_that_is_not_there_or_no_device_is_told(tmp_path: Path) -> None:
+async def test_a_missing_device_and_a_file_that_is_no_device_are_reported(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"no such device\. Is the cable plugged in") as error:
         await SerialLine(str(tmp_path / "ttyUSB0"), FAST_LINE).open(lambda _data: None)
     assert error.value.errno == errno.ENOENT

@@ -22,7 +22,7 @@ def plain(address: int, name: str, type_name: str = "uint16") -> str:
     return PLAIN.format(address, name, type_name)
 
 
-def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+def test_all_faults_of_a_map_are_reported_at_once_each_with_its_place(tmp_path: Path) -> None:
     told = faults_in(
         tmp_path,
         "address: 0, name: power, type: int32, value: power_nett, unit: W",
@@ -64,7 +64,7 @@ def test_all_faults_of_a_map_are_told_at_once_each_with_its_place(tmp_path: Path
     ],
     ids=["inside", "same", "later in the file", "several in one"],
 )
-def test_registers_that_overlap_are_told_with_what_they_overlap(
+def test_registers_that_overlap_are_reported_with_what_they_overlap(
     tmp_path: Path, registers: list[str], told: list[str]
 ) -> None:
     assert faults_in(tmp_path, *registers) == told
@@ -103,7 +103,7 @@ TWO_BLOCKS = "blocks:\n  - {address: 10, length: 5, gaps: zero}\n  - {address: 2
         ),
     ],
 )
-def test_blocks_that_cannot_be_are_told(tmp_path: Path, head: str, register: str, told: list[str]) -> None:
+def test_invalid_blocks_are_reported(tmp_path: Path, head: str, register: str, told: list[str]) -> None:
     found = faults_in(tmp_path, register, head=head)
     assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
 
@@ -141,6 +141,6 @@ def test_gaps_between_registers_are_what_the_map_says(tmp_path: Path, head: str,
     assert segments(write(tmp_path, plain(0, "a"), plain(3, "b"), head=head), {}) == image
 
 
-def test_requires_is_told_beside_the_faults_of_registers(tmp_path: Path) -> None:
+def test_requires_is_reported_with_the_faults_of_registers(tmp_path: Path) -> None:
     told = faults_in(tmp_path, "address: 0, name: a, type: uint16, value: nope", head="requires: [power_nett, 1 +]\n")
     assert [fault.split(" ")[1] for fault in told] == ["requires[0]:", "requires[1]:", "registers[0].value:"]

@@ -148,7 +148,7 @@ def test_a_telegram_that_lacks_what_a_map_requires_leaves_the_one_before_until_i
     assert unit.read(0, 2, 9) == (2486).to_bytes(4, "big")
 
 
-def test_a_moment_stands_in_a_register_as_unix_seconds(tmp_path: Path) -> None:
+def test_a_moment_is_in_a_register_as_unix_seconds(tmp_path: Path) -> None:
     path = write(tmp_path, "address: 0, name: a, type: unix_time, value: gas_reading_time, word_order: little")
     assert shown(path, {"gas_reading_time": 0x12345678}) == (bytes.fromhex("56781234"), ())
     assert shown(path, {}) == (bytes.fromhex("ffffffff"), ())

@@ -61,7 +61,7 @@ def test_a_map_of_the_users_own_is_found_from_the_folder_of_the_configuration(tm
         ("", "there is no register map ''. `dsmr-gateway maps` lists them"),
     ],
 )
-def test_a_map_that_is_not_there_is_told_with_the_nearest_one(tmp_path: Path, name: str, told: str) -> None:
+def test_a_missing_map_is_reported_with_the_nearest_one(tmp_path: Path, name: str, told: str) -> None:
     with pytest.raises(LookupError) as error:
         find_map(name, tmp_path)
     assert str(error.value).startswith(told.format(folder=tmp_path))
@@ -104,7 +104,7 @@ def test_blocks_that_touch_can_be_read_in_one_piece(tmp_path: Path) -> None:
     assert image(write(tmp_path, "own", status, POWER, beat)) == {0: "0005ffff"}
 
 
-def test_what_is_included_stands_as_if_written_there(tmp_path: Path) -> None:
+def test_an_included_part_counts_as_if_written_there(tmp_path: Path) -> None:
     write(tmp_path, "part", "", VOLTS, "{address: 2, name: two, type: uint16, value: 2}")
     path = write(tmp_path, "own", "include: [part.yaml]\n", POWER, "{address: 2, name: two, type: uint16, value: 22}")
     assert image(path) == {0: "0005" + "00e6" + "0016"}
@@ -130,13 +130,13 @@ def test_what_is_included_stands_as_if_written_there(tmp_path: Path) -> None:
         ("title: a\ntitle: b\n", "own.yaml:2:1: title: the key is given twice, first on line 1"),
     ],
 )
-def test_what_is_wrong_with_the_head_of_a_map_is_told(tmp_path: Path, head: str, told: str) -> None:
+def test_a_fault_in_the_head_of_a_map_is_reported(tmp_path: Path, head: str, told: str) -> None:
     (found,) = faults_in(write(tmp_path, "own", head, POWER))
     assert found.startswith(told)
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]])
-def test_maps_that_extend_each_other_in_a_circle_are_told(tmp_path: Path, names: list[str]) -> None:
+def test_maps_that_extend_each_other_in_a_circle_are_reported(tmp_path: Path, names: list[str]) -> None:
     for name, following in zip(names, [*names[1:], names[0]], strict=True):
         write(tmp_path, name, f"extends: {following}.yaml\n", POWER)
     (found,) = faults_in(tmp_path / "a.yaml")
@@ -162,7 +162,7 @@ def test_what_a_part_would_bring_along_is_not_lost_silently(tmp_path: Path, key:
     assert found.startswith(f"part.yaml:2:1: {key.partition(':')[0]}: ")
 
 
-def test_faults_of_all_files_of_a_map_are_told_at_once_each_in_its_file(tmp_path: Path) -> None:
+def test_faults_of_all_files_of_a_map_are_reported_at_once_each_in_its_file(tmp_path: Path) -> None:
     write(tmp_path, "base", "", "{address: 0, name: a, type: uint16, value: power_nett}")
     write(tmp_path, "part", "", "{address: 1, name: b, type: uint16, value: 70000}")
     path = write(
@@ -208,14 +208,14 @@ def test_faults_of_form_hide_no_others(tmp_path: Path) -> None:
     ]
 
 
-def test_of_a_map_whose_blocks_have_faults_nothing_is_said_of_what_stands_outside_them(tmp_path: Path) -> None:
+def test_a_map_with_faults_in_its_blocks_reports_nothing_outside_them(tmp_path: Path) -> None:
     head = "blocks:\n  - {address: 0, length: 0, status: true}\n"
     path = write(tmp_path, "own", head, "{address: 0, name: a, type: uint16, value: gateway_heartbeat}")
     (fault,) = faults_in(path)
     assert fault.startswith("own.yaml:2:18: blocks[0].length: ")
 
 
-def test_a_map_that_is_no_map_at_all_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_map_at_all_is_reported(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("- a list\n")
     assert [fault.split(" ")[0] for fault in faults_in(tmp_path / "own.yaml")] == ["own.yaml:1:1:"]
     for wrong in ("{a: 1}", "7", "text", ""):
@@ -227,7 +227,7 @@ def test_a_map_that_is_no_map_at_all_is_told(tmp_path: Path) -> None:
     assert told == ["registers[0]:", "registers[1].3:"]
 
 
-def test_an_empty_map_is_told_as_a_file_that_was_cut_short(tmp_path: Path) -> None:
+def test_an_empty_map_is_reported_as_a_truncated_file(tmp_path: Path) -> None:
     for text in ("", "title: x\n", "registers: []\n"):
         (tmp_path / "own.yaml").write_text(text)
         assert faults_in(tmp_path / "own.yaml") == [
@@ -235,12 +235,12 @@ def test_an_empty_map_is_told_as_a_file_that_was_cut_short(tmp_path: Path) -> No
         ]
 
 
-def test_what_was_found_until_a_base_is_missing_is_told_too(tmp_path: Path) -> None:
+def test_faults_found_before_a_missing_base_are_reported_too(tmp_path: Path) -> None:
     path = write(tmp_path, "own", "extends: nope.yaml\n", "{address: 9, name: z, type: real}")
     assert [fault.split(" ")[1] for fault in faults_in(path)] == ["extends:", "registers[0].type:"]
 
 
-def test_a_map_with_faults_in_its_yaml_is_told_all_of_these(tmp_path: Path) -> None:
+def test_all_faults_in_the_yaml_of_a_map_are_reported(tmp_path: Path) -> None:
     path = write(tmp_path, "own", "", "{address: 0, address: 1, name: a, name: b, type: uint16, value: 1}")
     assert [fault.split(" ")[1] for fault in faults_in(path)] == ["registers[0].address:", "registers[0].name:"]
 
@@ -251,7 +251,7 @@ SNIPPETS = [
 ]  # fmt: skip
 
 
-def test_a_map_is_loaded_or_its_faults_are_told_whatever_is_done_to_it(tmp_path: Path) -> None:
+def test_any_map_is_loaded_or_its_faults_are_reported(tmp_path: Path) -> None:
     chance = random.Random(7)  # seeded, so always the same
     texts = [map_names()[name].read_text() for name in ("abb-b23", "cg-em24", "p1-dongle-float", "sunspec-201")]
     path, loaded = tmp_path / "own.yaml", 0

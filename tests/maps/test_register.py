@@ -131,12 +131,12 @@ REGISTER_FAULTS = [
 
 
 @pytest.mark.parametrize(("register", "told"), REGISTER_FAULTS, ids=[register for register, _ in REGISTER_FAULTS])
-def test_a_register_that_cannot_be_is_told(tmp_path: Path, register: str, told: list[str]) -> None:
+def test_an_invalid_register_is_reported(tmp_path: Path, register: str, told: list[str]) -> None:
     found = faults_in(tmp_path, register)
     assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True)), found
 
 
-def test_a_type_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+def test_an_unknown_type_is_reported_with_the_nearest_one(tmp_path: Path) -> None:
     told = faults_in(tmp_path, "address: 0, name: a, type: uint31, value: 1")
     assert told[0].startswith("2:27: registers[0].type: 'uint31' is not one of uint16, ")
     assert told[0].endswith("Did you mean uint32?")

@@ -104,7 +104,7 @@ def test_maps_are_listed_by_name() -> None:
         (["dsmr", "--telegram", str(OWN_TELEGRAMS / "README.md")], "has no telegram"),
     ],
 )
-def test_what_cannot_be_shown_is_told(arguments: list[str], told: str) -> None:
+def test_what_cannot_be_shown_is_reported(arguments: list[str], told: str) -> None:
     result = run("map", *arguments)
     assert result.exit_code == 2
     assert told in result.stderr

@@ -180,7 +180,7 @@ async def test_identification_one_by_one(served: Served) -> None:
     assert await served.client.ask(bytes((43, 14, 4, 7))) == b"\xab\x02"
 
 
-async def test_identification_begins_anew_at_an_object_that_is_not_there(served: Served) -> None:
+async def test_identification_starts_from_the_beginning_at_a_missing_object(served: Served) -> None:
     assert await served.client.ask(bytes((43, 14, 1, 99))) == objects(1, *BASIC)
     assert await served.client.ask(bytes((43, 14, 2, 5))) == objects(2, *REGULAR[5:])
 

@@ -214,7 +214,7 @@ async def test_over_rtu_the_rest_of_a_request_that_comes_too_late_is_dropped(
         assert connection._rest == b""
 
 
-async def test_the_answers_of_a_serial_line_are_counted_on_when_it_is_opened_anew(tmp_path: Path) -> None:
+async def test_the_responses_of_a_serial_line_are_counted_on_when_it_is_reopened(tmp_path: Path) -> None:
     async with serve("tcp", tmp_path, make_unit(tmp_path)) as server:
         for _ in range(2):
             line = SerialClient(server, "/dev/ttyP1")

@@ -66,7 +66,7 @@ def leave_behind(path: Path) -> None:
         leftover.bind(str(path))
 
 
-async def test_what_was_asked_of_every_server_is_told_in_order(path: Path) -> None:
+async def test_the_requests_of_every_server_are_reported_in_order(path: Path) -> None:
     monitors = {"first": Monitor(), "second": Monitor()}
     moment = now()
     monitors["second"].note(moment - 2, CountedClient("192.0.2.2", 0.0), 7, READ, REFUSAL)
@@ -94,7 +94,7 @@ async def test_how_the_gateway_is_can_be_asked(path: Path, question: bytes, expe
     assert unix_now() - told["since"] == pytest.approx(60, abs=1)
 
 
-async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_follower_gets_each_request_once_as_it_arrives(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.01)
     monitor = Monitor()
     monitor.note(now(), CountedClient("192.0.2.1", 0.0), 1, READ, ANSWER)
@@ -110,7 +110,7 @@ async def test_who_follows_is_told_each_request_once_as_it_comes(path: Path, mon
     assert [json.loads(line)["unit"] for line in lines] == [1, 1, 2, 3]
 
 
-async def test_who_follows_is_told_of_servers_that_come_and_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_follower_learns_of_servers_that_start_and_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.01)
     first, second = Monitor(), Monitor()
     monitors = {"first": first}
@@ -132,7 +132,7 @@ async def test_who_follows_is_told_of_servers_that_come_and_go(path: Path, monke
     assert [json.loads(line)["unit"] for line in lines] == [1, 2, 3]
 
 
-async def test_requests_of_one_moment_are_told_in_the_order_in_which_they_came(path: Path) -> None:
+async def test_requests_of_one_moment_are_reported_in_the_order_of_arrival(path: Path) -> None:
     monitor = Monitor()
     moment = now()
     for unit_id, answer in ((9, ANSWER), (1, None), (1, ANSWER), (5, REFUSAL)):

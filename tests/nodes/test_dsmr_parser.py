@@ -138,7 +138,7 @@ async def test_a_telegram_that_stops_while_the_process_runs_is_refused_after_the
     assert bench.refused == {RefusalReason.TRUNCATED: 1}
 
 
-async def test_trouble_is_told_once_and_its_end_after_a_minute_of_good_telegrams(
+async def test_a_problem_is_reported_once_and_its_end_after_a_minute_of_good_telegrams(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bench = Bench()
@@ -177,7 +177,7 @@ async def test_the_first_telegram_without_a_checksum_is_no_trouble(caplog: pytes
     assert bench.out == []
 
 
-async def test_of_many_different_troubles_a_few_are_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_of_many_different_problems_a_few_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     for number in range(3 * MAX_LOGGED_ERRORS):
         bench.feed(telegram_of(f"1-0:1.7.0({number:02}x*kW)"), 100.0 + number)
@@ -185,7 +185,7 @@ async def test_of_many_different_troubles_a_few_are_told(caplog: pytest.LogCaptu
     assert sum("cannot be read" in text for text in messages(caplog)) == MAX_LOGGED_ERRORS
 
 
-async def test_a_line_that_cannot_be_read_is_told_with_the_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreadable_line_is_reported_with_its_text(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     bench.feed(ODD_LINE, 100.0)
     assert bench.raw == [ODD_LINE]
@@ -195,7 +195,7 @@ async def test_a_line_that_cannot_be_read_is_told_with_the_line(caplog: pytest.L
     assert "1-0:1.7.0(--.---*kW)" in told
 
 
-async def test_another_meter_on_the_line_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_another_meter_on_the_line_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     for number, name in enumerate(["v50_sagemcom-t210d", "v50_sagemcom-t210d", "v42_kaifa-e0026"]):
         bench.feed(own_telegram(name), 100.0 + number)
@@ -215,7 +215,7 @@ async def test_another_meter_on_the_line_is_told(caplog: pytest.LogCaptureFixtur
         ("v50_sagemcom-t210d", None, None),
     ],
 )
-async def test_a_version_that_the_telegrams_do_not_bear_out_is_told_once(
+async def test_a_version_that_the_telegrams_contradict_is_reported_once(
     name: str, version: str | None, shown: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(version=version)
@@ -342,7 +342,7 @@ async def test_the_first_telegram_of_a_connection_is_served_after_a_quiet_moment
     assert [each and each.measured for each in served] == [100.0]
 
 
-async def test_a_source_that_repeats_itself_and_one_that_sends_the_past_are_not_served_and_told_once(
+async def test_a_source_that_repeats_itself_and_one_that_sends_the_past_are_not_served_and_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bench = Bench()

@@ -37,7 +37,7 @@ async def test_it_writes_to_a_serial_device_and_says_so() -> None:
     assert node.dropped == 2
 
 
-async def test_a_device_that_is_not_there_is_told_with_what_to_do() -> None:
+async def test_a_missing_device_is_reported_with_what_to_do() -> None:
     node = LineOutput("output", "/dev/no-such", SerialLine("/dev/no-such", FAST_LINE))
     with pytest.raises(OSError, match=r"/dev/no-such: no such device. Is the cable plugged in"):
         await node.run()

@@ -83,7 +83,7 @@ async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(mon
             await until(lambda: str(bench.port.status) == "yellow dot: no telegram for 0 s, p1.local:2001")
 
 
-async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
+async def test_a_line_that_is_lost_is_reopened_and_each_change_is_reported_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each connection lasts longer than the meter's cadence.
@@ -103,7 +103,7 @@ async def test_a_line_that_is_lost_is_opened_again_and_each_change_is_told_once(
     assert all(text.startswith("p1.local:2001: the other end closed the connection (") for text in found[1::2])
 
 
-async def test_a_source_that_closes_after_each_telegram_is_read_at_the_meters_cadence_and_told_once(
+async def test_a_source_that_closes_after_each_telegram_is_read_at_the_meters_cadence_and_reported_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment, pauses = 1000.0, list[float]()
@@ -158,7 +158,7 @@ class Hasty(TcpLine):
     ("first", "told"),
     [(b"Port already in use\r\n", "line: 'Port already in use'"), (TELEGRAM, "telegrams come in over line")],
 )
-async def test_what_comes_before_the_line_is_said_to_be_open_counts(
+async def test_bytes_before_the_line_is_reported_open_count(
     first: bytes, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench([("line", Hasty(first))])
@@ -167,7 +167,7 @@ async def test_what_comes_before_the_line_is_said_to_be_open_counts(
     assert messages(caplog)[0].startswith(told)
 
 
-async def test_the_same_trouble_is_told_once_however_often_it_is_tried(
+async def test_the_same_problem_is_reported_once_however_often_it_is_tried(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.nodes.p1_port.Backoff.next", lambda _backoff: 0.02)
@@ -211,7 +211,7 @@ async def test_half_a_telegram_and_the_half_of_another_after_a_loss_make_no_tele
         (NOISE, "noise: the speed is wrong, or the P1 line is not inverted"),
     ],
 )
-async def test_what_the_other_end_says_is_told_as_what_it_means(
+async def test_a_message_of_the_other_end_is_reported_by_its_meaning(
     greeting: bytes, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with ser2net() as served:
@@ -336,7 +336,7 @@ async def test_several_settings_are_tried_in_turn_until_a_telegram_comes(
     assert messages(caplog)[1] == "telegrams come in over 9600 7E1"
 
 
-async def test_a_device_that_is_not_there_is_told_and_tried_until_it_is(
+async def test_a_missing_device_is_reported_and_tried_until_it_is_there(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     by_id = tmp_path / "usb-P1"

@@ -232,7 +232,7 @@ async def test_one_reader_at_a_time_writes_to_the_meter_where_that_is_configured
         meter.close()
 
 
-async def test_a_meter_that_is_away_is_told_nothing() -> None:
+async def test_nothing_is_written_to_an_offline_meter() -> None:
     bench = Bench()
     port = P1Port("port", bench.meter, [("none", SerialLine("/dev/null/none", FAST_LINE))], 30.0)
     writable = bench.offer(is_writable=True, line=port)

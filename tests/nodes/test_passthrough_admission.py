@@ -106,7 +106,7 @@ async def test_an_ipv6_address_is_served_and_shown_as_one() -> None:
         assert await reader.gets(FIRST)
 
 
-async def test_a_port_that_is_taken_is_said(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_port_that_is_taken_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     passthrough = bench.offer()
     async with running(*bench.passthroughs):

@@ -208,7 +208,7 @@ async def test_readers_that_come_and_go_while_the_meter_is_silent_leave_room_for
         assert passthrough.clients.refused == 0
 
 
-async def test_the_kernel_is_told_to_notice_a_dead_reader_and_to_keep_little_for_it() -> None:
+async def test_the_kernel_is_set_to_notice_a_dead_reader_and_to_keep_little_for_it() -> None:
     bench = Bench()
     passthrough = bench.offer()
     async with running(*bench.passthroughs):

@@ -299,7 +299,7 @@ async def test_after_shutdown_the_port_is_free_for_the_next_listener() -> None:
 
 
 @pytest.mark.parametrize("transport", [Transport.TCP, Transport.UDP])
-async def test_a_port_in_use_is_told_by_its_errno(transport: Transport) -> None:
+async def test_a_port_in_use_is_reported_by_its_errno(transport: Transport) -> None:
     async with listening(transport) as line:
         settings = ServerSettings(transport, "127.0.0.1", line.listener.bound_port)
         second = make_listener(settings, lambda _listener: Bare())

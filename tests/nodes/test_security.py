@@ -139,7 +139,7 @@ async def test_a_client_whose_certificate_has_expired_is_refused(
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS.keys())
-async def test_a_client_that_is_refused_is_told_by_an_alert(secured: Secured, version: ssl.TLSVersion) -> None:
+async def test_a_client_that_is_refused_gets_an_alert(secured: Secured, version: ssl.TLSVersion) -> None:
     context = client_context(secured.folder, with_certificate=False)
     context.minimum_version = context.maximum_version = version
     with pytest.raises(ssl.SSLError) as alert:

@@ -165,13 +165,13 @@ def test_it_may_open_serial_ports_and_no_other_device(service: Booted) -> None:
     service.wait_for(UNIT, ActiveState="active", SubState="running")
 
 
-def test_killed_or_stuck_it_is_started_anew(service: Booted) -> None:
+def test_killed_or_stuck_it_is_restarted(service: Booted) -> None:
     for number, name in ((1, "KILL"), (2, "STOP")):
         service.run("kill", f"-{name}", main_pid(service))
         service.wait_for(UNIT, NRestarts=str(number), ActiveState="active", SubState="running")
 
 
-def test_it_reads_its_configuration_anew_and_refuses_a_wrong_one(service: Booted) -> None:
+def test_it_reads_its_configuration_again_and_refuses_a_wrong_one(service: Booted) -> None:
     pid = main_pid(service)
     write_config(service, HOUSEHOLD.replace("502", "503"))
     service.run("systemctl", "reload", UNIT)
@@ -192,9 +192,7 @@ def test_it_stays_down_when_trying_again_would_not_help(service: Booted) -> None
     service.wait_for(UNIT, ActiveState="active", SubState="running")
 
 
-def test_an_upgrade_keeps_what_was_configured_and_starts_anew(
-    machine: Installed, service: Booted, tmp_path: Path
-) -> None:
+def test_an_upgrade_keeps_the_configuration_and_restarts(machine: Installed, service: Booted, tmp_path: Path) -> None:
     pid = main_pid(service)
     shutil.copy(upgrade(machine, tmp_path), Path("/proc", str(service.init), "root", "tmp", "later.deb"))
     service.run("dpkg", "--force-confold", "--install", "/tmp/later.deb")

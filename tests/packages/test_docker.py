@@ -66,7 +66,7 @@ def test_every_library_in_it_has_what_it_needs(image: SnapshotEncoder) -> None:
     assert "dsmr-modbus-gateway" in there
 
 
-def test_the_image_runs_without_rights_on_a_read_only_root_and_ends_when_told(
+def test_the_image_runs_without_rights_on_a_read_only_root_and_ends_at_a_signal(
     image: SnapshotEncoder, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -104,7 +104,7 @@ def test_the_image_tells_whether_it_is_well(image: SnapshotEncoder, tmp_path: Pa
         wait_until(lambda: health(well) == 0, f"the image to be well; so far:\n{gateway.log}")
 
 
-def test_the_image_can_be_told_by_variables_alone(image: SnapshotEncoder, tmp_path: Path) -> None:
+def test_the_image_can_be_configured_by_variables_alone(image: SnapshotEncoder, tmp_path: Path) -> None:
     config = image.final.layer / "config"
     config.mkdir(exist_ok=True)
     service = yaml.safe_load((DOCKER / "compose.ser2net.yaml").read_text())["services"]["dsmr-gateway"]

@@ -111,7 +111,7 @@ def test_a_file_for_the_containers_is_read_from_where_it_is_written(tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", those("docker (build|run) .*"), ids=lambda command: command.split()[1])
-def test_docker_understands_what_it_is_told(command: str, tmp_path: Path) -> None:
+def test_docker_understands_the_documented_command(command: str, tmp_path: Path) -> None:
     docker = shutil.which("docker")
     if docker is None:
         pytest.skip("there is no command `docker`")

@@ -86,7 +86,7 @@ def test_systemd_understands_every_line_of_it(tmp_path: Path) -> None:
         ("ExecReload", ["/bin/kill -HUP $MAINPID"]),
     ],
 )
-def test_what_the_documentation_promises_stands_in_it(name: str, values: list[str]) -> None:
+def test_it_contains_what_the_documentation_promises(name: str, values: list[str]) -> None:
     assert settings()[name] == values
 
 

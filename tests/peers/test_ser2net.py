@@ -142,7 +142,7 @@ def test_a_ser2net_that_is_not_there_is_waited_for(tmp_path: Path, port: SerialP
             wait_for_net_power(client, FIRST_NET_W)
 
 
-def test_a_silent_ser2net_is_connected_to_anew(tmp_path: Path, port: SerialPort) -> None:
+def test_the_gateway_reconnects_to_a_silent_ser2net(tmp_path: Path, port: SerialPort) -> None:
     tcp_port = free_port()
     ser2net = Ser2net(tmp_path, port.link, tcp_port)
     gateway = start_gateway(tmp_path, tcp_port, watchdog="1s")

@@ -291,7 +291,7 @@ SEVEN_EVEN, EIGHT_NONE = termios.CS7 | termios.PARENB, termios.CS8
         for name, dsmr_version in names.items()
     ],
 )
-def test_every_value_of_a_telegram_stands_in_its_register(
+def test_every_value_of_a_telegram_is_in_its_register(
     tmp_path: Path, port: SerialPort, name: str, dsmr_version: int, version: str, title: str, speed: int, form: int
 ) -> None:
     environment = recording(tmp_path / "recorder")

@@ -91,7 +91,7 @@ async def test_a_node_waits_until_the_one_before_it_is_ready() -> None:
     [OSError("the cable is out"), PermissionError(13, "Permission denied", "/p1"), ValueError("a fault of our own")],
     ids=["world", "file", "ours"],
 )
-async def test_a_node_that_fails_is_started_anew_while_the_others_go_on(
+async def test_a_node_that_fails_is_restarted_while_the_others_go_on(
     error: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.runtime.flow.FIRST_PAUSE_S", 0.01)
@@ -192,7 +192,7 @@ async def test_a_flow_that_is_stopped_while_it_changes_starts_nothing_more() -> 
 
 
 @given(st.integers(1, 30))
-def test_pauses_grow_up_to_a_bound_and_start_anew_after_success(attempts: int) -> None:
+def test_pauses_grow_up_to_a_limit_and_start_again_after_success(attempts: int) -> None:
     backoff = Backoff(uniform=lambda _low, high: high)
     pauses = [backoff.next() for _ in range(attempts)]
     assert pauses[0] == FIRST_PAUSE_S

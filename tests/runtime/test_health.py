@@ -64,7 +64,7 @@ def test_a_port_that_cannot_be_opened_is_the_meters_silence() -> None:
     assert assess([failed], [], STARTED, 200).is_good
 
 
-def test_a_meter_that_was_never_heard_is_a_problem_since_the_start() -> None:
+def test_a_meter_that_was_never_online_is_a_problem_since_the_start() -> None:
     health = assess([node()], [meter()], STARTED, 200)
     assert (health.reason, health.since) == ("house: no telegram yet", STARTED)
 

@@ -145,13 +145,13 @@ def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp
         ("connection: [\n", "2:1: not valid YAML"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_place(text: str, told: str) -> None:
+def test_what_cannot_be_read_is_reported_with_its_place(text: str, told: str) -> None:
     with pytest.raises(FileError) as error:
         convert(text, "file")
     assert told in str(error.value.problems[0])
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(FileError) as error:
         convert("2001:raw\n2002:raw\n", "file")
     assert len(error.value.problems) == 2
@@ -168,7 +168,7 @@ LINES = st.lists(
 
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(LINES)
-def test_whatever_a_file_holds_it_is_converted_or_told(lines: list[str]) -> None:
+def test_any_file_is_converted_or_its_faults_are_reported(lines: list[str]) -> None:
     try:
         result = convert("\n".join(lines), "file")
     except FileError as error:

@@ -91,7 +91,7 @@ def test_it_is_ready_once_it_listens_though_no_telegram_has_come(
         assert first == {"READY": "1", "STATUS": "meter: no telegram yet"}
 
 
-def test_a_life_is_told_from_the_first_telegram_to_the_end(
+def test_systemd_is_notified_from_the_first_telegram_to_the_end(
     manager: NotifySocket, port: SerialPort, tmp_path: Path
 ) -> None:
     gateway = start(tmp_path, port, manager, WATCHDOG_USEC=str(int(WATCHDOG_S * 1e6)))
@@ -121,7 +121,7 @@ def test_a_reload_of_a_broken_file_ends_ready_too(manager: NotifySocket, port: S
         gateway.wait_for_log("nothing is changed")
 
 
-def test_the_watchdog_is_fed_in_time_while_the_event_loop_runs_and_not_while_it_stands(
+def test_the_watchdog_is_fed_in_time_only_while_the_event_loop_runs(
     manager: NotifySocket, port: SerialPort, tmp_path: Path
 ) -> None:
     gateway = start(tmp_path, port, manager, WATCHDOG_USEC=str(int(WATCHDOG_S * 1e6)))
@@ -147,7 +147,7 @@ def test_the_watchdog_of_another_process_is_not_fed(manager: NotifySocket, port:
         assert "WATCHDOG" not in manager.next()
 
 
-def test_a_port_that_is_taken_stands_in_the_status(manager: NotifySocket, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_in_the_status(manager: NotifySocket, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         gateway = Gateway(
@@ -168,7 +168,7 @@ def test_the_gateway_runs_on_when_systemd_is_gone(manager: NotifySocket, port: S
         assert "Traceback" not in gateway.log
 
 
-async def test_where_nobody_listens_nothing_is_told() -> None:
+async def test_without_a_notify_socket_nothing_is_sent() -> None:
     nobody = ServiceManager({})
     assert not nobody.is_there
     with nobody.reloading():

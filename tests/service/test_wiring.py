@@ -159,7 +159,7 @@ async def test_a_unit_is_stale_when_its_own_or_its_meters_limit_says(
     assert stale is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
 
 
-async def test_one_unit_answers_for_all_others_where_that_is_said(tmp_path: Path) -> None:
+async def test_one_unit_responds_for_all_others_where_configured(tmp_path: Path) -> None:
     wiring = wire(
         tmp_path, "modbus:\n  - {listen: 1, units: {7: {}, 9: {}, other: 9}}\n  - {listen: 2, units: {7: {}}}"
     )
@@ -336,9 +336,7 @@ async def test_a_meter_that_changed_begins_without_readings(tmp_path: Path, monk
         assert answer is ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
 
 
-async def test_a_page_that_is_gone_is_told_of_no_more_telegrams(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_page_that_is_gone_gets_no_more_telegrams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     (tmp_path / "a.yaml").write_text(MAP.format(0))
     without = SERVED.format("a.yaml", "")
@@ -373,7 +371,7 @@ async def test_a_passthroughs_two_ports_of_the_systems_choice_stay_two(
         assert kept == [each for each in before if each.kind == "passthrough"]
 
 
-def test_faults_of_all_maps_are_told_at_once(tmp_path: Path) -> None:
+def test_faults_of_all_maps_are_reported_at_once(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.yaml").write_text("registers:\n  - {address: 0, name: x, type: uint16, value: nope}\n")
     with pytest.raises(FileError) as error:

@@ -50,7 +50,7 @@ def test_the_peak_is_the_highest_quarter_of_the_month(year: int, month: int) -> 
     assert value == f"{highest / 1000:06.3f}*kW"
 
 
-def test_the_peak_of_a_month_grows_and_begins_anew() -> None:
+def test_the_peak_of_a_month_grows_and_starts_again() -> None:
     begins = at(2026, 5, 1)
     assert DEMAND.of_month(CLOCK.at(begins)) == {"demand_peak": 0, "demand_peak_time": "260501000000S"}
     peaks = [int(DEMAND.of_month(CLOCK.at(begins + hour * 3600))["demand_peak"]) for hour in range(24 * 9)]
@@ -58,7 +58,7 @@ def test_the_peak_of_a_month_grows_and_begins_anew() -> None:
     assert len(set(peaks)) > 2
 
 
-def test_thirteen_months_before_are_told_the_newest_first() -> None:
+def test_the_thirteen_months_before_are_listed_newest_first() -> None:
     history = DEMAND.history(CLOCK.at(int(datetime(2026, 2, 3, tzinfo=UTC).timestamp())))
     ends = history.split(")(")[3::3]
     assert len(ends) == MONTHS

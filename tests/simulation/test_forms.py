@@ -179,7 +179,7 @@ def test_sweden_keeps_normal_time_and_finland_too() -> None:
 
 
 @pytest.mark.parametrize("version", ["2.2", "4", "5", "5B"])
-def test_an_exchanged_gas_meter_stands_still_beside_the_new_one(version: str) -> None:
+def test_an_exchanged_gas_meter_stops_counting_beside_the_new_one(version: str) -> None:
     meter = simulated_meter(version, scenario=Scenario.GAS_SWAP, started_at=WINTER_EVENING)
     channels = 2 if version == "5B" else 1
     before = values(meter, WINTER_EVENING + 299)
@@ -237,7 +237,7 @@ FORM = "zone: Europe/Amsterdam\ntelegram: |\n  /SIM5\n\n"
         (FORM.replace("Europe/Amsterdam", "Europe/Gouda") + "  !\n", r"5\.yaml:1:1: zone: .*Europe/Gouda"),
     ],
 )
-def test_a_broken_file_is_told_with_its_place(folder: Path, text: str, told: str) -> None:
+def test_a_broken_file_is_reported_with_its_place(folder: Path, text: str, told: str) -> None:
     (folder / "5.yaml").write_text(text)
     with pytest.raises(FileError, match=told):
         simulated_meter("5")

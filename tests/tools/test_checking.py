@@ -68,7 +68,7 @@ def test_one_sentence_says_that_all_is_well(tmp_path: Path, device: str) -> None
     assert "is valid: 1 meter, 1 unit on 127.0.0.1:" in result.stdout
 
 
-def test_all_that_is_missing_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+def test_all_that_is_missing_is_reported_at_once_with_its_place(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         text = (
@@ -130,12 +130,12 @@ def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_no_serial_device_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_serial_device_is_reported(tmp_path: Path) -> None:
     (line,) = told(tmp_path, f"meter: {{port: {tmp_path}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
     assert line == f"1:9: meter.port: {tmp_path}: not a serial device. Look in /dev/serial/by-id"
 
 
-def test_who_has_a_device_open_is_told(tmp_path: Path, device: str) -> None:
+def test_the_program_that_has_a_device_open_is_reported(tmp_path: Path, device: str) -> None:
     holder = Program([program("sh"), "-c", f"exec sleep 60 < {device}"], tmp_path, "holder")
     with running(holder):
         wait_until(lambda: Path(f"/proc/{holder.pid}/comm").read_text() == "sleep\n", "the device to be open")
@@ -151,7 +151,7 @@ def test_a_gateway_that_runs_with_it_is_no_fault(tmp_path: Path) -> None:
     assert " has one of its ports or devices open: stop it, unless" in result.stdout
 
 
-def test_a_missing_right_is_told_with_the_remedy() -> None:
+def test_a_missing_right_is_reported_with_what_to_do() -> None:
     port = reserved_port()
     with open_folder() as folder:
         (folder / "gateway.yaml").write_text(f"meter: {{simulate: true}}\nmodbus: [{{listen: '127.0.0.1:{port}'}}]\n")
@@ -181,7 +181,7 @@ def test_certificates_that_fit_are_right(tmp_path: Path) -> None:
         (".", "server.key", "tls.certificate: {}: this is a folder"),
     ],
 )
-def test_certificates_that_cannot_be_used_are_told(tmp_path: Path, certificate: str, key: str, words: str) -> None:
+def test_unusable_certificates_are_reported(tmp_path: Path, certificate: str, key: str, words: str) -> None:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - only here
 
     make_certificates(tmp_path)
@@ -231,7 +231,7 @@ def test_a_wait_that_is_too_long_for_most_clients_is_a_warning(tmp_path: Path) -
     assert json.loads(check(tmp_path, text, "--json").stdout)["warnings"] == [warning]
 
 
-def test_with_probe_a_version_that_the_meter_does_not_bear_out_is_told(tmp_path: Path) -> None:
+def test_with_probe_a_version_that_the_meter_contradicts_is_reported(tmp_path: Path) -> None:
     with fed_pty(own_telegram("v50_sagemcom-t210d")) as port:
         rest = "modbus: [{listen: '127.0.0.1:0'}]"
         result = check(tmp_path, f'meter: {{port: {port}, dsmr_version: "4"}}\n{rest}', "--probe")

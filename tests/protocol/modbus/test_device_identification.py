@@ -58,7 +58,7 @@ def test_a_category_is_given_from_the_object_asked_for_on(read_code: int, last: 
 
 
 @pytest.mark.parametrize(("read_code", "last"), [(1, 2), (2, 6), (3, 6)])
-def test_a_category_begins_anew_at_an_object_that_it_has_not(read_code: int, last: int) -> None:
+def test_a_category_starts_from_its_beginning_at_a_missing_object(read_code: int, last: int) -> None:
     for first in (last + 1, 7, 127, 128, 255):
         if first > last:
             assert ask(read_code, first) == ask(read_code, 0)

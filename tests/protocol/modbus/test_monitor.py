@@ -151,7 +151,7 @@ def test_a_client_that_is_connected_is_not_given_up_however_many_others_come() -
     assert monitor.responses.keys() == {"quiet", *(client.name for client in crowd)}
 
 
-def test_who_comes_again_under_the_same_name_is_counted_anew() -> None:
+def test_a_client_that_returns_under_the_same_name_is_counted_from_zero() -> None:
     monitor = Monitor()
     first = monitor.connect("192.0.2.1:50000", 0.0)
     first.responses += 3

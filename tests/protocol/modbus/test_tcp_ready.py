@@ -149,7 +149,9 @@ steps = st.one_of(
 
 @given(st.lists(steps, max_size=40), st.sampled_from(OnStale))
 @settings(derandomize=True, max_examples=300, deadline=None)
-def test_answers_are_the_same_as_if_each_were_worked_out_anew(story: list[tuple[Any, ...]], on_stale: OnStale) -> None:
+def test_responses_are_the_same_as_if_each_were_computed_from_scratch(
+    story: list[tuple[Any, ...]], on_stale: OnStale
+) -> None:
     compiled = small_map(accept_writes=(1,))
     units = {n: small_unit(compiled, on_stale, a=None) for n in (1, 2)}
     asked = responder_of(units)

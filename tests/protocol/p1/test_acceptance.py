@@ -167,7 +167,7 @@ def test_power_may_change_from_one_telegram_to_the_next_and_the_limiter_may_be_9
     assert b"0999.00*kW" in OLD
 
 
-def test_a_power_beyond_meters_without_transformers_must_be_said_twice() -> None:
+def test_a_power_beyond_meters_without_transformers_must_come_twice() -> None:
     high, higher = changed(OLD, b"0001.86*kW", b"0070.01*kW"), changed(OLD, b"0001.86*kW", b"0099.00*kW")
     assert "power_import" in str(contradict(readings(OLD), readings(high), 10))
     assert contradict(readings(high), readings(higher), 10) is None

@@ -160,9 +160,7 @@ def test_of_two_meters_of_a_medium_the_one_read_last_is_the_live_one(live: int) 
 
 @pytest.mark.parametrize(("one", "other"), [("210118070001W", "210118070501W"), ("210118053001W", "210118070000W")])
 @pytest.mark.parametrize("is_swapped", [False, True])
-def test_of_two_meters_that_live_side_by_side_neither_stands_for_the_medium(
-    one: str, other: str, is_swapped: bool
-) -> None:
+def test_of_two_active_meters_neither_represents_the_medium(one: str, other: str, is_swapped: bool) -> None:
     lines = [*mbus(1, 3, "00001.000*m3", one), *mbus(2, 3, "00002.000*m3", other)]
     if is_swapped:
         lines = [*mbus(1, 3, "00001.000*m3", other), *mbus(2, 3, "00002.000*m3", one)]

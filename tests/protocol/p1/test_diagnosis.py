@@ -56,12 +56,12 @@ def test_noise_names_the_speed_and_the_inverter(
     assert "invert" in str(diagnosis)
 
 
-def test_at_its_own_speed_a_line_is_heard_as_it_is() -> None:
+def test_at_its_own_speed_a_line_is_received_unchanged() -> None:
     assert received(SLOW, SLOW_LINE, SLOW_LINE) == SLOW
     assert received(FAST, FAST_LINE, FAST_LINE) == FAST
 
 
-def test_parity_that_is_read_as_a_bit_is_told_with_the_right_form() -> None:
+def test_parity_that_is_read_as_a_bit_is_reported_with_the_correct_form() -> None:
     read = received(SLOW, SLOW_LINE, replace(SLOW_LINE, bytesize=8, parity="N"))
     assert bytes(byte & 0x7F for byte in read) == SLOW
     for sample in (read, read[:200], read[150:400]):

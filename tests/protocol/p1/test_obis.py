@@ -36,7 +36,7 @@ from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNIT_FACTORS, En
         ("0-0:17.0.0", Entry("limiter", Kind.NUMBER)),
     ],
 )
-def test_a_code_stands_for_its_reading(code: str, entry: Entry) -> None:
+def test_a_code_belongs_to_its_reading(code: str, entry: Entry) -> None:
     assert entry_of(code) == entry
 
 

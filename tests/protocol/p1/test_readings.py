@@ -178,7 +178,7 @@ def test_an_empty_line_of_the_same_code_contradicts_nothing() -> None:
 # --- the lines of the telegram before
 
 
-def test_unchanged_lines_are_taken_over_and_changed_ones_are_read_anew() -> None:
+def test_unchanged_lines_are_kept_and_changed_ones_are_read_again() -> None:
     first = read_own("v50_sagemcom-t210d")
     changed = own_telegram("v50_sagemcom-t210d").replace(b"(02.486*kW)", b"(02.487*kW)")
     body = changed[: changed.rindex(b"!")]
@@ -194,7 +194,7 @@ def test_readings_are_the_same_whatever_telegram_came_before(before: str) -> Non
     assert read(telegram, read_own(before)) == read(telegram)
 
 
-def test_a_fault_is_told_again_while_its_line_stays() -> None:
+def test_a_fault_is_reported_again_while_its_line_stays() -> None:
     telegram = only(own_telegram("bad_non-numeric-power"))
     assert read(telegram, read(telegram)).errors == read(telegram).errors != ()
 

@@ -188,7 +188,7 @@ def test_what_says_nothing_is_absent_without_a_fault(line: str) -> None:
 
 
 @pytest.mark.parametrize("separator", ["\r\n", "\n", "\r", "\n\r", ""])
-def test_the_gas_of_dsmr_2_2_stands_on_two_lines_or_on_one(separator: str) -> None:
+def test_the_gas_of_dsmr_2_2_is_on_two_lines_or_on_one(separator: str) -> None:
     line = f"0-1:24.3.0(120214090000)(00)(60)(1)(0-1:24.2.1)(m3){separator}(02846.117)"
     body = f"/ISk5\\2MT382-1003\r\n\r\n0-1:24.1.0(3)\r\n{line}\r\n0-1:24.4.0(1)\r\n".encode()
     readings = read(Telegram(body + b"!\r\n", len(body), checked=False))

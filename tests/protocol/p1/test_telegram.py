@@ -186,7 +186,7 @@ def test_a_telegram_cut_within_a_line_costs_the_next_one_too_but_no_more() -> No
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"])
-def test_a_slash_at_a_line_start_begins_anew_whatever_ends_the_lines(line_end: bytes) -> None:
+def test_a_slash_at_a_line_start_begins_a_telegram_whatever_ends_the_lines(line_end: bytes) -> None:
     raw = GOOD.replace(b"\r\n", line_end)
     raw = raw[: raw.rindex(b"!") + 1]
     raw += f"{make.crc16(raw):04X}".encode() + line_end
@@ -255,7 +255,7 @@ def test_silence_between_telegrams_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize("header", ["/NWA-WARMTELINK", r"/ISk5\2M550T-1012"])
-def test_what_was_heard_before_a_silence_does_not_spoil_what_comes_after_it(header: str) -> None:
+def test_bytes_before_a_silence_do_not_spoil_the_telegram_after_it(header: str) -> None:
     raw = telegram_of("1-0:1.7.0(00.100*kW)", header=header)
     reader = TelegramReader()
     assert reader.feed(b"the end of a telegram that broke off") == []

@@ -90,7 +90,7 @@ def test_the_cadence_is_that_of_the_standard() -> None:
     assert {variant.cadence_s for variant in VARIANTS.values()} == {1, 2, 10}
 
 
-def test_each_variant_stands_under_its_own_key_and_each_alias_leads_to_one() -> None:
+def test_each_variant_is_listed_under_its_own_key_and_each_alias_leads_to_one() -> None:
     assert all(key == variant.key for key, variant in VARIANTS.items())
     assert set(ALIASES.values()) <= VARIANTS.keys()
     assert not ALIASES.keys() & VARIANTS.keys()

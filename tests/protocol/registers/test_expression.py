@@ -76,7 +76,7 @@ def test_unless_is_absent_as_soon_as_one_of_the_others_is_present() -> None:
     assert worth("first(unless(n, a), 3)") == 3
 
 
-def test_a_text_is_given_as_it_stands_and_is_no_number() -> None:
+def test_a_text_is_passed_on_unchanged_and_is_not_a_number() -> None:
     assert worth("t") == "text"
     assert worth("first(missing, t)") == "text"
     for text in ("t + 1", "-t", "abs(t)", "max(t, 1)", "sign(a, t)"):
@@ -111,7 +111,7 @@ def test_a_division_by_zero_is_absent(text: str) -> None:
     assert worth(f"first({text}, 5)") == 5
 
 
-def test_the_names_of_readings_are_told_and_those_of_functions_are_not() -> None:
+def test_the_names_of_readings_are_listed_and_those_of_functions_are_not() -> None:
     assert compile_expression("max(power_import, 0) - abs(power_export)").names == {"power_import", "power_export"}
     assert compile_expression("min + 1").names == {"min"}
     assert compile_expression("1").names == frozenset()

@@ -74,7 +74,7 @@ def test_one_absent_value_leaves_the_others_where_they_are(missing: str) -> None
         assert snapshot.read(register.address, register.length) == expected.read(register.address, register.length)
 
 
-def test_a_code_for_absent_of_its_own_stands_in_the_order_of_its_register() -> None:
+def test_a_register_writes_its_own_code_for_absent_in_its_word_order() -> None:
     registers = [
         number(0, "a", "int32", absent=bytes.fromhex("7fffffff")),
         number(2, "a", "int32", absent=bytes.fromhex("7fffffff"), word_order="little"),

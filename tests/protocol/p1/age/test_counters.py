@@ -33,7 +33,7 @@ def test_a_fall_is_accepted_when_it_lasts() -> None:
     assert not counters.exceed((1,))
 
 
-def test_a_fall_that_falls_again_or_is_interrupted_begins_anew() -> None:
+def test_a_fall_that_falls_again_or_is_interrupted_counts_from_the_beginning() -> None:
     counters = highest((999,))
     assert [counters.accept_lasting_fall((n,), needed=2) for n in (5, 6, 4, 5, 6)] == [False] * 5
     counters.accept((999,))

@@ -139,7 +139,7 @@ def test_other_values_with_the_same_stamp_share_its_moment() -> None:
     assert line.timeline.shown_at(40) == Shown(verdict.token, verdict.measured)
 
 
-def test_a_clock_that_stands_is_followed_by_arrival() -> None:
+def test_a_clock_that_has_stopped_is_replaced_by_the_time_of_arrival() -> None:
     line = settled()
     for n in range(30):
         line.send(40.1 + n, 39, line.counter + n, 400 + n)
