@@ -82,7 +82,7 @@ def test_without_a_host_the_first_server_of_the_configuration_here_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     servers = [
-        {"listen": ":802", "transport": "udp"},
+        {"listen": ":802", "transport": "udp", "allow": ["127.0.0.1"]},
         {"listen": f":{gateway.port}", "units": {2: {"map": "eastron-sdm630"}}},
     ]
     Path("gateway.yaml").write_text(yaml.safe_dump({"meter": {"simulate": True}, "modbus": servers}))
@@ -116,7 +116,7 @@ def test_the_port_of_this_machine_without_a_configuration_is_reported(
 
 def test_a_configuration_without_a_plain_server_needs_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("gateway.yaml").write_text("meter: {simulate: true}\nmodbus: [{transport: udp}]\n")
+    Path("gateway.yaml").write_text("meter: {simulate: true}\nmodbus: [{transport: udp, allow: [127.0.0.1]}]\n")
     result = invoke("read")
     assert result.exit_code == 2
     assert "Give HOST:PORT of the server to read" in result.stderr
