@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -79,14 +79,8 @@ def read_command(
     if target.reason:
         what = f"{target.host}:{target.port}, unit {unit_id}, register map {register_map.name}"
         click.echo(f"Reading {what}: {target.reason}", err=True)
-    client = ReadingClient(target.host, target.port, unit_id)
     try:
-        client.connect()
-        while True:
-            has_problems = _show(client, register_map, "json" if as_json else form, watch=watch)
-            if not watch:
-                sys.exit(1 if has_problems else 0)
-            time.sleep(WATCH_EVERY_S)
+        _read(ReadingClient(target.host, target.port, unit_id), register_map, "json" if as_json else form, watch=watch)
     except BrokenPipeError:
         raise  # the reader of the output closed it, as `head` does; click ends quietly
     except ConnectionError as error:
@@ -139,6 +133,16 @@ def _configured(path: Path, unit_id: int | None) -> _Target:
     first = next(iter(server.units)) if unit_id is None else unit_id
     name = server.units[first].map if first in server.units else DEFAULT_MAP
     return _Target(LOOPBACK if host in _EVERY_ADDRESS else host, port, first, name, f"the first server in {path}")
+
+
+def _read(client: ReadingClient, register_map: RegisterMap, form: str, *, watch: bool) -> NoReturn:
+    """Read and print all registers, once or each second, until it fails or is interrupted."""
+    client.connect()
+    while True:
+        has_problems = _show(client, register_map, form, watch=watch)
+        if not watch:
+            sys.exit(1 if has_problems else 0)
+        time.sleep(WATCH_EVERY_S)
 
 
 def _show(client: ReadingClient, register_map: RegisterMap, form: str, *, watch: bool) -> bool:
