@@ -22,7 +22,7 @@ _YES = ("true", "yes", "on", "1")
 def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
     """Return the ports of a ser2net.yaml, and its problems."""
     # ser2net accepts `define: &name value` and the name inside a text, which YAML itself does not.
-    words = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
+    aliases = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
     defaults: dict[str, str] = {}
     connections: list[Ser2netConnection] = []
     problems: list[Problem] = []
@@ -38,11 +38,11 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
             continue
         for key, node in root.value:
             if key.value == "default":
-                given = _scalars(node, words)
+                given = _scalars(node, aliases)
                 defaults[given.get("name", "")] = given.get("value", "")
             elif key.value == "connection":
                 connection = Ser2netConnection(key.start_mark.line + 1, "connection")
-                problem = _take(connection, node, words, defaults)
+                problem = _take(connection, node, aliases, defaults)
                 if problem:
                     mark = (node.value[0][0] if isinstance(node, yaml.MappingNode) and node.value else node).start_mark
                     problems.append(problem.at(Place(file, mark.line + 1, mark.column + 1, "connection")))
@@ -51,22 +51,22 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
     return connections, problems
 
 
-def _scalars(node: yaml.Node, words: dict[str, str]) -> dict[str, str]:
+def _scalars(node: yaml.Node, aliases: dict[str, str]) -> dict[str, str]:
     """Return the texts by key, with the aliases in them replaced."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {
-        str(key.value): _ALIAS.sub(lambda match: words.get(match[1], match[0]), str(value.value))
+        str(key.value): _ALIAS.sub(lambda match: aliases.get(match[1], match[0]), str(value.value))
         for key, value in node.value
         if isinstance(value, yaml.ScalarNode)
     }
 
 
 def _take(
-    connection: Ser2netConnection, node: yaml.Node, words: dict[str, str], defaults: dict[str, str]
+    connection: Ser2netConnection, node: yaml.Node, aliases: dict[str, str], defaults: dict[str, str]
 ) -> Problem | None:
     """Set the connection from its node; return its problem, or None."""
-    given = _scalars(node, words)
+    given = _scalars(node, aliases)
     accepter, connector = given.get("accepter", ""), given.get("connector", "")
     connection.source = f"accepter: {accepter}, connector: {connector}"
     problem = _take_accepter(connection, accepter) or _take_connector(connection, connector)
@@ -81,25 +81,25 @@ def _take(
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == "options":
-                options |= _scalars(value, words)
+                options |= _scalars(value, aliases)
     for key, value in options.items():
         _take_option(connection, key, value)
     return None
 
 
-def _layers(words: str) -> list[str]:
-    """Split at commas, except those in parentheses."""
-    return [part.strip() for part in re.split(r",(?![^()]*\))", words)]
+def _layers(gensio: str) -> list[str]:
+    """Split a gensio, such as `telnet,tcp,2001`, at its commas, except those in parentheses."""
+    return [part.strip() for part in re.split(r",(?![^()]*\))", gensio)]
 
 
 def _invalid(what: str) -> Problem:
     return problem_of("invalid-ser2net-connection", what, "See ser2net.yaml(5)")
 
 
-def _take_accepter(connection: Ser2netConnection, words: str) -> Problem | None:
-    *layers, port = _layers(words)
+def _take_accepter(connection: Ser2netConnection, accepter: str) -> Problem | None:
+    *layers, port = _layers(accepter)
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        return _invalid(f"accepter {words!r} does not end in a TCP port")
+        return _invalid(f"accepter {accepter!r} does not end in a TCP port")
     connection.port = int(port)
     for layer in layers:
         match = _LAYER.fullmatch(layer)
@@ -121,10 +121,10 @@ def _take_tls(connection: Ser2netConnection, options: str) -> None:
     connection.passthrough["tls"] = tls
 
 
-def _take_connector(connection: Ser2netConnection, words: str) -> Problem | None:
-    layers = [layer for layer in _layers(words) if not layer.startswith("keepopen")]
+def _take_connector(connection: Ser2netConnection, connector: str) -> Problem | None:
+    layers = [layer for layer in _layers(connector) if not layer.startswith("keepopen")]
     if len(layers) < 2 or layers[0].partition("(")[0] not in ("serialdev", "sdev"):
-        return _invalid(f"connector {words!r} is not serialdev,DEVICE,SPEED")
+        return _invalid(f"connector {connector!r} is not serialdev,DEVICE,SPEED")
     connection.device = layers[1]
     for option in layers[2:]:
         if option.lower() == "xonxoff":
