@@ -7,32 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.nodes.status_page.problems import ProblemView
+from gateway.nodes.status_page.labels import MarkView, ProblemView
 from gateway.runtime.flow import Details
-
-
-@dataclass(frozen=True, slots=True)
-class LabelView:
-    """A short text by its code and its values."""
-
-    code: str
-    values: dict[str, str | int | float | LabelView]
-    text: str
-    """In English."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarkView:
-    """The mark and the text under a node."""
-
-    colour: str
-    """green, yellow, red, blue or grey."""
-    mark: str
-    """dot: the node works; ring: it waits or cannot work."""
-    text: str
-    """In English."""
-    label: LabelView
-    """The text as a code with its values, for a translation."""
 
 
 @dataclass(frozen=True, slots=True)

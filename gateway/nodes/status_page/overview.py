@@ -5,9 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gateway.maps.table import word_order
+from gateway.nodes.status_page.labels import mark_view, problem_view
 from gateway.nodes.status_page.model import (
-    LabelView,
-    MarkView,
     MeterView,
     NodeView,
     ServerView,
@@ -16,14 +15,12 @@ from gateway.nodes.status_page.model import (
     WireView,
 )
 from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
-from gateway.nodes.status_page.problems import problem_view
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime import clock
 from gateway.runtime.clock import now, unix_now
-from gateway.runtime.status import Label, Status
 from gateway.version import version
 
 
@@ -40,7 +37,9 @@ def status(gateway: Gateway, started: float) -> StatusView:
         version=version(),
         at=round(unix_now(), 3),
         running_s=round(moment - started, 1),
-        nodes=[NodeView(node.name, node.kind, node.label, _mark(node.status), node.details()) for node in flow.nodes],
+        nodes=[
+            NodeView(node.name, node.kind, node.label, mark_view(node.status), node.details()) for node in flow.nodes
+        ],
         wires=[WireView(wire.source.name, wire.target.name) for wire in flow.wires],
         meters=[_meter(meter, moment) for meter in gateway.meters.values()],
         servers=[_server(served, moment) for served in gateway.served],
@@ -48,15 +47,6 @@ def status(gateway: Gateway, started: float) -> StatusView:
         problems=[problem_view(problem) for problem in gateway.problems],
         is_serving=gateway.is_serving,
     )
-
-
-def _mark(status: Status) -> MarkView:
-    return MarkView(status.colour.value, status.mark.value, status.text, _label(status.label))
-
-
-def _label(label: Label) -> LabelView:
-    values = {name: _label(value) if isinstance(value, Label) else value for name, value in label.values.items()}
-    return LabelView(label.code, values, label.text)
 
 
 def age(meter: MeterState, moment: float) -> float | None:

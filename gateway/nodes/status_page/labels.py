@@ -1,10 +1,38 @@
-"""The problems of the configuration as the page and other programs get them."""
+"""The marks of nodes and the problems of the configuration, as the page and other programs get them.
+
+Each has its text in English, and a code with values, for a translation.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gateway.problems.problem import Problem
+from gateway.runtime.status import Label, Status
+
+
+@dataclass(frozen=True, slots=True)
+class LabelView:
+    """A short text by its code and its values."""
+
+    code: str
+    values: dict[str, str | int | float | LabelView]
+    text: str
+    """In English."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkView:
+    """The mark and the text under a node."""
+
+    colour: str
+    """green, yellow, red, blue or grey."""
+    mark: str
+    """dot: the node works; ring: it waits or cannot work."""
+    text: str
+    """In English."""
+    label: LabelView
+    """The text as a code with its values, for a translation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +57,16 @@ class ProblemView:
     """Values in the texts by name, for a translation of the code."""
     text: str
     """Place, sentence and hint in one line, as in `faults`."""
+
+
+def mark_view(status: Status) -> MarkView:
+    """Return the view of a node's status."""
+    return MarkView(status.colour.value, status.mark.value, status.text, _label_view(status.label))
+
+
+def _label_view(label: Label) -> LabelView:
+    values = {name: _label_view(value) if isinstance(value, Label) else value for name, value in label.values.items()}
+    return LabelView(label.code, values, label.text)
 
 
 def problem_view(problem: Problem) -> ProblemView:
