@@ -1,4 +1,4 @@
-"""Style of texts: no docstring begins with a question word, and words that readers stumble over do not return."""
+"""Style: no docstring begins with a question word, no word returns that readers stumble over, no function is long."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ TEXTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(path for path in (ROOT / "gateway").rglob("*") if path.suffix in {".py", ".js", ".json", ".html", ".yaml"}),
 ]
+
+MAX_FUNCTION_LINES = 40
+"""Largest number of lines of a function, with its signature and its docstring."""
+LONGER_FUNCTIONS = {"gateway/protocol/modbus/tcp.py respond_tcp": "one more call makes each exception response slower"}
+"""Function to the reason why it may be longer."""
 
 
 def named(path: Path) -> str:
@@ -45,3 +50,16 @@ def test_no_docstring_begins_with_a_question_word(path: Path) -> None:
 def test_no_text_uses_a_word_that_readers_stumble_over(path: Path) -> None:
     found = [(line, text) for line, text in enumerate(path.read_text().splitlines(), start=1) if BANNED.search(text)]
     assert found == []
+
+
+def long_functions(path: Path) -> list[str]:
+    return [
+        f"{named(path)} {node.name}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+    ]
+
+
+def test_no_function_is_too_long_to_read() -> None:
+    assert [name for path in MODULES for name in long_functions(path)] == list(LONGER_FUNCTIONS)
