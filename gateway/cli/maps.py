@@ -29,10 +29,12 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
         (pages / "README.md").write_text(index(found), "utf-8")
         return
     if as_json:
-        listed = [{"name": m.name, "title": m.title, "clients": m.clients, "unit_id": m.unit_id} for m in found]
+        listed = [
+            {"name": each.name, "title": each.title, "clients": each.clients, "unit_id": each.unit_id} for each in found
+        ]
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
-    width = max(len(m.name) for m in found)
+    width = max(len(each.name) for each in found)
     for register_map in found:
         clients = f" ({', '.join(register_map.clients)})" if register_map.clients else ""
         click.echo(f"{register_map.name.ljust(width)}  {register_map.title}{clients}")

@@ -122,7 +122,10 @@ def _as_data(place: str, findings: list[ProbeResult]) -> dict[str, object]:
     last = findings[-1]
     from gateway.tools.probing import conclude
 
-    data: dict[str, object] = {"place": place, "tried": {f.label: str(f.problem or "telegrams") for f in findings}}
+    data: dict[str, object] = {
+        "place": place,
+        "tried": {each.label: str(each.problem or "telegrams") for each in findings},
+    }
     conclusion = conclude(findings)
     if conclusion:
         data["conclusion"] = conclusion

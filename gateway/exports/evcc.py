@@ -38,8 +38,8 @@ def as_yaml(register_map: RegisterMap, target: Target) -> str:
 
 def _find(register_map: RegisterMap, values: list[str] | tuple[str, ...]) -> Register | None:
     """Return the register that shows the first of these values that is there; evcc cannot swap bytes or add."""
-    usable = [r for r in numbers(register_map) if (r.byte_order == "big") and not r.offset]
-    return next((r for value in values for r in usable if r.value == value), None)
+    usable = [register for register in numbers(register_map) if register.byte_order == "big" and not register.offset]
+    return next((register for value in values for register in usable if register.value == value), None)
 
 
 def _source(register: Register, register_map: RegisterMap, target: Target, unit: str) -> dict[str, Any]:

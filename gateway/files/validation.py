@@ -37,7 +37,7 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Salvaged(Generic[Model]):
+class SalvageResult(Generic[Model]):
     """The valid part of a document, so that later checks can find more problems in it."""
 
     model: Model
@@ -46,7 +46,7 @@ class Salvaged(Generic[Model]):
     """The parts that were left out: `(key,)`, or `(key, position)` for an item of a list."""
 
 
-def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Model]:
+def salvage(document: Document, model: type[Model], entries: str) -> SalvageResult[Model]:
     """Return the document as a `model` without its invalid parts.
 
     Args:
@@ -60,7 +60,7 @@ def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Mo
     """
     data = {} if document.data is None else document.data
     try:
-        return Salvaged(model.model_validate(data), [], frozenset())
+        return SalvageResult(model.model_validate(data), [], frozenset())
     except ValidationError as error:
         problems = problems_of(document, model, error)
         lost = {item["loc"][: 2 if item["loc"][:1] == (entries,) else 1] for item in error.errors()}
@@ -69,7 +69,7 @@ def salvage(document: Document, model: type[Model], entries: str) -> Salvaged[Mo
     rest = {key: value for key, value in data.items() if (key,) not in lost}
     if entries in rest:
         rest[entries] = [item for position, item in enumerate(rest[entries]) if (entries, position) not in lost]
-    return Salvaged(model.model_validate(rest), problems, frozenset(lost))
+    return SalvageResult(model.model_validate(rest), problems, frozenset(lost))
 
 
 def suggest(word: str, known: Sequence[str]) -> str:

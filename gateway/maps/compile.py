@@ -147,7 +147,7 @@ def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, p
         if block.address < before.end:
             what = f"the block at {block.address} begins inside the one at {before.address}"
             problems.append(document.problem(("blocks", index), "blocks-overlap", what))
-    outside = [r for r in registers if not any(block.address <= r.address < block.end for block in blocks)]
+    outside = [each for each in registers if not any(block.address <= each.address < block.end for block in blocks)]
     runs: list[Block] = []
     for register in outside:
         last = runs[-1] if runs else None

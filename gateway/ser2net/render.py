@@ -12,7 +12,7 @@ from gateway.ser2net.connection import ONE_CLIENT, READ_ONLY, Ser2netConnection
 
 def render(connections: Sequence[Ser2netConnection], file: str) -> str:
     """Return a configuration with a meter for each device and a passthrough for each port."""
-    devices = list(dict.fromkeys(c.device for c in connections))
+    devices = list(dict.fromkeys(connection.device for connection in connections))
     names = {device: f"meter{number}" if len(devices) > 1 else "" for number, device in enumerate(devices, start=1)}
     lines = [f"# From {file}. Comments explain what is different.", *_meters(connections, names), "", "passthrough:"]
     lines.append(f"  # {READ_ONLY}.")

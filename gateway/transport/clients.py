@@ -188,11 +188,13 @@ class Clients(Generic[C]):
                 self.leave(client)
                 client.abort()
                 return True
-        others = [c for c in self._connected if not any(c.address in network for network in admission.priority)]
+        others = [
+            client for client in self._connected if not any(client.address in network for network in admission.priority)
+        ]
         if admission.eviction is Eviction.NOBODY or not others:
             return False
         is_oldest = admission.eviction is Eviction.OLDEST
-        leaving = others[0] if is_oldest else min(others, key=lambda c: (c.has_asked, c.last_active))
+        leaving = others[0] if is_oldest else min(others, key=lambda client: (client.has_asked, client.last_active))
         which = "longest connected" if is_oldest else "longest inactive"
         self._node.log_seldom(
             logging.WARNING,

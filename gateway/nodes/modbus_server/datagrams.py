@@ -8,7 +8,7 @@ from typing import Any
 from gateway.nodes.modbus_server.connections import ModbusConnection
 from gateway.nodes.modbus_server.hold import Hold
 from gateway.protocol.modbus.monitor import CountedClient
-from gateway.protocol.modbus.repeat import Held
+from gateway.protocol.modbus.repeat import HeldRequest
 from gateway.protocol.modbus.tcp import respond_datagram
 from gateway.runtime.clock import now
 from gateway.transport.addresses import name_peer
@@ -51,7 +51,7 @@ class Datagrams(ModbusConnection, asyncio.DatagramProtocol):
         if response and not self._is_full:
             self._datagrams.sendto(response, addr)
 
-    def _hold_back(self, held: Held, waiting: bytes, addr: tuple[Any, ...], client: CountedClient) -> None:
+    def _hold_back(self, held: HeldRequest, waiting: bytes, addr: tuple[Any, ...], client: CountedClient) -> None:
         """Keep a request. If a client sends one again while it waits, only the newest gets the response."""
         key = addr, held.repeats, held.asked
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from gateway.protocol.modbus.repeat import Held
+from gateway.protocol.modbus.repeat import HeldRequest
 from gateway.runtime.clock import now
 
 
 class Hold:
     """The wait of one request; it ends once, with a call of `go_on`, or with `cancel`."""
 
-    def __init__(self, held: Held, go_on: Callable[[], None]) -> None:
+    def __init__(self, held: HeldRequest, go_on: Callable[[], None]) -> None:
         """Wait for what `held` waits for, and call `go_on` to ask again."""
         self.held = held
         self._go_on = go_on

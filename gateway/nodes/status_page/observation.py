@@ -23,7 +23,7 @@ class Device(Protocol):
         """Return the path of the device."""
 
 
-class Listening(Protocol):
+class ListenSettings(Protocol):
     """The settings of a Modbus server."""
 
     @property
@@ -63,7 +63,7 @@ class ObservedServer(Protocol):
         """Return the name of the node."""
 
     @property
-    def settings(self) -> Listening:
+    def settings(self) -> ListenSettings:
         """Return the settings."""
 
     @property

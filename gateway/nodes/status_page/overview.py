@@ -114,8 +114,9 @@ def _unit(served: ServedUnit, moment: float) -> UnitView:
 
 def _first_reading(register_map: RegisterMap) -> Register | None:
     readings = [register for register in register_map.registers if register.uses and register.type_name != "string"]
-    return next((r for r in readings if not any(name.startswith("gateway_") for name in r.uses)), None)
+    return next((each for each in readings if not any(name.startswith("gateway_") for name in each.uses)), None)
 
 
 def _usual_word_order(register_map: RegisterMap) -> str:
-    return next((word_order(r) for r in register_map.registers if r.length > 1 and r.type_name != "string"), "")
+    wide = (each for each in register_map.registers if each.length > 1 and each.type_name != "string")
+    return next(map(word_order, wide), "")

@@ -16,7 +16,7 @@ from gateway.protocol.modbus.pdu import EXCEPTION_BIT, decode_read, exception_in
 from gateway.protocol.registers.register import manual_number
 
 if TYPE_CHECKING:
-    from gateway.protocol.modbus.repeat import Held
+    from gateway.protocol.modbus.repeat import HeldRequest
 
 RECENT_REQUESTS = 1000
 """Number of exchanges that are kept."""
@@ -85,7 +85,7 @@ class CountedClient:
         """Moment at which it last sent something."""
         self.is_connected = False
         """True while its connection is open; such a client is not dropped."""
-        self.held: Held | None = None
+        self.held: HeldRequest | None = None
         """Its request that is held back, if there is one."""
         self.echo = b""
         """The newest frame that was sent to it, on transports where that may come back."""

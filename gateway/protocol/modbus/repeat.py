@@ -6,8 +6,8 @@ response to it from the newest telegram. All others are answered at once, so tha
 at its first read, and gets the rest from the same telegram. Within `CYCLE_S` of a client's first request of a telegram
 nothing counts as repeated: programs that read a register twice in one cycle must not wait for two telegrams.
 
-The core does not wait. It leaves a `Held` at the client, and the connection keeps the request until the unit wakes it
-or until the moment in the `Held`, and then asks again.
+The core does not wait. It leaves a `HeldRequest` at the client, and the connection keeps the request until the unit
+wakes it or until the moment in the `HeldRequest`, and then asks again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_ASKED = 64
 PAST_S = 0.001
 """Time after the last fresh moment. A held request then gets the response of a stale unit."""
 
-Asked = tuple[int, int]
+ReadRange = tuple[int, int]
 """Address and number of registers of a request."""
 
 
@@ -42,7 +42,7 @@ class Repeat(StrEnum):
     """Respond with exception 0x06 at once."""
 
 
-class _Asking:
+class _ClientReads:
     """The requests of one client that were answered from one snapshot."""
 
     __slots__ = ("asked", "begun", "snapshot")
@@ -50,7 +50,7 @@ class _Asking:
     def __init__(self, snapshot: Snapshot, begun: float) -> None:
         self.snapshot = snapshot
         self.begun = begun
-        self.asked: set[Asked] = set()
+        self.asked: set[ReadRange] = set()
 
 
 class Repeats:
@@ -68,10 +68,10 @@ class Repeats:
         self.wait_up_to_s = wait_up_to_s
         self.waiting: dict[object, Callable[[], None]] = {}
         """Callbacks for the next published telegram, by the object that waits."""
-        self._asking: dict[CountedClient, _Asking] = {}
+        self._asking: dict[CountedClient, _ClientReads] = {}
         """By client, in order of their first request of a telegram."""
 
-    def is_repeated(self, asked: Asked, snapshot: Snapshot, now: float, client: CountedClient) -> bool:
+    def is_repeated(self, asked: ReadRange, snapshot: Snapshot, now: float, client: CountedClient) -> bool:
         """Return True for a request that was answered from `snapshot` before; note it otherwise."""
         asking = self._asking.get(client)
         if asking is None or asking.snapshot is not snapshot:
@@ -82,10 +82,10 @@ class Repeats:
             asking.asked.add(asked)
         return False
 
-    def hold(self, asked: Asked, now: float, fresh_until: float, client: CountedClient) -> None:
-        """Leave a `Held` at the client: its request is not answered yet."""
+    def hold(self, asked: ReadRange, now: float, fresh_until: float, client: CountedClient) -> None:
+        """Leave a `HeldRequest` at the client: its request is not answered yet."""
         until = min(now + self.wait_up_to_s, fresh_until + PAST_S)
-        client.held = Held(self, asked, until, client)
+        client.held = HeldRequest(self, asked, until, client)
 
     def wake(self) -> None:
         """Let all requests that are held back be asked again."""
@@ -94,29 +94,29 @@ class Repeats:
         for wake in woken:
             wake()
 
-    def forget(self, asked: Asked, client: CountedClient) -> None:
+    def forget(self, asked: ReadRange, client: CountedClient) -> None:
         """Let the next such request be answered at once."""
         asking = self._asking.get(client)
         if asking:
             asking.asked.discard(asked)
 
-    def _begin(self, snapshot: Snapshot, now: float, client: CountedClient) -> _Asking:
+    def _begin(self, snapshot: Snapshot, now: float, client: CountedClient) -> _ClientReads:
         """Remember a client's requests of a new telegram, and forget clients that have not asked since the last one."""
         self._asking.pop(client, None)
         for oldest in list(self._asking):
             if len(self._asking) < MAX_ASKING and self._asking[oldest].snapshot is snapshot:
                 break
             del self._asking[oldest]
-        asking = self._asking[client] = _Asking(snapshot, now)
+        asking = self._asking[client] = _ClientReads(snapshot, now)
         return asking
 
 
-class Held:
+class HeldRequest:
     """A request that is held back."""
 
     __slots__ = ("_client", "asked", "repeats", "until")
 
-    def __init__(self, repeats: Repeats, asked: Asked, until: float, client: CountedClient) -> None:
+    def __init__(self, repeats: Repeats, asked: ReadRange, until: float, client: CountedClient) -> None:
         self.repeats = repeats
         self.asked = asked
         self.until = until

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
-from gateway.protocol.modbus.repeat import CYCLE_S, MAX_ASKED, MAX_ASKING, PAST_S, Held, Repeat, Repeats
+from gateway.protocol.modbus.repeat import CYCLE_S, MAX_ASKED, MAX_ASKING, PAST_S, HeldRequest, Repeat, Repeats
 from gateway.protocol.modbus.rtu import append_crc, respond_rtu
 from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.protocol.modbus.unit import FOREVER, OnStale, Unit
@@ -52,7 +52,7 @@ def publish(unit: Unit, a: int, fresh_until: float = FOREVER) -> None:
     unit.publish(unit.register_map.readings.encode({"a": a}), fresh_until)
 
 
-def held_after(unit: Unit, client: CountedClient, address: int, count: int, now: float) -> Held | None:
+def held_after(unit: Unit, client: CountedClient, address: int, count: int, now: float) -> HeldRequest | None:
     """Return what holds a request back; None if it got its registers."""
     client.held = None
     data = unit.read_for(client, address, count, now)
