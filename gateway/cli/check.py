@@ -68,7 +68,7 @@ class _Report(NamedTuple):
 def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     from gateway.config.modbus import long_waits
     from gateway.problems.problem import in_order
-    from gateway.tools.checking import check_files, check_machine
+    from gateway.tools.checking import check_files, check_machine, file_warnings
 
     document, settings = checked.document, checked.config
     problems = in_order([*checked.problems, *check_files(document, settings, path.parent)])
@@ -85,6 +85,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     held = _HELD.format(holder=machine.running) if machine.running else ""
     summary = f"{path} is valid: {whole}.{held}"
     warnings = long_waits(settings.modbus) + [remark for each in checked.maps.values() for remark in each.remarks]
+    warnings += map(str, file_warnings(settings, path))
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 
 

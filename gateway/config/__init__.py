@@ -17,7 +17,16 @@ from gateway.files.validation import validate
 from gateway.files.yaml_file import Document, FileError, is_there, load
 from gateway.problems.problem import Problem, in_order
 
-__all__ = ["CheckedConfig", "Config", "Maps", "check_config", "load_config", "load_maps", "load_status_page"]
+__all__ = [
+    "CheckedConfig",
+    "Config",
+    "Maps",
+    "check_config",
+    "load_config",
+    "load_maps",
+    "load_status_page",
+    "read_document",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +92,19 @@ def check_config(path: Path, environment: Mapping[str, str] = os.environ) -> Che
 
 def load_status_page(path: Path, environment: Mapping[str, str] = os.environ) -> StatusPageConfig | None:
     """Return the settings of the status page, whatever is wrong with the rest; None where they are not valid."""
-    try:
-        document = load(path)
-    except FileError as error:
-        document = error.document or Document(str(path))
-    override(document, environment)
+    document = read_document(path, environment)
     section = document.data.get("status_page") if isinstance(document.data, dict) else None
     try:
         return None if section is None else validate(Document(str(path), section), StatusPageConfig)
     except FileError:
         return None
+
+
+def read_document(path: Path, environment: Mapping[str, str] = os.environ) -> Document:
+    """Return the file with the environment's values, to find the place of a key, whatever is wrong with it."""
+    try:
+        document = load(path)
+    except FileError as error:
+        document = error.document or Document(str(path))
+    override(document, environment)
+    return document

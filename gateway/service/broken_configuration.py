@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.config import Config, Maps
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.yaml_file import FileError
-from gateway.nodes.status_page.observation import ServedUnits
+from gateway.nodes.status_page.observation import Reload, ServedUnits
 from gateway.problems.problem import Problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
@@ -33,6 +33,8 @@ class ConfigErrorGateway:
     is_serving = False
     meters: Mapping[str, MeterState] = {}
     served: Sequence[ServedUnits] = ()
+    warnings: Sequence[Problem] = ()
+    reloaded: Reload | None = None
 
     def __init__(self, config: StatusPageConfig, folder: Path) -> None:
         """Show the page of `config`; relative paths in it begin at `folder`."""

@@ -14,9 +14,12 @@ from typing import Any
 
 from gateway.config import Config, Maps, load_status_page
 from gateway.files.yaml_file import FileError, is_there
+from gateway.nodes.status_page.observation import Reload
 from gateway.problems.problem import Place, problem_of
-from gateway.runtime.clock import now
+from gateway.runtime.clock import now, unix_now
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
+from gateway.service.reload import take_over
+from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager, status_line
 from gateway.service.wiring import Wiring
 
@@ -139,6 +142,8 @@ async def _run(load: Load, path: Path) -> int:
         _log.info("stopped")
         return EXIT_CONFIGURATION
     wiring = Wiring(*loaded, path.parent)
+    secrets = wiring.secrets = SecretFiles(path)
+    await asyncio.to_thread(secrets.begin, loaded[0])
     background: list[asyncio.Task[None]] = []
 
     def status() -> str:
@@ -146,6 +151,7 @@ async def _run(load: Load, path: Path) -> int:
 
     def started() -> None:
         background.append(loop.create_task(reload_when_asked(wiring, load, reload, manager)))
+        background.append(loop.create_task(secrets.watch()))
         if manager.is_there:
             background.append(loop.create_task(manager.report(status)))
         # The objects that exist now stay; the garbage collector need not look at them again.
@@ -190,17 +196,16 @@ async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, m
         reload.clear()
         with manager.reloading():
             try:
-                config, maps = await asyncio.to_thread(load)
+                await take_over(wiring, *await asyncio.to_thread(load))
             except FileError as error:
                 for problem in error.problems:
                     _log.error("reload: %s", problem)
                 _log.error("reload: nothing is changed; fix the file and reload again")
                 wiring.problems = error.problems
+                wiring.reloaded = Reload(unix_now(), is_applied=False)
             except SystemExit:  # there is no file, and the command has printed how to write one
                 _log.error("reload: nothing is changed; write the file and start again")
             except Exception:
                 _log.exception("reload: nothing is changed")
             else:
-                wiring.problems = []
-                await wiring.change(config, maps)
                 _log.info("reloaded")

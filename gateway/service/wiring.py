@@ -26,7 +26,7 @@ from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
-from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
+from gateway.nodes.status_page.observation import Reload, ServedUnit, ServedUnits
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page.node import StatusPage
+    from gateway.service.secret_files import SecretFiles
 
 
 K = TypeVar("K", bound=Hashable)
@@ -92,10 +93,15 @@ class Wiring:
         self._monitors: dict[str, Monitor] = {}
         self._control = Control(socket_path(), self._monitors, self.health, self._describe)
         self._nodes: list[Node] = []
+        self.configured = config, maps
         self.served: list[ServedUnits] = []
         """The servers with their units, in the order of the configuration."""
         self.problems: Sequence[Problem] = ()
         """The problems of the configuration at the last reload, which therefore changed nothing."""
+        self.secrets: SecretFiles | None = None
+        """The files with secrets, in a gateway that can be reloaded."""
+        self.reloaded: Reload | None = None
+        """The last reload."""
         self.is_serving = True
         self._started = now()
         self._build(config, maps)
@@ -111,6 +117,11 @@ class Wiring:
         """Return the Modbus servers, in the order of the configuration."""
         return list(self._servers.values())
 
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """Return what has to be done soon about the files with secrets."""
+        return self.secrets.warnings if self.secrets else ()
+
     def health(self, *, counts_meters: bool) -> Health:
         """Return the health of the gateway, including that of its meters if `counts_meters`."""
         return assess(self.flow.nodes, self.meters.values() if counts_meters else (), self._started, now())
@@ -120,6 +131,7 @@ class Wiring:
 
     async def change(self, config: Config, maps: Maps) -> None:
         """Take over another configuration; meters and servers that are in both stay connected."""
+        self.configured = config, maps
         self._build(config, maps)
         await self.flow.change(self._nodes)
 

@@ -22,6 +22,7 @@ from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, ProblemError, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.node_settings import tls_files
+from gateway.service.secret_files import SecretFiles, certificates
 from gateway.transport.serial_device import holder_of, why_not_opened
 
 RESOLVE_LIMIT_S = 5.0
@@ -44,12 +45,20 @@ class CheckReport:
 def check_files(document: Document, config: Config, folder: Path) -> list[Problem]:
     """Return the problems of the certificates and of the password; relative paths begin at `folder`."""
     problems: list[Problem] = []
-    for loc, tls in _certificates(config):
+    for loc, tls in certificates(config):
         problems += _check_tls(document, loc, tls, folder)
     page = config.status_page
     if page and page.password_file:
         problems += _check_password(document, folder / page.password_file)
     return problems
+
+
+def file_warnings(config: Config, path: Path) -> list[Problem]:
+    """Return what has to be done soon about files that can be used: certificates that expire, and rights of secrets."""
+    secrets = SecretFiles(path)
+    secrets.look(config)
+    # An expired certificate is a problem already.
+    return [warning for warning in secrets.warnings if warning.code != "certificate-expired"]
 
 
 def check_machine(document: Document, config: Config) -> CheckReport:
@@ -99,15 +108,6 @@ def _hosts(config: Config) -> Iterator[tuple[Loc, str]]:
 
 def _meters(config: Config) -> Iterator[tuple[Loc, MeterConfig]]:
     return ((("meters", name) if config.meters else ("meter",), meter) for name, meter in config.all_meters().items())
-
-
-def _certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
-    for index, server in enumerate(config.modbus):
-        if server.tls:
-            yield ("modbus", index, "tls"), server.tls
-    for index, passthrough in enumerate(config.passthrough):
-        if passthrough.tls:
-            yield ("passthrough", index, "tls"), passthrough.tls
 
 
 def _listening(document: Document, loc: Loc, address: Listen, transport: str, port: int) -> tuple[Problem | None, str]:
@@ -210,7 +210,7 @@ def _check_password(document: Document, path: Path) -> list[Problem]:
 
 
 def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:
-    from gateway.transport.tls import check_tls_files  # noqa: PLC0415 - only where there is TLS
+    from gateway.transport.tls_check import check_tls_files  # noqa: PLC0415 - only where there is TLS
 
     found = check_tls_files(tls_files(config, folder))
     return [problem.at(document.place((*loc, key))) for key, problem in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from gateway.transport.socket_options import watch_peer
 if TYPE_CHECKING:
     import socket
 
+    from gateway.transport.certificates import Expiry
     from gateway.transport.tls import PreTlsBuffer, ServerTls, TlsFiles
 
 
@@ -98,6 +99,8 @@ class Clients(Generic[C]):
         self._connected: dict[C, None] = {}
         self._tls: ServerTls | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._secured: dict[C, asyncio.Transport] = {}
+        """The connections over TLS."""
         self._is_open = False
         self.refused = 0
 
@@ -119,6 +122,38 @@ class Clients(Generic[C]):
 
             self._tls = await asyncio.to_thread(ServerTls, self._admission.tls)
         self._is_open = True
+
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """Return the files of the certificate and key; None without TLS."""
+        return self._admission.tls
+
+    @property
+    def expiries(self) -> Sequence[Expiry]:
+        """Return when the certificates in use expire; empty without TLS."""
+        return self._tls.expiries if self._tls else ()
+
+    def expiry_details(self) -> dict[str, str]:
+        """Return the last day of the certificate and of the authorities, as details of the node."""
+        return {f"{each.key}_valid_until": f"{each.at:%Y-%m-%d}" for each in self.expiries}
+
+    async def renew_tls(self, tls: ServerTls) -> int:
+        """Use `tls` from the next handshake on; return the number of clients that it no longer trusts, now closed.
+
+        All other connections go on. A listener that is not open yet reads its files when it opens.
+        """
+        if self._tls is None:
+            return 0
+        before, self._tls = self._tls, tls
+        if tls.authorities in (b"", before.authorities):
+            return 0
+        shown = {client: _certificate_of(transport) for client, transport in self._secured.items()}
+        untrusted = await asyncio.to_thread(
+            lambda: [client for client, certificate in shown.items() if not tls.trusts(certificate)]
+        )
+        for client in untrusted:
+            client.close()
+        return len(untrusted)
 
     def enter(self, client: C, transport: asyncio.Transport) -> None:
         """Serve a new client or close its connection, before any of its data is read."""
@@ -150,6 +185,7 @@ class Clients(Generic[C]):
     def leave(self, client: C) -> None:
         """Remove a client that has disconnected."""
         self._connected.pop(client, None)
+        self._secured.pop(client, None)
 
     def close_idle(self, now: float) -> None:
         """Disconnect idle clients."""
@@ -219,8 +255,17 @@ class Clients(Generic[C]):
                 transport.abort()
                 # asyncio does not report a connection that is lost during its handshake.
                 client.connection_lost(None)
-        if secured:
-            client.begin(secured)
+        if secured is None:
+            return
+        self._secured[client] = secured
+        client.begin(secured)
+        if self._tls is not tls and self._tls and not self._tls.trusts(_certificate_of(secured)):
+            client.close()  # the authorities were replaced during the handshake
+
+
+def _certificate_of(transport: asyncio.Transport) -> bytes:
+    """Return the certificate that a client has shown, in DER form; empty without one."""
+    return transport.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
 
 
 def close_in_order(transport: asyncio.Transport | None) -> None:

@@ -8,16 +8,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gateway.problems.problem import Problem, problem_of
-from gateway.problems.system import file_problem
-from gateway.runtime.clock import utc_now
-
-if TYPE_CHECKING:
-    from cryptography import x509
+from gateway.transport.certificates import expiries_of, is_signed_by
+from gateway.transport.secret_file import read_secret
 
 HANDSHAKE_TIMEOUT_S = 10.0
 MEANWHILE = "the connection ended meanwhile"
@@ -94,6 +90,11 @@ class ServerTls:
             OSError: a file cannot be read or does not fit (ssl.SSLError is one).
 
         """
+        for path in (files.certificate, files.key):
+            read_secret(path)  # ssl itself would wait for a pipe
+        self.files = files
+        self.authorities = read_secret(files.client_ca) if files.client_ca else b""
+        """The content of the file of authorities; empty where clients need no certificate."""
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.sslobject_class = _Handshake
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -101,6 +102,12 @@ class ServerTls:
         if files.client_ca:
             self._context.load_verify_locations(files.client_ca)
             self._context.verify_mode = ssl.CERT_REQUIRED
+        self.expiries = expiries_of(files)
+        """The end of validity of each file."""
+
+    def trusts(self, certificate: bytes) -> bool:
+        """Return whether a client with this certificate (DER) may stay; its handshake was with other authorities."""
+        return not self.authorities or is_signed_by(certificate, self.authorities)
 
     def hold(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> PreTlsBuffer:
         """Let a new connection wait for `start`."""
@@ -128,54 +135,3 @@ class ServerTls:
         if secured is None or transport.is_closing():
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         return secured
-
-
-def check_tls_files(files: TlsFiles) -> list[tuple[str, Problem]]:
-    """Return the problems of the files of a listener, each with the key of the configuration that names the file."""
-    from cryptography import x509  # noqa: PLC0415 - only to check
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-
-    found: list[tuple[str, Problem]] = []
-    for name, path in (("certificate", files.certificate), ("key", files.key), ("client_ca", files.client_ca)):
-        try:
-            content = path.read_bytes() if path else b""
-            if path and name == "key":
-                load_pem_private_key(content, None)
-            elif path:
-                certificates = x509.load_pem_x509_certificates(content)
-                found += [(name, problem) for problem in _out_of_date(path, certificates)]
-        except OSError as error:
-            problem = file_problem(error)
-            found.append((name, replace(problem, what=f"{path}: {problem.what}")))
-        except TypeError:
-            what = f"{path} is protected by a password"
-            found.append((name, problem_of("key-with-password", what, "Save the key without one")))
-        except ValueError:
-            kind = "private key" if name == "key" else "certificate"
-            what = f"{path} does not contain a {kind} in PEM form"
-            found.append((name, problem_of("not-pem", what, f"Write the path of a file with a {kind} in PEM form")))
-    return found or _check_pair(files)
-
-
-def _check_pair(files: TlsFiles) -> list[tuple[str, Problem]]:
-    try:
-        ServerTls(files)
-    except OSError as error:
-        what = f"{files.key} and {files.certificate} do not belong together ({getattr(error, 'reason', None) or error})"
-        return [
-            ("key", problem_of("key-of-another-certificate", what, "Use the key that the certificate was made for"))
-        ]
-    return []
-
-
-def _out_of_date(path: Path, certificates: list[x509.Certificate]) -> list[Problem]:
-    now = utc_now()
-    problems = []
-    for certificate in certificates:
-        if now > certificate.not_valid_after_utc:
-            what = f"{path} is no longer valid since {certificate.not_valid_after_utc:%Y-%m-%d}"
-            problems.append(problem_of("certificate-expired", what, "Renew it"))
-        if now < certificate.not_valid_before_utc:
-            what = f"{path} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
-            problems.append(problem_of("certificate-not-valid-yet", what, "Renew it, or set the clock of this machine"))
-    return problems

@@ -63,6 +63,7 @@ class ModbusServer(Node):
             "requests": monitor.noted,
             "requests_ignored": monitor.ignored,
             "exceptions": monitor.exceptions.total(),
+            **self.clients.expiry_details(),
         }
 
     async def run(self) -> None:

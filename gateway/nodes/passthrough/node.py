@@ -161,6 +161,7 @@ class Passthrough(Node):
             "telegrams_missed": self.telegrams_missed,
             "bytes_sent": self.bytes_sent,
             "bytes_swallowed": self.bytes_swallowed,
+            **self.clients.expiry_details(),
         }
 
     async def run(self) -> None:

@@ -80,6 +80,10 @@ class Access:
         self._password = password
         self._wrong: dict[Address, list[float]] = {}
 
+    def renew_password(self, password: bytes) -> None:
+        """Require the password with this digest from the next request on."""
+        self._password = password
+
     def is_allowed(self, address: Address) -> bool:
         """Return whether connections from `address` are accepted."""
         return not self._settings.allow or any(address in network for network in self._settings.allow)

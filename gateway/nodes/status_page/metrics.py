@@ -16,6 +16,7 @@ from gateway.protocol.p1.counter_guard import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.clock import now
+from gateway.transport.clients import Clients
 from gateway.version import version
 
 PREFIX = "dsmr_gateway"
@@ -97,6 +98,7 @@ class _Gateway(Collector):
         yield from self._meters()
         yield from self._servers()
         yield from self._nodes()
+        yield from self._certificates()
 
     def _meters(self) -> Iterable[Metric]:
         meters = self._gateway.meters.values()
@@ -131,6 +133,18 @@ class _Gateway(Collector):
             for (unit_id, function_code, code), count in monitor.exceptions.items():
                 exceptions.add_metric([name, _name(unit_id), _name(function_code), _name(code)], count)
         return requests, exceptions
+
+    def _certificates(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(
+            f"{PREFIX}_certificate_expiry_timestamp_seconds",
+            "unix time at which the first certificate in a file expires",
+            labels=[*_NODE, "file"],
+        )
+        for node in self._gateway.flow.nodes:
+            clients = getattr(node, "clients", None)
+            for expiry in clients.expiries if isinstance(clients, Clients) else ():
+                family.add_metric([node.name, node.kind, expiry.key], expiry.at.timestamp())
+        return (family,)
 
     def _nodes(self) -> Iterable[Metric]:
         up = GaugeMetricFamily(f"{PREFIX}_node_up", "1 while a node works, 0 after it failed", labels=_NODE)

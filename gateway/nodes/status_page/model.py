@@ -83,6 +83,17 @@ class ServerView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadView:
+    """The last reload of the configuration and of the files that it names."""
+
+    at: float
+    is_applied: bool
+    """False when it was refused, and nothing has changed."""
+    changes: list[str]
+    """A text for each change, in English."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The status of the whole gateway."""
 
@@ -97,6 +108,10 @@ class StatusView:
     """The problems of the configuration file as text."""
     problems: list[ProblemView] = field(default_factory=list)
     """The same problems as data."""
+    warnings: list[ProblemView] = field(default_factory=list)
+    """Advice about what to do soon, such as to renew a certificate."""
+    reload: ReloadView | None = None
+    """The last reload; None before the first."""
     is_serving: bool = True
     """False while the configuration cannot be used."""
 

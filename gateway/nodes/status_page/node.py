@@ -42,6 +42,8 @@ class StatusPage(Node):
         self.label = f"status page {settings}"
         self.port = settings.port
         self._refused = 0
+        self._access: Access | None = None
+        self._server: PageServer | None = None
         self._page = Page(gateway)
         self._stream = Stream(lambda: to_json(status(gateway, self._page.started)), self._page.signature)
 
@@ -68,9 +70,9 @@ class StatusPage(Node):
             self.show(Colour.RED, Mark.RING, label_of(problem))
             raise ProblemError(problem, error.errno) from error
         self.port = listener.getsockname()[1]
-        access = Access(self.settings, password)
+        self._access = access = Access(self.settings, password)
         app = make_app(self._page, self._stream, access, self.settings.framed_by)
-        server = PageServer(app, access.is_allowed, self._note_few_descriptors)
+        self._server = server = PageServer(app, access.is_allowed, self._note_few_descriptors)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         streaming = asyncio.create_task(self._stream.run())
         self.ready.set()
@@ -89,6 +91,12 @@ class StatusPage(Node):
             server.cut_off()
             await asyncio.wait([serving])
             listener.close()
+
+    def renew_password(self, password: bytes) -> None:
+        """Require the password with this digest, also of the browsers that are connected: they have to ask again."""
+        if self._access and self._server:
+            self._access.renew_password(password)
+            self._server.cut_off()
 
     async def _read_password(self) -> bytes | None:
         if self.settings.password_file is None:

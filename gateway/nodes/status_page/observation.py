@@ -96,6 +96,18 @@ class ServedUnits:
     units: tuple[ServedUnit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The result of a reload."""
+
+    at: float
+    """Time in unix seconds."""
+    is_applied: bool
+    """False when the reload was refused, and nothing has changed."""
+    changes: tuple[str, ...] = ()
+    """A text for each change."""
+
+
 class Gateway(Protocol):
     """The running gateway. A reload changes what the properties return."""
 
@@ -114,6 +126,14 @@ class Gateway(Protocol):
     @property
     def problems(self) -> Sequence[Problem]:
         """Return the problems of the configuration file as it is now."""
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """Return what has to be done soon, such as to renew a certificate."""
+
+    @property
+    def reloaded(self) -> Reload | None:
+        """Return the last reload; None before the first."""
 
     @property
     def is_serving(self) -> bool:

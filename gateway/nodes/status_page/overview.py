@@ -9,12 +9,13 @@ from gateway.nodes.status_page.labels import mark_view, problem_view
 from gateway.nodes.status_page.model import (
     MeterView,
     NodeView,
+    ReloadView,
     ServerView,
     StatusView,
     UnitView,
     WireView,
 )
-from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
+from gateway.nodes.status_page.observation import Gateway, Reload, ServedUnit, ServedUnits
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.registers.register import Register
@@ -45,8 +46,14 @@ def status(gateway: Gateway, started: float) -> StatusView:
         servers=[_server(served, moment) for served in gateway.served],
         faults=list(map(str, gateway.problems)),
         problems=[problem_view(problem) for problem in gateway.problems],
+        warnings=[problem_view(warning) for warning in gateway.warnings],
+        reload=_reload(gateway.reloaded),
         is_serving=gateway.is_serving,
     )
+
+
+def _reload(reload: Reload | None) -> ReloadView | None:
+    return ReloadView(round(reload.at, 3), reload.is_applied, list(reload.changes)) if reload else None
 
 
 def age(meter: MeterState, moment: float) -> float | None:

@@ -37,7 +37,8 @@ class Page:
         return (
             [node.status for node in gateway.flow.nodes],
             [(meter.accepted, meter.refused.total()) for meter in gateway.meters.values()],
-            list(map(str, gateway.problems)),
+            list(map(str, (*gateway.problems, *gateway.warnings))),
+            gateway.reloaded,
         )
 
 

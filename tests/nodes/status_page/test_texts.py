@@ -16,6 +16,7 @@ from gateway.files.yaml_file import _TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.status import TEXTS
+from tests.certificates import make_certificates
 from tests.conftest import ROOT
 from tests.nodes.status_page.bench import PAGE, serving
 
@@ -23,7 +24,7 @@ LANGUAGES = ("en", "nl")
 EVERY_NODE = """\
 meters: {house: {simulate: true}, barn: {port: /dev/no-such-device}}
 modbus: [{listen: "127.0.0.1:0", units: {1: {meter: house}, 2: {meter: barn}}}]
-passthrough: [{meter: house, listen: "127.0.0.1:0"}]
+passthrough: [{meter: house, listen: "127.0.0.1:0", tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}}]
 """
 
 Texts = Mapping[str, Mapping[str, str]]
@@ -80,7 +81,8 @@ def problem_codes() -> set[str]:
 def configuration_codes() -> set[str]:
     """The codes of the problems that a configuration can have: hyphenated words in the calls that make a problem."""
     found = {code for code, *_ in SENTENCES.values()} | {_TOO_DEEP, sentence_of({"type": "none"})[0]}
-    for each in ("config/*.py", "files/*.py", "maps/*.py", "transport/tls.py", "problems/system.py", "service/run.py"):
+    tls = ("transport/tls_check.py", "transport/certificates.py", "transport/secret_file.py")
+    for each in ("config/*.py", "files/*.py", "maps/*.py", *tls, "problems/system.py", "service/run.py"):
         for path in (ROOT / "gateway").glob(each):
             for call in ast.walk(ast.parse(path.read_text())):
                 if not isinstance(call, ast.Call):
@@ -148,6 +150,7 @@ def test_every_kind_of_node_has_a_dutch_name() -> None:
 
 
 async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
     async with serving(tmp_path, EVERY_NODE + PAGE, waits=False) as bench:
         nodes = (await bench.get("/api/status")).data["nodes"]
     named = {name.partition(" (")[0] for node in nodes for name in node["details"]}

@@ -58,14 +58,29 @@ function setLost(isLost) {
 }
 
 function showProblems() {
-  const { problems, is_serving: isServing } = gateway.status;
-  const section = document.getElementById("problems");
+  const { problems, warnings, is_serving: isServing } = gateway.status;
+  setText(document.getElementById("problems-title"), t(isServing ? "problems" : "problems_none_served"));
+  listProblems("problems", problems);
+  listProblems("warnings", warnings);
+  showReload();
+}
+
+function listProblems(id, problems) {
+  const section = document.getElementById(id);
   section.hidden = problems.length === 0;
-  setText(section.querySelector("h2"), t(isServing ? "problems" : "problems_none_served"));
   section.querySelector("ul").replaceChildren(...problems.map((problem) => {
     const { place, translation, english } = problemText(problem);
     return h("li", {}, place, translation ?? english, translation && h("div", { lang: "en" }, english));
   }));
+}
+
+function showReload() {
+  const { reload } = gateway.status;
+  const footer = document.getElementById("reload");
+  footer.hidden = !reload?.is_applied;
+  if (footer.hidden) return;
+  const changes = reload.changes.join("; ") || t("reload_nothing");
+  setText(footer, t("reloaded", { at: moment(reload.at), changes }));
 }
 
 function showSummary() {

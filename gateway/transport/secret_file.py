@@ -1,0 +1,61 @@
+"""Files with secrets: read only if they are regular files, and checked for who else may read them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from gateway.problems.problem import Problem, ProblemError, problem_of
+
+MAX_SECRET_BYTES = 1_000_000
+"""Largest size of a file with certificates, a key or a password."""
+OTHERS = stat.S_IRWXO | stat.S_IWGRP
+"""Rights that a secret must not give: all of other users, and writing of its group."""
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the content of a regular file; a pipe or a device would keep the reader waiting.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file or is too large.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as stream:  # noqa: PTH123 - an open descriptor
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            what = "this is a pipe, a socket or a device"
+            raise ProblemError(problem_of("not-a-regular-file", what, "Give the path of a file"))
+        content = stream.read(MAX_SECRET_BYTES + 1)
+    if len(content) > MAX_SECRET_BYTES:
+        what = f"the file is larger than {MAX_SECRET_BYTES} bytes"
+        raise ProblemError(problem_of("secret-too-large", what, "Is it the right file?"))
+    return content
+
+
+def rights_problem(path: Path) -> Problem | None:
+    """Return a warning about a secret that other users can read or replace, with the command that sets its rights.
+
+    A file that cannot be looked at has no warning here: reading it reports the reason.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if found.st_mode & OTHERS:
+        what = f"other users of this machine can read or change {path} (rights {stat.S_IMODE(found.st_mode):04o})"
+        return problem_of("secret-open-to-others", what, f"Run: {_closing(path, found)}")
+    if found.st_uid not in (0, os.geteuid()):
+        what = f"{path} belongs to another user (user id {found.st_uid}), who can change it"
+        return problem_of("secret-of-another-user", what, f"Run: chown {os.geteuid()} {shlex.quote(str(path))}")
+    return None
+
+
+def _closing(path: Path, found: os.stat_result) -> str:
+    """Return the command that takes the rights from others, after which this program can still read the file."""
+    quoted = shlex.quote(str(path))
+    if os.geteuid() in (0, found.st_uid) or found.st_gid in (os.getegid(), *os.getgroups()):
+        return f"chmod {'0640' if found.st_mode & stat.S_IRGRP else '0600'} {quoted}"
+    return f"chgrp {os.getegid()} {quoted} && chmod 0640 {quoted}"
