@@ -18,7 +18,7 @@ from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.names import NAMES, ValueType
 from gateway.protocol.p1.obis import UNIT_FACTORS, Value
-from gateway.protocol.registers.data_type import TYPES, Order, encode_text, number_packer, reorder
+from gateway.protocol.registers.data_type import TYPES, Order, number_packer, reorder
 from gateway.protocol.registers.dimensions import UnitError, dimension_of
 from gateway.protocol.registers.expression import (
     Evaluate,
@@ -28,7 +28,14 @@ from gateway.protocol.registers.expression import (
     readings_of,
     unit_of,
 )
-from gateway.protocol.registers.register import Encode, Register, bits_encoding, number_encoding, text_encoding
+from gateway.protocol.registers.register import (
+    Encode,
+    Register,
+    address_pattern,
+    bits_encoding,
+    number_encoding,
+    text_encoding,
+)
 
 ABSENT = "absent"
 """The `value` of a register that is always absent."""
@@ -84,7 +91,7 @@ class RegisterBuilder:
             evaluate=_nothing if is_absent else evaluate,
             encode=encode,
             absent=absent,
-            pattern=self._pattern(length),
+            pattern=address_pattern(entry.address, self._type, length, self._word_order, self._byte_order),
             uses=self._uses,
             type_name=self._type,
             unit=entry.unit,
@@ -187,16 +194,6 @@ class RegisterBuilder:
                 self._problem("absent", "value-does-not-fit", f"{absent} does not fit {data_type.name}")
                 code = data_type.absent()
         return reorder(code, self._word_order, self._byte_order)
-
-    def _pattern(self, length: int) -> bytes:
-        """Return the address as a number of the type of the register, or as text."""
-        entry, data_type = self._entry, TYPES.get(self._type)
-        if entry.type == "string":
-            return encode_text(str(entry.address), length)
-        if data_type is None:
-            return reorder(entry.address.to_bytes(2 * length, "big"), self._word_order, self._byte_order)
-        number = entry.address if data_type.highest is None else min(entry.address, data_type.highest)
-        return number_packer(data_type, self._word_order, self._byte_order)(number)
 
     def _per_unit(self) -> Decimal:
         entry = self._entry

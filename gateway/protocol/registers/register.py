@@ -16,6 +16,7 @@ from typing import Literal
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import (
     GREATEST,
+    TYPES,
     DataType,
     Order,
     Pack,
@@ -162,6 +163,17 @@ def text_encoding(registers: int) -> Encode:
 def bits_encoding(registers: int, word_order: Order, byte_order: Order) -> Encode:
     """Return the encoder of bits, given as a whole number."""
     return lambda value: (reorder(int(value).to_bytes(2 * registers, "big"), word_order, byte_order), True)
+
+
+def address_pattern(address: int, type_name: str, length: int, word_order: Order, byte_order: Order) -> bytes:
+    """Return the bytes of a register in a unit's test pattern: its address as a number of its type, or as text."""
+    data_type = TYPES.get(type_name)
+    if type_name == "string":
+        return encode_text(str(address), length)
+    if data_type is None:
+        return reorder(address.to_bytes(2 * length, "big"), word_order, byte_order)
+    number = address if data_type.highest is None else min(address, data_type.highest)
+    return number_packer(data_type, word_order, byte_order)(number)
 
 
 def manual_number(address: int, function_code: int = 3) -> int:
