@@ -1,8 +1,12 @@
-"""Readings that depend on the meter's country: which tariff is the low one, and the time zone of its clock.
+"""Readings that depend on the meter's country: the low tariff, the time zone of its clock, and net power in Germany.
 
 The lines of a telegram contain neither. In the Netherlands tariff 1 is the low one, in Belgium and Hungary tariff 2.
 The flag W of a time stamp means the country's own standard time, while `obis_line.parse_timestamp` assumes that of
 Amsterdam.
+
+A German meter may send its power under one code only, 1-0:1.7.0. An EasyMeter sends it with a sign, so that it is net
+power: `(-000116.77*W)` while the house exports. A meter that counts no export has none to subtract. Of any other meter
+that sends one code it is not known what it sends while the house exports; its net power is absent.
 """
 
 from __future__ import annotations
@@ -11,8 +15,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from gateway.protocol.p1.derived import TARIFF_NAMES
-from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.obis import ENTRIES, Value
 from gateway.protocol.p1.readings import Reading, Readings
+from gateway.protocol.p1.signs import PHASE_SUFFIXES
 from gateway.protocol.p1.variants import Variant
 
 CENTRAL_EUROPE_H = 1
@@ -21,6 +26,15 @@ TARIFF_CODE = "0-0:96.14.0"
 """OBIS code of the current tariff."""
 DEFAULT_VARIANT = "5"
 """Key of the variant that is detected when a telegram shows no other one."""
+D0_VARIANT = "Q3D"
+"""Key of the variant of German meters."""
+EASY_METER = "ESY5Q3D"
+"""Beginning of the identification of meters that send import and export under one code."""
+_EXPORT_ENERGY = "1-0:2.8."
+_OTHER_POWERS = frozenset(
+    code for code, entry in ENTRIES.items() if entry.name.startswith(("power_export", "power_net"))
+)
+"""Codes of export power and net power: without any of them, a meter sends its power under one code."""
 _SECONDS_PER_HOUR = 3600
 
 
@@ -35,11 +49,14 @@ def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readin
     """
     shift_s = (CENTRAL_EUROPE_H - variant.utc_offset_h) * _SECONDS_PER_HOUR
     low_tariff = _low_tariff(readings, variant, detected)
-    if not low_tariff and not shift_s:
+    is_net = detected.key == D0_VARIANT and _import_is_net(readings)
+    if not low_tariff and not shift_s and not is_net:
         return readings
     values, units = dict(readings.values), dict(readings.units)
     if low_tariff:
         _name_tariffs(values, units, low_tariff)
+    if is_net:
+        _name_net_power(values, units)
     lines, time = readings.lines, readings.time
     if shift_s:
         for name, value in values.items():
@@ -59,6 +76,22 @@ def _low_tariff(readings: Readings, variant: Variant, detected: Variant) -> int 
         return variant.low_tariff if is_certain else None
     contradicts = is_certain and detected.low_tariff not in (None, variant.low_tariff)
     return None if contradicts else variant.low_tariff
+
+
+def _import_is_net(readings: Readings) -> bool:
+    """Return whether the power of 1-0:1.7.0 is all power, because the meter sends no other one."""
+    if not _OTHER_POWERS.isdisjoint(readings.codes):
+        return False
+    counts_export = any(code.startswith(_EXPORT_ENERGY) for code in readings.codes)
+    return not counts_export or readings.identification.startswith(EASY_METER)
+
+
+def _name_net_power(values: dict[str, Value], units: dict[str, str]) -> None:
+    for suffix in PHASE_SUFFIXES:
+        value = values.get(f"power_import{suffix}")
+        if value is not None:
+            values[f"power_net{suffix}"] = value
+            units[f"power_net{suffix}"] = "W"
 
 
 def _name_tariffs(values: dict[str, Value], units: dict[str, str], low: int) -> None:

@@ -14,7 +14,7 @@ from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.variants import VARIANTS
-from tests.protocol.p1.stream import only, telegram_of
+from tests.protocol.p1.stream import only, telegram_of, unchecked
 
 TARIFFS = (
     "1-3:0.2.8(50)",
@@ -120,3 +120,39 @@ def test_a_meter_gives_out_what_its_variant_tells() -> None:
     misled = MeterState("m", VARIANTS["5"]).take(only(telegram_of("0-0:96.1.4(50221)", *TARIFFS)), 0.0, 0.0)
     assert isinstance(misled, Received)
     assert "energy_import_low" not in misled.readings.values
+
+
+ONE_WAY = (
+    "1-0:1.8.0*255(00032549.5061662*kWh)",
+    "1-0:21.7.0*255(000557.29*W)",
+    "1-0:41.7.0*255(-000021.62*W)",
+    "1-0:61.7.0*255(000009.30*W)",
+)
+EXPORTED = "1-0:2.8.0*255(00000310.0070003*kWh)"
+EASY_METER, ANOTHER = "/ESY5Q3DB1024 V3.04", "/HLY5DTZ541"
+
+
+def net_powers(header: str, *lines: str, shown: str = "Q3D") -> dict[str, Value]:
+    readings = interpret(read(only(unchecked(*lines, header=header))), VARIANTS["Q3D"], VARIANTS[shown])
+    assert {readings.units[name] for name in readings.values if name.startswith("power_net")} <= {"W"}
+    return {name: value for name, value in readings.values.items() if name.startswith("power_net")}
+
+
+@pytest.mark.parametrize(("header", "more"), [(EASY_METER, ()), (EASY_METER, (EXPORTED,)), (ANOTHER, ())])
+@pytest.mark.parametrize("power", ["001688.21", "-000116.77"])
+def test_a_german_meter_that_sends_one_power_has_it_in_net_power_both_ways(
+    header: str, more: tuple[str, ...], power: str
+) -> None:
+    """An EasyMeter sends import and export with a sign; a meter that counts no export has only import."""
+    assert net_powers(header, *ONE_WAY, *more, f"1-0:1.7.0*255({power}*W)") == {
+        "power_net": Decimal(power),
+        "power_net_l1": Decimal("557.29"),
+        "power_net_l2": Decimal("-21.62"),
+        "power_net_l3": Decimal("9.30"),
+    }
+
+
+def test_net_power_stays_absent_where_nothing_shows_the_sign_of_the_power() -> None:
+    assert net_powers(ANOTHER, "1-0:1.7.0*255(001688.21*W)", EXPORTED) == {}
+    assert net_powers(EASY_METER, "1-0:1.7.0(001688.21*W)", shown="5") == {}
+    assert net_powers(EASY_METER, "1-0:1.7.0*255(001688.21*W)", "1-0:2.7.0*255()") == {}
