@@ -9,14 +9,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.protocol.p1.age.verdict import Condition
+from gateway.protocol.p1.age.verdict import Condition, MachineClock
 from gateway.protocol.p1.counter_guard import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import CHANNEL_1
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
-from gateway.runtime.clock import now, synchronised_unix_now, unix_time
+from gateway.runtime.clock import is_synchronised, now, unix_now, unix_time
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
@@ -151,7 +151,7 @@ class DsmrParser(Node):
             unix_time(arrived),
             is_first=self._is_new_connection,
             waited_since=arrived if arrived < self._last_read else None,
-            machine_clock=synchronised_unix_now(),
+            machine_clock=MachineClock(unix_now(), is_synchronised),
         )
         if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
             self.log(logging.INFO, "the meter sends no checksum: its readings are shown when two telegrams agree")

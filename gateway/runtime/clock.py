@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 if hasattr(time, "CLOCK_BOOTTIME"):
     now: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
@@ -20,6 +21,11 @@ else:
 
 _UNSYNCHRONISED = 0x40
 """STA_UNSYNC of adjtimex(2)."""
+
+TIMESYNC = Path("/run/systemd/timesync/synchronized")
+"""File that systemd-timesyncd touches each time it has set the clock by a time server, each 34 minutes at least."""
+TIMESYNC_HOLDS_S = 3 * 3600
+"""Seconds for which that counts: a crystal of 50 ppm then is 0.5 s off, less than a delay that is reported."""
 
 
 class _Timex(ctypes.Structure):
@@ -41,8 +47,18 @@ _adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
 
 
 def is_synchronised() -> bool:
-    """Return True where the kernel says that the wall clock follows a time server."""
-    return _adjtimex is not None and _adjtimex(ctypes.byref(_timex)) >= 0 and not _timex.status & _UNSYNCHRONISED
+    """Return True where the kernel says that the wall clock follows a time server.
+
+    That is evidence in one case only: whether a meter's clock was set or its line is late. It is not asked otherwise,
+    because it takes a system call. If the kernel refuses it, as in a service that may not set the clock, the file of
+    systemd's time service counts.
+    """
+    if _adjtimex is not None and _adjtimex(ctypes.byref(_timex)) >= 0:
+        return not _timex.status & _UNSYNCHRONISED
+    try:
+        return 0 <= unix_now() - TIMESYNC.stat().st_mtime <= TIMESYNC_HOLDS_S
+    except OSError:
+        return False
 
 
 def unix_time(moment: float) -> float:
@@ -51,16 +67,11 @@ def unix_time(moment: float) -> float:
 
 
 def unix_now() -> float:
-    """Return the time of the wall clock in unix seconds, to be shown; it never decides what is fresh."""
-    return time.time()
+    """Return the time of the wall clock in unix seconds, to be shown.
 
-
-def synchronised_unix_now() -> float | None:
-    """Return the wall clock in unix seconds where the kernel says that it is synchronised, else None.
-
-    It is evidence in one case only: whether a meter's clock was set or its line is late.
+    It decides what is fresh in one case only, and only if `is_synchronised`.
     """
-    return unix_now() if is_synchronised() else None
+    return time.time()
 
 
 def utc_now() -> datetime:

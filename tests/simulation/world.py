@@ -42,6 +42,10 @@ class _VirtualClock:
     def now(self) -> float:
         return self.loop.moment if self.loop else START_S
 
+    def is_synchronised(self) -> bool:
+        """Return True: a jump of the wall clock is recognised without it."""
+        return True
+
     def unix_now(self) -> float:
         return UNIX_START_S + self.now() - START_S + self.jump_s
 
@@ -50,6 +54,7 @@ assert "pytest" not in sys.modules, "a process of its own: the clock is replaced
 MACHINE = _VirtualClock()
 clock.now = MACHINE.now
 clock.unix_now = MACHINE.unix_now
+clock.is_synchronised = MACHINE.is_synchronised
 
 from gateway.config import load_config, load_maps  # noqa: E402 - after the clock
 from gateway.service.wiring import Wiring  # noqa: E402

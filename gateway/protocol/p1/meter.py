@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from gateway.protocol import freshness
 from gateway.protocol.p1.acceptance import refuse
+from gateway.protocol.p1.age.verdict import MachineClock
 from gateway.protocol.p1.confirmation import Confirmation
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
@@ -93,7 +94,7 @@ class MeterState:
         *,
         is_first: bool = False,
         waited_since: float | None = None,
-        machine_clock: float | None = None,
+        machine_clock: MachineClock | None = None,
     ) -> Received | RefusedTelegram:
         """Accept or refuse a telegram; a refused one changes nothing but the counts.
 
@@ -103,7 +104,7 @@ class MeterState:
             arrived_at: its arrival on the wall clock, in unix seconds.
             is_first: True for the first one of a new connection.
             waited_since: the moment since which it may have waited to be read; None where it cannot have waited.
-            machine_clock: this machine's clock in unix seconds at `arrived`; None where it is not synchronised.
+            machine_clock: this machine's clock at `arrived`; None where it is not known.
 
         """
         received = item if isinstance(item, RefusedTelegram) else self._evaluate(item, arrived, arrived_at)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from gateway.protocol.p1.age.counters import Counters
 from gateway.protocol.p1.age.timeline import Timeline
-from gateway.protocol.p1.age.verdict import Condition, Kind
+from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
 from gateway.protocol.p1.counter_guard import Withheld
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import Telegram
@@ -74,7 +74,7 @@ class Serving:
         received: Received,
         stale_after_s: float,
         waited_since: float | None = None,
-        machine_clock: float | None = None,
+        machine_clock: MachineClock | None = None,
         *,
         is_first: bool = False,
     ) -> None:
@@ -84,7 +84,7 @@ class Serving:
             received: the telegram.
             stale_after_s: the age after which its readings are stale.
             waited_since: the moment since which it may have waited to be read; None if it did not wait.
-            machine_clock: this machine's clock in unix seconds at its arrival; None if it is not synchronised.
+            machine_clock: this machine's clock at its arrival; None if it is not known.
             is_first: True for the first one of a new connection.
 
         """
@@ -140,7 +140,10 @@ class Serving:
 
     @property
     def clock_cadence_s(self) -> float | None:
-        """Return the cadence of the meter's clock in seconds, not longer than its variant's; None before a telegram."""
+        """Return the seconds between two steps of the meter's clock; None before a telegram.
+
+        They are more than the variant's cadence if a meter sends more often than its clock moves.
+        """
         return self._timeline.clock_cadence_s if self._timeline else None
 
     @property

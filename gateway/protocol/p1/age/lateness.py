@@ -54,8 +54,8 @@ class Lateness:
                 self.is_late = self._was_tried = False
             self._off_s = None
             if item.machine_clock is not None:
-                self._off_s = item.machine_clock - clock
-                self._ahead_s = item.machine_clock - item.arrived
+                self._off_s = item.machine_clock.unix - clock
+                self._ahead_s = item.machine_clock.unix - item.arrived
             return
         self._in_time = 0
         self.is_late = True
@@ -105,6 +105,9 @@ class Lateness:
         """Return the seconds by which this machine's clock is ahead of the stamp; None if that proves nothing."""
         if item.machine_clock is None or self._off_s is None or abs(self._off_s) > SYNCHRONISED_S:
             return None
-        if abs(item.machine_clock - item.arrived - self._ahead_s) > STEPPED_S:
+        if (
+            abs(item.machine_clock.unix - item.arrived - self._ahead_s) > STEPPED_S
+            or not item.machine_clock.is_synchronised()
+        ):
             return None
-        return item.machine_clock - clock
+        return item.machine_clock.unix - clock

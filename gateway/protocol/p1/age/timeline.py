@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from gateway.protocol.p1.age.counters import Counters
 from gateway.protocol.p1.age.meter_clock import MeterClock
-from gateway.protocol.p1.age.verdict import Arrival, Condition, Kind, Shown, Verdict
+from gateway.protocol.p1.age.verdict import Arrival, Condition, Kind, MachineClock, Shown, Verdict
 
 SILENT = 3
 """Number of cadences without a telegram, after which the port shows another meter if the readings are stale too."""
@@ -71,7 +71,7 @@ class Timeline:
         counters: Counters,
         text_hash: int,
         is_first: bool,
-        machine_clock: float | None = None,
+        machine_clock: MachineClock | None = None,
     ) -> Verdict:
         """Judge a telegram that has passed all other checks.
 
@@ -82,7 +82,7 @@ class Timeline:
             counters: accepted energy counters, import and export, all tariffs, in a fixed order.
             text_hash: a hash of its bytes, of 32 bits or more.
             is_first: True for the first telegram of a new connection.
-            machine_clock: this machine's clock in UTC seconds at `arrived`; None if it is not synchronised.
+            machine_clock: this machine's clock at `arrived`; None if it is not known.
 
         """
         self._count += 1
@@ -161,7 +161,7 @@ class Timeline:
 
     @property
     def clock_cadence_s(self) -> float:
-        """Return the cadence in seconds, or that of the clock if it moves faster."""
+        """Return the seconds between two steps of the meter's clock; they may be more than the variant's cadence."""
         return self._current.cadence_s
 
     @property

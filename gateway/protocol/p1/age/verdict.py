@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -52,6 +53,15 @@ class Shown(NamedTuple):
     """The moment at which the meter wrote it, from which its age counts."""
 
 
+class MachineClock(NamedTuple):
+    """This machine's clock when a telegram arrived."""
+
+    unix: float
+    """UTC seconds."""
+    is_synchronised: Callable[[], bool]
+    """Returns whether this clock is correct. That costs a system call, so it is called for late telegrams only."""
+
+
 class Arrival(NamedTuple):
     """One telegram as it came in."""
 
@@ -65,8 +75,7 @@ class Arrival(NamedTuple):
     """A hash of its bytes."""
     is_first: bool
     """True for the first telegram of a new connection."""
-    machine_clock: float | None
-    """The synchronised clock of this machine at the arrival, in UTC seconds; None if it is not synchronised."""
+    machine_clock: MachineClock | None
 
 
 class Condition(Enum):

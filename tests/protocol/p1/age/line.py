@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from gateway.protocol.p1.age.timeline import Timeline
-from gateway.protocol.p1.age.verdict import Verdict
+from gateway.protocol.p1.age.verdict import MachineClock, Verdict
 
 NOON = 1_700_000_000
 """A moment on the meter's clock."""
@@ -23,6 +23,14 @@ class Line:
         """The stamp of the next telegram, counted from `NOON`."""
         self.counter = 1000
         self.last: Verdict
+        self.is_synchronised = True
+        """What the machine says of its clock."""
+        self.was_asked = 0
+        """Number of times that it was asked."""
+
+    def _is_synchronised(self) -> bool:
+        self.was_asked += 1
+        return self.is_synchronised
 
     def send(
         self,
@@ -37,7 +45,8 @@ class Line:
         """One telegram; the same stamp, counter and power are the same bytes."""
         stamp = None if clock is None else NOON + clock
         text = zlib.crc32(f"{stamp} {counter} {power} {meter}".encode())
-        self.last = self.timeline.take(at, stamp, meter, (counter,), text, connected, machine_clock)
+        machine = None if machine_clock is None else MachineClock(machine_clock, self._is_synchronised)
+        self.last = self.timeline.take(at, stamp, meter, (counter,), text, connected, machine)
         return self.last
 
     def go_on(self, count: int, power: int = 300, rises: int = 1, **more: object) -> Verdict:

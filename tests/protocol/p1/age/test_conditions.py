@@ -171,6 +171,24 @@ def test_a_machines_clock_that_was_set_proves_nothing() -> None:
     assert line.last.kind is Kind.LATE
 
 
+def test_a_clock_that_is_not_synchronised_proves_nothing() -> None:
+    line = Line()
+    line.is_synchronised = False
+    with_machine_clock(line, 0.5, 40)
+    line.hold(20)
+    with_machine_clock(line, 0.5, 30)
+    assert line.timeline.condition is Condition.LATE_OR_CLOCK_SET
+
+
+def test_the_machine_is_asked_about_its_clock_only_when_telegrams_are_late() -> None:
+    line = Line()
+    with_machine_clock(line, 0.5, 400)
+    assert line.was_asked == 0
+    line.hold(20)
+    with_machine_clock(line, 0.5, 10)
+    assert line.was_asked >= 1
+
+
 def test_a_clock_far_from_the_machines_proves_nothing() -> None:
     line = Line()
     with_machine_clock(line, -20.0, 40)
