@@ -39,25 +39,33 @@ class Display:
         """Return the telegram that is shown at `now`."""
         return self.pending if self.pending and now >= self.ripe else self.shown
 
-    def ripen(self, now: float) -> None:
-        """Show the pending telegram if its moment has come."""
-        if self.pending and now >= self.ripe:
-            self.shown, self.pending = self.pending, None
+    def ripen(self, now: float) -> bool:
+        """Show the pending telegram if its moment has come, and return True then."""
+        if not self.pending or now < self.ripe:
+            return False
+        self.shown, self.pending = self.pending, None
+        return True
 
     def show(self, item: Arrival, kind: Kind, delay: float = 0.0) -> Verdict:
         """Show a telegram that came late by `delay` seconds."""
         self.shown, self.pending = Shown(item.token, item.arrived - delay), None
         return Verdict(item.token, kind, self.shown.measured, delay, is_shown=True)
 
-    def postpone(self, item: Arrival, quiet: float = QUIET) -> Verdict:
+    def postpone(self, item: Arrival, quiet: float = QUIET, cadence_s: float | None = None) -> Verdict:
         """Show a telegram after `quiet` cadences, if no other one comes before."""
         self.pending = Shown(item.token, item.arrived)
-        self.ripe = item.arrived + quiet * self.cadence_s
+        self.ripe = item.arrived + quiet * (cadence_s or self.cadence_s)
         return Verdict(item.token, Kind.PENDING, item.arrived)
 
     def withdraw(self) -> None:
         """Show nothing."""
         self.shown = self.pending = None
+
+    def by_pace(self, item: Arrival, gap: float | None, pace_s: float) -> Verdict:
+        """Date a telegram by its arrival, if telegrams come each `pace_s` seconds; see `by_arrival`."""
+        if gap is not None and not item.is_first and SHORTEST_GAP * pace_s <= gap <= LONGEST_GAP * pace_s:
+            return self.show(item, Kind.FRESH)
+        return self.postpone(item, QUIET, pace_s)
 
     def by_arrival(self, item: Arrival, gap: float | None, shortest: float = SHORTEST_GAP) -> Verdict:
         """Date a telegram by its arrival, and show it at once where it came at the meter's own pace.

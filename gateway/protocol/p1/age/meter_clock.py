@@ -13,20 +13,18 @@ set back may look the same. Then the line counts as late, so that no old number 
 from __future__ import annotations
 
 from gateway.protocol.p1.age.baseline import Baseline
-from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, telegrams_needed
+from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, is_winter_time, telegrams_needed
 from gateway.protocol.p1.age.counters import HighestCounters
 from gateway.protocol.p1.age.display import Display
 from gateway.protocol.p1.age.lateness import Lateness
 from gateway.protocol.p1.age.repeating_source import RepeatingSource
-from gateway.protocol.p1.age.standing import ClockSteps, StandingClock
+from gateway.protocol.p1.age.standing import ClockSteps, SameStamp, StandingClock
 from gateway.protocol.p1.age.start import Start
-from gateway.protocol.p1.age.text_memory import REACH_S, Seen, TextMemory
+from gateway.protocol.p1.age.text_memory import REACH_S, SLOW_CADENCE_S, Seen, TextMemory
 from gateway.protocol.p1.age.verdict import LATE_S, Arrival, Condition, Kind, Verdict
 
 BURST = 0.6
 """Shortest gap without a delay, in cadences. After a shorter one, this telegram or the one before it was held up."""
-HOUR_S, HOUR_WANDER_S = 3600.0, 3.0
-"""Step of a clock with a wrong summer time flag, in seconds, and its largest deviation."""
 
 
 class MeterClock:
@@ -55,12 +53,14 @@ class MeterClock:
         self._last_shown = False
         self._shown_stamp: int | None = None
         self._without_stamp = 0
-        self._steps = ClockSteps()
+        self._steps = ClockSteps(cadence_s)
+        self._same = SameStamp()
         self.repeating = RepeatingSource()
 
     def take(self, item: Arrival) -> Verdict:
         """Judge a telegram."""
-        self.display.ripen(item.arrived)
+        if self.display.ripen(item.arrived) and not self._without_stamp:
+            self._last_shown, self._shown_stamp = True, self._last_stamp
         verdict = self._without_clock(item) if item.clock is None else self._with_clock(item, item.clock)
         self.repeating.note(item.arrived, verdict)
         return verdict
@@ -68,7 +68,7 @@ class MeterClock:
     def _with_clock(self, item: Arrival, clock: int) -> Verdict:
         self._without_stamp = 0
         seen = self.memory.look_up(clock, item.text)
-        if seen is Seen.COPY:
+        if seen is Seen.COPY or (clock == self._last_stamp and self._same.holds(item.text)):
             return self._copy(item, clock)
         is_between = self.base is not None and clock <= self.top and self.memory.is_between(clock)
         is_reused = seen is Seen.REUSED or is_between
@@ -77,11 +77,12 @@ class MeterClock:
         if clock == self._last_stamp:
             verdict = self._same_stamp(item, gap)
         else:
+            cadence = self._steps.follow(clock, self.cadence_s, self.standing.stood_s)
             verdict = self._new_stamp(item, clock, gap, is_reused)
+            self._same.begin(item.text)
             self._has_moved = self._last_stamp is not None
-            faster = self._steps.follow(clock, self.cadence_s)
-            if faster is not None:
-                self._set_cadence(faster)
+            if cadence is not None:
+                self._set_cadence(cadence)
             self._last_stamp, self._stamp_arrival = clock, item.arrived
         self.last_arrival, self._last_shown = item.arrived, verdict.is_shown
         if verdict.is_shown:
@@ -147,14 +148,15 @@ class MeterClock:
             self.highest.accept(item.counters)
             self.start = Start(self.cadence_s)
             self.candidate = None
-            return self.display.by_arrival(item, gap)
+            return self.display.by_pace(item, gap, self.standing.pace_s)
         shown = self.display.shown
         if shown is None or not self._last_shown or self._shown_stamp != self._last_stamp:
             return Verdict(item.token, Kind.REPEAT)
         self.highest.accept(item.counters)
-        delay = max(0.0, item.arrived - shown.measured)
+        measured = self._same.measured(item.text, shown.measured, self.cadence_s)
+        delay = max(0.0, item.arrived - measured)
         self.display.show(item, Kind.REPEAT, delay)
-        return Verdict(item.token, Kind.REPEAT, shown.measured, delay, is_shown=True)
+        return Verdict(item.token, Kind.REPEAT, item.arrived - delay, delay, is_shown=True)
 
     def _moves_again(self, item: Arrival, clock: int) -> None:
         """Follow a clock that stood still. The time that it lost is not delay, except the time without telegrams."""
@@ -218,8 +220,10 @@ class MeterClock:
         assert self.base is not None
         difference = item.arrived - clock
         is_back = clock <= self.top
-        if not is_back and self.base.delay_of(difference) < 0 and gap is not None and gap < BURST * self.cadence_s:
-            self._distrust_newest()
+        is_burst = gap is not None and gap < BURST * self.cadence_s
+        if is_burst and self._last_shown and not is_back and self.base.delay_of(difference) < 0:
+            # The newest telegram looked too new: its clock was set while the line held telegrams.
+            self.display.withdraw()
         run = self.candidate
         if run is None or not run.fits(clock, difference):
             carry = self.lateness.carry(item, gap, self.cadence_s, run)
@@ -230,19 +234,13 @@ class MeterClock:
             return self._accept_clock(item, clock, run.lowest - run.carry)
         return Verdict(item.token, Kind.WAITING)
 
-    def _distrust_newest(self) -> None:
-        """Withdraw the newest telegram: its clock was set while the line held telegrams, so it looked too new."""
-        if self._last_shown:
-            self.display.withdraw()
-
     def _is_proof(self, item: Arrival, clock: int, step: float) -> bool:
         """Return whether an old stamp cannot be a replay. A replay never has higher counters than before."""
         if self.lateness.is_corrected(item, clock):
             return True
         if clock > self.top:
             return False
-        is_winter_time = abs(step - HOUR_S) <= HOUR_WANDER_S
-        return clock < self.top - REACH_S or is_winter_time or self.highest.are_exceeded_by(item.counters)
+        return clock < self.top - REACH_S or is_winter_time(step) or self.highest.are_exceeded_by(item.counters)
 
     def _is_lasting_fall(self, item: Arrival, clock: int | None) -> bool:
         if clock is not None and not self._goes_on(item, clock):
@@ -255,10 +253,11 @@ class MeterClock:
         return clock > self.top and -WANDER_S <= self.base.delay_of(item.arrived - clock) < LATE_S
 
     def _set_cadence(self, cadence_s: float) -> None:
+        if (cadence_s >= SLOW_CADENCE_S) != (self.cadence_s >= SLOW_CADENCE_S):
+            self.memory = TextMemory(cadence_s)
         self.cadence_s = self.display.cadence_s = cadence_s
         self.needed = telegrams_needed(cadence_s)
-        self.memory = TextMemory(cadence_s)
-        self.standing = StandingClock(cadence_s, self.needed)
+        self.standing.set_cadence(cadence_s, self.needed)
         self.lateness.needed = self.needed
         self.candidate = None
         self.start = Start(cadence_s)

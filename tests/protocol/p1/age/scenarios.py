@@ -70,8 +70,12 @@ def write(
     load: str = "day",
     meter: str = "A",
     drift: float = 0.0,
+    clock_step: int = 1,
 ) -> list[Written]:
-    """Return the telegrams of a meter whose clock is `offset(moment)` seconds ahead; None for no stamp."""
+    """Return the telegrams of a meter whose clock is `offset(moment)` seconds ahead; None for no stamp.
+
+    The clock moves once in `clock_step` telegrams.
+    """
     telegrams = []
     counter = 2_000_000.0
     power = rng.randrange(4000, 9000) if load == "heavy" else rng.randrange(50, 3000)
@@ -79,7 +83,7 @@ def write(
     for n in range(count):
         at = n * cadence + phase + rng.random() * 0.05
         ahead = offset(at)
-        clock = None if ahead is None else START + int((n * cadence) * (1 + drift) + ahead)
+        clock = None if ahead is None else START + int((n // clock_step * clock_step * cadence) * (1 + drift) + ahead)
         if load in ("day", "heavy"):
             counter += power * cadence / 3600
         if load != "idle":

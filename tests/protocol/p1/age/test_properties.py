@@ -70,6 +70,20 @@ def test_no_old_number_is_fresh_under_two_faults_of_the_link(
     assert judge(Scenario(cadence, 5.0 if cadence == 1 else 35.0, deliveries)).too_old <= GRACE_S
 
 
+@pytest.mark.parametrize("kind", [kind for kind in LINK_KINDS if kind != "two_edges"])
+@pytest.mark.parametrize(("cadence", "limit"), [(1, 5.0), (10, 35.0)])
+def test_no_old_number_is_fresh_from_a_meter_whose_clock_moves_each_ten_telegrams(
+    kind: str, cadence: int, limit: float
+) -> None:
+    """It sends each second; `cadence` is that of its version."""
+    for seed in range(SEEDS):
+        rng = Random(f"{kind} {seed}")
+        written = write(rng, 1, 400, load=rng.choice(("day", "night", "idle")), clock_step=10)
+        jitter, loss = rng.choice((0.02, 0.4, 0.85)), rng.choice((0.0, 0.2))
+        deliveries = break_link(rng, kind, 1, deliver(rng, written, no_lag, jitter, loss), rng.uniform(130, 250))
+        assert judge(Scenario(cadence, limit, deliveries)).too_old <= GRACE_S, seed
+
+
 @fast
 @given(
     seed=st.integers(0, 2**32),
