@@ -6,20 +6,17 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.nodes.status_page.guessing import Guessing, source_of
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.transport.addresses import Address, Network, name_peer, place_of
 
 MIN_PASSWORD_CHARACTERS = 8
 MAX_PASSWORD_FILE_BYTES = 4096
-MAX_WRONG_PASSWORDS = 10
-"""Largest number of wrong passwords of one address in `WRONG_PASSWORD_WINDOW_S`. After that, it has to wait."""
-WRONG_PASSWORD_WINDOW_S = 60.0
-MAX_ADDRESSES = 1000
-"""Largest number of addresses whose wrong passwords are counted. Beyond it, the oldest are removed."""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _ASK = {"WWW-Authenticate": 'Basic realm="DSMR gateway", charset="UTF-8"'}
@@ -53,6 +50,8 @@ class Refusal:
     status: int
     why: str
     headers: Mapping[str, str]
+    delayed_for: str = ""
+    """The source of wrong passwords whose responses are delayed; empty for a response without delay."""
 
 
 def read_password(path: Path) -> bytes:
@@ -74,11 +73,23 @@ def read_password(path: Path) -> bytes:
 class Access:
     """Decides which requests the page responds to."""
 
-    def __init__(self, settings: StatusPageSettings, password: bytes | None) -> None:
-        """Require the password with the digest `password`; None for no password."""
+    def __init__(
+        self,
+        settings: StatusPageSettings,
+        password: bytes | None,
+        note_burst: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """Require the password with the digest `password`; None for no password.
+
+        Args:
+            settings: the addresses and names of the page.
+            password: the digest.
+            note_burst: called with a text for the log when too many wrong passwords come.
+
+        """
         self._settings = settings
         self._password = password
-        self._wrong: dict[Address, list[float]] = {}
+        self.guessing = Guessing(note_burst)
 
     def renew_password(self, password: bytes) -> None:
         """Require the password with this digest from the next request on."""
@@ -104,22 +115,19 @@ class Access:
         return None
 
     def _ask_password(self, address: Address, authorization: str, now: float) -> Refusal | None:
-        wrong = [at for at in self._wrong.get(address, ()) if now - at < WRONG_PASSWORD_WINDOW_S]
-        if len(wrong) >= MAX_WRONG_PASSWORDS:
-            retry = {"Retry-After": str(round(WRONG_PASSWORD_WINDOW_S - (now - wrong[0])) + 1)}
-            return Refusal(429, "Too many wrong passwords.", retry)
         given = _password_in(authorization)
         if given is None:
             return Refusal(401, "A password is required.", _ASK)
         assert self._password is not None
+        # First of all: the right password is accepted however many wrong ones come.
         if hmac.compare_digest(hashlib.sha256(given).digest(), self._password):
-            self._wrong.pop(address, None)
             return None
-        self._wrong.pop(address, None)
-        while len(self._wrong) >= MAX_ADDRESSES:
-            del self._wrong[next(iter(self._wrong))]
-        self._wrong[address] = [*wrong, now]
-        return Refusal(401, "The password is wrong.", _ASK)
+        source = source_of(address)
+        wait_s = self.guessing.note(source, now)
+        if wait_s is None:
+            return Refusal(401, "The password is wrong.", _ASK)
+        headers = {"Retry-After": str(math.ceil(wait_s)), "Connection": "close"}
+        return Refusal(429, "Too many wrong passwords.", headers, source)
 
 
 def _password_in(authorization: str) -> bytes | None:

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.nodes.status_page import download, model, registers, requests, telegram
-from gateway.nodes.status_page.access import Access
+from gateway.nodes.status_page.access import Access, Refusal
 from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.overview import status, unix_time
 from gateway.nodes.status_page.query import Page, Query
@@ -115,14 +115,20 @@ class _Guard:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        await self._choose(scope)(scope, receive, send_guarded)
+        refusal = self._refuse(scope)
+        if refusal is None:
+            await self._app(scope, receive, send_guarded)
+            return
+        if refusal.delayed_for:
+            await self._access.guessing.delay(refusal.delayed_for)
+        response = PlainTextResponse(refusal.why, refusal.status, dict(refusal.headers))
+        await response(scope, receive, send_guarded)
 
-    def _choose(self, scope: Scope) -> ASGIApp:
-        """Return the application, or the response to a request that is refused."""
+    def _refuse(self, scope: Scope) -> Refusal | None:
+        """Return the response to a request that is refused, None for one that the application responds to."""
         if scope["method"] not in METHODS:
-            return PlainTextResponse("This page is read-only.", 405, {"Allow": ", ".join(METHODS)})
+            return Refusal(405, "This page is read-only.", {"Allow": ", ".join(METHODS)})
         if scope["path"] in OPEN_TO_ALL:
-            return self._app
+            return None
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refusal = self._access.refuse(scope["client"], headers, now())
-        return PlainTextResponse(refusal.why, refusal.status, dict(refusal.headers)) if refusal else self._app
+        return self._access.refuse(scope["client"], headers, now())

@@ -68,6 +68,7 @@ _TOTALS = {
         "modbus_ignored",
         "frames and datagrams that are no single request, such as responses of another server",
     ),
+    "wrong_passwords": ("wrong_passwords", "wrong passwords given to the status page"),
     "clients_refused": _REFUSED,
     "readers_refused": _REFUSED,
     "connections_refused": _REFUSED,

@@ -57,6 +57,7 @@ class StatusPage(Node):
             "listens_on": str(self.settings),
             "viewers": len(self._stream),
             "connections_refused": self._refused,
+            "wrong_passwords": self._access.guessing.total if self._access else 0,
         }
 
     async def run(self) -> None:
@@ -70,7 +71,7 @@ class StatusPage(Node):
             self.show(Colour.RED, Mark.RING, label_of(problem))
             raise ProblemError(problem, error.errno) from error
         self.port = listener.getsockname()[1]
-        self._access = access = Access(self.settings, password)
+        self._access = access = Access(self.settings, password, lambda text: self.log_seldom(logging.WARNING, text))
         app = make_app(self._page, self._stream, access, self.settings.framed_by)
         self._server = server = PageServer(app, access.is_allowed, self._note_few_descriptors)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -86,6 +87,7 @@ class StatusPage(Node):
                     task.result()
         finally:
             streaming.cancel()
+            access.guessing.close()
             self._stream.close()
             server.should_exit = True
             server.cut_off()

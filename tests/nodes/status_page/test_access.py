@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from gateway.nodes.status_page.access import (
-    MAX_ADDRESSES,
-    MAX_WRONG_PASSWORDS,
     Access,
     StatusPageSettings,
     read_password,
@@ -93,28 +91,6 @@ def test_it_is_compared_in_a_time_that_tells_nothing(monkeypatch: pytest.MonkeyP
     Access(settings(), SECRET).refuse(AWAY, basic("c"), 0)
     # Digests are equally long, whatever the length of what was given.
     assert [(len(one), len(other)) for one, other in compared] == [(32, 32)]
-
-
-def test_who_guesses_has_to_wait_and_nobody_else() -> None:
-    access = Access(settings(), SECRET)
-    for second in range(MAX_WRONG_PASSWORDS):
-        assert access.refuse(AWAY, basic("wrong guess"), second).status == 401  # type: ignore[union-attr]
-    refusal = access.refuse(AWAY, basic("correct horse"), 20)
-    assert refusal is not None
-    assert (refusal.status, refusal.headers["Retry-After"]) == (429, "41")
-    assert access.refuse(("192.0.2.8", 1), basic("correct horse"), 20) is None
-    assert access.refuse(AWAY, basic("correct horse"), 61) is None
-    # A browser that has no password yet does not guess.
-    for second in range(100):
-        assert access.refuse(LOCAL, {}, second).status == 401  # type: ignore[union-attr]
-    assert access.refuse(LOCAL, basic("correct horse"), 100) is None
-
-
-def test_guessing_from_many_addresses_takes_no_memory() -> None:
-    access = Access(settings(), SECRET)
-    for n in range(2 * MAX_ADDRESSES):
-        access.refuse((f"2001:db8::{n:x}", 1), basic("wrong guess"), 0)
-    assert len(access._wrong) == MAX_ADDRESSES
 
 
 def test_trusted_addresses_need_no_password_and_others_are_not_served_without() -> None:
