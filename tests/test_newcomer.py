@@ -36,7 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             ["check", "tab.yaml"],
             CONFIGURATION,
-            "tab.yaml:2:1: the line is indented with a tab. Indent with",
+            "tab.yaml:2:1: the line is indented with a tab. Indent it with 2 spaces",
         ),
         (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected (found 'text')"),
         (["map", "dsrm"], USAGE, "there is no register map 'dsrm'. Did you mean dsmr?"),

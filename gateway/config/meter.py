@@ -35,6 +35,9 @@ _VERSION_SCHEMA = {"anyOf": [{"enum": [*VARIANTS, *ALIASES, AUTO]}, {"type": "nu
 
 
 def _port(value: Any) -> Any:
+    if value in (None, ""):
+        # Otherwise the default device would be read, and nothing would show it.
+        raise invalid("value-missing", "a value is expected", "Write the device or the TCP port, or remove the key")
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -44,6 +44,8 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "too_long": ("too-many", "at most {max_length} entries are expected (found {actual_length})", "Remove some"),
 }
 """Type of pydantic's error → code, what is wrong and what to do; the names in braces are pydantic's values."""
+BELOW = {"not-keys-with-values": "Write its keys", "not-a-list": "Write its items"}
+"""Code of an error → what to write below a key that has nothing below it."""
 _ANY = ("invalid-value", "this value cannot be used here", "See docs/configuration.md")
 """For an error of another type: no model of the gateway can have one, which a test makes sure of."""
 SPECIAL = frozenset(("extra_forbidden", "missing", "literal_error", "enum", "invalid"))
@@ -57,8 +59,11 @@ def sentence_of(error: Mapping[str, Any]) -> tuple[str, str, str]:
     what = what.format_map(error.get("ctx", {}))
     if error["type"] not in ("too_short", "too_long"):
         what += f" (found {shown(found)})"
-    is_text_hint = code in ("not-a-text", "not-a-path") and isinstance(found, (dict, list))
-    return code, what, "" if is_text_hint else hint
+    if code in ("not-a-text", "not-a-path") and isinstance(found, (dict, list)):
+        return code, what, ""
+    if found is None and code in BELOW:
+        return code, what, f"{BELOW[code]} below it, each line indented by two spaces more"
+    return code, what, hint
 
 
 def is_plain(value: object) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from itertools import takewhile
+from typing import Any, Generic, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
@@ -94,8 +95,8 @@ def problems_of(document: Document, model: type[BaseModel], error: ValidationErr
 def _problem(document: Document, model: type[BaseModel], error: Mapping[str, Any]) -> Problem:
     loc, found = loc_in(document.data, error["loc"]), error.get("input")
     match error["type"]:
-        case "extra_forbidden":
-            return _unknown_key(document, loc, _keys_of(model, loc[:-1]))
+        case "extra_forbidden" | "invalid_key":
+            return _unknown_key(document, loc, model)
         case "missing":
             key = str(error["loc"][-1])
             return document.problem((*loc, key), "missing-key", "is missing", f"Add {key}:", key=key)
@@ -112,13 +113,61 @@ def _problem(document: Document, model: type[BaseModel], error: Mapping[str, Any
     return replace(own, place=document.place(loc), what=what)
 
 
-def _unknown_key(document: Document, loc: Loc, known: Sequence[str]) -> Problem:
-    key = str(loc[-1])
+def _unknown_key(document: Document, loc: Loc, model: type[BaseModel]) -> Problem:
+    key, known = str(loc[-1]), _keys_of(model, loc[:-1])
     if not key.isprintable():  # copied from a web page, with a special space
         hint = "Type the key again: one of its characters is invisible"
         return document.problem(loc, "unknown-key", f"unknown key {key!a}", hint, key=key)
-    hint = suggest(key, known) or f"Known here: {', '.join(known)}"
+    hint = _right_level(document, loc, model) or suggest(key, known) or f"Known here: {', '.join(known)}"
     return document.problem(loc, "unknown-key", "unknown key", hint, key=key)
+
+
+def _right_level(document: Document, loc: Loc, model: type[BaseModel]) -> str:
+    """Return where a key belongs that is a level too deep, or not deep enough; empty for another mistake."""
+    key = str(loc[-1])
+    for depth in range(len(loc) - 2, -1, -1):
+        keys, beside = _keys_of(model, loc[:depth]), loc[depth]
+        if key in keys and beside in keys:
+            return f"It belongs beside {beside}, not in it. {_indented_like(document, loc[: depth + 1])}"
+    container = _value_at(document.data, loc[:-1])
+    before = [name for name in takewhile(lambda name: str(name) != key, container) if isinstance(name, str)]
+    fields = getattr(_model_at(model, loc[:-1]), "model_fields", {})
+    for name in reversed(before):
+        if name in fields and _takes(fields[name].annotation, key):
+            is_list = get_origin(fields[name].annotation) is list
+            return _inside(document, (*loc[:-1], name), container[name], f"- {key}: ..." if is_list else "")
+    return ""
+
+
+def _inside(document: Document, loc: Loc, value: Any, as_item: str) -> str:
+    """Return how to write a key inside the value at `loc`; `as_item` is how it looks as the first item of a list."""
+    name, line = loc[-1], document.position(loc)[0]
+    if isinstance(value, list) and value and isinstance(value[-1], dict) and value[-1]:
+        first = str(next(iter(value[-1])))
+        return f"It belongs in an item of {name}. {_indented_like(document, (*loc, len(value) - 1, first))}"
+    if isinstance(value, dict) and value:
+        return f"It belongs in {name}. {_indented_like(document, (*loc, str(next(iter(value)))))}"
+    if as_item:
+        return f'It belongs in {name}. Write "{as_item}" below line {line}, indented by two spaces'
+    return f"It belongs in {name}. Indent it by two spaces more than line {line}"
+
+
+def _indented_like(document: Document, loc: Loc) -> str:
+    spaces = document.position(loc)[1] - 1
+    return f"Indent it with {spaces} spaces" if spaces else "Begin a line with it"
+
+
+def _takes(annotation: Any, key: str) -> bool:
+    """Return whether a value of that type can have a key of that name."""
+    if get_origin(annotation) is dict:
+        return key.isdecimal()
+    return key in getattr(_model_in(annotation), "model_fields", {})
+
+
+def _value_at(data: Any, loc: Loc) -> Any:
+    for part in loc:
+        data = data[next(key for key in data if str(key) == part)] if isinstance(data, dict) else data[part]
+    return data
 
 
 def loc_in(data: Any, loc: Sequence[Any]) -> Loc:
@@ -138,12 +187,16 @@ def loc_in(data: Any, loc: Sequence[Any]) -> Loc:
 
 def _keys_of(model: type[BaseModel], loc: Loc) -> list[str]:
     """Return the keys of the model that is at `loc` in `model`."""
+    return list(_model_at(model, loc).model_fields)
+
+
+def _model_at(model: type[BaseModel], loc: Loc) -> Any:
     current: Any = model
     for part in loc:
         fields = getattr(current, "model_fields", {})
         if part in fields:
             current = _model_in(fields[part].annotation) or current
-    return list(current.model_fields)
+    return current
 
 
 def _model_in(annotation: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from gateway.files.indentation import indentation_mistake
 from gateway.problems.problem import Place, Problem, Scalar, in_order, problem_of
 from gateway.problems.system import file_problem
 
@@ -25,8 +26,10 @@ MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 _INDENT = "Indent it like the lines that it belongs to, and put a text with a colon in quotes"
+_MAY_BE_INDENTATION = ("mapping values are not allowed", "did not find expected key", "did not find expected '-'")
+"""Phrases of the parser for a line that is indented wrongly, among other errors."""
 _SYNTAX = {
-    "mapping values are not allowed": ("a colon is not allowed here", _INDENT),
+    "mapping values are not allowed": ("a colon is not allowed here", "Put a text with a colon in quotes"),
     "did not find expected key": ("a key is expected here", _INDENT),
     "did not find expected '-'": ("an item of a list is expected here", _INDENT),
     "could not find expected ':'": ("a key without a colon", "Write a colon and a space after the key"),
@@ -198,8 +201,11 @@ def _syntax_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
         return problem_of(_TOO_DEEP, _TOO_DEEP_TEXT, place=place)
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        what, hint = "the line is indented with a tab", "Indent with spaces, not with tabs"
+    has_tab = "\t" in line[: len(line) - len(line.lstrip())]
+    may_be_indentation = has_tab or any(phrase in found for phrase in _MAY_BE_INDENTATION)
+    if mistake := indentation_mistake(lines, mark.line) if line and may_be_indentation else None:
+        what, hint = mistake
+        place = Place(name, mark.line + 1, len(line) - len(line.lstrip(" ")) + 1)
     elif line[mark.column : mark.column + 1] in ("]", "}"):
         what, hint = "no bracket of this kind is open here", "Remove it, or add the one that opens it"
     else:

@@ -184,3 +184,42 @@ def test_a_default_in_place_of_an_invalid_value_has_no_problems_of_its_own(tmp_p
         assert "there is no meter" not in fault
         assert "address of" not in fault
         assert "none is chosen" not in fault
+
+
+UNIT_BESIDE_UNITS = 'modbus:\n  - listen: ":502"\n    units:\n    1: {map: dsmr}\n'
+LISTEN_IN_UNIT = 'modbus:\n  - units:\n      1:\n        listen: ":502"\n'
+UNITS_BESIDE_MODBUS = 'modbus:\n  - listen: ":502"\nunits:\n  1: {map: dsmr}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "meter:\nport: /dev/a\n",
+            "2:1: port: unknown key. It belongs in meter. Indent it by two spaces more than line 1",
+        ),
+        (
+            "meter:\n  simulate: true\nwatchdog: 9\n",
+            "3:1: watchdog: unknown key. It belongs in meter. Indent it with 2 spaces",
+        ),
+        (
+            "meter:\n  port: /dev/a\n  modbus: []\n",
+            "3:3: meter.modbus: unknown key. It belongs beside meter, not in it. Begin a line with it",
+        ),
+        (
+            LISTEN_IN_UNIT,
+            "4:9: modbus[0].units.1.listen: unknown key. It belongs beside units, not in it. Indent it with 4 spaces",
+        ),
+        (UNITS_BESIDE_MODBUS, "3:1: units: unknown key. It belongs in an item of modbus. Indent it with 4 spaces"),
+        (
+            'modbus:\nlisten: ":502"\n',
+            '2:1: listen: unknown key. It belongs in modbus. Write "- listen: ..." below line 1, indented by two spaces',
+        ),
+        (
+            UNIT_BESIDE_UNITS,
+            "4:5: modbus[0].1: unknown key. It belongs in units. Indent it by two spaces more than line 3",
+        ),
+    ],
+)
+def test_a_key_on_the_wrong_level_is_reported_with_its_level(tmp_path: Path, text: str, expected: str) -> None:
+    assert faults_in(tmp_path, text)[-1] == expected

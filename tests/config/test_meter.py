@@ -146,3 +146,9 @@ def test_serial_parameters_can_be_set_one_by_one(tmp_path: Path) -> None:
     config = meter(tmp_path, "baudrate: 9600, bytesize: 7, parity: E, stopbits: 2")
     assert (config.baudrate, config.bytesize, config.parity, config.stopbits) == (9600, 7, "E", 2)
     assert meter(tmp_path, "parity: O").baudrate is None
+
+
+@pytest.mark.parametrize(("text", "found"), [("meter:\n  port:\n", "nothing"), ('meter:\n  port: ""\n', "''")])
+def test_a_port_without_a_value_is_not_taken_for_the_usual_device(tmp_path: Path, text: str, found: str) -> None:
+    hint = "Write the device or the TCP port, or remove the key"
+    assert faults_in(tmp_path, text) == [f"2:3: meter.port: a value is expected (found {found}). {hint}"]

@@ -27,7 +27,7 @@ from gateway.problems.problem import Place, problem_of
 
 TWICE = "the key is given twice, first on line"
 ANCHOR = "anchors and aliases are not allowed. Write the value itself"
-TABS = "Indent with spaces, not with tabs"
+TABS = "indented with a tab. Indent it with 2 spaces, not with a tab"
 INDENT = "Indent it like the lines that it belongs to, and put a text with a colon in quotes"
 DEEP = "nested too deeply"
 
@@ -120,10 +120,11 @@ def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
         ("a:\n\tb: 1", "2:1", TABS),
         ("a:\n\t- 1", "2:1", TABS),
         ("a:\n  b: 1\n\tc: 1", "3:1", TABS),
-        ("a: b: c", "1:5", f"a colon is not allowed here. {INDENT}"),
-        ("a:\n b: c\n  d: e", "3:4", f"a colon is not allowed here. {INDENT}"),
-        ("a:\n  b: c\n d: e", "3:2", f"a key is expected here. {INDENT}"),
-        ("a:\n  - b\n  c: 1", "3:3", f"an item of a list is expected here. {INDENT}"),
+        ("a: b: c", "1:5", "a colon is not allowed here. Put a text with a colon in quotes"),
+        ("a:\n b: c\n  d: e", "3:3", "the line is indented with 2 spaces. Indent it with 1 space, like line 2"),
+        ("a:\n  b: c\n d: e", "3:2", "the line is indented with 1 space. Indent it with 2 spaces, like line 2"),
+        ("a:\n  - b\n  c: 1", "3:3", "the line is indented with 2 spaces. Indent it with 4 spaces, like line 2"),
+        ('a: "b" c\nd: 1', "1:8", f"a key is expected here. {INDENT}"),
         ("a: b\nc\nd: 1", "3:1", "a key without a colon. Write a colon and a space after the key"),
         ("a: [1,\nb: 2", "3:1", "a comma or a bracket is missing. Close the bracket of line 1"),
         ('b: 1\na: "x\nc: 1', "3:5", "a quote is not closed. Close the quote of line 2"),
