@@ -24,19 +24,34 @@ For a meter behind a ser2net: dsmr-gateway probe HOST:PORT
 """
 
 
+_EXISTS = "{file} exists already, and is not overwritten. Give the name of a new file"
+_SEVERAL = "there are meters on {places}. Give one of them"
+_SERVERS = 'modbus:\n  - listen: ":5020"\nstatus_page: {}\n'
+"""The part of a new configuration that does not depend on the meter: a port that needs no root rights, and the page."""
+
+
 @click.command("probe")
 @click.argument("where", required=False, metavar="[DEVICE|HOST:PORT]")
 @json_option
+@click.option(
+    "--save",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the configuration into a new FILE, with Modbus/TCP on port 5020 and the status page.",
+)
 @click.option("--seconds", type=click.FloatRange(0.1, 600), help="Seconds to listen at each speed, by default 12.")
-def probe_command(where: str | None, *, as_json: bool, seconds: float | None) -> None:
+def probe_command(where: str | None, *, save: Path | None, as_json: bool, seconds: float | None) -> None:
     """Find the meter on a P1 port, show a telegram with its readings, and print the configuration for it.
 
-    Without DEVICE, all serial ports that a P1 cable may be on are tried. Nothing is ever sent to the meter.
+    Without DEVICE, all serial ports that a P1 cable may be on are tried. Nothing is ever sent to the meter. With
+    --save, the configuration is written into a file, which must not exist yet.
     """
     import asyncio
 
     from gateway.tools.probing import LISTEN_S, serial_ports
 
+    if save and save.exists():
+        raise click.UsageError(_EXISTS.format(file=save))
     places = [where] if where else serial_ports()
     if not places:
         click.echo(_NOTHING, err=True)
@@ -49,7 +64,29 @@ def probe_command(where: str | None, *, as_json: bool, seconds: float | None) ->
     else:
         for place, findings in found:
             _show(place, findings)
-    sys.exit(0 if any(findings[-1].received for _, findings in found) else 1)
+    meters = [(place, findings[-1].newest) for place, findings in found if findings[-1].newest]
+    if save:
+        _save(save, meters)
+    sys.exit(0 if meters else 1)
+
+
+def _save(file: Path, meters: list[tuple[str, Received]]) -> None:
+    """Write the configuration for the only meter into a new file; exit where there is none, or more than one."""
+    if len(meters) != 1:
+        places = ", ".join(place for place, _ in meters)
+        click.echo(
+            f"{file} is not written: {_SEVERAL.format(places=places) if meters else 'no meter was found'}", err=True
+        )
+        sys.exit(1)
+    try:
+        with file.open("x") as stream:
+            stream.write(f"{_yaml(*meters[0])}{_SERVERS}")
+    except FileExistsError:
+        raise click.UsageError(_EXISTS.format(file=file)) from None
+    except OSError as error:
+        click.echo(f"{file} cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
+    click.echo(f"{file} is written. Start the gateway with: dsmr-gateway run {file}", err=True)
 
 
 async def _probe(place: str, seconds: float) -> list[ProbeResult]:

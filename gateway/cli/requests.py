@@ -10,23 +10,34 @@ import click
 
 from gateway.cli.parameters import json_option
 
+_NOTHING_SERVED = "The gateway serves nothing, because its configuration has problems:"
+_ADVICE_INDENT = 16 * " "
+"""Puts an advice below its request, after the time."""
+
 
 @click.command("requests")
 @click.option("--follow", "-f", is_flag=True, help="Keep showing new requests.")
 @json_option
 def requests_command(*, follow: bool, as_json: bool) -> None:
-    """Show the last requests of Modbus clients to the running gateway, and the responses."""
+    """Show the last requests of Modbus clients to the running gateway, the responses, and likely mistakes."""
     import asyncio
 
     from gateway.nodes.control import FOLLOW, ONCE, ask, running_socket_path
 
     def show(line: bytes) -> None:
+        exchange = json.loads(line)
+        if "problems" in exchange:
+            click.echo(_NOTHING_SERVED, err=True)
+            for problem in exchange["problems"]:
+                click.echo(problem, err=True)
+            sys.exit(1)
         if as_json:
             click.echo(line, nl=False)
             return
-        exchange = json.loads(line)
         moment = datetime.fromtimestamp(exchange["time"]).astimezone()
         click.echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
+        if exchange["advice"]:
+            click.echo(f"{_ADVICE_INDENT}{exchange['advice']}")
 
     path = running_socket_path()
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -66,6 +66,8 @@ class Control(Node):
         monitors: Mapping[str, Monitor],
         assess: Assess,
         describe: Callable[[], Mapping[str, object]] = dict,
+        advise: Callable[[str, Exchange], str] = lambda _server, _exchange: "",
+        problems: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Prepare the socket `path`.
 
@@ -74,10 +76,14 @@ class Control(Node):
             monitors: the newest requests, by the name of their server.
             assess: returns the health of the gateway.
             describe: returns the data of a report, without personal data.
+            advise: returns the likely mistake in a request to a server; empty if there is none.
+            problems: returns the problems of the configuration that keep the gateway from serving.
 
         """
         super().__init__("control")
         self._describe = describe
+        self._advise = advise
+        self._problems = problems
         self._path = path
         self._monitors = monitors
         self._assess = assess
@@ -116,6 +122,8 @@ class Control(Node):
             if question == REPORT:
                 writer.write(json.dumps(self._describe()).encode() + b"\n")
                 await writer.drain()
+            elif question in (FOLLOW, ONCE) and (problems := self._problems()):
+                writer.write(json.dumps({"problems": list(problems)}).encode() + b"\n")
             elif question in (FOLLOW, ONCE) and self._viewers < MAX_VIEWERS:
                 self._viewers += 1
                 try:
@@ -139,8 +147,14 @@ class Control(Node):
                 fresh += [(exchange, name) for exchange in monitor.since(seen.get(monitor, 0))]
             # Servers come and go with a reload.
             seen = {monitor: monitor.noted for monitor in self._monitors.values()}
+            advices: dict[Hashable, str] = {}
             for exchange, name in sorted(fresh, key=lambda each: each[0].at):
-                writer.write(_line(name, exchange))
+                # Clients repeat their requests, and the advice for a repeated request is the same.
+                key = name, exchange.unit_id, exchange.request, exchange.response and exchange.response[:2]
+                if key not in advices:
+                    advices[key] = self._advise(name, exchange)
+                    await asyncio.sleep(0)  # Modbus clients do not wait until all are found
+                writer.write(_line(name, exchange, advices[key]))
             await writer.drain()
             if not is_endless or reader.at_eof():
                 return
@@ -152,7 +166,7 @@ def _verdict(health: Health) -> bytes:
     return json.dumps({"is_healthy": health.is_good, "reason": health.reason, "since": since}).encode() + b"\n"
 
 
-def _line(server: str, exchange: Exchange) -> bytes:
+def _line(server: str, exchange: Exchange, advice: str) -> bytes:
     fields = {
         "time": round(unix_time(exchange.at), 3),
         "server": server,
@@ -161,6 +175,7 @@ def _line(server: str, exchange: Exchange) -> bytes:
         "request": exchange.request.hex(),
         "answer": exchange.response and exchange.response.hex(),
         "text": str(exchange),
+        "advice": advice,
     }
     return json.dumps(fields).encode() + b"\n"
 

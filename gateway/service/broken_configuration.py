@@ -10,12 +10,14 @@ from pathlib import Path
 from gateway.config import Config, Maps
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.yaml_file import FileError
+from gateway.nodes.control import Control, socket_path
 from gateway.nodes.status_page.observation import Reload, ServedUnits
 from gateway.problems.problem import Problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
+from gateway.runtime.report_data import describe
 from gateway.service.node_settings import status_page_settings
 
 TRY_EVERY_S = 2.0
@@ -28,7 +30,7 @@ _log = logging.getLogger("gateway")
 
 
 class ConfigErrorGateway:
-    """A gateway with a status page and nothing else."""
+    """A gateway with a status page and the socket for the command line, and nothing else."""
 
     is_serving = False
     meters: Mapping[str, MeterState] = {}
@@ -42,11 +44,21 @@ class ConfigErrorGateway:
 
         self.problems: Sequence[Problem] = ()
         self._started = now()
-        self.flow = Flow([StatusPage(f"status page {config}", status_page_settings(config, folder), self)])
+        page = StatusPage(f"status page {config}", status_page_settings(config, folder), self)
+        self.flow = Flow([page, Control(socket_path(), {}, self.health, self._describe, problems=self._texts)])
 
     def health(self, *, counts_meters: bool) -> Health:  # noqa: ARG002 - there are no meters
         """Return that the gateway is not healthy since it was started."""
-        return Health("the configuration cannot be used", self._started)
+        files = ", ".join(dict.fromkeys(Path(problem.place.file).name for problem in self.problems))
+        count = len(self.problems)
+        reason = f"the configuration cannot be used: {count} problem{'' if count == 1 else 's'} in {files}"
+        return Health(reason, self._started)
+
+    def _describe(self) -> Mapping[str, object]:
+        return describe(self.meters, self.flow.nodes, now())
+
+    def _texts(self) -> list[str]:
+        return list(map(str, self.problems))
 
 
 async def wait_until_valid(

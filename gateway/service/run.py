@@ -183,9 +183,10 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
         page = load_status_page(path)
         if page is None:
             raise
-        reporting = asyncio.create_task(manager.report(lambda: "the configuration cannot be used"))
+        gateway = ConfigErrorGateway(page, path.parent)
+        reporting = asyncio.create_task(manager.report(lambda: gateway.health(counts_meters=False).reason))
         try:
-            return await wait_until_valid(error.problems, ConfigErrorGateway(page, path.parent), load, stop)
+            return await wait_until_valid(error.problems, gateway, load, stop)
         finally:
             reporting.cancel()
 

@@ -28,8 +28,9 @@ from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.nodes.status_page.observation import Reload, ServedUnit, ServedUnits
 from gateway.problems.problem import Problem
+from gateway.protocol.modbus.advice import advice_text, advise
 from gateway.protocol.modbus.device_identification import Identification
-from gateway.protocol.modbus.monitor import Monitor
+from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
@@ -91,7 +92,7 @@ class Wiring:
         self._offers: dict[tuple[tuple[str, int], int], _Offer] = {}
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
-        self._control = Control(socket_path(), self._monitors, self.health, self._describe)
+        self._control = Control(socket_path(), self._monitors, self.health, self._describe, self._advise)
         self._nodes: list[Node] = []
         self.configured = config, maps
         self.served: list[ServedUnits] = []
@@ -128,6 +129,12 @@ class Wiring:
 
     def _describe(self) -> Mapping[str, object]:
         return describe(self.meters, self.flow.nodes, now())
+
+    def _advise(self, server: str, exchange: Exchange) -> str:
+        """Return the likely mistake in a request to the server of that name; an empty text if there is none."""
+        units = next((each.units for each in self.servers if each.name == server), None)
+        advice = advise(exchange, units) if units else None
+        return advice_text(advice, exchange.unit_id) if advice else ""
 
     async def change(self, config: Config, maps: Maps) -> None:
         """Take over another configuration; meters and servers that are in both stay connected."""

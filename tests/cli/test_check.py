@@ -16,7 +16,7 @@ BROKEN = {
     "misspelt": ("meter: {port: /dev/p1, dsmr_versoin: 5}", r"1:24: meter\.dsmr_versoin: .*dsmr_version"),
     "given twice": ("meter: {port: /dev/a}\nmeter: {port: /dev/b}", r"2:1: meter: .*twice.* line 1"),
     "no YAML": ("meter: [\n", r"2:1: "),
-    "tab": ("modbus:\n\t- listen: 3", r"2:1: .*tabs"),
+    "tab": ("modbus:\n\t- listen: 3", r"2:1: .*with a tab"),
     "anchor": ("meter: &m {port: /dev/a}", r"1:8: .*anchors"),
     "a list": ("- meter", r"1:1: "),
     "no TCP port": ("meter:\n  host: 192.0.2.1\n  port: /dev/a", r"[12]:\d+: meter: .*TCP port"),

@@ -56,6 +56,38 @@ def test_a_meter_is_recognised_and_its_configuration_can_be_used(
     assert (meter.device, meter.dsmr_version) == (device, version)
 
 
+def test_the_configuration_can_be_saved_as_a_new_file(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    with fed_pty(own_telegram("v50_sagemcom-t210d")) as device:
+        saved = probe(device, "--save", str(file))
+    assert saved.exit_code == 0, saved.stderr
+    assert f"Start the gateway with: dsmr-gateway run {file}" in saved.stderr
+    config = load_config(file, {})
+    assert config.all_meters()["meter"].device == device
+    assert [str(server) for server in config.modbus] == [":5020"]
+    assert config.status_page is not None
+    before = file.read_text()
+    again = probe(device, "--save", str(file))
+    assert again.exit_code == 2
+    assert f"{file} exists already, and is not overwritten" in again.stderr
+    assert file.read_text() == before
+
+
+def test_no_file_is_written_without_exactly_one_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "gateway.yaml"
+    none = invoke("probe", "--seconds", "0.1", str(tmp_path / "no-device"), "--save", str(file))
+    assert none.exit_code != 0
+    with fed_pty(own_telegram("v50_sagemcom-t210d")) as one, fed_pty(own_telegram("v50_sagemcom-t210d")) as other:
+        monkeypatch.setattr(probing, "serial_ports", lambda: [one, other])
+        several = probe("--save", str(file))
+    assert several.exit_code == 1
+    assert f"is not written: there are meters on {one}, {other}. Give one of them" in several.stderr
+    nowhere = tmp_path / "none" / "gateway.yaml"
+    with fed_pty(own_telegram("v50_sagemcom-t210d")) as device:
+        assert f"{nowhere} cannot be written: No such file" in probe(device, "--save", str(nowhere)).stderr
+    assert not file.exists()
+
+
 def test_the_slow_speed_is_tried_when_the_fast_one_brings_noise() -> None:
     with fed_pty(own_telegram("v22_kamstrup-382jxc"), baud=9600) as device:
         found = json.loads(probe(device, "--json").stdout)

@@ -213,7 +213,10 @@ UNITS_BESIDE_MODBUS = 'modbus:\n  - listen: ":502"\nunits:\n  1: {map: dsmr}\n'
         (UNITS_BESIDE_MODBUS, "3:1: units: unknown key. It belongs in an item of modbus. Indent it with 4 spaces"),
         (
             'modbus:\nlisten: ":502"\n',
-            '2:1: listen: unknown key. It belongs in modbus. Write "- listen: ..." below line 1, indented by two spaces',
+            (
+                "2:1: listen: unknown key. It belongs in modbus. "
+                'Write "- listen: ..." below line 1, indented by two spaces'
+            ),
         ),
         (
             UNIT_BESIDE_UNITS,

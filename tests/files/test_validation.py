@@ -74,7 +74,10 @@ def test_what_is_right_becomes_the_model() -> None:
         ),
         (
             "needed: 1\nleaf:",
-            "f:2:1: leaf: keys with values are expected (found nothing). Write its keys below it, each line indented by two spaces more",
+            (
+                "f:2:1: leaf: keys with values are expected (found nothing). "
+                "Write its keys below it, each line indented by two spaces more"
+            ),
         ),
         (
             "needed: 1\nby_name: x",

@@ -25,7 +25,7 @@ from gateway.nodes.control import (
     running_socket_path,
     socket_path,
 )
-from gateway.protocol.modbus.monitor import CountedClient, Monitor
+from gateway.protocol.modbus.monitor import CountedClient, Exchange, Monitor
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.health import GOOD, Health
 from tests.waiting import running, until
@@ -266,3 +266,26 @@ def test_a_gateway_that_is_a_service_is_asked_where_the_user_runs_none(
         folder.mkdir()
         (folder / SOCKET_NAME).touch()
         assert running_socket_path() == folder / SOCKET_NAME
+
+
+async def test_a_request_comes_with_the_advice_about_it(path: Path) -> None:
+    monitor = Monitor()
+    for unit_id in (1, 9, 9):
+        monitor.note(now(), CountedClient("192.0.2.1", 0.0), unit_id, READ, REFUSAL)
+    asked: list[int] = []
+
+    def advise(server: str, exchange: Exchange) -> str:
+        asked.append(exchange.unit_id)
+        return f"{server}: is it unit 1?" if exchange.unit_id == 9 else ""
+
+    async with running(Control(path, {"s": monitor}, healthy, advise=advise)):
+        lines = await shown(path)
+    assert [line["advice"] for line in lines] == ["", "s: is it unit 1?", "s: is it unit 1?"]
+    assert asked == [1, 9], "a repeated request gets the advice that is known"
+
+
+async def test_a_gateway_without_a_valid_configuration_reports_its_problems(path: Path) -> None:
+    problems = ["gateway.yaml:1:1: meter: no"]
+    async with running(Control(path, {}, healthy, problems=lambda: problems)):
+        for question in (ONCE, FOLLOW):
+            assert await shown(path, question) == [{"problems": problems}]

@@ -59,6 +59,26 @@ class Advice:
     """Name of the register that the client probably wants."""
 
 
+_TEXTS = {
+    Mistake.UNIT_ID: "Unit {unit} is not configured. {instead}",
+    Mistake.ONE_OFF: "Off by one? {register} is at address {instead}.",
+    Mistake.MANUAL_NUMBER: "A number from a manual? {register} is at address {instead}, counted from 0.",
+    Mistake.OTHER_UNIT: "Wrong unit id? Unit {instead} has {register} at this address.",
+    Mistake.MAP: "Wrong register map? No unit has a register at this address.",
+    Mistake.FUNCTION: "This function code is not supported. {instead}",
+    Mistake.QUANTITY: "A request can read 1 to {instead} registers.",
+    Mistake.SILENT_METER: "The meter is offline. The request is valid.",
+}
+_INSTEAD_TEXTS = {Mistake.UNIT_ID: "Unit {} is configured.", Mistake.FUNCTION: "Use function code {}."}
+"""Sentences for mistakes whose `instead` is not always known."""
+
+
+def advice_text(advice: Advice, unit_id: int) -> str:
+    """Return an advice for a request to `unit_id` as a text; the status page has the same texts."""
+    instead = "" if advice.instead is None else _INSTEAD_TEXTS.get(advice.mistake, "{}").format(advice.instead)
+    return _TEXTS[advice.mistake].format(unit=unit_id, instead=instead, register=advice.register).rstrip()
+
+
 def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
     """Return the likely mistake in a request; None if there is none."""
     unit = units.by_id[exchange.unit_id]

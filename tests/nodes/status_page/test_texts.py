@@ -14,6 +14,7 @@ import pytest
 from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_file import _TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
+from gateway.protocol.modbus.advice import _INSTEAD_TEXTS, _TEXTS, Advice, Mistake, advice_text
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.status import TEXTS
 from tests.certificates import make_certificates
@@ -157,3 +158,13 @@ async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
     for language in LANGUAGES:
         # Refused telegrams are counted by their reason, so that there is no counter before the first.
         assert {*named, "telegrams_refused"} == texts(language)["details"].keys()
+
+
+def test_the_command_line_gives_the_same_advice_as_the_page() -> None:
+    page = texts("en")["page"]
+    for mistake, text in _TEXTS.items():
+        assert page[f"advice_{mistake.replace(' ', '_')}"] == text
+    for mistake, text in _INSTEAD_TEXTS.items():
+        assert page[f"advice_{mistake.split()[0]}_instead"] == text.replace("{}", "{instead}")
+    for mistake in Mistake:
+        assert "{" not in advice_text(Advice(mistake, 3, "power_net"), 1)
