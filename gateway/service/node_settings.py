@@ -20,12 +20,18 @@ from gateway.protocol.modbus.repeat import Repeat, Repeats
 from gateway.protocol.modbus.unit import StatusValues, Unit
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
 from gateway.protocol.registers.register_map import RegisterMap
+from gateway.runtime.clock import unix_now
 from gateway.transport.clients import Admission, Eviction
 from gateway.version import version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.nodes.passthrough import PassthroughSettings
+    from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page.access import StatusPageSettings
+    from gateway.protocol.p1.meter import MeterState
+    from gateway.simulation.feed import Piece
     from gateway.transport.tls import TlsFiles
 
 
@@ -129,3 +135,17 @@ def identification_of(config: ModbusConfig) -> Identification:
         model_name=given.model_name,
         user_application_name=given.user_application_name,
     )
+
+
+def simulated_meter_node(name: str, config: MeterConfig, meter: MeterState) -> SimulatedMeterNode:
+    """Return the node that sends the telegrams of a simulated meter."""
+    from gateway.nodes.simulated_meter import SimulatedMeterNode  # noqa: PLC0415 - only where it is wanted
+    from gateway.simulation.feed import live_telegrams  # noqa: PLC0415
+    from gateway.simulation.forms import DEFAULT_VERSION, simulated_meter  # noqa: PLC0415
+
+    version = DEFAULT_VERSION if config.dsmr_version == AUTO else config.dsmr_version
+
+    def simulate() -> Iterator[Piece]:
+        return live_telegrams(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
+
+    return SimulatedMeterNode(f"{name}/port", meter, simulate)

@@ -35,7 +35,7 @@ from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
-from gateway.runtime.clock import now, unix_now
+from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
 from gateway.runtime.report_data import describe
@@ -44,6 +44,7 @@ from gateway.service.node_settings import (
     p1_connections,
     passthrough_settings,
     server_settings,
+    simulated_meter_node,
     status_page_settings,
     unit_of,
 )
@@ -175,7 +176,7 @@ class Wiring:
         is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
         if config.simulate:
-            return _Source(meter, _simulate(name, config, meter), parser)
+            return _Source(meter, simulated_meter_node(name, config, meter), parser)
         return _Source(meter, P1Port(f"{name}/port", meter, lines, config.watchdog), parser)
 
     def _connect_servers(self, configs: list[ModbusConfig], maps: Maps, sources: Mapping[str, _Source]) -> None:
@@ -275,19 +276,6 @@ def _connect_passthrough(source: _Source, offer: _Offer) -> None:
         source.parser.telegrams.connect(passthrough, passthrough.take)
     if announcement:
         passthrough.listening.connect(announcement, announcement.port_opened)
-
-
-def _simulate(name: str, config: MeterConfig, meter: MeterState) -> SimulatedMeterNode:
-    from gateway.nodes.simulated_meter import SimulatedMeterNode  # noqa: PLC0415 - only where it is wanted
-    from gateway.simulation.feed import Piece, live_telegrams  # noqa: PLC0415
-    from gateway.simulation.forms import DEFAULT_VERSION, simulated_meter  # noqa: PLC0415
-
-    version = DEFAULT_VERSION if config.dsmr_version == AUTO else config.dsmr_version
-
-    def simulate() -> Iterator[Piece]:
-        return live_telegrams(simulated_meter(version), unix_now, VARIANTS[version].cadence_s)
-
-    return SimulatedMeterNode(f"{name}/port", meter, simulate)
 
 
 def _key(config: MeterConfig | ModbusConfig | PassthroughConfig | StatusPageConfig, but: set[str] | None = None) -> str:
