@@ -33,8 +33,6 @@ SPAN = 0.7
 """Shortest time of a run, as a share of the time that its telegrams take at the meter's pace. A burst is shorter."""
 COPIES_NO_CHANCE = 2
 """Number of copies that show a replay, although the clock has a proof: one copy may be chance, two are not."""
-HOUR_S, HOUR_WANDER_S = 3600.0, 3.0
-"""Step of a clock with a wrong summer time flag, in seconds, and its largest deviation."""
 LONG_S = 3600.0
 """Time in seconds for which a clock that went back must be level, if it has no proof."""
 
@@ -42,11 +40,6 @@ LONG_S = 3600.0
 def telegrams_needed(cadence_s: float) -> int:
     """Return how many telegrams confirm a clock."""
     return max(FEWEST_TELEGRAMS, min(MOST_TELEGRAMS, math.ceil(CONFIRMED_AFTER_S / cadence_s)))
-
-
-def is_winter_time(step: float) -> bool:
-    """Return whether a clock that went back by `step` seconds shows winter time now."""
-    return abs(step - HOUR_S) <= HOUR_WANDER_S
 
 
 def level_tolerance(needed: int) -> float:

@@ -13,11 +13,12 @@ set back may look the same. Then the line counts as late, so that no old number 
 from __future__ import annotations
 
 from gateway.protocol.p1.age.baseline import Baseline
-from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, is_winter_time, telegrams_needed
+from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, telegrams_needed
 from gateway.protocol.p1.age.counters import HighestCounters
 from gateway.protocol.p1.age.display import Display
 from gateway.protocol.p1.age.lateness import Lateness
 from gateway.protocol.p1.age.repeating_source import RepeatingSource
+from gateway.protocol.p1.age.season import is_change_to_winter
 from gateway.protocol.p1.age.standing import ClockSteps, SameStamp, StandingClock
 from gateway.protocol.p1.age.start import Start
 from gateway.protocol.p1.age.text_memory import REACH_S, SLOW_CADENCE_S, Seen, TextMemory
@@ -94,7 +95,7 @@ class MeterClock:
             self._moves_again(item, clock)
         self.standing.begin(item.arrived)
         self.display.pending = None
-        if self.highest.exceed(item.counters) and not self._is_lasting_fall(item, clock):
+        if self.highest.exceed(item.counters) and not self._is_fall(item, clock, is_reused):
             return Verdict(item.token, Kind.REPLAY)
         if self.base is None:
             return self._while_starting(item, clock)
@@ -117,7 +118,7 @@ class MeterClock:
             if self._without_stamp < self.needed:
                 return Verdict(item.token, Kind.WAITING)
             self._forget_clock()
-        if self.highest.exceed(item.counters) and not self._is_lasting_fall(item, None):
+        if self.highest.exceed(item.counters) and not self._is_lasting_fall(item):
             return Verdict(item.token, Kind.REPLAY)
         self.highest.accept(item.counters)
         return self.display.by_arrival(item, gap)
@@ -141,7 +142,8 @@ class MeterClock:
     def _same_stamp(self, item: Arrival, gap: float | None) -> Verdict:
         """Judge new values with the newest stamp: they are of the same moment, or the clock stands still."""
         self.display.pending = None
-        if self.highest.exceed(item.counters):
+        is_standing = self.standing.is_standing
+        if self.highest.exceed(item.counters) and not (is_standing and self._is_lasting_fall(item)):
             return Verdict(item.token, Kind.REPLAY)
         self.standing.add(item.arrived)
         if self.standing.is_standing:
@@ -182,6 +184,7 @@ class MeterClock:
         """Accept a clock as that of the meter."""
         self.base = Baseline(base, self.needed)
         self.candidate = None
+        self.highest.forget_stamps()
         return self._on_track(item, clock)
 
     def _is_on_track(self, item: Arrival, clock: int, delay: float) -> bool:
@@ -204,7 +207,7 @@ class MeterClock:
         if delay <= NEAR_S:
             self.candidate = None
         self.top = clock
-        self.highest.accept(item.counters)
+        self.highest.accept(item.counters, clock)
         self.lateness.follow(item, clock, delay)
         return self.display.show(item, Kind.LATE if delay >= LATE_S else Kind.FRESH, delay)
 
@@ -235,22 +238,27 @@ class MeterClock:
         return Verdict(item.token, Kind.WAITING)
 
     def _is_proof(self, item: Arrival, clock: int, step: float) -> bool:
-        """Return whether an old stamp cannot be a replay. A replay never has higher counters than before."""
+        """Return whether an old stamp cannot be a replay."""
         if self.lateness.is_corrected(item, clock):
             return True
         if clock > self.top:
             return False
-        return clock < self.top - REACH_S or is_winter_time(step) or self.highest.are_exceeded_by(item.counters)
+        counters, highest = item.counters, self.highest
+        is_new = highest.prove_set(counters, clock, REACH_S) or highest.are_exceeded_by(counters)
+        return is_new or is_change_to_winter(self.top, step)
 
-    def _is_lasting_fall(self, item: Arrival, clock: int | None) -> bool:
-        if clock is not None and not self._goes_on(item, clock):
-            return False
-        return self.highest.accept_lasting_fall(item.counters, self.needed)
-
-    def _goes_on(self, item: Arrival, clock: int) -> bool:
+    def _is_fall(self, item: Arrival, clock: int, is_reused: bool) -> bool:
+        """Return whether lower counters have fallen, and are not those of an old telegram: the clock goes on."""
         if self.base is None:
-            return self._last_stamp is not None and clock > self._last_stamp
-        return clock > self.top and -WANDER_S <= self.base.delay_of(item.arrived - clock) < LATE_S
+            goes_on = self._last_stamp is not None and clock > self._last_stamp
+            is_certain = self.start.is_continued_by(item.arrived, clock)
+        else:
+            goes_on = clock > self.top and -WANDER_S <= self.base.delay_of(item.arrived - clock) < LATE_S
+            is_certain = True
+        return goes_on and self._is_lasting_fall(item, is_certain=is_certain and not is_reused)
+
+    def _is_lasting_fall(self, item: Arrival, *, is_certain: bool = False) -> bool:
+        return self.highest.accept_lasting_fall(item.counters, 0 if is_certain else self.needed)
 
     def _set_cadence(self, cadence_s: float) -> None:
         if (cadence_s >= SLOW_CADENCE_S) != (self.cadence_s >= SLOW_CADENCE_S):

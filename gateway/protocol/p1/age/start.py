@@ -11,7 +11,7 @@ from collections import deque
 
 from gateway.protocol.p1.age.candidate import Run, telegrams_needed
 from gateway.protocol.p1.age.display import LONGEST_GAP, SHORTEST_GAP, Display
-from gateway.protocol.p1.age.verdict import Arrival, Kind, Verdict
+from gateway.protocol.p1.age.verdict import LATE_S, Arrival, Kind, Verdict
 
 SHOWN_AT_MOST = 10
 """Largest number of telegrams that are shown before the clock is known."""
@@ -38,6 +38,10 @@ class Start:
         self._differences: deque[float] = deque(maxlen=self._needed)
         self._count = SHOWN_AT_MOST if has_sunk else 0
         self._behind = 0
+
+    def is_continued_by(self, arrived: float, clock: int) -> bool:
+        """Return whether a telegram continues the first ones at their own pace, as no old telegram does."""
+        return self.run.fits(clock, arrived - clock) and arrived - clock - self.run.lowest < LATE_S
 
     def take(self, item: Arrival, clock: int, gap: float | None, display: Display) -> Verdict:
         """Judge a telegram; `gap` is the time since the arrival of the stamp before it, in seconds."""

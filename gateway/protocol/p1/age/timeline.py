@@ -13,6 +13,7 @@ time. If telegrams are suddenly late and no second of the clock is missing, some
 | `standing` | detects a clock that stands still, or is faster than expected |
 | `lateness` | keeps the delay of the line, and compares this machine's clock |
 | `text_memory`, `counters` | recognise copies and telegrams of the past |
+| `season` | knows the night in which a wrong summer time flag sets a clock back |
 | `repeating_source` | detects a source that sends nothing new |
 | `display` | keeps the shown and the pending telegram |
 

@@ -21,6 +21,8 @@ STALE_AT_MOST_S = 15.0
 SETTLED = 10
 """Telegrams with a moving clock after which P1 holds."""
 START = 1_700_000_000
+END_OF_SUMMER_TIME = 1_698_541_200
+"""29 October 2023, 1:00 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,10 +347,12 @@ def clock_event(rng: Random, kind: str, begin: float, cadence: int) -> tuple[Off
         "set_back": (-ahead - 1, "heavy"),
         "set_ahead": (ahead, any_load),
         "set_night": (night, "night"),
-        "winter_flag": (-3600, any_load),
         "summer_flag": (3600, any_load),
         "year": (-365 * 86400 - rng.randrange(86400), "heavy"),
     }
+    if kind == "winter_flag":
+        night = END_OF_SUMMER_TIME - START - int(begin // cadence * cadence)
+        return (lambda at: night - 3600 if at >= begin else night), any_load
     if kind in steps:
         step, load = steps[kind]
         return (lambda at: step if at >= begin else 0.0), load

@@ -30,7 +30,20 @@ def test_a_counter_that_is_missing_keeps_its_value() -> None:
 def test_a_fall_is_accepted_when_it_lasts() -> None:
     counters = highest((999,))
     assert [counters.accept_lasting_fall((n,), needed=2) for n in (5, 6, 7, 8)] == [False, False, False, True]
-    assert not counters.exceed((1,))
+    assert not counters.exceed((8,))
+
+
+def test_after_a_fall_only_counters_above_the_old_ones_prove_that_a_telegram_is_new() -> None:
+    counters = highest((999, 7))
+    counters.accept_fall((5, 8))
+    assert not counters.exceed((5, 8))
+    assert counters.have_fallen
+    assert not counters.are_exceeded_by((998, 8))
+    assert not counters.are_exceeded_by((999, None))
+    assert counters.are_exceeded_by((1000, 8))
+    assert counters.are_exceeded_by((6, 9))
+    counters.accept_fall((4, 2))
+    assert not counters.are_exceeded_by((999, 8))
 
 
 def test_a_fall_that_falls_again_or_is_interrupted_counts_from_the_beginning() -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from gateway.protocol.p1.age.display import FIRST_QUIET_S, STEADY_S
 from gateway.protocol.p1.age.verdict import Kind, Shown
-from tests.protocol.p1.age.line import Line
+from tests.protocol.p1.age.line import NOON, Line
+from tests.protocol.p1.age.scenarios import END_OF_SUMMER_TIME
 
 
-def settled(cadence: int = 1, limit: float = 5.0, count: int = 40, **more: object) -> Line:
+def settled(cadence: int = 1, limit: float = 5.0, count: int = 40, clock: int = 0, **more: object) -> Line:
     line = Line(cadence, limit)
+    line.clock = clock
     line.go_on(count, **more)  # type: ignore[arg-type]
     return line
 
@@ -205,11 +207,29 @@ def test_a_stamp_where_the_meter_wrote_none_proves_a_clock_set_back() -> None:
     assert line.last.kind is Kind.FRESH
 
 
-def test_a_clock_set_back_by_an_hour_needs_no_other_proof() -> None:
-    line = settled(rises=0)
+def test_a_telegram_without_counters_is_no_proof() -> None:
+    line = settled()
+    for n in range(100):
+        line.timeline.take(40.1 + n, NOON - 300 + n, "A", (None,), n, False)
+    assert not line.is_fresh(139.1)
+
+
+@pytest.mark.parametrize("before_s", [0, 600, -1200, -3600])
+def test_a_wrong_flag_in_the_night_of_the_change_to_winter_needs_no_other_proof(before_s: int) -> None:
+    line = settled(rises=0, clock=END_OF_SUMMER_TIME - NOON - before_s - 40)
     line.set_clock(-3600)
     line.go_on(8, rises=0)
     assert line.is_fresh()
+
+
+@pytest.mark.parametrize("other_s", [-86_400, -7200, -3600, 4 * 3600, 86_400, 7 * 86_400, 180 * 86_400, 365 * 86_400])
+def test_the_telegrams_of_an_hour_ago_are_a_replay_at_any_other_time_of_the_year(other_s: int) -> None:
+    line = settled(rises=0, clock=END_OF_SUMMER_TIME - NOON + other_s - 40)
+    line.set_clock(-3600)
+    for _ in range(100):
+        line.go_on(1, rises=0)
+        assert line.last.kind is Kind.WAITING
+    assert not line.is_fresh()
 
 
 def test_a_clock_set_back_beyond_what_is_remembered_needs_no_other_proof() -> None:
@@ -217,6 +237,34 @@ def test_a_clock_set_back_beyond_what_is_remembered_needs_no_other_proof() -> No
     line.set_clock(-5000)
     line.go_on(8, rises=0)
     assert line.last.kind is Kind.FRESH
+
+
+@pytest.mark.parametrize("back_s", [300, 3600, 86_400, 365 * 86_400])
+def test_a_clock_set_back_to_before_the_last_rise_of_a_counter_needs_no_other_proof(back_s: int) -> None:
+    line = settled()
+    line.go_on(20, rises=0)
+    line.set_clock(-back_s)
+    line.go_on(8, rises=0)
+    assert line.last.kind is Kind.FRESH
+
+
+def test_an_hour_and_more_ago_is_a_replay_if_no_counter_has_risen_since() -> None:
+    line = settled()
+    line.go_on(10_000, rises=0)
+    line.set_clock(-5000)
+    line.go_on(100, rises=0)
+    assert line.last.kind is Kind.WAITING
+
+
+def test_the_last_rise_before_a_clock_was_set_proves_nothing_on_the_new_clock() -> None:
+    """The clock is set back to before the rise, and then telegrams from after the rise come again."""
+    line = settled()
+    line.go_on(100, rises=0)
+    line.set_clock(-5000)
+    line.go_on(50, rises=0)
+    line.set_clock(-1000)
+    line.go_on(100, rises=0)
+    assert line.last.kind is Kind.WAITING
 
 
 def test_stamps_never_seen_with_equal_counters_are_a_replay_until_an_hour_has_passed() -> None:
@@ -409,13 +457,47 @@ def test_a_clock_that_is_faster_than_expected_is_followed_at_its_own_pace() -> N
     assert not line.is_fresh()
 
 
-def test_lower_counters_on_a_clock_that_goes_on_are_believed_when_they_last() -> None:
-    line = settled()
+@pytest.mark.parametrize("settled_for", [3, 40])
+@pytest.mark.parametrize("cadence", [1, 10])
+def test_a_counter_that_falls_while_the_clock_goes_on_does_not_make_a_telegram_old(
+    cadence: int, settled_for: int
+) -> None:
+    line = settled(cadence, count=settled_for)
     line.counter = 5
-    verdicts = [line.go_on(1) for _ in range(17)]
-    assert all(verdict.kind is Kind.REPLAY for verdict in verdicts[:15])
-    assert verdicts[16].kind is Kind.FRESH
-    assert line.is_fresh()
+    assert [line.go_on(1).kind for _ in range(20)] == [Kind.FRESH] * 20
+
+
+def test_lower_counters_are_a_replay_if_the_clock_goes_back_to_other_texts() -> None:
+    """The clock was set back before; the stamps that follow were used by telegrams with higher counters."""
+    line = settled()
+    line.set_clock(-30)
+    line.go_on(8)
+    line.counter -= 40
+    assert [line.go_on(1).kind for _ in range(10)] == [Kind.REPLAY] * 10
+    assert [line.go_on(1).kind for _ in range(10)][-1] is Kind.FRESH
+
+
+def test_lower_counters_of_a_late_telegram_are_a_replay() -> None:
+    line = settled()
+    line.hold(3)
+    line.counter = 5
+    assert [line.go_on(1).kind for _ in range(40)] == [Kind.REPLAY] * 40
+
+
+def test_lower_counters_on_a_clock_that_stands_still_are_believed_when_they_last() -> None:
+    line = settled()
+    for n in range(60):
+        line.send(40.1 + n, 39, 5 + n if n > 20 else line.counter + n, 400 + n)
+    assert line.last.kind is Kind.FRESH
+
+
+def test_after_a_fall_the_telegrams_of_a_day_ago_are_still_a_replay() -> None:
+    line = settled(rises=0)
+    line.counter = 5
+    line.go_on(10, rises=0)
+    line.set_clock(-86_400)
+    line.counter = 900
+    assert [line.go_on(1).kind for _ in range(30)] == [Kind.WAITING] * 30
 
 
 # Two meters
