@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from gateway.protocol.p1.age.verdict import Condition, MachineClock
-from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import CHANNEL_1
 from gateway.protocol.p1.serving import Received
@@ -50,6 +50,7 @@ _NEXT = "The powers are absent until the next telegram agrees"
 REMEDIES = {
     Doubt.FELL: _TWICE,
     Doubt.LEAPT: _TWICE,
+    Doubt.NEW_METER: "It is absent until a second telegram has the same M-Bus meter",
     Doubt.TWO_WAYS: _NEXT,
     Doubt.JUMPED: _NEXT,
     Doubt.PHASES: _NEXT,

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.nodes.status_page.observation import Gateway
-from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.clock import now

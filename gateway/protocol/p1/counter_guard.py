@@ -6,9 +6,12 @@ since its last accepted value. The guard withholds any other value. If the next 
 meter was replaced or set, and the value is accepted. If it continues the last accepted value, the other one was
 wrong.
 
+Some meters write new counters only once in ten seconds or in a quarter of an hour, and telegrams more often. So a rise
+may also be as large as the energy that the powers show since a counter of the meter last moved.
+
 The value of an M-Bus meter comes in each telegram of an hour, but was measured once. It counts as a second
 measurement only with a newer time stamp. Counters of different meters are not compared: a new equipment identifier is
-a new counter.
+a new counter. It is accepted when two telegrams in a row have that identifier.
 """
 
 from __future__ import annotations
@@ -17,9 +20,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from typing import NamedTuple
 
+from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.obis import ENTRIES, MBUS_CHANNELS, Value
 from gateway.protocol.p1.readings import Reading, Readings
 from gateway.protocol.p1.telegram import Telegram
@@ -34,8 +36,11 @@ MAX_FUSE_A = Decimal(400)
 """Largest fuse limit, in ampere. A meter without a limit sends 999 A."""
 MAX_PER_HOUR = {"Wh": CONNECTION_W, "varh": CONNECTION_W, "m3": Decimal(100), "J": Decimal(3_600_000_000)}
 """Unit of a counter → its largest rise per hour: 100 m3 of gas or water, and 1 MW of heat."""
-SLACK = {"Wh": Decimal(250), "varh": Decimal(250), "m3": Decimal(1), "J": Decimal(500_000_000)}
-"""Unit of a counter → rise that is always accepted: a telegram may be late, and some meters count in steps."""
+SLACK = {"Wh": Decimal(17), "varh": Decimal(17), "m3": Decimal(1), "J": Decimal(500_000_000)}
+"""Unit of a counter → rise that is always accepted. For energy it is what the connection carries in one second: a
+counter and a time stamp may be a second apart."""
+UNKNOWN_LAG_S = 10.0
+"""Time in seconds for which a counter may stand although energy flows, for a meter that sends no power."""
 STEPS = 2
 """Number of steps of the last digit that rounding may add."""
 LATE_S = 3600.0
@@ -51,35 +56,6 @@ COUNTERS = frozenset({entry.name for entry in ENTRIES.values() if entry.unit in 
 _POWERS = ("power_import", "power_export", "power_net", "apparent_power_import", "apparent_power_export")
 _FUSES = ("fuse_limit_l1", "fuse_limit_l2", "fuse_limit_l3")
 _WHOLE_DIGITS = re.compile(r"\(-?([0-9]+)(?:\.[0-9]+)?(?:\*\w+)?\)[\r\n]*\Z")
-
-
-class Doubt(StrEnum):
-    """Reason to withhold a reading."""
-
-    FELL = "counter fell"
-    """A counter is lower than before."""
-    LEAPT = "counter leapt"
-    """A counter rose faster than the connection can carry."""
-    TWO_WAYS = "import and export at once"
-    """A meter without checksum sends import and export, both above zero."""
-    JUMPED = "power jumped"
-    """The power of a meter without checksum changed, and its counters do not show that."""
-    PHASES = "phases differ from total"
-    """The powers of the phases of a meter without checksum do not add up to its total, as they did before."""
-    TARIFF = "no such tariff"
-    """A meter without checksum sends the number of a tariff that it has no counter for."""
-
-
-class Withheld(NamedTuple):
-    """A reading that is withheld."""
-
-    name: str
-    doubt: Doubt
-    old: Value | None
-    """Last accepted value in the base unit."""
-    new: Value | None
-    """Value of the telegram in the base unit."""
-    unit: str | None = None
 
 
 @dataclass(slots=True)
@@ -102,9 +78,17 @@ class CounterGuard:
         self._mbus: dict[str, dict[Value | None, _Counter]] = {}
         self._on_channel: dict[str, tuple[Value | None, _Counter]] = {}
         """Counter of an M-Bus channel → the identifier of the meter that is on it now, and its state."""
+        self._new_on_channel: dict[str, tuple[Value | None, bytes]] = {}
+        """Counter of an M-Bus channel → the identifier of another meter, and the telegram that had it."""
         self._before: Readings | None = None
         self._before_raw = b""
         self._before_at = 0.0
+        self._before_w = 0.0
+        """Largest power of the telegram before."""
+        self._carried_wh = 0.0
+        """Largest energy that the powers show since a counter last moved."""
+        self._has_moved = False
+        """True if the telegram before moved a counter of energy."""
 
     def judge(self, telegram: Telegram, readings: Readings, arrived: float) -> list[Withheld]:
         """Return the counters of a telegram that are withheld, and remember the others.
@@ -117,12 +101,17 @@ class CounterGuard:
         """
         withheld: list[Withheld] = []
         counters, values = self._counters, readings.values
+        self._follow_power(values, arrived)
         for line in readings.lines:
             name = line.name
             if name not in COUNTERS:
                 continue
             if name in MBUS_COUNTERS:
-                counter = self._of_meter(name, values, line, arrived)
+                known = self._of_meter(name, values, line, telegram, arrived)
+                if known is None:
+                    withheld += self._withhold_new(name, values, line)
+                    continue
+                counter = known
             else:
                 counter = counters.get(name) or counters.setdefault(name, _Counter(line, arrived))
             if counter.line is line and counter.doubted is None:
@@ -135,12 +124,34 @@ class CounterGuard:
         self._before, self._before_raw, self._before_at = readings, telegram.raw, arrived
         return withheld
 
-    def _of_meter(self, name: str, values: Mapping[str, Value], line: Reading, arrived: float) -> _Counter:
-        """Return the counter of the M-Bus meter that is on a channel now."""
+    def _follow_power(self, values: Mapping[str, Value], arrived: float) -> None:
+        """Add the energy that has flowed since the telegram before, at the larger power of the two."""
+        powers = [abs(value) for name in _POWERS if isinstance(value := values.get(name), Decimal)]
+        power = float(max(powers)) if powers else float(CONNECTION_W)
+        if self._has_moved:
+            self._carried_wh, self._has_moved = 0.0, False
+        if self._before is not None:
+            self._carried_wh += max(power, self._before_w) * (arrived - self._before_at) / 3600
+            if not powers:
+                self._carried_wh = min(self._carried_wh, power * UNKNOWN_LAG_S / 3600)
+        self._before_w = power
+
+    def _of_meter(
+        self, name: str, values: Mapping[str, Value], line: Reading, telegram: Telegram, arrived: float
+    ) -> _Counter | None:
+        """Return the counter of the M-Bus meter that is on a channel now; None while that meter is not confirmed."""
         identifier = values.get(MBUS_COUNTERS[name])
         known = self._on_channel.get(name)
         if known and identifier in (known[0], None):
+            if self._new_on_channel:
+                self._new_on_channel.pop(name, None)
             return known[1]
+        if self._before is not None:
+            before = self._new_on_channel.get(name)
+            self._new_on_channel[name] = identifier, telegram.raw
+            if before is None or before[0] != identifier or before[1] == telegram.raw:
+                return None
+            del self._new_on_channel[name]
         meters = self._mbus.setdefault(name, {})
         counter = meters.pop(identifier, None) or _Counter(line, arrived)
         if len(meters) >= METERS_KEPT:
@@ -148,6 +159,15 @@ class CounterGuard:
         meters[identifier] = counter
         self._on_channel[name] = identifier, counter
         return counter
+
+    def _withhold_new(self, name: str, values: Mapping[str, Value], line: Reading) -> list[Withheld]:
+        """Return the reading of an M-Bus meter that is not confirmed yet, and its identifier."""
+        known = self._on_channel.get(name)
+        identifier, old = MBUS_COUNTERS[name], known[1].line.base_value if known else None
+        withheld = [Withheld(name, Doubt.NEW_METER, old, line.base_value, line.base_unit)] if name in values else []
+        if identifier in values:
+            withheld.append(Withheld(identifier, Doubt.NEW_METER, known[0] if known else None, values[identifier]))
+        return withheld
 
     def _judge(
         self, counter: _Counter, line: Reading, telegram: Telegram, readings: Readings, arrived: float
@@ -162,6 +182,8 @@ class CounterGuard:
             elif continues and not _is_older(line, doubted):
                 line = doubted  # the same measurement again
         if doubt is None:
+            if line.base_value != counter.line.base_value and line.name not in MBUS_COUNTERS:
+                self._has_moved = True
             counter.line, counter.doubted, counter.accepted_at = line, None, arrived
             return None
         if doubted is None and line.name not in MBUS_COUNTERS:
@@ -176,7 +198,8 @@ class CounterGuard:
             since = counter.accepted_at
             stamps = (counter.line.time, line.time)
         else:
-            since = self._before_at if counter.doubted is None else counter.accepted_at
+            was_sent = self._before is not None and line.name in self._before.values
+            since = self._before_at if counter.doubted is None and was_sent else counter.accepted_at
             stamps = (self._before.time if self._before else None, readings.time)
         elapsed_s = arrived - since
         if stamps[0] is not None and stamps[1] is not None:
@@ -202,6 +225,8 @@ class CounterGuard:
             rise += rolled_over
         step = Decimal(1).scaleb(max(_exponent(old), _exponent(new)))
         most = SLACK[unit] + STEPS * step + self._per_hour(unit, readings) * Decimal(max(elapsed_s, 0.0)) / 3600
+        if unit in ("Wh", "varh"):
+            most += POWER_MARGIN * Decimal(self._carried_wh)
         if rise <= most:
             return None
         return Doubt.LEAPT if new > old else Doubt.FELL

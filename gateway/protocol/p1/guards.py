@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from gateway.protocol.p1.counter_guard import CounterGuard, Doubt, Withheld
+from gateway.protocol.p1.counter_guard import CounterGuard
+from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
 from gateway.protocol.p1.readings import Readings, with_values

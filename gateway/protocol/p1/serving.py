@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from gateway.protocol.p1.age.counters import Counters
 from gateway.protocol.p1.age.timeline import Timeline
 from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
-from gateway.protocol.p1.counter_guard import Withheld
+from gateway.protocol.p1.doubt import Withheld
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.variants import Variant

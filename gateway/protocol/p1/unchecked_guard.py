@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gateway.protocol.p1.counter_guard import Doubt, Withheld
 from gateway.protocol.p1.derived import PHASES, TARIFFS
+from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.readings import Readings
 
 JUMP_W = Decimal(500)

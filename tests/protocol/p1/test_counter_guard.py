@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.counter_guard import METERS_KEPT, CounterGuard, Doubt, Withheld
+from gateway.protocol.p1.counter_guard import METERS_KEPT, CounterGuard
+from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.readings import read
 from tests.protocol.p1.stream import only, telegram_of, unchecked
 
@@ -82,12 +83,53 @@ def test_without_a_clock_a_later_telegram_sends_it_twice() -> None:
     assert not meter.send(1020, *lines(None, 0))
 
 
-@pytest.mark.parametrize(("elapsed_s", "most_kwh"), [(10, 0.4), (3600, 60), (86_400, 1440), (604_800, 10_080)])
+@pytest.mark.parametrize(
+    ("elapsed_s", "most_kwh"), [(1, 0.033), (10, 0.18), (3600, 60), (86_400, 1440), (604_800, 10_080)]
+)
 def test_a_rise_is_judged_by_what_the_connection_carries_in_the_time(elapsed_s: int, most_kwh: float) -> None:
-    for rise, withheld in ((most_kwh * 0.98, False), (most_kwh * 1.02 + 0.3, True)):
+    for rise, withheld in ((most_kwh * 0.98, False), (most_kwh * 1.02 + 0.012, True)):
         meter = Meter()
         meter.counts(5_000_000)
         assert bool(meter.send(1000 + elapsed_s, *lines(elapsed_s, 5_000_000 + int(1000 * rise)))) is withheld
+
+
+@pytest.mark.parametrize("leap_wh", [50, 100, 188, 249])
+def test_a_leap_within_one_second_is_withheld_and_the_counter_goes_on_after_it(leap_wh: int) -> None:
+    counts = [5_000_000, 5_000_001, 5_000_001 + leap_wh, 5_000_002, 5_000_003]
+    assert Meter().counts(*counts) == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("leap_wh", [100, 188])
+def test_a_leap_of_a_counter_that_stood_is_withheld_while_another_one_moves(leap_wh: int) -> None:
+    meter = Meter()
+    for second in range(600):
+        assert not meter.send(second, *lines(second, 5_000_000 + second, extra="1-0:1.8.2(000007.000*kWh)"))
+    leapt = f"1-0:1.8.2(000007.{leap_wh:03}*kWh)"
+    [item] = meter.send(600, *lines(600, 5_000_600, extra=leapt))
+    assert (item.name, item.doubt) == ("energy_import_t2", Doubt.LEAPT)
+
+
+@pytest.mark.parametrize(("step_s", "power_w"), [(10, 17_000), (60, 9000), (900, 3000), (900, 50_000)])
+def test_a_meter_may_write_its_counters_more_seldom_than_its_telegrams(step_s: int, power_w: int) -> None:
+    meter = Meter()
+    for second in range(3 * step_s + 5):
+        wh = 5_000_000 + second // step_s * (step_s * power_w // 3600)
+        assert not meter.send(second, *lines(second, wh, extra=f"1-0:2.7.0({power_w / 1000:06.3f}*kW)"))
+
+
+def test_a_meter_without_a_power_may_write_its_counters_once_in_ten_seconds() -> None:
+    for rise, withheld in ((150, False), (300, True)):
+        meter = Meter()
+        for second in range(30):
+            meter.send(second, "1-0:1.8.1(005000.000*kWh)")
+        assert bool(meter.send(30, f"1-0:1.8.1(005000.{rise:03}*kWh)")) is withheld
+
+
+def test_a_counter_that_only_some_telegrams_contain_is_judged_by_the_time_since_it_came() -> None:
+    meter = Meter()
+    for second in range(0, 7201, 10):
+        counter = [f"1-0:1.8.0({5000 + second / 3600 * 11:010.3f}*kWh)"] if second % 3600 == 0 else []
+        assert not meter.send(second, "1-0:1.7.0(01.000*kW)", *counter)
 
 
 def test_telegrams_that_were_held_up_are_judged_by_the_meters_clock() -> None:
@@ -165,12 +207,52 @@ def test_a_stamp_that_was_set_back_does_not_withhold_for_ever() -> None:
     assert withheld == [True, True, False, False]
 
 
-def test_a_new_mbus_meter_counts_from_zero_at_once_and_the_old_one_is_not_compared_with_it() -> None:
+def names(items: list[Withheld]) -> dict[str, Doubt]:
+    return {item.name: item.doubt for item in items}
+
+
+NEW = {"mbus1_reading": Doubt.NEW_METER, "mbus1_identifier": Doubt.NEW_METER}
+
+
+def test_the_mbus_meter_of_the_first_telegram_is_believed_at_once() -> None:
+    assert not Meter().send(0, *lines(0, gas=f"{stamp(0)})(02311.402", device="41"))
+
+
+def test_another_mbus_meter_is_believed_with_its_second_telegram_and_counts_from_zero() -> None:
     meter = Meter()
     assert not meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402", device="41"))
-    assert not meter.send(300, *lines(300, gas=f"{stamp(300)})(00000.000", device="42"))
-    assert not meter.send(301, *lines(301, gas=f"{stamp(301)})(02311.402", device="41"))
-    assert meter.send(302, *lines(302, gas=f"{stamp(302)})(00900.000", device="42"))
+    assert names(meter.send(300, *lines(300, gas=f"{stamp(300)})(00000.000", device="42"))) == NEW
+    assert not meter.send(301, *lines(301, gas=f"{stamp(300)})(00000.000", device="42"))
+    assert names(meter.send(302, *lines(302, gas=f"{stamp(302)})(02311.402", device="41"))) == NEW
+    assert not meter.send(303, *lines(303, gas=f"{stamp(302)})(02311.402", device="41"))
+
+
+def test_another_mbus_meter_in_single_telegrams_is_never_believed() -> None:
+    meter = Meter()
+    for second in range(0, 20, 2):
+        assert not meter.send(second, *lines(second, gas=f"{stamp(0)})(02311.402", device="41"))
+        assert names(meter.send(second + 1, *lines(second + 1, gas=f"{stamp(1)})(00012.000", device="42"))) == NEW
+
+
+def test_a_copy_of_the_telegram_does_not_confirm_another_mbus_meter() -> None:
+    meter = Meter()
+    meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402", device="41"))
+    for second in range(5):
+        assert names(meter.send(300 + second, *lines(300, gas=f"{stamp(300)})(00000.000", device="42"))) == NEW
+
+
+def test_a_different_mbus_meter_in_each_telegram_is_never_believed() -> None:
+    meter = Meter()
+    meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402", device="40"))
+    for n in range(1, 20):
+        assert names(meter.send(n, *lines(n, gas=f"{stamp(n)})(00000.000", device=f"{40 + n}"))) == NEW
+
+
+def test_an_mbus_meter_that_is_added_later_is_believed_with_its_second_telegram() -> None:
+    meter = Meter()
+    assert not meter.send(0, *lines(0))
+    assert names(meter.send(1, *lines(1, gas=f"{stamp(1)})(00000.000"))) == NEW
+    assert not meter.send(2, *lines(2, gas=f"{stamp(1)})(00000.000"))
 
 
 def test_an_empty_identifier_is_no_new_meter() -> None:
@@ -181,8 +263,8 @@ def test_an_empty_identifier_is_no_new_meter() -> None:
 
 def test_only_some_mbus_meters_are_kept() -> None:
     meter = Meter()
-    for n in range(20):
-        meter.send(n, *lines(n, gas=f"{stamp(n)})(02311.402", device=f"{40 + n}"))
+    for n in range(40):
+        meter.send(n, *lines(n, gas=f"{stamp(n)})(02311.402", device=f"{40 + n // 2}"))
     assert [len(meters) for meters in meter.guard._mbus.values()] == [METERS_KEPT]
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.guards import METERS_KEPT, Guards, identity_of
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.readings import Readings, read
 from gateway.simulation.forms import simulated_meter, simulated_versions
 from gateway.simulation.household import Scenario
 from tests.conftest import SHARED_TELEGRAMS, needs_shared_telegrams
-from tests.protocol.p1.stream import feed, only, telegram_of
+from tests.protocol.p1.stream import feed, only, resealed, telegram_of
 
 AUTUMN = 1_761_437_400
 """Half an hour before summer time ends."""
@@ -73,3 +73,65 @@ def test_nothing_of_a_real_capture_is_withheld() -> None:
     for second, item in enumerate(feed([(SHARED_TELEGRAMS / "nielsbasjes_am550_566-telegrams.raw").read_bytes()])):
         assert isinstance(meter.take(item, float(second), 0.0), Received)
     assert meter.guards.withheld == {}
+
+
+def second_of(second: int, t1_wh: int, *, power_w: int = 500, gas: str = "", device: str = "") -> bytes:
+    stamp = f"2601011200{second:02}W" if second < 60 else f"260101120{second // 60}{second % 60:02}W"
+    return telegram_of(
+        "1-3:0.2.8(50)",
+        f"0-0:1.0.0({stamp})",
+        f"1-0:1.8.1({t1_wh / 1000:010.3f}*kWh)",
+        "1-0:1.8.2(000007.000*kWh)",
+        f"1-0:1.7.0({power_w / 1000:06.3f}*kW)",
+        *([f"0-0:96.1.1({device})"] if device else []),
+        *(["0-1:24.1.0(003)", "0-1:96.1.0(41)", gas] if gas else []),
+    )
+
+
+def served(meter: MeterState, raw: bytes, arrived: float) -> Readings:
+    """The readings that are fresh after a telegram."""
+    meter.take(only(raw), arrived, 0.0)
+    assert meter.served is not None
+    assert meter.is_fresh(arrived)
+    assert meter.served.arrived == arrived
+    return meter.served.readings
+
+
+@pytest.mark.parametrize(
+    ("top", "after"),
+    [
+        (5_000_000, [5_000_030, 5_000_031, 5_000_001, 5_000_002]),
+        (5_000_000, [9_000_000, 9_000_001, 5_000_002, 5_000_003]),
+        (5_000_000, [3_000_000, 3_000_001]),
+        (999_999_990, [999_999_999, 5, 6]),
+    ],
+    ids=["a small spike", "a spike sent twice", "a counter that is set back", "a counter that begins again at zero"],
+)
+def test_a_counter_that_falls_withholds_itself_and_nothing_else(top: int, after: list[int]) -> None:
+    meter = MeterState("house", None)
+    for second in range(20):
+        meter.take(only(second_of(second, top - 20 + second)), float(second), 0.0)
+    for second, t1_wh in enumerate([*after, *range(after[-1] + 1, after[-1] + 11)], start=20):
+        values = served(meter, second_of(second, t1_wh, power_w=500 + second), float(second)).values
+        assert values["power_import"] == 500 + second
+        assert values["energy_import_t2"] == 7000
+    assert values["energy_import_t1"] == after[-1] + 10
+    assert sum(meter.guards.withheld.values()) <= 2
+
+
+def test_a_gas_meter_in_one_telegram_is_not_served() -> None:
+    meter = MeterState("house", None)
+    for second in range(20):
+        gas = "0-1:24.2.1(260101110000W)(02311.402*m3)"
+        raw = second_of(second, 5_000_000, gas=gas)
+        if second == 15:
+            raw = second_of(second, 5_000_000, gas=gas.replace("02311.402", "00017.000"))
+            raw = resealed(raw.replace(b"0-1:96.1.0(41)", b"0-1:96.1.0(42)"))
+        meter.take(only(raw), float(second), 0.0)
+        if second > 1:
+            assert meter.served is not None
+            values = meter.served.readings.values
+            names = {"gas_volume", "gas_identifier", "mbus1_reading", "mbus1_identifier", "mbus1_reading_time"}
+            assert ("mbus1_reading" in values) is (second != 15)
+            if second == 15:
+                assert not names & values.keys()

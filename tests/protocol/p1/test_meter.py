@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.meter import (
     ERROR_WINDOW_S,
     STALE_AFTER_FAST_S,

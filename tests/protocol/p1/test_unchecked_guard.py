@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.counter_guard import Doubt
+from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.unchecked_guard import UncheckedGuard
 from tests.protocol.p1.stream import only, unchecked
