@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.protocol.p1.age.verdict import Condition, MachineClock
+from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
 from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import CHANNEL_1
@@ -26,6 +26,8 @@ TIMER_SLACK_S = 0.001
 """Time by which a timer is set late, since an event loop may run it a little early."""
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
 """Time without bytes that ends a telegram."""
+INNER_PAUSE_S = 0.3
+"""Pause within a telegram, in seconds, after which the rest may be of another one; a checksum would show that."""
 LATE_S = 0.25
 """Delay of a look at the line, in seconds. After a longer one, the process counts as having stood still."""
 CONDITIONS = {
@@ -40,6 +42,9 @@ TWO_METERS = (
     "two meters send on this line: one of them is served until it is silent, and the other is not used. Give each meter"
     " a line of its own"
 )
+OLD = {Kind.REPEAT: CONDITIONS[Condition.REPEATING], Kind.REPLAY: CONDITIONS[Condition.REPLAYING]}
+"""Text of the log for a telegram that is not served, in place of what its values would give."""
+PAUSED = "the bytes paused in a telegram without checksum, so it may be the halves of two"
 MAX_LOGGED_ERRORS = 10
 """Largest number of different errors that are logged until a minute has passed without errors."""
 WITHHELD_QUIET_S = 600.0
@@ -73,6 +78,7 @@ class DsmrParser(Node):
         self._last_read = float("-inf")
         """The moment at which the last bytes were read; they may have arrived before."""
         self._looked = float("-inf")
+        self._has_paused = self._usually_pauses = False
         self._is_new_connection = True
         self._served: Received | None = None
         self._ripe: asyncio.TimerHandle | None = None
@@ -94,8 +100,11 @@ class DsmrParser(Node):
         moment = now()
         # After the process stood still, neither time is exact: bytes count as older than they are, and are read later
         # than they came. Only a pause in both times is a pause of the meter.
-        if arrived - self._last_bytes > self._gap_s and moment - self._last_read > self._gap_s:
+        pause_s = min(arrived - self._last_bytes, moment - self._last_read)
+        if pause_s > self._gap_s:
             self._end_by_pause()
+        elif pause_s > INNER_PAUSE_S and self._reader.is_in_lines:
+            self._has_paused = True
         self._last_bytes, self._last_read = arrived, moment
         for item in self._reader.feed(data):
             self._take(item, arrived)
@@ -106,6 +115,7 @@ class DsmrParser(Node):
     def line_lost(self) -> None:
         """Drop a telegram that has begun, so that the bytes of the next connection cannot complete it."""
         self._reader.reset()
+        self._has_paused = self._usually_pauses = False
         self._is_new_connection = True
 
     def details(self) -> Details:
@@ -147,7 +157,7 @@ class DsmrParser(Node):
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
         result = self._meter.take(
-            item,
+            self._without_halves(item),
             self._last_read,
             unix_time(arrived),
             is_first=self._is_new_connection,
@@ -169,6 +179,16 @@ class DsmrParser(Node):
             self._note_withheld(result)
         for note in self.verdicts.receivers:
             note(result, arrived)
+
+    def _without_halves(self, item: Telegram | RefusedTelegram) -> Telegram | RefusedTelegram:
+        """Refuse a telegram without checksum in which the bytes paused, unless those of the one before paused too."""
+        has_paused, self._has_paused = self._has_paused, False
+        if not isinstance(item, Telegram) or item.checked:
+            return item
+        is_usual, self._usually_pauses = self._usually_pauses, has_paused
+        if has_paused and not is_usual:
+            return RefusedTelegram(item.raw, RefusalReason.TRUNCATED, PAUSED)
+        return item
 
     def _serve(self) -> None:
         """Send the served telegram if it is another one, and look again when a pending one is due."""
@@ -217,6 +237,10 @@ class DsmrParser(Node):
 
     def _note_withheld(self, received: Received) -> None:
         """Log each reading that begins to be withheld, at most once in `WITHHELD_QUIET_S`."""
+        # Nothing is withheld from anybody where the whole telegram is not served.
+        if (kind := self._meter.serving.newest_kind) in OLD and received.withheld:
+            self.log_seldom(logging.WARNING, OLD[kind])
+            return
         for item in received.withheld if len(self._withheld_at) < MAX_LOGGED_ERRORS else ():
             if item.name not in self._withheld and item.name not in self._withheld_at:
                 self._withheld_at[item.name] = received.arrived

@@ -170,6 +170,17 @@ async def test_a_withheld_reading_is_logged_once_with_both_values(caplog: pytest
     assert bench.parser.details()["readings_withheld (counter fell)"] == 3
 
 
+async def test_a_copy_of_an_old_telegram_is_logged_as_such_and_not_as_withheld(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    for second in [*range(20), 5, 20, 21]:
+        clock, counter = f"0-0:1.0.0(2511291200{second:02d}W)", f"1-0:1.8.1(000010.0{second:02d}*kWh)"
+        bench.feed(telegram_of("1-3:0.2.8(50)", clock, counter), 100.0 + second if second != 5 else 119.5)
+    logged = [text for text in messages(caplog) if "found" not in text]
+    assert logged == ["the source sends telegrams of the past; their readings are not served"]
+
+
 async def test_the_first_telegram_without_a_checksum_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(version="2.2")
     bench.feed(SLOW, 100.0)
@@ -245,6 +256,25 @@ async def test_a_telegram_goes_on_after_a_short_pause_and_not_after_a_long_one(
     bench.feed(GOOD[:half], 100.0)
     bench.feed(GOOD[half:], 100.0 + pause_s)
     assert [len(bench.out), bench.meter.refused[RefusalReason.TRUNCATED]] == counts
+
+
+async def test_halves_around_a_pause_make_no_telegram_without_a_checksum() -> None:
+    bench, half = Bench(version="2.2"), len(SLOW) // 2
+    for at in (100.0, 110.0):
+        bench.feed(SLOW, at)
+    bench.feed(SLOW[:half], 120.0)
+    bench.feed(SLOW[half:], 120.4)
+    assert [len(bench.out), bench.meter.refused[RefusalReason.TRUNCATED]] == [1, 1]
+    bench.feed(SLOW, 130.0)
+    assert len(bench.out) == 2
+
+
+async def test_a_line_that_always_pauses_in_telegrams_is_read() -> None:
+    bench, half = Bench(version="2.2"), len(SLOW) // 2
+    for number in range(6):
+        bench.feed(SLOW[:half], 100.0 + 10 * number)
+        bench.feed(SLOW[half:], 100.4 + 10 * number)
+    assert [len(bench.out), bench.meter.refused[RefusalReason.TRUNCATED]] == [4, 1]
 
 
 async def test_halves_on_both_sides_of_a_lost_line_make_no_telegram() -> None:

@@ -65,6 +65,8 @@ class Serving:
         """The newest telegram waits to be served; it does not count as accepted yet."""
         self.not_served: Counter[Kind] = Counter()
         """Number of accepted telegrams whose readings were not served when they came, by reason."""
+        self.newest_kind: Kind | None = None
+        """Verdict on the newest accepted telegram; None if it was served."""
         self._timeline: Timeline | None = None
         self._kept: dict[int, Received] = {}
         """Telegrams by the timeline's token: those that are served or pending, of two meters at most."""
@@ -102,6 +104,7 @@ class Serving:
         identity = f"{readings.identification} {readings.values.get('equipment_identifier', '')}"
         text = hash(received.telegram.raw)
         verdict = timeline.take(arrived, readings.time, identity, _counters(readings), text, is_first, machine_clock)
+        self.newest_kind = None if verdict.is_shown else verdict.kind
         if not verdict.is_shown:
             self.not_served[verdict.kind] += 1
         self._kept[verdict.token] = received

@@ -113,6 +113,11 @@ class TelegramReader:
         """Return True while a telegram has begun and not ended."""
         return self._inside
 
+    @property
+    def is_in_lines(self) -> bool:
+        """Return True while a telegram has begun and its end mark has not come."""
+        return self._inside and self._end is None
+
     def feed(self, data: bytes) -> list[Telegram | RefusedTelegram]:
         """Read the next bytes of the stream and return the telegrams, valid and refused, that end in them."""
         self._buffer += data
