@@ -75,7 +75,7 @@ def test_the_ser2net_of_the_page_brings_the_telegrams(block: Block, machine: Mac
         stack.enter_context(machine.metering(TELEGRAM))
         ser2net = machine.start(f"{program('ser2net')} -n -u -c {path}", "ser2net")
         stack.enter_context(running(ser2net))
-        wait_until(lambda: machine.listens(2001), f"the ser2net to listen; its log: {ser2net.log}")
+        wait_until(lambda: machine.listens(2001), lambda: f"the ser2net to listen; its log: {ser2net.log}")
         stack.callback(terminal.stop)
         assert "telegrams come in over 192.168.1.13:2001" in terminal.run()
 

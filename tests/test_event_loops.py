@@ -28,7 +28,7 @@ from gateway.transport import tls
 from tests.nodes.transports import connect, make_unit, serve
 from tests.waiting import until
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 READ, ANSWER = bytes.fromhex("0300050001"), bytes.fromhex("03020005")
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from gateway.runtime.flow import Node
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 """Longest time that a test waits for anything in this process."""
 LOOK_EVERY_S = 0.002
 

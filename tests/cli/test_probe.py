@@ -24,7 +24,16 @@ from gateway.transport.serial_device import holder_of
 from tests.cli.calling import invoke
 from tests.cli.p1_lines import fed_port, fed_pty, wired_pty
 from tests.conftest import own_telegram, program
-from tests.peers.harness import Program, SerialPort, as_nobody, gateway_command, open_folder, running, wait_until
+from tests.peers.harness import (
+    LIMIT_S,
+    Program,
+    SerialPort,
+    as_nobody,
+    gateway_command,
+    open_folder,
+    running,
+    wait_until,
+)
 from tests.uart import received
 
 LISTEN_S = "2"
@@ -264,7 +273,7 @@ def test_a_port_without_rights_is_reported_with_the_group_that_has_them() -> Non
         os.chown(device, 0, group.gr_gid)
         Path(device).chmod(0o660)
         command = [*prefix, gateway_command(), "probe", device]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     os.close(far)
     os.close(near)
     assert result.returncode == 1

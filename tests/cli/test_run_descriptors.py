@@ -16,7 +16,7 @@ import yaml
 from tests.peers.harness import ModbusClient, free_port, gateway_command, is_listened_on, wait_until
 
 PIPE_BYTES = 4096
-END_WITHIN_S = 2.0
+END_WITHIN_S = 60.0
 CLOSED = 'exec "$0" "$@" <&- >&- 2>&-'
 """A shell command that starts its arguments without stdin, stdout and stderr."""
 

@@ -17,7 +17,7 @@ from tests.nodes.transports import make_unit, mbap, serve
 
 READ = bytes.fromhex("0300050001")
 ANSWER = bytes.fromhex("03020005")
-LIMIT_S = 5.0
+LIMIT_S = 60.0
 HEALTHY_ID = 0x4141
 
 

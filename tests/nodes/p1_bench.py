@@ -16,7 +16,7 @@ from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import P1Port
 from gateway.protocol.p1.meter import MeterState
 
-LIMIT_S = 5.0
+LIMIT_S = 60.0
 RESET = struct.pack("ii", 1, 0)
 
 

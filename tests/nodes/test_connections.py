@@ -25,7 +25,7 @@ READ = bytes.fromhex("0300050001")
 ANSWER = bytes.fromhex("03020005")
 READ_125 = bytes.fromhex("030000007d")
 LONGEST_ANSWER_BYTES = 9 + 250
-LIMIT_S = 5.0
+LIMIT_S = 60.0
 STREAMS = ("tcp", "tls", "rtu_over_tcp")
 MOST_UNSENT_BYTES = WRITE_BUFFER_BYTES + RECEIVE_BUFFER_BYTES // 12 * LONGEST_ANSWER_BYTES
 """What may wait for a client that takes nothing: the answers to one more buffer full of requests."""

@@ -142,4 +142,4 @@ async def test_readers_are_let_go_when_the_gateway_ends() -> None:
         begun = module.now()
     for reader in readers:
         assert await reader.rest() == FIRST
-    assert module.now() - begun < LIMIT_S / 5
+    assert module.now() - begun < 5, "less than the server waits for a slow reader"

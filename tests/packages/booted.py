@@ -78,7 +78,7 @@ class Booted:
 
     def __enter__(self) -> Self:
         try:
-            wait_until(self._is_up, f"systemd; it says: {self._program.log}")
+            wait_until(self._is_up, lambda: f"systemd; it says: {self._program.log}")
         except BaseException:
             self.__exit__()
             raise

@@ -94,14 +94,14 @@ def test_the_image_tells_whether_it_is_well(image: SnapshotEncoder, tmp_path: Pa
     check = json.loads(image.final.one("HEALTHCHECK").partition("CMD ")[2])
 
     def health(command: list[str]) -> int:
-        return subprocess.run(command, env=SYSTEM, capture_output=True, timeout=30, check=False).returncode
+        return subprocess.run(command, env=SYSTEM, capture_output=True, timeout=60, check=False).returncode
 
     assert health(image.as_user(check)) == 1
     command = image.as_user(["env", *variables, *image.entry_point(), "run", "/config/none.yaml"])
     with running(gateway := Program(command, tmp_path, "image")):
         gateway.wait_for_port(port)
         well = image.inside(gateway.pid, check)
-        wait_until(lambda: health(well) == 0, f"the image to be well; so far:\n{gateway.log}")
+        wait_until(lambda: health(well) == 0, lambda: f"the image to be well; so far:\n{gateway.log}")
 
 
 def test_the_image_can_be_configured_by_variables_alone(image: SnapshotEncoder, tmp_path: Path) -> None:

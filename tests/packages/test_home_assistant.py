@@ -192,7 +192,7 @@ def test_a_cable_is_read_by_a_user_who_may_do_nothing_else(app: App, tmp_path: P
             gateway.wait_for_port(modbus)
             gateway.wait_for_port(readers)
             with cable.sending(own_telegram("v50_sagemcom-t210d")), ModbusClient(modbus) as client:
-                wait_until(lambda: client.uint32(4) >= 2, f"two telegrams; so far:\n{gateway.log}")
+                wait_until(lambda: client.uint32(4) >= 2, lambda: f"two telegrams; so far:\n{gateway.log}")
             status = Path(f"/proc/{gateway.pid}/status").read_text()
             assert re.search(r"^Uid:\s+10001\s+10001\s+10001", status, re.MULTILINE)
             assert re.search(rf"^Groups:.*\b{group}\b", status, re.MULTILINE)

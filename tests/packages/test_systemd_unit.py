@@ -156,7 +156,7 @@ def test_the_filter_lets_every_system_call_pass_that_the_gateway_makes(tmp_path:
                 [gateway_command(), "requests"],
                 env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
                 capture_output=True,
-                timeout=15,
+                timeout=LIMIT_S,
                 check=True,
             )
             assert asked.stdout

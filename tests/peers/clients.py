@@ -23,7 +23,7 @@ from tests.conftest import program
 from tests.peers.npm import packages
 
 READ_HOLDING, READ_INPUT, WRITE_SINGLE = 3, 4, 6
-LIMIT_S = 5
+LIMIT_S = 60
 NPM = ("modbus-serial@8.0.25", "jsmodbus@4.0.10")
 
 

@@ -47,15 +47,18 @@ SIMULATED = {"simulate": True}
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
-    """Return the first true value of `condition`; fail the test when there is none in time."""
+def wait_until(condition: Callable[[], T], what: str | Callable[[], str], limit_s: float = LIMIT_S) -> T:
+    """Return the first true value of `condition`; fail the test when there is none in time.
+
+    A `what` that shows more than was waited for, such as a log, is a function, so that it shows the newest state.
+    """
     deadline = time.monotonic() + limit_s
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {limit_s:g} s in vain for: {what}")
+            pytest.fail(f"waited {limit_s:g} s in vain for: {what if isinstance(what, str) else what()}")
         time.sleep(LOOK_EVERY_S)
 
 
@@ -227,6 +230,11 @@ class Program:
         return self._process.poll() is None
 
     @property
+    def busy_s(self) -> float:
+        """Return the seconds of processor time of the main thread, whatever else the machine does."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    @property
     def log(self) -> str:
         """Return all output so far."""
         return self._log.read_text(errors="replace")
@@ -370,12 +378,12 @@ class Gateway(Program):
     def wait_until_connected(self) -> None:
         """Wait until the P1 port is open: bytes sent before that are lost, as on a real line."""
         with self.client() as client:
-            wait_until(lambda: client.registers(1, 1)[0] & 2, f"the P1 port to be open; so far:\n{self.log}")
+            wait_until(lambda: client.registers(1, 1)[0] & 2, lambda: f"the P1 port to be open; so far:\n{self.log}")
 
     def wait_for_telegrams(self, count: int) -> None:
         """Wait until `count` telegrams are accepted."""
         with self.client() as client:
-            wait_until(lambda: client.uint32(4) >= count, f"{count} telegrams; so far:\n{self.log}")
+            wait_until(lambda: client.uint32(4) >= count, lambda: f"{count} telegrams; so far:\n{self.log}")
 
 
 NOBODY = 65534

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.conftest import own_telegram
-from tests.peers.harness import Gateway, free_port, running, wait_until
+from tests.peers.harness import LIMIT_S, Gateway, free_port, running, wait_until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
 DESCRIPTORS = 64
@@ -22,7 +22,7 @@ def test_the_line_of_a_meter_opens_again_while_idle_clients_fill_all_listeners(t
     page = free_port()
     with ExitStack() as open_sockets:
         meter = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
-        meter.settimeout(15)
+        meter.settimeout(LIMIT_S)
         address = meter.getsockname()
         gateway = Gateway(
             tmp_path,
@@ -39,7 +39,7 @@ def test_the_line_of_a_meter_opens_again_while_idle_clients_fill_all_listeners(t
         wait_until(lambda: client.uint32(4) == 1, "the first telegram")
         for _ in range(IDLE_PER_LISTENER):
             for port in (gateway.port, *gateway.passthrough_ports, page):
-                open_sockets.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+                open_sockets.enter_context(socket.create_connection(("127.0.0.1", port), LIMIT_S))
         gateway.wait_for_log("few file descriptors are left: new clients are refused")
         # The meter's host is gone for a while, in which asyncio accepts the clients that wait.
         meter.close()
@@ -47,7 +47,7 @@ def test_the_line_of_a_meter_opens_again_while_idle_clients_fill_all_listeners(t
         gone = time.monotonic()
         wait_until(lambda: time.monotonic() > gone + ACCEPTED_AGAIN_S, "clients to take what is free")
         meter = open_sockets.enter_context(socket.create_server(address))
-        meter.settimeout(15)
+        meter.settimeout(LIMIT_S)
         line, _ = meter.accept()
         open_sockets.enter_context(line)
         line.sendall(TELEGRAM)

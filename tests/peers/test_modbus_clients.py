@@ -16,6 +16,7 @@ from pyModbusTCP.client import ModbusClient as PyModbusTcpClient
 from pyModbusTCP.constants import EXP_ILLEGAL_FUNCTION, EXP_NONE
 
 from tests.peers.harness import (
+    LIMIT_S,
     READ_HOLDING,
     READ_INPUT,
     Gateway,
@@ -32,7 +33,8 @@ ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_PATH = 1, 2, 3, 10
 DEMO = {"simulate": True}
 T = TypeVar("T")
 IDENTIFICATION = r"SIM5\2GATEWAY-DEMO"
-PROMPT_S = 1.0
+MAX_BUSY_S = 0.2
+"""Longest time that the gateway may work for one client before it responds to another."""
 """What an answer may take on a slow machine; in practice it is a thousandth of it."""
 
 
@@ -226,7 +228,7 @@ def test_a_client_that_never_reads_harms_nobody_and_is_cut_off(gateway: Gateway)
     with gateway.client(receive_buffer=4096) as greedy, gateway.client() as other:
         greedy.socket.setblocking(False)
         request = struct.pack(">HHHB", 1, 0, 6, 1) + read_request(1000, 125)
-        slowest, is_cut, is_stuck = 0.0, False, False
+        longest_busy_s, is_cut, is_stuck = 0.0, False, False
         begun = time.monotonic()
         while not is_cut:
             try:
@@ -236,12 +238,12 @@ def test_a_client_that_never_reads_harms_nobody_and_is_cut_off(gateway: Gateway)
                 is_stuck = True
             except (ConnectionResetError, BrokenPipeError):
                 is_cut = True
-            asked = time.monotonic()
+            before = gateway.busy_s
             assert text_of(other.registers(500, 16)) == IDENTIFICATION
-            slowest = max(slowest, time.monotonic() - asked)
-            assert asked - begun < 30
+            longest_busy_s = max(longest_busy_s, gateway.busy_s - before)
+            assert time.monotonic() - begun < LIMIT_S
         assert is_stuck
-        assert slowest < PROMPT_S
+        assert longest_busy_s < MAX_BUSY_S
 
 
 def test_past_max_clients_the_one_silent_longest_is_closed(tmp_path: Path) -> None:
@@ -312,10 +314,12 @@ def test_the_heartbeat_beats_once_a_second(gateway: Gateway) -> None:
         def heartbeat() -> int:
             return client.registers(3, 1)[0]
 
-        at = heartbeat()
-        beats = []
-        for _ in range(3):
-            at = wait_until(lambda before=at: (now := heartbeat()) != before and now, "a heartbeat")
-            beats.append((at, time.monotonic()))
-        assert [(beat - beats[0][0]) % 0x10000 for beat, _ in beats] == [0, 1, 2]
-        assert beats[2][1] - beats[0][1] == pytest.approx(2, abs=0.3)
+        begun = asked = time.monotonic()
+        first = last = heartbeat()
+        first_read_s = time.monotonic() - begun
+        while (last - first) % 0x10000 < 3:
+            asked = time.monotonic()
+            last = heartbeat()
+        beats = (last - first) % 0x10000
+        # The gateway looked at its clock between a request and its response, and counts whole seconds.
+        assert asked - begun - first_read_s - 1 < beats < time.monotonic() - begun + 1

@@ -13,7 +13,7 @@ from tests.peers.harness import Gateway, Program, free_port, running, wait_until
 from tests.peers.npm import packages
 
 NODE_RED = ("node-red@4.1.15", "node-red-contrib-modbus@5.23.3")
-STARTED_WITHIN_S = 60
+STARTED_WITHIN_S = 120
 
 SETTINGS = """\
 module.exports = {{
@@ -58,7 +58,7 @@ def test_the_exported_flow_brings_the_values_into_node_red(tmp_path: Path) -> No
                 return {}
             return kept if {"power_net", "energy_import", "heartbeat"} <= kept.keys() else {}
 
-        found = wait_until(values, f"values in Node-RED; it says:\n{node_red.log}", limit_s=STARTED_WITHIN_S)
+        found = wait_until(values, lambda: f"values in Node-RED; it says:\n{node_red.log}", limit_s=STARTED_WITHIN_S)
     assert "error" not in node_red.log.lower().replace("showerrors", "")
     volts = found["voltage_l1"]
     assert volts is not None

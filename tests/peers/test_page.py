@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ VIEWS = ("flow", "registers", "telegram", "clients", "connect", "charts")
 TELEGRAM = own_telegram("v50_iskra-am550-solar")
 FILLED = {"registers": "tr[data-register]", "charts": "svg.chart text"}
 """What stands in a view once its data is there."""
-SEEN_WITHIN_S = 1.0
-"""How soon a change of status is seen (measured to the browser)."""
 
 Visitor = Callable[..., Visit]
 
@@ -111,33 +108,22 @@ def test_a_meter_that_stops_and_returns_is_seen_at_once(visit: Visitor, port: Se
         visitor.screenshot("flow_online")
     port.unplug()
     page.wait_for_selector('[aria-label^="P1 port barn: failed"]', state="attached")
-    begun = time.monotonic()
     page.wait_for_selector('[aria-label^="3: dsmr-5: failed, stale"]', state="attached")
     page.get_by_text("barn: offline since").wait_for()
     visitor.screenshot("flow_offline")
     port.plug_in()
     with port.sending(TELEGRAM):
         page.wait_for_selector('[aria-label^="3: dsmr-5: OK"]', state="attached")
-    assert begun
 
 
-def test_a_change_of_status_reaches_the_browser_within_a_second(visit: Visitor, gateway: Served) -> None:
+def test_a_change_of_status_reaches_the_browser_by_itself(visit: Visitor, gateway: Served) -> None:
     page = visit().open()
     server = '[aria-label^="Modbus/TCP"]'
     page.wait_for_selector(f'{server}[aria-label*="no client"]', state="attached")
-    page.evaluate(
-        """(selector) => { window.seen = null; new MutationObserver(() => {
-            const found = document.querySelector(selector);
-            if (found && found.getAttribute("aria-label").includes("1 client")) window.seen ??= Date.now();
-        }).observe(document.querySelector(".flow"), { attributes: true, subtree: true }); }""",
-        server,
-    )
     with ModbusClient(gateway.port) as client:
-        connected = time.time()
         client.registers(0, 1)
-        page.wait_for_function("() => window.seen")
-    # The node itself looks once a second.
-    assert page.evaluate("window.seen") / 1000 - connected < 1 + SEEN_WITHIN_S
+        page.wait_for_selector(f'{server}[aria-label*="1 client"]', state="attached")
+    page.wait_for_selector(f'{server}[aria-label*="no client"]', state="attached")
 
 
 def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path) -> None:
@@ -170,7 +156,7 @@ def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path)
             page = visitor.open("registers")
             for unit_id, (reading, constant, sentence) in expected.items():
                 page.get_by_label("Unit").select_option(f"0/{unit_id}")
-                page.get_by_text("The readings are stale").and_(page.get_by_text(sentence)).wait_for(timeout=20_000)
+                page.get_by_text("The readings are stale").and_(page.get_by_text(sentence)).wait_for()
                 power, version = (page.locator(f"tr[data-register={name}]") for name in ("power", "version"))
                 power.get_by_text(reading).first.wait_for()
                 assert version.locator("td").nth(3).inner_text() == constant

@@ -269,7 +269,7 @@ def wait_for_meter(gateway: Gateway, telegram: bytes) -> None:
             data = client.read(500, 16)
         return isinstance(data, bytes) and data.rstrip(b"\0").decode() == name
 
-    wait_until(is_there, f"the readings of {name}; so far:\n{gateway.log}")
+    wait_until(is_there, lambda: f"the readings of {name}; so far:\n{gateway.log}")
 
 
 SEVEN_EVEN, EIGHT_NONE = termios.CS7 | termios.PARENB, termios.CS8

@@ -45,6 +45,16 @@ UNIT_FACTORS = {
 METER = {"dsmr_version": "5", "stale_after": f"{STALE_AFTER_S:g}s"}
 
 
+class Seen(NamedTuple):
+    """A read of the status block."""
+
+    asked: float
+    answered: float
+    age_ms: int
+    is_fresh: int
+    heartbeat: int
+
+
 class Bench(NamedTuple):
     """A gateway on a serial port that is open."""
 
@@ -97,24 +107,25 @@ def test_before_the_first_telegram_no_reading_is_given(bench: Bench) -> None:
 def test_a_silent_meter_is_refused_in_time_and_comes_back_by_itself(bench: Bench) -> None:
     port, gateway, client = bench
     begun = time.monotonic()
-    ended = port.send(present(FIRST))
+    port.send(present(FIRST))
     gateway.wait_for_telegrams(1)
+    accepted = time.monotonic()
     good, refused = 0, 0
-    while time.monotonic() < ended + STALE_AFTER_S + 0.5:
+    while time.monotonic() < accepted + STALE_AFTER_S + 0.5:
         asked = time.monotonic()
         answer = client.read(POWER_NET, 2)
         answered = time.monotonic()
         if isinstance(answer, bytes):
             assert signed(answer) == FIRST_NET_W
-            assert asked <= ended + STALE_AFTER_S + TOLERANCE_S
+            assert asked <= accepted + STALE_AFTER_S
             assert refused == 0
             good += 1
         else:
             assert answer == TARGET_FAILED
             assert answered >= begun + STALE_AFTER_S
             refused += 1
-    assert good > 100
-    assert refused > 100
+    assert good
+    assert refused
     assert readings(client) == [TARGET_FAILED] * len(READINGS)
 
     port.send(present(SECOND))
@@ -127,8 +138,8 @@ def test_the_status_block_of_a_silent_meter_tells_the_truth(bench: Bench) -> Non
     begun = time.monotonic()
     port.send(present(FIRST))
     gateway.wait_for_telegrams(1)
-    seen = []
-    while not seen or seen[-1][3] < seen[0][3] + 2:
+    seen: list[Seen] = []
+    while not seen or seen[-1].heartbeat < seen[0].heartbeat + 2:
         asked = time.monotonic()
         status = client.registers(STATUS, STATUS_REGISTERS)
         answered = time.monotonic()
@@ -137,12 +148,13 @@ def test_the_status_block_of_a_silent_meter_tells_the_truth(bench: Bench) -> Non
         if age_ms != 1000 * STALE_AFTER_S:  # a rounded limit is on neither side of it
             assert is_fresh == (age_ms < 1000 * STALE_AFTER_S)
         assert status[4:6] == (0, 1)
-        seen.append((answered, age_ms, is_fresh, status[3]))
-    for (at, age_ms, *_), (after, age_later_ms, *_) in pairwise(seen):
-        assert 0 <= age_later_ms - age_ms <= 1000 * (after - at) + 100
-    assert seen[0][2] == 1
-    assert seen[-1][2] == 0
-    assert seen[-1][1] - seen[0][1] == pytest.approx(1000 * (seen[-1][0] - seen[0][0]), abs=100)
+        seen.append(Seen(asked, answered, age_ms, is_fresh, status[3]))
+    # The gateway looked at its clock between the request and its response; an age is rounded.
+    for one, next_one in [*pairwise(seen), (seen[0], seen[-1])]:
+        grown_ms = next_one.age_ms - one.age_ms
+        assert 1000 * (next_one.asked - one.answered) - 1 <= grown_ms <= 1000 * (next_one.answered - one.asked) + 1
+    assert seen[0].is_fresh == 1
+    assert seen[-1].is_fresh == 0
 
 
 def test_each_policy_does_what_its_name_says(bench: Bench) -> None:

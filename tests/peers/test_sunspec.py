@@ -12,7 +12,7 @@ from tests.peers.ten_maps import ten_maps
 
 sunspec = pytest.importorskip("sunspec2.modbus.client")
 
-LIMIT_S = 5
+LIMIT_S = 60
 DSMR, SUNSPEC_203, SUNSPEC_213 = 1, 240, 241
 
 

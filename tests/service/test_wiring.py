@@ -34,7 +34,7 @@ TELEGRAM = own_telegram("v50_sagemcom-t210d")
 OTHER = own_telegram("v42_kaifa-e0026")
 POWER_W = 2486
 MAP = "registers:\n  - {{address: {}, name: power, type: int32, value: power_net, unit: W}}\n"
-LIMIT_S = 5.0
+LIMIT_S = 60.0
 
 
 def read(folder: Path, text: str) -> Config:

@@ -16,7 +16,7 @@ from gateway.nodes.status_page.node import StatusPage
 from gateway.service.wiring import Wiring
 from tests.waiting import until
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 HOUSE = """\
 meter: {simulate: true}
 modbus:
