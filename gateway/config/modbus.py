@@ -31,6 +31,7 @@ class UnitConfig(BaseModel):
     on_stale: OnStale = OnStale.EXCEPTION
     stale_after: Duration | None = None
     test_pattern: bool = False
+    identifiers: bool = False
     repeat: Repeat = Repeat.SERVE
     wait_up_to: Duration | None = None
 

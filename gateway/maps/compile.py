@@ -7,15 +7,17 @@ across the border of a block, and readings in the wrong kind of block.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document
-from gateway.maps.file import MapFile, PlacedEntry
+from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.household import largest_unfit
 from gateway.maps.register import READINGS_HINT, RegisterBuilder
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
+from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
 from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
@@ -74,10 +76,19 @@ def _registers(
     registers = []
     for item in placed:
         builder = RegisterBuilder(item, whole, problems)
-        register = builder.build(is_absent=item.entry.name in without)
+        is_absent = item.entry.name in without
+        register = builder.build(is_absent=is_absent)
         if register is not None:
-            registers.append((register, item))
+            registers.append((register if is_absent else _mark_identifiers(register, item.entry), item))
     return sorted(registers, key=lambda pair: pair[0].address)
+
+
+def _mark_identifiers(register: Register, entry: RegisterEntry) -> Register:
+    """Return a register that says whether its value may identify a meter or its user, and what clients get then."""
+    if not any(map(identifies, register.uses)):
+        return register
+    description = describe(register.description, has_pseudonym=entry.pseudonym)
+    return replace(register, description=description, identifies=True, has_pseudonym=entry.pseudonym)
 
 
 def _remarks(registers: Sequence[_Pair]) -> list[str]:

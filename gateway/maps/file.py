@@ -62,9 +62,15 @@ class RegisterEntry(BaseModel):
     offset: int | float = 0
     absent: int | float | None = None
     overflow: Overflow | None = None
+    pseudonym: bool = False
     word_order: Order | None = None
     byte_order: Order | None = None
     description: str = ""
+
+    @property
+    def value_text(self) -> str:
+        """Return the value, or the bits, as text."""
+        return ", ".join(f"{bit}: {text}" for bit, text in self.bits.items()) if self.bits else str(self.value)
 
 
 class BlockEntry(BaseModel):

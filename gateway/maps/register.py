@@ -16,6 +16,7 @@ from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.template import TemplateError, compile_template
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES
+from gateway.protocol.p1.identifiers import identifies
 from gateway.protocol.p1.names import NAMES, ValueType
 from gateway.protocol.p1.obis import UNIT_FACTORS, Value
 from gateway.protocol.registers.data_type import TYPES, Order, number_packer, reorder
@@ -96,16 +97,12 @@ class RegisterBuilder:
             type_name=self._type,
             unit=entry.unit,
             description=entry.description,
-            value=self._value_text(),
+            value=entry.value_text,
             scale=Decimal(str(entry.scale)),
             offset=Decimal(str(entry.offset)),
             word_order=self._word_order,
             byte_order=self._byte_order,
         )
-
-    def _value_text(self) -> str:
-        bits = self._entry.bits
-        return ", ".join(f"{bit}: {text}" for bit, text in bits.items()) if bits else str(self._entry.value)
 
     def _problem(self, key: str, code: str, what: str, hint: str = "") -> None:
         item = self._item
@@ -130,6 +127,9 @@ class RegisterBuilder:
             self._problem("length", "key-not-for-type", f"a {entry.type} has no length", "Remove it")
         if entry.type in MEANINGS:
             self._check_meaning()
+        if entry.pseudonym and not any(map(identifies, self._uses)):
+            what = "a pseudonym is for identifiers, and the value has none"
+            self._problem("pseudonym", "pseudonym-without-identifier", what, "Remove pseudonym")
         if entry.type == "bitfield" and entry.value is not None:
             self._problem("value", "bits-expected", "a bitfield is made of bits", "Write bits: {0: name, 1: name}")
         if entry.type != "bitfield" and entry.bits is not None:

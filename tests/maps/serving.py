@@ -48,9 +48,10 @@ loaded_map = cache(load_map)
 class Server:
     """Serves one map on one unit id."""
 
-    def __init__(self, path: Path, unit_id: int = 1) -> None:
+    def __init__(self, path: Path, unit_id: int = 1, *, identifiers: bool = True) -> None:
         self.unit_id = unit_id
-        self.unit = Unit(loaded_map(path), OnStale.EXCEPTION, lambda _now: STATUS)
+        register_map = loaded_map(path) if identifiers else loaded_map(path).without_identifiers()
+        self.unit = Unit(register_map, OnStale.EXCEPTION, lambda _now: STATUS)
         self._responder = Responder(UnitTable({unit_id: self.unit}), IDENTIFICATION, Monitor())
         self._transaction = 0
 

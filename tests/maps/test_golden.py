@@ -12,6 +12,7 @@ Every file in `requests/` is taken up by itself:
         values: {0x0000: s32l 2362}     # register → type and number as the client decodes it, not scaled yet
         rest: 0                         # every word that `values` leaves out, or a type and number over and over
       - {client: a scanner, function: 3, address: 0x8960, count: 2, exception: 2}
+      - {client: one of a unit with `identifiers: true`, identifiers: true, function: 3, …}
 
 Types: u16 s16 u32 s32 u64 s64 f32 f64, with an l behind for low word first, and textN of N registers.
 """
@@ -82,9 +83,9 @@ def expected_words(request: dict[str, Any]) -> list[int | None]:
     return words
 
 
-def show(telegram: str, map_name: str) -> tuple[Server, Readings]:
+def show(telegram: str, map_name: str, *, identifiers: bool = False) -> tuple[Server, Readings]:
     """A server of the map that has taken the telegram."""
-    server = Server(map_names()[map_name])
+    server = Server(map_names()[map_name], identifiers=identifiers)
     (readings,) = readings_in(own_telegram(telegram))
     server.show(readings.values)
     return server, readings
@@ -92,13 +93,15 @@ def show(telegram: str, map_name: str) -> tuple[Server, Readings]:
 
 def case_id(case: Case) -> str:
     request = case.request
-    return f"{case.file}-{request['client']}-{request['function']}-{request['address']:#06x}x{request['count']}"
+    identifiers = "-identifiers" if request.get("identifiers") else ""
+    where = f"{request['function']}-{request['address']:#06x}x{request['count']}{identifiers}"
+    return f"{case.file}-{request['client']}-{where}"
 
 
 @pytest.mark.parametrize("case", cases(), ids=case_id)
 def test_a_client_is_answered_what_the_telegram_says(case: Case) -> None:
-    server, _ = show(case.telegram, case.map)
     request = case.request
+    server, _ = show(case.telegram, case.map, identifiers=request.get("identifiers", False))
     function, address, count = request["function"], request["address"], request["count"]
     answer = server.ask(struct.pack(">BHH", function, address, count))
     if "exception" in request:

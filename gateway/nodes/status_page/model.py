@@ -138,6 +138,8 @@ class RegisterView:
     """False when a client gets no response at all."""
     is_stale: bool
     """True when the value comes from a telegram that is too old; a constant is never stale."""
+    is_withheld: bool
+    """True when the register is absent because its unit does not have `identifiers: true`."""
     age_s: float | None
     codes: list[str]
     """OBIS codes of the telegram's lines that the value comes from."""

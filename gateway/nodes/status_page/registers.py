@@ -13,8 +13,6 @@ from gateway.protocol.registers.register import Register, manual_number
 from gateway.runtime.clock import now
 
 MASK = "•" * 6
-NO_IDENTIFIERS = frozenset({"p1_version", "emucs_version"})
-"""Text readings that do not identify a meter."""
 
 
 def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Registers:
@@ -47,7 +45,8 @@ def _register(
     # The gateway's own values and constants do not come from a telegram.
     is_stale = not is_live and bool(register.uses) and not unit.is_fresh(moment) and unit.snapshot is not None
     text, content = shown(register, raw), raw.hex(" ", 2) if raw else ""
-    if is_masked and text != ABSENT and _identifies(register):
+    shows_identifiers = unit.register_map.shows_identifiers
+    if is_masked and text != ABSENT and register.identifies and shows_identifiers:
         text, content = MASK, ""
     lines = source_lines(register.uses, readings) if readings else ()
     return RegisterView(
@@ -62,6 +61,7 @@ def _register(
         exception=response if isinstance(response, ExceptionCode) else None,
         is_answered=response is not None,
         is_stale=is_stale,
+        is_withheld=register.identifies and not register.has_pseudonym and not shows_identifiers,
         age_s=_age(register, served, readings, moment, is_live=is_live),
         codes=list(dict.fromkeys(readings.lines[at].code for at in lines)) if readings else [],
         lines=list(lines),
@@ -80,7 +80,3 @@ def _age(
         return None
     ages = [value for name in register.uses if isinstance(value := readings.values.get(f"{name}_age"), int)]
     return telegram_age + max(ages, default=0)
-
-
-def _identifies(register: Register) -> bool:
-    return register.type_name == "string" and bool(register.uses - NO_IDENTIFIERS)

@@ -8,6 +8,7 @@ from itertools import islice
 from gateway.nodes.status_page.model import AdviceView, ClientView, Requests, RequestView
 from gateway.nodes.status_page.observation import ObservedServer, ServedUnits
 from gateway.nodes.status_page.overview import unix_time
+from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.modbus.pdu import decode_read, exception_in
@@ -47,6 +48,9 @@ def _request(
     if key not in advices:
         advices[key] = advise(exchange, server.responder.units)
     advice = advices[key]
+    unit = server.responder.units.by_id[exchange.unit_id]
+    is_masked = bool(unit and read and unit.register_map.reveals(read.address, read.count))
+    words = response[2 : 2 + 2 * REGISTERS_SHOWN].hex(" ", 2) if response and exception is None else ""
     return RequestView(
         at=unix_time(exchange.at),
         server=server.name,
@@ -57,7 +61,7 @@ def _request(
         count=read.count if read else None,
         exception=exception,
         is_answered=response is not None,
-        words=response[2 : 2 + 2 * REGISTERS_SHOWN].hex(" ", 2) if response and exception is None else "",
+        words=MASK if words and is_masked else words,
         advice=AdviceView(advice.mistake.value, advice.instead, advice.register) if advice else None,
     )
 

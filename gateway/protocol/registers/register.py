@@ -71,6 +71,10 @@ class Register:
     """Number of steps that is added."""
     word_order: Order = "big"
     byte_order: Order = "big"
+    identifies: bool = False
+    """True if its value may identify a meter or its user."""
+    has_pseudonym: bool = False
+    """True if clients that may not read identifiers get a pseudonym, and not the code for absent."""
 
     @property
     def end(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gateway.protocol.p1.identifiers import identifies, pseudonym
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.expression import Evaluate
 from gateway.protocol.registers.register import Block, Register
@@ -32,6 +33,8 @@ class RegisterMap:
     absent."""
     remarks: tuple[str, ...] = ()
     """Remarks for the author of the map, each with its place in the file."""
+    shows_identifiers: bool = True
+    """False for a map made by `without_identifiers`."""
     readings: SnapshotEncoder = field(init=False)
     """Encoder of the readings of a telegram."""
     status: SnapshotEncoder = field(init=False)
@@ -41,6 +44,7 @@ class RegisterMap:
     ends there splits it."""
 
     def __post_init__(self) -> None:
+        self._identifying = [range(each.address, each.end) for each in self.registers if each.identifies]
         self.readings = SnapshotEncoder([block for block in self.blocks if not block.is_status], self.registers)
         self.status = SnapshotEncoder([block for block in self.blocks if block.is_status], self.registers)
         self.inside = {
@@ -49,6 +53,16 @@ class RegisterMap:
             for address in range(register.address + 1, register.end)
         }
 
+    def without_identifiers(self) -> RegisterMap:
+        """Return the map for a unit whose clients may not read identifiers: they get pseudonyms, or absent."""
+        return replace(self, registers=tuple(map(_without_identifiers, self.registers)), shows_identifiers=False)
+
+    def reveals(self, address: int, count: int) -> bool:
+        """Return whether a read of `count` registers from `address` on shows identifiers."""
+        return self.shows_identifiers and any(
+            place.start < address + count and address < place.stop for place in self._identifying
+        )
+
     def splits(self, address: int, count: int) -> bool:
         """Return True if a read of `count` registers from `address` on gets only a part of a value."""
         return address in self.inside or address + count in self.inside
@@ -56,3 +70,18 @@ class RegisterMap:
     def lacking(self, values: Mapping[str, Value]) -> list[str]:
         """Return the required expressions that are absent in `values`."""
         return [text for text, evaluate in self.requires.items() if evaluate(values) is None]
+
+
+def _without_identifiers(register: Register) -> Register:
+    if not register.identifies:
+        return register
+    evaluate, names = register.evaluate, [name for name in register.uses if identifies(name)]
+
+    def evaluate_pseudonym(values: Mapping[str, Value]) -> Value | None:
+        return evaluate({**values, **{name: pseudonym(values[name]) for name in names if name in values}})
+
+    return replace(register, evaluate=evaluate_pseudonym if register.has_pseudonym else _nothing)
+
+
+def _nothing(_values: Mapping[str, Value]) -> None:
+    return None

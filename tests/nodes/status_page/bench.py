@@ -20,7 +20,7 @@ LIMIT_S = 60.0
 HOUSE = """\
 meter: {simulate: true}
 modbus:
-  - {listen: "127.0.0.1:0", units: {1: {map: dsmr}, 2: {map: abb-b23}}}
+  - {listen: "127.0.0.1:0", units: {1: {map: dsmr, identifiers: true}, 2: {map: abb-b23}}}
 """
 SEVERAL = """\
 meters: {house: {simulate: true}, barn: {simulate: true, dsmr_version: "4"}}

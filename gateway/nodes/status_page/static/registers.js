@@ -94,7 +94,7 @@ export function create(gateway, refresh) {
     setText(cells[1], String(register.number));
     setText(cells[3], valueOf(register) + (register.is_stale && register.text !== null ? ` (${t("stale", { age: age(register.age_s) })})` : ""));
     cells[3].classList.toggle("quiet", register.is_stale || register.text === null);
-    cells[3].title = isAbsent(register) ? t("absent") : "";
+    cells[3].title = isAbsent(register) ? t(register.is_withheld ? "identifiers_off" : "absent") : "";
     setText(cells[4], register.words);
     cells[4].title = register.words;
     setText(cells[5], register.type + (register.length > 1 && register.type === "string" ? `[${register.length}]` : ""));
