@@ -5,6 +5,7 @@ Nothing here waits for a fixed time: `wait_until` tests its condition again and 
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import select
@@ -218,6 +219,7 @@ class Program:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             )
+        atexit.register(self.kill)
 
     @property
     def pid(self) -> int:
@@ -294,6 +296,7 @@ class Program:
 
     def kill(self) -> None:
         """Kill the program."""
+        atexit.unregister(self.kill)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -363,8 +366,13 @@ class Gateway(Program):
         )
         super().__init__([*prefix, gateway_command(), "run", config], folder, "gateway", environment)
         if waits:
-            for port in (*self.ports, *self.passthrough_ports):
-                self.wait_for_port(port)
+            try:
+                for port in (*self.ports, *self.passthrough_ports):
+                    self.wait_for_port(port)
+            except BaseException:
+                # Nobody has the program yet who could end it.
+                self.kill()
+                raise
 
     @property
     def port(self) -> int:
