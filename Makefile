@@ -64,9 +64,10 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# One worker runs all tests of a file, because they share fixtures that take long to make.
+# One worker runs all tests of a file, because they share fixtures that take long to make. The order of the files is
+# that of tests/conftest.py; pytest-xdist itself would begin with the files that have the most tests.
 test: setup peers check
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Each run of a seed is the same; the first violation ends it, with the seed and the faults of that run.
 prove: setup

@@ -14,6 +14,15 @@ OWN_TELEGRAMS = ROOT / "tests" / "telegrams"
 SHARED_TELEGRAMS = ROOT.parent / "shared" / "telegrams"
 REQUIRE_PEERS = os.environ.get("GATEWAY_TESTS_REQUIRE_PEERS") == "1"
 
+WAITING_MOST = [ROOT / "tests" / room for room in ("peers", "packages", "simulation", "service", "cli")]
+"""Folders whose files have few tests, and wait long for other programs or for time to pass."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, so that none of them runs alone at the end while a worker is idle."""
+    rank = {folder: number for number, folder in enumerate(WAITING_MOST)}
+    items.sort(key=lambda item: rank.get(item.path.parent, len(rank)))
+
 
 def own_telegram(name: str) -> bytes:
     """Return a telegram of tests/telegrams by its file name without `.txt`."""
