@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import EXIT_CONFIGURATION
-from gateway.runtime.clock import TIMESYNC
 from tests.conftest import ROOT, program
 from tests.packages.booted import Booted
 from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, SnapshotEncoder, layered, run_layered
@@ -150,15 +149,6 @@ def test_systemd_starts_it_with_the_rights_of_the_unit(service: Booted) -> None:
     assert service.run("dsmr-gateway", "health").startswith("ok")
     assert "power_import" in service.run("dsmr-gateway", "read", "127.0.0.1")
     assert "FC03" in service.run("dsmr-gateway", "requests")
-
-
-def test_it_sees_the_file_that_shows_a_synchronised_clock(service: Booted) -> None:
-    # The unit's filter refuses adjtimex.
-    pid = main_pid(service)
-    service.run("mkdir", "-p", TIMESYNC.parent.as_posix())
-    service.run("touch", TIMESYNC.as_posix())
-    uid = service.run("stat", "--format=%u", f"/proc/{pid}").strip()
-    service.run("nsenter", f"--target={pid}", "--mount", f"--setuid={uid}", "test", "-r", TIMESYNC.as_posix())
 
 
 def test_it_may_open_serial_ports_and_no_other_device(service: Booted) -> None:
