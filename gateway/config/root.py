@@ -20,6 +20,7 @@ class Config(BaseModel):
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1)
     passthrough: list[PassthroughConfig] = []
     status_page: StatusPageConfig | None = None
+    audit: str | None = Field(default=None, min_length=1)
 
     def all_meters(self) -> dict[str, MeterConfig]:
         """Return the meters by name; a single one under `meter:` has the name `meter`."""

@@ -13,6 +13,7 @@ import logging
 import os
 import queue
 import threading
+from contextlib import suppress
 from typing import Final
 
 from gateway.runtime.clock import now
@@ -94,10 +95,12 @@ class QueuedHandler(logging.Handler):
         """
         super().__init__()
         self._descriptor = descriptor
-        self._lines: queue.Queue[str | threading.Event] = queue.Queue(capacity)
+        self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(capacity)
         self.dropped = 0
         """Lines that found the queue full, since the last one that reported it."""
         self.dropped_total = 0
+        self._is_torn = False
+        """True while the last line is written in part only."""
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -105,8 +108,7 @@ class QueuedHandler(logging.Handler):
         try:
             line = self.format(record)
             if self.dropped:
-                report = f"{self.dropped} log lines were dropped because nobody read the log"
-                self._lines.put_nowait(self.format(_warning(report)))
+                self._lines.put_nowait(self.format(_warning(self.dropped_report())))
                 self.dropped = 0
             self._lines.put_nowait(line)
         except queue.Full:
@@ -114,6 +116,19 @@ class QueuedHandler(logging.Handler):
             self.dropped_total += 1
         except Exception:
             self.handleError(record)
+
+    def stop(self) -> None:
+        """Write the waiting lines, and end the thread; with a full queue it goes on."""
+        self.flush()
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+
+    def dropped_report(self) -> str:
+        """Return the text that reports the dropped lines."""
+        return f"{self.dropped} log lines were dropped because nobody read the log"
+
+    def write_failed(self, error: OSError) -> None:
+        """Do nothing about a line that cannot be written: nobody will ever read the descriptor of a log."""
 
     def flush(self) -> None:
         """Wait until the waiting lines are written, `FLUSH_TIMEOUT_S` at the most."""
@@ -127,18 +142,29 @@ class QueuedHandler(logging.Handler):
     def _write(self) -> None:
         while True:
             line = self._lines.get()
+            if line is None:
+                return
             if isinstance(line, threading.Event):
                 line.set()
                 continue
-            data = f"{line}\n".encode(errors="backslashreplace")
-            while data:
-                try:
-                    data = data[os.write(self._descriptor, data) :]
-                except BlockingIOError:
-                    # A descriptor that another process has made non-blocking.
-                    threading.Event().wait(0.05)
-                except OSError:
-                    break  # nobody will ever read it
+            self._write_line(f"{line}\n".encode(errors="backslashreplace"))
+
+    def _write_line(self, data: bytes) -> bool:
+        if self._is_torn:
+            data = b"\n" + data
+        length = len(data)
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                # A descriptor that another process has made non-blocking.
+                threading.Event().wait(0.05)
+            except OSError as error:
+                self._is_torn = self._is_torn or len(data) < length
+                self.write_failed(error)
+                return False
+        self._is_torn = False
+        return True
 
 
 def _warning(text: str) -> logging.LogRecord:

@@ -14,14 +14,16 @@ from typing import Any
 
 from gateway.config import Config, Maps, load_status_page
 from gateway.files.yaml_file import FileError, is_there
-from gateway.nodes.status_page.observation import Reload
 from gateway.problems.problem import Place, problem_of
-from gateway.runtime.clock import now, unix_now
+from gateway.runtime.audit import ACCEPTED, Event, record
+from gateway.runtime.clock import now
+from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
-from gateway.service.reload import take_over
+from gateway.service.reload import refuse, take_over
 from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager, status_line
 from gateway.service.wiring import Wiring
+from gateway.version import version
 
 END_WITHIN_S = 1.7
 """Time after which the process ends, whatever still runs."""
@@ -128,21 +130,16 @@ async def _run(load: Load, path: Path) -> int:
     stop, reload = asyncio.Event(), asyncio.Event()
     loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
 
-    def end() -> None:
-        manager.stopping()
-        stop.set()
-        # The process ends even if something cannot be stopped.
-        loop.call_later(END_WITHIN_S, _end_at_once)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    _handle_signals(loop, stop, reload, manager)
     loaded = await _load(load, path, manager, stop)
     if loaded is None:
         _log.info("stopped")
         return EXIT_CONFIGURATION
     wiring = Wiring(*loaded, path.parent)
     secrets = wiring.secrets = SecretFiles(path)
+    audit = wiring.audit = AuditLog(path)
+    await asyncio.to_thread(audit.begin, loaded[0])
+    record(Event.START, ACCEPTED, version=version(), configuration=str(path))
     await asyncio.to_thread(secrets.begin, loaded[0])
     background: list[asyncio.Task[None]] = []
 
@@ -161,8 +158,25 @@ async def _run(load: Load, path: Path) -> int:
     await wiring.flow.run(stop, started)
     for task in background:
         task.cancel()
+    audit.close()
     _log.info("stopped")
     return 0
+
+
+def _handle_signals(
+    loop: asyncio.AbstractEventLoop, stop: asyncio.Event, reload: asyncio.Event, manager: ServiceManager
+) -> None:
+    def end() -> None:
+        if not stop.is_set():
+            record(Event.STOP, ACCEPTED)
+        manager.stopping()
+        stop.set()
+        # The process ends even if something cannot be stopped.
+        loop.call_later(END_WITHIN_S, _end_at_once)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
 
 
 def _end_at_once() -> None:
@@ -199,11 +213,7 @@ async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, m
             try:
                 await take_over(wiring, *await asyncio.to_thread(load))
             except FileError as error:
-                for problem in error.problems:
-                    _log.error("reload: %s", problem)
-                _log.error("reload: nothing is changed; fix the file and reload again")
-                wiring.problems = error.problems
-                wiring.reloaded = Reload(unix_now(), is_applied=False)
+                refuse(wiring, error.problems)
             except SystemExit:  # there is no file, and the command has printed how to write one
                 _log.error("reload: nothing is changed; write the file and start again")
             except Exception:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page.node import StatusPage
+    from gateway.service.audit_log import AuditLog
     from gateway.service.secret_files import SecretFiles
 
 
@@ -101,9 +102,8 @@ class Wiring:
         self.problems: Sequence[Problem] = ()
         """The problems of the configuration at the last reload, which therefore changed nothing."""
         self.secrets: SecretFiles | None = None
-        """The files with secrets, in a gateway that can be reloaded."""
+        self.audit: AuditLog | None = None
         self.reloaded: Reload | None = None
-        """The last reload."""
         self.is_serving = True
         self._started = now()
         self._build(config, maps)
@@ -121,8 +121,8 @@ class Wiring:
 
     @property
     def warnings(self) -> Sequence[Problem]:
-        """Return what has to be done soon about the files with secrets."""
-        return self.secrets.warnings if self.secrets else ()
+        """Return what has to be done soon about files that the configuration names."""
+        return [warning for each in (self.secrets, self.audit) if each for warning in each.warnings]
 
     def health(self, *, counts_meters: bool) -> Health:
         """Return the health of the gateway, including that of its meters if `counts_meters`."""

@@ -21,6 +21,7 @@ from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, ProblemError, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
+from gateway.service.audit_log import audit_problem
 from gateway.service.node_settings import tls_files
 from gateway.service.secret_files import SecretFiles, certificates
 from gateway.transport.serial_device import holder_of, why_not_opened
@@ -47,6 +48,8 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
     problems: list[Problem] = []
     for loc, tls in certificates(config):
         problems += _check_tls(document, loc, tls, folder)
+    if config.audit and (problem := audit_problem(config.audit, folder)):
+        problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
     if page and page.password_file:
         problems += _check_password(document, folder / page.password_file)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.runtime.flow import Node
 from gateway.transport.addresses import Address, Network, peer_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS, takes_reserve
@@ -179,8 +180,12 @@ class Clients(Generic[C]):
         allow = self._admission.allow
         if not allow or any(address in network for network in allow):
             return True
+        self._record(REFUSED, address, "not in allow")
         self._node.log_seldom(logging.WARNING, "a client was refused: its address is not in any network of allow")
         return False
+
+    def _record(self, outcome: str, address: Address, detail: str, event: Event = Event.CONNECTION) -> None:
+        strangers.record(event, outcome, address=str(address), node=self._node.name, detail=detail)
 
     def leave(self, client: C) -> None:
         """Remove a client that has disconnected."""
@@ -247,6 +252,7 @@ class Clients(Generic[C]):
         except OSError as error:
             self.refused += 1
             reason = getattr(error, "reason", None) or error.strerror or "the client went away"
+            self._record(REFUSED, client.address, f"TLS handshake failed: {reason}")
             self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
             # Its traceback holds asyncio's frames with the buffers of the handshake, 256 KiB, in a reference cycle.
             error.__traceback__ = None
@@ -258,6 +264,8 @@ class Clients(Generic[C]):
         if secured is None:
             return
         self._secured[client] = secured
+        if tls.authorities:
+            self._record(ACCEPTED, client.address, tls.subject_of(secured), Event.LOGIN)
         client.begin(secured)
         if self._tls is not tls and self._tls and not self._tls.trusts(_certificate_of(secured)):
             client.close()  # the authorities were replaced during the handshake

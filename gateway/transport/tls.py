@@ -109,6 +109,11 @@ class ServerTls:
         """Return whether a client with this certificate (DER) may stay; its handshake was with other authorities."""
         return not self.authorities or is_signed_by(certificate, self.authorities)
 
+    def subject_of(self, transport: asyncio.Transport) -> str:
+        """Return the subject in the certificate of a client, such as `commonName=plc`."""
+        certificate = transport.get_extra_info("ssl_object").getpeercert() or {}
+        return ", ".join(f"{name}={value}" for part in certificate.get("subject", ()) for name, value in part)
+
     def hold(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> PreTlsBuffer:
         """Let a new connection wait for `start`."""
         early = PreTlsBuffer(client)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.nodes.status_page.guessing import Guessing, source_of
 from gateway.problems.problem import ProblemError, problem_of
+from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.transport.addresses import Address, Network, name_peer, place_of
 
 MIN_PASSWORD_CHARACTERS = 8
@@ -89,6 +90,7 @@ class Access:
         """
         self._settings = settings
         self._password = password
+        self._node = f"status page {settings}"
         self.guessing = Guessing(note_burst)
 
     def renew_password(self, password: bytes) -> None:
@@ -97,7 +99,10 @@ class Access:
 
     def is_allowed(self, address: Address) -> bool:
         """Return whether connections from `address` are accepted."""
-        return not self._settings.allow or any(address in network for network in self._settings.allow)
+        is_allowed = not self._settings.allow or any(address in network for network in self._settings.allow)
+        if not is_allowed:
+            strangers.record(Event.CONNECTION, REFUSED, address=str(address), node=self._node, detail="not in allow")
+        return is_allowed
 
     def refuse(self, client: tuple[str, int] | None, headers: Mapping[str, str], now: float) -> Refusal | None:
         """Return the response to a request without access; None for a request that has access."""
@@ -106,13 +111,20 @@ class Access:
             return None
         if self._password is not None:
             return self._ask_password(address, headers.get("authorization", ""), now)
+        why = self._why_not_local(address, headers)
+        if why:
+            strangers.record(Event.CONNECTION, REFUSED, address=str(address), node=self._node, detail=why)
+        return Refusal(403, why, {}) if why else None
+
+    def _why_not_local(self, address: Address, headers: Mapping[str, str]) -> str:
+        """Return why a request without a password does not come from this machine, or nothing."""
         if not address.is_loopback:
-            return Refusal(403, "Access from other machines needs a password_file in the configuration.", {})
+            return "Access from other machines needs a password_file in the configuration."
         # Against DNS rebinding: a page of another site whose name was made to resolve to this machine sends that name.
         name = headers.get("host", "").rsplit(":", 1)[0] if "]" not in headers.get("host", "") else "[::1]"
         if name not in (*LOCAL_NAMES, *self._settings.host_names):
-            return Refusal(403, f"The host name {name!r} is not in host_names in the configuration.", {})
-        return None
+            return f"The host name {name!r} is not in host_names in the configuration."
+        return ""
 
     def _ask_password(self, address: Address, authorization: str, now: float) -> Refusal | None:
         given = _password_in(authorization)
@@ -120,7 +132,9 @@ class Access:
             return Refusal(401, "A password is required.", _ASK)
         assert self._password is not None
         # First of all: the right password is accepted however many wrong ones come.
-        if hmac.compare_digest(hashlib.sha256(given).digest(), self._password):
+        is_right = hmac.compare_digest(hashlib.sha256(given).digest(), self._password)
+        strangers.record(Event.LOGIN, ACCEPTED if is_right else REFUSED, address=str(address), node=self._node)
+        if is_right:
             return None
         source = source_of(address)
         wait_s = self.guessing.note(source, now)

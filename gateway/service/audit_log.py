@@ -1,0 +1,232 @@
+"""Targets of the audit log: a file, or the journal of systemd by its native protocol (datagrams to its socket)."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.config import Config, read_document
+from gateway.files.yaml_file import FileError
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.system import file_problem
+from gateway.runtime.audit import ACCEPTED, AuditFormatter, Event, fields_of, record
+from gateway.runtime.clock import now
+from gateway.runtime.log import QueuedHandler
+
+JOURNAL = "journal"
+JOURNAL_SOCKET = "/run/systemd/journal/socket"
+MODE = 0o640
+FAILURES_LOGGED_EVERY_S = 600.0
+_LOC = ("audit",)
+
+_log = logging.getLogger("gateway")
+_audit = logging.getLogger("gateway.audit")
+
+
+class FileHandler(QueuedHandler):
+    """Appends the lines to a file, from the thread of the log. A full disk costs lines, and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: it cannot be opened.
+
+        """
+        self.path = path
+        self._lost, self._failure = 0, ""
+        self._failed_at = float("-inf")
+        self._file = open_file(path)
+        super().__init__(self._file)
+        self.setFormatter(AuditFormatter())
+
+    def reopen(self, descriptor: int) -> None:
+        """Write to the file that `descriptor` has open, which a rotation of logs has put in the place of the old."""
+        os.dup2(descriptor, self._file, inheritable=False)
+        os.close(descriptor)
+
+    def _write(self) -> None:
+        super()._write()
+        os.close(self._file)
+
+    def _write_line(self, data: bytes) -> bool:
+        """Write a line, after the number of those that could not be written before."""
+        if self._lost:
+            text = f"{self._lost} lines could not be written: {self._failure}"
+            report = logging.LogRecord("gateway.audit", logging.WARNING, "", 0, text, None, None)
+            self._lost = 0 if super()._write_line(f"{self.format(report)}\n".encode()) else self._lost
+        is_written = super()._write_line(data)
+        self._lost += not is_written
+        return is_written
+
+    def write_failed(self, error: OSError) -> None:
+        """Log the reason now and then."""
+        self._failure = error.strerror or str(error)
+        if now() - self._failed_at > FAILURES_LOGGED_EVERY_S:
+            self._failed_at = now()
+            _log.error(
+                "audit: %s cannot be written: %s. The gateway goes on without these lines", self.path, self._failure
+            )
+
+    def dropped_report(self) -> str:
+        """Return the text that reports the dropped lines."""
+        return f"{self.dropped} lines could not be written: too many at once"
+
+
+class JournalHandler(logging.Handler):
+    """Sends each event to the journal, with its values as fields such as DSMR_EVENT."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._failed_at = float("-inf")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one datagram, and never wait for the journal."""
+        values = fields_of(record)
+        text = " ".join(f"{name}={value}" for name, value in values.items())
+        lines = [f"MESSAGE={text}", f"PRIORITY={4 if record.levelno >= logging.WARNING else 6}"]
+        lines += ["SYSLOG_IDENTIFIER=dsmr-gateway", *(f"DSMR_{name.upper()}={value}" for name, value in values.items())]
+        try:
+            self._socket.sendto("\n".join((*lines, "")).encode(errors="backslashreplace"), self._address)
+        except OSError as error:
+            if now() - self._failed_at > FAILURES_LOGGED_EVERY_S:
+                self._failed_at = now()
+                _log.error("audit: the journal cannot be written: %s. The gateway goes on without these lines", error)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+        super().close()
+
+
+def open_file(path: Path) -> int:
+    """Open a file to append to it, and make it with the rights 0640 if it is not there.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags, MODE)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise _not_regular() from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular()
+    return descriptor
+
+
+def _not_regular() -> ProblemError:
+    what = "this is a pipe, a socket or a device"
+    return ProblemError(problem_of("not-a-regular-file", what, "Give the path of a file"))
+
+
+def audit_problem(target: str, folder: Path, journal: str | None = None) -> Problem | None:
+    """Return why the audit log cannot be written to `target`; nothing is opened or made."""
+    if target == JOURNAL:
+        journal = journal or JOURNAL_SOCKET
+        if Path(journal).exists():
+            return None
+        what = f"there is no journal on this machine ({journal})"
+        return problem_of("no-journal", what, "Write the path of a file instead")
+    path = folder / target
+    try:
+        if path.exists() and not path.is_file():
+            raise ProblemError(_not_regular().problem) if not path.is_dir() else IsADirectoryError(errno.EISDIR, "")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "")
+    except OSError as error:
+        return _file_problem(path, error)
+    return None
+
+
+def _file_problem(path: Path, error: OSError) -> Problem:
+    if isinstance(error, ProblemError):
+        return error.problem
+    if error.errno == errno.ENOENT:
+        return problem_of("no-such-folder", f"there is no folder {path.parent}", f"Run: mkdir -p {path.parent}")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        what = f"the user of this program may not write {path}"
+        hint = "Allow it with chmod or chown; for a systemd service, set LogsDirectory= and use its folder"
+        return problem_of("file-not-writable", what, hint)
+    return file_problem(error)
+
+
+class AuditLog:
+    """The audit log of the configuration at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._target: str | None = None
+        self._handler: FileHandler | JournalHandler | None = None
+        self.warnings: Sequence[Problem] = ()
+        """The problem that prevents writing."""
+
+    def begin(self, config: Config) -> None:
+        """Open the log; without one that can be opened, the gateway runs without it and reports that."""
+        try:
+            self.prepare(config)
+        except FileError as error:
+            self.warnings = error.problems
+            for problem in error.problems:
+                _log.error("audit: %s", problem)
+
+    def prepare(self, config: Config) -> None:
+        """Open the log of a configuration in place of the one before; the same file is opened again.
+
+        Raises:
+            FileError: it cannot be opened; the one before stays.
+
+        """
+        target = config.audit
+        handler = self._handler
+        try:
+            if target and target != JOURNAL and target == self._target and isinstance(handler, FileHandler):
+                handler.reopen(open_file(handler.path))
+                return
+            opened = self._open(target)
+        except OSError as error:
+            problem = _file_problem(self._path.parent / (target or ""), error)
+            raise FileError([problem.at(read_document(self._path).place(_LOC))]) from None
+        self.warnings = ()
+        if handler and target != self._target:
+            record(Event.CONFIGURATION, ACCEPTED, detail=f"the audit log goes on in {target or 'no file'}")
+        self._target, self._handler = target, opened
+        if opened:
+            _audit.addHandler(opened)
+        if handler:
+            _end(handler)
+
+    def _open(self, target: str | None) -> FileHandler | JournalHandler | None:
+        if target is None:
+            return None
+        problem = audit_problem(target, self._path.parent) if target == JOURNAL else None
+        if problem:
+            raise ProblemError(problem)
+        return JournalHandler(JOURNAL_SOCKET) if target == JOURNAL else FileHandler(self._path.parent / target)
+
+    def close(self) -> None:
+        """Write what waits, and stop."""
+        if self._handler:
+            _end(self._handler)
+            self._handler = self._target = None
+
+
+def _end(handler: FileHandler | JournalHandler) -> None:
+    _audit.removeHandler(handler)
+    if isinstance(handler, FileHandler):
+        handler.stop()
+    handler.close()
