@@ -153,6 +153,7 @@ def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path)
             with port.sending(TELEGRAM):
                 gateway.wait_for_telegrams(3)
             visitor = Visit(browser, page_port)
+            visitor.context.set_default_timeout(60_000)  # a busy machine draws the page slowly
             page = visitor.open("registers")
             for unit_id, (reading, constant, sentence) in expected.items():
                 page.get_by_label("Unit").select_option(f"0/{unit_id}")
