@@ -2,8 +2,9 @@
 
 An implausible reading is withheld: its line has no value, and neither has any reading that is derived from
 it. The rest of the telegram is used. The guards keep the state of two meters at most, because two may send on one
-line; nothing is compared across them. `counter_guard` judges counters, `live_channel` chooses between M-Bus meters, and
-`unchecked_guard` judges what one wrong digit may do to a telegram without checksum.
+line; nothing is compared across them. `counter_guard` judges counters, `live_channel` chooses between M-Bus meters,
+`twins` tells meters of the same identity apart, and `unchecked_guard` judges what one wrong digit may do to a telegram
+without checksum.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
 from gateway.protocol.p1.readings import Readings, with_values
 from gateway.protocol.p1.telegram import Telegram
+from gateway.protocol.p1.twins import Twins
 from gateway.protocol.p1.unchecked_guard import UncheckedGuard
 
 METERS_KEPT = 2
@@ -40,6 +42,9 @@ class Guards:
         """Number of readings that were withheld, each telegram counted, by reason."""
         self._meters: dict[str, _Meter] = {}
         self._identity = ""
+        self.suffix = ""
+        """Suffix that tells the meter of the newest telegram from another one of the same identity (`twins`)."""
+        self._twins: dict[str, Twins] = {}
 
     def judge(self, telegram: Telegram, readings: Readings, arrived: float) -> tuple[Readings, tuple[Withheld, ...]]:
         """Return the plausible readings, and the list of those that are withheld.
@@ -50,15 +55,27 @@ class Guards:
             arrived: its arrival on the monotonic clock, in seconds.
 
         """
-        meter = self._of(identity_of(readings))
+        identity = identity_of(readings)
+        twins = self._twins_of(identity)
+        meter = self._of(identity + twins.assign(readings, arrived))
         readings = meter.channels.choose(readings, arrived)
         withheld = meter.counters.judge(telegram, readings, arrived)
+        twins.note(readings, withheld, arrived)
+        self.suffix = twins.suffix
         if not telegram.checked:
             withheld += meter.unchecked.judge(readings, arrived)
         if not withheld:
             return readings, ()
         self.withheld.update(item.doubt for item in withheld)
         return withhold(readings, {item.name: item.doubt for item in withheld}), tuple(withheld)
+
+    def _twins_of(self, identity: str) -> Twins:
+        twins = self._twins.get(identity)
+        if twins is None:
+            if len(self._twins) >= METERS_KEPT:
+                del self._twins[next(iter(self._twins))]
+            twins = self._twins[identity] = Twins()
+        return twins
 
     def _of(self, identity: str) -> _Meter:
         if identity != self._identity or not self._meters:

@@ -156,7 +156,8 @@ class MeterState:
                 return refusal
         self._confirmation.accept(readings, arrived)
         plausible = interpret(plausible, variant, detected)
-        return Received(telegram, plausible, variant, arrived, arrived_at, detected, arrived, withheld)
+        suffix = self.guards.suffix
+        return Received(telegram, plausible, variant, arrived, arrived_at, detected, arrived, withheld, suffix)
 
     def _variants_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
         """Return the variant of the meter, and the variant that this telegram shows."""

@@ -46,6 +46,8 @@ class Received:
     """Moment at which the meter wrote it, on the monotonic clock; the arrival where nothing else is known."""
     withheld: tuple[Withheld, ...] = ()
     """Implausible readings; they are absent."""
+    suffix: str = ""
+    """Suffix that tells its meter from another one of the same identity."""
 
 
 class Serving:
@@ -101,7 +103,7 @@ class Serving:
         readings = received.readings
         # A clock shows by itself how long a telegram has waited. Without one, the longest possible time counts.
         arrived = received.arrived if readings.time is not None or waited_since is None else waited_since
-        identity = f"{readings.identification} {readings.values.get('equipment_identifier', '')}"
+        identity = f"{readings.identification} {readings.values.get('equipment_identifier', '')}{received.suffix}"
         text = hash(received.telegram.raw)
         verdict = timeline.take(arrived, readings.time, identity, _counters(readings), text, is_first, machine_clock)
         self.newest_kind = None if verdict.is_shown else verdict.kind

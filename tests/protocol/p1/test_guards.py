@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from gateway.protocol.p1.doubt import Doubt
@@ -135,3 +137,57 @@ def test_a_gas_meter_in_one_telegram_is_not_served() -> None:
             assert ("mbus1_reading" in values) is (second != 15)
             if second == 15:
                 assert not names & values.keys()
+
+
+A, B = (5_000_000, 500), (7_000_000, 2500)
+"""Counter in Wh and power in W of two meters that have the same identification and no identifier."""
+
+
+def take_both(meter: MeterState, order: str, second: int, ahead: int = 0) -> None:
+    """Let a meter take a telegram of A and B each in one second, in this order; the clock of B may be ahead."""
+    for number, name in enumerate(order):
+        (wh, power_w), stamp = (A, second) if name == "A" else (B, second + ahead)
+        arrived = second + 0.4 * number
+        meter.take(only(second_of(stamp, wh + second, power_w=power_w + second)), arrived, 0.0)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+@pytest.mark.parametrize("orders", [["AB"], ["BA"], ["AB", "BA"], ["AB", "AB", "BA"]])
+def test_of_two_meters_that_look_like_one_only_one_is_served_and_both_are_reported(
+    orders: list[str], ahead: int
+) -> None:
+    meter = MeterState("house", None)
+    powers = set()
+    for second in range(100):
+        take_both(meter, orders[second % len(orders)], second, ahead)
+        if meter.served and meter.is_fresh(second + 0.5) and second > 4:
+            power = meter.served.readings.values.get("power_import")
+            assert isinstance(power, Decimal)
+            powers.add(power // 1000)
+    assert len(powers) == 1
+    assert meter.other_meter(99.5)
+    assert meter.is_fresh(99.5)
+
+
+def test_when_one_of_two_meters_that_look_like_one_is_silent_the_other_is_served() -> None:
+    meter = MeterState("house", None)
+    for second in range(30):
+        take_both(meter, "AB", second)
+    for second in range(30, 300):
+        take_both(meter, "B", second)
+    assert meter.is_fresh(299.5)
+    assert meter.served is not None
+    assert meter.served.readings.values["power_import"] == B[1] + 299
+    assert meter.served.readings.values["energy_import_t1"] == B[0] + 299
+    assert meter.other_meter(299.5) is None
+
+
+@pytest.mark.parametrize("wrong", [0, 999_999_999, 4_000_000, 9_123_456])
+def test_a_wrong_counter_now_and_then_is_no_second_meter(wrong: int) -> None:
+    meter = MeterState("house", None)
+    for second in range(100):
+        wh = wrong + second // 50 * 77_000 if second in (30, 60) else 5_000_000 + second
+        meter.take(only(second_of(second, wh, power_w=second)), float(second), 0.0)
+        assert meter.other_meter(float(second)) is None
+    assert meter.served is not None
+    assert meter.served.readings.values["power_import"] == 99
