@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.problems.quoting import quoted
+
 _WHOLE = ("not-a-whole-number", "a whole number is expected", "Write it without quotes and without decimals")
 _NUMBER = ("not-a-number", "a number is expected", "Write it like 10 or 0.5, without quotes")
 _TEXT = ("not-a-text", "a text is expected", "Put it in quotes")
@@ -79,4 +81,4 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "keys with values"
-    return repr(value) if is_plain(value) else f"a {type(value).__name__}"
+    return quoted(value) if is_plain(value) else f"a {type(value).__name__}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any, Generic, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -13,8 +13,14 @@ from pydantic_core import PydanticCustomError
 from gateway.files.pydantic_errors import is_plain, sentence_of, shown
 from gateway.files.yaml_file import Document, FileError, Loc
 from gateway.problems.problem import HERE, Problem, Scalar, in_order, problem_of
+from gateway.problems.quoting import cut, quoted
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MAX_FOUND = 1000
+"""Largest number of errors that become problems: of a value with several possible types, each has one."""
+MAX_COMPARED, MAX_WORD_CHARACTERS = 500, 60
+"""Largest number of known words, and of characters, that a misspelled word is compared with and by."""
 
 
 def invalid(code: str, what: str, hint: str = "", *, short: str = "", **values: Scalar) -> PydanticCustomError:
@@ -77,14 +83,16 @@ def suggest(word: str, known: Sequence[str]) -> str:
     """Return `Did you mean ...?` with the most similar known word, or nothing if none is similar."""
     import difflib  # noqa: PLC0415 - only when something is wrong
 
-    near = difflib.get_close_matches(word, known, n=1)
+    if len(known) > MAX_COMPARED:
+        known = [name for name in known if name[:1] == word[:1]][:MAX_COMPARED]
+    near = difflib.get_close_matches(word[:MAX_WORD_CHARACTERS], known, n=1)
     return f"Did you mean {near[0]}?" if near else ""
 
 
 def problems_of(document: Document, model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Return the problems that pydantic found in a document."""
     found: dict[object, Problem] = {}
-    for item in error.errors():
+    for item in islice(error.errors(), MAX_FOUND):
         problem = _problem(document, model, item)
         # For a union, pydantic reports an error of each member. Keep the last one: its text names all that is possible.
         is_kind = item["type"].endswith(("_type", "_parsing", "_from_float"))
@@ -117,9 +125,9 @@ def _unknown_key(document: Document, loc: Loc, model: type[BaseModel]) -> Proble
     key, known = str(loc[-1]), _keys_of(model, loc[:-1])
     if not key.isprintable():  # copied from a web page, with a special space
         hint = "Type the key again: one of its characters is invisible"
-        return document.problem(loc, "unknown-key", f"unknown key {key!a}", hint, key=key)
+        return document.problem(loc, "unknown-key", f"unknown key {quoted(key)}", hint, key=cut(key))
     hint = _right_level(document, loc, model) or suggest(key, known) or f"Known here: {', '.join(known)}"
-    return document.problem(loc, "unknown-key", "unknown key", hint, key=key)
+    return document.problem(loc, "unknown-key", "unknown key", hint, key=cut(key))
 
 
 def _right_level(document: Document, loc: Loc, model: type[BaseModel]) -> str:
@@ -175,7 +183,7 @@ def loc_in(data: Any, loc: Sequence[Any]) -> Loc:
     found: list[str | int] = []
     for part in loc:
         if isinstance(data, dict):
-            key = next((key for key in data if str(key) == str(part)), None)
+            key = part if part in data else next((key for key in data if str(key) == str(part)), None)
             if key is not None:
                 found.append(str(key))
                 data = data[key]

@@ -16,14 +16,22 @@ from typing import Any
 import yaml
 
 from gateway.files.indentation import indentation_mistake
-from gateway.problems.problem import Place, Problem, Scalar, in_order, problem_of
+from gateway.files.regular_file import read_regular_file
+from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, Scalar, in_order, problem_of
+from gateway.problems.quoting import cut, quoted
 from gateway.problems.system import file_problem
 
 Loc = tuple[str | int, ...]
 """Path to a value: keys as text, positions in lists as int."""
 
 MAX_FILE_BYTES = 1_000_000
+"""Largest size of a file."""
 MAX_DEPTH = 20
+"""Largest number of levels."""
+MAX_NODES = 100_000
+"""Largest number of keys and values in a file."""
+MAX_NUMBER_CHARACTERS = 40
+"""Largest number of characters of a number: Python works on a longer one for a long time, or refuses it."""
 
 _INDENT = "Indent it like the lines that it belongs to, and put a text with a colon in quotes"
 _MAY_BE_INDENTATION = ("mapping values are not allowed", "did not find expected key", "did not find expected '-'")
@@ -41,11 +49,17 @@ _SYNTAX = {
 }
 """Phrase of the parser → what is wrong, and what to do. PyYAML gives no other sign of the kind of error."""
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
-_READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+)")
-"""A text that YAML 1.1 reads as a number in base 8 or 60: 0100 as 64, 1:30 as 90."""
+_BEGIN_NODES = ("\n", ",", ":", "[", "{", "?", "-")
+"""Characters of which one is before each key and value but the first."""
+_READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
+"""A text that YAML 1.1 reads as a number in base 8 or 60: 0100 as 64, 1:30 as 90, 1:30.5 as 90.5."""
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """Number of beginnings of levels below which the recursive parser in C cannot run out of stack."""
+_INVALID = "this is not valid YAML"
+"""For an error without a text of ours: the parser's own may quote the file."""
+_KEYS_EXPECTED = ("not-keys-with-values", "keys with values are expected", "Write key: value, one on each line")
 _TOO_DEEP, _TOO_DEEP_TEXT = "nested-too-deeply", "nested too deeply"
 
 
@@ -65,6 +79,8 @@ class Document:
 
     file: str
     data: Any = None
+    size: int = 0
+    """Number of characters of the file."""
     places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     variables: dict[Loc, str] = field(default_factory=dict)
@@ -94,7 +110,7 @@ def dotted(loc: Loc) -> str:
     """Return a path as text: `modbus[0].units.1`."""
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{cut(part)}" if text else cut(part)
     return text
 
 
@@ -109,8 +125,12 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def load(path: Path) -> Document:
-    """Read a YAML file.
+def load(path: Path, limit: int = MAX_FILE_BYTES) -> Document:
+    """Read a YAML file that has keys with values; nothing of another file is quoted.
+
+    Args:
+        path: the file.
+        limit: largest size, in bytes.
 
     Raises:
         FileError: it cannot be read or has problems.
@@ -118,8 +138,7 @@ def load(path: Path) -> Document:
     """
     name = str(path)
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        content = read_regular_file(path, limit)
         text = content.decode("utf-8")
     except OSError as error:
         raise FileError([file_problem(error, Place(name))]) from None
@@ -128,25 +147,27 @@ def load(path: Path) -> Document:
         place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
         what = f"the byte 0x{content[error.start]:02X} is not UTF-8"
         raise FileError([problem_of("not-utf-8", what, "Save the file as UTF-8", place=place)]) from None
-    if len(content) > MAX_FILE_BYTES:
-        what = f"larger than {MAX_FILE_BYTES} bytes"
-        raise FileError([problem_of("file-too-large", what, place=Place(name))])
-    return parse(text, name)
+    except ValueError:  # a path with a character that no path can have
+        raise FileError([problem_of("no-such-file", "this cannot be the name of a file", place=Place(name))]) from None
+    return parse(text, name, needs_keys=True)
 
 
-def parse(text: str, name: str) -> Document:
-    """Read YAML from a text, as `load` does from a file."""
-    document = Document(name)
+def parse(text: str, name: str, *, needs_keys: bool = False) -> Document:
+    """Read YAML from a text, as `load` does from a file; with `needs_keys` only keys with values are valid."""
+    document = Document(name, size=len(text))
     is_whole = False
     try:
         # The parser in C is many times faster and returns the same nodes with the same marks.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        if _MAY_HOLD_ANCHOR_OR_TAG.search(text) or len(_BEGINS_LEVEL.findall(text)) > _MANY_LEVELS:
+        if _needs_check(text):
             _check_events(document, yaml.parse(text, loader))
         if not document.problems:
             node = yaml.compose(text, loader)
-            document.data = _plain(document, node, (), loader("")) if node else None
-            is_whole = True
+            if node and needs_keys and not isinstance(node, yaml.MappingNode):
+                document.problems.append(document.problem((), *_KEYS_EXPECTED))
+            else:
+                document.data = _plain(document, node, (), loader("")) if node else None
+                is_whole = True
     except yaml.YAMLError as error:
         document.problems.append(_syntax_problem(name, text, error))
     except UnicodeEncodeError as error:
@@ -159,9 +180,23 @@ def parse(text: str, name: str) -> Document:
     return document
 
 
+def _needs_check(text: str) -> bool:
+    """Return whether a text may contain an anchor or a tag, or too many levels or nodes."""
+    may_be_deep = len(_BEGINS_LEVEL.findall(text)) > _MANY_LEVELS
+    return bool(may_be_deep or _MAY_HOLD_ANCHOR_OR_TAG.search(text) or sum(map(text.count, _BEGIN_NODES)) >= MAX_NODES)
+
+
 def _check_events(document: Document, events: Iterable[yaml.Event]) -> None:
-    depth = 0
+    depth = nodes = 0
     for event in events:
+        nodes += isinstance(event, yaml.NodeEvent)
+        if nodes > MAX_NODES:
+            what = f"more than {MAX_NODES} keys and values"
+            place = _place(document, event.start_mark)
+            document.problems.append(problem_of("too-many-values", what, "Split the file, or shorten it", place=place))
+            return
+        if len(document.problems) > MAX_PROBLEMS:
+            return
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             place = _place(document, event.start_mark)
@@ -181,7 +216,7 @@ def _check_event(document: Document, event: yaml.Event) -> None:
         what = "anchors and aliases are not allowed"
         document.problems.append(problem_of("anchor-or-alias", what, "Write the value itself", place=place))
     elif isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None):
-        what = f"the tag {getattr(event, 'tag', '')} is not allowed"
+        what = "a tag (a word that begins with !) is not allowed"
         document.problems.append(problem_of("tag-not-allowed", what, "Remove it", place=place))
 
 
@@ -192,10 +227,10 @@ def _syntax_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
         # The parser in C counts bytes, so the character is looked for here.
         at = text.find(chr(error.character))
         place = Place(name, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
-        what = f"the character {chr(error.character)!r} is not allowed"
+        what = f"the character {quoted(chr(error.character))} is not allowed"
         return problem_of("character-not-allowed", what, place=place)
     if mark is None:
-        return problem_of("yaml-syntax", found, place=Place(name, 1, 1), short="not valid YAML")
+        return problem_of("yaml-syntax", _INVALID, place=Place(name, 1, 1), short="not valid YAML")
     place = Place(name, mark.line + 1, mark.column + 1)
     if "nesting depth" in found:  # newer parsers in C have a limit of their own
         return problem_of(_TOO_DEEP, _TOO_DEEP_TEXT, place=place)
@@ -210,7 +245,7 @@ def _syntax_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
         what, hint = "no bracket of this kind is open here", "Remove it, or add the one that opens it"
     else:
         opened = getattr(error, "context_mark", None) or mark
-        what, hint = next((texts for phrase, texts in _SYNTAX.items() if phrase in found), (found, ""))
+        what, hint = next((texts for phrase, texts in _SYNTAX.items() if phrase in found), (_INVALID, ""))
         hint = hint.format(opened=opened.line + 1)
     return problem_of("yaml-syntax", what, hint, place=place, short="not valid YAML")
 
@@ -226,21 +261,33 @@ def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         return _plain_mapping(document, node, loc, loader)
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value
-    if node.tag == "tag:yaml.org,2002:int" and _READ_OTHERWISE.fullmatch(node.value):
-        what = f"YAML reads {node.value} as another number than it seems"
-        hint = "Write it without leading zeros and colons, or in quotes"
-        document.problems.append(document.problem(loc, "ambiguous-number", what, hint))
+    if node.tag in _NUMBERS and not _is_clear_number(document, node.value, loc):
         return None
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError):
-        what = f"YAML cannot read {node.value!r}"
+        what = f"YAML cannot read {quoted(node.value)}"
         document.problems.append(document.problem(loc, "unreadable-value", what, "Put it in quotes"))
         return None
 
 
+def _is_clear_number(document: Document, text: str, loc: Loc) -> bool:
+    """Return whether a number is short and means what a reader sees; add the problem where it does not."""
+    if len(text) > MAX_NUMBER_CHARACTERS:
+        what = f"a number has at most {MAX_NUMBER_CHARACTERS} characters"
+        document.problems.append(document.problem(loc, "number-too-long", what, "Shorten it, or put it in quotes"))
+        return False
+    if _READ_OTHERWISE.fullmatch(text):
+        what = f"YAML reads {text} as another number than it seems"
+        hint = "Write it without leading zeros and colons, or in quotes"
+        document.problems.append(document.problem(loc, "ambiguous-number", what, hint))
+        return False
+    return True
+
+
 def _key(node: yaml.ScalarNode, loader: Any) -> int | str:
-    if node.tag == "tag:yaml.org,2002:int" and not _READ_OTHERWISE.fullmatch(node.value):
+    is_short = len(node.value) <= MAX_NUMBER_CHARACTERS
+    if node.tag == "tag:yaml.org,2002:int" and is_short and not _READ_OTHERWISE.fullmatch(node.value):
         with suppress(ValueError):
             return int(loader.construct_object(node))
     return str(node.value)

@@ -6,16 +6,17 @@ across the border of a block, and readings in the wrong kind of block.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document
+from gateway.files.yaml_file import Document, FileError
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
-from gateway.maps.household import largest_unfit
+from gateway.maps.household import MAX_READINGS_TRIED, largest_unfit
 from gateway.maps.register import READINGS_HINT, RegisterBuilder
 from gateway.problems.problem import Problem
+from gateway.problems.quoting import cut
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
@@ -23,6 +24,9 @@ from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
 from gateway.protocol.registers.register import GAP_FILL, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
+
+MAX_EXPRESSIONS_LENGTH = 200_000
+"""Largest length of all expressions of a map together, in characters: they are evaluated for each telegram."""
 
 _Pair = tuple[Register, PlacedEntry]
 
@@ -44,8 +48,16 @@ def compile_map(
         documents: the file that sets each key of the map, for the places of problems.
         knows_blocks: False when blocks were left out for their problems; then registers are not checked against them.
 
+    Raises:
+        FileError: the expressions are too long to be evaluated for each telegram.
+
     """
     problems: list[Problem] = []
+    length = sum(len(text) for item in placed for text in _expressions(item))
+    if length > MAX_EXPRESSIONS_LENGTH:
+        what = f"the expressions of this map have more than {MAX_EXPRESSIONS_LENGTH} characters together"
+        hint = "All of them are evaluated for each telegram: write shorter ones"
+        raise FileError([documents["blocks"].problem(("registers",), "expressions-too-long", what, hint)])
     registers = _registers(whole, placed, without, problems)
     _check_overlap(registers, problems)
     blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], problems)
@@ -67,6 +79,11 @@ def compile_map(
         registers=tuple(register for register, _ in registers),
     )
     return compiled, problems
+
+
+def _expressions(item: PlacedEntry) -> Iterator[str]:
+    yield str(item.entry.value)
+    yield from (item.entry.bits or {}).values()
 
 
 def _registers(
@@ -94,11 +111,13 @@ def _mark_identifiers(register: Register, entry: RegisterEntry) -> Register:
 def _remarks(registers: Sequence[_Pair]) -> list[str]:
     """Return the registers whose type cannot hold what a household can have, each as a text with its place."""
     remarks = []
+    tried = 0
     for register, item in registers:
-        unfit = None if item.entry.overflow else largest_unfit(register)
+        tried += len(register.uses)
+        unfit = None if item.entry.overflow else largest_unfit(register, tries_all=tried <= MAX_READINGS_TRIED)
         if unfit is not None:
-            number = f"{unfit.normalize():f}{_base(register)}"
-            what = f"{register.name}: {register.type_name} cannot hold {number}, which a household can have"
+            number = f"{cut(f'{unfit.normalize():f}')}{_base(register)}"
+            what = f"{cut(register.name)}: {register.type_name} cannot hold {number}, which a household can have"
             hint = "It is absent then: give a larger type or a scale, or overflow: absent if that is meant"
             remarks.append(str(item.document.problem((*item.loc, "type"), "type-too-small", what, hint)))
     return remarks
@@ -117,8 +136,8 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
             problems.append(document.problem(("requires", index), "invalid-expression", str(error)))
             continue
         for name in sorted(expression.names - NAMES.keys()):
-            what, hint = f"no reading is called {name}", suggest(name, list(NAMES)) or READINGS_HINT
-            problems.append(document.problem(("requires", index), "unknown-reading", what, hint, name=name))
+            what, hint = f"no reading is called {cut(name)}", suggest(name, list(NAMES)) or READINGS_HINT
+            problems.append(document.problem(("requires", index), "unknown-reading", what, hint, name=cut(name)))
         requires[text] = expression.evaluate
     return requires
 
@@ -127,9 +146,8 @@ def _check_overlap(registers: Sequence[_Pair], problems: list[Problem]) -> None:
     farthest: Register | None = None
     for register, item in registers:
         if farthest and register.address < farthest.end:
-            what = (
-                f"{register.name}: address {register.address} belongs to {farthest.name}, which has {_span(farthest)}"
-            )
+            owner = f"{cut(farthest.name)}, which has {_span(farthest)}"
+            what = f"{cut(register.name)}: address {register.address} belongs to {owner}"
             problems.append(item.document.problem((*item.loc, "address"), "registers-overlap", what))
         if farthest is None or register.end > farthest.end:
             farthest = register
@@ -187,17 +205,17 @@ def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: Ma
     for register, item in registers:
         for start in starts:
             if register.address < start < register.end:
-                what = f"{register.name}: {_span(register)} crosses the beginning of the block at {start}"
+                what = f"{cut(register.name)}: {_span(register)} crosses the beginning of the block at {start}"
                 problems.append(item.document.problem((*item.loc, "address"), "register-crosses-block", what))
         block = next((block for block in blocks if block.address <= register.address < block.end), None)
         if block is None:
             continue
         if register.end > block.end:
-            what = f"{register.name}: {_span(register)} crosses the end of the block at {block.address}"
+            what = f"{cut(register.name)}: {_span(register)} crosses the end of the block at {block.address}"
             problems.append(item.document.problem((*item.loc, "address"), "register-crosses-block", what))
         misplaced = [name for name in register.uses if name.startswith(GATEWAY_PREFIX) != block.is_status]
         if misplaced:
             where = "in a status block" if block.is_status else "outside a status block"
-            what = f"{register.name}: {misplaced[0]} cannot be {where}"
+            what = f"{cut(register.name)}: {misplaced[0]} cannot be {where}"
             hint = "A block with status: true holds only the gateway's own values"
             problems.append(item.document.problem((*item.loc, "value"), "reading-in-wrong-block", what, hint))

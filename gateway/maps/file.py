@@ -13,14 +13,34 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gateway.files.validation import invalid, salvage
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem
+from gateway.problems.quoting import quoted
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.registers.data_type import MAX_STRING_REGISTERS, Order
+from gateway.protocol.registers.expression import MAX_EXPRESSION_LENGTH
 from gateway.protocol.registers.register import Gaps, Overflow
 
 MAX_REGISTERS = 5000
 """Largest number of registers in one file."""
 MAX_INCLUDES = 10
 """Largest number of files that one file includes."""
+MAX_PATTERNS = 500
+"""Largest number of names and patterns in `without:`."""
+MAX_BLOCKS = 200
+"""Largest number of entries in `blocks:`."""
+MAX_CONDITIONS = 100
+"""Largest number of expressions in `requires:`."""
+MAX_CLIENTS = 100
+"""Largest number of programs in `clients:`."""
+MAX_WRITES = 1000
+"""Largest number of addresses in `accept_writes:`."""
+MAX_BITS = 256
+"""Largest number of bits of a register."""
+MAX_NAME_CHARACTERS = 60
+"""Largest length of the name of a register or a map, of a pattern, and of a unit."""
+MAX_PATH_CHARACTERS = 255
+"""Largest length of a path or the name of a file in `extends:` and `include:`."""
+MAX_TEXT_CHARACTERS = 10_000
+"""Largest length of a text for people, such as a description."""
 
 NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
 TypeName = Literal[
@@ -35,7 +55,7 @@ _NAME = "^[a-z][a-z0-9_]*$"
 def _name(value: str) -> str:
     if re.fullmatch(_NAME, value) is None:
         hint = "Use lower case letters, digits and _, with a letter first, such as power_import_l1"
-        raise invalid("not-a-register-name", f"{value!r} is not a name for a register", hint)
+        raise invalid("not-a-register-name", f"{quoted(value)} is not a name for a register", hint)
     return value
 
 
@@ -43,7 +63,15 @@ def _value(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float | None):
         hint = 'Write it like power_net, or "{equipment_identifier}" for a text'
         raise invalid("not-an-expression", "an expression, a text or a number is expected", hint)
+    if isinstance(value, str) and len(value) > MAX_EXPRESSION_LENGTH:
+        raise invalid("too-long", f"at most {MAX_EXPRESSION_LENGTH} characters are expected", "Write a shorter text")
     return value
+
+
+_Name = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
+_Path = Annotated[str, Field(max_length=MAX_PATH_CHARACTERS)]
+_Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
+_Expression = Annotated[str, Field(max_length=MAX_EXPRESSION_LENGTH)]
 
 
 class RegisterEntry(BaseModel):
@@ -52,12 +80,14 @@ class RegisterEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     address: int = Field(ge=0, lt=ADDRESSES)
-    name: Annotated[str, Field(max_length=60, json_schema_extra={"pattern": _NAME}), AfterValidator(_name)]
+    name: Annotated[
+        str, Field(max_length=MAX_NAME_CHARACTERS, json_schema_extra={"pattern": _NAME}), AfterValidator(_name)
+    ]
     type: TypeName
     value: Annotated[str | int | float | None, BeforeValidator(_value)] = None
-    bits: dict[int, str] | None = None
+    bits: Annotated[dict[int, _Expression], Field(max_length=MAX_BITS)] | None = None
     length: int | None = Field(default=None, ge=1, le=MAX_STRING_REGISTERS)
-    unit: str | None = None
+    unit: _Name | None = None
     scale: int | float = 1
     offset: int | float = 0
     absent: int | float | None = None
@@ -65,7 +95,7 @@ class RegisterEntry(BaseModel):
     pseudonym: bool = False
     word_order: Order | None = None
     byte_order: Order | None = None
-    description: str = ""
+    description: _Text = ""
 
     @property
     def value_text(self) -> str:
@@ -89,23 +119,23 @@ class MapFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str | None = None
-    title: str = ""
-    source: str = ""
-    description: str = ""
-    clients: list[str] = []
+    name: _Name | None = None
+    title: _Text = ""
+    source: _Text = ""
+    description: _Text = ""
+    clients: list[_Text] = Field(default=[], max_length=MAX_CLIENTS)
     unit_id: int | None = Field(default=None, ge=0, le=255)
-    extends: str | None = None
-    include: list[str] = Field(default=[], max_length=MAX_INCLUDES)
-    without: list[str] = []
-    requires: list[str] | None = None
+    extends: _Path | None = None
+    include: list[_Path] = Field(default=[], max_length=MAX_INCLUDES)
+    without: list[_Name] = Field(default=[], max_length=MAX_PATTERNS)
+    requires: list[_Expression] | None = Field(default=None, max_length=MAX_CONDITIONS)
     function_codes: list[Literal[3, 4]] | None = None
     word_order: Order | None = None
     byte_order: Order | None = None
     gaps: Gaps | None = None
     absent: dict[NumberTypeName, int | float] | None = None
-    accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = None
-    blocks: list[BlockEntry] | None = None
+    accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = Field(default=None, max_length=MAX_WRITES)
+    blocks: list[BlockEntry] | None = Field(default=None, max_length=MAX_BLOCKS)
     registers: list[RegisterEntry] = Field(default=[], max_length=MAX_REGISTERS)
 
 

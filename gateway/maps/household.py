@@ -48,24 +48,31 @@ SIGNED_PREFIXES = ("power_net", "current_signed")
 """Beginnings of the names of readings that can also be negative."""
 MAX_CORNERS_OF = 8
 """Largest number of readings of which all corners are tried; of more, all at once and each alone."""
+MAX_READINGS_TRIED = 2000
+"""Largest number of readings, of all registers of a map together, of which all corners are tried."""
+_FEW = 2
+"""Number of readings whose corners are always tried."""
 
 
-def largest_unfit(register: Register) -> Decimal | None:
-    """Return the value, in base units, that a household can have and `register` cannot hold, or None."""
+def largest_unfit(register: Register, *, tries_all: bool = True) -> Decimal | None:
+    """Return the value, in base units, that a household can have and `register` cannot hold, or None.
+
+    Without `tries_all`, only some corners of a register with many readings are tried.
+    """
     if register.type_name in ("string", "bitfield", "float32", "float64"):
         return None
-    for values in _corners(register.uses):
+    for values in _corners(register.uses, MAX_CORNERS_OF if tries_all else _FEW):
         value = register.evaluate(values)
         if value is not None and not isinstance(value, str) and not register.encode(value)[1]:
             return Decimal(value)
     return None
 
 
-def _corners(names: frozenset[str]) -> Iterator[Mapping[str, Value]]:
+def _corners(names: frozenset[str], most: int) -> Iterator[Mapping[str, Value]]:
     ends = {name: _ends(name) for name in sorted(names)}
     if not ends or not all(ends.values()):
         return
-    if len(ends) <= MAX_CORNERS_OF:
+    if len(ends) <= most:
         for corner in product(*ends.values()):
             yield dict(zip(ends, corner, strict=True))
         return

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, FileError, Loc, is_there, load
+from gateway.files.yaml_file import MAX_FILE_BYTES, Document, FileError, Loc, is_there, load
 from gateway.maps.compile import compile_map
-from gateway.maps.file import Part, PlacedEntry, read_part
+from gateway.maps.file import MAX_REGISTERS, Part, PlacedEntry, read_part
 from gateway.problems.problem import Problem, in_order, problem_of
+from gateway.problems.quoting import cut, cut_path, quoted
 from gateway.protocol.registers.register_map import RegisterMap
 
 MAX_CHAIN = 20
 """Largest number of files that make up one map."""
+MAX_MAP_CHARACTERS = MAX_FILE_BYTES
+"""Largest size of the files that make up one map, together."""
 
 _HERE = Path(__file__).parent.parent
 _FOLDERS = (_HERE / "register_maps", _HERE.parent / "register_maps")
@@ -62,11 +67,11 @@ def find_map(name: str, beside: Path, start: str = "the folder of gateway.yaml")
     if is_there(path) and not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
         return path
     if name.endswith((".yaml", ".yml")):
-        searched = str(path.absolute())
+        searched = str((beside / cut_path(name)).absolute())
         hint = "Check the path" if os.path.isabs(name) else f"Relative paths begin at {start}"  # noqa: PTH117 - any text
         raise UnknownMapError(problem_of("missing-map-file", f"there is no file {searched}", hint, file=searched))
     hint = suggest(name, list(known)) or "`dsmr-gateway maps` lists them; or write the path of a YAML file"
-    raise UnknownMapError(problem_of("unknown-map", f"there is no register map {name!r}", hint, name=name))
+    raise UnknownMapError(problem_of("unknown-map", f"there is no register map {quoted(name)}", hint, name=cut(name)))
 
 
 _INHERITED = (
@@ -124,7 +129,7 @@ def _merge(chain: list[Part], *, is_whole: bool) -> tuple[list[PlacedEntry], fro
         for position, entry in zip(positions, file.registers, strict=False):
             loc = ("registers", position)
             if entry.name in seen:
-                what = f"the name {entry.name} is given twice"
+                what = f"the name {cut(entry.name)} is given twice"
                 problems.append(document.problem((*loc, "name"), "duplicate-name", what, "Choose another name"))
             # Under a name that no register can have, so that its other problems are reported too.
             merged[f"{entry.name} {position}" if entry.name in seen else entry.name] = PlacedEntry(entry, document, loc)
@@ -134,9 +139,12 @@ def _merge(chain: list[Part], *, is_whole: bool) -> tuple[list[PlacedEntry], fro
             names = fnmatch.filter(merged, pattern)
             if is_whole and not names and not fnmatch.filter(lost, pattern):
                 hint = suggest(pattern, list(merged))
-                what = f"no register is called {pattern}"
-                problems.append(document.problem(("without", index), "unknown-register", what, hint, name=pattern))
+                what = f"no register is called {cut(pattern)}"
+                problems.append(document.problem(("without", index), "unknown-register", what, hint, name=cut(pattern)))
             without.update(names)
+    if len(merged) > MAX_REGISTERS:
+        what, hint = f"more than {MAX_REGISTERS} registers in this map", "Leave out some of the files that it extends"
+        raise FileError([chain[0].document.problem(("extends",), "too-many-registers", what, hint)])
     return list(merged.values()), frozenset(without), problems
 
 
@@ -164,12 +172,14 @@ def _read_chain(path: Path) -> tuple[list[Part], list[Problem], bool]:
 def _follow(path: Path, chain: list[Part], problems: list[Problem]) -> bool:
     """Return whether all files that are included could be read; raise FileError where one that is extended cannot."""
     is_whole = True
+    allowed = _folders_of(path)
     current: Path | None = path
     while current is not None:
         part = _read_part(current, chain, problems)
         for index, name in enumerate(part.file.include):
             try:
-                _include(part.document, index, name, current.parent, chain, problems)
+                place = _Place(part.document, ("include", index), current.parent, allowed)
+                _include(place, name, chain, problems)
             except FileError as error:
                 problems += error.problems
                 is_whole = False
@@ -177,15 +187,36 @@ def _follow(path: Path, chain: list[Part], problems: list[Problem]) -> bool:
             what = f"more than {MAX_CHAIN} maps extend or include each other"
             raise FileError([part.document.problem(("extends",), "too-many-maps", what, "Does a map extend itself?")])
         base = part.file.extends
-        current = _found(part.document, ("extends",), base, current.parent) if base else None
+        current = _found(_Place(part.document, ("extends",), current.parent, allowed), base) if base else None
     return is_whole
 
 
-def _include(
-    document: Document, index: int, name: str, beside: Path, chain: list[Part], problems: list[Problem]
-) -> None:
+class _Place(NamedTuple):
+    """A place that names another file of the map."""
+
+    document: Document
+    loc: Loc
+    beside: Path
+    """The folder at which relative paths begin."""
+    allowed: Sequence[Path]
+    """The folders that files of the map may be in."""
+
+
+def _folders_of(path: Path) -> list[Path]:
+    """Return the folders that the files of a map may be in: its own, and those of the built-in maps.
+
+    A map that is a link has two folders of its own.
+    """
+    return [*map(_real, (path.parent, *_FOLDERS)), _real(path).parent]
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _include(place: _Place, name: str, chain: list[Part], problems: list[Problem]) -> None:
     fragments = {file.stem: file for file in _shipped() if file.parent.name == PARTS}
-    found = fragments.get(name) or _found(document, ("include", index), name, beside)
+    found = fragments.get(name) or _found(place, name)
     fragment = _read_part(found, chain, problems)
     for key in ("extends", "include"):
         if getattr(fragment.file, key):
@@ -194,13 +225,20 @@ def _include(
 
 
 def _read_part(path: Path, chain: list[Part], problems: list[Problem]) -> Part:
-    part, more = read_part(load(path))
+    left = MAX_MAP_CHARACTERS - sum(part.document.size for part in chain)
+    part, more = read_part(load(path, max(left, 0)))
     chain.append(part)
     problems += more
     return part
 
 
-def _found(document: Document, loc: Loc, name: str, beside: Path) -> Path:
+def _found(place: _Place, name: str) -> Path:
+    """Return the file that a map names, unless it is outside of the folders that its files may be in."""
+    document, loc, beside, allowed = place
+    if name not in map_names() and not any(_real(beside / name).is_relative_to(folder) for folder in allowed):
+        what = f"{quoted(cut_path(name))} is outside of the folder of the map"
+        hint = "Copy the file into the folder of the map, or name a built-in map"
+        raise FileError([document.problem(loc, "file-outside-folder", what, hint)])
     try:
         return find_map(name, beside, "the folder of the map")
     except UnknownMapError as error:

@@ -15,6 +15,7 @@ from gateway.files.validation import suggest
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.template import TemplateError, compile_template
 from gateway.problems.problem import Problem
+from gateway.problems.quoting import cut, quoted
 from gateway.protocol.modbus.pdu import ADDRESSES
 from gateway.protocol.p1.identifiers import identifies
 from gateway.protocol.p1.names import NAMES, ValueType
@@ -106,7 +107,7 @@ class RegisterBuilder:
 
     def _problem(self, key: str, code: str, what: str, hint: str = "") -> None:
         item = self._item
-        name = item.entry.name
+        name = cut(item.entry.name)
         self._problems.append(item.document.problem((*item.loc, key), code, f"{name}: {what}", hint, name=name))
 
     def _check_address(self, length: int) -> None:
@@ -146,22 +147,22 @@ class RegisterBuilder:
                 self._problem("value", "not-a-time", what, "Use a time such as clock or gas_reading_time")
         elif entry.value != ABSENT:
             is_whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
-            if not is_whole or abs(int(str(entry.value))) > MAX_SCALE_FACTOR:
-                what = f"{entry.value} is not a whole number from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
+            if not is_whole or abs(int(entry.value or 0)) > MAX_SCALE_FACTOR:
+                what = f"{cut(str(entry.value))} is not a whole number from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
                 hint = "The scale of the registers that it belongs to is 10 to the power of this number"
                 self._problem("value", "not-a-scale-factor", what, hint)
 
     def _check_constant(self, constant: Value | None, encode: Encode) -> None:
         if constant is None:
-            self._problem("value", "not-a-number", f"{self._entry.value} is not a number")
+            self._problem("value", "not-a-number", f"{cut(str(self._entry.value))} is not a number")
         elif encode(constant)[1]:
             return
         elif self._type == "string":
-            what = f"{constant!r} is longer than {2 * (self._entry.length or 1)} characters"
+            what = f"{quoted(constant)} is longer than {2 * (self._entry.length or 1)} characters"
             self._problem("value", "text-too-long", what, "Shorten it, or increase length")
         else:
             hint = "For a register that is never available, write value: absent"
-            self._problem("value", "value-does-not-fit", f"{constant} does not fit {self._type}", hint)
+            self._problem("value", "value-does-not-fit", f"{cut(str(constant))} does not fit {self._type}", hint)
 
     def _string(self) -> tuple[int, bytes, Encode]:
         length = self._entry.length or 1
@@ -206,7 +207,7 @@ class RegisterBuilder:
             return scale
         if entry.unit not in UNIT_FACTORS:
             hint = suggest(entry.unit, list(UNIT_FACTORS)) or f"There are: {', '.join(UNIT_FACTORS)}"
-            self._problem("unit", "unknown-unit-of-measure", f"unknown unit {entry.unit}", hint)
+            self._problem("unit", "unknown-unit-of-measure", f"unknown unit {cut(entry.unit)}", hint)
             return scale
         return scale * UNIT_FACTORS[entry.unit][1]
 
@@ -253,7 +254,7 @@ class RegisterBuilder:
         for name in sorted(names):
             if name not in NAMES:
                 hint = suggest(name, list(NAMES)) or READINGS_HINT
-                self._problem(key, "unknown-reading", f"no reading is called {name}", hint)
+                self._problem(key, "unknown-reading", f"no reading is called {cut(name)}", hint)
             elif NAMES[name].value_type is not wanted:
                 what = f"{name} is a {NAMES[name].value_type}, and a {self._entry.type} takes a {wanted}"
                 self._problem(key, "wrong-kind-of-reading", what)

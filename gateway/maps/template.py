@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.problems.quoting import quoted
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.expression import Evaluate
 
@@ -38,7 +39,7 @@ def compile_template(text: str) -> Template:
 
     """
     if re.search("[{}]", _PLACEHOLDER.sub("", text)):
-        raise TemplateError(f"braces are for the name of a reading, and {text!r} has others")
+        raise TemplateError(f"braces are for the name of a reading, and {quoted(text)} has others")
     names = frozenset(match[1] for match in _PLACEHOLDER.finditer(text))
 
     def fill(values: Mapping[str, Value]) -> Value | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from gateway.problems.problem import HERE, Place, Problem, first_that_fits, problem_of
+from gateway.problems.problem import HERE, Place, Problem, ProblemError, first_that_fits, problem_of
 
 _LOOK = "Look in /dev/serial/by-id"
 
@@ -103,6 +103,8 @@ def listening_problem(error: OSError, where: str, *, port: int, other_port: int)
 
 def file_problem(error: OSError, place: Place = HERE) -> Problem:
     """Return why a file cannot be read; `place` is the file, or the place that names it."""
+    if isinstance(error, ProblemError):
+        return error.problem.at(place)
     match error.errno:
         case errno.ENOENT:
             hint = "Check the name, and the folder that it begins in"

@@ -58,7 +58,7 @@ def test_what_is_right_becomes_the_model() -> None:
         ),
         (
             "needed: 1\n\u00a0leaf: {}",
-            "f:2:1: \u00a0leaf: unknown key '\\xa0leaf'. Type the key again: one of its characters is invisible",
+            "f:2:1: \\xa0leaf: unknown key '\\xa0leaf'. Type the key again: one of its characters is invisible",
         ),
         ("needed: 1\nleaf: {colr: red}", "f:2:8: leaf.colr: unknown key. Did you mean colour?"),
         ("needed: 1\nleaves:\n  - {cuont: 1}", "f:3:6: leaves[0].cuont: unknown key. Did you mean count?"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 
+from gateway.problems.quoting import cut
 from gateway.protocol.p1.names import NAMES
 from gateway.protocol.registers.expression import code_of, unit_of
 
@@ -51,7 +52,8 @@ def _common(parts: list[ast.expr]) -> str | None:
     units = {dimension_of(part) for part in parts if not _is_plain_number(part)}
     if len(units) > 1:
         names = " and ".join(sorted(unit or "a number without unit" for unit in units))
-        raise UnitError(f"{', '.join(map(ast.unparse, parts))} cannot be combined: they are in {names}")
+        mixed = ", ".join(cut(ast.unparse(part)) for part in parts)
+        raise UnitError(f"{mixed} cannot be combined: they are in {names}")
     return units.pop() if units else None
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
 
+from gateway.problems.quoting import cut, quoted
 from gateway.protocol.p1.obis import Value, entry_of, own_entry
 from gateway.protocol.p1.obis_line import CODE
 from gateway.protocol.p1.readings import OWN_CHANNEL_1
@@ -27,6 +28,9 @@ MAX_EXPRESSION_LENGTH = 1000
 """Longest expression, in characters: far more than a formula needs, far less than deep nesting takes."""
 MAX_DEPTH = 100
 """Largest number of operators and functions within each other; evaluating them takes stack."""
+
+SMALLEST_NUMBER, LARGEST_NUMBER = 1e-30, 1e30
+"""Limits of the size of a number in an expression, beyond every reading and every register but a float."""
 
 FUNCTIONS = {"min": (1, 9), "max": (1, 9), "abs": (1, 1), "first": (1, 9), "sign": (2, 2), "unless": (2, 9)}
 """Function → least and most arguments.
@@ -73,9 +77,11 @@ def compile_expression(text: str) -> Expression:
         if _depth(tree) > MAX_DEPTH:
             raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
         evaluate = _compile(tree, text)
-    except SyntaxError:
-        raise ExpressionError(f"{text!r} is not an expression such as power_net / 1000") from None
-    except RecursionError:
+    except ExpressionError:
+        raise
+    except (SyntaxError, ValueError):  # ValueError for the character NUL in Python 3.11
+        raise ExpressionError(f"{quoted(text)} is not an expression such as power_net / 1000") from None
+    except (RecursionError, MemoryError):  # Python's parser raises either
         raise ExpressionError("nested too deeply") from None
     functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions}
@@ -111,6 +117,8 @@ def _compile(node: ast.expr, text: str) -> Evaluate:
         case ast.Name(id=name):
             return lambda values: values.get(name)
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and number != inf:
+            if number and not SMALLEST_NUMBER <= abs(number) <= LARGEST_NUMBER:
+                raise ExpressionError(f"a number is 0, or from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}")
             constant = Decimal(str(number))
             return lambda _: constant
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -127,8 +135,8 @@ def _compile(node: ast.expr, text: str) -> Evaluate:
             compiler = _compile if name in ("first", "unless") else _number
             return _function(name, [compiler(argument, text) for argument in arguments])
         case ast.Call(func=ast.Name(id=name), keywords=[]):
-            raise ExpressionError(f"no function {name}(); there are {', '.join(FUNCTIONS)}")
-    raise ExpressionError(f"{ast.get_source_segment(text.strip(), node)!r} is not allowed here")
+            raise ExpressionError(f"no function {cut(name)}(); there are {', '.join(FUNCTIONS)}")
+    raise ExpressionError(f"{quoted(ast.get_source_segment(text.strip(), node))} is not allowed here")
 
 
 def _line(code: str) -> Evaluate:

@@ -179,8 +179,11 @@ def test_a_function_takes_no_more_arguments_than_it_says(name: str) -> None:
                 compile_expression(text)
 
 
-def test_a_number_with_hundreds_of_digits_is_a_number() -> None:
-    assert worth("1" + "0" * 400) == Decimal(10) ** 400
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e31", "1e-31", "1e400"])
+def test_a_number_beyond_all_readings_is_not_a_number(number: str) -> None:
+    assert worth("1" + "0" * 30) == Decimal(10) ** 30
+    with pytest.raises(ExpressionError):
+        compile_expression(f"power_net * {number}")
 
 
 def test_the_longest_expression_is_read_and_one_character_more_is_not() -> None:
