@@ -10,11 +10,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from gateway.config.address import host_name, split_address, split_url, tcp_port
 from gateway.config.types import Duration, Host
 from gateway.files.validation import invalid, suggest
+from gateway.problems.quoting import cut, quoted
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
 
 DEFAULT_DEVICE = "/dev/ttyUSB0"
 AUTO = "auto"
 
+_URL_HINT = "Write it like socket://p1.local:2001"
 _DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
 """Pattern for DSMR 4.0 to 4.2.2 and 5.0 to 5.0.2, of which only the first number matters."""
 
@@ -27,7 +29,7 @@ def _version(value: Any) -> Any:
         standard = _DUTCH.fullmatch(text.upper())
         hint = f"Did you mean {standard[1]}?" if standard else suggest(text, list(known.values()))
         hint = hint or f"There are: {', '.join(known.values())}"
-        raise invalid("unknown-dsmr-version", f"{text!r} is not a DSMR version", hint, version=text)
+        raise invalid("unknown-dsmr-version", f"{quoted(text)} is not a DSMR version", hint, version=cut(text))
     return ALIASES.get(key, key)
 
 
@@ -44,11 +46,10 @@ def _port(value: Any) -> Any:
 def _check_device(port: str) -> None:
     address = split_address(port)
     if address:
-        raise invalid(
-            "host-in-port", f"port {port!r} is a host with a port", f"Write host: {address[0]} and port: {address[1]}"
-        )
+        hint = f"Write host: {cut(address[0])} and port: {address[1]}"
+        raise invalid("host-in-port", f"port {quoted(port)} is a host with a port", hint)
     if port.startswith(("socket://", "tcp://")):
-        raise invalid("not-an-url", f"{port!r} does not name a host and a port", "Write it like socket://p1.local:2001")
+        raise invalid("not-an-url", f"{quoted(port)} does not name a host and a port", _URL_HINT)
 
 
 class MeterConfig(BaseModel):
@@ -80,10 +81,10 @@ class MeterConfig(BaseModel):
             what = "host needs a port: the TCP port of the ser2net there"
             raise invalid("port-missing", what, "Add a port, such as port: 2001")
         if self.host and tcp_port(port) is None:
-            what = f"with host, port is a TCP port (found {port!r})"
+            what = f"with host, port is a TCP port (found {quoted(port)})"
             raise invalid("not-a-tcp-port", what, "Write a number from 1 to 65535, such as port: 2001")
         if not self.host and port.isdecimal():
-            what = f"port {port} is a TCP port, and there is no host"
+            what = f"port {cut(port)} is a TCP port, and there is no host"
             raise invalid("host-missing", what, "Add host, or write a device such as /dev/ttyUSB0")
         serial_keys = {"baudrate", "bytesize", "parity", "stopbits"} & self.model_fields_set
         if self.host and serial_keys:

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
+from gateway.config.types import MAX_CLIENTS_LIMIT, MAX_NETWORKS, Duration, Listen, ListenAddress, Network, TlsConfig
 from gateway.files.validation import invalid
+from gateway.problems.quoting import quoted
 from gateway.protocol.modbus.repeat import Repeat
 from gateway.protocol.modbus.unit import OnStale
 
@@ -21,13 +22,22 @@ LONG_WAIT_S = 3.0
 """Value of `wait_up_to` that is longer than the time limits of most clients."""
 
 
+MAX_PATH_CHARACTERS = 4096
+"""Longest path of Linux (PATH_MAX)."""
+
+
+def _is_unit_id(value: object) -> bool:
+    text = value if isinstance(value, str) else repr(value)
+    return text.isdecimal() and len(text) <= len("255")
+
+
 class UnitConfig(BaseModel):
     """The register map and the behaviour of one unit id."""
 
     model_config = ConfigDict(extra="forbid")
 
     meter: str | None = None
-    map: str = DEFAULT_MAP
+    map: str = Field(default=DEFAULT_MAP, max_length=MAX_PATH_CHARACTERS)
     on_stale: OnStale = OnStale.EXCEPTION
     stale_after: Duration | None = None
     test_pattern: bool = False
@@ -78,14 +88,15 @@ class ModbusConfig(BaseModel):
     transport: Literal["tcp", "rtu_over_tcp", "udp"] = "tcp"
     tls: TlsConfig | None = None
     serial: SerialConfig | None = None
-    allow: list[Network] = []
-    priority: list[Network] = []
+    allow: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
+    priority: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
     max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
     idle_timeout: Duration | None = None
     identification: IdentificationConfig = IdentificationConfig()
     units: dict[Annotated[int, Field(ge=0, le=255)], UnitConfig] = Field(
         default_factory=lambda: {1: UnitConfig()},
         min_length=1,
+        max_length=256,
         json_schema_extra={"properties": {"other": {"type": "integer"}}},
     )
     other: int | None = None
@@ -97,9 +108,9 @@ class ModbusConfig(BaseModel):
         units = data.get("units") if isinstance(data, dict) else None
         if not isinstance(units, dict) or "other" not in units:
             return data
-        if units["other"] is not None and not str(units["other"]).isdecimal():
+        if units["other"] is not None and not _is_unit_id(units["other"]):
             hint = "Write the number of a unit, such as other: 1"
-            raise invalid("not-a-unit-id", f"other: {units['other']!r} in units is not a unit id", hint)
+            raise invalid("not-a-unit-id", f"other: {quoted(units['other'])} in units is not a unit id", hint)
         rest = {key: value for key, value in units.items() if key != "other"}
         return {**data, "units": rest, "other": units["other"]}
 

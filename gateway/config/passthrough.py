@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway.config.types import MAX_CLIENTS_LIMIT, Duration, Listen, ListenAddress, Network, TlsConfig
+from gateway.config.types import MAX_CLIENTS_LIMIT, MAX_NETWORKS, Duration, Listen, ListenAddress, Network, TlsConfig
 from gateway.files.validation import invalid
 
 DEFAULT_PORT = 2001
@@ -27,7 +27,7 @@ class PassthroughConfig(BaseModel):
     writable: bool = False
     max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
     kick_oldest: bool = False
-    allow: list[Network] = []
+    allow: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
     idle_timeout: Duration | None = None
     tls: TlsConfig | None = None
     announce: bool = False

@@ -10,6 +10,10 @@ from gateway.config.types import Listen
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, Loc, dotted
 from gateway.problems.problem import Problem
+from gateway.problems.quoting import cut, quoted
+
+MAX_LISTED = 20
+"""Largest number of units that a hint lists."""
 
 
 def check_references(document: Document, config: Config, lost: Collection[Loc] = ()) -> list[Problem]:
@@ -23,8 +27,8 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
         for unit_id, unit in server.units.items():
             problems += _check_meter(document, config, (*here, "units", str(unit_id)), unit.meter)
         if server.other is not None and server.other not in server.units:
-            what = f"unit {server.other} is not configured"
-            hint = f"Configured are: {', '.join(map(str, server.units))}"
+            what = f"unit {quoted(server.other)} is not configured"
+            hint = f"Configured are: {', '.join(map(str, list(server.units)[:MAX_LISTED]))}"
             problems.append(document.problem((*here, "units", "other"), "unknown-unit", what, hint))
     for index, passthrough in enumerate(config.passthrough):
         here = ("passthrough", index)
@@ -48,10 +52,16 @@ def _check_meter(document: Document, config: Config, loc: Loc, name: str | None)
         return []
     meters = list(config.all_meters())
     if name is None:
-        hint = f"Add meter: {' or '.join(meters)}"
+        hint = f"Add meter: {_listed(meters, ' or ')}"
         return [document.problem(loc, "meter-not-chosen", "there are several meters, and none is chosen", hint)]
-    hint = suggest(name, meters) or f"There are: {', '.join(meters)}"
-    return [document.problem((*loc, "meter"), "unknown-meter", f"there is no meter {name!r}", hint, name=name)]
+    hint = suggest(name, meters) or f"There are: {_listed(meters, ', ')}"
+    return [
+        document.problem((*loc, "meter"), "unknown-meter", f"there is no meter {quoted(name)}", hint, name=cut(name))
+    ]
+
+
+def _listed(names: list[str], between: str) -> str:
+    return between.join(map(cut, names))
 
 
 def _check_addresses(document: Document, config: Config, lost: Collection[Loc]) -> list[Problem]:
@@ -69,7 +79,7 @@ def _check_addresses(document: Document, config: Config, lost: Collection[Loc]) 
     for position, (loc, transport, address) in enumerate(listeners):
         for before, its_transport, its_address in listeners[:position]:
             if transport == its_transport and _is_one_place(address, its_address):
-                what = f"{address} is the address of {dotted(before)} already"
+                what = f"{cut(str(address))} is the address of {dotted(before)} already"
                 problems.append(document.problem((*loc, "listen"), "address-twice", what, "Choose another port"))
                 break
     return problems

@@ -8,6 +8,7 @@ from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
+from gateway.config.types import MAX_LISTENERS
 
 
 class Config(BaseModel):
@@ -16,9 +17,9 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     meter: MeterConfig | None = None
-    meters: dict[str, MeterConfig] = {}
-    modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1)
-    passthrough: list[PassthroughConfig] = []
+    meters: dict[str, MeterConfig] = Field(default={}, max_length=MAX_LISTENERS)
+    modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1, max_length=MAX_LISTENERS)
+    passthrough: list[PassthroughConfig] = Field(default=[], max_length=MAX_LISTENERS)
     status_page: StatusPageConfig | None = None
     audit: str | None = Field(default=None, min_length=1)
 

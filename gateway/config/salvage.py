@@ -99,7 +99,7 @@ def _strip(container: Any, part: str | int, loc: Loc) -> set[Loc]:
 
 
 def _key(container: dict[Any, Any], part: str | int) -> Any:
-    return next((key for key in container if str(key) == str(part)), part)
+    return part if part in container else next((key for key in container if str(key) == str(part)), part)
 
 
 def _get(container: Any, part: str | int) -> Any:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gateway.config.types import Listen, ListenAddress, Network
+from gateway.config.types import MAX_NETWORKS, Listen, ListenAddress, Network
 from gateway.files.validation import invalid
+from gateway.problems.quoting import quoted
 
 DEFAULT_PORT = 8080
 _ORIGIN = re.compile(r"self|https?://[A-Za-z0-9.\-]+(?::[0-9]+)?")
@@ -22,10 +23,10 @@ class StatusPageConfig(BaseModel):
 
     listen: ListenAddress = Field(default_factory=lambda: Listen(host="127.0.0.1", port=DEFAULT_PORT))
     password_file: Path | None = None
-    allow: list[Network] = []
-    trust: list[Network] = []
-    framed_by: list[str] = []
-    host_names: list[str] = []
+    allow: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
+    trust: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
+    framed_by: list[str] = Field(default=[], max_length=MAX_NETWORKS)
+    host_names: list[str] = Field(default=[], max_length=MAX_NETWORKS)
 
     @field_validator("framed_by")
     @classmethod
@@ -33,7 +34,7 @@ class StatusPageConfig(BaseModel):
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
                 hint = "Write self, or an origin like https://example.org"
-                raise invalid("not-an-origin", f"{origin!r} is not an origin", hint)
+                raise invalid("not-an-origin", f"{quoted(origin)} is not an origin", hint)
         return value
 
     @model_validator(mode="after")

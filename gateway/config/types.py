@@ -15,6 +15,11 @@ from gateway.files.validation import invalid
 MAX_CLIENTS_LIMIT = 500
 """Largest `max_clients` of a listener, far below the usual limit of 1024 open files per process."""
 
+MAX_NETWORKS = 200
+"""Largest number of networks, origins or names in one list: each connection is compared with all of them."""
+MAX_LISTENERS = 64
+"""Largest number of entries in `meters:`, `modbus:` and `passthrough:`."""
+
 MAX_DURATION_S = 86_400
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")

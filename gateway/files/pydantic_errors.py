@@ -58,7 +58,10 @@ def sentence_of(error: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return the code, what is wrong, and what to do, for an error of pydantic."""
     code, what, hint = SENTENCES.get(error["type"], _ANY)
     found = error.get("input")
-    what = what.format_map(error.get("ctx", {}))
+    limits = dict(error.get("ctx", {}))
+    if "actual_length" in limits:  # pydantic does not count the keys of a dictionary
+        limits["actual_length"] = len(found)  # type: ignore[arg-type]
+    what = what.format_map(limits)
     if error["type"] not in ("too_short", "too_long"):
         what += f" (found {shown(found)})"
     if code in ("not-a-text", "not-a-path") and isinstance(found, (dict, list)):

@@ -6,6 +6,7 @@ of them lets a configuration mean something else than a reader sees.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ import yaml
 from gateway.files.indentation import indentation_mistake
 from gateway.files.regular_file import read_regular_file
 from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, Scalar, in_order, problem_of
-from gateway.problems.quoting import cut, quoted
+from gateway.problems.quoting import cut, cut_path, quoted
 from gateway.problems.system import file_problem
 
 Loc = tuple[str | int, ...]
@@ -141,7 +142,8 @@ def load(path: Path, limit: int = MAX_FILE_BYTES) -> Document:
         content = read_regular_file(path, limit)
         text = content.decode("utf-8")
     except OSError as error:
-        raise FileError([file_problem(error, Place(name))]) from None
+        place = Place(cut_path(name) if error.errno == errno.ENAMETOOLONG else name)
+        raise FileError([file_problem(error, place)]) from None
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
