@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             CONFIGURATION,
             "tab.yaml:2:1: the line is indented with a tab. Indent it with 2 spaces",
         ),
-        (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected (found 'text')"),
+        (["check", "text.txt"], CONFIGURATION, "text.txt:1:1: keys with values are expected. Write key: value"),
         (["map", "dsrm"], USAGE, "there is no register map 'dsrm'. Did you mean dsmr?"),
         (["map", "tab.yaml"], CONFIGURATION, "tab.yaml:2:1: "),
         (["map", "dsmr", "--telegram", "folder"], USAGE, "'folder' is a directory"),

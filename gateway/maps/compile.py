@@ -53,11 +53,7 @@ def compile_map(
 
     """
     problems: list[Problem] = []
-    length = sum(len(text) for item in placed for text in _expressions(item))
-    if length > MAX_EXPRESSIONS_LENGTH:
-        what = f"the expressions of this map have more than {MAX_EXPRESSIONS_LENGTH} characters together"
-        hint = "All of them are evaluated for each telegram: write shorter ones"
-        raise FileError([documents["blocks"].problem(("registers",), "expressions-too-long", what, hint)])
+    _check_length(placed, documents["blocks"])
     registers = _registers(whole, placed, without, problems)
     _check_overlap(registers, problems)
     blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], problems)
@@ -79,6 +75,15 @@ def compile_map(
         registers=tuple(register for register, _ in registers),
     )
     return compiled, problems
+
+
+def _check_length(placed: Sequence[PlacedEntry], document: Document) -> None:
+    """Raise FileError if the expressions are too long to be evaluated for each telegram."""
+    length = sum(len(text) for item in placed for text in _expressions(item))
+    if length > MAX_EXPRESSIONS_LENGTH:
+        what = f"the expressions of this map have more than {MAX_EXPRESSIONS_LENGTH} characters together"
+        hint = "All of them are evaluated for each telegram: write shorter ones"
+        raise FileError([document.problem(("registers",), "expressions-too-long", what, hint)])
 
 
 def _expressions(item: PlacedEntry) -> Iterator[str]:
