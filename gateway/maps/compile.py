@@ -48,12 +48,8 @@ def compile_map(
         documents: the file that sets each key of the map, for the places of problems.
         knows_blocks: False when blocks were left out for their problems; then registers are not checked against them.
 
-    Raises:
-        FileError: the expressions are too long to be evaluated for each telegram.
-
     """
     problems: list[Problem] = []
-    _check_length(placed, documents["blocks"])
     registers = _registers(whole, placed, without, problems)
     _check_overlap(registers, problems)
     blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], problems)
@@ -77,8 +73,13 @@ def compile_map(
     return compiled, problems
 
 
-def _check_length(placed: Sequence[PlacedEntry], document: Document) -> None:
-    """Raise FileError if the expressions are too long to be evaluated for each telegram."""
+def check_length(placed: Sequence[PlacedEntry], document: Document) -> None:
+    """Check the length of all expressions of a map.
+
+    Raises:
+        FileError: they are too long to be evaluated for each telegram.
+
+    """
     length = sum(len(text) for item in placed for text in _expressions(item))
     if length > MAX_EXPRESSIONS_LENGTH:
         what = f"the expressions of this map have more than {MAX_EXPRESSIONS_LENGTH} characters together"

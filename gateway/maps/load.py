@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import MAX_FILE_BYTES, Document, FileError, Loc, is_there, load
-from gateway.maps.compile import compile_map
+from gateway.maps.compile import check_length, compile_map
 from gateway.maps.file import MAX_REGISTERS, Part, PlacedEntry, read_part
 from gateway.problems.problem import Problem, in_order, problem_of
 from gateway.problems.quoting import cut, cut_path, quoted
@@ -103,6 +103,7 @@ def load_map(path: Path) -> RegisterMap:
     whole = top.model_copy(update=settings | {"name": top.name or path.stem})
     documents = {key: part.document for key, part in nearest.items()}
     knows_blocks = is_whole and not any("blocks" in part.lost for part in chain)
+    check_length(placed, chain[0].document)
     compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
     if problems or more or yet_more:
         raise FileError(in_order([*problems, *more, *yet_more]))
