@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from gateway.files.indentation import indentation_mistake
 from gateway.files.regular_file import read_regular_file
+from gateway.files.yaml_errors import TOO_DEEP, TOO_DEEP_TEXT, syntax_problem
 from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, Scalar, in_order, problem_of
 from gateway.problems.quoting import cut, cut_path, quoted
 from gateway.problems.system import file_problem
@@ -34,21 +34,6 @@ MAX_NODES = 100_000
 MAX_NUMBER_CHARACTERS = 40
 """Largest number of characters of a number: Python works on a longer one for a long time, or refuses it."""
 
-_INDENT = "Indent it like the lines that it belongs to, and put a text with a colon in quotes"
-_MAY_BE_INDENTATION = ("mapping values are not allowed", "did not find expected key", "did not find expected '-'")
-"""Phrases of the parser for a line that is indented wrongly, among other errors."""
-_SYNTAX = {
-    "mapping values are not allowed": ("a colon is not allowed here", "Put a text with a colon in quotes"),
-    "did not find expected key": ("a key is expected here", _INDENT),
-    "did not find expected '-'": ("an item of a list is expected here", _INDENT),
-    "could not find expected ':'": ("a key without a colon", "Write a colon and a space after the key"),
-    "did not find expected ','": ("a comma or a bracket is missing", "Close the bracket of line {opened}"),
-    "unexpected end of stream": ("a quote is not closed", "Close the quote of line {opened}"),
-    "node content": ("a value is expected here", "Add the missing value, or the closing bracket"),
-    "cannot start any token": ("no text can begin with this character", "Put the text in quotes"),
-    "another document": ("a second document begins here", "Remove the line ---"),
-}
-"""Phrase of the parser → what is wrong, and what to do. PyYAML gives no other sign of the kind of error."""
 _MAY_HOLD_ANCHOR_OR_TAG = re.compile(r"(?:^|[\s\[{,:\ufeff])[&*!]", re.MULTILINE)
 _BEGIN_NODES = ("\n", ",", ":", "[", "{", "?", "-")
 """Characters of which one is before each key and value but the first."""
@@ -58,10 +43,7 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """Number of beginnings of levels below which the recursive parser in C cannot run out of stack."""
-_INVALID = "this is not valid YAML"
-"""For an error without a text of ours: the parser's own may quote the file."""
 _KEYS_EXPECTED = ("not-keys-with-values", "keys with values are expected", "Write key: value, one on each line")
-_TOO_DEEP, _TOO_DEEP_TEXT = "nested-too-deeply", "nested too deeply"
 
 
 class FileError(Exception):
@@ -171,12 +153,12 @@ def parse(text: str, name: str, *, needs_keys: bool = False) -> Document:
                 document.data = _plain(document, node, (), loader("")) if node else None
                 is_whole = True
     except yaml.YAMLError as error:
-        document.problems.append(_syntax_problem(name, text, error))
+        document.problems.append(syntax_problem(name, text, error))
     except UnicodeEncodeError as error:
         what = f"not UTF-8 text (character {error.start})"
         document.problems.append(problem_of("not-utf-8", what, place=Place(name)))
     except RecursionError:
-        document.problems.append(problem_of(_TOO_DEEP, _TOO_DEEP_TEXT, place=Place(name)))
+        document.problems.append(problem_of(TOO_DEEP, TOO_DEEP_TEXT, place=Place(name)))
     if document.problems:
         raise FileError(in_order(document.problems), document if is_whole else None)
     return document
@@ -202,7 +184,7 @@ def _check_events(document: Document, events: Iterable[yaml.Event]) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             place = _place(document, event.start_mark)
-            document.problems.append(problem_of(_TOO_DEEP, _TOO_DEEP_TEXT, place=place))
+            document.problems.append(problem_of(TOO_DEEP, TOO_DEEP_TEXT, place=place))
             return
         _check_event(document, event)
 
@@ -222,40 +204,10 @@ def _check_event(document: Document, event: yaml.Event) -> None:
         document.problems.append(problem_of("tag-not-allowed", what, "Remove it", place=place))
 
 
-def _syntax_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    found = getattr(error, "problem", None) or str(error)
-    if isinstance(error, yaml.reader.ReaderError):
-        # The parser in C counts bytes, so the character is looked for here.
-        at = text.find(chr(error.character))
-        place = Place(name, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
-        what = f"the character {quoted(chr(error.character))} is not allowed"
-        return problem_of("character-not-allowed", what, place=place)
-    if mark is None:
-        return problem_of("yaml-syntax", _INVALID, place=Place(name, 1, 1), short="not valid YAML")
-    place = Place(name, mark.line + 1, mark.column + 1)
-    if "nesting depth" in found:  # newer parsers in C have a limit of their own
-        return problem_of(_TOO_DEEP, _TOO_DEEP_TEXT, place=place)
-    lines = text.splitlines()
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    has_tab = "\t" in line[: len(line) - len(line.lstrip())]
-    may_be_indentation = has_tab or any(phrase in found for phrase in _MAY_BE_INDENTATION)
-    if mistake := indentation_mistake(lines, mark.line) if line and may_be_indentation else None:
-        what, hint = mistake
-        place = Place(name, mark.line + 1, len(line) - len(line.lstrip(" ")) + 1)
-    elif line[mark.column : mark.column + 1] in ("]", "}"):
-        what, hint = "no bracket of this kind is open here", "Remove it, or add the one that opens it"
-    else:
-        opened = getattr(error, "context_mark", None) or mark
-        what, hint = next((texts for phrase, texts in _SYNTAX.items() if phrase in found), (_INVALID, ""))
-        hint = hint.format(opened=opened.line + 1)
-    return problem_of("yaml-syntax", what, hint, place=place, short="not valid YAML")
-
-
 def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
     document.places[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
     if len(loc) > MAX_DEPTH:
-        document.problems.append(document.problem(loc, _TOO_DEEP, _TOO_DEEP_TEXT))
+        document.problems.append(document.problem(loc, TOO_DEEP, TOO_DEEP_TEXT))
         return None
     if isinstance(node, yaml.SequenceNode):
         return [_plain(document, item, (*loc, index), loader) for index, item in enumerate(node.value)]
