@@ -12,7 +12,7 @@ from string import Formatter
 import pytest
 
 from gateway.files.pydantic_errors import SENTENCES, sentence_of
-from gateway.files.yaml_file import _TOO_DEEP
+from gateway.files.yaml_errors import TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
 from gateway.protocol.modbus.advice import _INSTEAD_TEXTS, _TEXTS, Advice, Mistake, advice_text
 from gateway.protocol.p1.telegram import RefusalReason
@@ -81,7 +81,7 @@ def problem_codes() -> set[str]:
 
 def configuration_codes() -> set[str]:
     """The codes of the problems that a configuration can have: hyphenated words in the calls that make a problem."""
-    found = {code for code, *_ in SENTENCES.values()} | {_TOO_DEEP, sentence_of({"type": "none"})[0]}
+    found = {code for code, *_ in SENTENCES.values()} | {TOO_DEEP, sentence_of({"type": "none"})[0]}
     tls = ("transport/tls_check.py", "transport/certificates.py", "transport/secret_file.py")
     for each in (
         "config/*.py",
