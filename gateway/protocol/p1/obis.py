@@ -155,6 +155,9 @@ ENTRIES: dict[str, Entry] = {
     "1-0:13.7.0": Entry("power_factor", Kind.FACTOR),
     "1-0:14.7.0": Entry("frequency", Kind.NUMBER, "Hz"),
     **_phases(21, "7.0", "power_import", Kind.NUMBER, "W"),
+    # EasyMeter Q3D before version 3.04 sends 255 as value group E.
+    "1-0:1.7.255": Entry("power_import", Kind.NUMBER, "W"),
+    **_phases(21, "7.255", "power_import", Kind.NUMBER, "W"),
     **_phases(22, "7.0", "power_export", Kind.NUMBER, "W"),
     **_phases(36, "7.0", "power_net", Kind.NUMBER, "W"),
     **_phases(23, "7.0", "reactive_power_import", Kind.NUMBER, "var"),

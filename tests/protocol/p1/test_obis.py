@@ -24,6 +24,8 @@ from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNIT_FACTORS, En
         ("1-0:21.7.0", Entry("power_import_l1", Kind.NUMBER, "W")),
         ("1-0:41.7.0", Entry("power_import_l2", Kind.NUMBER, "W")),
         ("1-0:61.7.0", Entry("power_import_l3", Kind.NUMBER, "W")),
+        ("1-0:1.7.255", Entry("power_import", Kind.NUMBER, "W")),
+        ("1-0:41.7.255", Entry("power_import_l2", Kind.NUMBER, "W")),
         ("1-0:62.7.0", Entry("power_export_l3", Kind.NUMBER, "W")),
         ("1-0:76.7.0", Entry("power_net_l3", Kind.NUMBER, "W")),
         ("1-0:72.7.0", Entry("voltage_l3", Kind.NUMBER, "V")),
