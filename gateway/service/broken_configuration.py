@@ -19,6 +19,7 @@ from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
 from gateway.runtime.report_data import describe
 from gateway.service.node_settings import status_page_settings
+from gateway.service.timed_load import TimedLoad
 
 TRY_EVERY_S = 2.0
 """Seconds between two attempts to load the files."""
@@ -67,7 +68,7 @@ async def wait_until_valid(
     """Show the problems until `load` returns a configuration; return None when `stop` is set first."""
     over = asyncio.Event()
     showing = asyncio.create_task(gateway.flow.run(over))
-    valid = None
+    valid, read = None, TimedLoad(load)
     while not (valid or stop.is_set()):
         if problems != gateway.problems:
             gateway.problems = problems
@@ -78,7 +79,7 @@ async def wait_until_valid(
             await asyncio.wait_for(stop.wait(), TRY_EVERY_S)
         except TimeoutError:
             try:
-                valid = await asyncio.to_thread(load)
+                valid = await read()
             except FileError as error:
                 problems = error.problems
     over.set()

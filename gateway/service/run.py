@@ -22,6 +22,7 @@ from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_
 from gateway.service.reload import refuse, take_over
 from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager, status_line
+from gateway.service.timed_load import TimedLoad
 from gateway.service.wiring import Wiring
 from gateway.version import version
 
@@ -207,11 +208,12 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
 
 async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
     """Read the configuration and its maps again whenever `reload` is set; keep the old ones if they have problems."""
+    read = TimedLoad(load)
     while await reload.wait():
         reload.clear()
         with manager.reloading():
             try:
-                await take_over(wiring, *await asyncio.to_thread(load))
+                await take_over(wiring, *await read())
             except FileError as error:
                 refuse(wiring, error.problems)
             except SystemExit:  # there is no file, and the command has printed how to write one
