@@ -9,6 +9,7 @@ import hmac
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from gateway.nodes.status_page.guessing import Guessing, source_of
@@ -19,7 +20,11 @@ from gateway.transport.addresses import Address, Network, name_peer, place_of
 MIN_PASSWORD_CHARACTERS = 8
 MAX_PASSWORD_FILE_BYTES = 4096
 
-LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOCAL_NAME = "localhost"
+ANY_NAME = "*"
+"""Entry of `host_names` for a page that browsers reach through a proxy only."""
+MAX_NAME_SHOWN = 40
+"""Largest number of characters of a browser's host name in a message."""
 _ASK = {"WWW-Authenticate": 'Basic realm="DSMR gateway", charset="UTF-8"'}
 
 
@@ -38,7 +43,7 @@ class StatusPageSettings:
     framed_by: tuple[str, ...] = ()
     """Origins whose pages may show this one in a frame; `self` for its own."""
     host_names: tuple[str, ...] = ()
-    """Host names, besides localhost, under which browsers may open the page without a password."""
+    """Host names, besides localhost, under which browsers may open the page without a password; `*` for any."""
 
     def __str__(self) -> str:
         return place_of(self.host, self.port)
@@ -91,6 +96,7 @@ class Access:
         self._settings = settings
         self._password = password
         self._node = f"status page {settings}"
+        self._names = tuple(name.lower() for name in settings.host_names)
         self.guessing = Guessing(note_burst)
 
     def renew_password(self, password: bytes) -> None:
@@ -107,24 +113,28 @@ class Access:
     def refuse(self, client: tuple[str, int] | None, headers: Mapping[str, str], now: float) -> Refusal | None:
         """Return the response to a request without access; None for a request that has access."""
         address, _ = name_peer(*(client or ("0.0.0.0", 0)))  # noqa: S104 - for a client without an address
-        if any(address in network for network in self._settings.trust):
+        is_trusted = any(address in network for network in self._settings.trust)
+        name = _host_name(headers.get("host", ""))
+        if is_trusted and self._is_own(name):
             return None
         if self._password is not None:
             return self._ask_password(address, headers.get("authorization", ""), now)
-        why = self._why_not_local(address, headers)
+        why = ""
+        if not (is_trusted or address.is_loopback):
+            why = "Access from other machines needs a password_file in the configuration."
+        elif not self._is_own(name):
+            why = f"The host name {name[:MAX_NAME_SHOWN]!r} is not in host_names in the configuration."
         if why:
             strangers.record(Event.CONNECTION, REFUSED, address=str(address), node=self._node, detail=why)
         return Refusal(403, why, {}) if why else None
 
-    def _why_not_local(self, address: Address, headers: Mapping[str, str]) -> str:
-        """Return why a request without a password does not come from this machine, or nothing."""
-        if not address.is_loopback:
-            return "Access from other machines needs a password_file in the configuration."
-        # Against DNS rebinding: a page of another site whose name was made to resolve to this machine sends that name.
-        name = headers.get("host", "").rsplit(":", 1)[0] if "]" not in headers.get("host", "") else "[::1]"
-        if name not in (*LOCAL_NAMES, *self._settings.host_names):
-            return f"The host name {name!r} is not in host_names in the configuration."
-        return ""
+    def _is_own(self, name: str) -> bool:
+        """Return whether a browser means this page by `name`.
+
+        Against DNS rebinding: a page of another site whose name was made to resolve to this machine sends that name. An
+        address is no name, and cannot be made to lead elsewhere.
+        """
+        return name == LOCAL_NAME or _is_address(name) or any(each in (name, ANY_NAME) for each in self._names)
 
     def _ask_password(self, address: Address, authorization: str, now: float) -> Refusal | None:
         given = _password_in(authorization)
@@ -142,6 +152,20 @@ class Access:
             return Refusal(401, "The password is wrong.", _ASK)
         headers = {"Retry-After": str(math.ceil(wait_s)), "Connection": "close"}
         return Refusal(429, "Too many wrong passwords.", headers, source)
+
+
+def _host_name(host: str) -> str:
+    """Return the name or address in a Host header, without its port and the brackets of IPv6."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _password_in(authorization: str) -> bytes | None:

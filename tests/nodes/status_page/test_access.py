@@ -95,8 +95,8 @@ def test_it_is_compared_in_a_time_that_tells_nothing(monkeypatch: pytest.MonkeyP
 
 def test_trusted_addresses_need_no_password_and_others_are_not_served_without() -> None:
     proxy = settings(trust=(ip_network("192.0.2.0/28"),))
-    assert Access(proxy, None).refuse(AWAY, {"host": "anything"}, 0) is None
-    assert Access(proxy, SECRET).refuse(AWAY, {}, 0) is None
+    assert Access(proxy, None).refuse(AWAY, {"host": "192.0.2.1:8080"}, 0) is None
+    assert Access(proxy, SECRET).refuse(AWAY, {"host": "localhost"}, 0) is None
     assert Access(proxy, None).refuse(("198.51.100.1", 1), {"host": "localhost"}, 0).status == 403  # type: ignore[union-attr]
 
 
