@@ -14,8 +14,8 @@ from gateway.cli.parameters import config_argument, json_option
 
 _HEAD = """\
 Report of a dsmr-gateway, {time}.
-Identifiers, serial numbers, messages, host names and passwords are masked. The checksums of the telegrams therefore
-no longer match. Read the report before you show it to others.
+Identifiers, messages, passwords, and all names, hosts and paths of yours are replaced. The checksums of the telegrams
+therefore no longer match. Read the report before you show it to others.
 
 """
 
@@ -26,7 +26,7 @@ no longer match. Read the report before you show it to others.
 def report_command(config: Path, *, as_json: bool) -> None:
     """Print what a bug report needs: versions, CONFIG (by default gateway.yaml), and the state of a running gateway.
 
-    It has no personal data: identifiers, serial numbers, messages, host names and passwords are masked.
+    It has no personal data: only what is known to be harmless goes in, and placeholders for the rest.
     """
     from gateway.tools.reporting import collect
 

@@ -1,32 +1,79 @@
-"""Masks a configuration for publication: secrets, host names and serial numbers."""
+"""Masks a configuration for publication: only what is known to be harmless stays.
+
+Numbers, choices, private addresses and the names of built-in maps stay. Every other text, such as the name of a meter,
+a host or a path, becomes a placeholder. The same text has the same placeholder, so that it can be seen which unit
+serves which meter. A key that is added later is therefore masked until it is listed here.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pydantic import BaseModel
 
-from gateway.protocol.p1.redaction import redact_text
+from gateway.maps.load import map_names
 
 REMOVED = "(removed)"
-_SECRET = re.compile(r"password|passphrase|secret|token|credential|user_?name|user_application_name")
-_PLAIN_HOST = re.compile(r"localhost|[0-9.]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|")
-"""Hosts that need no mask: addresses and this machine. A name may identify its owner."""
+_SECRET = re.compile(r"password|passphrase|secret|token|credential|user_?name")
+_CHOICES = frozenset(
+    ("dsmr_version", "parity", "transport", "on_stale", "repeat", "mode", "on_meter_loss", "greet", "revision")
+)
+"""Keys whose values are chosen from a list, or are a version."""
+_PATHS = frozenset(("port", "password_file", "certificate", "key", "client_ca", "map", "audit"))
+_DEVICE = re.compile(r"/dev/tty[A-Za-z]{1,4}[0-9]{1,3}|[0-9]{1,5}")
+"""Devices that a system names, and ports of TCP."""
+_CHOICE = re.compile(r"[A-Za-z0-9._+-]{1,20}")
 
 
 def masked(config: BaseModel) -> Any:
     """Return the configuration as plain data, masked and without defaults."""
-    return _masked("", json.loads(config.model_dump_json(exclude_unset=True)))
+    return _Masking().value("", json.loads(config.model_dump_json(exclude_unset=True)))
 
 
-def _masked(key: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _masked(str(name), each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_masked(key, each) for each in value]
-    if isinstance(value, str):
-        is_name = key == "host" and not _PLAIN_HOST.fullmatch(value)
-        return REMOVED if is_name or _SECRET.search(key) else redact_text(value)
-    return REMOVED if _SECRET.search(key) and value is not None else value
+class _Masking:
+    """Replaces texts by placeholders, and remembers them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, str]] = {}
+
+    def value(self, key: str, value: Any) -> Any:
+        """Return the value of a key, masked."""
+        if isinstance(value, dict):
+            return {
+                self._text("meter", name) if key == "meters" else name: self.value(str(name), each)
+                for name, each in value.items()
+            }
+        if isinstance(value, list):
+            return [self.value(key, each) for each in value]
+        if value is not None and _SECRET.search(key):
+            return REMOVED
+        if not isinstance(value, str) or _is_harmless(key, value):
+            return value
+        return self._text("path" if key in _PATHS else key, value)
+
+    def _text(self, kind: str, text: str) -> str:
+        known = self._known.setdefault(kind, {})
+        return known.setdefault(text, f"({kind} {len(known) + 1})")
+
+
+def _is_harmless(key: str, text: str) -> bool:
+    if key in _CHOICES:
+        return _CHOICE.fullmatch(text) is not None
+    if key == "map":
+        return text in map_names()
+    if key == "port":
+        return _DEVICE.fullmatch(text) is not None
+    if key == "host":
+        return text in ("", "localhost") or _is_private(text)
+    return key in ("allow", "priority", "trust") and _is_private(text)
+
+
+def _is_private(text: str) -> bool:
+    """Return whether a text is an address or network that many others have too."""
+    try:
+        return not (ip_network(text, strict=False) if "/" in text else ip_address(text)).is_global
+    except ValueError:
+        return False

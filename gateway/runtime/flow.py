@@ -78,8 +78,8 @@ class Node(ABC):
         """The moment when the node failed or began to work, in seconds of the gateway's clock."""
         self._budget = LineBudget(self.since)
         self._logged: dict[str, float] = {}
-        self.recent_problems: deque[tuple[float, str]] = deque(maxlen=MAX_RECENT_PROBLEMS)
-        """The newest logged warnings and errors, with their unix time."""
+        self.recent_problems: deque[tuple[float, str, str]] = deque(maxlen=MAX_RECENT_PROBLEMS)
+        """The newest logged warnings and errors: unix time, text, and the code of the status at that time."""
         self.status = Status(Colour.GREY, Mark.RING, label("not-started"))
         self.ready = asyncio.Event()
         """Set once the node works, or waits for something outside the gateway."""
@@ -110,7 +110,7 @@ class Node(ABC):
         A node has a `LineBudget`. A line that is left out is counted in the next one; an error is never left out.
         """
         if level >= logging.WARNING:
-            self.recent_problems.append((unix_now(), clean(message)))
+            self.recent_problems.append((unix_now(), clean(message), self.status.label.code))
         if not self._budget.allows(now(), always=level >= logging.ERROR):
             return
         left_out, self._budget.left_out = self._budget.left_out, 0

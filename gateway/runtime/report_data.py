@@ -1,33 +1,60 @@
-"""The state of a gateway as plain data without personal data, which may be sent with a report of a bug."""
+"""The state of a gateway as plain data without personal data, which may be sent with a report of a bug.
+
+Only what is listed here goes in: numbers, codes of the gateway's own texts, and redacted telegrams. Names, hosts, paths
+and sentences of the log do not, because users and meters write parts of them.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.redaction import redact, redact_text
+from gateway.protocol.p1.redaction import redact
 from gateway.runtime.flow import Node
+from gateway.runtime.status import Label
+
+_TWO_CHECKSUMS = re.compile(r"the meter sent [0-9A-Fa-f]+(?:, which is its [A-Z0-9/-]+)?, its bytes give [0-9A-F]+")
+"""Detail of a refusal that quotes nothing else of the telegram."""
 
 
 def describe(meters: Mapping[str, MeterState], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
-    """Return the nodes with their status and newest problems, and the meters with their newest telegrams."""
+    """Return the nodes with their status and newest problems, and the meters with their newest telegrams.
+
+    Nodes and meters have numbers in place of their names; meters have them in the order of the configuration.
+    """
+    numbers: Counter[str] = Counter()
     return {
-        "nodes": [
-            {
-                "name": redact_text(node.name),
-                "kind": node.kind,
-                "status": redact_text(str(node.status)),
-                "troubles": [{"time": round(at, 3), "text": redact_text(text)} for at, text in node.recent_problems],
-            }
-            for node in nodes
-        ],
-        "meters": [_meter(meter, now) for meter in meters.values()],
+        "nodes": [_node(node, numbers) for node in nodes],
+        "meters": [_meter(f"(meter {n})", meter, now) for n, meter in enumerate(meters.values(), start=1)],
     }
 
 
-def _meter(meter: MeterState, now: float) -> Mapping[str, object]:
+def _node(node: Node, numbers: Counter[str]) -> Mapping[str, object]:
+    numbers[node.kind] += 1
+    status = node.status
+    return {
+        "name": str(numbers[node.kind]),
+        "kind": node.kind,
+        "status": f"{status.colour} {status.mark}: {_code(status.label)}",
+        "troubles": [{"time": round(at, 3), "text": code} for at, _, code in node.recent_problems],
+    }
+
+
+def _code(label: Label) -> str:
+    """Return the code of a text, with its numbers."""
+    values = [
+        f"{name} {_code(value) if isinstance(value, Label) else value}"
+        for name, value in label.values.items()
+        if isinstance(value, int | float | Label)
+    ]
+    return f"{label.code} ({', '.join(values)})" if values else label.code
+
+
+def _meter(name: str, meter: MeterState, now: float) -> Mapping[str, object]:
     data: dict[str, object] = {
-        "name": meter.name,
+        "name": name,
         "is_simulated": meter.is_simulated,
         "is_fresh": meter.is_fresh(now),
         "accepted": meter.accepted,
@@ -43,13 +70,13 @@ def _meter(meter: MeterState, now: float) -> Mapping[str, object]:
         data["newest"] = {
             "variant": newest.variant.key,
             "age_s": round(now - newest.measured, 1),
-            "line_faults": [f"line {error.number}: {redact_text(error.reason)}" for error in newest.readings.errors],
+            "line_faults": [f"line {error.number} cannot be read" for error in newest.readings.errors],
             "telegram": redact(newest.telegram.raw).decode("latin-1"),
         }
     if refused:
         data["newest_refused"] = {
             "fault": str(refused.reason),
-            "detail": redact_text(refused.detail),
+            "detail": refused.detail if _TWO_CHECKSUMS.fullmatch(refused.detail) else "",
             "telegram": redact(refused.raw).decode("latin-1"),
         }
     return data

@@ -17,9 +17,10 @@ from gateway.config import load_config
 from gateway.config.masking import masked
 from gateway.files.yaml_file import FileError
 from gateway.nodes.control import REPORT, ask, running_socket_path
-from gateway.protocol.p1.redaction import redact_text
+from gateway.problems.problem import Problem
 from gateway.runtime.clock import utc_now
 
+DEFAULT_NAME = "gateway.yaml"
 PACKAGE = "dsmr-modbus-gateway"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -51,12 +52,18 @@ def _versions() -> dict[str, str]:
 
 
 def _configuration(path: Path) -> dict[str, Any]:
-    named = {"file": redact_text(str(path))}
+    named = {"file": path.name if path.name == DEFAULT_NAME else "(path)"}
     try:
         settings = load_config(path)
     except FileError as error:
-        return named | {"faults": [redact_text(str(problem)) for problem in error.problems]}
+        return named | {"faults": [_fault(problem) for problem in error.problems]}
     return named | {"content": yaml.safe_dump(masked(settings), sort_keys=False)}
+
+
+def _fault(problem: Problem) -> str:
+    """Return the place and the code of a problem; its sentence may quote the file."""
+    place = problem.place
+    return f"line {place.line}, column {place.column}: {problem.code}" if place.line else problem.code
 
 
 def _running() -> dict[str, Any]:
