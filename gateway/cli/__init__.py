@@ -48,8 +48,10 @@ class Commands(click.Group):
                 ctx.exit(1)
             if not isinstance(error, FileError):
                 raise
+            from gateway.cli.output import echo
+
             for problem in error.problems:
-                click.echo(str(problem), err=True)
+                echo(str(problem), err=True)
             ctx.exit(EXIT_CONFIGURATION)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so

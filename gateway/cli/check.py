@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from gateway.cli import EXIT_CONFIGURATION
+from gateway.cli.output import echo
 from gateway.cli.parameters import config_argument, json_option
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
         _print_json(report)
     else:
         for problem in report.problems:
-            click.echo(str(problem), err=True)
+            echo(str(problem), err=True)
         for remark in (*report.remarks, *report.warnings):
-            click.echo(remark)
+            echo(remark)
         if not report.problems:
-            click.echo(report.summary)
+            echo(report.summary)
     ctx.exit(report.exit_code)
 
 

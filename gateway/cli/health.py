@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import json_option
 
 RESPONSE_TIMEOUT_S = 5.0
@@ -28,13 +29,13 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
         health = _ask_page(url, meters=meters) if url else _ask_socket(meters=meters)
     except (OSError, ValueError) as error:
         reason = str(error) or f"no response for {RESPONSE_TIMEOUT_S:.0f} s"  # asyncio's TimeoutError has no text
-        click.echo(f"The gateway does not respond ({reason}). Is it running?", err=True)
+        echo(f"The gateway does not respond ({reason}). Is it running?", err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(health))
     else:
         since = datetime.fromtimestamp(health["since"]).astimezone()
-        click.echo(f"{health['reason']}, since {since:%Y-%m-%d %H:%M:%S}")
+        echo(f"{health['reason']}, since {since:%Y-%m-%d %H:%M:%S}")
     sys.exit(0 if health["is_healthy"] else 1)
 
 

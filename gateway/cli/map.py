@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import MapName, form_option, json_option, named_map
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
     register_map = named_map(name)
     table = rows(register_map, encode_registers(register_map, _values_of(telegram)) if telegram else None)
     if form in ("text", "markdown") and not as_json:
-        click.echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
-    click.echo(FORMATS["json" if as_json else form](table), nl=False)
+        echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
+    form = "json" if as_json else form
+    (click.echo if form == "json" else echo)(FORMATS[form](table), nl=False)
 
 
 def _values_of(path: Path) -> Mapping[str, Value]:

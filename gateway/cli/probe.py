@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
@@ -119,19 +120,19 @@ def _show(place: str, findings: list[ProbeResult]) -> None:
 
     for finding in findings:
         if not finding.newest:
-            click.echo(f"{finding.label}: {finding.problem}", err=True)
+            echo(f"{finding.label}: {finding.problem}", err=True)
             continue
         newest, cadence = finding.newest, finding.cadence_s
         pace = f"a telegram every {cadence:.0f} s" if cadence and cadence >= 1 else "telegrams"
         refused = f", {len(finding.refused)} refused" if finding.refused else ""
-        click.echo(f"{finding.label}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
+        echo(f"{finding.label}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
         width = max(len(_line(reading)) for reading in newest.readings.lines)
         for reading in newest.readings.lines:
-            click.echo(f"  {_line(reading).ljust(min(width, 60))}  {_value(reading)}".rstrip())
-        click.echo(f"\nTo use this meter, write into gateway.yaml:\n\n{_yaml(place, newest)}")
+            echo(f"  {_line(reading).ljust(min(width, 60))}  {_value(reading)}".rstrip())
+        echo(f"\nTo use this meter, write into gateway.yaml:\n\n{_yaml(place, newest)}")
     conclusion = conclude(findings)
     if conclusion:
-        click.echo(f"{place}: {conclusion}", err=True)
+        echo(f"{place}: {conclusion}", err=True)
 
 
 def _line(reading: Reading) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 from click.core import ParameterSource
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import (
     DEFAULT_CONFIG,
     form_option,
@@ -78,13 +79,13 @@ def read_command(
     unit_id = unit_id_or_default(target.unit_id, register_map)
     if target.reason:
         what = f"{target.host}:{target.port}, unit {unit_id}, register map {register_map.name}"
-        click.echo(f"Reading {what}: {target.reason}", err=True)
+        echo(f"Reading {what}: {target.reason}", err=True)
     try:
         _read(ReadingClient(target.host, target.port, unit_id), register_map, "json" if as_json else form, watch=watch)
     except BrokenPipeError:
         raise  # the reader of the output closed it, as `head` does; click ends quietly
     except ConnectionError as error:
-        click.echo(str(error), err=True)
+        echo(str(error), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         pass
@@ -155,7 +156,7 @@ def _show(client: ReadingClient, register_map: RegisterMap, form: str, *, watch:
     table = rows(register_map, result.registers)
     if form == "text":
         table = [{column: row[column] for column in READ_COLUMNS} for row in table]
-    click.echo(FORMATS[form](table), nl=False)
+    (click.echo if form == "json" else echo)(FORMATS[form](table), nl=False)
     for problem in result.problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     return bool(result.problems)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import config_argument, json_option
 
 _HEAD = """\
@@ -31,7 +32,10 @@ def report_command(config: Path, *, as_json: bool) -> None:
     from gateway.tools.reporting import collect
 
     report = collect(config)
-    click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _as_text(report), nl=as_json)
+    if as_json:
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        echo(_as_text(report), nl=False)
 
 
 def _as_text(report: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import json_option
 
 _NOTHING_SERVED = "The gateway serves nothing, because its configuration has problems:"
@@ -29,15 +30,15 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
         if "problems" in exchange:
             click.echo(_NOTHING_SERVED, err=True)
             for problem in exchange["problems"]:
-                click.echo(problem, err=True)
+                echo(problem, err=True)
             sys.exit(1)
         if as_json:
             click.echo(line, nl=False)
             return
         moment = datetime.fromtimestamp(exchange["time"]).astimezone()
-        click.echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
+        echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
         if exchange["advice"]:
-            click.echo(f"{_ADVICE_INDENT}{exchange['advice']}")
+            echo(f"{_ADVICE_INDENT}{exchange['advice']}")
 
     path = running_socket_path()
     try:

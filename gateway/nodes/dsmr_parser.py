@@ -13,6 +13,7 @@ from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
 from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import CHANNEL_1
+from gateway.protocol.p1.redaction import redact_line
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
@@ -225,7 +226,7 @@ class DsmrParser(Node):
         if errors:
             first = errors[0]
             self._note_error(
-                f"line {first.number} cannot be read: {first.reason} ({first.line[:60]!r})",
+                f"line {first.number} cannot be read: {first.reason} ({redact_line(first.line[:60])!r})",
                 label("line-unreadable", reason=first.reason),
             )
         else:
@@ -253,7 +254,8 @@ class DsmrParser(Node):
             self._withheld_at = {name: at for name, at in self._withheld_at.items() if at > since}
 
     def _note_meter(self, received: Received) -> None:
-        meter = f"{received.variant.title}, /{received.readings.identification}"
+        identification = redact_line(f"/{received.readings.identification}")
+        meter = f"{received.variant.title}, {identification}"
         if meter != self._logged_meter:
             self._logged_meter = meter
             mismatch = variant_mismatch(received.variant, received.detected)

@@ -16,6 +16,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
+from gateway.protocol.p1.redaction import mask_identifiers
 from gateway.runtime.clock import now
 
 MAX_WAITING_LINES: Final = 1000
@@ -68,11 +69,14 @@ class LineBudget:
 
 
 class CleanFormatter(logging.Formatter):
-    """Formats one line per record: message and exception cleaned, each line of a traceback on its own."""
+    """Formats one line per record: message and exception cleaned, each line of a traceback on its own.
+
+    Long runs of digits are masked, because a text of a meter may hold its identifiers.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, or for an exception the lines."""
-        lines = [clean(line) for line in super().format(record).split("\n")]
+        lines = [clean(mask_identifiers(line)) for line in super().format(record).split("\n")]
         if not record.exc_info and not record.stack_info:
             lines = ["\\n".join(lines)]
         return "\n".join(_shorten(line) for line in lines)

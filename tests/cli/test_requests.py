@@ -56,4 +56,4 @@ def test_a_configuration_that_cannot_be_used_is_reported_with_its_problems(
         health = invoke("health")
         assert health.exit_code == 1
         assert health.stdout.startswith("the configuration cannot be used: 1 problem in gateway.yaml, since ")
-        assert "control control: green dot: ready" in invoke("report", str(tmp_path / "gateway.yaml")).stdout
+        assert "control 1: green dot: ready" in invoke("report", str(tmp_path / "gateway.yaml")).stdout

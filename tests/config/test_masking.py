@@ -34,13 +34,19 @@ def test_hosts_serial_numbers_and_free_texts_are_removed(tmp_path: Path) -> None
     text = yaml.safe_dump(shown)
     for secret in ("A50285BI", "jansen", "Jansen", "84.22.33.44"):
         assert secret not in text
-    assert shown["meters"]["barn"]["host"] == REMOVED
-    assert shown["meters"]["shed"] == {"host": "192.168.1.13", "port": "2001"}
-    assert shown["modbus"][0]["allow"] == ["192.168.1.0/24", "(public address)/32"]
-    assert shown["modbus"][0]["identification"] == {"user_application_name": REMOVED, "vendor_name": "ACME"}
+    assert shown["meters"] == {
+        "(meter 1)": {"port": "(path 1)", "dsmr_version": "5", "stale_after": 20.0},
+        "(meter 2)": {"host": "(host 1)", "port": "2001"},
+        "(meter 3)": {"host": "192.168.1.13", "port": "2001"},
+    }
+    assert shown["modbus"][0]["allow"] == ["192.168.1.0/24", "(allow 1)"]
+    assert shown["modbus"][0]["identification"] == {
+        "user_application_name": "(user_application_name 1)",
+        "vendor_name": "(vendor_name 1)",
+    }
     assert shown["modbus"][0]["units"] == {
-        "1": {"meter": "house", "map": "dsmr"},
-        "2": {"meter": "barn", "on_stale": "silent"},
+        "1": {"meter": "(meter 1)", "map": "dsmr"},
+        "2": {"meter": "(meter 2)", "on_stale": "silent"},
     }
 
 

@@ -203,7 +203,7 @@ async def test_an_unreadable_line_is_reported_with_its_text(caplog: pytest.LogCa
     assert bench.meter.line_errors == 1
     told = messages(caplog)[0]
     assert told.startswith("telegram line ")
-    assert "1-0:1.7.0(--.---*kW)" in told
+    assert "'--.---*kW' is not a number ('1-0:1.7.0(" in told
 
 
 async def test_another_meter_on_the_line_is_reported(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,7 @@ from gateway.nodes.status_page.model import (
 )
 from gateway.nodes.status_page.observation import Gateway, Reload, ServedUnit, ServedUnits
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.redaction import redact
+from gateway.protocol.p1.redaction import redact_line
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime import clock
@@ -66,7 +66,7 @@ def identification(meter: MeterState, *, is_masked: bool) -> str | None:
     if meter.newest is None:
         return None
     text = f"/{meter.newest.readings.identification}"
-    return redact(text.encode("latin-1", "replace")).decode("latin-1") if is_masked else text
+    return redact_line(text) if is_masked else text
 
 
 def _meter(meter: MeterState, moment: float) -> MeterView:

@@ -34,6 +34,8 @@ hexadecimal."""
 
 _RUN = re.compile(r"(?<![0-9A-Za-z.])[0-9A-Fa-f]*[0-9]{7}[0-9A-Fa-f]*(?![0-9A-Za-z.])|[0-9A-Fa-f]{16,}")
 """A long run of digits, also hexadecimal. Measured values have a decimal point, and times of a log have separators."""
+_IDENTIFIER = re.compile(r"(?<![0-9A-Za-z.:])[0-9A-Fa-f]*[0-9]{8}[0-9A-Fa-f]*(?![0-9A-Za-z.])|[0-9A-Fa-f]{16,}")
+"""A run of digits that is longer than the numbers in the gateway's own sentences, such as that of a process."""
 _USB_SERIAL = re.compile(r"(by-id/[^\s'\"]*_)(?=[A-Za-z]*[0-9])([0-9A-Za-z]{2,})(?![0-9A-Za-z_])")
 """The serial number at the end of an adapter's name, also of a truncated name."""
 _HOME = re.compile(r"/(?:home|Users)/[^/\s'\"]+")
@@ -65,6 +67,16 @@ def redact_text(text: str) -> str:
     text = _HOME.sub("~", text)
     text = _RUN.sub(lambda match: MASK * len(match[0]), text)
     return _ADDRESS.sub(lambda match: _PUBLIC if _is_public(match[0]) else match[0], text)
+
+
+def mask_identifiers(text: str) -> str:
+    """Return a line of the log with runs of digits replaced that may be identifiers; addresses and paths stay."""
+    return _IDENTIFIER.sub(lambda match: MASK * len(match[0]), text)
+
+
+def redact_line(text: str) -> str:
+    """Return a line of a telegram, which may have characters that no telegram has, with personal data replaced."""
+    return redact(text.encode("latin-1", "replace")).decode("latin-1")
 
 
 def _is_public(address: str) -> bool:
