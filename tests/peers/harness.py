@@ -345,7 +345,8 @@ class Gateway(Program):
         Args:
             folder: where it runs and its configuration lies.
             meter: the configuration's `meter:`.
-            servers: the entries of `modbus:`; without `listen`, each gets a free port. By default one with unit 1.
+            servers: the entries of `modbus:`; without `listen`, each gets a free port. By default one with unit 1,
+                which shows identifiers.
             passthrough: the entries of `passthrough:`; without `listen`, each gets a free port of
                 `passthrough_ports`.
             settings: whatever else stands in the configuration.
@@ -354,7 +355,7 @@ class Gateway(Program):
             waits: whether to wait until it listens.
 
         """
-        entries = [with_listen(server) for server in servers or ({},)]
+        entries = [with_listen(server) for server in servers or ({"units": {1: {"identifiers": True}}},)]
         offers = [with_listen(entry) for entry in passthrough]
         self.ports = [port_of(entry) for entry in entries]
         self.passthrough_ports = [port_of(entry) for entry in offers]

@@ -38,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "udp": {"transport": "udp", "allow": ["127.0.0.1"]},
     }
     for server in servers.values():
-        server["units"] = {unit: {"map": "dsmr"} for unit in UNITS}
+        server["units"] = {unit: {"map": "dsmr", "identifiers": True} for unit in UNITS}
     gateway = Gateway(folder, {"simulate": True}, *servers.values(), waits=False)
     with running(gateway):
         for transport, port in zip(servers, gateway.ports, strict=True):

@@ -41,7 +41,7 @@ MAX_BUSY_S = 0.2
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A simulated household with two units wired."""
-    units = {1: {"map": "dsmr"}, 3: {"map": "dsmr"}}
+    units = {unit: {"map": "dsmr", "identifiers": True} for unit in (1, 3)}
     gateway = Gateway(tmp_path_factory.mktemp("gateway"), DEMO, {"units": units})
     with running(gateway):
         gateway.wait_for_telegrams(1)
