@@ -47,7 +47,7 @@ def _source(register: Register, register_map: RegisterMap, target: Target, unit:
     scale = register.scale * UNIT_FACTORS[register.unit or unit][1] / UNIT_FACTORS[unit][1]
     source: dict[str, Any] = {
         "source": "modbus",
-        "uri": f"{target.host}:{target.port}",
+        "uri": target.address,
         "id": target.unit_id,
         "register": {
             "address": register.address,

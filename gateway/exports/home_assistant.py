@@ -33,7 +33,7 @@ def as_yaml(register_map: RegisterMap, target: Target) -> str:
     hub = {
         "name": target.name,
         "type": "tcp",
-        "host": target.host,
+        "host": target.bare_host,
         "port": target.port,
         "sensors": [_sensor(register, register_map, target) for register in numbers(register_map)],
     }

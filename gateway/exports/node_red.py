@@ -50,7 +50,7 @@ def as_flow(register_map: RegisterMap, target: Target) -> str:
             "type": "modbus-client",
             "name": target.name,
             "clienttype": "tcp",
-            "tcpHost": target.host,
+            "tcpHost": target.bare_host,
             "tcpPort": str(target.port),
             "tcpType": "DEFAULT",
             "unit_id": str(target.unit_id),

@@ -24,6 +24,22 @@ class Target:
     unit_id: int
 
     @property
+    def bare_host(self) -> str:
+        """Return the host, an IPv6 address without the brackets of a URL."""
+        return self.host.removeprefix("[").removesuffix("]")
+
+    @property
+    def address(self) -> str:
+        """Return host and port, an IPv6 address in brackets."""
+        host = self.bare_host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def url_address(self) -> str:
+        """Return host and port for a URL, where the zone of an address has %25 before it (RFC 6874)."""
+        return self.address.replace("%25", "%").replace("%", "%25")
+
+    @property
     def name(self) -> str:
         """Return the name of the gateway in the exported configuration."""
         return "dsmr_gateway"

@@ -22,7 +22,7 @@ def as_toml(register_map: RegisterMap, target: Target) -> str:
     lines = [
         "[[inputs.modbus]]",
         f'  name = "{target.name}"',
-        f'  controller = "tcp://{target.host}:{target.port}"',
+        f"  controller = {json.dumps(f'tcp://{target.url_address}')}",
         '  configuration_type = "request"',
         '  optimization = "none"',
     ]

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable
 
 from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
-from gateway.maps.table import word_order
+from gateway.maps.table import harmless, word_order
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register, manual_number
 from gateway.protocol.registers.register_map import RegisterMap
@@ -83,11 +83,11 @@ def _table(
         factor, summand = factor_and_summand(register)
         writer.writerow(
             (
-                register.name,
+                harmless(register.name),
                 types[register.type_name],
                 address(register),
                 register.length,
-                target.host,
+                harmless(target.host),
                 target.port,
                 target.unit_id,
                 code,
@@ -96,7 +96,7 @@ def _table(
                 plain(summand),
                 register.unit or "",
                 absent,
-                register.description,
+                harmless(register.description),
             )
         )
     return stream.getvalue()

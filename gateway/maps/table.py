@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -24,7 +25,8 @@ SHOWN_CHARACTERS = 39
 """Width of a register's value and of its words in a table for a terminal: eight words."""
 READ_COLUMNS = ("address", "register", "name", "now", "words", "description")
 """Columns of the table that `dsmr-gateway read` shows."""
-
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?: [A-Za-z0-9/]+)?")
+"""A number, with its unit if it has one."""
 
 RegisterBytes = Mapping[str, bytes | None]
 """Name of a register → its bytes on the wire; None if it could not be read."""
@@ -109,12 +111,18 @@ def as_markdown(table: Sequence[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula: a text that would be one gets an apostrophe before it."""
+    is_formula = cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
 def as_csv(table: Sequence[Row]) -> str:
     """Return comma-separated values with all columns."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(table[0]) if table else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table)
+    writer.writerows({column: harmless(text) for column, text in row.items()} for row in table)
     return stream.getvalue()
 
 

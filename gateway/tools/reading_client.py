@@ -9,6 +9,7 @@ from pymodbus.exceptions import ModbusException
 
 from gateway.protocol.modbus.read_plan import read_plan
 from gateway.protocol.registers.register_map import RegisterMap
+from gateway.transport.addresses import place_of
 
 TIMEOUT_S = 3.0
 EXCEPTIONS = {
@@ -38,7 +39,7 @@ class ReadingClient:
     def __init__(self, host: str, port: int, unit_id: int) -> None:
         self._client = ModbusTcpClient(host, port=port, timeout=TIMEOUT_S, retries=0)
         self._unit_id = unit_id
-        self._where = f"{host}:{port}"
+        self._where = place_of(host, port)
 
     def connect(self) -> None:
         """Open the connection.

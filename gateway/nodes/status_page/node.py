@@ -24,6 +24,7 @@ from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
+from gateway.transport.addresses import place_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS
 
 TICK_S = 1.0
@@ -77,7 +78,7 @@ class StatusPage(Node):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         streaming = asyncio.create_task(self._stream.run())
         self.ready.set()
-        self.log(logging.INFO, f"status page: open http://{self.settings.host or 'localhost'}:{self.port}")
+        self.log(logging.INFO, f"status page: open http://{place_of(self.settings.host or 'localhost', self.port)}")
         try:
             while not (serving.done() or streaming.done()):
                 self._show()
