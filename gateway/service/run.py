@@ -15,7 +15,7 @@ from typing import Any
 from gateway.config import Config, Maps, load_status_page
 from gateway.files.yaml_file import FileError, is_there
 from gateway.problems.problem import Place, problem_of
-from gateway.runtime.audit import ACCEPTED, Event, record
+from gateway.runtime.audit import ACCEPTED, REFUSED, Event, record
 from gateway.runtime.clock import now
 from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
@@ -218,7 +218,9 @@ async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, m
                 refuse(wiring, error.problems)
             except SystemExit:  # there is no file, and the command has printed how to write one
                 _log.error("reload: nothing is changed; write the file and start again")
-            except Exception:
+                record(Event.RELOAD, REFUSED, detail="there is no file")
+            except Exception as error:
                 _log.exception("reload: nothing is changed")
+                record(Event.RELOAD, REFUSED, detail=f"failed: {type(error).__name__}")
             else:
                 _log.info("reloaded")

@@ -153,7 +153,7 @@ class Clients(Generic[C]):
             lambda: [client for client, certificate in shown.items() if not tls.trusts(certificate)]
         )
         for client in untrusted:
-            client.close()
+            client.abort()  # at once: a close in order would wait for the client, and go on serving it
         return len(untrusted)
 
     def enter(self, client: C, transport: asyncio.Transport) -> None:
@@ -268,7 +268,7 @@ class Clients(Generic[C]):
             self._record(ACCEPTED, client.address, tls.subject_of(secured), Event.LOGIN)
         client.begin(secured)
         if self._tls is not tls and self._tls and not self._tls.trusts(_certificate_of(secured)):
-            client.close()  # the authorities were replaced during the handshake
+            client.abort()  # the authorities were replaced during the handshake
 
 
 def _certificate_of(transport: asyncio.Transport) -> bytes:

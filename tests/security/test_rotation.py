@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 import gateway.service.secret_files
 from gateway.service.secret_files import SecretFiles
@@ -180,32 +181,62 @@ async def connect_or_none(port: int, context: ssl.SSLContext) -> bool | None:
         return None
 
 
+class SlowHandshake:
+    """A client whose handshake has begun."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, folder: Path) -> None:
+        self.reader, self.writer = reader, writer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._client = client_context(folder).wrap_bio(self._incoming, self._outgoing)
+        with pytest.raises(ssl.SSLWantReadError):
+            self._client.do_handshake()
+        hello = self._outgoing.read()
+        self._rest = hello[20:]
+        writer.write(hello[:20])
+
+    async def finish(self) -> int:
+        """Send the rest; return the serial number of the certificate that the gateway has shown."""
+        self.writer.write(self._rest)
+        while True:
+            try:
+                self._client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                data = await self.reader.read(4096)
+                assert data, "the gateway has closed the connection"
+                self._incoming.write(data)
+        self.writer.write(self._outgoing.read())
+        return x509.load_der_x509_certificate(self._client.getpeercert(binary_form=True) or b"").serial_number
+
+
+async def begin_handshake(bench: Bench) -> SlowHandshake:
+    slow = SlowHandshake(*await asyncio.open_connection("127.0.0.1", bench.ports[0]), bench.folder)
+    await until(lambda: len(bench.wiring.servers[0].clients) == 1, "the connection")
+    return slow
+
+
 async def test_a_handshake_that_is_under_way_ends_with_the_certificate_that_it_began_with(folder: Path) -> None:
     async with gateway_in(folder) as bench:
         before = serial_number(folder / "server.pem")
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client = client_context(folder).wrap_bio(incoming, outgoing)
-        reader, writer = await asyncio.open_connection("127.0.0.1", bench.ports[0])
-        with pytest.raises(ssl.SSLWantReadError):
-            client.do_handshake()
-        hello = outgoing.read()
-        writer.write(hello[:20])
-        server = bench.wiring.servers[0]
-        await until(lambda: len(server.clients) == 1, "the connection")
+        slow = await begin_handshake(bench)
         after = renew(folder)
         assert await bench.reload()
-        writer.write(hello[20:])
-        while True:
-            try:
-                client.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                incoming.write(await reader.read(4096))
-        from cryptography import x509  # noqa: PLC0415 - only here
+        assert await slow.finish() == before != after
+        slow.writer.close()
 
-        shown = x509.load_der_x509_certificate(client.getpeercert(binary_form=True) or b"")
-        assert shown.serial_number == before != after
-        writer.close()
+
+async def test_a_handshake_under_way_does_not_admit_a_client_of_a_replaced_authority(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    make_certificates(other)
+    async with gateway_in(folder) as bench:
+        slow = await begin_handshake(bench)
+        (folder / "ca.pem").write_bytes((other / "ca.pem").read_bytes())
+        assert await bench.reload()
+        await slow.finish()
+        await until(lambda: len(bench.wiring.servers[0].clients) == 0, "the end of the connection")
+        slow.writer.close()
 
 
 async def test_a_new_password_is_required_from_the_next_request_on(folder: Path) -> None:
