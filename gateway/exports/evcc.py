@@ -51,7 +51,7 @@ def _source(register: Register, register_map: RegisterMap, target: Target, unit:
         "id": target.unit_id,
         "register": {
             "address": register.address,
-            "type": input_type(register_map),
+            "type": input_type(register_map, register),
             "decode": f"{register.type_name}{swapped}",
         },
     }

@@ -47,7 +47,7 @@ def _sensor(register: Register, register_map: RegisterMap, target: Target) -> di
         "unique_id": f"{target.name}_{register_map.name}_{register.name}".replace("-", "_"),
         "slave": target.unit_id,
         "address": register.address,
-        "input_type": input_type(register_map),
+        "input_type": input_type(register_map, register),
         "data_type": register.type_name,
         "scan_interval": SCAN_INTERVAL_S,
     }

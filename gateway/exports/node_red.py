@@ -61,8 +61,9 @@ def as_flow(register_map: RegisterMap, target: Target) -> str:
             "parallelUnitIdsAllowed": True,
         },
     ]
-    kind = {"holding": "HoldingRegister", "input": "InputRegister"}[input_type(register_map)]
+    kinds = {"holding": "HoldingRegister", "input": "InputRegister"}
     for number, registers in enumerate(read_plan(register_map, numbers(register_map))):
+        kind = kinds[input_type(register_map, registers[0])]
         nodes += _read(tab, client, target, kind, number, registers)
     return json.dumps(nodes, indent=2) + "\n"
 

@@ -47,12 +47,13 @@ class Target:
 
 def numbers(register_map: RegisterMap) -> list[Register]:
     """Return the registers that hold a number from a reading."""
-    return [register for register in register_map.registers if register.type_name in NUMBER_TYPES and register.uses]
+    numeric = (register for register in register_map.registers if register.type_name in NUMBER_TYPES)
+    return [register for register in numeric if register.uses and not register.is_alone]
 
 
-def input_type(register_map: RegisterMap) -> str:
-    """Return `holding` if function code 3 reads the map, else `input`."""
-    return "holding" if 3 in register_map.function_codes else "input"
+def input_type(register_map: RegisterMap, register: Register) -> str:
+    """Return `holding` if function code 3 reads a register, else `input`."""
+    return "holding" if register_map.function_code_of(register) == 3 else "input"
 
 
 def factor_and_summand(register: Register) -> tuple[Decimal, Decimal]:

@@ -27,13 +27,17 @@ def as_toml(register_map: RegisterMap, target: Target) -> str:
         '  optimization = "none"',
     ]
     fields = numbers(register_map)
-    for order, group in groupby(sorted(fields, key=_byte_order), key=_byte_order):
+
+    def kind(register: Register) -> tuple[str, str]:
+        return _byte_order(register), input_type(register_map, register)
+
+    for (order, table), group in groupby(sorted(fields, key=kind), key=kind):
         lines += [
             "",
             "  [[inputs.modbus.request]]",
             f"    slave_id = {target.unit_id}",
             f'    byte_order = "{order}"',
-            f'    register = "{input_type(register_map)}"',
+            f'    register = "{table}"',
             "    fields = [",
             *(f"      {_field(register)}," for register in group if not register.offset),
             "    ]",

@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Callable
 
-from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import Target, factor_and_summand, numbers, plain
 from gateway.maps.table import harmless, word_order
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register, manual_number
@@ -40,11 +40,9 @@ TIA_TYPES = {
 
 def as_tia(register_map: RegisterMap, target: Target) -> str:
     """Return a list for TIA Portal: MB_DATA_ADDR and MB_DATA_LEN of each variable."""
-    is_input = input_type(register_map) == "input"
 
     def address(register: Register) -> int:
-        number = manual_number(register.address)
-        return number - (100_000 if number > 400_000 else 10_000) if is_input else number
+        return manual_number(register.address, register_map.function_code_of(register))
 
     columns = ("Name", "Data type", "MB_DATA_ADDR", "MB_DATA_LEN")
     return _table(register_map, target, columns, TIA_TYPES, address, separator=";")
@@ -77,7 +75,6 @@ def _table(
     writer = csv.writer(stream, delimiter=separator, lineterminator="\r\n")
     more = ("Host", "Port", "Unit id", "Function code", "Word order", "Factor", "Summand", "Unit", "Absent", "Comment")
     writer.writerow((*columns, *more))
-    code = 3 if 3 in register_map.function_codes else 4
     for register in numbers(register_map):
         absent = "NaN" if register.type_name.startswith("float") else absent_number(register)
         factor, summand = factor_and_summand(register)
@@ -90,7 +87,7 @@ def _table(
                 harmless(target.host),
                 target.port,
                 target.unit_id,
-                code,
+                register_map.function_code_of(register),
                 word_order(register),
                 plain(factor),
                 plain(summand),

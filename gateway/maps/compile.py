@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, FileError
+from gateway.maps.blocks import blocks_of, join, start_of
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.household import MAX_READINGS_TRIED, largest_unfit
 from gateway.maps.register import READINGS_HINT, RegisterBuilder
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut
-from gateway.protocol.modbus.pdu import ADDRESSES
+from gateway.protocol.modbus.pdu import READ_FUNCTION_CODES
 from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
 from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
-from gateway.protocol.registers.register import GAP_FILL, Block, Register
+from gateway.protocol.registers.register import TABLE, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
 
 MAX_EXPRESSIONS_LENGTH = 200_000
@@ -51,8 +51,8 @@ def compile_map(
     """
     problems: list[Problem] = []
     registers = _registers(whole, placed, without, problems)
-    _check_overlap(registers, problems)
-    blocks = _blocks(whole, [register for register, _ in registers], documents["blocks"], problems)
+    _check_overlaps(registers, problems)
+    blocks = blocks_of(whole, [register for register, _ in registers], documents["blocks"], problems)
     if knows_blocks:
         _check_blocks(registers, blocks, whole, problems)
     requires = _requires(whole, documents["requires"], problems)
@@ -60,14 +60,14 @@ def compile_map(
         name=whole.name or "",
         title=whole.title,
         source=whole.source,
-        function_codes=frozenset(whole.function_codes or (3, 4)),
+        function_codes=frozenset(whole.function_codes or READ_FUNCTION_CODES),
         description=whole.description,
         clients=tuple(whole.clients),
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=requires,
         remarks=tuple(_remarks(registers)),
-        blocks=tuple(_join(blocks)),
+        blocks=tuple(join(blocks)),
         registers=tuple(register for register, _ in registers),
     )
     return compiled, problems
@@ -103,7 +103,7 @@ def _registers(
         register = builder.build(is_absent=is_absent)
         if register is not None:
             registers.append((register if is_absent else _mark_identifiers(register, item.entry), item))
-    return sorted(registers, key=lambda pair: pair[0].address)
+    return sorted(registers, key=lambda pair: (pair[0].address, pair[0].place))
 
 
 def _mark_identifiers(register: Register, entry: RegisterEntry) -> Register:
@@ -148,13 +148,24 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
     return requires
 
 
-def _check_overlap(registers: Sequence[_Pair], problems: list[Problem]) -> None:
+def _check_overlaps(registers: Sequence[_Pair], problems: list[Problem]) -> None:
+    """Check that a read finds one register at each address; values that are served alone may cover others."""
+    found: dict[str, Problem] = {}
+    for code in READ_FUNCTION_CODES:
+        _check_overlap([pair for pair in registers if pair[0].is_read_by(code) and not pair[0].is_alone], found)
+    for own in (None, *READ_FUNCTION_CODES):
+        _check_overlap([pair for pair in registers if pair[0].is_alone and pair[0].function_code == own], found)
+    problems += found.values()
+
+
+def _check_overlap(registers: Sequence[_Pair], found: dict[str, Problem]) -> None:
+    """Add the problem of each register that begins inside another one of the same table, by its name."""
     farthest: Register | None = None
     for register, item in registers:
         if farthest and register.address < farthest.end:
             owner = f"{cut(farthest.name)}, which has {_span(farthest)}"
             what = f"{cut(register.name)}: address {register.address} belongs to {owner}"
-            problems.append(item.document.problem((*item.loc, "address"), "registers-overlap", what))
+            found[register.name] = item.document.problem((*item.loc, "address"), "registers-overlap", what)
         if farthest is None or register.end > farthest.end:
             farthest = register
 
@@ -164,60 +175,18 @@ def _span(register: Register) -> str:
     return str(last) if register.length == 1 else f"{register.address} to {last}"
 
 
-def _blocks(whole: MapFile, registers: Sequence[Register], document: Document, problems: list[Problem]) -> list[Block]:
-    """Return the declared blocks, and for the other registers one block, or one for each run without gaps."""
-    gaps = whole.gaps or "exception"
-    declared = sorted(enumerate(whole.blocks or []), key=lambda pair: pair[1].address)
-    blocks = [
-        Block(entry.address, entry.address + entry.length, GAP_FILL[entry.gaps] * entry.length, entry.status)
-        for _, entry in declared
-    ]
-    for (index, entry), block in zip(declared, blocks, strict=True):
-        if block.end > ADDRESSES:
-            what = f"{entry.address} and {entry.length} registers go beyond address {ADDRESSES - 1}"
-            problems.append(
-                document.problem(("blocks", index, "length"), "address-too-large", what, "Choose a lower address")
-            )
-    for (index, _), (before, block) in zip(declared[1:], pairwise(blocks), strict=True):
-        if block.address < before.end:
-            what = f"the block at {block.address} begins inside the one at {before.address}"
-            problems.append(document.problem(("blocks", index), "blocks-overlap", what))
-    outside = [each for each in registers if not any(block.address <= each.address < block.end for block in blocks)]
-    runs: list[Block] = []
-    for register in outside:
-        last = runs[-1] if runs else None
-        is_one = last and (last.end == register.address or (gaps != "exception" and not blocks))
-        start = last.address if last and is_one else register.address
-        if last and is_one:
-            runs.pop()
-        runs.append(Block(start, register.end, GAP_FILL.get(gaps, b"\xff\xff") * (register.end - start)))
-    return sorted([*blocks, *runs], key=lambda block: block.address)
-
-
-def _join(blocks: Sequence[Block]) -> list[Block]:
-    """Join blocks that touch, so that a read may cross from one into the next."""
-    joined: list[Block] = []
-    for block in blocks:
-        last = joined[-1] if joined else None
-        if last and last.end == block.address and last.is_status == block.is_status:
-            joined[-1] = Block(last.address, block.end, last.fill + block.fill, block.is_status)
-        else:
-            joined.append(block)
-    return joined
-
-
 def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, problems: list[Problem]) -> None:
-    starts = [entry.address for entry in whole.blocks or []]
+    starts = [start_of(entry) for entry in whole.blocks or []]
     for register, item in registers:
         for start in starts:
-            if register.address < start < register.end:
-                what = f"{cut(register.name)}: {_span(register)} crosses the beginning of the block at {start}"
+            if register.place < start < register.place + register.length:
+                what = f"{cut(register.name)}: {_span(register)} crosses the beginning of the block at {start % TABLE}"
                 problems.append(item.document.problem((*item.loc, "address"), "register-crosses-block", what))
-        block = next((block for block in blocks if block.address <= register.address < block.end), None)
+        block = next((block for block in blocks if block.address <= register.place < block.end), None)
         if block is None:
             continue
-        if register.end > block.end:
-            what = f"{cut(register.name)}: {_span(register)} crosses the end of the block at {block.address}"
+        if register.place + register.length > block.end:
+            what = f"{cut(register.name)}: {_span(register)} crosses the end of the block at {block.address % TABLE}"
             problems.append(item.document.problem((*item.loc, "address"), "register-crosses-block", what))
         misplaced = [name for name in register.uses if name.startswith(GATEWAY_PREFIX) != block.is_status]
         if misplaced:

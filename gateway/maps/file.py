@@ -93,6 +93,8 @@ class RegisterEntry(BaseModel):
     absent: int | float | None = None
     overflow: Overflow | None = None
     pseudonym: bool = False
+    function_code: Literal[3, 4] | None = None
+    alone: bool = False
     word_order: Order | None = None
     byte_order: Order | None = None
     description: _Text = ""
@@ -111,6 +113,7 @@ class BlockEntry(BaseModel):
     address: int = Field(ge=0, lt=ADDRESSES)
     length: int = Field(ge=1, le=ADDRESSES)
     gaps: Literal["zero", "absent"] = "absent"
+    function_code: Literal[3, 4] | None = None
     status: bool = False
 
 

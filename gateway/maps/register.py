@@ -5,7 +5,6 @@ Each check adds its problem with the place in the file and goes on, so that all 
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,11 +12,11 @@ from decimal import Decimal
 
 from gateway.files.validation import suggest
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
+from gateway.maps.register_keys import ABSENT, MEANINGS, check_keys
 from gateway.maps.template import TemplateError, compile_template
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut, quoted
-from gateway.protocol.modbus.pdu import ADDRESSES
-from gateway.protocol.p1.identifiers import identifies
+from gateway.protocol.modbus.pdu import ADDRESSES, READ_FUNCTION_CODES
 from gateway.protocol.p1.names import NAMES, ValueType
 from gateway.protocol.p1.obis import UNIT_FACTORS, Value
 from gateway.protocol.registers.data_type import TYPES, Order, number_packer, reorder
@@ -39,16 +38,8 @@ from gateway.protocol.registers.register import (
     text_encoding,
 )
 
-ABSENT = "absent"
-"""The `value` of a register that is always absent."""
-MEANINGS = {"unix_time": "uint32", "scale_factor": "int16"}
-"""Type with a meaning → the type of its number on the wire."""
-MOMENT = re.compile(r"(?:\w+_)?(?:time|clock)")
-"""Pattern of the names of readings in unix seconds."""
 READINGS_HINT = "docs/register-maps.md lists the readings"
 """Advice for a name that resembles no reading."""
-MAX_SCALE_FACTOR = 10
-"""Largest size of a scale factor: a sunssf is -10 to 10 (SunSpec Device Information Model, 4.2.2)."""
 
 
 class RegisterBuilder:
@@ -63,24 +54,14 @@ class RegisterBuilder:
         self._absent_codes = {str(name): code for name, code in (whole.absent or {}).items()}
         self._word_order: Order = item.entry.word_order or whole.word_order or "big"
         self._byte_order: Order = item.entry.byte_order or whole.byte_order or "big"
+        self._function_codes = frozenset(whole.function_codes or READ_FUNCTION_CODES)
         self._uses: frozenset[str] = frozenset()
 
     def build(self, *, is_absent: bool) -> Register | None:
         """Return the register, or None when the entry has problems."""
         entry, before = self._entry, len(self._problems)
-        if self._type == "string":
-            length, absent, encode = self._string()
-            evaluate: Evaluate | None = self._template()
-        elif self._type == "bitfield":
-            length = entry.length or 1
-            absent = b"\0\0" * length
-            encode = bits_encoding(length, self._word_order, self._byte_order)
-            evaluate = self._bits(16 * length)
-        else:
-            length, absent = TYPES[self._type].registers, self._absent()
-            encode = self._number_encoding(absent)
-            evaluate = self._number()
-        self._check_keys()
+        length, absent, encode, evaluate = self._parts()
+        check_keys(entry, self._uses, self._function_codes, self._problem)
         if evaluate and not self._uses and entry.value != ABSENT and self._type != "bitfield":
             self._check_constant(evaluate({}), encode)
         self._check_address(length)
@@ -103,7 +84,20 @@ class RegisterBuilder:
             offset=Decimal(str(entry.offset)),
             word_order=self._word_order,
             byte_order=self._byte_order,
+            function_code=entry.function_code,
+            is_alone=entry.alone,
         )
+
+    def _parts(self) -> tuple[int, bytes, Encode, Evaluate | None]:
+        """Return its length, its code for absent, its encoder and its value."""
+        if self._type == "string":
+            return *self._string(), self._template()
+        if self._type == "bitfield":
+            length = self._entry.length or 1
+            encode = bits_encoding(length, self._word_order, self._byte_order)
+            return length, b"\0\0" * length, encode, self._bits(16 * length)
+        absent = self._absent()
+        return TYPES[self._type].registers, absent, self._number_encoding(absent), self._number()
 
     def _problem(self, key: str, code: str, what: str, hint: str = "") -> None:
         item = self._item
@@ -115,42 +109,6 @@ class RegisterBuilder:
         if address + length > ADDRESSES:
             what = f"{address} and {length} registers go beyond address {ADDRESSES - 1}"
             self._problem("address", "address-too-large", what, "Choose a lower address")
-
-    def _check_keys(self) -> None:
-        entry = self._entry
-        number_only = ("unit", "scale", "offset", "absent", "overflow")
-        given = entry.model_fields_set
-        if entry.type in ("string", "bitfield"):
-            for key in number_only:
-                if key in given:
-                    self._problem(key, "key-not-for-type", f"a {entry.type} has no {key}", "Remove it")
-        elif "length" in given:
-            self._problem("length", "key-not-for-type", f"a {entry.type} has no length", "Remove it")
-        if entry.type in MEANINGS:
-            self._check_meaning()
-        if entry.pseudonym and not any(map(identifies, self._uses)):
-            what = "a pseudonym is for identifiers, and the value has none"
-            self._problem("pseudonym", "pseudonym-without-identifier", what, "Remove pseudonym")
-        if entry.type == "bitfield" and entry.value is not None:
-            self._problem("value", "bits-expected", "a bitfield is made of bits", "Write bits: {0: name, 1: name}")
-        if entry.type != "bitfield" and entry.bits is not None:
-            self._problem("bits", "key-not-for-type", f"a {entry.type} has no bits", "Write type: bitfield")
-
-    def _check_meaning(self) -> None:
-        entry = self._entry
-        for key in ("unit", "scale", "offset"):
-            if key in entry.model_fields_set:
-                self._problem(key, "key-not-for-type", f"a {entry.type} has no {key}", "Remove it")
-        if entry.type == "unix_time":
-            for name in sorted(name for name in self._uses if name in NAMES and not MOMENT.fullmatch(name)):
-                what = f"{name} is not a time in unix seconds"
-                self._problem("value", "not-a-time", what, "Use a time such as clock or gas_reading_time")
-        elif entry.value != ABSENT:
-            is_whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
-            if not is_whole or abs(int(entry.value or 0)) > MAX_SCALE_FACTOR:
-                what = f"{cut(str(entry.value))} is not a whole number from -{MAX_SCALE_FACTOR} to {MAX_SCALE_FACTOR}"
-                hint = "The scale of the registers that it belongs to is 10 to the power of this number"
-                self._problem("value", "not-a-scale-factor", what, hint)
 
     def _check_constant(self, constant: Value | None, encode: Encode) -> None:
         if constant is None:

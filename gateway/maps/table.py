@@ -35,7 +35,7 @@ RegisterBytes = Mapping[str, bytes | None]
 def encode_registers(register_map: RegisterMap, values: Mapping[str, Value]) -> RegisterBytes:
     """Return the bytes of all registers after a telegram; the registers of a status block have none."""
     snapshot = register_map.readings.encode(values)
-    return {register.name: snapshot.read(register.address, register.length) for register in register_map.registers}
+    return {register.name: snapshot.read(register.place, register.length) for register in register_map.registers}
 
 
 def rows(register_map: RegisterMap, data: RegisterBytes | None = None) -> list[Row]:
@@ -43,6 +43,8 @@ def rows(register_map: RegisterMap, data: RegisterBytes | None = None) -> list[R
     table = []
     for register in register_map.registers:
         row = _row(register)
+        if register_map.has_tables:
+            row["function"] = _function(register)
         if data is not None:
             raw = data.get(register.name)
             row |= {"now": shown(register, raw), "words": raw.hex(" ", 2) if raw else ""}
@@ -60,6 +62,12 @@ def _row(register: Register) -> Row:
         "value": register.value,
         "order": "" if (register.word_order, register.byte_order) == ("big", "big") else word_order(register),
     }
+
+
+def _function(register: Register) -> str:
+    """Return the only function code that reads a register, and whether only a read of exactly its registers gets it."""
+    function_code = f"{register.function_code:02}" if register.function_code else ""
+    return ", ".join(filter(None, (function_code, "alone" if register.is_alone else "")))
 
 
 def step(register: Register) -> str:

@@ -58,10 +58,9 @@ class ReadingClient:
     def read(self, register_map: RegisterMap) -> ReadResult:
         """Read all registers of a map; a request that fails becomes a problem of the result."""
         result = ReadResult()
-        send = self._client.read_holding_registers
-        if 3 not in register_map.function_codes:
-            send = self._client.read_input_registers
         for request in read_plan(register_map, register_map.registers):
+            is_holding = register_map.function_code_of(request[0]) == 3
+            send = self._client.read_holding_registers if is_holding else self._client.read_input_registers
             first, end = request[0].address, request[-1].end
             count, where = end - first, f"{first} to {end - 1}"
             try:

@@ -19,7 +19,16 @@ def test_only_numbers_from_readings_are_exported() -> None:
 
 @pytest.mark.parametrize(("codes", "expected"), [((3,), "holding"), ((4,), "input"), ((3, 4), "holding")])
 def test_holding_registers_are_read_where_the_map_has_them(codes: tuple[int, ...], expected: str) -> None:
-    assert input_type(small_map(codes)) == expected
+    assert input_type(small_map(codes), number(0)) == expected
+
+
+def test_a_register_of_one_function_code_is_read_with_it() -> None:
+    assert input_type(small_map((3, 4)), replace(number(0), function_code=4)) == "input"
+
+
+def test_a_value_that_is_served_alone_is_not_exported() -> None:
+    wanted, alone = number(0, "a"), replace(number(2, "b"), is_alone=True)
+    assert numbers(register_map([block(0, 3)], [wanted, alone])) == [wanted]
 
 
 def test_a_summand_is_the_offset_in_units() -> None:

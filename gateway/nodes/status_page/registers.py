@@ -40,7 +40,7 @@ def _register(
 ) -> RegisterView:
     unit = served.unit
     is_live = any(name.startswith(GATEWAY_PREFIX) for name in register.uses)
-    response = unit.read(register.address, register.length, moment)
+    response = unit.read(register.place, register.length, moment)
     raw = response if isinstance(response, bytes) else None
     # The gateway's own values and constants do not come from a telegram.
     is_stale = not is_live and bool(register.uses) and not unit.is_fresh(moment) and unit.snapshot is not None

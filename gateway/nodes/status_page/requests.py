@@ -11,7 +11,8 @@ from gateway.nodes.status_page.overview import unix_time
 from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
-from gateway.protocol.modbus.pdu import decode_read, exception_in
+from gateway.protocol.modbus.pdu import ReadRequest, decode_read, exception_in
+from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import now
 
 REQUESTS_SHOWN = 200
@@ -49,7 +50,7 @@ def _request(
         advices[key] = advise(exchange, server.responder.units)
     advice = advices[key]
     unit = server.responder.units.by_id[exchange.unit_id]
-    is_masked = bool(unit and read and unit.register_map.reveals(read.address, read.count))
+    is_masked = bool(unit and read and _reveals(unit.register_map, read))
     words = response[2 : 2 + 2 * REGISTERS_SHOWN].hex(" ", 2) if response and exception is None else ""
     return RequestView(
         at=unix_time(exchange.at),
@@ -64,6 +65,11 @@ def _request(
         words=MASK if words and is_masked else words,
         advice=AdviceView(advice.mistake.value, advice.instead, advice.register) if advice else None,
     )
+
+
+def _reveals(register_map: RegisterMap, read: ReadRequest) -> bool:
+    place = register_map.place(read.function_code, read.address, read.count)
+    return register_map.reveals(place, read.count)
 
 
 def _clients(server: ObservedServer) -> list[ClientView]:

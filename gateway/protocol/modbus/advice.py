@@ -15,6 +15,7 @@ from gateway.protocol.modbus.pdu import (
     MAX_READ_REGISTERS,
     READ_FUNCTION_CODES,
     ExceptionCode,
+    ReadRequest,
     decode_read,
     exception_in,
 )
@@ -38,6 +39,8 @@ class Mistake(StrEnum):
     """The client uses the number of a manual, such as 40108, as the address."""
     OTHER_UNIT = "other unit"
     """Another unit id has a register at that address."""
+    OTHER_FUNCTION = "other function"
+    """The unit has a register at that address, which another function code reads."""
     MAP = "map"
     """No unit has a register at that address: the client expects another register map."""
     FUNCTION = "function"
@@ -64,6 +67,7 @@ _TEXTS = {
     Mistake.ONE_OFF: "Off by one? {register} is at address {instead}.",
     Mistake.MANUAL_NUMBER: "A number from a manual? {register} is at address {instead}, counted from 0.",
     Mistake.OTHER_UNIT: "Wrong unit id? Unit {instead} has {register} at this address.",
+    Mistake.OTHER_FUNCTION: "Wrong function code? {register} is read with function code {instead}.",
     Mistake.MAP: "Wrong register map? No unit has a register at this address.",
     Mistake.FUNCTION: "This function code is not supported. {instead}",
     Mistake.QUANTITY: "A request can read 1 to {instead} registers.",
@@ -93,23 +97,26 @@ def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
     read = decode_read(exchange.request)
     if read is None:
         return None
-    address, count = read.address, read.count
-    if code == ExceptionCode.ILLEGAL_DATA_VALUE or not 1 <= count <= MAX_READ_REGISTERS:
+    if code == ExceptionCode.ILLEGAL_DATA_VALUE or not 1 <= read.count <= MAX_READ_REGISTERS:
         return Advice(Mistake.QUANTITY, MAX_READ_REGISTERS)
     if code == ExceptionCode.ILLEGAL_DATA_ADDRESS:
-        return _elsewhere(address, count, unit, units)
-    return _inside(address, count, unit.register_map) if code is None else None
+        return _elsewhere(read, unit, units)
+    return _inside(read, unit.register_map) if code is None else None
 
 
-def _elsewhere(address: int, count: int, unit: Unit, units: UnitTable) -> Advice:
+def _elsewhere(read: ReadRequest, unit: Unit, units: UnitTable) -> Advice:
     """Return the likely mistake in a read at an address where the unit has no register."""
+    address = read.address
+    meant = _at(address, unit.register_map)
+    if meant and not meant.is_read_by(read.function_code):
+        return Advice(Mistake.OTHER_FUNCTION, meant.function_code, meant.name)
     for base in MANUAL_BASES:
         meant = _at(address - base, unit.register_map)
         if meant:
             return Advice(Mistake.MANUAL_NUMBER, meant.address, meant.name)
     for shift in (-1, 1):
         meant = _at(address + shift, unit.register_map)
-        if meant and meant.length == count:
+        if meant and meant.length == read.count:
             return Advice(Mistake.ONE_OFF, meant.address, meant.name)
     for unit_id in units.wired:
         other = units.by_id[unit_id]
@@ -119,14 +126,17 @@ def _elsewhere(address: int, count: int, unit: Unit, units: UnitTable) -> Advice
     return Advice(Mistake.MAP)
 
 
-def _inside(address: int, count: int, register_map: RegisterMap) -> Advice | None:
+def _inside(read: ReadRequest, register_map: RegisterMap) -> Advice | None:
     """Return the mistake in a read that begins inside a number of several registers, if it is one.
 
     A client that reads whole blocks may begin there. One that reads exactly as many registers as the number has
     is one off.
     """
+    if register_map.place(read.function_code, read.address, read.count) not in register_map.inside:
+        return None
     for register in register_map.registers:
-        if register.type_name != "string" and register.address < address < register.end and count == register.length:
+        is_inside = register.address < read.address < register.end and register.is_read_by(read.function_code)
+        if register.type_name != "string" and is_inside and read.count == register.length:
             return Advice(Mistake.ONE_OFF, register.address, register.name)
     return None
 

@@ -15,7 +15,7 @@ def read_plan(register_map: RegisterMap, registers: Sequence[Register]) -> list[
     for block in register_map.blocks:
         request: list[Register] = []
         for register in registers:
-            if not block.address <= register.address < block.end:
+            if not block.address <= register.place < block.end:
                 continue
             if request and register.end - request[0].address > MAX_READ_REGISTERS:
                 requests.append(request)

@@ -111,7 +111,10 @@ class Responder:
         unit_id, function_code, address, count = _READ_REQUEST.unpack_from(request)
         unit = self.units.by_id[unit_id]
         snapshot = unit.snapshot if unit and unit.is_fresh(now) else None
-        if unit is None or snapshot is None or snapshot.read(address, count) is None:
+        if unit is None or snapshot is None:
+            return
+        address = unit.register_map.place(function_code, address, count)
+        if snapshot.read(address, count) is None:
             return
         if unit.repeats or unit.register_map.splits(address, count):
             return  # the next response depends on the client
@@ -152,6 +155,8 @@ def respond_to_read(pdu: bytes, unit: Unit | None, now: float, client: CountedCl
         return exception_response(function_code, ExceptionCode.ILLEGAL_DATA_VALUE)
     if address + count > ADDRESSES:
         return exception_response(function_code, ExceptionCode.ILLEGAL_DATA_ADDRESS)
+    if unit.has_tables:
+        address = unit.register_map.place(function_code, address, count)
     data = unit.read_for(client, address, count, now)
     if data is None:
         return None

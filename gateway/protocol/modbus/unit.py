@@ -39,7 +39,10 @@ StatusValues = Callable[[float], Mapping[str, Value]]
 
 
 class Unit:
-    """The registers of one unit id. Times are seconds of one monotonic clock."""
+    """The registers of one unit id. Times are seconds of one monotonic clock.
+
+    An `address` is the place of a read: `RegisterMap.place` returns it for a map with `has_tables`.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Unit:
         self.register_map = register_map
         self.on_stale = on_stale
         self.function_codes = register_map.function_codes
+        self.has_tables = register_map.has_tables
         self._status_values = status_values
         self._absent = register_map.readings.encode({})
         self.repeats = repeats

@@ -46,6 +46,10 @@ GAP_FILL = {"zero": b"\0\0", "absent": b"\xff\xff"}
 """Bytes of one address without register, by `Gaps`."""
 
 
+TABLE = 0x10000
+"""Number of places of a table of registers: that of the addresses in a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """One value of a map, in the `length` 16-bit registers from `address` on."""
@@ -75,16 +79,39 @@ class Register:
     """True if its value may identify a meter or its user."""
     has_pseudonym: bool = False
     """True if clients that may not read identifiers get a pseudonym, and not the code for absent."""
+    function_code: int | None = None
+    """The only function code that reads it; None for all of the map's."""
+    is_alone: bool = False
+    """True if only a read of exactly its registers gets it."""
 
     @property
     def end(self) -> int:
         """Return the first address after it."""
         return self.address + self.length
 
+    @property
+    def place(self) -> int:
+        """Return its first place: its address, counted on through the tables of its map."""
+        return TABLE * table_of(self.function_code, is_alone=self.is_alone) + self.address
+
+    def is_read_by(self, function_code: int) -> bool:
+        """Return whether reads with this function code get it, if its map has that function code at all."""
+        return self.function_code in (None, function_code)
+
+
+def table_of(function_code: int | None, *, is_alone: bool = False) -> int:
+    """Return the number of a table: 0 is common to all function codes.
+
+    A map may have a table for each function code, and values that only a read of exactly their registers gets. The
+    tables follow each other, with 65536 places each, so that a snapshot, a latch or a block needs a place only. In the
+    common table, places are addresses.
+    """
+    return (3 if is_alone else 0) + (function_code - 2 if function_code else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The addresses from `address` to `end` - 1: one request may read any part of them, gaps included."""
+    """The places from `address` to `end` - 1: one request may read any part of them, gaps included."""
 
     address: int
     end: int

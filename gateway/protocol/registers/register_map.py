@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from gateway.protocol.p1.identifiers import identifies, pseudonym
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.expression import Evaluate
-from gateway.protocol.registers.register import Block, Register
+from gateway.protocol.registers.register import TABLE, Block, Register, table_of
 from gateway.protocol.registers.snapshot import SnapshotEncoder
 
 
@@ -40,36 +40,57 @@ class RegisterMap:
     status: SnapshotEncoder = field(init=False)
     """Encoder of the gateway's own state."""
     inside: Mapping[int, range] = field(init=False)
-    """The addresses inside a value of several registers, with all addresses of that value: a read that begins or
-    ends there splits it."""
+    """The places inside a value of several registers, with all places of that value: a read that begins or ends there
+    splits it."""
+    has_tables: bool = field(init=False)
+    """True if the place of a read is not always its address."""
 
     def __post_init__(self) -> None:
-        self._identifying = [range(each.address, each.end) for each in self.registers if each.identifies]
+        self._identifying = [_places(each) for each in self.registers if each.identifies]
+        self._alone = {each.place: each.length for each in self.registers if each.is_alone}
+        self.has_tables = any(block.end > TABLE for block in self.blocks)
         self.readings = SnapshotEncoder([block for block in self.blocks if not block.is_status], self.registers)
         self.status = SnapshotEncoder([block for block in self.blocks if block.is_status], self.registers)
-        self.inside = {
-            address: range(register.address, register.end)
-            for register in self.registers
-            for address in range(register.address + 1, register.end)
-        }
+        self.inside = {place: _places(register) for register in self.registers for place in _places(register)[1:]}
 
     def without_identifiers(self) -> RegisterMap:
         """Return the map for a unit whose clients may not read identifiers: they get pseudonyms, or absent."""
         return replace(self, registers=tuple(map(_without_identifiers, self.registers)), shows_identifiers=False)
 
+    def function_code_of(self, register: Register) -> int:
+        """Return the lowest function code that reads a register."""
+        return register.function_code or min(self.function_codes)
+
+    def place(self, function_code: int, address: int, count: int) -> int:
+        """Return the place of a read: `address` in the first table that has all of its `count` registers.
+
+        A value that is served alone is looked for first, then the table of the function code, then the common one.
+        """
+        if not self.has_tables:
+            return address
+        for table in (table_of(code, is_alone=True) for code in (function_code, None)):
+            if self._alone.get(table * TABLE + address) == count:
+                return table * TABLE + address
+        own = table_of(function_code) * TABLE + address
+        return own if any(block.address <= own and own + count <= block.end for block in self.blocks) else address
+
     def reveals(self, address: int, count: int) -> bool:
-        """Return whether a read of `count` registers from `address` on shows identifiers."""
+        """Return whether a read of `count` registers from the place `address` on shows identifiers."""
         return self.shows_identifiers and any(
             place.start < address + count and address < place.stop for place in self._identifying
         )
 
     def splits(self, address: int, count: int) -> bool:
-        """Return True if a read of `count` registers from `address` on gets only a part of a value."""
+        """Return True if a read of `count` registers from the place `address` on gets only a part of a value."""
         return address in self.inside or address + count in self.inside
 
     def lacking(self, values: Mapping[str, Value]) -> list[str]:
         """Return the required expressions that are absent in `values`."""
         return [text for text, evaluate in self.requires.items() if evaluate(values) is None]
+
+
+def _places(register: Register) -> range:
+    return range(register.place, register.place + register.length)
 
 
 def _without_identifiers(register: Register) -> Register:

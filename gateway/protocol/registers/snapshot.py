@@ -38,7 +38,7 @@ class Snapshot:
     """The values that it was encoded from."""
 
     def read(self, address: int, count: int) -> bytes | None:
-        """Return the bytes of `count` registers from `address` on; None if they are not all in one block."""
+        """Return the bytes of `count` registers from the place `address` on; None if not all are in one block."""
         index = bisect_right(self.starts, address) - 1
         if index < 0:
             return None
@@ -65,7 +65,7 @@ class SnapshotEncoder:
         self._starts = tuple(block.address for block in blocks)
         self._plans = [(block.address, *_plan(block, registers)) for block in blocks]
         self._places = [
-            _Place(index, 2 * (register.address - block.address), register)
+            _Place(index, 2 * (register.place - block.address), register)
             for index, block in enumerate(blocks)
             for register in _within(block, registers)
         ]
@@ -132,7 +132,7 @@ class SnapshotEncoder:
         for block in self._blocks:
             data = bytearray(block.fill)
             for register in _within(block, self._registers):
-                start = 2 * (register.address - block.address)
+                start = 2 * (register.place - block.address)
                 data[start : start + 2 * register.length] = register.pattern
             segments.append(Segment(block.address, bytes(data)))
         return Snapshot(self._starts, tuple(segments), len(self._registers), ())
@@ -147,7 +147,7 @@ def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slo
     template = bytearray(block.fill)
     slots: list[_Slot] = []
     for register in _within(block, registers):
-        start = 2 * (register.address - block.address)
+        start = 2 * (register.place - block.address)
         stop = start + 2 * register.length
         template[start:stop] = register.absent
         slots.append((start, stop, register.evaluate, register.encode, register.name))
@@ -155,4 +155,4 @@ def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slo
 
 
 def _within(block: Block, registers: Sequence[Register]) -> list[Register]:
-    return [register for register in registers if block.address <= register.address < block.end]
+    return [register for register in registers if block.address <= register.place < block.end]
