@@ -19,7 +19,7 @@ from gateway.protocol.p1.age.display import Display
 from gateway.protocol.p1.age.lateness import Lateness
 from gateway.protocol.p1.age.repeating_source import RepeatingSource
 from gateway.protocol.p1.age.season import is_change_to_winter
-from gateway.protocol.p1.age.standing import ClockSteps, SameStamp, StandingClock
+from gateway.protocol.p1.age.standing import ClockSteps, SameStamp, SharedStamps, StandingClock
 from gateway.protocol.p1.age.start import Start
 from gateway.protocol.p1.age.text_memory import REACH_S, SLOW_CADENCE_S, Seen, TextMemory
 from gateway.protocol.p1.age.verdict import LATE_S, Arrival, Condition, Kind, Verdict
@@ -56,6 +56,7 @@ class MeterClock:
         self._without_stamp = 0
         self._steps = ClockSteps(cadence_s)
         self._same = SameStamp()
+        self._shared = SharedStamps()
         self.repeating = RepeatingSource()
 
     def take(self, item: Arrival) -> Verdict:
@@ -72,7 +73,9 @@ class MeterClock:
         if seen is Seen.COPY or (clock == self._last_stamp and self._same.holds(item.text)):
             return self._copy(item, clock)
         is_between = self.base is not None and clock <= self.top and self.memory.is_between(clock)
-        is_reused = seen is Seen.REUSED or is_between
+        is_reused = (seen is Seen.REUSED and not self._shared.are_usual) or is_between
+        if clock == self.top:
+            self._shared.note()
         self.memory.remember(clock, item.text)
         gap = self._gap(item)
         if clock == self._last_stamp:
@@ -207,6 +210,7 @@ class MeterClock:
         if delay <= NEAR_S:
             self.candidate = None
         self.top = clock
+        self._shared.begin()
         self.highest.accept(item.counters, clock)
         self.lateness.follow(item, clock, delay)
         return self.display.show(item, Kind.LATE if delay >= LATE_S else Kind.FRESH, delay)
@@ -241,7 +245,7 @@ class MeterClock:
         """Return whether an old stamp cannot be a replay."""
         if self.lateness.is_corrected(item, clock):
             return True
-        if clock > self.top:
+        if clock > self.top or (clock == self.top and self._shared.are_usual):
             return False
         counters, highest = item.counters, self.highest
         is_new = highest.prove_set(counters, clock, REACH_S) or highest.are_exceeded_by(counters)

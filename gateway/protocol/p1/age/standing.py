@@ -17,6 +17,8 @@ same stamp, and no loss explains that."""
 FASTEST_S = 1.0
 """Shortest time in seconds between two telegrams that a meter writes."""
 
+_STAMPS = 0xFFFF
+"""Mask of the newest stamps for which several texts are remembered: 16 of them."""
 FORGOTTEN = 0.1
 """Fall of the usual number of telegrams between two steps of a clock, for each step: most are lost only for a time."""
 
@@ -105,6 +107,31 @@ class SameStamp:
         if len(self._texts) * FASTEST_S < cadence_s:
             self._texts.add(text)
         return self._measured + FASTEST_S * (len(self._texts) - 1)
+
+
+class SharedStamps:
+    """The habit of a meter to write several texts with one stamp, because it sends faster than its clock moves.
+
+    From such a meter, another text with an old stamp is no proof that the meter writes this stamp a second time: the
+    text may have been lost, and comes now by a slower way.
+    """
+
+    def __init__(self) -> None:
+        self._newest = 0
+        """A bit for each of the newest stamps, which is set if it came with several texts."""
+
+    def begin(self) -> None:
+        """Begin with the first text of a new stamp."""
+        self._newest = self._newest << 1 & _STAMPS
+
+    def note(self) -> None:
+        """Note another text of the newest stamp."""
+        self._newest |= 1
+
+    @property
+    def are_usual(self) -> bool:
+        """Return whether two of the newest stamps came with several texts; once may be a clock that was set back."""
+        return self._newest.bit_count() > 1
 
 
 class StandingClock:

@@ -38,6 +38,7 @@ class Start:
         self._differences: deque[float] = deque(maxlen=self._needed)
         self._count = SHOWN_AT_MOST if has_sunk else 0
         self._behind = 0
+        self._behind_stamp: int | None = None
 
     def is_continued_by(self, arrived: float, clock: int) -> bool:
         """Return whether a telegram continues the first ones at their own pace, as no old telegram does."""
@@ -48,8 +49,14 @@ class Start:
         run = self.run
         self.accepted_last = True
         step = clock - run.newest if run.latest else 0
-        if run.latest and step <= 0:
-            self._behind += 1
+        if run.latest and step == 0:
+            # Telegrams of another stamp came between: the line brings old ones too.
+            self._behind = 0
+            self.accepted_last = False
+            return Verdict(item.token, Kind.REPEAT)
+        if run.latest and step < 0:
+            self._behind += clock != self._behind_stamp
+            self._behind_stamp = clock
             if self._behind < self._needed:
                 self.accepted_last = False
                 return Verdict(item.token, Kind.REPLAY)

@@ -108,3 +108,35 @@ def test_a_lossy_line_is_no_slow_clock() -> None:
         line.set_clock(9)
         line.go_on(1)
     assert line.timeline.clock_cadence_s == 1
+
+
+def two_ways(line: Line, clock_s: int, end: int, near_until: int, late_s: int, is_lost: range = range(0)) -> list[bool]:
+    """Send each second by a near way that ends, and by one that is late, and return whether it was fresh before each.
+
+    The clock moves each `clock_s` seconds. The near way loses the seconds of `is_lost`.
+    """
+    fresh = []
+    for now in range(end + late_s):
+        ways = [n for n in (now, now - late_s) if n >= 0]
+        if now >= near_until or now in is_lost:
+            ways = ways[1:]
+        for way, n in enumerate(ways):
+            stamp = n // clock_s * clock_s
+            line.send(now + 0.1 + 0.1 * way, stamp, power=n)
+        fresh.append(line.timeline.is_fresh(now + 0.9))
+    return fresh
+
+
+def test_a_slow_clock_is_known_although_old_telegrams_come_between_from_the_start() -> None:
+    line = Line()
+    fresh = two_ways(line, CLOCK_S, 400, 200, 13)
+    assert any(fresh[100:200])
+    assert not any(fresh[206:]), "the late way alone was taken for one in time"
+
+
+def test_another_text_of_an_old_stamp_is_no_proof_if_the_meter_writes_several() -> None:
+    """The near way ended, or lost some, in the middle of a stamp. The late way brings the texts that were missing."""
+    for near_until in range(196, 206):
+        for lost in (range(0), range(187, 189), range(182, 184)):
+            fresh = two_ways(Line(), 5, 400, near_until, 17, lost)
+            assert not any(fresh[near_until + 6 :]), (near_until, lost)

@@ -70,7 +70,7 @@ def test_no_old_number_is_fresh_under_two_faults_of_the_link(
     assert judge(Scenario(cadence, 5.0 if cadence == 1 else 35.0, deliveries)).too_old <= GRACE_S
 
 
-@pytest.mark.parametrize("kind", [kind for kind in LINK_KINDS if kind != "two_edges"])
+@pytest.mark.parametrize("kind", LINK_KINDS)
 @pytest.mark.parametrize(("cadence", "limit"), [(1, 5.0), (10, 35.0)])
 def test_no_old_number_is_fresh_from_a_meter_whose_clock_moves_each_ten_telegrams(
     kind: str, cadence: int, limit: float
