@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
+import socket
+import struct
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,20 +16,32 @@ from typing import Protocol
 
 from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.runtime.clock import unix_time
-from gateway.runtime.flow import Node
+from gateway.runtime.flow import Details, Node
 from gateway.runtime.health import Health
 from gateway.runtime.status import Colour, Mark
+from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
+from gateway.transport.shares import TurnedAway, room_for, turned_away_details
+from gateway.transport.turns import Turns
 
 SOCKET_NAME = "dsmr-gateway.sock"
 SERVICE_FOLDER = Path("/run/dsmr-gateway")
 """The RuntimeDirectory of the systemd unit."""
 POLL_S = 0.25
+MAX_CONNECTIONS = 32
+"""Largest number of connections; the process with the most gives one up for another process."""
 MAX_VIEWERS = 8
-"""Largest number of clients that follow the requests at the same time. Other questions have no limit."""
+"""Largest number of clients that follow the requests at the same time."""
+PAUSE_S = 0.004
+"""Pause after each question, in which Modbus clients are served."""
+LINES_AT_ONCE = 16
+"""Number of lines that are sent without a pause."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 MAX_ANSWER_LINE_BYTES = 1_000_000
 FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
+FULL = "too many programs are connected to the socket of the gateway: new connections are refused"
+_CREDENTIALS = struct.Struct("3i")
+"""The process, the user and the group of `struct ucred` of unix(7)."""
 HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
 
 
@@ -88,6 +104,15 @@ class Control(Node):
         self._monitors = monitors
         self._assess = assess
         self._viewers = 0
+        self._connected: dict[asyncio.StreamWriter, int] = {}
+        """Each connection with the process at its other end."""
+        self._turns = Turns(PAUSE_S)
+        self.turned_away = Counter[TurnedAway]()
+        """Number of connections that were refused, or closed for others, by reason."""
+
+    def details(self) -> Details:
+        """Return the connections that were refused or closed."""
+        return turned_away_details("connections", self.turned_away)
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -97,7 +122,10 @@ class Control(Node):
                 f"another gateway uses {self._path}: `dsmr-gateway requests` would show the requests to that gateway"
             )
         self._path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_QUESTION_BYTES)
+        server = await asyncio.start_unix_server(
+            self._serve, self._path, limit=MAX_QUESTION_BYTES, backlog=ACCEPTED_PER_TURN
+        )
+        lengthen_queue(server.sockets)
         self._path.chmod(0o600)
         self.ready.set()
         self.show(Colour.GREEN, Mark.DOT, "ready")
@@ -116,26 +144,50 @@ class Control(Node):
         return True
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        process = _process_of(writer)
+        if not self._has_room(process):
+            writer.close()
+            return
+        self._connected[writer] = process
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
-            if question == REPORT:
-                writer.write(json.dumps(self._describe()).encode() + b"\n")
-                await writer.drain()
-            elif question in (FOLLOW, ONCE) and (problems := self._problems()):
-                writer.write(json.dumps({"problems": list(problems)}).encode() + b"\n")
-            elif question in (FOLLOW, ONCE) and self._viewers < MAX_VIEWERS:
-                self._viewers += 1
-                try:
-                    await self._send_requests(reader, writer, is_endless=question == FOLLOW)
-                finally:
-                    self._viewers -= 1
-            elif question in (HEALTH, HEALTH_WITH_METERS):
-                writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
+                await self._turns.wait(process, lambda: not writer.is_closing())
+            await self._respond(question, reader, writer)
         except (OSError, ValueError, TimeoutError):
             pass  # the client is gone, or sent no question
         finally:
+            self._connected.pop(writer, None)
             writer.close()
+
+    def _has_room(self, process: int) -> bool:
+        """Return whether there is room for a connection of a process, after another was closed if that is fair."""
+        if len(self._connected) < MAX_CONNECTIONS:
+            return True
+        room = room_for(process, self._connected)
+        self.turned_away[TurnedAway.UNFAIR if room.is_owed else TurnedAway.FULL] += 1
+        if not room.is_owed:
+            self.log_seldom(logging.WARNING, FULL)
+            return False
+        leaving = room.candidates[0]
+        del self._connected[leaving]
+        leaving.transport.abort()
+        return True
+
+    async def _respond(self, question: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if question == REPORT:
+            writer.write(json.dumps(self._describe()).encode() + b"\n")
+            await writer.drain()
+        elif question in (FOLLOW, ONCE) and (problems := self._problems()):
+            writer.write(json.dumps({"problems": list(problems)}).encode() + b"\n")
+        elif question in (FOLLOW, ONCE) and self._viewers < MAX_VIEWERS:
+            self._viewers += 1
+            try:
+                await self._send_requests(reader, writer, is_endless=question == FOLLOW)
+            finally:
+                self._viewers -= 1
+        elif question in (HEALTH, HEALTH_WITH_METERS):
+            writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
 
     async def _send_requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_endless: bool
@@ -148,17 +200,30 @@ class Control(Node):
             # Servers come and go with a reload.
             seen = {monitor: monitor.noted for monitor in self._monitors.values()}
             advices: dict[Hashable, str] = {}
-            for exchange, name in sorted(fresh, key=lambda each: each[0].at):
+            for number, (exchange, name) in enumerate(sorted(fresh, key=lambda each: each[0].at), start=1):
                 # Clients repeat their requests, and the advice for a repeated request is the same.
                 key = name, exchange.unit_id, exchange.request, exchange.response and exchange.response[:2]
                 if key not in advices:
                     advices[key] = self._advise(name, exchange)
                     await asyncio.sleep(0)  # Modbus clients do not wait until all are found
                 writer.write(_line(name, exchange, advices[key]))
+                if number % LINES_AT_ONCE == 0:
+                    await writer.drain()
+                    await asyncio.sleep(0)
             await writer.drain()
             if not is_endless or reader.at_eof():
                 return
             await asyncio.sleep(POLL_S)
+
+
+def _process_of(writer: asyncio.StreamWriter) -> int:
+    """Return the id of the process at the other end of a connection; 0 where the system does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    credentials = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    process: int = _CREDENTIALS.unpack(credentials)[0]
+    return process
 
 
 def _verdict(health: Health) -> bytes:

@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+SOURCE_BITS = 64
+"""Length of the prefix that the IPv6 addresses of one source have in common."""
 
 
 def place_of(host: str, port: int) -> str:
@@ -24,3 +26,11 @@ def name_peer(host: str, port: int) -> tuple[Address, str]:
     address = ip_address(host.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
     return address, f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def source_of(address: Address) -> str:
+    """Return the source that an address belongs to: an IPv4 address, or the /64 network of an IPv6 address.
+
+    One subscriber has at least as many IPv6 addresses as such a network.
+    """
+    return str(IPv6Network((address, SOURCE_BITS), strict=False)) if address.version == 6 else str(address)

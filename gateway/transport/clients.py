@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.runtime.flow import Node
-from gateway.transport.addresses import Address, Network, peer_of
+from gateway.transport.addresses import Address, Network, peer_of, source_of
+from gateway.transport.client import Client
 from gateway.transport.descriptors import FEW_DESCRIPTORS, takes_reserve
+from gateway.transport.shares import TurnedAway, room_for
 from gateway.transport.socket_options import watch_peer
+from gateway.transport.turns import Turns
 
 if TYPE_CHECKING:
     import socket
 
     from gateway.transport.certificates import Expiry
     from gateway.transport.tls import PreTlsBuffer, ServerTls, TlsFiles
+
+
+HANDSHAKE_PAUSE_S = 0.01
+"""Pause of a listener between the beginnings of two TLS handshakes, which take a millisecond or more each."""
 
 
 class Eviction(StrEnum):
@@ -46,37 +55,6 @@ class Admission:
     tls: TlsFiles | None = None
 
 
-class Client(Protocol):
-    """The part of a connection that its listener uses."""
-
-    address: Address
-    name: str
-    """Address and port as text. Both attributes are set when the client enters."""
-
-    @property
-    def last_active(self) -> float:
-        """Return the time of the last exchange with the client."""
-
-    @property
-    def has_asked(self) -> bool:
-        """Return whether the client has ever got a response.
-
-        One that has not makes room first, so that a crowd of strangers cannot push out those that are at work.
-        """
-
-    def begin(self, transport: asyncio.Transport) -> None:
-        """Serve over `transport`; with TLS, after the handshake."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Leave the listener; may be called more than once."""
-
-    def close(self) -> None:
-        """Close after all sent data has left."""
-
-    def abort(self) -> None:
-        """Close at once, and drop unsent data."""
-
-
 C = TypeVar("C", bound=Client)
 
 
@@ -97,13 +75,17 @@ class Clients(Generic[C]):
         self._node = node
         self._makes_room_first = makes_room_first
         self._admission = admission
-        self._connected: dict[C, None] = {}
+        self._connected: dict[C, str] = {}
+        """Each client with its source."""
         self._tls: ServerTls | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._turns = Turns(HANDSHAKE_PAUSE_S)
         self._secured: dict[C, asyncio.Transport] = {}
         """The connections over TLS."""
         self._is_open = False
         self.refused = 0
+        self.turned_away = Counter[TurnedAway]()
+        """Number of clients that were refused, or closed for others, by reason."""
 
     def __len__(self) -> int:
         return len(self._connected)
@@ -181,6 +163,7 @@ class Clients(Generic[C]):
         if not allow or any(address in network for network in allow):
             return True
         self._record(REFUSED, address, "not in allow")
+        self.turned_away[TurnedAway.NOT_ALLOWED] += 1
         self._node.log_seldom(logging.WARNING, "a client was refused: its address is not in any network of allow")
         return False
 
@@ -212,45 +195,56 @@ class Clients(Generic[C]):
         if not self._is_open or not self.is_allowed(client.address):
             return False
         if takes_reserve(sock):
+            self.turned_away[TurnedAway.FEW_DESCRIPTORS] += 1
             self._node.log_seldom(logging.WARNING, FEW_DESCRIPTORS)
             return False
-        if len(self._connected) >= admission.max_clients and not self._make_room():
+        source = source_of(client.address)
+        if len(self._connected) >= admission.max_clients and not self._make_room(source):
+            self.turned_away[TurnedAway.FULL] += 1
             self._node.log_seldom(
                 logging.WARNING, f"max_clients ({admission.max_clients}) is reached: new clients are refused"
             )
             return False
-        self._connected[client] = None
+        self._connected[client] = source
         return True
 
-    def _make_room(self) -> bool:
+    def _make_room(self, source: str) -> bool:
+        """Close a client for a new one from `source`; return False if none may go."""
         admission = self._admission
         for client in self:
             if self._makes_room_first(client):
-                self.leave(client)
-                client.abort()
+                self._evict(client)
                 return True
-        others = [
-            client for client in self._connected if not any(client.address in network for network in admission.priority)
-        ]
-        if admission.eviction is Eviction.NOBODY or not others:
+        room = room_for(
+            source, {client: its for client, its in self._connected.items() if not self._has_priority(client)}
+        )
+        if not room.candidates or (admission.eviction is Eviction.NOBODY and not room.is_owed):
             return False
         is_oldest = admission.eviction is Eviction.OLDEST
-        leaving = others[0] if is_oldest else min(others, key=lambda client: (client.has_asked, client.last_active))
         which = "longest connected" if is_oldest else "longest inactive"
-        self._node.log_seldom(
-            logging.WARNING,
-            f"max_clients ({admission.max_clients}) is reached: the {which} client is closed for a new one",
-        )
-        self.leave(leaving)
-        leaving.abort()
+        text = f"max_clients ({admission.max_clients}) is reached: the {which} client is closed for a new one"
+        if room.is_owed:
+            text += f". {room.source} has the most clients, and the new one comes from another address"
+        self._node.log_seldom(logging.WARNING, text)
+        self.turned_away[TurnedAway.UNFAIR if room.is_owed else TurnedAway.EVICTED] += 1
+        others = room.candidates
+        self._evict(others[0] if is_oldest else min(others, key=lambda each: (each.has_asked, each.last_active)))
         return True
+
+    def _has_priority(self, client: C) -> bool:
+        return any(client.address in network for network in self._admission.priority)
+
+    def _evict(self, client: C) -> None:
+        self.leave(client)
+        client.abort()
 
     async def _handshake(self, client: C, transport: asyncio.Transport, tls: ServerTls, early: PreTlsBuffer) -> None:
         secured: asyncio.Transport | None = None
         try:
-            secured = await tls.start(transport, client, early)  # type: ignore[arg-type]
+            secured = await tls.start(transport, client, early, partial(self._turns.wait, source_of(client.address)))  # type: ignore[arg-type]
         except OSError as error:
             self.refused += 1
+            self.turned_away[TurnedAway.HANDSHAKE] += 1
             reason = getattr(error, "reason", None) or error.strerror or "the client went away"
             self._record(REFUSED, client.address, f"TLS handshake failed: {reason}")
             self._node.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
@@ -274,11 +268,3 @@ class Clients(Generic[C]):
 def _certificate_of(transport: asyncio.Transport) -> bytes:
     """Return the certificate that a client has shown, in DER form; empty without one."""
     return transport.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
-
-
-def close_in_order(transport: asyncio.Transport | None) -> None:
-    """Close after all sent data has left; if a close is waiting for that already, close at once."""
-    if transport and transport.get_write_buffer_size():
-        transport.abort()
-    elif transport:
-        transport.close()

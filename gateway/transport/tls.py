@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ from gateway.transport.secret_file import read_secret
 
 HANDSHAKE_TIMEOUT_S = 10.0
 MEANWHILE = "the connection ended meanwhile"
+TOO_SLOW = f"the client took longer than {HANDSHAKE_TIMEOUT_S:g} s"
+RECORD_HEADER_BYTES = 5
+"""Size of the header of a TLS record: its type, two bytes of version, and two of length (RFC 8446, 5.1)."""
+HANDSHAKE_RECORD = 22
+MAX_RECORD_BYTES = 16_384
+
+Turn = Callable[[Callable[[], bool]], Awaitable[None]]
+"""A function that waits for the turn of a client, and skips it if its argument returns False then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +60,36 @@ def _no_password() -> bytes:
 
 
 class PreTlsBuffer(asyncio.Protocol):
-    """A buffer for bytes that come before the handshake begins: uvloop reads from a new connection even if paused."""
+    """A buffer for the bytes that come before the handshake begins: at least the first record, the client's hello.
 
-    def __init__(self, client: asyncio.BaseProtocol) -> None:
+    What costs time is the response to it. So the hello waits here, whole, for the turn of its client.
+    """
+
+    def __init__(self, client: asyncio.BaseProtocol, transport: asyncio.Transport) -> None:
         self._client = client
+        self._transport = transport
         self.data = b""
+        self.is_ready = asyncio.Event()
+        """Set once the hello has come, or the connection is lost."""
 
     def data_received(self, data: bytes) -> None:
-        """Keep the bytes."""
+        """Keep the bytes, and read no more once the hello has come."""
         self.data += data
+        if self._has_hello():
+            self._transport.pause_reading()
+            self.is_ready.set()
+
+    def _has_hello(self) -> bool:
+        """Return whether the first record is complete, or cannot be one."""
+        if self.data[0] != HANDSHAKE_RECORD:
+            return True
+        length = int.from_bytes(self.data[3:RECORD_HEADER_BYTES], "big")
+        is_known = len(self.data) >= RECORD_HEADER_BYTES
+        return is_known and (length > MAX_RECORD_BYTES or len(self.data) >= RECORD_HEADER_BYTES + length)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the client that its connection is lost."""
+        self.is_ready.set()
         self._client.connection_lost(exc)
 
 
@@ -116,20 +143,25 @@ class ServerTls:
 
     def hold(self, transport: asyncio.Transport, client: asyncio.BaseProtocol) -> PreTlsBuffer:
         """Let a new connection wait for `start`."""
-        early = PreTlsBuffer(client)
-        transport.pause_reading()
+        early = PreTlsBuffer(client, transport)
         transport.set_protocol(early)
         return early
 
     async def start(
-        self, transport: asyncio.Transport, client: asyncio.BaseProtocol, early: PreTlsBuffer
+        self, transport: asyncio.Transport, client: asyncio.BaseProtocol, early: PreTlsBuffer, turn: Turn
     ) -> asyncio.Transport:
-        """Do the handshake with a client whose connection is on hold.
+        """Do the handshake with a client whose connection is on hold, in its turn.
 
         Raises:
             OSError: the handshake fails or takes too long.
 
         """
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                await early.is_ready.wait()
+                await turn(lambda: not transport.is_closing())
+        except TimeoutError:
+            raise ConnectionAbortedError(errno.ECONNABORTED, TOO_SLOW) from None
         if transport.is_closing():  # the handshake would not notice that the connection is closed
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         context = _OneHandshake(ssl.PROTOCOL_TLS_SERVER)

@@ -273,7 +273,6 @@ async def test_a_flood_of_connections_disturbs_nobody(tmp_path: Path, has_tls: b
             assert len(passthrough.clients) <= 8
             for sock in flood:
                 sock.close()
-        await until(lambda: passthrough.clients.refused > 100, "the flood to be over")
         await feed_each(bench, healthy, range(100, 110))
         await until(lambda: len(passthrough.clients) == 1 or feed(bench), "the flood to be gone")
 

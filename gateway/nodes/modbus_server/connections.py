@@ -23,7 +23,8 @@ from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, respond_after_silence, 
 from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, READ_ADU_BYTES, Responses, respond_again, respond_tcp
 from gateway.runtime.clock import now
 from gateway.transport.addresses import Address
-from gateway.transport.clients import Clients, close_in_order
+from gateway.transport.client import close_in_order
+from gateway.transport.clients import Clients
 from gateway.transport.socket_options import wait_a_turn
 
 RECEIVE_BUFFER_BYTES = 4096

@@ -1,8 +1,8 @@
 """pymodbus's servers, which listen for the connections of this package.
 
 Three things are used that are not part of pymodbus's public interface: `callback_new_connection` makes a connection,
-`call_create` opens the listener, and `close` closes the connections in `active_connections`.
-`tests/nodes/test_pymodbus_contract.py` fails if pymodbus changes one of them.
+`call_create` opens the listener with asyncio's `create_server` and passes arguments on to it, and `close` closes the
+connections in `active_connections`. `tests/nodes/test_pymodbus_contract.py` fails if pymodbus changes one of them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import termios
 from collections.abc import Callable
+from functools import partial
 
 from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServer, ModbusUdpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
+from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
 
 NewConnection = Callable[["Listener"], asyncio.BaseProtocol]
 
@@ -43,6 +45,7 @@ class Listener(ModbusBaseServer):
         except termios.error as error:  # the serial device refuses its settings
             raise OSError(*error.args) from error
         self.transport = created[0] if isinstance(created, tuple) else created
+        lengthen_queue(getattr(self.transport, "sockets", ()))
         return True
 
     @property
@@ -85,5 +88,6 @@ def make_listener(settings: ServerSettings, new_connection: NewConnection) -> Li
         listener = _UdpListener(nothing, address=(settings.host, settings.port))
     else:
         listener = _TcpListener(nothing, address=(settings.host, settings.port))
+        listener.call_create = partial(listener.call_create, backlog=ACCEPTED_PER_TURN)  # type: ignore[call-arg]
     listener.new_connection = new_connection
     return listener

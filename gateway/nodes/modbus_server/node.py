@@ -21,6 +21,7 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.clients import Clients
 from gateway.transport.serial_device import why_not_opened
+from gateway.transport.shares import turned_away_details
 
 TICK_S = 1.0
 LABELS = {
@@ -60,6 +61,7 @@ class ModbusServer(Node):
             "listens_on": str(self.settings),
             "clients": len(self.clients),
             "clients_refused": self.clients.refused,
+            **turned_away_details("clients", self.clients.turned_away),
             "requests": monitor.noted,
             "requests_ignored": monitor.ignored,
             "exceptions": monitor.exceptions.total(),

@@ -21,7 +21,10 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.addresses import Address
-from gateway.transport.clients import Clients, close_in_order
+from gateway.transport.client import close_in_order
+from gateway.transport.clients import Clients
+from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
+from gateway.transport.shares import turned_away_details
 
 QUEUE_BYTES = 32_768
 """Largest number of bytes kept for a slow reader, besides those in its socket: half a minute of telegrams."""
@@ -157,6 +160,7 @@ class Passthrough(Node):
             "listens_on": str(self.settings),
             "readers": len(self.clients),
             "readers_refused": self.clients.refused,
+            **turned_away_details("readers", self.clients.turned_away),
             "telegrams_sent": self.telegrams_sent,
             "telegrams_missed": self.telegrams_missed,
             "bytes_sent": self.bytes_sent,
@@ -169,7 +173,9 @@ class Passthrough(Node):
         where, loop = str(self.settings), asyncio.get_running_loop()
         try:
             await self.clients.open()
-            server = await loop.create_server(lambda: Reader(self), self.settings.host or None, self.settings.port)
+            host, port = self.settings.host or None, self.settings.port
+            server = await loop.create_server(lambda: Reader(self), host, port, backlog=ACCEPTED_PER_TURN)
+            lengthen_queue(server.sockets)
         except OSError as error:
             problem = listening_problem(error, where, port=self.settings.port, other_port=UNPRIVILEGED_PORT)
             self.show(Colour.RED, Mark.RING, label_of(problem))

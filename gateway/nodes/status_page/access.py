@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from gateway.nodes.status_page.guessing import Guessing, source_of
+from gateway.nodes.status_page.guessing import Guessing
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
-from gateway.transport.addresses import Address, Network, name_peer, place_of
+from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
 
 MIN_PASSWORD_CHARACTERS = 8
 MAX_PASSWORD_FILE_BYTES = 4096
@@ -109,6 +109,12 @@ class Access:
         if not is_allowed:
             strangers.record(Event.CONNECTION, REFUSED, address=str(address), node=self._node, detail="not in allow")
         return is_allowed
+
+    def needs_password(self, address: Address) -> bool:
+        """Return whether requests from `address` need the password, or have no access at all."""
+        if any(address in network for network in self._settings.trust):
+            return False
+        return self._password is not None or not address.is_loopback
 
     def refuse(self, client: tuple[str, int] | None, headers: Mapping[str, str], now: float) -> Refusal | None:
         """Return the response to a request without access; None for a request that has access."""

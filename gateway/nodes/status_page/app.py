@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access, Refusal
+from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.overview import status, unix_time
 from gateway.nodes.status_page.query import Page, Query
+from gateway.nodes.status_page.shared import Shared
 from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.clock import now
 
@@ -29,7 +33,16 @@ OPEN_TO_ALL = ("/healthz",)
 """Paths that need no password: their responses contain nothing about the household."""
 METHODS = ("GET", "HEAD")
 JSON = "application/json"
+METRICS = "text/plain; version=0.0.4"
+"""Media type of the text format of Prometheus."""
+CLOSING = (401, 403, 405, 413, 429)
+"""Statuses after which the connection is closed: to serve another request of a stranger costs more than a new one."""
+MAX_BODY_BYTES = 16_384
+"""Largest body of a request that is read, and dropped. No request needs one."""
+BODY_TIMEOUT_S = 5.0
 
+Make = Callable[[], Awaitable[bytes]]
+"""A function that makes a response."""
 
 _adapters: dict[type, TypeAdapter[Any]] = {}
 
@@ -53,22 +66,28 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
 
         return Route(path, endpoint)
 
-    def data(path: str, build: Callable[[Query], object]) -> Route:
-        return route(path, lambda query: Response(to_json(build(query)), media_type=JSON))
+    shared = Shared(page.signature)
+
+    def share(path: str, prepare: Callable[[Query], tuple[Hashable, Make]], media_type: str = JSON) -> Route:
+        async def endpoint(request: Request) -> Response:
+            key, make = prepare(Query(request, page))
+            return Response(await shared.get((path, key), make), media_type=media_type)
+
+        return Route(path, endpoint)
 
     routes = [
         route("/", lambda _query: FileResponse(STATIC / "index.html")),
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/events", stream),
-        data("/api/status", lambda _query: status(gateway, page.started)),
-        data("/api/registers", lambda query: registers.registers(*query.unit(), is_masked=query.is_masked)),
-        data("/api/requests", lambda query: requests.requests(gateway.served, query.limit(requests.REQUESTS_SHOWN))),
-        data("/api/telegram", lambda query: telegram.telegram(*query.meter_and_history(), is_masked=query.is_masked)),
-        data("/api/history", lambda query: telegram.history(*query.meter_and_history())),
+        share("/api/status", lambda _query: ((), at_once(lambda: status(gateway, page.started)))),
+        share("/api/registers", _registers),
+        share("/api/requests", lambda query: _requests(query, gateway)),
+        share("/api/telegram", _telegram),
+        share("/api/history", _history),
         route("/download/map", download.register_map),
         route("/download/export", download.export),
         route("/openapi.json", lambda _query: JSONResponse(describe())),
-        route("/metrics", lambda _query: _metrics(page)),
+        share("/metrics", lambda _query: ((), lambda: _metrics(page)), METRICS),
         route("/healthz", lambda query: _health(page, counts_meters=query.flag("meters", default=True))),
     ]
     return _Guard(Starlette(routes=routes, exception_handlers={HTTPException: _respond_with_error}), access, framed_by)
@@ -80,15 +99,53 @@ def _health(page: Page, *, counts_meters: bool) -> Response:
     return Response(to_json(body), 200 if verdict.is_good else 503, media_type=JSON)
 
 
-def _metrics(page: Page) -> Response:
-    from gateway.nodes.status_page.metrics import CONTENT_TYPE, render  # noqa: PLC0415 - only where metrics are used
+def at_once(build: Callable[[], object]) -> Make:
+    """Return a function that makes a response from an object of `model.py`."""
 
-    return Response(render(page.gateway), headers={"Content-Type": CONTENT_TYPE})
+    async def make() -> bytes:
+        return to_json(build())
+
+    return make
+
+
+def _registers(query: Query) -> tuple[Hashable, Make]:
+    served, unit = query.unit()
+    is_masked = query.is_masked
+
+    async def make() -> bytes:
+        return to_json(await registers.registers(served, unit, is_masked=is_masked))
+
+    return (served.server.name, unit.unit_id, is_masked), make
+
+
+def _requests(query: Query, gateway: Gateway) -> tuple[Hashable, Make]:
+    limit = query.limit(requests.REQUESTS_SHOWN)
+    return limit, at_once(lambda: requests.requests(gateway.served, limit))
+
+
+def _telegram(query: Query) -> tuple[Hashable, Make]:
+    meter, history = query.meter_and_history()
+    is_masked = query.is_masked
+    return (meter.name, is_masked), at_once(lambda: telegram.telegram(meter, history, is_masked=is_masked))
+
+
+def _history(query: Query) -> tuple[Hashable, Make]:
+    meter, history = query.meter_and_history()
+    return meter.name, at_once(lambda: telegram.history(meter, history))
+
+
+async def _metrics(page: Page) -> bytes:
+    from gateway.nodes.status_page.metrics import render  # noqa: PLC0415 - only where metrics are used
+
+    return render(page.gateway)
 
 
 async def _respond_with_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return Response(to_json(model.ErrorBody(error.detail)), error.status_code, media_type=JSON)
+
+
+TOO_LARGE = Refusal(413, "A request to this page needs no body.", {})
 
 
 class _Guard:
@@ -108,15 +165,21 @@ class _Guard:
             self._headers["X-Frame-Options"] = "DENY"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_body = _has_body(scope)
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
                 headers.setdefault("Cache-Control", "no-cache")
+                if has_body or message["status"] in CLOSING:
+                    headers["Connection"] = "close"
             await send(message)
 
-        refusal = self._refuse(scope)
+        refusal = TOO_LARGE if has_body and not await _drop_body(receive) else self._refuse(scope)
         if refusal is None:
+            if scope["path"] not in OPEN_TO_ALL:
+                scope.get("state", {}).get("recognise", bool)()
             await self._app(scope, receive, send_guarded)
             return
         if refusal.delayed_for:
@@ -132,3 +195,21 @@ class _Guard:
             return None
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         return self._access.refuse(scope["client"], headers, now())
+
+
+def _has_body(scope: Scope) -> bool:
+    """Return whether a body follows the headers of a request."""
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0") != b""
+
+
+async def _drop_body(receive: Receive) -> bool:
+    """Read the body of a request; return False if it is too large or too slow."""
+    size, has_more = 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while has_more and size <= MAX_BODY_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                has_more = message.get("more_body", False)
+    return not has_more and size <= MAX_BODY_BYTES

@@ -15,9 +15,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv6Network
-
-from gateway.transport.addresses import Address
 
 MAX_WRONG_PASSWORDS = 10
 """Largest number of wrong passwords of one source in `WINDOW_S` whose responses are not delayed."""
@@ -30,12 +27,6 @@ DELAY_S = 1.0
 """Time that a response waits."""
 MAX_DELAYED, MAX_DELAYED_PER_SOURCE = 16, 2
 """Largest number of responses that wait at a time."""
-_SOURCE_BITS = 64
-
-
-def source_of(address: Address) -> str:
-    """Return the source that an address belongs to."""
-    return str(IPv6Network((address, _SOURCE_BITS), strict=False)) if address.version == 6 else str(address)
 
 
 class Guessing:

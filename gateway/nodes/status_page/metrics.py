@@ -16,7 +16,9 @@ from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.clock import now
+from gateway.runtime.flow import Node
 from gateway.transport.clients import Clients
+from gateway.transport.shares import TurnedAway
 from gateway.version import version
 
 PREFIX = "dsmr_gateway"
@@ -153,15 +155,29 @@ class _Gateway(Collector):
         families = {
             name: CounterMetricFamily(f"{PREFIX}_{name}", text, labels=_NODE) for name, text in _TOTALS.values()
         }
+        turned_away = CounterMetricFamily(
+            f"{PREFIX}_clients_turned_away",
+            "clients, readers or connections that were refused, or closed for others, by reason",
+            labels=[*_NODE, "reason"],
+        )
         for node in self._gateway.flow.nodes:
             labels = [node.name, node.kind]
+            for reason, count in sorted(turned_away_by(node).items()):
+                turned_away.add_metric([*labels, reason], count)
             up.add_metric(labels, not node.status.is_failure)
             for detail, value in node.details().items():
                 if detail in _COUNTS and value is not None:
                     clients.add_metric(labels, float(value))
                 elif detail in _TOTALS and value is not None:
                     families[_TOTALS[detail][0]].add_metric(labels, float(value))
-        return up, clients, *families.values()
+        return up, clients, turned_away, *families.values()
+
+
+def turned_away_by(node: Node) -> Mapping[TurnedAway, int]:
+    """Return how many connections a node has refused or closed, by reason; empty if it has no connections."""
+    clients = getattr(node, "clients", node)
+    counts: Mapping[TurnedAway, int] = getattr(clients, "turned_away", {})
+    return counts
 
 
 def _name(number: int) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable
 
 from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
 from gateway.nodes.status_page.app import make_app, to_json
+from gateway.nodes.status_page.gate import Gate
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
@@ -26,10 +28,20 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.addresses import place_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS
+from gateway.transport.shares import TurnedAway, turned_away_details
 
 TICK_S = 1.0
 BACKLOG = 100
 UNPRIVILEGED_PORT = 8080
+REFUSALS = (TurnedAway.FEW_DESCRIPTORS, TurnedAway.FULL)
+"""The reasons that are counted as refused connections."""
+TEXTS = {
+    TurnedAway.FEW_DESCRIPTORS: FEW_DESCRIPTORS,
+    TurnedAway.FULL: "too many browsers are connected: new connections are refused",
+    TurnedAway.EVICTED: "too many browsers are connected: idle connections are closed for new ones",
+    TurnedAway.UNFAIR: "one address has most of the connections to the page: they are closed for other addresses",
+}
+"""The lines of the log, by the reason why a connection is refused or closed."""
 
 
 class StatusPage(Node):
@@ -42,7 +54,9 @@ class StatusPage(Node):
         self.settings = settings
         self.label = f"status page {settings}"
         self.port = settings.port
-        self._refused = 0
+        self.turned_away = Counter[TurnedAway]()
+        """Number of connections that were refused, or closed for others, by reason."""
+        self.gate: Gate | None = None
         self._access: Access | None = None
         self._server: PageServer | None = None
         self._page = Page(gateway)
@@ -57,7 +71,8 @@ class StatusPage(Node):
         return {
             "listens_on": str(self.settings),
             "viewers": len(self._stream),
-            "connections_refused": self._refused,
+            "connections_refused": sum(self.turned_away[reason] for reason in REFUSALS),
+            **turned_away_details("connections", self.turned_away),
             "wrong_passwords": self._access.guessing.total if self._access else 0,
         }
 
@@ -74,7 +89,8 @@ class StatusPage(Node):
         self.port = listener.getsockname()[1]
         self._access = access = Access(self.settings, password, lambda text: self.log_seldom(logging.WARNING, text))
         app = make_app(self._page, self._stream, access, self.settings.framed_by)
-        self._server = server = PageServer(app, access.is_allowed, self._note_few_descriptors)
+        self.gate = gate = Gate(access.needs_password, self._note_turned_away)
+        self._server = server = PageServer(app, access.is_allowed, gate)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         streaming = asyncio.create_task(self._stream.run())
         self.ready.set()
@@ -110,9 +126,10 @@ class StatusPage(Node):
             self.show(Colour.RED, Mark.RING, "password-file-unusable")
             raise
 
-    def _note_few_descriptors(self) -> None:
-        self._refused += 1
-        self.log_seldom(logging.WARNING, FEW_DESCRIPTORS)
+    def _note_turned_away(self, reason: TurnedAway) -> None:
+        self.turned_away[reason] += 1
+        if text := TEXTS.get(reason):
+            self.log_seldom(logging.WARNING, text)
 
     def _show(self) -> None:
         count = len(self._stream)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gateway.maps.table import ABSENT, shown, step
 from gateway.nodes.status_page.model import Registers, RegisterView
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
@@ -12,27 +14,50 @@ from gateway.protocol.p1.readings import Readings
 from gateway.protocol.registers.register import Register, manual_number
 from gateway.runtime.clock import now
 
+PIECE = 8
+"""Number of registers that are shown without a pause."""
+ATTEMPTS = 3
+"""Number of attempts after which all registers are shown without a pause."""
 MASK = "•" * 6
 
 
-def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Registers:
-    """Return the registers of `unit`, with masked identifiers if `is_masked`."""
-    moment = now()
-    meter = unit.meter
-    readings = meter.served.readings if meter.served else None
+async def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Registers:
+    """Return the registers of `unit`, with masked identifiers if `is_masked`.
+
+    This takes so long that Modbus clients are served after every `PIECE` registers. All registers are of the same
+    telegram: if another one comes meanwhile, this begins again.
+    """
+    for _ in range(ATTEMPTS):
+        newest = unit.unit.snapshot
+        found = []
+        for number, register in enumerate(unit.unit.register_map.registers, start=1):
+            found.append(_view(register, unit, is_masked=is_masked))
+            if number % PIECE == 0:
+                await asyncio.sleep(0)
+                if unit.unit.snapshot is not newest:
+                    break
+        else:
+            return _registers(served, unit, found)
+    every = unit.unit.register_map.registers
+    return _registers(served, unit, [_view(register, unit, is_masked=is_masked) for register in every])
+
+
+def _registers(served: ServedUnits, unit: ServedUnit, views: list[RegisterView]) -> Registers:
     return Registers(
         server=served.server.name,
         unit_id=unit.unit_id,
-        meter=meter.name,
+        meter=unit.meter.name,
         map=unit.unit.register_map.name,
-        is_fresh=unit.unit.is_fresh(moment),
+        is_fresh=unit.unit.is_fresh(now()),
         on_stale=unit.unit.on_stale.value,
-        age_s=age(meter, moment),
-        registers=[
-            _register(register, unit, readings, moment, is_masked=is_masked)
-            for register in unit.unit.register_map.registers
-        ],
+        age_s=age(unit.meter, now()),
+        registers=views,
     )
+
+
+def _view(register: Register, unit: ServedUnit, *, is_masked: bool) -> RegisterView:
+    readings = unit.meter.served.readings if unit.meter.served else None
+    return _register(register, unit, readings, now(), is_masked=is_masked)
 
 
 def _register(

@@ -1,7 +1,8 @@
 """uvicorn's server in the gateway's own event loop, with limits of our own.
 
-This uses more than uvicorn's public interface: `H11Protocol` with its `cycle`, `transport` and `connections`, and
-`Server.server_state` and `capture_signals`. `tests/nodes/status_page/test_uvicorn_contract.py` guards them.
+This uses more than uvicorn's public interface: `H11Protocol` with its `cycle`, `conn`, `flow`, `transport`,
+`app_state`, `connections` and `handle_events`, and `Server.server_state`, `startup` and `capture_signals`.
+`tests/nodes/status_page/test_uvicorn_contract.py` guards them.
 """
 
 from __future__ import annotations
@@ -11,85 +12,179 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
-from gateway.nodes.status_page.stream import MAX_VIEWERS
-from gateway.transport.addresses import Address, peer_of
+from gateway.nodes.status_page.gate import Gate
+from gateway.runtime.clock import now
+from gateway.transport.addresses import Address, peer_of, source_of
 from gateway.transport.descriptors import takes_reserve
+from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
+from gateway.transport.shares import TurnedAway
 from gateway.transport.socket_options import watch_peer
 
-MAX_CONNECTIONS = MAX_VIEWERS + 56
 MAX_HEADER_BYTES = 16_384
+MAX_STRANGERS_BYTES = 8192
+"""Largest number of bytes of all requests of a connection that has not shown the password yet."""
+RECEIVE_BUFFER_BYTES = 8192
+"""Size of the receive buffer, which all connections share. asyncio's own 256 KiB costs an mmap per request."""
+WRITE_BUFFER_BYTES = 16_384
+"""Unsent bytes beyond which a response waits."""
 HEADERS_TIMEOUT_S = 10.0
 """Longest time for the headers of a request. A connection without a complete request is then closed."""
+STALL_TIMEOUT_S = 10.0
+"""Longest time for which a browser does not read its response; its connection is then closed."""
 KEEP_ALIVE_S = 30
 """Longest time between two requests of one connection."""
 
 IsAllowed = Callable[[Address], bool]
 
 
-class BrowserConnection(H11Protocol):
+class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
     """A browser's connection."""
 
     is_allowed: IsAllowed
-    note_few_descriptors: Callable[[], None]
+    gate: Gate
+    received: memoryview
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, "recognise": self._recognise}, _loop)
+        self.address: Address = IPv4Address(0)
+        self.last_active = now()
+        self._source = ""
+        self._strangers_bytes = 0
+        self._waits_for_turn = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Check the client before anything is read from it."""
         super().connection_made(transport)
-        self._deadline: asyncio.TimerHandle | None = None
         if transport.get_extra_info("peername") is None:
             transport.abort()  # closed already
             return
-        address, _ = peer_of(transport)
-        if not self.is_allowed(address) or len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-            return
+        self.address, _ = peer_of(transport)
+        self._source = source_of(self.address)
         sock = transport.get_extra_info("socket")
-        if takes_reserve(sock):
-            self.note_few_descriptors()
+        if not self.is_allowed(self.address):
+            self.gate.turn_away(TurnedAway.NOT_ALLOWED)
             transport.abort()
-            return
-        watch_peer(sock)
-        # asyncio sets it only on its own sockets. Without it, each response waits 40 ms for a delayed ACK.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._set_deadline()
-
-    def data_received(self, data: bytes) -> None:
-        """Take data, and set a deadline for the rest of a request."""
-        super().data_received(data)
-        if self._deadline is None and not self._is_responding:
+        elif takes_reserve(sock):
+            self.gate.turn_away(TurnedAway.FEW_DESCRIPTORS)
+            transport.abort()
+        elif not self.gate.admit(self, self.address):
+            transport.abort()
+        else:
+            watch_peer(sock)
+            # asyncio sets it only on its own sockets. Without it, each response waits 40 ms for a delayed ACK.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
             self._set_deadline()
 
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return the buffer for the next bytes."""
+        return self.received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was received."""
+        self.data_received(bytes(self.received[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        """Keep data until the turn of this connection."""
+        self.last_active = now()
+        if self.gate.is_stranger(self):
+            self._strangers_bytes += len(data)
+            if self._strangers_bytes > MAX_STRANGERS_BYTES:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Ask for a turn to handle what was received, and read no more until then."""
+        if not self._waits_for_turn and self.conn.trailing_data[0]:
+            self._waits_for_turn = True
+            self.transport.pause_reading()
+            self.gate.turns.ask(self._source, self._take_turn)
+
+    def _take_turn(self) -> bool:
+        self._waits_for_turn = False
+        if self.transport.is_closing():
+            return False
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+        super().handle_events()
+        if self.is_responding:
+            self._cancel_deadline()
+        elif self._deadline is None:
+            self._set_deadline()
+        return True
+
+    def pause_writing(self) -> None:
+        """Stop sending, and close the connection if that takes too long."""
+        super().pause_writing()
+        self._stall = asyncio.get_running_loop().call_later(STALL_TIMEOUT_S, self.abort)
+
+    def resume_writing(self) -> None:
+        """Send again."""
+        super().resume_writing()
+        if self._stall:
+            self._stall.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the deadline."""
-        if self._deadline:
-            self._deadline.cancel()
+        """Leave the gate."""
+        self.gate.leave(self)
+        self._cancel_deadline()
+        if self._stall:
+            self._stall.cancel()
         super().connection_lost(exc)
 
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
     @property
-    def _is_responding(self) -> bool:
+    def is_responding(self) -> bool:
+        """Return whether a request has not got its whole response yet."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _recognise(self) -> None:
+        """Note that a request of this connection had access."""
+        self.gate.recognise(self)
 
     def _set_deadline(self) -> None:
         self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._close_unfinished)
 
+    def _cancel_deadline(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
     def _close_unfinished(self) -> None:
         self._deadline = None
-        if not self._is_responding:
+        if not self.is_responding:
             self.transport.abort()
 
 
 class PageServer(uvicorn.Server):
     """Serves an application until `should_exit` is set."""
 
-    def __init__(self, app: ASGIApp, is_allowed: IsAllowed, note_few_descriptors: Callable[[], None]) -> None:
-        """Prepare to serve `app`; `note_few_descriptors` is called for a client that is refused for want of them."""
-        rules = {"is_allowed": staticmethod(is_allowed), "note_few_descriptors": staticmethod(note_few_descriptors)}
+    def __init__(self, app: ASGIApp, is_allowed: IsAllowed, gate: Gate) -> None:
+        """Prepare to serve `app` to the connections that `gate` admits."""
+        self._gate = gate
+        received = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        rules = {"is_allowed": staticmethod(is_allowed), "gate": gate, "received": received}
         connection = type("AdmittedConnection", (BrowserConnection,), rules)
         # uvicorn logs a warning for each malformed request; nobody has to act on these.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -106,8 +201,14 @@ class PageServer(uvicorn.Server):
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+                backlog=ACCEPTED_PER_TURN,
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, with a queue for the clients that are not accepted yet."""
+        await super().startup(sockets)
+        lengthen_queue(sockets or ())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -115,7 +216,8 @@ class PageServer(uvicorn.Server):
         yield
 
     def cut_off(self) -> None:
-        """Abort all connections."""
+        """Abort all connections, and drop the requests that wait."""
+        self._gate.turns.close()
         connections: set[Any] = self.server_state.connections
         for connection in list(connections):
             connection.transport.abort()

@@ -11,6 +11,11 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.nodes.status_page.shared import SHARED_S
+from gateway.runtime.clock import now
+from gateway.transport.addresses import name_peer, source_of
+from gateway.transport.shares import room_for
+
 MAX_VIEWERS = 200
 LOOK_EVERY_S = 0.2
 """Interval of the checks for a change, while there are viewers."""
@@ -62,8 +67,12 @@ class Stream:
         """Send the result of `describe` to the viewers whenever that of `signature` changes."""
         self._describe = describe
         self._signature = signature
-        self._viewers: dict[Viewer, None] = {}
+        self._viewers: dict[Viewer, str] = {}
+        """Each viewer with its source."""
         self._arrivals = asyncio.Event()
+        self._newest = b""
+        self._described: object = None
+        self._described_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -78,7 +87,7 @@ class Stream:
             signature = self._signature()
             if signature != before:
                 before = signature
-                event = self._event()
+                event = self._event(signature)
                 for viewer in list(self._viewers):
                     viewer.show(event)
                     await asyncio.sleep(BETWEEN_VIEWERS_S)
@@ -91,7 +100,9 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one viewer, as an ASGI application."""
-        if len(self._viewers) >= MAX_VIEWERS:
+        client = scope.get("client")
+        source = source_of(name_peer(*client)[0]) if client else ""
+        if not self._has_room(source):
             headers = [(b"content-type", b"text/plain"), (b"retry-after", b"60")]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": b"too many viewers"})
@@ -101,13 +112,13 @@ class Stream:
             await send({"type": "http.response.body", "body": b""})
             return
         viewer = Viewer()
-        self._viewers[viewer] = None
+        self._viewers[viewer] = source
         self._arrivals.set()
         leaving = asyncio.create_task(_await_end(receive, viewer))
         try:
-            viewer.show(self._event())
+            viewer.show(self._event(self._signature()))
             while True:
-                event = await viewer.next() or self._event()
+                event = await viewer.next() or self._event(self._signature())
                 if viewer.is_gone:
                     break
                 async with asyncio.timeout(STALL_TIMEOUT_S):
@@ -117,10 +128,27 @@ class Stream:
             pass  # the server closes a connection whose response was not ended
         finally:
             leaving.cancel()
-            del self._viewers[viewer]
+            self._viewers.pop(viewer, None)
 
-    def _event(self) -> bytes:
-        return b"data: " + self._describe() + b"\n\n"
+    def _event(self, signature: object) -> bytes:
+        """Return the newest event, which is made once for all viewers."""
+        moment = now()
+        if signature != self._described or moment - self._described_at > SHARED_S:
+            self._described, self._described_at = signature, moment
+            self._newest = b"data: " + self._describe() + b"\n\n"
+        return self._newest
+
+    def _has_room(self, source: str) -> bool:
+        """Return whether there is room for a viewer, after another one was closed if that is fair."""
+        if len(self._viewers) < MAX_VIEWERS:
+            return True
+        room = room_for(source, self._viewers)
+        if not room.is_owed:
+            return False
+        leaving = room.candidates[0]
+        del self._viewers[leaving]
+        leaving.end()
+        return True
 
 
 async def _await_end(receive: Receive, viewer: Viewer) -> None:

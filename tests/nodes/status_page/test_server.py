@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nodes.status_page import server
+from gateway.nodes.status_page import gate, server
 from tests.nodes.status_page.bench import LIMIT_S, Bench, serving
 from tests.waiting import until
 
@@ -37,7 +37,7 @@ async def test_a_client_without_a_request_is_disconnected_and_too_many_are_refus
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "HEADERS_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 20)
+    monkeypatch.setattr(gate, "MAX_CONNECTIONS", 20)
     address = ("127.0.0.1", bench.page.port)
 
     def closed(sock: socket.socket) -> bool:

@@ -21,6 +21,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.nodes.status_page.gate import Gate
 from gateway.nodes.status_page.server import BrowserConnection, PageServer
 from tests.waiting import until
 
@@ -64,7 +65,9 @@ class Serving:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Serving]:
     application = Application()
-    bench = Serving(PageServer(application, lambda _address: True, lambda: None), application)
+    bench = Serving(
+        PageServer(application, lambda _address: True, Gate(lambda _address: False, lambda _reason: None)), application
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     task = asyncio.create_task(bench.server.serve(sockets=[listener]))
     bench.reader, bench.writer = await asyncio.open_connection(*listener.getsockname())
@@ -80,14 +83,27 @@ async def serving() -> AsyncIterator[Serving]:
         listener.close()
 
 
-@pytest.mark.parametrize("name", ["connection_made", "data_received", "connection_lost"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("__init__", "connection_made", "data_received", "connection_lost", "handle_events"),
+        *("pause_writing", "resume_writing"),
+    ],
+)
 def test_the_protocol_has_the_methods_that_are_overridden(name: str) -> None:
     ours, theirs = getattr(BrowserConnection, name), getattr(H11Protocol, name, None)
     assert theirs is not None, CHANGED + f"H11Protocol.{name} does not exist"
     assert list(inspect.signature(theirs).parameters) == list(inspect.signature(ours).parameters), CHANGED + name
 
 
-@pytest.mark.parametrize("name", ["is_allowed", "_deadline", "_is_responding", "_set_deadline", "_close_unfinished"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("is_allowed", "gate", "received", "address", "last_active", "is_responding", "abort"),
+        *("_source", "_strangers_bytes", "_waits_for_turn", "_deadline", "_stall", "_take_turn", "_recognise"),
+        *("_set_deadline", "_cancel_deadline", "_close_unfinished"),
+    ],
+)
 async def test_the_protocol_has_no_attribute_with_a_name_of_ours(name: str) -> None:
     config = uvicorn.Config(Application())
     config.load()
