@@ -23,6 +23,7 @@ from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
 
 TICK_S = 0.5
+TURNS_TO_READ = 2  # of the event loop, after which it has read what came before
 TIMER_SLACK_S = 0.001
 """Time by which a timer is set late, since an event loop may run it a little early."""
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
@@ -140,12 +141,13 @@ class DsmrParser(Node):
         while True:
             await asyncio.sleep(TICK_S)
             moment = now()
+            for _ in range(TURNS_TO_READ):
+                await asyncio.sleep(0)
             self._look_for_silence(moment)
             self._show(moment)
 
-    def _look_for_silence(self, moment: float) -> None:
+    def _look_for_silence(self, moment: float) -> None:  # after a late look, the next one decides
         is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment
-        # A late event loop may run this before it reads the line, so the next look decides.
         if self._reader.pending and not is_late and moment - self._last_read > self._gap_s:
             self._end_by_pause()
 
