@@ -18,12 +18,11 @@ from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
 from gateway.runtime.clock import is_synchronised, now, unix_now, unix_time
-from gateway.runtime.flow import Details, Node
+from gateway.runtime.flow import Details, Node, wait_for_input
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
 
 TICK_S = 0.5
-TURNS_TO_READ = 2  # of the event loop, after which it has read what came before
 TIMER_SLACK_S = 0.001
 """Time by which a timer is set late, since an event loop may run it a little early."""
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
@@ -141,8 +140,7 @@ class DsmrParser(Node):
         while True:
             await asyncio.sleep(TICK_S)
             moment = now()
-            for _ in range(TURNS_TO_READ):
-                await asyncio.sleep(0)
+            await wait_for_input()
             self._look_for_silence(moment)
             self._show(moment)
 

@@ -167,6 +167,15 @@ class Flow:
         self._tasks[node] = self._group.create_task(_supervise(node), name=node.name)
 
 
+async def wait_for_input() -> None:
+    """Wait until the event loop has read the bytes that have come.
+
+    A late event loop runs timers before it reads. It has read after two more turns.
+    """
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 async def _first(*events: asyncio.Event) -> None:
     waiting = [asyncio.ensure_future(event.wait()) for event in events]
     try:
