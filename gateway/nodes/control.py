@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
-import socket
-import struct
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.health import Health
 from gateway.runtime.status import Colour, Mark
 from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
+from gateway.transport.peer import ROOT, is_trusted_owner, peer_of
 from gateway.transport.shares import TurnedAway, room_for, turned_away_details
 from gateway.transport.turns import Turns
 
@@ -40,8 +40,6 @@ QUESTION_TIMEOUT_S = 5.0
 MAX_ANSWER_LINE_BYTES = 1_000_000
 FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
 FULL = "too many programs are connected to the socket of the gateway: new connections are refused"
-_CREDENTIALS = struct.Struct("3i")
-"""The process, the user and the group of `struct ucred` of unix(7)."""
 HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
 
 
@@ -144,15 +142,15 @@ class Control(Node):
         return True
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        process = _process_of(writer)
-        if not self._has_room(process):
+        peer = peer_of(writer.get_extra_info("socket"))
+        if peer.user not in (ROOT, os.geteuid()) or not self._has_room(peer.process):
             writer.close()
             return
-        self._connected[writer] = process
+        self._connected[writer] = peer.process
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
-                await self._turns.wait(process, lambda: not writer.is_closing())
+                await self._turns.wait(peer.process, lambda: not writer.is_closing())
             await self._respond(question, reader, writer)
         except (OSError, ValueError, TimeoutError):
             pass  # the client is gone, or sent no question
@@ -216,16 +214,6 @@ class Control(Node):
             await asyncio.sleep(POLL_S)
 
 
-def _process_of(writer: asyncio.StreamWriter) -> int:
-    """Return the id of the process at the other end of a connection; 0 where the system does not tell."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return 0
-    credentials = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    process: int = _CREDENTIALS.unpack(credentials)[0]
-    return process
-
-
 def _verdict(health: Health) -> bytes:
     since = round(unix_time(health.since), 3)
     return json.dumps({"is_healthy": health.is_good, "reason": health.reason, "since": since}).encode() + b"\n"
@@ -253,6 +241,10 @@ async def ask(path: Path, question: bytes, show: Callable[[bytes], None]) -> Non
 
     """
     reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_LINE_BYTES)
+    user = peer_of(writer.get_extra_info("socket")).user
+    if not is_trusted_owner(user, path):
+        writer.close()
+        raise PermissionError(errno.EPERM, f"the socket belongs to another user, with the user id {user}")
     with suppress(asyncio.CancelledError):
         writer.write(question)
         async for line in reader:

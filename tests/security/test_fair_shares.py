@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.health import Health
 from gateway.transport.addresses import name_peer, source_of
 from gateway.transport.clients import Admission, Eviction
+from gateway.transport.peer import Peer
 from gateway.transport.shares import TurnedAway, room_for
 from tests.nodes.passthrough_bench import Bench
 from tests.nodes.status_page.bench import LIMIT_S, serving
@@ -205,8 +207,8 @@ async def test_idle_programs_at_the_control_socket_lock_no_other_program_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "MAX_CONNECTIONS", 3)
-    processes = iter([1, 1, 1, 1, 2])
-    monkeypatch.setattr(control, "_process_of", lambda _writer: next(processes))
+    processes = iter([1, 1, 1, 1, 2, 2])  # `ask` looks at the gateway, too
+    monkeypatch.setattr(control, "peer_of", lambda _socket: Peer(next(processes), os.geteuid()))
     path = tmp_path / control.SOCKET_NAME
     node = Control(path, {}, lambda *, counts_meters: Health("", 0.0))
     async with running(node):

@@ -1,0 +1,62 @@
+"""A socket that another user put in the place of the gateway's is not trusted, and strangers get nothing from ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gateway.nodes import control
+from gateway.nodes.control import HEALTH, Control, ask
+from gateway.runtime.health import Health
+from gateway.transport.peer import Peer, is_trusted_owner
+
+STRANGER = 65_534
+
+
+def good(*, counts_meters: bool) -> Health:
+    return Health("", 0.0)
+
+
+async def asked(path: Path) -> list[bytes]:
+    """Return what a gateway with its socket at `path` responds."""
+    node, lines = Control(path, {}, good), list[bytes]()
+    serving = asyncio.create_task(node.run())
+    await node.ready.wait()
+    try:
+        with suppress(ConnectionResetError):  # it closes the connection without reading the question
+            await ask(path, HEALTH, lines.append)
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+    return lines
+
+
+def test_the_gateway_of_this_user_is_trusted(tmp_path: Path) -> None:
+    assert len(asyncio.run(asked(tmp_path / "socket"))) == 1
+
+
+def test_the_socket_of_another_user_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "peer_of", lambda _socket: Peer(1, STRANGER))
+    with pytest.raises(PermissionError, match="another user"):
+        asyncio.run(asked(tmp_path / "socket"))
+
+
+def test_another_user_gets_nothing_from_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "peer_of", lambda _socket: Peer(1, STRANGER))
+    monkeypatch.setattr(control, "is_trusted_owner", lambda _user, _path: True)
+    assert asyncio.run(asked(tmp_path / "socket")) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+@pytest.mark.parametrize(("mode", "is_trusted"), [(0o755, True), (0o1777, False), (0o775, False)])
+def test_root_trusts_the_owner_of_a_folder_that_only_root_can_make(tmp_path: Path, mode: int, is_trusted: bool) -> None:
+    folder = tmp_path / "run" / "gateway"
+    folder.mkdir(parents=True)
+    os.chown(folder, STRANGER, STRANGER)
+    folder.parent.chmod(mode)
+    assert is_trusted_owner(STRANGER, folder / "socket") is is_trusted
+    assert not is_trusted_owner(STRANGER - 1, folder / "socket")
