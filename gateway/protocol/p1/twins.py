@@ -8,6 +8,9 @@ number. There are two meters if
 - all counters of a telegram contradict the ones before, and there are several, or
 - a telegram continues the counters that were in doubt, after others between them.
 
+A telegram that is late or sent again has counters that fell and come back, too. It is from no second meter if its
+counters could have risen to the known ones since its own time. With an equipment identifier, there is only one meter.
+
 From then on, each telegram belongs to the meter whose counters it continues. One that continues neither, or both,
 belongs to the second meter, so that it is not served while the first one sends.
 """
@@ -71,6 +74,8 @@ class Twins:
         """Number of doubts in a row that continue what was left at the one before."""
         self._before: Readings | None = None
         self._before_at = 0.0
+        self._certain: Readings | None = None
+        """The newest telegram whose counters were not in doubt."""
 
     def assign(self, readings: Readings, arrived: float) -> str:
         """Return the suffix of the meter whose counters a telegram continues."""
@@ -92,10 +97,14 @@ class Twins:
         """Note the counters that are in doubt, and begin with two meters if they show that."""
         before, before_at = self._before, self._before_at
         self._before, self._before_at = readings, arrived
-        if self._tracks or before is None:
+        if not withheld and not self._is_old(readings):
+            self._certain = readings
+        if self._tracks or before is None or readings.values.get("equipment_identifier"):
             return
         if not withheld:
             self._has_returned = True
+            return
+        if self._is_old(readings):
             return
         names = {item.name for item in withheld if item.doubt in _FALLEN and item.name in _ENERGY}
         counters = _energy_of(readings)
@@ -112,6 +121,13 @@ class Twins:
         else:
             self._left = left
             self._doubted, self._has_returned = _Track("", counters, arrived), False
+
+    def _is_old(self, readings: Readings) -> bool:
+        """Return whether this may be an old telegram of the same meter, by its time stamp and its counters."""
+        known = self._certain
+        if known is None or known.time is None or readings.time is None or readings.time > known.time:
+            return False
+        return _Track("", _energy_of(readings), readings.time).is_continued_by(_energy_of(known), known.time)
 
     def _is_another(
         self, before: Readings, readings: Readings, names: set[str], counters: dict[str, Decimal], arrived: float

@@ -191,3 +191,19 @@ def test_a_wrong_counter_now_and_then_is_no_second_meter(wrong: int) -> None:
         assert meter.other_meter(float(second)) is None
     assert meter.served is not None
     assert meter.served.readings.values["power_import"] == 99
+
+
+@pytest.mark.parametrize("identifier", [b"", b"0-0:96.1.1(4142)\r\n"], ids=["no identifier", "an identifier"])
+@pytest.mark.parametrize("late_s", [3, 12, 40])
+def test_telegrams_that_come_late_after_others_again_and_again_are_no_second_meter(
+    identifier: bytes, late_s: int
+) -> None:
+    """The line is late for 20 s after each minute. Its telegrams have lower counters, and their stamps are old."""
+    meter = MeterState("house", None)
+    for second in range(300):
+        stamp = second - late_s if second > 60 and second % 60 < 20 else second
+        raw = second_of(stamp, 5_000_000 + stamp, power_w=stamp).replace(b"1-0:1.8.1", identifier + b"1-0:1.8.1")
+        meter.take(only(resealed(raw)), float(second), 0.0)
+        assert meter.other_meter(float(second)) is None
+        if meter.served and meter.is_fresh(float(second)):
+            assert second - int(str(meter.served.readings.values["power_import"])) <= 5 + 1
