@@ -8,6 +8,7 @@ clock, which other modules take by name.
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import struct
 import sys
@@ -15,6 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,21 @@ clock.now = MACHINE.now
 clock.unix_now = MACHINE.unix_now
 clock.is_synchronised = MACHINE.is_synchronised
 
-from gateway.config import load_config, load_maps  # noqa: E402 - after the clock
+import gateway.config.maps  # noqa: E402 - after the clock
+from gateway.config import load_config, load_maps  # noqa: E402
+from gateway.maps.load import load_map  # noqa: E402
+from gateway.protocol.registers.register_map import RegisterMap  # noqa: E402
 from gateway.service.wiring import Wiring  # noqa: E402
+
+_compiled = cache(load_map)
+
+
+def _load_map(path: Path) -> RegisterMap:
+    """Return a map of its own for each reload; compiling the built-in maps again would take most of the run."""
+    return copy.copy(_compiled(path))
+
+
+gateway.config.maps.load_map = _load_map
 
 
 class Meter:
