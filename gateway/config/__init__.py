@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config.environment import is_overridden, override
-from gateway.config.maps import Maps, load_maps, read_maps
+from gateway.config.maps import Maps, load_maps, map_of, read_maps
 from gateway.config.references import check_references
 from gateway.config.root import Config
 from gateway.config.salvage import is_lost, salvage_config
@@ -25,6 +25,7 @@ __all__ = [
     "load_config",
     "load_maps",
     "load_status_page",
+    "map_of",
     "read_document",
 ]
 

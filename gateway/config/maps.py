@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.config.modbus import UnitConfig
 from gateway.config.root import Config
-from gateway.files.yaml_file import Document, FileError
+from gateway.files.validation import suggest
+from gateway.files.yaml_file import Document, FileError, Loc
+from gateway.maps.constants import UNIT_ID
 from gateway.maps.load import UnknownMapError, find_map, load_map
 from gateway.problems.problem import Problem, in_order
-from gateway.problems.quoting import cut_path
+from gateway.problems.quoting import cut, cut_path
 from gateway.protocol.modbus.unit import OnStale
 from gateway.protocol.registers.register_map import RegisterMap
 
 Maps = Mapping[str, RegisterMap]
-"""Register maps by the name that the configuration gives them."""
+"""Register maps by the name that the configuration gives them, and by `_key` those of units with other settings."""
 
 MAX_MAPS = 50
 """Largest number of different register maps in a configuration."""
@@ -31,6 +34,17 @@ def load_maps(config: Config, folder: Path) -> Maps:
     if problems:
         raise FileError(problems)
     return maps
+
+
+def map_of(maps: Maps, unit_id: int, unit: UnitConfig) -> RegisterMap:
+    """Return the register map of a unit, with the unit's settings."""
+    return maps.get(_key(unit_id, unit)) or maps[unit.map]
+
+
+def _key(unit_id: int, unit: UnitConfig) -> str:
+    """Return the name of a map that is compiled for one unit."""
+    settings = [f"{name} {number}" for name, number in sorted(unit.settings.items())]
+    return ", ".join([f"{unit.map} on unit {unit_id}", *settings])
 
 
 def read_maps(document: Document, config: Config, folder: Path) -> tuple[Maps, list[Problem]]:
@@ -53,8 +67,38 @@ def read_maps(document: Document, config: Config, folder: Path) -> tuple[Maps, l
                     problems.append(error.problem.at(document.place((*loc, "map"))))
                 except FileError as error:
                     problems += error.problems
-            if unit.map in maps and maps[unit.map].requires and unit.on_stale is OnStale.ABSENT:
-                what = f"clients of {cut_path(unit.map)} would read the codes for absent values as numbers"
-                hint = "Write exception or silent"
-                problems.append(document.problem((*loc, "on_stale"), "absent-codes-unknown-to-clients", what, hint))
+            if unit.map in maps:
+                problems += _check_unit(unit, maps[unit.map], document, loc)
+                problems += _load_for_unit(maps, unit_id, unit, folder)
     return maps, in_order(problems)
+
+
+def _check_unit(unit: UnitConfig, register_map: RegisterMap, document: Document, loc: Loc) -> list[Problem]:
+    """Return the problems of a unit with its map."""
+    problems = []
+    if register_map.requires and unit.on_stale is OnStale.ABSENT:
+        what = f"clients of {cut_path(unit.map)} would read the codes for absent values as numbers"
+        hint = "Write exception or silent"
+        problems.append(document.problem((*loc, "on_stale"), "absent-codes-unknown-to-clients", what, hint))
+    known = [name for name in register_map.settings if name != UNIT_ID]
+    for name in unit.settings:
+        if name not in known:
+            hint = suggest(name, known) or (f"It has: {', '.join(known)}" if known else "It has none")
+            what = f"{cut_path(unit.map)} has no setting {cut(name)}"
+            problems.append(document.problem((*loc, "settings", name), "unknown-setting", what, hint))
+    return problems
+
+
+def _load_for_unit(maps: dict[str, RegisterMap], unit_id: int, unit: UnitConfig, folder: Path) -> list[Problem]:
+    """Compile the map of a unit again if the unit has other settings than the map; return its problems."""
+    settings = maps[unit.map].settings
+    wanted = {name: unit.settings.get(name, number) for name, number in settings.items()}
+    if UNIT_ID in wanted:
+        wanted[UNIT_ID] = unit_id
+    if wanted == settings or _key(unit_id, unit) in maps:
+        return []
+    try:
+        maps[_key(unit_id, unit)] = load_map(find_map(unit.map, folder), wanted)
+    except FileError as error:
+        return list(error.problems)
+    return []

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.types import MAX_CLIENTS_LIMIT, MAX_NETWORKS, Duration, Listen, ListenAddress, Network, TlsConfig
 from gateway.files.validation import invalid
+from gateway.maps.file import Setting
 from gateway.problems.quoting import quoted
 from gateway.protocol.modbus.repeat import Repeat
 from gateway.protocol.modbus.unit import OnStale
@@ -16,6 +17,8 @@ DEFAULT_MAP = "dsmr"
 MODBUS_PORT, MODBUS_TLS_PORT = 502, 802
 MAX_CLIENTS = 32
 MAX_OBJECT_CHARACTERS = 100
+MAX_SETTINGS = 20
+"""Largest number of settings of a unit."""
 DEFAULT_WAIT_S = 0.9
 """Default of `wait_up_to`: less than the second between two telegrams of a fast meter and of a client's time limit."""
 LONG_WAIT_S = 3.0
@@ -38,6 +41,7 @@ class UnitConfig(BaseModel):
 
     meter: str | None = None
     map: str = Field(default=DEFAULT_MAP, max_length=MAX_PATH_CHARACTERS)
+    settings: dict[str, Setting] = Field(default={}, max_length=MAX_SETTINGS)
     on_stale: OnStale = OnStale.EXCEPTION
     stale_after: Duration | None = None
     test_pattern: bool = False

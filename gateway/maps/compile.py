@@ -6,12 +6,14 @@ across the border of a block, and readings in the wrong kind of block.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, FileError
 from gateway.maps.blocks import blocks_of, join, start_of
+from gateway.maps.constants import UNIT_ID, Constants
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.household import MAX_READINGS_TRIED, largest_unfit
 from gateway.maps.register import READINGS_HINT, RegisterBuilder
@@ -42,7 +44,7 @@ def compile_map(
     """Compile a map.
 
     Args:
-        whole: the settings of the map, completed by those of the maps that it extends.
+        whole: the keys of the map, completed by those of the maps that it extends, with the settings of the unit.
         placed: all registers.
         without: the names of registers that keep their address and are always absent.
         documents: the file that sets each key of the map, for the places of problems.
@@ -55,7 +57,6 @@ def compile_map(
     blocks = blocks_of(whole, [register for register, _ in registers], documents["blocks"], problems)
     if knows_blocks:
         _check_blocks(registers, blocks, whole, problems)
-    requires = _requires(whole, documents["requires"], problems)
     compiled = RegisterMap(
         name=whole.name or "",
         title=whole.title,
@@ -65,7 +66,8 @@ def compile_map(
         clients=tuple(whole.clients),
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
-        requires=requires,
+        requires=_requires(whole, documents["requires"], problems),
+        settings=_settings(whole.settings, placed),
         remarks=tuple(_remarks(registers)),
         blocks=tuple(join(blocks)),
         registers=tuple(register for register, _ in registers),
@@ -104,6 +106,13 @@ def _registers(
         if register is not None:
             registers.append((register if is_absent else _mark_identifiers(register, item.entry), item))
     return sorted(registers, key=lambda pair: (pair[0].address, pair[0].place))
+
+
+def _settings(constants: Constants, placed: Sequence[PlacedEntry]) -> dict[str, int | float]:
+    """Return the settings of a map; the unit id only if a register shows it, since maps then differ by unit."""
+    texts = " ".join(f"{item.entry.value} {item.entry.scale}" for item in placed)
+    shows_unit_id = re.search(rf"\b{UNIT_ID}\b", texts)
+    return {name: number for name, number in constants.items() if name != UNIT_ID or shows_unit_id}
 
 
 def _mark_identifiers(register: Register, entry: RegisterEntry) -> Register:

@@ -21,6 +21,8 @@ from gateway.protocol.registers.register import Gaps, Overflow
 
 MAX_REGISTERS = 5000
 """Largest number of registers in one file."""
+MAX_SETTING = 1e9
+"""Largest number of a setting, either way."""
 MAX_INCLUDES = 10
 """Largest number of files that one file includes."""
 MAX_PATTERNS = 500
@@ -74,6 +76,10 @@ _Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 _Expression = Annotated[str, Field(max_length=MAX_EXPRESSION_LENGTH)]
 
 
+Setting = Annotated[int | float, Field(ge=-MAX_SETTING, le=MAX_SETTING)]
+"""Number of a setting of a map."""
+
+
 class RegisterEntry(BaseModel):
     """An entry of `registers:`."""
 
@@ -88,9 +94,9 @@ class RegisterEntry(BaseModel):
     bits: Annotated[dict[int, _Expression], Field(max_length=MAX_BITS)] | None = None
     length: int | None = Field(default=None, ge=1, le=MAX_STRING_REGISTERS)
     unit: _Name | None = None
-    scale: int | float = 1
+    scale: int | float | str = 1
     offset: int | float = 0
-    absent: int | float | None = None
+    absent: int | float | Literal["exception"] | None = None
     overflow: Overflow | None = None
     pseudonym: bool = False
     function_code: Literal[3, 4] | None = None
@@ -136,7 +142,8 @@ class MapFile(BaseModel):
     word_order: Order | None = None
     byte_order: Order | None = None
     gaps: Gaps | None = None
-    absent: dict[NumberTypeName, int | float] | None = None
+    settings: dict[Annotated[str, Field(json_schema_extra={"pattern": _NAME}), AfterValidator(_name)], Setting] = {}
+    absent: dict[NumberTypeName, int | float | Literal["exception"]] | None = None
     accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = Field(default=None, max_length=MAX_WRITES)
     blocks: list[BlockEntry] | None = Field(default=None, max_length=MAX_BLOCKS)
     registers: list[RegisterEntry] = Field(default=[], max_length=MAX_REGISTERS)

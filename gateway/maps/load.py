@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import MAX_FILE_BYTES, Document, FileError, Loc, is_there, load
 from gateway.maps.compile import check_length, compile_map
+from gateway.maps.constants import UNIT_ID, check_settings
 from gateway.maps.file import MAX_REGISTERS, Part, PlacedEntry, read_part
 from gateway.problems.problem import Problem, in_order, problem_of
 from gateway.problems.quoting import cut, cut_path, quoted
@@ -88,8 +89,13 @@ _INHERITED = (
 """Settings that a map takes over from the maps it extends or includes, unless it has its own."""
 
 
-def load_map(path: Path) -> RegisterMap:
+def load_map(path: Path, settings: Mapping[str, int | float] | None = None) -> RegisterMap:
     """Read, check and compile a map.
+
+    Args:
+        path: the file.
+        settings: the numbers that a unit has for the settings of the map, and its `unit_id`; those of the map
+            if it has none.
 
     Raises:
         FileError: the map has problems; it carries all of them, each with file, line and column.
@@ -99,8 +105,14 @@ def load_map(path: Path) -> RegisterMap:
     placed, without, more = _merge(chain, is_whole=is_whole)
     top = chain[0].file
     nearest = {key: _nearest(chain, key) for key in _INHERITED}
-    settings = {key: getattr(part.file, key) for key, part in nearest.items()}
-    whole = top.model_copy(update=settings | {"name": top.name or path.stem})
+    inherited = {key: getattr(part.file, key) for key, part in nearest.items()}
+    constants: dict[str, int | float] = {UNIT_ID: inherited["unit_id"] or 1}
+    for part in reversed(chain):
+        constants |= part.file.settings
+    constants |= settings or {}
+    own = {"name": top.name or path.stem, "settings": constants}
+    whole = top.model_copy(update=inherited | own)
+    more += check_settings(chain)
     documents = {key: part.document for key, part in nearest.items()}
     knows_blocks = is_whole and not any("blocks" in part.lost for part in chain)
     check_length(placed, chain[0].document)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.files.validation import suggest
+from gateway.maps.constants import Constants, scale_of
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.register_keys import ABSENT, MEANINGS, check_keys
 from gateway.maps.template import TemplateError, compile_template
@@ -38,6 +39,8 @@ from gateway.protocol.registers.register import (
     text_encoding,
 )
 
+EXCEPTION = "exception"
+"""The `absent` of a register that is not served while it is absent."""
 READINGS_HINT = "docs/register-maps.md lists the readings"
 """Advice for a name that resembles no reading."""
 
@@ -48,6 +51,7 @@ class RegisterBuilder:
     def __init__(self, item: PlacedEntry, whole: MapFile, problems: list[Problem]) -> None:
         self._item = item
         self._problems = problems
+        self._constants: Constants = whole.settings
         self._entry: RegisterEntry = item.entry
         self._type = MEANINGS.get(item.entry.type, item.entry.type)
         """The type on the wire."""
@@ -80,12 +84,13 @@ class RegisterBuilder:
             unit=entry.unit,
             description=entry.description,
             value=entry.value_text,
-            scale=Decimal(str(entry.scale)),
+            scale=scale_of(entry.scale, self._constants) or Decimal(1),
             offset=Decimal(str(entry.offset)),
             word_order=self._word_order,
             byte_order=self._byte_order,
             function_code=entry.function_code,
             is_alone=entry.alone,
+            refuses_absent=self._absent_choice() == EXCEPTION,
         )
 
     def _parts(self) -> tuple[int, bytes, Encode, Evaluate | None]:
@@ -141,10 +146,8 @@ class RegisterBuilder:
         return number_encoding(data_type, per_unit, offset, self._word_order, self._byte_order, absent=content)
 
     def _absent(self) -> bytes:
-        data_type, absent = TYPES[self._type], self._entry.absent
-        if absent is None:
-            absent = self._absent_codes.get(data_type.name)
-        if absent is None:
+        data_type, absent = TYPES[self._type], self._absent_choice()
+        if absent is None or absent == EXCEPTION:
             code = data_type.absent()
         else:
             try:
@@ -154,12 +157,17 @@ class RegisterBuilder:
                 code = data_type.absent()
         return reorder(code, self._word_order, self._byte_order)
 
+    def _absent_choice(self) -> int | float | str | None:
+        """Return what the entry, or else the map, gives for absent."""
+        chosen = self._entry.absent
+        return self._absent_codes.get(self._type) if chosen is None else chosen
+
     def _per_unit(self) -> Decimal:
         entry = self._entry
-        scale = Decimal(str(entry.scale))
-        if not scale.is_finite() or scale == 0:
+        scale = scale_of(entry.scale, self._constants)
+        if scale is None:
             hint = "Write the size of one step, such as 0.1"
-            self._problem("scale", "not-a-scale", f"{entry.scale} is not a scale", hint)
+            self._problem("scale", "not-a-scale", f"{cut(str(entry.scale))} is not a scale", hint)
             return Decimal(1)
         if entry.unit is None:
             return scale
@@ -183,7 +191,7 @@ class RegisterBuilder:
 
     def _expression(self, key: str, text: str) -> Expression | None:
         try:
-            expression = compile_expression(text)
+            expression = compile_expression(text, self._constants)
         except ExpressionError as error:
             self._problem(key, "invalid-expression", str(error))
             return None

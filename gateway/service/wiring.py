@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from gateway.config import Config, Maps
+from gateway.config import Config, Maps, map_of
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
@@ -196,7 +196,7 @@ class Wiring:
         feeders: list[RegisterMapNode] = []
         for unit_id, unit_config in config.units.items():
             meter, _, parser = sources[unit_config.meter or next(iter(sources))]
-            register_map = maps[unit_config.map]
+            register_map = map_of(maps, unit_id, unit_config)
             unit = unit_of(unit_config, register_map, meter.status_values)
             feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
             feeder.label = f"{unit_id}: {register_map.name}"

@@ -47,6 +47,8 @@ class Mistake(StrEnum):
     """The map is not read with that function code, or the request is a write."""
     QUANTITY = "quantity"
     """The request asks for no registers, or for more than one response can hold."""
+    ABSENT_VALUE = "absent value"
+    """The client made no mistake: the telegram does not contain the value, and the map has no code for absent."""
     SILENT_METER = "silent meter"
     """The client made no mistake: there is no fresh telegram."""
 
@@ -71,6 +73,7 @@ _TEXTS = {
     Mistake.MAP: "Wrong register map? No unit has a register at this address.",
     Mistake.FUNCTION: "This function code is not supported. {instead}",
     Mistake.QUANTITY: "A request can read 1 to {instead} registers.",
+    Mistake.ABSENT_VALUE: "The meter does not send {register}. The request is valid.",
     Mistake.SILENT_METER: "The meter is offline. The request is valid.",
 }
 _INSTEAD_TEXTS = {Mistake.UNIT_ID: "Unit {} is configured.", Mistake.FUNCTION: "Use function code {}."}
@@ -99,9 +102,22 @@ def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
         return None
     if code == ExceptionCode.ILLEGAL_DATA_VALUE or not 1 <= read.count <= MAX_READ_REGISTERS:
         return Advice(Mistake.QUANTITY, MAX_READ_REGISTERS)
+    if code == ExceptionCode.SERVER_DEVICE_FAILURE:
+        return Advice(Mistake.ABSENT_VALUE, register=_refused(read, unit))
     if code == ExceptionCode.ILLEGAL_DATA_ADDRESS:
         return _elsewhere(read, unit, units)
     return _inside(read, unit.register_map) if code is None else None
+
+
+def _refused(read: ReadRequest, unit: Unit) -> str | None:
+    """Return the name of the first register in a read that is not served while it is absent."""
+    place = unit.register_map.place(read.function_code, read.address, read.count)
+    names = (
+        register.name
+        for register in unit.register_map.registers
+        if register.refuses_absent and register.place < place + read.count and place < register.place + register.length
+    )
+    return next(names, None)
 
 
 def _elsewhere(read: ReadRequest, unit: Unit, units: UnitTable) -> Advice:

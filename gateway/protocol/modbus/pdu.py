@@ -33,6 +33,7 @@ class ExceptionCode(IntEnum):
     ILLEGAL_DATA_ADDRESS = 2
     ILLEGAL_DATA_VALUE = 3
     SERVER_DEVICE_FAILURE = 4
+    """A value is absent, and its register has no code for that."""
     SERVER_DEVICE_BUSY = 6
     """The client must ask again later."""
     GATEWAY_PATH_UNAVAILABLE = 10

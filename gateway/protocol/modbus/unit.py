@@ -8,6 +8,7 @@ does is chosen by `on_stale`. Registers of the gateway's own state are encoded a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from gateway.protocol import freshness
@@ -59,6 +60,7 @@ class Unit:
         self.has_tables = register_map.has_tables
         self._status_values = status_values
         self._absent = register_map.readings.encode({})
+        self._layout = replace(self._absent, refused=())
         self.repeats = repeats
         """Handler of repeated requests; None to serve them."""
         # For a client that gets each telegram once, an image is latched only to complete values.
@@ -121,7 +123,9 @@ class Unit:
             data = self.snapshot.read(address, count)
             if data is not None:
                 return data
-        if self._absent.read(address, count) is None:
+            if self._layout.read(address, count) is not None:
+                return ExceptionCode.SERVER_DEVICE_FAILURE
+        if self._layout.read(address, count) is None:
             return self._read_status(address, count, now)
         return self._read_stale(address, count)
 
@@ -151,7 +155,7 @@ class Unit:
 
     def _read_part(self, client: CountedClient, address: int, count: int, now: float) -> bytes | ExceptionCode | None:
         """Return the response to a read that splits a value."""
-        is_status = self._absent.read(address, count) is None
+        is_status = self._layout.read(address, count) is None
         if is_status:
             image = self._status_latches.choose(address, count, now, client, lambda: self._status_image(now))
         else:
@@ -162,7 +166,9 @@ class Unit:
             return self._read_stale(address, count)
         if now <= image.fresh_until:
             data = image.snapshot.read(address, count)
-            return ExceptionCode.ILLEGAL_DATA_ADDRESS if data is None else data
+            if data is None:
+                return ExceptionCode.ILLEGAL_DATA_ADDRESS if is_status else ExceptionCode.SERVER_DEVICE_FAILURE
+            return data
         if is_status:
             return self._read_status(address, count, now)
         if self.on_stale is OnStale.ABSENT:
@@ -195,8 +201,8 @@ class Unit:
     def _read_stale(self, address: int, count: int) -> bytes | ExceptionCode | None:
         if self.on_stale is OnStale.SILENT:
             return None
-        if self.on_stale is OnStale.ABSENT:
-            return self._absent.read(address, count)
-        if self.on_stale is OnStale.HOLD and self.snapshot is not None:
-            return self.snapshot.read(address, count)
-        return ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
+        shown = self._absent if self.on_stale is OnStale.ABSENT else None
+        if self.on_stale is OnStale.HOLD:
+            shown = self.snapshot
+        data = shown.read(address, count) if shown else None
+        return ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND if data is None else data

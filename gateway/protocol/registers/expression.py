@@ -63,8 +63,23 @@ class Expression:
     tree: ast.expr
 
 
-def compile_expression(text: str) -> Expression:
-    """Compile `text`.
+class _Constants(ast.NodeTransformer):
+    """Replaces names by the constants that they stand for."""
+
+    def __init__(self, constants: Mapping[str, int | float]) -> None:
+        self._constants = constants
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Return the constant of a name that has one."""
+        if node.id not in self._constants:
+            return node
+        number = self._constants[node.id]
+        constant: ast.expr = ast.Constant(abs(number))
+        return ast.copy_location(ast.UnaryOp(ast.USub(), constant) if number < 0 else constant, node)
+
+
+def compile_expression(text: str, constants: Mapping[str, int | float] | None = None) -> Expression:
+    """Compile `text`; each name in `constants` stands for its number.
 
     Raises:
         ExpressionError: it contains anything but names, numbers, operators and the functions above.
@@ -74,6 +89,8 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionError(f"longer than {MAX_EXPRESSION_LENGTH} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
+        if constants:
+            tree = _Constants(constants).visit(tree)
         if _depth(tree) > MAX_DEPTH:
             raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
         evaluate = _compile(tree, text)

@@ -83,6 +83,8 @@ class Register:
     """The only function code that reads it; None for all of the map's."""
     is_alone: bool = False
     """True if only a read of exactly its registers gets it."""
+    refuses_absent: bool = False
+    """True if reads that include it get an exception while it is absent: its clients know no code for absent."""
 
     @property
     def end(self) -> int:

@@ -31,6 +31,8 @@ class RegisterMap:
     requires: Mapping[str, Evaluate] = field(default_factory=dict)
     """Expressions that must be present in a telegram, else the map does not show it: its clients know no code for
     absent."""
+    settings: Mapping[str, int | float] = field(default_factory=dict)
+    """Numbers that a unit may choose, with those that this map is compiled for; `unit_id` if the map shows it."""
     remarks: tuple[str, ...] = ()
     """Remarks for the author of the map, each with its place in the file."""
     shows_identifiers: bool = True

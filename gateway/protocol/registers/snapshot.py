@@ -36,9 +36,16 @@ class Snapshot:
     """Names of the registers whose value does not fit their type."""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
     """The values that it was encoded from."""
+    refused: tuple[range, ...] = ()
+    """Places of the registers that are absent, and whose clients know no code for absent."""
 
     def read(self, address: int, count: int) -> bytes | None:
-        """Return the bytes of `count` registers from the place `address` on; None if not all are in one block."""
+        """Return the bytes of `count` registers from the place `address` on.
+
+        None if they are not all in one block, or if some are refused.
+        """
+        if self.refused and any(each.start < address + count and address < each.stop for each in self.refused):
+            return None
         index = bisect_right(self.starts, address) - 1
         if index < 0:
             return None
@@ -63,6 +70,8 @@ class SnapshotEncoder:
         self._blocks = tuple(blocks)
         self._registers = tuple(registers)
         self._starts = tuple(block.address for block in blocks)
+        inside = (register for block in blocks for register in _within(block, registers))
+        self._refusing = tuple(register for register in inside if register.refuses_absent)
         self._plans = [(block.address, *_plan(block, registers)) for block in blocks]
         self._places = [
             _Place(index, 2 * (register.place - block.address), register)
@@ -98,7 +107,14 @@ class SnapshotEncoder:
                 else:
                     unfit.append(name)
             segments.append(Segment(address, bytes(data)))
-        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values)
+        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, self._refused(values, unfit))
+
+    def _refused(self, values: Mapping[str, Value], unfit: Sequence[str]) -> tuple[range, ...]:
+        """Return the places of the registers that are absent and then not served."""
+        if not self._refusing:
+            return ()
+        absent = (each for each in self._refusing if each.name in unfit or each.evaluate(values) is None)
+        return tuple(range(each.place, each.place + each.length) for each in absent)
 
     def _encode_changes(self, values: Mapping[str, Value], before: Snapshot) -> Snapshot:
         past = before.values
@@ -124,7 +140,7 @@ class SnapshotEncoder:
         for index, image in images.items():
             segments[index] = Segment(self._starts[index], bytes(image))
         names = tuple(register.name for register in self._registers if register.name in unfit) if unfit else ()
-        return Snapshot(self._starts, tuple(segments), present, names, values)
+        return Snapshot(self._starts, tuple(segments), present, names, values, self._refused(values, names))
 
     def test_pattern(self) -> Snapshot:
         """Return a snapshot in which every register shows its own address."""
