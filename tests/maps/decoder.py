@@ -66,6 +66,8 @@ class Entry:
     """The code for absent, most significant byte first."""
     is_without: bool
     """Return whether it is always absent."""
+    function_code: int | None
+    """The only function code that reads it; None if all of the map do."""
 
     @property
     def addresses(self) -> range:
@@ -93,6 +95,10 @@ class Layout:
     def function_codes(self) -> list[int]:
         """Which ones read it."""
         return list(self.settings.get("function_codes") or [3, 4])
+
+    def function_codes_of(self, block: Mapping[str, Any]) -> list[int]:
+        """Which ones read a block."""
+        return [block["function_code"]] if block.get("function_code") else self.function_codes
 
     def is_shown(self, values: Mapping[str, Any]) -> bool:
         """Whether a telegram with these readings tells all that the map requires."""
@@ -184,6 +190,7 @@ def _entry(item: Mapping[str, Any], settings: Mapping[str, Any], *, is_without: 
         byte_order=item.get("byte_order") or settings.get("byte_order") or "big",
         absent=absent,
         is_without=is_without or value == "absent",
+        function_code=item.get("function_code"),
     )
 
 

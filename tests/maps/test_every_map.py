@@ -23,7 +23,7 @@ MAPS = map_files()
 OWN = sorted(path for path in OWN_TELEGRAMS.glob("*.txt") if readings_in(path.read_bytes()))
 MOST_PER_FILE = 3
 """Telegrams of a recording; those that follow are from the same meter."""
-ILLEGAL_ADDRESS = b"\x83\x02"
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
 
 each_map = pytest.mark.parametrize("path", MAPS, ids=lambda path: path.stem)
 
@@ -37,12 +37,13 @@ def mismatches(path: Path, values: Mapping[str, Any]) -> list[str]:
     """What a client reads that is not what the map says of the telegram's readings."""
     layout, server = layout_of(path), Server(path)
     server.show(values)
-    function, is_shown = layout.function_codes[0], layout.is_shown(values)
+    is_shown = layout.is_shown(values)
     status = layout.status_addresses()
     found = []
     for entry in layout.entries:
         if entry.address in status:
             continue
+        function = entry.function_code or layout.function_codes[0]
         if not is_shown:
             answer = server.ask(struct.pack(">BHH", function, entry.address, entry.length))
             if answer != bytes((function | 0x80, 0x0B)):
@@ -72,6 +73,20 @@ def test_every_register_shows_what_third_party_telegrams_say(path: Path) -> None
     assert shown, "no telegram fits"
 
 
+@cache
+def fullest() -> list[Mapping[str, Any]]:
+    """Return the readings of one telegram of each of our files, the most of them first."""
+    return sorted((readings_in(telegram.read_bytes())[0].values for telegram in OWN), key=len, reverse=True)
+
+
+def addresses(layout: Layout, function: int) -> set[int]:
+    """Return the addresses that a function code reads."""
+    blocks = [block for block in layout.settings.get("blocks") or [] if function in layout.function_codes_of(block)]
+    entries = [entry for entry in layout.entries if entry.function_code in (None, function)]
+    ranges = [range(block["address"], block["address"] + block["length"]) for block in blocks]
+    return {address for each in [*ranges, *(entry.addresses for entry in entries)] for address in each}
+
+
 EXTREMES = {
     "all at the greatest that a line holds": lambda unit: 999_999_999_999,
     "all negative": lambda unit: -999_999_999_999,
@@ -93,32 +108,35 @@ def test_numbers_out_of_range_are_absent_and_never_wrapped(path: Path, number: A
 @each_map
 def test_a_declared_block_can_be_read_from_any_address_in_one_piece(path: Path) -> None:
     layout, server = layout_of(path), Server(path)
-    full = max((readings_in(telegram.read_bytes())[0].values for telegram in OWN), key=len)
-    server.show(full)
+    server.show(next(values for values in fullest() if layout.is_shown(values)))
     status = layout.status_addresses()
     for block in layout.settings.get("blocks") or []:
         first, end = block["address"], block["address"] + block["length"]
         if first in status:
             continue
-        for start in range(first, end):
-            count = min(MAX_READ_REGISTERS, end - start)
-            for function in layout.function_codes:
+        for function in layout.function_codes_of(block):
+            for start in range(first, end):
+                count = min(MAX_READ_REGISTERS, end - start)
                 assert len(server.words(function, start, count)) == count
-        if end <= 0xFFFF and not any(end in entry.addresses for entry in layout.entries):
-            assert server.ask(struct.pack(">BHH", 3, end - 1, 2)) == ILLEGAL_ADDRESS
+            if end <= 0xFFFF and end not in addresses(layout, function):
+                request = struct.pack(">BHH", function, end - 1, 2)
+                assert server.ask(request) == bytes((function | 0x80, ILLEGAL_ADDRESS))
 
 
 @each_map
 def test_a_read_of_what_is_not_there_is_refused_at_once(path: Path) -> None:
     layout, server = layout_of(path), Server(path)
-    blocks = [
-        range(block["address"], block["address"] + block["length"]) for block in layout.settings.get("blocks", [])
-    ]
-    there = [*blocks, *(entry.addresses for entry in layout.entries)]
-    asked = [address for address in (0, 0x000B, 0x8960, 40000, 50000, 65535) if not any(address in r for r in there)]
-    if layout.settings.get("gaps", "exception") == "exception":
+    if layout.settings.get("gaps", "exception") != "exception":
+        return
+    for function in layout.function_codes:
+        there = addresses(layout, function)
+        asked = [address for address in (0, 0x000B, 0x8960, 40000, 50000, 65535) if address not in there]
         assert asked
-        assert {server.ask(struct.pack(">BHH", 3, address, 1)) for address in asked} == {ILLEGAL_ADDRESS}
+        assert {server.ask(struct.pack(">BHH", function, address, 1)) for address in asked} == {
+            bytes((function | 0x80, ILLEGAL_ADDRESS))
+        }
+    for function in {3, 4}.difference(layout.function_codes):
+        assert server.ask(struct.pack(">BHH", function, 0, 1)) == bytes((function | 0x80, ILLEGAL_FUNCTION))
 
 
 @each_map
