@@ -7,6 +7,7 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -220,6 +221,13 @@ def allowed(kind: str) -> re.Pattern[str]:
     return re.compile("|".join(as_regex(path) for path, rights in rules if set(kind) & set(rights)))
 
 
+def end_traced(gateway: Program) -> None:
+    """End the program that strace runs; without strace it would go on."""
+    (child,) = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGTERM)
+    gateway.wait()
+
+
 def as_regex(path: str) -> str:
     """Return the regular expression of a path of AppArmor."""
     signs = {"**": ".*", "*": "[^/]*", "{": "(?:", ",": "|", "}": ")", "?": "[^/]"}
@@ -240,6 +248,7 @@ def test_the_apparmor_profile_allows_all_that_the_app_does(app: App, tmp_path: P
             gateway.wait_for_port(modbus)
             with cable.sending(own_telegram("v50_sagemcom-t210d")), ModbusClient(modbus) as client:
                 wait_until(lambda: client.uint32(4) >= 2, lambda: f"two telegrams; so far:\n{gateway.log}")
+            end_traced(gateway)
     _, start, did = calls.read_text().partition('["python", "/opt/dsmr-gateway/run.py"]')
     assert start
     opened = re.findall(r"open(?:at)?\((?:AT_FDCWD<[^>]*>, )?\"[^\"]*\", (O_\S+).* = \d+<([^>]*)>", did)
