@@ -63,11 +63,13 @@ class Entry:
     word_order: str
     byte_order: str
     absent: bytes
-    """The code for absent, most significant byte first."""
+    """The code for absent, most significant byte first; empty if a read is refused instead."""
     is_without: bool
     """Return whether it is always absent."""
     function_code: int | None
     """The only function code that reads it; None if all of the map do."""
+    constants: Mapping[str, Any]
+    """The settings of the map, and the unit id."""
 
     @property
     def addresses(self) -> range:
@@ -175,7 +177,8 @@ def _entry(item: Mapping[str, Any], settings: Mapping[str, Any], *, is_without: 
     absent = b"\0\0" * length
     if code:
         chosen = item.get("absent", (settings.get("absent") or {}).get(type_name))
-        absent = struct.pack(">" + code, _default_absent(type_name, length) if chosen is None else chosen)
+        number = _default_absent(type_name, length) if chosen is None else chosen
+        absent = b"" if number == "exception" else struct.pack(">" + code, number)
     value = item.get("value")
     return Entry(
         address=item["address"],
@@ -191,6 +194,7 @@ def _entry(item: Mapping[str, Any], settings: Mapping[str, Any], *, is_without: 
         absent=absent,
         is_without=is_without or value == "absent",
         function_code=item.get("function_code"),
+        constants={"unit_id": settings.get("unit_id", 1)} | (settings.get("settings") or {}),
     )
 
 
@@ -234,6 +238,7 @@ def _number(entry: Entry, data: bytes) -> Fraction | float:
 
 def expected(entry: Entry, values: Mapping[str, Any]) -> Decoded | None:
     """What it should hold of the readings `values` (name → number in base units, or text); None for absent."""
+    values = {**values, **entry.constants}
     if entry.type == "bitfield":
         set_bits = [bit for bit, text in entry.bits.items() if evaluate(text, values)]
         return 0 if entry.is_without else sum(1 << bit for bit in set_bits)
@@ -245,6 +250,14 @@ def expected(entry: Entry, values: Mapping[str, Any]) -> Decoded | None:
         return None
     text = PLACEHOLDER.sub(lambda match: _last(str(values[match[1]]), match[2]), entry.value)
     return text[: 2 * entry.length]
+
+
+def is_refused(entry: Entry, values: Mapping[str, Any]) -> bool:
+    """Return whether a read of the register is refused, because the readings do not have its value."""
+    if entry.absent or entry.type in ("string", "bitfield"):
+        return False
+    exact = expected(entry, values)
+    return exact is None or not _fits(entry, exact)
 
 
 def _last(text: str, count: str | None) -> str:

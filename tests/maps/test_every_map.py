@@ -16,14 +16,14 @@ from gateway.maps.load import PARTS as PARTS_FOLDER
 from gateway.maps.load import load_map, map_names
 from gateway.protocol.modbus.pdu import MAX_READ_REGISTERS
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, shared_manifest
-from tests.maps.decoder import PARTS, Layout, compare, map_files, read_layout
+from tests.maps.decoder import PARTS, Layout, compare, is_refused, map_files, read_layout
 from tests.maps.serving import Server, readings_in
 
 MAPS = map_files()
 OWN = sorted(path for path in OWN_TELEGRAMS.glob("*.txt") if readings_in(path.read_bytes()))
 MOST_PER_FILE = 3
 """Telegrams of a recording; those that follow are from the same meter."""
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, DEVICE_FAILURE = 1, 2, 4
 
 each_map = pytest.mark.parametrize("path", MAPS, ids=lambda path: path.stem)
 
@@ -48,6 +48,11 @@ def mismatches(path: Path, values: Mapping[str, Any]) -> list[str]:
             answer = server.ask(struct.pack(">BHH", function, entry.address, entry.length))
             if answer != bytes((function | 0x80, 0x0B)):
                 found.append(f"{entry.name}: {answer.hex()}, though the telegram lacks what the map requires")
+            continue
+        if is_refused(entry, values):
+            answer = server.ask(struct.pack(">BHH", function, entry.address, entry.length))
+            if answer != bytes((function | 0x80, DEVICE_FAILURE)):
+                found.append(f"{entry.name}: {answer.hex()}, though the telegram lacks it")
             continue
         fault = compare(entry, server.registers(entry, function), values)
         if fault:
