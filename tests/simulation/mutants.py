@@ -15,13 +15,13 @@ from gateway.protocol.modbus.unit import Unit  # isort: skip
 from gateway.protocol.p1.age import meter_clock  # isort: skip
 from gateway.protocol.p1.age.display import Display  # isort: skip
 from gateway.protocol.p1.age.meter_clock import MeterClock  # isort: skip
-from gateway.protocol.p1.age.text_memory import TextMemory  # isort: skip
 from gateway.protocol.p1.age.verdict import Kind  # isort: skip
 from gateway.protocol.p1.serving import Serving  # isort: skip
 from gateway.protocol.registers.snapshot import SnapshotEncoder  # isort: skip
 
 
 def _patch(owner: Any, name: str, value: Any) -> None:
+    assert hasattr(owner, name), f"{owner.__name__} has no {name}; adapt the mutant to the product"
     setattr(owner, name, value)
 
 
@@ -48,8 +48,7 @@ def believe_the_past() -> None:
 
 def forget_texts() -> None:
     """Take a copy for a new telegram, dated by its arrival."""
-    _patch(TextMemory, "look_up", lambda *_: None)
-    _patch(MeterClock, "_same_stamp", lambda self, item, _gap: self.display.show(item, Kind.FRESH))
+    _patch(MeterClock, "_copy", lambda self, item, _clock: self.display.show(item, Kind.FRESH))
 
 
 def confirm_at_once() -> None:
@@ -92,17 +91,16 @@ def tear_a_snapshot() -> None:
 
 
 def swap_two_telegrams() -> None:
-    """Publish every tenth telegram one telegram late."""
+    """Publish the telegram before in place of every tenth."""
     real = DsmrParser._serve
     kept: list[Any] = []
 
     def serve(self: DsmrParser) -> None:
-        current = self._meter.serving.served
-        if kept and len(kept) % 10 == 0:
-            for receive in self.readings.receivers:
-                receive(kept[-2] if len(kept) > 1 else None)
-        kept.append(current)
         real(self)
+        kept.append(self._meter.serving.served)
+        if len(kept) % 10 == 0:
+            for receive in self.readings.receivers:
+                receive(kept[-2])
 
     _patch(DsmrParser, "_serve", serve)
 
