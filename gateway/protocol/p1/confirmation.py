@@ -3,10 +3,13 @@
 Without a checksum, noise can change a digit and nothing in the telegram shows it. A telegram is compared with the one
 that was accepted before. Two cases need a second telegram that agrees: the first telegram of a meter, and a telegram
 that contradicts the one before. Two in a row that agree with each other and not with the past show that the meter was
-replaced. A telegram that agrees with the last but one and not with the last shows that the last one was wrong.
+replaced. A telegram that agrees with the last but one and not with the last shows that the last one was wrong. If two
+meters send by turns, the last but one is of the same meter.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 from gateway.protocol.p1.acceptance import contradict
 from gateway.protocol.p1.readings import Readings
@@ -30,8 +33,8 @@ class Confirmation:
         """Its arrival, in seconds."""
         self._agreed: tuple[Readings, float] | None = None
         """Readings that the newest accepted telegram agreed with, and their arrival."""
-        self._unconfirmed: tuple[Readings, float] | None = None
-        """Readings of a telegram that was refused when it came, and their arrival; the next one may agree with them."""
+        self._unconfirmed: deque[tuple[Readings, float]] = deque(maxlen=2)
+        """Readings of the telegrams that were refused since an accepted one, and their arrivals, newest first."""
 
     def refuse(
         self, telegram: Telegram, readings: Readings, refusal: RefusedTelegram | None, arrived: float
@@ -48,8 +51,9 @@ class Confirmation:
         if refusal is None and (self.before or not self._needs_two):
             self._agreed = (self.before, self.before_at) if self.before else None
             return None
-        unconfirmed, self._unconfirmed = self._unconfirmed, (readings, arrived)
-        for earlier in (unconfirmed, self._agreed):
+        earlier_ones = [*self._unconfirmed, self._agreed]
+        self._unconfirmed.appendleft((readings, arrived))
+        for earlier in earlier_ones:
             if earlier and contradict(earlier[0], readings, arrived - earlier[1]) is None:
                 self._agreed = earlier
                 return None
@@ -58,5 +62,5 @@ class Confirmation:
 
     def accept(self, readings: Readings, arrived: float) -> None:
         """Note the readings of an accepted telegram, with or without a checksum."""
-        self._unconfirmed = None
+        self._unconfirmed.clear()
         self.before, self.before_at = readings, arrived

@@ -57,5 +57,10 @@ def test_two_telegrams_that_agree_with_nothing_are_both_refused() -> None:
     assert outcomes(Confirmation(needs_two=False), 11562, 51562, 31562) == [None, IMPLAUSIBLE, IMPLAUSIBLE]
 
 
+def test_one_of_two_meters_that_send_by_turns_is_accepted() -> None:
+    counters = (11562, 51562) * 3
+    assert outcomes(Confirmation(needs_two=True), *counters) == [UNCONFIRMED, UNCONFIRMED, *(None, IMPLAUSIBLE) * 2]
+
+
 def test_a_telegram_that_agrees_with_the_last_but_one_shows_that_the_last_one_was_wrong() -> None:
     assert outcomes(Confirmation(needs_two=False), 11562, 11563, 11562) == [None, None, None]
