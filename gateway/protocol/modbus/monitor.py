@@ -2,13 +2,14 @@
 
 A monitor is always on, so noting an exchange must cost next to nothing. The server keeps the counters it needs at
 hand, and appends plain tuples to a bounded list. Text is made only when somebody looks. Counters are bounded too:
-a scanner that tries every unit id and function code fills one counter of the rest, not the memory.
+only units that are configured and functions that Modbus defines have counters of their own. A scanner that tries every
+unit id and function code adds to the counters of the rest.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 RECENT_REQUESTS = 1000
 """Number of exchanges that are kept."""
 MAX_COUNTERS = 1000
-"""Largest number of counters of one kind. Beyond it, one counter takes the rest, such as those of a scanner."""
+"""Largest number of counters of one kind. Beyond it, one counter takes the rest."""
 OTHER = -1
 """Unit id, function code and exception code under which the rest is counted."""
+NAMED_FUNCTIONS = frozenset((*range(1, 9), 11, 12, *range(15, 18), *range(20, 25), 43))
+"""Function codes that are counted apart: the public ones (application protocol V1.1b3, 5.1)."""
 MAX_CLIENTS = 1000
 """Largest number of clients whose responses are counted, unless more are connected."""
 CLIENTS_GIVEN_UP = 100
@@ -101,6 +104,7 @@ class Monitor:
         """Number of exception responses, by unit id, function code and exception code."""
         self.ignored = 0
         """Number of frames and datagrams that are no single request, such as responses of another server."""
+        self._named_units: set[int] = set()
         self._clients: dict[str, CountedClient] = {}
         self._requests: dict[tuple[int, int], Tally] = {}
 
@@ -119,12 +123,23 @@ class Monitor:
         """Return the number of requests so far."""
         return sum(tally.number for tally in self._requests.values())
 
+    def name_units(self, unit_ids: Iterable[int]) -> None:
+        """Count the requests for these unit ids apart from now on; units that were named stay, so no counter falls."""
+        self._named_units.update(unit_ids)
+
     def tally_of(self, unit_id: int, function_code: int) -> Tally:
         """Return the counter of the requests for a unit id and function code."""
-        asked = (unit_id, function_code)
+        known = self._requests.get((unit_id, function_code))
+        if known:
+            return known
+        asked = self._counted_as(unit_id, function_code)
         if asked not in self._requests and len(self._requests) >= MAX_COUNTERS:
             asked = (OTHER, OTHER)
         return self._requests.setdefault(asked, Tally())
+
+    def _counted_as(self, unit_id: int, function_code: int) -> tuple[int, int]:
+        unit = unit_id if unit_id in self._named_units else OTHER
+        return unit, function_code if function_code in NAMED_FUNCTIONS else OTHER
 
     def client(self, name: str, at: float) -> CountedClient:
         """Return the counter of a client without connection, such as one over UDP."""
@@ -150,7 +165,7 @@ class Monitor:
         self.recent.append((at, client, (unit_id, request, response)))
         self.tally_of(unit_id, request[0]).number += 1
         if response is not None and response[0] & EXCEPTION_BIT:
-            refused = (unit_id, request[0], response[1])
+            refused = (*self._counted_as(unit_id, request[0]), response[1])
             is_counted = refused in self.exceptions or len(self.exceptions) < MAX_COUNTERS
             self.exceptions[refused if is_counted else (OTHER, OTHER, OTHER)] += 1
 

@@ -70,6 +70,7 @@ class Responder:
         self.units = units
         self.identification = identification
         self.monitor = monitor
+        monitor.name_units(units.wired)
         self.is_serial = is_serial
         self.ready: dict[bytes, _Ready] = {}
         """The responses that may be sent again, by request without its transaction id."""
@@ -80,6 +81,7 @@ class Responder:
         Requests that are held back are answered from them at once, except those of a unit that another one succeeds.
         """
         before, self.units, self.identification = self.units, units, identification
+        self.monitor.name_units(units.wired)
         self.ready.clear()
         kept = {unit.repeats for unit in units.by_id if unit}
         for unit in before.by_id:

@@ -25,6 +25,7 @@ def noted(count: int) -> Monitor:
 
 def test_requests_are_counted_by_unit_and_function() -> None:
     monitor = Monitor()
+    monitor.name_units((1, 2))
     for unit_id, function_code in ((1, 3), (1, 3), (1, 4), (2, 3)):
         monitor.note(0.0, CLIENT, unit_id, read_pdu(0, 1, function_code), words(0))
     assert monitor.requests == {(1, 3): 2, (1, 4): 1, (2, 3): 1}
@@ -34,6 +35,7 @@ def test_requests_are_counted_by_unit_and_function() -> None:
 
 def test_exceptions_are_counted_by_their_code_too() -> None:
     monitor = Monitor()
+    monitor.name_units([1])
     for answer in (b"\x83\x02", b"\x83\x02", b"\x83\x0b", words(1), None):
         monitor.note(0.0, CLIENT, 1, read_pdu(0, 1), answer)
     assert monitor.exceptions == {(1, 3, 2): 2, (1, 3, 11): 1}
@@ -102,6 +104,7 @@ def test_an_exchange_reads_as_a_line(request_pdu: bytes, answer: bytes | None, e
 
 def test_what_a_scanner_asks_is_counted_in_bounded_memory() -> None:
     monitor = Monitor()
+    monitor.name_units(range(256))
     for unit_id in range(256):
         for function in range(1, 128):
             monitor.note(0, CLIENT, unit_id, bytes((function, 0)), bytes((function | 0x80, 1)))

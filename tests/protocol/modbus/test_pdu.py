@@ -66,6 +66,7 @@ def test_the_server_reads_registers_only_in_requests_that_decode(pdu: bytes) -> 
 @settings(derandomize=True, deadline=None)
 def test_the_monitor_counts_what_is_an_exception_response(response: bytes) -> None:
     monitor = Monitor()
+    monitor.name_units([1])
     monitor.note(0, monitor.client("client", 0), 1, read_pdu(0, 1), response)
     code = exception_in(response)
     assert monitor.exceptions == ({} if code is None else {(1, 3, code): 1})

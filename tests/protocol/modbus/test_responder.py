@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.modbus.monitor import Exchange
+from gateway.protocol.modbus.monitor import OTHER, Exchange
 from gateway.protocol.modbus.pdu import ExceptionCode, exception_response
 from gateway.protocol.modbus.responder import UnitTable, respond_to_read
 from gateway.protocol.modbus.unit import OnStale, Unit
@@ -170,5 +170,5 @@ def test_what_is_noted_is_what_was_asked_and_answered() -> None:
         Exchange(3.5, CLIENT.name, 1, read_pdu(0, 1), words(0)),
         Exchange(3.5, CLIENT.name, 1, read_pdu(0, 1), words(0)),
     ]
-    assert asked.monitor.requests == {(1, 3): 2, (1, 0x64): 1}
-    assert asked.monitor.exceptions == {(1, 0x64, 1): 1}
+    assert asked.monitor.requests == {(1, 3): 2, (1, OTHER): 1}
+    assert asked.monitor.exceptions == {(1, OTHER, 1): 1}

@@ -167,6 +167,7 @@ def test_responses_are_the_same_as_if_each_were_computed_from_scratch(
             function_code, address, count, unit_id = step
             request = mbap(transaction_id, read_pdu(address, count, function_code), unit_id)
             fresh_mind = Responder(asked.units, IDENTIFICATION, Monitor())
+            fresh_mind.monitor.name_units(units)
             expected = ask(request, fresh_mind, now)
             assert ask(request, asked, now) == expected
             requests += fresh_mind.monitor.requests
