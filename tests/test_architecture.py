@@ -54,7 +54,7 @@ ROOMS = {
     "ser2net": Room("Turns a ser2net configuration into one of the gateway.", "problems files config"),
     "simulation": Room("Meters and households that do not exist; takes the time as an argument.", f"{CORE} files"),
     "runtime": Room("What every node runs on; knows no type of node.", CORE),
-    "transport": Room("Sockets, TLS and devices; knows neither telegrams nor registers.", "problems runtime"),
+    "transport": Room("Sockets, TLS and devices; knows neither telegrams nor registers.", "files problems runtime"),
     "lines": Room("The kinds of line that a meter is read from.", f"{CORE} runtime transport"),
     "nodes": Room(
         "One folder or module per type of node; none imports another, the configuration or the command line.",

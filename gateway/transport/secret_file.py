@@ -1,4 +1,4 @@
-"""Files with secrets: read only if they are regular files, and checked for who else may read them."""
+"""Files with secrets: their largest size, and the check of who else may read them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import shlex
 import stat
 from pathlib import Path
 
-from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.files.regular_file import read_regular_file
+from gateway.problems.problem import Problem, problem_of
 
 MAX_SECRET_BYTES = 1_000_000
 """Largest size of a file with certificates, a key or a password."""
@@ -19,20 +20,10 @@ def read_secret(path: Path) -> bytes:
     """Return the content of a regular file; a pipe or a device would keep the reader waiting.
 
     Raises:
-        OSError: it cannot be read, is not a regular file or is too large.
+        OSError: as `read_regular_file` raises it.
 
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as stream:  # noqa: PTH123 - an open descriptor
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            what = "this is a pipe, a socket or a device"
-            raise ProblemError(problem_of("not-a-regular-file", what, "Give the path of a file"))
-        content = stream.read(MAX_SECRET_BYTES + 1)
-    if len(content) > MAX_SECRET_BYTES:
-        what = f"the file is larger than {MAX_SECRET_BYTES} bytes"
-        raise ProblemError(problem_of("secret-too-large", what, "Is it the right file?"))
-    return content
+    return read_regular_file(path, MAX_SECRET_BYTES)
 
 
 def rights_problem(path: Path) -> Problem | None:

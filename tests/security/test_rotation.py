@@ -111,7 +111,7 @@ def shorten_password(folder: Path) -> None:
         (take_key_of_another, "modbus[0].tls.key", "do not belong together"),
         (expire, "modbus[0].tls.certificate", "is no longer valid since"),
         (remove_certificate, "modbus[0].tls.certificate", "no such file. Check the name"),
-        (make_pipe, "modbus[0].tls.key", "this is a pipe, a socket or a device. Give the path of a file"),
+        (make_pipe, "modbus[0].tls.key", "this is a pipe. Give the path of a file"),
         (spoil_authorities, "modbus[0].tls.client_ca", "does not contain a certificate in PEM form"),
         (shorten_password, "status_page.password_file", "the password is too short. Use 8 characters or more"),
     ],

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config import check_config
+from gateway.nodes.status_page.access import read_password
+from gateway.problems.problem import ProblemError
 from gateway.service.secret_files import SecretFiles
 from gateway.transport.secret_file import rights_problem
 from tests.certificates import make_certificates
@@ -44,6 +46,12 @@ def test_a_secret_of_another_user_is_reported(tmp_path: Path) -> None:
     assert problem is not None
     assert "belongs to another user (user id 12345)" in problem.what
     assert problem.hint == f"Run: chown 0 {secret}"
+
+
+def test_a_pipe_in_the_place_of_a_password_is_a_problem_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "password")
+    with pytest.raises(ProblemError, match="this is a pipe"):
+        read_password(tmp_path / "password")
 
 
 def test_a_file_that_is_missing_is_reported_by_its_reader() -> None:

@@ -16,9 +16,9 @@ from gateway.nodes.status_page.guessing import Guessing
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
+from gateway.transport.secret_file import read_secret
 
 MIN_PASSWORD_CHARACTERS = 8
-MAX_PASSWORD_FILE_BYTES = 4096
 
 LOCAL_NAME = "localhost"
 ANY_NAME = "*"
@@ -64,11 +64,10 @@ def read_password(path: Path) -> bytes:
     """Return the digest of the password in the first line of a file.
 
     Raises:
-        OSError: when the file cannot be read, or the password is too short.
+        OSError: the file cannot be read, is not a regular file or too large, or the password is too short.
 
     """
-    with path.open("rb") as stream:
-        lines = stream.read(MAX_PASSWORD_FILE_BYTES).splitlines()
+    lines = read_secret(path).splitlines()
     password = lines[0].strip() if lines else b""
     if len(password) < MIN_PASSWORD_CHARACTERS:
         hint = f"Use {MIN_PASSWORD_CHARACTERS} characters or more"
