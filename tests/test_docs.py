@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from gateway.config import load_config, load_maps
-from gateway.exports import Target, export
+from gateway.exports import ExportedUnit, Target, export
 from gateway.maps.load import find_map, load_map
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.ser2net import convert
@@ -156,12 +156,12 @@ def _is_exported(form: str, parse: Callable[[str], Any], block: Block) -> None:
         if other.kind == "commands"
         for match in re.findall(rf"dsmr-gateway export {form} (.*?)(?: >|$)", other.text, re.MULTILINE)
     }
-    words = command.split()
+    words = [word for word in command.split() if word != "--present"]
     options = dict(zip(words[::2], words[1::2], strict=True))
     register_map = load_map(find_map(options.get("--map", "dsmr"), Path()))
     unit = int(options.get("--unit", register_map.unit_id or 1))
     target = Target(options["--host"], int(options.get("--port", 502)), unit)
-    assert _is_part_of(parse(block.text), parse(export(form, register_map, target)))
+    assert _is_part_of(parse(block.text), parse(export(form, [ExportedUnit(register_map, target)])))
 
 
 def _is_of_evcc(block: Block) -> None:

@@ -1,35 +1,51 @@
-"""Write the configuration of a program that reads a register map over Modbus; one module per program."""
+"""Write the configuration of a program that reads the gateway's units over Modbus; one module per program."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NamedTuple
 
-from gateway.exports.shared import ExportError, Target
-from gateway.protocol.registers.register_map import RegisterMap
+from gateway.exports.shared import ExportedUnit, ExportError, Target
+
+
+class Format(NamedTuple):
+    """The configuration of a program."""
+
+    title: str
+    """Name of the program."""
+    render: str
+    """Module of this package, and the function in it that writes the format."""
+    transports: tuple[str, ...] = ("tcp",)
+    """Transports over which the program can read; see `Target.transport`."""
+
 
 FORMATS = {
-    "home-assistant": "home_assistant:as_yaml",
-    "evcc": "evcc:as_yaml",
-    "telegraf": "telegraf:as_toml",
-    "node-red": "node_red:as_flow",
-    "tia": "variables:as_tia",
-    "codesys": "variables:as_codesys",
-    "twincat": "variables:as_twincat",
+    "home-assistant": Format("Home Assistant", "home_assistant:as_yaml", ("tcp", "rtu_over_tcp", "udp")),
+    "evcc": Format("evcc", "evcc:as_yaml", ("tcp", "rtu_over_tcp", "udp")),
+    "telegraf": Format("Telegraf", "telegraf:as_toml", ("tcp", "rtu_over_tcp")),
+    "node-red": Format("Node-RED", "node_red:as_flow", ("tcp", "rtu_over_tcp")),
+    "tia": Format("TIA Portal", "variables:as_tia"),
+    "codesys": Format("CODESYS", "variables:as_codesys"),
+    "twincat": Format("TwinCAT", "variables:as_twincat"),
 }
-"""Format → the module of this package, and the function in it, that writes the format."""
+"""Formats by name."""
 
 
-def export(form: str, register_map: RegisterMap, target: Target) -> str:
-    """Return the configuration in `form`, one of `FORMATS`, for reading `register_map` from `target`.
+def export(form: str, units: Sequence[ExportedUnit]) -> str:
+    """Return the configuration in `form`, one of `FORMATS`, for reading `units`.
 
     Raises:
-        ExportError: the map lacks a register that the program needs.
+        ExportError: the program cannot reach a unit, or the units lack a register that it needs.
 
     """
-    module, _, name = FORMATS[form].partition(":")
-    render: Callable[[RegisterMap, Target], str] = getattr(import_module(f"gateway.exports.{module}"), name)
-    return render(register_map, target)
+    chosen = FORMATS[form]
+    for unit in units:
+        if unit.target.transport not in chosen.transports:
+            raise ExportError(f"{chosen.title} cannot read {unit.label} over {unit.target.transport}")
+    module, _, name = chosen.render.partition(":")
+    render: Callable[[Sequence[ExportedUnit]], str] = getattr(import_module(f"gateway.exports.{module}"), name)
+    return render(units)
 
 
-__all__ = ["FORMATS", "ExportError", "Target", "export"]
+__all__ = ["FORMATS", "ExportError", "ExportedUnit", "Target", "export"]

@@ -2,56 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import yaml
 
-from gateway.exports.shared import ExportError, Target, input_type, numbers, plain
+from gateway.exports.shared import ExportedUnit, ExportError, input_type, plain
 from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.register import Register
-from gateway.protocol.registers.register_map import RegisterMap
 
 POWER = ("power_net", "power_import - power_export")
 PHASE_POWER = ("power_net_l{phase}", "power_import_l{phase} - power_export_l{phase}")
 ENERGY = ("energy_import",)
 CURRENT = ("sign(current_l{phase}, power_net_l{phase})", "current_l{phase}")
 VOLTAGE = ("voltage_l{phase}",)
+TRANSPORTS = {"tcp": {}, "rtu_over_tcp": {"rtu": True}, "udp": {"udp": True}}
+"""Transport to the keys that select it."""
 
 
-def as_yaml(register_map: RegisterMap, target: Target) -> str:
-    """Return a `meters:` section with a grid meter."""
-    power = _find(register_map, POWER)
+def as_yaml(units: Sequence[ExportedUnit]) -> str:
+    """Return a `meters:` section with a grid meter for each unit that shows the net power."""
+    meters = [meter for unit in units if (meter := _meter(unit)) is not None]
+    if not meters:
+        names = ", ".join(unit.register_map.name for unit in units)
+        raise ExportError(f"{names} has no register of the net power, which evcc requires")
+    return yaml.safe_dump({"meters": meters}, sort_keys=False)
+
+
+def _meter(unit: ExportedUnit) -> dict[str, Any] | None:
+    power = _find(unit, POWER)
     if power is None:
-        raise ExportError(f"{register_map.name} has no register of the net power, which evcc requires")
-    meter: dict[str, Any] = {"name": "grid", "type": "custom", "power": _source(power, register_map, target, "W")}
-    energy = _find(register_map, ENERGY)
+        return None
+    meter: dict[str, Any] = {"name": unit.name, "type": "custom", "power": _source(power, unit, "W")}
+    energy = _find(unit, ENERGY)
     if energy:
-        meter["energy"] = _source(energy, register_map, target, "kWh")
-    for key, values, unit in (("powers", PHASE_POWER, "W"), ("currents", CURRENT, "A"), ("voltages", VOLTAGE, "V")):
-        phases = [_find(register_map, [value.format(phase=phase) for value in values]) for phase in (1, 2, 3)]
+        meter["energy"] = _source(energy, unit, "kWh")
+    for key, values, unit_of_value in (
+        ("powers", PHASE_POWER, "W"),
+        ("currents", CURRENT, "A"),
+        ("voltages", VOLTAGE, "V"),
+    ):
+        phases = [_find(unit, [value.format(phase=phase) for value in values]) for phase in (1, 2, 3)]
         found = [register for register in phases if register]
         if len(found) == len(phases):
-            meter[key] = [_source(register, register_map, target, unit) for register in found]
-    return yaml.safe_dump({"meters": [meter]}, sort_keys=False)
+            meter[key] = [_source(register, unit, unit_of_value) for register in found]
+    return meter
 
 
-def _find(register_map: RegisterMap, values: list[str] | tuple[str, ...]) -> Register | None:
+def _find(unit: ExportedUnit, values: Sequence[str]) -> Register | None:
     """Return the register that shows the first of these values that is there; evcc cannot swap bytes or add."""
-    usable = [register for register in numbers(register_map) if register.byte_order == "big" and not register.offset]
+    usable = [register for register in unit.numbers() if register.byte_order == "big" and not register.offset]
     return next((register for value in values for register in usable if register.value == value), None)
 
 
-def _source(register: Register, register_map: RegisterMap, target: Target, unit: str) -> dict[str, Any]:
+def _source(register: Register, exported: ExportedUnit, unit: str) -> dict[str, Any]:
+    target = exported.target
     swapped = "s" if register.word_order == "little" and register.length > 1 else ""
     scale = register.scale * UNIT_FACTORS[register.unit or unit][1] / UNIT_FACTORS[unit][1]
     source: dict[str, Any] = {
         "source": "modbus",
         "uri": target.address,
         "id": target.unit_id,
+        **TRANSPORTS[target.transport],
         "register": {
             "address": register.address,
-            "type": input_type(register_map, register),
+            "type": input_type(exported.register_map, register),
             "decode": f"{register.type_name}{swapped}",
         },
     }

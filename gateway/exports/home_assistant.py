@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import ExportedUnit, by_server, factor_and_summand, input_type, plain
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register
-from gateway.protocol.registers.register_map import RegisterMap
 
 SCAN_INTERVAL_S = 5
+HUB_TYPES = {"tcp": "tcp", "rtu_over_tcp": "rtuovertcp", "udp": "udp"}
+"""Transport to the `type` of a hub."""
 CLASSES = {
     "power": ("W", "kW"),
     "energy": ("Wh", "kWh", "MWh", "MJ", "GJ"),
@@ -28,26 +30,41 @@ COUNTERS = ("Wh", "varh", "J")
 SWAPS = {("big", "big"): None, ("little", "big"): "word", ("big", "little"): "byte", ("little", "little"): "word_byte"}
 
 
-def as_yaml(register_map: RegisterMap, target: Target) -> str:
-    """Return a `modbus:` section with a sensor for each number."""
-    hub = {
-        "name": target.name,
-        "type": "tcp",
-        "host": target.bare_host,
-        "port": target.port,
-        "sensors": [_sensor(register, register_map, target) for register in numbers(register_map)],
-    }
-    return yaml.safe_dump({"modbus": [hub]}, sort_keys=False, allow_unicode=True)
+def as_yaml(units: Sequence[ExportedUnit]) -> str:
+    """Return a `modbus:` section with a hub for each server, and a sensor for each number."""
+    hubs = [
+        {
+            "name": group[0].target.server_name,
+            "type": HUB_TYPES[group[0].target.transport],
+            "host": group[0].target.bare_host,
+            "port": group[0].target.port,
+            "sensors": [_sensor(register, unit) for unit in group for register in _numbers_once(unit)],
+        }
+        for group in by_server(units)
+    ]
+    return yaml.safe_dump({"modbus": hubs}, sort_keys=False, allow_unicode=True)
 
 
-def _sensor(register: Register, register_map: RegisterMap, target: Target) -> dict[str, Any]:
+def _numbers_once(unit: ExportedUnit) -> list[Register]:
+    """Return the numbers of a unit without each float whose value an integer shows too."""
+    numbers = unit.numbers()
+    whole = {register.value for register in numbers if not _is_float(register)}
+    return [register for register in numbers if not (_is_float(register) and register.value in whole)]
+
+
+def _is_float(register: Register) -> bool:
+    return register.type_name.startswith("float")
+
+
+def _sensor(register: Register, unit: ExportedUnit) -> dict[str, Any]:
     factor, summand = factor_and_summand(register)
+    # Home Assistant makes the entity id from the name, and numbers entities that have the same one.
     sensor: dict[str, Any] = {
-        "name": register.name.replace("_", " "),
-        "unique_id": f"{target.name}_{register_map.name}_{register.name}".replace("-", "_"),
-        "slave": target.unit_id,
+        "name": f"{register.name.replace('_', ' ')} ({unit.label})",
+        "unique_id": f"{unit.name}_{register.name}",
+        "slave": unit.target.unit_id,
         "address": register.address,
-        "input_type": input_type(register_map, register),
+        "input_type": input_type(unit.register_map, register),
         "data_type": register.type_name,
         "scan_interval": SCAN_INTERVAL_S,
     }
@@ -60,8 +77,8 @@ def _sensor(register: Register, register_map: RegisterMap, target: Target) -> di
     if summand:
         sensor["offset"] = plain(summand)
     exponent = factor.normalize().as_tuple().exponent
-    sensor["precision"] = max(0, -exponent) if isinstance(exponent, int) and "float" not in register.type_name else 3
-    if "float" not in register.type_name:
+    sensor["precision"] = max(0, -exponent) if isinstance(exponent, int) and not _is_float(register) else 3
+    if not _is_float(register):
         # Home Assistant compares it after swapping and before scaling.
         sensor["nan_value"] = absent_number(register)
     return sensor | _kind(register)

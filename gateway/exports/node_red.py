@@ -1,17 +1,26 @@
-"""Export a flow for Node-RED with node-red-contrib-modbus (https://flows.nodered.org/node/node-red-contrib-modbus)."""
+"""Export a flow for Node-RED with node-red-contrib-modbus (https://flows.nodered.org/node/node-red-contrib-modbus).
+
+Each node has every field that its editor writes (`defaults` in the HTML file of its type). A field that is missing gets
+no default when the flow runs: without `bufferCommands` a client has no queue, and several units on one connection mix
+their unit ids.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from gateway.exports.shared import Target, factor_and_summand, input_type, numbers, plain
+from gateway.exports.shared import ExportedUnit, Target, by_server, factor_and_summand, input_type, plain
 from gateway.protocol.modbus.read_plan import read_plan
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register
-from gateway.protocol.registers.register_map import RegisterMap
 
 READ_EVERY_S = 5
+TCP_TYPES = {"tcp": "DEFAULT", "rtu_over_tcp": "TELNET"}
+"""Transport to the `tcpType` of a client: TELNET has RTU framing, TCP-RTU-BUFFERED has the header of Modbus/TCP."""
+DATA_TYPES = {"holding": "HoldingRegister", "input": "InputRegister"}
 DECODE = """\
 const words = msg.payload;
 const result = {};
@@ -28,6 +37,42 @@ for (const field of FIELDS) {
 msg.payload = result;
 return msg;
 """
+READ = {
+    "type": "modbus-read",
+    "showStatusActivities": False,
+    "logIOActivities": False,
+    "showErrors": True,
+    "rate": str(READ_EVERY_S),
+    "rateUnit": "s",
+    "delayOnStart": False,
+    "startDelayTime": "",
+    "useIOFile": False,
+    "ioFile": "",
+    "useIOForPayload": False,
+    "emptyMsgOnFail": False,
+}
+DECODING = {
+    "type": "function",
+    "name": "by name",
+    "outputs": 1,
+    "timeout": 0,
+    "noerr": 0,
+    "initialize": "",
+    "finalize": "",
+    "libs": [],
+}
+SHOWING = {
+    "type": "debug",
+    "name": "",
+    "active": True,
+    "tosidebar": True,
+    "console": False,
+    "tostatus": False,
+    "complete": "false",
+    "targetType": "msg",
+    "statusVal": "",
+    "statusType": "auto",
+}
 GETTERS = {
     "uint16": "Uint16",
     "int16": "Int16",
@@ -40,72 +85,75 @@ GETTERS = {
 }
 
 
-def as_flow(register_map: RegisterMap, target: Target) -> str:
-    """Return a tab that reads all numbers and shows them by name."""
-    tab, client = f"{target.name}-tab", f"{target.name}-client"
-    nodes: list[dict[str, Any]] = [
-        {"id": tab, "type": "tab", "label": f"{register_map.name} of {target.host}"},
-        {
-            "id": client,
-            "type": "modbus-client",
-            "name": target.name,
-            "clienttype": "tcp",
-            "tcpHost": target.bare_host,
-            "tcpPort": str(target.port),
-            "tcpType": "DEFAULT",
-            "unit_id": str(target.unit_id),
-            "commandDelay": "1",
-            "clientTimeout": "1000",
-            "reconnectOnTimeout": True,
-            "reconnectTimeout": "2000",
-            "parallelUnitIdsAllowed": True,
-        },
-    ]
-    kinds = {"holding": "HoldingRegister", "input": "InputRegister"}
-    for number, registers in enumerate(read_plan(register_map, numbers(register_map))):
-        kind = kinds[input_type(register_map, registers[0])]
-        nodes += _read(tab, client, target, kind, number, registers)
+def as_flow(units: Sequence[ExportedUnit]) -> str:
+    """Return a client for each server, and a tab for each unit that reads all numbers and shows them by name."""
+    nodes: list[dict[str, Any]] = []
+    for group in by_server(units):
+        client = _client(group[0].target)
+        nodes.append(client)
+        for unit in group:
+            tab = {"id": _id(unit.name), "type": "tab", "label": unit.label, "disabled": False, "info": "", "env": []}
+            nodes.append(tab)
+            for number, registers in enumerate(read_plan(unit.register_map, unit.numbers())):
+                nodes += _read(unit, client["id"], number, registers)
     return json.dumps(nodes, indent=2) + "\n"
 
 
-def _read(
-    tab: str, client: str, target: Target, kind: str, number: int, registers: list[Register]
-) -> list[dict[str, Any]]:
+def _id(name: str) -> str:
+    """Return the id of a node in the form that Node-RED uses; each name has its own."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def _client(target: Target) -> dict[str, Any]:
+    return {
+        "id": _id(target.server_name),
+        "type": "modbus-client",
+        "name": f"gateway {target.address}",
+        "clienttype": "tcp",
+        "bufferCommands": True,
+        "stateLogEnabled": False,
+        "queueLogEnabled": False,
+        "failureLogEnabled": True,
+        "tcpHost": target.bare_host,
+        "tcpPort": str(target.port),
+        "tcpType": TCP_TYPES[target.transport],
+        "serialPort": "/dev/ttyUSB",
+        "serialType": "RTU-BUFFERD",
+        "serialBaudrate": "9600",
+        "serialDatabits": "8",
+        "serialStopbits": "1",
+        "serialParity": "none",
+        "serialConnectionDelay": "100",
+        "serialAsciiResponseStartDelimiter": "0x3A",
+        "unit_id": str(target.unit_id),
+        "commandDelay": "1",
+        "clientTimeout": "1000",
+        "reconnectOnTimeout": True,
+        "reconnectTimeout": "2000",
+        # A response in RTU framing does not name its request, so that only one may be under way.
+        "parallelUnitIdsAllowed": target.transport == "tcp",
+    }
+
+
+def _read(unit: ExportedUnit, client: str, number: int, registers: list[Register]) -> list[dict[str, Any]]:
+    """Return the nodes that read one block of registers, one node behind the other."""
     first, end = registers[0].address, registers[-1].end
-    read, decode, show = (f"{target.name}-{what}-{number}" for what in ("read", "decode", "show"))
-    fields = [_field(register, first) for register in registers]
-    y = 60 + 60 * number
+    read, decode, show = (_id(f"{unit.name} {what} {number}") for what in ("read", "decode", "show"))
+    reading = READ | {
+        "name": f"{first} to {end - 1}",
+        "topic": unit.label,
+        "unitid": str(unit.target.unit_id),
+        "dataType": DATA_TYPES[input_type(unit.register_map, registers[0])],
+        "adr": str(first),
+        "quantity": str(end - first),
+        "server": client,
+    }
+    decoding = DECODING | {"func": DECODE.replace("FIELDS", json.dumps([_field(each, first) for each in registers]))}
+    place = {"z": _id(unit.name), "y": 60 + 60 * number}
     return [
-        {
-            "id": read,
-            "type": "modbus-read",
-            "z": tab,
-            "name": f"{first} to {end - 1}",
-            "unitid": str(target.unit_id),
-            "dataType": kind,
-            "adr": str(first),
-            "quantity": str(end - first),
-            "rate": str(READ_EVERY_S),
-            "rateUnit": "s",
-            "server": client,
-            "showErrors": True,
-            "emptyMsgOnFail": False,
-            "x": 140,
-            "y": y,
-            "wires": [[decode], []],
-        },
-        {
-            "id": decode,
-            "type": "function",
-            "z": tab,
-            "name": "by name",
-            "func": DECODE.replace("FIELDS", json.dumps(fields)),
-            "outputs": 1,
-            "x": 340,
-            "y": y,
-            "wires": [[show]],
-        },
-        {"id": show, "type": "debug", "z": tab, "name": "", "active": True, "x": 520, "y": y, "wires": []},
+        {"id": read, **reading, **place, "x": 140, "wires": [[decode], []]},
+        {"id": decode, **decoding, **place, "x": 340, "wires": [[show]]},
+        {"id": show, **SHOWING, **place, "x": 520, "wires": []},
     ]
 
 

@@ -1,7 +1,9 @@
-"""Code that all exports share: the target, the registers to export, and numbers as text formats write them."""
+"""Code that all exports share: the unit to read, the registers to export, and numbers as text formats write them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,16 +14,18 @@ NUMBER_TYPES = ("uint16", "uint32", "uint64", "int16", "int32", "int64", "float3
 
 
 class ExportError(Exception):
-    """A map that cannot be exported in this format; the text gives the reason."""
+    """A unit that cannot be exported in this format; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The gateway, as its clients reach it."""
+    """A unit of a gateway, as a client reaches it."""
 
     host: str
     port: int
     unit_id: int
+    transport: str = "tcp"
+    """`tcp`, `tls`, `rtu_over_tcp`, `udp` or `serial`."""
 
     @property
     def bare_host(self) -> str:
@@ -30,7 +34,9 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Return host and port, an IPv6 address in brackets."""
+        """Return host and port, an IPv6 address in brackets, or the device of a serial line."""
+        if self.transport == "serial":
+            return self.host
         host = self.bare_host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
@@ -40,15 +46,52 @@ class Target:
         return self.address.replace("%25", "%").replace("%", "%25")
 
     @property
+    def server_name(self) -> str:
+        """Return a name for the server that no other server has, of lower case letters, digits and `_`."""
+        return f"dsmr_gateway_{_word(self.address)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedUnit:
+    """A unit with its register map, and the registers of it to export."""
+
+    register_map: RegisterMap
+    target: Target
+    present: Collection[str] | None = None
+    """Names of the registers that have a value; None to export all."""
+
+    @property
     def name(self) -> str:
-        """Return the name of the gateway in the exported configuration."""
-        return "dsmr_gateway"
+        """Return a name that no other unit has, of lower case letters, digits and `_`: host, port, unit id and map."""
+        return f"{self.target.server_name}_{self.target.unit_id}_{_word(self.register_map.name)}"
+
+    @property
+    def label(self) -> str:
+        """Return the same for people, such as `dsmr, unit 1, 192.168.1.5:502`."""
+        return f"{self.register_map.name}, unit {self.target.unit_id}, {self.target.address}"
+
+    def numbers(self) -> list[Register]:
+        """Return the registers that hold a number from a reading, in order of address."""
+        return [
+            register
+            for register in self.register_map.registers
+            if register.type_name in NUMBER_TYPES
+            and register.uses
+            and not register.is_alone
+            and (self.present is None or register.name in self.present)
+        ]
 
 
-def numbers(register_map: RegisterMap) -> list[Register]:
-    """Return the registers that hold a number from a reading."""
-    numeric = (register for register in register_map.registers if register.type_name in NUMBER_TYPES)
-    return [register for register in numeric if register.uses and not register.is_alone]
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def by_server(units: Sequence[ExportedUnit]) -> list[list[ExportedUnit]]:
+    """Return the units in groups, one for each server, so that a client needs one connection for each."""
+    groups: dict[tuple[str, str], list[ExportedUnit]] = {}
+    for unit in units:
+        groups.setdefault((unit.target.address, unit.target.transport), []).append(unit)
+    return list(groups.values())
 
 
 def input_type(register_map: RegisterMap, register: Register) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import groupby
 
-from gateway.exports.shared import Target, factor_and_summand, input_type, numbers
+from gateway.exports.shared import ExportedUnit, factor_and_summand, input_type
 from gateway.protocol.registers.register import Register
-from gateway.protocol.registers.register_map import RegisterMap
 
 BYTE_ORDERS = {
     ("big", "big"): "ABCD",
@@ -17,19 +17,24 @@ BYTE_ORDERS = {
 }
 
 
-def as_toml(register_map: RegisterMap, target: Target) -> str:
-    """Return an `[[inputs.modbus]]` section with a field for each number."""
+def as_toml(units: Sequence[ExportedUnit]) -> str:
+    """Return an `[[inputs.modbus]]` section for each unit, with a field for each number."""
+    return "\n".join(_section(unit) for unit in units)
+
+
+def _section(unit: ExportedUnit) -> str:
+    target, fields = unit.target, unit.numbers()
     lines = [
         "[[inputs.modbus]]",
-        f'  name = "{target.name}"',
+        f'  name = "{unit.name}"',
         f"  controller = {json.dumps(f'tcp://{target.url_address}')}",
+        *(['  transmission_mode = "RTUoverTCP"'] if target.transport == "rtu_over_tcp" else []),
         '  configuration_type = "request"',
         '  optimization = "none"',
     ]
-    fields = numbers(register_map)
 
     def kind(register: Register) -> tuple[str, str]:
-        return _byte_order(register), input_type(register_map, register)
+        return _byte_order(register), input_type(unit.register_map, register)
 
     for (order, table), group in groupby(sorted(fields, key=kind), key=kind):
         lines += [

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from gateway.exports.shared import Target, factor_and_summand, numbers, plain
+from gateway.exports.shared import ExportedUnit, factor_and_summand, plain
 from gateway.maps.table import harmless, word_order
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register, manual_number
-from gateway.protocol.registers.register_map import RegisterMap
 
 IEC_TYPES = {
     "uint16": "UINT",
@@ -38,62 +37,63 @@ TIA_TYPES = {
 }
 
 
-def as_tia(register_map: RegisterMap, target: Target) -> str:
+MORE_COLUMNS = (
+    "Host", "Port", "Unit id", "Map", "Function code", "Word order", "Factor", "Summand", "Unit", "Absent", "Comment",
+)  # fmt: skip
+"""Columns of every list, behind those of the tool."""
+
+
+def as_tia(units: Sequence[ExportedUnit]) -> str:
     """Return a list for TIA Portal: MB_DATA_ADDR and MB_DATA_LEN of each variable."""
 
-    def address(register: Register) -> int:
-        return manual_number(register.address, register_map.function_code_of(register))
+    def address(register: Register, unit: ExportedUnit) -> int:
+        return manual_number(register.address, unit.register_map.function_code_of(register))
 
     columns = ("Name", "Data type", "MB_DATA_ADDR", "MB_DATA_LEN")
-    return _table(register_map, target, columns, TIA_TYPES, address, separator=";")
+    return _table(units, columns, TIA_TYPES, address, separator=";")
 
 
-def as_codesys(register_map: RegisterMap, target: Target) -> str:
+def as_codesys(units: Sequence[ExportedUnit]) -> str:
     """Return a list for CODESYS: offset and length of the channel of each variable."""
-    return _table(
-        register_map, target, ("Name", "Type", "Offset", "Length"), IEC_TYPES, lambda r: r.address, separator=","
-    )
+    return _table(units, ("Name", "Type", "Offset", "Length"), IEC_TYPES, lambda r, _: r.address, separator=",")
 
 
-def as_twincat(register_map: RegisterMap, target: Target) -> str:
+def as_twincat(units: Sequence[ExportedUnit]) -> str:
     """Return a list for TwinCAT: nMBAddr and nQuantity of FB_MBReadRegs for each variable."""
-    return _table(
-        register_map, target, ("Name", "Type", "nMBAddr", "nQuantity"), IEC_TYPES, lambda r: r.address, separator=";"
-    )
+    return _table(units, ("Name", "Type", "nMBAddr", "nQuantity"), IEC_TYPES, lambda r, _: r.address, separator=";")
 
 
 def _table(
-    register_map: RegisterMap,
-    target: Target,
+    units: Sequence[ExportedUnit],
     columns: tuple[str, str, str, str],
     types: dict[str, str],
-    address: Callable[[Register], int],
+    address: Callable[[Register, ExportedUnit], int],
     *,
     separator: str,
 ) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=separator, lineterminator="\r\n")
-    more = ("Host", "Port", "Unit id", "Function code", "Word order", "Factor", "Summand", "Unit", "Absent", "Comment")
-    writer.writerow((*columns, *more))
-    for register in numbers(register_map):
-        absent = "NaN" if register.type_name.startswith("float") else absent_number(register)
-        factor, summand = factor_and_summand(register)
-        writer.writerow(
-            (
-                harmless(register.name),
-                types[register.type_name],
-                address(register),
-                register.length,
-                harmless(target.host),
-                target.port,
-                target.unit_id,
-                register_map.function_code_of(register),
-                word_order(register),
-                plain(factor),
-                plain(summand),
-                register.unit or "",
-                absent,
-                harmless(register.description),
-            )
-        )
+    writer.writerow((*columns, *MORE_COLUMNS))
+    for unit in units:
+        for register in unit.numbers():
+            here = (harmless(register.name), types[register.type_name], address(register, unit), register.length)
+            writer.writerow((*here, *_more(register, unit)))
     return stream.getvalue()
+
+
+def _more(register: Register, unit: ExportedUnit) -> tuple[object, ...]:
+    """Return the values of `MORE_COLUMNS`."""
+    factor, summand = factor_and_summand(register)
+    return (
+        harmless(unit.target.host),
+        unit.target.port,
+        unit.target.unit_id,
+        harmless(unit.register_map.name),
+        unit.register_map.function_code_of(register),
+        word_order(register),
+        plain(factor),
+        plain(summand),
+        register.unit or "",
+        "NaN" if register.type_name.startswith("float") else absent_number(register),
+        harmless(register.description),
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pymodbus.client import ModbusTcpClient
+from pymodbus import FramerType
+from pymodbus.client import ModbusTcpClient, ModbusUdpClient
 from pymodbus.exceptions import ModbusException
 
 from gateway.protocol.modbus.read_plan import read_plan
@@ -36,8 +37,11 @@ class ReadResult:
 class ReadingClient:
     """A connection to one unit of a server."""
 
-    def __init__(self, host: str, port: int, unit_id: int) -> None:
-        self._client = ModbusTcpClient(host, port=port, timeout=TIMEOUT_S, retries=0)
+    def __init__(self, host: str, port: int, unit_id: int, transport: str = "tcp") -> None:
+        """Prepare the connection; `transport` is `tcp`, `rtu_over_tcp` or `udp`."""
+        kind = ModbusUdpClient if transport == "udp" else ModbusTcpClient
+        framer = FramerType.RTU if transport == "rtu_over_tcp" else FramerType.SOCKET
+        self._client = kind(host, port=port, framer=framer, timeout=TIMEOUT_S, retries=0)
         self._unit_id = unit_id
         self._where = place_of(host, port)
 

@@ -76,7 +76,7 @@ def home_assistant(text: str) -> Iterator[Read]:
             return None if value is None else round(value, digits)
 
         yield Read(
-            sensor["name"].replace(" ", "_"),
+            sensor["name"].partition(" (")[0].replace(" ", "_"),
             hub["host"],
             hub["port"],
             sensor["slave"],

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.exports import export
+from gateway.exports import ExportedUnit, export
 from gateway.nodes.modbus_server import ModbusServer
 from tests.exports.bench import READINGS, map_of, values_of
 from tests.exports.readers import READERS
@@ -17,7 +17,7 @@ from tests.exports.readers import READERS
 @pytest.mark.parametrize("server", ["dsmr"], indirect=True)
 async def test_evcc_gets_power_energy_and_phases(server: ModbusServer) -> None:
     unit, target = map_of(server)
-    reads = list(READERS["evcc"](export("evcc", unit.register_map, target)))
+    reads = list(READERS["evcc"](export("evcc", [ExportedUnit(unit.register_map, target)])))
     values = READINGS.values
     expected = {"power": values["power_net"], "energy": values["energy_import"] / 1000}  # type: ignore[operator]
     for phase in (1, 2, 3):

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.exports import FORMATS, Target, export
+from gateway.exports import FORMATS, ExportedUnit, ExportError, Target, export
 from gateway.maps.load import load_map, map_names
 from tests.exports.bench import ALL_SORTS
 from tests.exports.readers import READERS
@@ -18,7 +18,7 @@ from tests.exports.readers import READERS
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "evcc"])
 def test_every_map_can_be_exported(name: str, form: str) -> None:
     register_map = load_map(map_names()[name])
-    text = export(form, register_map, Target("192.0.2.1", 502, 1))
+    text = export(form, [ExportedUnit(register_map, Target("192.0.2.1", 502, 1))])
     assert "192.0.2.1" in text
     if form in READERS:
         assert list(READERS[form](text))
@@ -36,3 +36,11 @@ def test_the_command_takes_the_unit_id_of_the_map_unless_given(form: str, tmp_pa
     assert "247" in run()
     assert "247" not in run("--unit", "5")
     assert "plc.example" in run()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("transport", ["tls", "serial"])
+def test_a_server_that_the_program_cannot_reach_is_refused(form: str, transport: str) -> None:
+    unit = ExportedUnit(load_map(map_names()["dsmr"]), Target("h", 502, 1, transport))
+    with pytest.raises(ExportError, match=f"cannot read dsmr, unit 1, h.* over {transport}"):
+        export(form, [unit])

@@ -56,7 +56,7 @@ def read(file):
         ask = client.read_holding_registers if entry["input_type"] == "holding" else client.read_input_registers
         answer = ask(entry["address"], count=sensor._count, slave=entry["slave"])
         said = sensor.unpack_structure_result(answer.registers)
-        values[entry["name"]] = None if said in (None, "nan") else float(said)
+        values[entry["name"].partition(" (")[0]] = None if said in (None, "nan") else float(said)
     client.close()
     return values
 

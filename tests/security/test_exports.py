@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.exports import Target, export
+from gateway.exports import ExportedUnit, Target, export
 from gateway.maps.load import load_map, map_names
 from gateway.maps.table import as_csv, harmless, rows
 from gateway.protocol.registers.register_map import RegisterMap
@@ -29,7 +29,9 @@ def map_described(folder: Path, description: str) -> RegisterMap:
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path, text: str) -> None:
     register_map = map_described(tmp_path, text)
     tables = [as_csv(rows(register_map))]
-    tables += [export(form, register_map, Target(text, 502, 1)) for form in ("tia", "codesys", "twincat")]
+    tables += [
+        export(form, [ExportedUnit(register_map, Target(text, 502, 1))]) for form in ("tia", "codesys", "twincat")
+    ]
     for table in tables:
         cells = [cell for row in csv.reader(io.StringIO(table, newline=""), delimiter=";") for cell in row]
         cells += [cell for row in csv.reader(io.StringIO(table, newline="")) for cell in row]
@@ -54,23 +56,22 @@ def test_an_ipv6_address_has_brackets_in_an_address_with_a_port(
     host: str, bare: str, address: str, in_url: str
 ) -> None:
     register_map = load_map(map_names()["dsmr"])
-    target = Target(host, 502, 1)
-    assert f"uri: '{address}'" in export("evcc", register_map, target) or f"uri: {address}" in export(
-        "evcc", register_map, target
-    )
-    telegraf = tomllib.loads(export("telegraf", register_map, target))
+    unit = [ExportedUnit(register_map, Target(host, 502, 1))]
+    text = export("evcc", unit)
+    assert f"uri: '{address}'" in text or f"uri: {address}" in text
+    telegraf = tomllib.loads(export("telegraf", unit))
     assert telegraf["inputs"]["modbus"][0]["controller"] == f"tcp://{in_url}"
-    assert yaml.safe_load(export("home-assistant", register_map, target))["modbus"][0]["host"] == bare
-    assert json.loads(export("node-red", register_map, target))[1]["tcpHost"] == bare
+    assert yaml.safe_load(export("home-assistant", unit))["modbus"][0]["host"] == bare
+    assert json.loads(export("node-red", unit))[0]["tcpHost"] == bare
 
 
 @pytest.mark.parametrize("text", ['"', "'", "a\nb: c", "{{ x }}", "</script><script>", "\u2028", "# x", "*/"])
 def test_a_name_cannot_leave_its_place_in_an_export(tmp_path: Path, text: str) -> None:
     hostile = map_described(tmp_path, text)
-    target = Target('h"\n[x]', 502, 1)
-    (hub,) = yaml.safe_load(export("home-assistant", hostile, target))["modbus"]
+    unit = [ExportedUnit(hostile, Target('h"\n[x]', 502, 1))]
+    (hub,) = yaml.safe_load(export("home-assistant", unit))["modbus"]
     assert set(hub) == {"name", "type", "host", "port", "sensors"}
-    flow = json.loads(export("node-red", hostile, target))
+    flow = json.loads(export("node-red", unit))
     assert {node["type"] for node in flow} == {"tab", "modbus-client", "modbus-read", "function", "debug"}
-    telegraf = tomllib.loads(export("telegraf", hostile, target))
+    telegraf = tomllib.loads(export("telegraf", unit))
     assert set(telegraf) == {"inputs"}

@@ -7,9 +7,10 @@ import re
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gateway.exports import FORMATS, ExportError, Target
+from gateway.exports import FORMATS, ExportedUnit, ExportError, Target
 from gateway.exports import export as render
 from gateway.maps.table import as_csv, rows
+from gateway.nodes.status_page.observation import ListenSettings
 from gateway.nodes.status_page.query import Query
 
 SUFFIXES = {"home-assistant": "yaml", "evcc": "yaml", "telegraf": "toml", "node-red": "json"}
@@ -32,11 +33,17 @@ def export(query: Query) -> Response:
     host = query.given.get("host", "")
     if not _HOST.fullmatch(host):
         raise HTTPException(400, f"host must be the name or address of the gateway (found {host[:20]!r}).")
+    target = Target(host, served.server.port, unit.unit_id, reached_over(served.server.settings))
     try:
-        text = render(form, unit.unit.register_map, Target(host, served.server.port, unit.unit_id))
+        text = render(form, [ExportedUnit(unit.unit.register_map, target)])
     except ExportError as error:
         raise HTTPException(404, str(error)) from None
     return _file(text, f"{unit.unit.register_map.name}-{form}.{SUFFIXES.get(form, 'csv')}", "text/plain")
+
+
+def reached_over(settings: ListenSettings) -> str:
+    """Return the transport of a server as exports name it."""
+    return "tls" if settings.admission.tls is not None else str(settings.transport)
 
 
 def _file(text: str, name: str, media_type: str) -> Response:

@@ -79,6 +79,8 @@ class ServerView:
     device: str | None
     """Serial device, for a server on a serial line."""
     has_tls: bool
+    exports: dict[str, str]
+    """Programs that can read over its transport: name of the format to that of the program."""
     units: list[UnitView]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from gateway.exports import FORMATS
 from gateway.maps.table import word_order
+from gateway.nodes.status_page.download import reached_over
 from gateway.nodes.status_page.labels import mark_view, problem_view
 from gateway.nodes.status_page.model import (
     MeterView,
@@ -97,6 +99,7 @@ def _server(served: ServedUnits, moment: float) -> ServerView:
         port=server.port,
         device=settings.serial.device if settings.serial else None,
         has_tls=settings.admission.tls is not None,
+        exports={name: each.title for name, each in FORMATS.items() if reached_over(settings) in each.transports},
         units=[_unit(unit, moment) for unit in served.units],
     )
 

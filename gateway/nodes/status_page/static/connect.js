@@ -3,10 +3,6 @@
 import { copy, h } from "./dom.js";
 import { t, whenStale } from "./texts.js";
 
-const PROGRAMS = {
-  "home-assistant": "Home Assistant", evcc: "evcc", telegraf: "Telegraf", "node-red": "Node-RED", tia: "TIA Portal", codesys: "CODESYS", twincat: "TwinCAT",
-};
-
 export function create(gateway) {
   const element = h("div", {});
   let drawn = "";
@@ -42,7 +38,7 @@ function unitCard(server, index, unit, host) {
     ]),
     h("details", {}, h("summary", {}, t("downloads")), h("ul", {},
       file("download/map", {}, t("map_csv")),
-      server.device ? [] : Object.entries(PROGRAMS).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));
+      Object.entries(server.exports).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));
 }
 
 function facts(pairs) {
