@@ -124,8 +124,23 @@ def map_files() -> list[Path]:
 def read_layout(path: Path) -> Layout:
     """Read a map file, and what it extends or includes."""
     settings, listed, without = _collect(path)
-    entries = [_entry(item, settings, is_without=item["name"] in without) for item in listed.values()]
-    return Layout(path.stem, settings, sorted(entries, key=lambda entry: entry.address))
+    constants = {"unit_id": settings.get("unit_id") or 1} | (settings.get("settings") or {})
+    entries = [
+        _entry(_with_constants(item, constants), settings, is_without=item["name"] in without)
+        for item in listed.values()
+    ]
+    return Layout(path.stem, settings, sorted(entries, key=lambda entry: (entry.address, entry.function_code or 0)))
+
+
+def _with_constants(item: Mapping[str, Any], constants: Mapping[str, float]) -> dict[str, Any]:
+    """Return an entry with the numbers of the map's settings in its value and its scale."""
+    changed = dict(item)
+    for key in ("value", "scale"):
+        if isinstance(item.get(key), str) and item["type"] != "string":
+            changed[key] = re.sub(r"\b[a-z]\w*", lambda match: str(constants.get(match[0], match[0])), item[key])
+    if isinstance(changed.get("scale"), str):
+        changed["scale"] = evaluate(changed["scale"], {})
+    return changed
 
 
 def _find(name: str, beside: Path) -> Path:
@@ -145,10 +160,12 @@ def _collect(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]], set
     farther = [document["extends"]] if "extends" in document else []
     for name in [*farther, *reversed(document.get("include", []))]:
         its_settings, its_entries, its_without = _collect(_find(name, path.parent))
+        its_settings["settings"] = (settings.get("settings") or {}) | (its_settings.get("settings") or {})
         settings |= its_settings
         listed |= its_entries
         without |= its_without
-    settings |= {key: value for key, value in document.items() if key != "registers"}
+    numbers = (settings.get("settings") or {}) | (document.get("settings") or {})
+    settings |= {key: value for key, value in document.items() if key != "registers"} | {"settings": numbers}
     listed |= {item["name"]: item for item in document.get("registers", [])}
     without -= {item["name"] for item in document.get("registers", [])}
     for pattern in document.get("without", []):

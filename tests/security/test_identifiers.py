@@ -40,7 +40,7 @@ def shown(served: Unit) -> dict[str, object]:
 
 
 def read(served: Unit, register: Register) -> bytes:
-    data = served.read(register.address, register.length, FRESH_UNTIL)
+    data = served.read(register.place, register.length, FRESH_UNTIL)
     assert isinstance(data, bytes)
     return data
 
@@ -77,7 +77,10 @@ def test_the_native_maps_texts_are_then_absent() -> None:
     assert all(table[register.name] is None for register in private)
 
 
-@pytest.mark.parametrize("name", ["cg-em24", "victron-p1link", "sunspec-201", "sunspec-203", "sunspec-213"])
+@pytest.mark.parametrize(
+    "name",
+    ["cg-em24", "cg-em24-rs485", "cg-em340", "cg-et112", "victron-p1link", "sunspec-201", "sunspec-203", "sunspec-213"],
+)
 def test_a_client_that_needs_a_serial_number_gets_a_pseudonym_that_stays_the_same(name: str) -> None:
     first, again = shown(unit(name, identifiers=False)), shown(unit(name, identifiers=False))
     assert first["serial_number"] == again["serial_number"] == pseudonym(SECRETS["equipment_identifier"])
