@@ -24,10 +24,11 @@ _IMPORT = re.compile(rb"(?<=1-0:1\.7\.0\()[0-9.]+")
 
 def telegrams(count: int) -> list[bytes]:
     """Return the telegrams of `count` seconds, each a little different from the one before."""
-    return list(islice(_one_per_second(), count))
+    return list(islice(one_per_second(), count))
 
 
-def _one_per_second() -> Iterator[bytes]:
+def one_per_second() -> Iterator[bytes]:
+    """Yield the telegram of each second from noon on."""
     household = simulated_meter("5")
     return (household.telegram(second) for second in count_from(NOON))
 
@@ -68,7 +69,7 @@ class Feed:
 
     def every_second(self) -> AbstractContextManager[None]:
         """Send a telegram per second while the block runs."""
-        return self.sending(_one_per_second(), CADENCE_S)
+        return self.sending(one_per_second(), CADENCE_S)
 
     @contextmanager
     def sending(self, telegrams: Iterable[bytes], every_s: float) -> Iterator[None]:

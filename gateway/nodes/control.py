@@ -18,7 +18,7 @@ from gateway.runtime.clock import unix_time
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.health import Health
 from gateway.runtime.status import Colour, Mark
-from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
+from gateway.transport.listening import lengthen_queue
 from gateway.transport.peer import ROOT, is_trusted_owner, peer_of
 from gateway.transport.shares import TurnedAway, room_for, turned_away_details
 from gateway.transport.turns import Turns
@@ -33,7 +33,7 @@ MAX_VIEWERS = 8
 """Largest number of clients that follow the requests at the same time."""
 PAUSE_S = 0.004
 """Pause after each question, in which Modbus clients are served."""
-LINES_AT_ONCE = 16
+LINES_AT_ONCE = 8
 """Number of lines that are sent without a pause."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
@@ -120,9 +120,7 @@ class Control(Node):
                 f"another gateway uses {self._path}: `dsmr-gateway requests` would show the requests to that gateway"
             )
         self._path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(
-            self._serve, self._path, limit=MAX_QUESTION_BYTES, backlog=ACCEPTED_PER_TURN
-        )
+        server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_QUESTION_BYTES, backlog=1)
         lengthen_queue(server.sockets)
         self._path.chmod(0o600)
         self.ready.set()
@@ -150,13 +148,16 @@ class Control(Node):
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
-                await self._turns.wait(peer.process, lambda: not writer.is_closing())
+                await self._turn(writer)
             await self._respond(question, reader, writer)
         except (OSError, ValueError, TimeoutError):
             pass  # the client is gone, or sent no question
         finally:
             self._connected.pop(writer, None)
             writer.close()
+
+    async def _turn(self, writer: asyncio.StreamWriter) -> None:
+        await self._turns.wait(self._connected.get(writer), lambda: not writer.is_closing())
 
     def _has_room(self, process: int) -> bool:
         """Return whether there is room for a connection of a process, after another was closed if that is fair."""
@@ -204,10 +205,12 @@ class Control(Node):
                 if key not in advices:
                     advices[key] = self._advise(name, exchange)
                     await asyncio.sleep(0)  # Modbus clients do not wait until all are found
+                if writer.is_closing():
+                    return  # asyncio would log each line that it cannot send
                 writer.write(_line(name, exchange, advices[key]))
                 if number % LINES_AT_ONCE == 0:
                     await writer.drain()
-                    await asyncio.sleep(0)
+                    await self._turn(writer)
             await writer.drain()
             if not is_endless or reader.at_eof():
                 return

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.transport.tls import PreTlsBuffer, ServerTls, TlsFiles
 
 
-HANDSHAKE_PAUSE_S = 0.01
+HANDSHAKE_PAUSE_S = 0.04
 """Pause of a listener between the beginnings of two TLS handshakes, which take a millisecond or more each."""
 
 

@@ -159,9 +159,9 @@ class ServerTls:
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                 await early.is_ready.wait()
-                await turn(lambda: not transport.is_closing())
         except TimeoutError:
             raise ConnectionAbortedError(errno.ECONNABORTED, TOO_SLOW) from None
+        await turn(lambda: not transport.is_closing())
         if transport.is_closing():  # the handshake would not notice that the connection is closed
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         context = _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
