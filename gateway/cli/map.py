@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from gateway.protocol.p1.obis import Value
 
+MAX_CAPTURE_BYTES = 10_000_000
+"""Largest size of a file with telegrams."""
+
 
 @click.command("map")
 @click.argument("name", type=MapName())
@@ -38,13 +41,14 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
 
 
 def _values_of(path: Path) -> Mapping[str, Value]:
+    from gateway.files.yaml_file import read_file
     from gateway.protocol.p1.meter import MeterState
     from gateway.protocol.p1.serving import Received
     from gateway.protocol.p1.telegram import TelegramReader
 
     reader, meter = TelegramReader(), MeterState(path.name, None, needs_two=False)
     why = ""
-    for item in reader.feed(path.read_bytes()) + reader.silence():
+    for item in reader.feed(read_file(path, MAX_CAPTURE_BYTES)) + reader.silence():
         taken = meter.take(item, arrived=0, arrived_at=0)
         if isinstance(taken, Received):
             return dict(taken.readings.values)

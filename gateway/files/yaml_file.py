@@ -108,6 +108,23 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes.
+
+    Raises:
+        FileError: it cannot be read.
+
+    """
+    name = str(path)
+    try:
+        return read_regular_file(path, limit)
+    except OSError as error:
+        place = Place(cut_path(name) if error.errno == errno.ENAMETOOLONG else name)
+        raise FileError([file_problem(error, place)]) from None
+    except ValueError:  # a path with a character that no path can have
+        raise FileError([problem_of("no-such-file", "this cannot be the name of a file", place=Place(name))]) from None
+
+
 def load(path: Path, limit: int = MAX_FILE_BYTES) -> Document:
     """Read a YAML file that has keys with values; nothing of another file is quoted.
 
@@ -119,20 +136,14 @@ def load(path: Path, limit: int = MAX_FILE_BYTES) -> Document:
         FileError: it cannot be read or has problems.
 
     """
-    name = str(path)
+    name, content = str(path), read_file(path, limit)
     try:
-        content = read_regular_file(path, limit)
         text = content.decode("utf-8")
-    except OSError as error:
-        place = Place(cut_path(name) if error.errno == errno.ENAMETOOLONG else name)
-        raise FileError([file_problem(error, place)]) from None
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
         what = f"the byte 0x{content[error.start]:02X} is not UTF-8"
         raise FileError([problem_of("not-utf-8", what, "Save the file as UTF-8", place=place)]) from None
-    except ValueError:  # a path with a character that no path can have
-        raise FileError([problem_of("no-such-file", "this cannot be the name of a file", place=Place(name))]) from None
     return parse(text, name, needs_keys=True)
 
 

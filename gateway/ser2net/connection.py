@@ -13,8 +13,17 @@ TELNET = "telnet is dropped: its negotiation adds bytes to the stream; let clien
 MODEM_LINES = "LOCAL is dropped: the gateway always ignores the modem lines"
 OFF = "this port is switched off in the ser2net"
 
+MAX_CONNECTIONS = 1000
+"""Largest number of ports of a file."""
+
 PARITIES = {"n": "N", "e": "E", "o": "O"}
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _SPEED = re.compile(r"([0-9]{3,7})(?:([neoNEO])([78])([12]))?")
+
+
+def whole_number(text: str) -> int | None:
+    """Return a whole number of at most nine digits, None for any other text."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
 @dataclass(slots=True)
@@ -33,12 +42,12 @@ class Ser2netConnection:
     passthrough: dict[str, Any] = field(default_factory=dict)
     """Other keys of the passthrough."""
     is_on: bool = True
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    """Comments about dropped and changed settings, in order, each once."""
 
     def note(self, text: str) -> None:
         """Add a comment about a dropped or changed setting, unless it is there already."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self.notes.setdefault(text)
 
     def take_speed(self, word: str) -> bool:
         """Set the speed from `115200` or `9600e71`; return False for any other form."""
@@ -52,15 +61,14 @@ class Ser2netConnection:
 
     def take_timeout(self, seconds: str) -> bool:
         """Set the seconds without data after which a client is disconnected; 0 means never."""
-        if not seconds.isdecimal():
-            return False
-        if int(seconds):
-            self.passthrough["idle_timeout"] = f"{int(seconds)}s"
-        return True
+        number = whole_number(seconds)
+        if number:
+            self.passthrough["idle_timeout"] = f"{number}s"
+        return number is not None
 
     def take_max_connections(self, number: str) -> bool:
         """Set the largest number of clients."""
-        if not number.isdecimal() or not int(number):
-            return False
-        self.passthrough["max_clients"] = int(number)
-        return True
+        clients = whole_number(number)
+        if clients:
+            self.passthrough["max_clients"] = clients
+        return bool(clients)

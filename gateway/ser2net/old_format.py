@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.problems.problem import Place, Problem, problem_of
-from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
+from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, problem_of
+from gateway.problems.quoting import cut, quoted
+from gateway.ser2net.connection import MAX_CONNECTIONS, MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
 
 _LINE = re.compile(
-    r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]+):(?P<state>\w+):(?P<timeout>[^:]*):"
+    r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]{1,9}):(?P<state>\w+):(?P<timeout>[^:]*):"
     r"(?P<device>[^:]*):(?P<options>.*)"
 )
 _NO_PORT = re.compile(
@@ -38,6 +39,10 @@ def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list
         entry = line.strip()
         if not entry or entry.startswith("#") or _NO_PORT.match(entry):
             continue
+        if len(connections) >= MAX_CONNECTIONS:
+            problems.append(_invalid(f"more than {MAX_CONNECTIONS} ports").at(Place(file, number, 1)))
+        if len(problems) > MAX_PROBLEMS or len(connections) >= MAX_CONNECTIONS:
+            break
         match = _LINE.fullmatch(entry)
         connection = Ser2netConnection(number, entry)
         problem = _invalid("this is not port:state:timeout:device:options") if match is None else None
@@ -45,7 +50,7 @@ def read_old_format(text: str, file: str) -> tuple[list[Ser2netConnection], list
             problem = _take(connection, match)
         if problem:
             column = 1 + len(line) - len(line.lstrip())
-            problems.append(problem.at(Place(file, number, column, entry.split(":")[0])))
+            problems.append(problem.at(Place(file, number, column, cut(entry.partition(":")[0]))))
         else:
             connections.append(connection)
     return connections, problems
@@ -62,17 +67,17 @@ def _take(connection: Ser2netConnection, match: re.Match[str]) -> Problem | None
     if not 0 < connection.port < 65536:
         return _invalid(f"{connection.port} is not a TCP port")
     if not connection.device.startswith("/"):
-        return _invalid(f"{connection.device!r} is not a device")
+        return _invalid(f"{quoted(connection.device)} is not a device")
     state = match["state"].lower()
     if state not in ("raw", "rawlp", "telnet", "off"):
-        return _invalid(f"{match['state']!r} is not one of raw, rawlp, telnet, off")
+        return _invalid(f"{quoted(match['state'])} is not one of raw, rawlp, telnet, off")
     connection.is_on = state != "off"
     if state == "off":
         connection.note(OFF)
     if state == "telnet":
         connection.note(TELNET)
     if not connection.take_timeout(match["timeout"].strip() or "0"):
-        return _invalid(f"{match['timeout']!r} is not a number of seconds")
+        return _invalid(f"{quoted(match['timeout'])} is not a number of seconds")
     for option in match["options"].split():
         _take_option(connection, option)
     return None

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import yaml
+
 from gateway.config.passthrough import MAX_CLIENTS
 from gateway.ser2net.connection import ONE_CLIENT, READ_ONLY, Ser2netConnection
+
+_PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._-]*")
 
 
 def render(connections: Sequence[Ser2netConnection], file: str) -> str:
     """Return a configuration with a meter for each device and a passthrough for each port."""
     devices = list(dict.fromkeys(connection.device for connection in connections))
     names = {device: f"meter{number}" if len(devices) > 1 else "" for number, device in enumerate(devices, start=1)}
-    lines = [f"# From {file}. Comments explain what is different.", *_meters(connections, names), "", "passthrough:"]
+    lines = [
+        f"# From {_on_one_line(file)}. Comments explain what is different.",
+        *_meters(connections, names),
+        "",
+        "passthrough:",
+    ]
     lines.append(f"  # {READ_ONLY}.")
     for connection in connections:
         entry = _passthrough(connection, names[connection.device])
@@ -67,13 +76,30 @@ def _passthrough(connection: Ser2netConnection, meter: str) -> list[str]:
 
 
 def _on_one_line(text: str) -> str:
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _scalar(value: Any) -> str:
-    """Return a value as YAML: JSON is YAML, and plain text needs no quotes."""
+    """Return a value as YAML. A text that YAML could read as anything else is in quotes."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_scalar(item)}" for key, item in value.items()) + "}"
-    text = json.dumps(value)
-    is_plain = isinstance(value, str) and value[:1].isalnum() | (value[:1] == "/") and ":" not in value
-    return str(value) if is_plain and not value.isdecimal() and value not in ("N", "Y") else text
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str) or _is_plain(value):
+        return str(value)
+    return '"' + "".join(map(_escaped, value)) + '"'
+
+
+def _is_plain(text: str) -> bool:
+    if not _PLAIN.fullmatch(text) or text in ("N", "Y"):
+        return False
+    return isinstance(yaml.safe_load(text), str)
+
+
+def _escaped(character: str) -> str:
+    """Return a character of a YAML text in double quotes (YAML 1.1, 5.6)."""
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08X}"

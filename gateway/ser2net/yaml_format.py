@@ -9,29 +9,88 @@ import re
 
 import yaml
 
-from gateway.problems.problem import Place, Problem, problem_of
-from gateway.ser2net.connection import MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
+from gateway.files.yaml_file import MAX_DEPTH, MAX_NODES, FileError
+from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, problem_of
+from gateway.problems.quoting import cut, quoted
+from gateway.ser2net.connection import (
+    MAX_CONNECTIONS,
+    MODEM_LINES,
+    OFF,
+    TELNET,
+    XONXOFF,
+    Ser2netConnection,
+    whole_number,
+)
 
+MAX_EXPANDED_CHARACTERS = 2_000_000
+"""Largest number of characters that the texts of a file have after their aliases are replaced."""
+_DEFINITION = re.compile(r"define\s*:\s*&(\w+)\s+(\S.*)")
+_SEPARATOR = re.compile(r"[(),]")
 _ALIAS = re.compile(r"\*(\w+)")
 _LAYER = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\((?P<options>[^()]*)\))?")
 _SILENT_SERIAL = {"-xonxoff", "-rtscts", "nobreak", "-nobreak"}
 _SILENT_LAYERS = {"tcp", "keepopen"}
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YES = ("true", "yes", "on", "1")
+
+
+class _Aliases:
+    """The aliases of a file, and the number of characters that may still be read."""
+
+    def __init__(self, text: str, file: str) -> None:
+        # ser2net accepts `define: &name value` and the name inside a text, which YAML itself does not.
+        found = filter(None, map(_DEFINITION.match, text.splitlines()))
+        self._values = {match[1]: match[2].rstrip() for match in found}
+        self._file, self._left = file, MAX_EXPANDED_CHARACTERS
+
+    def replaced_in(self, text: str) -> str:
+        """Return the text with its aliases replaced.
+
+        Raises:
+            FileError: all texts together have become too long.
+
+        """
+        self.count(len(text) + 1)
+        return _ALIAS.sub(self._value_of, text)
+
+    def count(self, characters: int) -> None:
+        """Count characters that are read, and raise FileError if they are too many."""
+        self._left -= characters
+        if self._left < 0:
+            what = f"with its aliases replaced, the file has more than {MAX_EXPANDED_CHARACTERS} characters"
+            raise FileError([problem_of("file-too-large", what, "Use fewer aliases", place=Place(self._file))])
+
+    def _value_of(self, match: re.Match[str]) -> str:
+        value = self._values.get(match[1], match[0])
+        self.count(len(value))
+        return value
+
+
+def _check_size(text: str, file: str) -> None:
+    """Raise FileError for a text with too many levels or nodes: the parser is recursive."""
+    depth = nodes = 0
+    for event in yaml.parse(text, _LOADER):
+        nodes += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            place = Place(file, event.start_mark.line + 1 if event.start_mark else 1)
+            what = f"more than {MAX_DEPTH} levels, or more than {MAX_NODES} keys and values"
+            raise FileError([problem_of("too-many-values", what, "Split the file, or shorten it", place=place)])
 
 
 def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], list[Problem]]:
     """Return the ports of a ser2net.yaml, and its problems."""
-    # ser2net accepts `define: &name value` and the name inside a text, which YAML itself does not.
-    aliases = dict(re.findall(r"^define\s*:\s*&(\w+)\s+(.+?)\s*$", text, re.MULTILINE))
+    aliases = _Aliases(text, file)
     defaults: dict[str, str] = {}
     connections: list[Ser2netConnection] = []
     problems: list[Problem] = []
     try:
-        roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        _check_size(text, file)
+        roots = list(yaml.compose_all(text, _LOADER))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        what = f"not valid YAML: {getattr(error, 'problem', None) or error}"
+        what = f"not valid YAML: {cut(str(getattr(error, 'problem', None) or error))}"
         return [], [problem_of("yaml-syntax", what, place=place, short="not valid YAML")]
     for root in roots:
         if not isinstance(root, yaml.MappingNode):
@@ -40,7 +99,10 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
             if key.value == "default":
                 given = _scalars(node, aliases)
                 defaults[given.get("name", "")] = given.get("value", "")
-            elif key.value == "connection":
+            elif key.value == "connection" and len(connections) >= MAX_CONNECTIONS:
+                place = Place(file, key.start_mark.line + 1, key.start_mark.column + 1)
+                return [], [*problems, _invalid(f"more than {MAX_CONNECTIONS} connections").at(place)]
+            elif key.value == "connection" and len(problems) <= MAX_PROBLEMS:
                 connection = Ser2netConnection(key.start_mark.line + 1, "connection")
                 problem = _take(connection, node, aliases, defaults)
                 if problem:
@@ -51,19 +113,19 @@ def read_yaml_format(text: str, file: str) -> tuple[list[Ser2netConnection], lis
     return connections, problems
 
 
-def _scalars(node: yaml.Node, aliases: dict[str, str]) -> dict[str, str]:
+def _scalars(node: yaml.Node, aliases: _Aliases) -> dict[str, str]:
     """Return the texts by key, with the aliases in them replaced."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {
-        str(key.value): _ALIAS.sub(lambda match: aliases.get(match[1], match[0]), str(value.value))
+        str(key.value): aliases.replaced_in(str(value.value))
         for key, value in node.value
-        if isinstance(value, yaml.ScalarNode)
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
     }
 
 
 def _take(
-    connection: Ser2netConnection, node: yaml.Node, aliases: dict[str, str], defaults: dict[str, str]
+    connection: Ser2netConnection, node: yaml.Node, aliases: _Aliases, defaults: dict[str, str]
 ) -> Problem | None:
     """Set the connection from its node; return its problem, or None."""
     given = _scalars(node, aliases)
@@ -76,7 +138,8 @@ def _take(
     if not connection.is_on:
         connection.note(OFF)
     if not connection.take_timeout(given.get("timeout", "0")):
-        return _invalid(f"{given['timeout']!r} is not a number of seconds")
+        return _invalid(f"{quoted(given['timeout'])} is not a number of seconds")
+    aliases.count(len(defaults))
     options = dict(defaults)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -89,7 +152,13 @@ def _take(
 
 def _layers(gensio: str) -> list[str]:
     """Split a gensio, such as `telnet,tcp,2001`, at its commas, except those in parentheses."""
-    return [part.strip() for part in re.split(r",(?![^()]*\))", gensio)]
+    layers, begin, depth = list[str](), 0, 0
+    for match in _SEPARATOR.finditer(gensio):
+        depth += (match[0] == "(") - (match[0] == ")")
+        if match[0] == "," and depth <= 0:
+            layers.append(gensio[begin : match.start()].strip())
+            begin = match.end()
+    return [*layers, gensio[begin:].strip()]
 
 
 def _invalid(what: str) -> Problem:
@@ -98,9 +167,10 @@ def _invalid(what: str) -> Problem:
 
 def _take_accepter(connection: Ser2netConnection, accepter: str) -> Problem | None:
     *layers, port = _layers(accepter)
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        return _invalid(f"accepter {accepter!r} does not end in a TCP port")
-    connection.port = int(port)
+    number = whole_number(port)
+    if number is None or not 0 < number < 65536:
+        return _invalid(f"accepter {quoted(accepter)} does not end in a TCP port")
+    connection.port = number
     for layer in layers:
         match = _LAYER.fullmatch(layer)
         name = match["name"].lower() if match else ""
@@ -124,7 +194,7 @@ def _take_tls(connection: Ser2netConnection, options: str) -> None:
 def _take_connector(connection: Ser2netConnection, connector: str) -> Problem | None:
     layers = [layer for layer in _layers(connector) if not layer.startswith("keepopen")]
     if len(layers) < 2 or layers[0].partition("(")[0] not in ("serialdev", "sdev"):
-        return _invalid(f"connector {connector!r} is not serialdev,DEVICE,SPEED")
+        return _invalid(f"connector {quoted(connector)} is not serialdev,DEVICE,SPEED")
     connection.device = layers[1]
     for option in layers[2:]:
         if option.lower() == "xonxoff":
