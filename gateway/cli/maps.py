@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import json_option
 
 
@@ -37,4 +38,4 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
     width = max(len(each.name) for each in found)
     for register_map in found:
         clients = f" ({', '.join(register_map.clients)})" if register_map.clients else ""
-        click.echo(f"{register_map.name.ljust(width)}  {register_map.title}{clients}")
+        echo(f"{register_map.name.ljust(width)}  {register_map.title}{clients}")

@@ -75,9 +75,7 @@ def _save(file: Path, meters: list[tuple[str, Received]]) -> None:
     """Write the configuration for the only meter into a new file; exit where there is none, or more than one."""
     if len(meters) != 1:
         places = ", ".join(place for place, _ in meters)
-        click.echo(
-            f"{file} is not written: {_SEVERAL.format(places=places) if meters else 'no meter was found'}", err=True
-        )
+        echo(f"{file} is not written: {_SEVERAL.format(places=places) if meters else 'no meter was found'}", err=True)
         sys.exit(1)
     try:
         with file.open("x") as stream:
@@ -85,9 +83,9 @@ def _save(file: Path, meters: list[tuple[str, Received]]) -> None:
     except FileExistsError:
         raise click.UsageError(_EXISTS.format(file=file)) from None
     except OSError as error:
-        click.echo(f"{file} cannot be written: {error.strerror}", err=True)
+        echo(f"{file} cannot be written: {error.strerror}", err=True)
         sys.exit(1)
-    click.echo(f"{file} is written. Start the gateway with: dsmr-gateway run {file}", err=True)
+    echo(f"{file} is written. Start the gateway with: dsmr-gateway run {file}", err=True)
 
 
 async def _probe(place: str, seconds: float) -> list[ProbeResult]:

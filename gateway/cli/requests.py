@@ -33,7 +33,7 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
                 echo(problem, err=True)
             sys.exit(1)
         if as_json:
-            click.echo(line, nl=False)
+            click.echo(json.dumps(exchange))
             return
         moment = datetime.fromtimestamp(exchange["time"]).astimezone()
         echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")
@@ -46,7 +46,7 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     except BrokenPipeError:
         raise  # the reader of the output closed it, as `head` does; click ends quietly
     except OSError as error:
-        click.echo(f"No gateway is running that this user has access to ({path}: {error.strerror}).", err=True)
+        echo(f"No gateway is running that this user has access to ({path}: {error.strerror}).", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         pass

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from gateway.cli import EXIT_CONFIGURATION
+from gateway.cli.output import echo
 from gateway.cli.parameters import config_argument
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def config_without_file(path: Path, ports: Sequence[str]) -> Config:
 
     if len(ports) != 1:
         several = _SEVERAL.format(ports=", ".join(ports)) if ports else ""
-        click.echo(_MINIMAL.format(path=path) + several, err=True)
+        echo(_MINIMAL.format(path=path) + several, err=True)
         sys.exit(EXIT_CONFIGURATION)
     logging.getLogger("gateway").info(_ONLY.format(path=path, port=ports[0]))
     return Config(meter=MeterConfig(port=ports[0]), status_page=StatusPageConfig())

@@ -72,3 +72,18 @@ def test_a_node_logs_a_burst_and_then_little(caplog: pytest.LogCaptureFixture) -
         for number in range(1000):
             node.log(logging.WARNING, f"change {number}")
     assert BURST_LINES <= len(caplog.records) < BURST_LINES + 10
+
+
+@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack != "\x00"])
+def test_the_output_of_a_command_is_printable_and_its_json_is_ascii(tmp_path: Path, attack: str) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text(json.dumps({"name": "own", "title": f"t{attack}", "extends": "dsmr"}))
+    for arguments in (
+        ("map", str(path)),
+        ("run", f"/no/{attack}.yaml"),
+        ("probe", "--save", str(path), f"/no/{attack}"),
+    ):
+        result = invoke(*arguments)
+        lines = (result.stdout + result.stderr).split("\n")
+        assert all(line.isprintable() for line in lines), arguments
+    assert json.dumps(attack).isascii()
