@@ -76,7 +76,7 @@ class Node(ABC):
         """The outputs of this node; each adds itself."""
         self.since = now()
         """The moment when the node failed or began to work, in seconds of the gateway's clock."""
-        self._budget = LineBudget(self.since)
+        self._budget, self._error_budget = LineBudget(self.since), LineBudget(self.since)
         self._logged: dict[str, float] = {}
         self.recent_problems: deque[tuple[float, str, str]] = deque(maxlen=MAX_RECENT_PROBLEMS)
         """The newest logged warnings and errors: unix time, text, and the code of the status at that time."""
@@ -107,13 +107,15 @@ class Node(ABC):
     def log(self, level: int, message: str, error: BaseException | None = None) -> None:
         """Write one line to the log, marked with this node, with the traceback of `error` if there is one.
 
-        A node has a `LineBudget`. A line that is left out is counted in the next one; an error is never left out.
+        A node has a `LineBudget` for errors and one for the rest. A line that is left out is counted in the next one.
         """
         if level >= logging.WARNING:
             self.recent_problems.append((unix_now(), clean(message), self.status.label.code))
-        if not self._budget.allows(now(), always=level >= logging.ERROR):
+        budget = self._error_budget if level >= logging.ERROR else self._budget
+        if not budget.allows(now()):
             return
-        left_out, self._budget.left_out = self._budget.left_out, 0
+        left_out = self._budget.left_out + self._error_budget.left_out
+        self._budget.left_out = self._error_budget.left_out = 0
         note = f" ({left_out} lines left out)" if left_out else ""
         _log.log(level, "node=%s: %s%s", self.name, message, note, exc_info=error)
 

@@ -57,14 +57,14 @@ class LineBudget:
         self.left_out = 0
         """Number of lines since the last one that was allowed."""
 
-    def allows(self, moment: float, *, always: bool = False) -> bool:
-        """Return whether a line may be logged at `moment`, and count it; with `always` it may in any case."""
+    def allows(self, moment: float) -> bool:
+        """Return whether a line may be logged at `moment`, and count it."""
         self._left = min(float(BURST_LINES), self._left + max(0.0, moment - self._at) / SECONDS_PER_LINE)
         self._at = moment
-        if self._left < 1 and not always:
+        if self._left < 1:
             self.left_out += 1
             return False
-        self._left = max(0.0, self._left - 1)
+        self._left -= 1
         return True
 
 

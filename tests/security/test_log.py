@@ -66,11 +66,12 @@ class Talker(Node):
         """Do nothing."""
 
 
-def test_a_node_logs_a_burst_and_then_little(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING, logging.ERROR])
+def test_a_node_logs_a_burst_and_then_little(caplog: pytest.LogCaptureFixture, level: int) -> None:
     node = Talker("node")
     with caplog.at_level(logging.INFO, "gateway"):
         for number in range(1000):
-            node.log(logging.WARNING, f"change {number}")
+            node.log(level, f"change {number}")
     assert BURST_LINES <= len(caplog.records) < BURST_LINES + 10
 
 
