@@ -6,6 +6,7 @@
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
 # make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed
+# make images  pin the newest base image of the Dockerfiles by its digest
 # make deb      build a Debian package for this machine, in dist/
 # make home-assistant   build the folder of the Home Assistant app, in dist/
 # make sbom     write the bill of materials of the packages, in dist/
@@ -27,7 +28,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test prove check peers format pages wheel deb home-assistant pins sbom audit clean
+.PHONY: setup run test prove check peers format pages wheel deb home-assistant pins images sbom audit clean
 
 setup: $(STAMP)
 
@@ -99,6 +100,9 @@ pins: $(TOOLS)/uv
 	  pyproject.toml --output-file requirements-dev.txt && \
 	$(VERSIONS) > "$$after" && \
 	{ diff -U0 "$$before" "$$after" | grep '^[-+][^-+]' || echo "No version changed."; }
+
+images:
+	$(PYTHON) docker/images.py
 
 deb:
 	sh docker/debian/build.sh $(DIST) $(WHEELS)

@@ -10,20 +10,23 @@ import os
 import shlex
 import signal
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import pytest
 
 from tests.conftest import program
 from tests.packages.image import CANNOT_MOUNT, SYSTEM
 from tests.peers.harness import LIMIT_S, Program, wait_until
+from tests.peers.machine import in_network_of
 
 SYSTEMD = Path("/lib/systemd/systemd")
 TARGET = "dsmr-gateway-test.target"
 COMMAND_TIMEOUT_S = 60
+T = TypeVar("T")
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 # What a container's engine does for a systemd in it.
@@ -124,6 +127,17 @@ class Booted:
         result = self.tell(*command)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
+
+    def inside(self, make: Callable[[], T]) -> T:
+        """Return what `make` makes in the network of that systemd, such as a client."""
+        return in_network_of(self.init, make)
+
+    def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
+        """Write a file there."""
+        place = Path(f"/proc/{self.init}/root", path.lstrip("/"))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        place.chmod(mode)
 
     def property_of(self, service: str, name: str) -> str:
         """What systemd knows of a service."""

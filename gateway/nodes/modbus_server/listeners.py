@@ -8,6 +8,7 @@ connections in `active_connections`. `tests/nodes/test_pymodbus_contract.py` fai
 from __future__ import annotations
 
 import asyncio
+import socket
 import termios
 from collections.abc import Callable
 from functools import partial
@@ -85,9 +86,14 @@ def make_listener(settings: ServerSettings, new_connection: NewConnection) -> Li
             stopbits=line.stopbits,
         )
     elif settings.transport is Transport.UDP:
-        listener = _UdpListener(nothing, address=(settings.host, settings.port))
+        listener = _UdpListener(nothing, address=(settings.host or _every_address(), settings.port))
     else:
         listener = _TcpListener(nothing, address=(settings.host, settings.port))
         listener.call_create = partial(listener.call_create, backlog=ACCEPTED_PER_TURN)  # type: ignore[call-arg]
     listener.new_connection = new_connection
     return listener
+
+
+def _every_address() -> str:
+    """Return the address of all networks for UDP, for which asyncio accepts no empty host."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - `allow` names the networks

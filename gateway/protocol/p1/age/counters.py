@@ -32,6 +32,7 @@ class HighestCounters:
         self._stamp: int | None = None
         self._fallen_from: Counters = ()
         self._fallen = 0
+        self._fallen_since = 0.0
         self._fallen_values: Counters = ()
 
     def exceed(self, counters: Counters) -> bool:
@@ -81,18 +82,22 @@ class HighestCounters:
         """Forget when the counters rose, because the clock has changed."""
         self._before_rise = self._stamp = None
 
-    def accept_lasting_fall(self, counters: Counters, needed: int) -> bool:
-        """Return whether lower counters have come often enough, and accept them then.
+    def accept_lasting_fall(self, counters: Counters, arrived: float, needed: int, pace_s: float) -> bool:
+        """Return whether lower counters have come often enough and for long enough, and accept them then.
 
         Args:
             counters: the counters of a telegram whose clock does not go back, as it does in a replay.
+            arrived: its arrival.
             needed: number of telegrams that confirm a clock; 0 to accept the counters at once.
+            pace_s: shortest mean time between two of them in seconds, which a burst of old telegrams does not have.
 
         """
-        is_next = self._fallen and not any_lower(counters, self._fallen_values)
-        self._fallen = self._fallen + 1 if is_next else 1
+        if not self._fallen or any_lower(counters, self._fallen_values):
+            self._fallen, self._fallen_since = 0, arrived
+        self._fallen += 1
         self._fallen_values = counters
-        if self._fallen < FALLS_BELIEVED * needed:
+        missing = FALLS_BELIEVED * needed - 1
+        if self._fallen <= missing or arrived - self._fallen_since < missing * pace_s:
             return False
         self.accept_fall(counters)
         return True

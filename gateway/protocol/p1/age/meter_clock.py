@@ -13,7 +13,7 @@ set back may look the same. Then the line counts as late, so that no old number 
 from __future__ import annotations
 
 from gateway.protocol.p1.age.baseline import Baseline
-from gateway.protocol.p1.age.candidate import NEAR_S, WANDER_S, Run, telegrams_needed
+from gateway.protocol.p1.age.candidate import NEAR_S, SPAN, WANDER_S, Run, telegrams_needed
 from gateway.protocol.p1.age.counters import HighestCounters
 from gateway.protocol.p1.age.display import Display
 from gateway.protocol.p1.age.lateness import Lateness
@@ -262,7 +262,8 @@ class MeterClock:
         return goes_on and self._is_lasting_fall(item, is_certain=is_certain and not is_reused)
 
     def _is_lasting_fall(self, item: Arrival, *, is_certain: bool = False) -> bool:
-        return self.highest.accept_lasting_fall(item.counters, 0 if is_certain else self.needed)
+        needed = 0 if is_certain else self.needed
+        return self.highest.accept_lasting_fall(item.counters, item.arrived, needed, SPAN * self.cadence_s)
 
     def _set_cadence(self, cadence_s: float) -> None:
         if (cadence_s >= SLOW_CADENCE_S) != (self.cadence_s >= SLOW_CADENCE_S):

@@ -29,7 +29,7 @@ def test_a_counter_that_is_missing_keeps_its_value() -> None:
 
 def test_a_fall_is_accepted_when_it_lasts() -> None:
     counters = highest((999,))
-    assert [counters.accept_lasting_fall((n,), needed=2) for n in (5, 6, 7, 8)] == [False, False, False, True]
+    assert [counters.accept_lasting_fall((n,), 10.0 * n, 2, 7.0) for n in (5, 6, 7, 8)] == [False, False, False, True]
     assert not counters.exceed((8,))
 
 
@@ -48,6 +48,14 @@ def test_after_a_fall_only_counters_above_the_old_ones_prove_that_a_telegram_is_
 
 def test_a_fall_that_falls_again_or_is_interrupted_counts_from_the_beginning() -> None:
     counters = highest((999,))
-    assert [counters.accept_lasting_fall((n,), needed=2) for n in (5, 6, 4, 5, 6)] == [False] * 5
+    for at, n in enumerate((5, 6, 4, 5, 6)):
+        assert not counters.accept_lasting_fall((n,), 10.0 * at, 2, 7.0)
     counters.accept((999,))
-    assert not counters.accept_lasting_fall((7,), needed=2)
+    assert not counters.accept_lasting_fall((7,), 70.0, 2, 7.0)
+
+
+def test_a_fall_in_a_burst_is_no_lasting_one() -> None:
+    counters = HighestCounters()
+    counters.accept((9,))
+    assert not any(counters.accept_lasting_fall((n,), 10.0 + n / 100, 2, 7.0) for n in range(8))
+    assert counters.values == (9,)

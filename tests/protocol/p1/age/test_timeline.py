@@ -336,6 +336,19 @@ def test_a_burst_without_a_clock_is_shown_after_a_quiet_moment() -> None:
     assert line.timeline.shown_at(227.73) == Shown(22, 220.22)
 
 
+@pytest.mark.parametrize(("cadence", "limit"), [(1, 5.0), (10, 35.0)])
+def test_old_telegrams_without_a_clock_that_come_in_a_burst_are_not_shown(cadence: int, limit: float) -> None:
+    """Their counters show that they are old, however many they are."""
+    line = Line(cadence, limit)
+    line.clock = None
+    line.go_on(30)
+    for n in range(20):
+        line.send(line.at - cadence / 2 + n / 100, None, line.counter - 20 + n)
+    shown = line.timeline.shown_at(line.at + cadence / 2)
+    assert shown is not None
+    assert shown.measured == line.at - cadence
+
+
 def test_a_telegram_without_a_clock_waits_after_a_connection() -> None:
     line = Line()
     line.clock = None
