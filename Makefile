@@ -5,11 +5,13 @@
 # make prove    run the whole gateway in simulated time under faults; SEEDS and SECONDS set the length
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
-# make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed
+# make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed, and
+#               MOVE="library==version" moves only these
 # make images  pin the newest base image of the Dockerfiles by its digest
 # make deb      build a Debian package for this machine, in dist/
 # make home-assistant   build the folder of the Home Assistant app, in dist/
 # make sbom     write the bill of materials of the packages, in dist/
+# make advisory ID=CVE-... LIBRARY=... FIXED=...   move a library to a fixed version, check, and document it
 # make audit    look up known vulnerabilities of the pinned libraries
 
 PYTHON ?= python3
@@ -28,7 +30,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test prove check peers format pages wheel deb home-assistant pins images sbom audit clean
+.PHONY: setup run test prove check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
 
 setup: $(STAMP)
 
@@ -86,7 +88,7 @@ $(TOOLS)/%:
 	$@/bin/pip install --quiet --upgrade "$*" || { rm -rf $@; exit 1; }
 
 PIN = $(TOOLS)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-  --no-annotate $(if $(UPGRADE),--upgrade)
+  --no-annotate $(if $(UPGRADE),--upgrade) $(MOVE:%=--upgrade-package %)
 
 PINS = docker/requirements.txt docker/requirements-build.txt requirements-dev.txt
 VERSIONS = grep --only-matching '^[^ ]*==[^ ]*' $(PINS)
@@ -122,10 +124,14 @@ sbom: $(TOOLS)/cyclonedx-bom $(ENVIRONMENT)
 	mkdir -p $(DIST)
 	$</bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-file $(DIST)/dsmr-gateway.cdx.json $(ENVIRONMENT)/bin/python
+	$(PYTHON) docker/hashes.py docker/requirements.txt $(DIST)/dsmr-gateway.cdx.json
 
 # --strict fails for a library that the service does not know.
 audit: $(TOOLS)/pip-audit
 	$</bin/pip-audit --strict --disable-pip --require-hashes --requirement docker/requirements.txt
+
+advisory:
+	$(PYTHON) docker/advisory.py $(ID) $(LIBRARY) $(FIXED)
 
 clean:
 	rm -rf $(VENV) dist build *.egg-info

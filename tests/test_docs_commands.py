@@ -49,6 +49,10 @@ def write_files(page: Path, folder: Path) -> None:
     (folder / "my_maps").mkdir(exist_ok=True)
     for name, text in files(page).items():
         (folder / name).write_text(text)
+    for block in blocks(page):
+        if block.kind == "python":
+            name = block.text.splitlines()[0].removeprefix("# ")
+            (folder / name).write_text(block.text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

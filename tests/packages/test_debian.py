@@ -220,6 +220,7 @@ def test_every_listener_works_in_the_sandbox(service: Booted, tmp_path: Path) ->
     assert lines_about(service, " error ") == ""
     for each in (*clients, secure, serial, datagrams, reader):
         (each.socket if isinstance(each, ModbusClient) else each).close()
+    service.run("sh", "-c", "cd /etc/dsmr-gateway && rm server.pem ca.pem server.key page.password")
     write_config(service, HOUSEHOLD)
     service.run("systemctl", "restart", UNIT)
     service.wait_for(UNIT, ActiveState="active", SubState="running")

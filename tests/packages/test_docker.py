@@ -218,3 +218,8 @@ def test_the_bill_of_materials_names_all_that_the_image_holds(image: SnapshotEnc
     del there["dsmr-modbus-gateway"]
     assert named == there
     assert all(each["licenses"] for each in bill["components"])
+    pins = (DOCKER / "requirements.txt").read_text()
+    for component in bill["components"]:
+        (hashed,) = [each for each in component["externalReferences"] if each.get("hashes")]
+        assert hashed["type"] == "distribution"
+        assert all(f"--hash=sha256:{each['content']}" in pins for each in hashed["hashes"])

@@ -129,6 +129,7 @@ _ACTS: dict[str, Callable[[Terminal, str], str]] = {
     r"dsmr-gateway probe.*": Terminal._ends_without_a_gateway,
     r"dsmr-gateway \S+ .*(--follow|-f|--watch|-w)|nc .*": Terminal._goes_on,
     r"dsmr-gateway (check|maps|map|export|schema|import-ser2net|--version|--help)\b.*": Terminal._ends,
-    r"mbpoll .*|dsmr-gateway .*": Terminal._ends_beside_the_gateway,
+    r"openssl .*|chmod .*": Terminal._ends,
+    r"mbpoll .*|dsmr-gateway .*|\.venv/bin/python \S+": Terminal._ends_beside_the_gateway,
 }
 """How each command is tried."""
