@@ -1,4 +1,4 @@
-"""A file of another cannot keep the gateway busy: counts and lengths have limits, and only regular files are read."""
+"""Finding 12: a file of another cannot keep the gateway busy, as counts have limits and only regular files are read."""
 
 from __future__ import annotations
 
