@@ -1,4 +1,4 @@
-"""Finding 3: a file that is named by mistake is not shown: quotations are short, and come only from files that are mappings."""
+"""Finding 3: a file named by mistake is not shown: quotations are short, and come only from files that are mappings."""
 
 from __future__ import annotations
 
