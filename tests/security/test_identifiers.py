@@ -11,6 +11,7 @@ from gateway.config.modbus import UnitConfig
 from gateway.maps.load import load_map, map_names
 from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.modbus.monitor import CountedClient
+from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.identifiers import identifies, pseudonym
 from gateway.protocol.p1.names import NAMES
@@ -41,6 +42,8 @@ def shown(served: Unit) -> dict[str, object]:
 
 def read(served: Unit, register: Register) -> bytes:
     data = served.read(register.place, register.length, FRESH_UNTIL)
+    if register.refuses_absent and data is ExceptionCode.SERVER_DEVICE_FAILURE:
+        return b""
     assert isinstance(data, bytes)
     return data
 

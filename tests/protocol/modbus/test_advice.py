@@ -42,7 +42,8 @@ def read(address: int, count: int, function_code: int = 3) -> str:
         # Half a number and whole blocks are read by those who know what they do.
         (read(101, 1), 1, None),
         (read(101, 9), 1, None),
-        (read(0, 20, 4), 2, None),
+        (read(52, 10, 4), 2, None),
+        (read(0, 20, 4), 2, Advice(Mistake.ABSENT_VALUE, register="current_l1")),
         (read(101, 2), 1, Advice(Mistake.ONE_OFF, 100, "power_net")),
         (read(201, 4), 1, Advice(Mistake.ONE_OFF, 200, "energy_import")),
         (read(99, 2), 1, Advice(Mistake.ONE_OFF, 100, "power_net")),
