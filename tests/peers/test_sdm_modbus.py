@@ -23,7 +23,7 @@ import json, sys, sdm_modbus
 meter = getattr(sdm_modbus, sys.argv[1])(host="127.0.0.1", port=int(sys.argv[2]), unit=int(sys.argv[3]))
 print(json.dumps(meter.read_all(sdm_modbus.registerType[sys.argv[4]])))
 """
-SDM630, SDM72, ESPP1 = 4, 5, 9
+SDM630, SDM72, ESPP1, SDM230 = 4, 5, 9, 10
 NOT_TOLD = "frequency"
 
 SOLAR = {
@@ -37,6 +37,10 @@ CASES = {
     "SDM630": (SDM630, SOLAR | {"total_power_active": -3127}),
     "SDM72V2": (SDM72, SOLAR | {
         "total_power": -3127, "import_total_power_active": 0, "export_total_power_active": 3127, "net_kwh": 5_891.42,
+    }),
+    "SDM230": (SDM230, {
+        "voltage": 236.2, "power_active": -3127,
+        "import_energy_active": 17_324.375, "export_energy_active": 11_432.955, "total_energy_active": 28_757.33,
     }),
 }  # fmt: skip
 
@@ -52,7 +56,7 @@ ABSENT = 0xFFFFFFFF
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Shows a house that exports 3127 W, 3811 W of it on L2."""
-    maps = MAPS | {ESPP1: "esp-p1-modbus"}
+    maps = MAPS | {ESPP1: "esp-p1-modbus", SDM230: "eastron-sdm230"}
     with ten_maps(tmp_path_factory.mktemp("sdm_modbus"), maps=maps) as gateway:
         yield gateway
 
@@ -77,6 +81,13 @@ def test_all_input_registers_say_what_the_meter_says(gateway: Gateway, library: 
     values = read_all(gateway, library, model, unit, "INPUT")
     assert {name: value for name, value in values.items() if not math.isnan(value)} == pytest.approx(expected, rel=1e-6)
     assert math.isnan(values[NOT_TOLD])
+
+
+def test_all_settings_of_an_sdm230_are_readable(gateway: Gateway, library: Path) -> None:
+    values = read_all(gateway, library, "SDM230", SDM230, "HOLDING")
+    known = {"relay_pulse_width": 100, "network_parity_stop": 0, "meter_id": SDM230, "baud": 0, "p1_output_mode": 4,
+             "measurement_mode": 2}  # fmt: skip
+    assert {name: value for name, value in values.items() if name in known} == known
 
 
 def test_all_holding_registers_of_an_esp_say_what_the_meter_says(gateway: Gateway, library: Path) -> None:
