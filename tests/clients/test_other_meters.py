@@ -32,7 +32,7 @@ def household(
     found = {name: 1000 * number for name, number in found.items()}
     for name, numbers, unit in (("power_net", powers, 1000), ("current", currents, 1), ("voltage", voltages, 1)):
         found |= {f"{name}_{phase}": Decimal(number) * unit for phase, number in zip(PHASES, numbers, strict=False)}
-    found["power_net"] = sum((found[f"power_net_{phase}"] for phase in PHASES if f"power_net_{phase}" in found), 0)
+    found["power_net"] = sum((found[f"power_net_{phase}"] for phase in PHASES if f"power_net_{phase}" in found), Decimal(0))
     return found
 
 
