@@ -35,10 +35,15 @@ def check_settings(chain: Sequence[Part]) -> list[Problem]:
 
 def scale_of(scale: float | str, constants: Constants) -> Decimal | None:
     """Return the number of a `scale`, which may be an expression of settings; None if it is none, or 0."""
-    try:
-        expression = compile_expression(str(scale), constants)
-    except ExpressionError:
-        return None
-    value = None if expression.names or expression.codes else expression.evaluate({})
-    number = Decimal(value) if value is not None and not isinstance(value, str) else Decimal(0)
+    number = _number_of(scale, constants) if isinstance(scale, str) else Decimal(str(scale))
     return number if number.is_finite() and number != 0 else None
+
+
+def _number_of(text: str, constants: Constants) -> Decimal:
+    """Return the value of an expression of settings, 0 if it is none."""
+    try:
+        expression = compile_expression(text, constants)
+    except ExpressionError:
+        return Decimal(0)
+    value = None if expression.names or expression.codes else expression.evaluate({})
+    return Decimal(0) if value is None or isinstance(value, str) else Decimal(value)

@@ -100,9 +100,10 @@ def compile_expression(text: str, constants: Mapping[str, int | float] | None = 
         raise ExpressionError(f"{quoted(text)} is not an expression such as power_net / 1000") from None
     except (RecursionError, MemoryError):  # Python's parser raises either
         raise ExpressionError("nested too deeply") from None
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions}
-    codes = {code for node in ast.walk(tree) if (code := code_of(node))}
+    nodes = list(ast.walk(tree))
+    functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in functions}
+    codes = {code for node in nodes if (code := code_of(node))}
     return Expression(text, frozenset(names), frozenset(codes), evaluate, tree)
 
 
