@@ -79,6 +79,7 @@ prove: setup
 pages: setup
 	$(BIN)/dsmr-gateway schema map > register_maps/map.schema.json
 	$(BIN)/dsmr-gateway maps --pages docs/registers
+	$(BIN)/dsmr-gateway clients --page docs/clients/README.md
 
 wheel: setup
 	$(BIN)/python -m build --outdir $(DIST)

@@ -19,6 +19,7 @@ COMMANDS = {
     "health": "Show whether the running gateway works.",
     "maps": "List the built-in register maps.",
     "map": "Show a register map, with the values of a telegram.",
+    "clients": "Show what to configure for a client, such as an inverter or a charger.",
     "read": "Read a gateway or a meter over Modbus, and decode it.",
     "export": "Print a configuration with which another program reads the gateway.",
     "schema": "Print the JSON Schema of a configuration or register map.",

@@ -26,7 +26,7 @@ MAX_MAP_CHARACTERS = MAX_FILE_BYTES
 """Largest size of the files that make up one map, together."""
 
 _HERE = Path(__file__).parent.parent
-_FOLDERS = (_HERE / "register_maps", _HERE.parent / "register_maps")
+FOLDERS = (_HERE / "register_maps", _HERE.parent / "register_maps")
 """Folders of the built-in maps: inside the installed package, or beside it in a checkout."""
 PARTS = "parts"
 """Folder of the fragments that maps include; they are not maps themselves."""
@@ -38,7 +38,7 @@ def map_names() -> dict[str, Path]:
 
 
 def _shipped() -> list[Path]:
-    return [path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*/*.yaml"))]
+    return [path for folder in FOLDERS if folder.is_dir() for path in sorted(folder.glob("*/*.yaml"))]
 
 
 class UnknownMapError(LookupError):
@@ -220,7 +220,7 @@ def _folders_of(path: Path) -> list[Path]:
 
     A map that is a link has two folders of its own.
     """
-    return [*map(_real, (path.parent, *_FOLDERS)), _real(path).parent]
+    return [*map(_real, (path.parent, *FOLDERS)), _real(path).parent]
 
 
 def _real(path: Path) -> Path:
