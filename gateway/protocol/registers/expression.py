@@ -89,7 +89,7 @@ def compile_expression(text: str, constants: Mapping[str, int | float] | None = 
         raise ExpressionError(f"longer than {MAX_EXPRESSION_LENGTH} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-        if constants:
+        if constants and any(name in text for name in constants):
             tree = _Constants(constants).visit(tree)
         if _depth(tree) > MAX_DEPTH:
             raise ExpressionError(f"nested more than {MAX_DEPTH} deep")

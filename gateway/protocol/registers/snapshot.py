@@ -44,7 +44,7 @@ class Snapshot:
 
         None if they are not all in one block, or if some are refused.
         """
-        if self.refused and any(each.start < address + count and address < each.stop for each in self.refused):
+        if self.refused and _meet(self.refused, address, count):
             return None
         index = bisect_right(self.starts, address) - 1
         if index < 0:
@@ -53,6 +53,11 @@ class Snapshot:
         first = 2 * (address - start)
         last = first + 2 * count
         return data[first:last] if last <= len(data) else None
+
+
+def _meet(places: tuple[range, ...], address: int, count: int) -> bool:
+    """Return whether a read includes one of these places."""
+    return any(each.start < address + count and address < each.stop for each in places)
 
 
 class _Place(NamedTuple):
