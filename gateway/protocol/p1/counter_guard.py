@@ -81,7 +81,7 @@ class CounterGuard:
         self._new_on_channel: dict[str, tuple[Value | None, bytes]] = {}
         """Counter of an M-Bus channel → the identifier of another meter, and the telegram that had it."""
         self._before: Readings | None = None
-        self._before_raw = b""
+        self._before_body = b""
         self._before_at = 0.0
         self._before_w = 0.0
         """Largest power of the telegram before."""
@@ -121,7 +121,7 @@ class CounterGuard:
                 item = self._judge(counter, line, telegram, readings, arrived)
                 if item:
                     withheld.append(item)
-        self._before, self._before_raw, self._before_at = readings, telegram.raw, arrived
+        self._before, self._before_body, self._before_at = readings, telegram.body, arrived
         return withheld
 
     def _follow_power(self, values: Mapping[str, Value], arrived: float) -> None:
@@ -148,8 +148,8 @@ class CounterGuard:
             return known[1]
         if self._before is not None:
             before = self._new_on_channel.get(name)
-            self._new_on_channel[name] = identifier, telegram.raw
-            if before is None or before[0] != identifier or before[1] == telegram.raw:
+            self._new_on_channel[name] = identifier, telegram.body
+            if before is None or before[0] != identifier or before[1] == telegram.body:
                 return None
             del self._new_on_channel[name]
         meters = self._mbus.setdefault(name, {})
@@ -247,7 +247,7 @@ class CounterGuard:
         """Return True when `line` is a later measurement than `doubted`, not the same one again."""
         if line.time is not None and doubted.time is not None:
             return line.time > doubted.time
-        return readings.time is None or telegram.raw != self._before_raw
+        return readings.time is None or telegram.body != self._before_body
 
 
 def _is_older(line: Reading, other: Reading) -> bool:

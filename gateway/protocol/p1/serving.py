@@ -104,7 +104,7 @@ class Serving:
         # A clock shows by itself how long a telegram has waited. Without one, the longest possible time counts.
         arrived = received.arrived if readings.time is not None or waited_since is None else waited_since
         identity = f"{readings.identification} {readings.values.get('equipment_identifier', '')}{received.suffix}"
-        text = hash(received.telegram.raw)
+        text = hash(received.telegram.body)
         verdict = timeline.take(arrived, readings.time, identity, _counters(readings), text, is_first, machine_clock)
         self.newest_kind = None if verdict.is_shown else verdict.kind
         if not verdict.is_shown:

@@ -188,3 +188,17 @@ def test_a_simulated_meter_is_served_at_once() -> None:
         serving.take(telegram, LIMIT_S)
         assert serving.served is telegram
     assert not serving.is_pending
+
+
+def test_a_copy_is_one_also_when_its_checksum_is_in_lower_case() -> None:
+    """One flipped bit makes `A` an `a`, which is the same checksum."""
+    raw = later(FAST, 103.0)
+    end = raw.rindex(b"!")
+    other = raw[:end] + raw[end:].lower()
+    assert other != raw
+    serving = fed(FAST, [100.0, 101.0, 102.0])
+    serving.take(received(raw, 103.0), LIMIT_S)
+    before = serving.served
+    serving.take(received(other, 104.0), LIMIT_S)
+    assert serving.newest_kind is Kind.REPEAT
+    assert serving.served is before
