@@ -14,7 +14,7 @@ import struct
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -64,12 +64,15 @@ from gateway.maps.load import load_map  # noqa: E402
 from gateway.protocol.registers.register_map import RegisterMap  # noqa: E402
 from gateway.service.wiring import Wiring  # noqa: E402
 
-_compiled = cache(load_map)
+
+@cache
+def _compiled(path: Path, settings: tuple[tuple[str, float], ...]) -> RegisterMap:
+    return load_map(path, dict(settings) or None)
 
 
-def _load_map(path: Path) -> RegisterMap:
+def _load_map(path: Path, settings: Mapping[str, float] | None = None) -> RegisterMap:
     """Return a map of its own for each reload; compiling the built-in maps again would take most of the run."""
-    return copy.copy(_compiled(path))
+    return copy.copy(_compiled(path, tuple((settings or {}).items())))
 
 
 gateway.config.maps.load_map = _load_map
