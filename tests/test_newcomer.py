@@ -43,7 +43,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["map", "tab.yaml"], CONFIGURATION, "tab.yaml:2:1: "),
         (["map", "dsmr", "--telegram", "folder"], USAGE, "'folder' is a directory"),
         (["map", "dsmr", "--telegram", "text.txt"], USAGE, "text.txt has no telegram that can be accepted"),
-        (["export", "evcc"], USAGE, "Missing option '--host'"),
+        (["export", "evcc"], USAGE, "add --host: the address under which the program reaches the gateway"),
         (["export", "evc", "--host", "a"], USAGE, "'evc' is not one of 'home-assistant', 'evcc'"),
         (
             ["read", "127.0.0.1:1"],

@@ -1,11 +1,15 @@
-"""Starts the gateway as a Home Assistant app: the options become its variables, and root's rights are given up."""
+"""Starts the gateway as a Home Assistant app: the options become its variables, and root's rights are given up.
+
+With arguments, it runs that command of the gateway as the gateway's user, such as `health`: a socket in /tmp is only
+trusted by the user who owns it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +53,29 @@ def groups_of(devices: Iterable[str]) -> set[int]:
     return {path.stat().st_gid for path in map(Path, devices) if path.exists()}
 
 
-def main() -> None:
-    """Become the gateway."""
+def become_user(groups: Iterable[int]) -> None:
+    """Give up the rights of root."""
+    os.setgroups(sorted(groups))
+    os.setgid(USER)
+    os.setuid(USER)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Become the gateway, or one of its commands."""
+    gateway = Path(sys.executable).with_name("dsmr-gateway")
+    if arguments:
+        become_user(())
+        os.execv(gateway, [gateway, *arguments])  # noqa: S606 - it becomes the command
     options = json.loads(OPTIONS.read_text())
     try:
         meant = variables(options, has_file=CONFIG.exists())
     except ValueError as error:
         sys.exit(str(error))
     chosen = [options["device"]] if options.get("device") else []
-    os.setgroups(sorted(groups_of([*serial_ports(), *chosen])))
-    os.setgid(USER)
-    os.setuid(USER)
-    gateway = Path(sys.executable).with_name("dsmr-gateway")
+    become_user(groups_of([*serial_ports(), *chosen]))
     # What the container's own variables say goes before the options.
     os.execve(gateway, [gateway, "run", CONFIG], {**meant, **os.environ})  # noqa: S606 - it becomes the gateway
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -98,7 +98,7 @@ MAPS: dict[str, tuple[str, str, int | str]] = {
     "path": (f"extends: {'x/' * 5000}\n", "too-long", MAX_PATH_CHARACTERS),
     "description": (f"description: {'x' * 20_000}\n" + registers(), "too-long", MAX_TEXT_CHARACTERS),
     "values": (f"clients: [{'x,' * 400_000}]\n" + registers(), "too-many-values", MAX_NODES),
-    "levels": ("a: " + "[" * 1000, "nested-too-deeply", ""),
+    "levels": ("a: " + "[" * 1000 + "]" * 1000, "nested-too-deeply", ""),
     "levels in lines": ("".join(f"{' ' * n}a:\n" for n in range(400)), "nested-too-deeply", ""),
     "aliases": ("a: &a [x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]\n", "anchor-or-alias", ""),
     "size": ("#" * (MAX_FILE_BYTES + 1), "file-too-large", MAX_FILE_BYTES),
