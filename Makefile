@@ -17,7 +17,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# More than the two cores that tests are meant for: many tests wait for programs.
+JOBS ?= 3
 SEEDS ?= 20
 SECONDS ?= 600
 STAMP := $(VENV)/.set-up
