@@ -61,6 +61,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_table_has_a_line_per_row(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if re.search(r"\|( *:?-{3,}:? *\|)+", line) and line.strip(" |:-")] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_no_command_hides_in_a_fence(page: Path) -> None:
     fences = [block for block in blocks(page) if block.kind != "commands"]
     assert [block.line for block in fences if re.search(r"^(\$ )?(dsmr-gateway|make) ", block.text, re.MULTILINE)] == []
