@@ -64,6 +64,8 @@ UNIT_IDS = {name: unit for unit, name in MAPS.items()}
 @pytest.fixture(scope="module")
 def library() -> Path:
     """Where Home Assistant is installed."""
+    if sys.version_info >= (3, 13):
+        pytest.skip("this Home Assistant runs on Python 3.11 and 3.12; a current one is tested below")
     return packages(*PACKAGES)
 
 
