@@ -16,6 +16,7 @@ const RETRY_MS = 3_000;
 const gateway = { status: null, receivedAt: 0, isLost: false, showsIdentifiers: false };
 let view = null;
 let isRefreshing = false;
+let isOutdated = false;
 
 // Seconds since the newest event, so that the ages on the page keep growing.
 gateway.elapsed = () => (performance.now() - gateway.receivedAt) / 1000;
@@ -37,11 +38,17 @@ function receive(event) {
 }
 
 async function refresh() {
-  // One request at a time: on a slow network, requests would queue up.
-  if (isRefreshing || !view?.refresh || !gateway.status?.is_serving) return;
+  if (!view?.refresh || !gateway.status?.is_serving) return;
+  // One request at a time: on a slow network, requests would queue up. What is chosen meanwhile needs another one; while
+  // the meter is offline, no event would bring it.
+  isOutdated = true;
+  if (isRefreshing) return;
   isRefreshing = true;
   try {
-    await view.refresh();
+    while (isOutdated) {
+      isOutdated = false;
+      await view.refresh();
+    }
   } catch {
     // The stream of events shows whether the gateway can be reached.
   } finally {
