@@ -33,11 +33,11 @@ def read_regular_file(path: Path, limit: int) -> bytes:
         OSError: it cannot be read, is another kind of file, is larger than `limit`, or changes while it is read.
 
     """
-    _check_kind(path.stat())
+    check_kind(path.stat())
     descriptor = os.open(path, os.O_RDONLY | _DO_NOT_WAIT)
     try:
         before = os.fstat(descriptor)
-        _check_kind(before)
+        check_kind(before)
         content = _read(descriptor, limit + 1)
     finally:
         os.close(descriptor)
@@ -49,7 +49,8 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     return content
 
 
-def _check_kind(found: os.stat_result) -> None:
+def check_kind(found: os.stat_result) -> None:
+    """Raise an OSError, which carries a problem, for anything but a regular file."""
     kind = stat.S_IFMT(found.st_mode)
     if kind == stat.S_IFDIR:
         raise ProblemError(problem_of("not-a-file", "this is a folder", "Give a file in it"))

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.runtime.clock import now
-from gateway.runtime.log import clean
+from gateway.runtime.log import LineBudget, clean, shorten
 
 MAX_VALUE_CHARACTERS: Final = 300
 """A longer value is cut and ends with an ellipsis."""
@@ -26,8 +26,8 @@ SESSION_S: Final = 1800.0
 """Time without a request after which the next one of an address is a new login."""
 BURST: Final = 100
 """Number of lines that strangers can cause at any time."""
-LINES_PER_S: Final = 1.0
-"""Number of lines that strangers can cause in each second after that."""
+SECONDS_PER_LINE: Final = 1.0
+"""Seconds for each line that strangers can cause after that."""
 
 
 class Event(StrEnum):
@@ -63,15 +63,13 @@ class Strangers:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, ...], float] = {}
-        self._left, self._at = float(BURST), 0.0
-        self.left_out = 0
-        """Number of events since the last line."""
+        self._budget = LineBudget(0.0, BURST, SECONDS_PER_LINE)
 
     def record(self, event: Event, outcome: str, *, address: str, node: str, detail: str = "") -> None:
         """Write an event, unless it is a repetition or there are too many."""
         if len(_log.handlers) > 1 and self._allows((event, outcome, address, node), now()):
-            more = {"left_out": str(self.left_out)} if self.left_out else {}
-            self.left_out = 0
+            left_out, self._budget.left_out = self._budget.left_out, 0
+            more = {"left_out": str(left_out)} if left_out else {}
             record(event, outcome, address=address, node=node, **({"detail": detail} if detail else {}), **more)
 
     def _allows(self, key: tuple[str, ...], moment: float) -> bool:
@@ -82,14 +80,10 @@ class Strangers:
         self._seen[key] = moment if is_new or is_login else last
         while len(self._seen) > MAX_SOURCES:
             del self._seen[next(iter(self._seen))]
-        self._left = min(float(BURST), self._left + max(0.0, moment - self._at) * LINES_PER_S)
-        self._at = moment
-        if not is_new or self._left < 1:
-            is_session = is_login and not is_new
-            self.left_out += 0 if is_session else 1
-            return False
-        self._left -= 1
-        return True
+        if is_new:
+            return self._budget.allows(moment)
+        self._budget.left_out += not is_login
+        return False
 
 
 strangers = Strangers()
@@ -99,7 +93,7 @@ strangers = Strangers()
 def fields_of(entry: logging.LogRecord) -> Mapping[str, str]:
     """Return the cleaned and shortened values of an event by name."""
     given: Mapping[str, str] = getattr(entry, "fields", None) or {"event": Event.AUDIT, "detail": entry.getMessage()}
-    return {name: _shorten(clean(str(value))) for name, value in given.items()}
+    return {name: shorten(clean(str(value)), MAX_VALUE_CHARACTERS) for name, value in given.items()}
 
 
 class AuditFormatter(logging.Formatter):
@@ -109,10 +103,6 @@ class AuditFormatter(logging.Formatter):
         """Return the line."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return " ".join([time, *(f"{name}={_quoted(value)}" for name, value in fields_of(record).items())])
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 1] + "…"
 
 
 def _quoted(text: str) -> str:

@@ -49,17 +49,18 @@ class LineBudget:
     "Once per change of state" is not a bound where a state changes each second.
     """
 
-    __slots__ = ("_at", "_left", "left_out")
+    __slots__ = ("_at", "_burst", "_left", "_seconds_per_line", "left_out")
 
-    def __init__(self, moment: float) -> None:
+    def __init__(self, moment: float, burst: int = BURST_LINES, seconds_per_line: float = SECONDS_PER_LINE) -> None:
         """Begin with a whole burst at `moment`, in seconds of a monotonic clock."""
-        self._left, self._at = float(BURST_LINES), moment
+        self._burst, self._seconds_per_line = burst, seconds_per_line
+        self._left, self._at = float(burst), moment
         self.left_out = 0
         """Number of lines since the last one that was allowed."""
 
     def allows(self, moment: float) -> bool:
         """Return whether a line may be logged at `moment`, and count it."""
-        self._left = min(float(BURST_LINES), self._left + max(0.0, moment - self._at) / SECONDS_PER_LINE)
+        self._left = min(float(self._burst), self._left + max(0.0, moment - self._at) / self._seconds_per_line)
         self._at = moment
         if self._left < 1:
             self.left_out += 1
@@ -79,11 +80,12 @@ class CleanFormatter(logging.Formatter):
         lines = [clean(mask_identifiers(line)) for line in super().format(record).split("\n")]
         if not record.exc_info and not record.stack_info:
             lines = ["\\n".join(lines)]
-        return "\n".join(_shorten(line) for line in lines)
+        return "\n".join(shorten(line, MAX_LINE_CHARACTERS) for line in lines)
 
 
-def _shorten(line: str) -> str:
-    return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + "…"
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; one that is cut ends with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class QueuedHandler(logging.Handler):

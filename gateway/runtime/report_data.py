@@ -6,17 +6,14 @@ and sentences of the log do not, because users and meters write parts of them.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact
+from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.flow import Node
 from gateway.runtime.status import Label
-
-_TWO_CHECKSUMS = re.compile(r"the meter sent [0-9A-Fa-f]+(?:, which is its [A-Z0-9/-]+)?, its bytes give [0-9A-F]+")
-"""Detail of a refusal that quotes nothing else of the telegram."""
 
 
 def describe(meters: Mapping[str, MeterState], nodes: Iterable[Node], now: float) -> Mapping[str, object]:
@@ -76,7 +73,7 @@ def _meter(name: str, meter: MeterState, now: float) -> Mapping[str, object]:
     if refused:
         data["newest_refused"] = {
             "fault": str(refused.reason),
-            "detail": refused.detail if _TWO_CHECKSUMS.fullmatch(refused.detail) else "",
+            "detail": refused.detail if refused.reason is RefusalReason.CHECKSUM else "",
             "telegram": redact(refused.raw).decode("latin-1"),
         }
     return data

@@ -6,11 +6,11 @@ import errno
 import logging
 import os
 import socket
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.config import Config, read_document
+from gateway.files.regular_file import check_kind
 from gateway.files.yaml_file import FileError
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import file_problem
@@ -118,18 +118,15 @@ def open_file(path: Path) -> int:
     try:
         descriptor = os.open(path, flags, MODE)
     except OSError as error:
-        if error.errno != errno.ENXIO:
-            raise
-        raise _not_regular() from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
+            check_kind(path.stat())
+        raise
+    try:
+        check_kind(os.fstat(descriptor))
+    except OSError:
         os.close(descriptor)
-        raise _not_regular()
+        raise
     return descriptor
-
-
-def _not_regular() -> ProblemError:
-    what = "this is a pipe, a socket or a device"
-    return ProblemError(problem_of("not-a-regular-file", what, "Give the path of a file"))
 
 
 def audit_problem(target: str, folder: Path, journal: str | None = None) -> Problem | None:
@@ -142,8 +139,8 @@ def audit_problem(target: str, folder: Path, journal: str | None = None) -> Prob
         return problem_of("no-journal", what, "Write the path of a file instead")
     path = folder / target
     try:
-        if path.exists() and not path.is_file():
-            raise ProblemError(_not_regular().problem) if not path.is_dir() else IsADirectoryError(errno.EISDIR, "")
+        if path.exists():
+            check_kind(path.stat())
         if not path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -154,8 +151,6 @@ def audit_problem(target: str, folder: Path, journal: str | None = None) -> Prob
 
 
 def _file_problem(path: Path, error: OSError) -> Problem:
-    if isinstance(error, ProblemError):
-        return error.problem
     if error.errno == errno.ENOENT:
         return problem_of("no-such-folder", f"there is no folder {path.parent}", f"Run: mkdir -p {path.parent}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

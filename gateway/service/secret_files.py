@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.config import Config, read_document
 from gateway.config.types import TlsConfig
 from gateway.files.yaml_file import Document, FileError, Loc, dotted
-from gateway.problems.problem import Problem, ProblemError
+from gateway.problems.problem import Problem
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
@@ -165,7 +165,7 @@ class SecretFiles:
         try:
             return read_password(path), []
         except OSError as error:
-            problem = error.problem if isinstance(error, ProblemError) else file_problem(error)
+            problem = file_problem(error)
             return None, [(("status_page", "password_file"), replace(problem, what=f"{path}: {problem.what}"))]
 
 

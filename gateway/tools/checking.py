@@ -19,7 +19,7 @@ from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
-from gateway.problems.problem import Problem, ProblemError, in_order
+from gateway.problems.problem import Problem, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.audit_log import audit_problem
 from gateway.service.node_settings import tls_files
@@ -206,7 +206,7 @@ def _check_password(document: Document, path: Path) -> list[Problem]:
     try:
         read_password(path)
     except OSError as error:
-        problem = error.problem if isinstance(error, ProblemError) else file_problem(error)
+        problem = file_problem(error)
         place = document.place(("status_page", "password_file"))
         return [replace(problem, place=place, what=f"{path}: {problem.what}")]
     return []

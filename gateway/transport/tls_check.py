@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.problem import Problem, problem_of
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 from gateway.transport.certificates import Expiry, certificates_in, expired
@@ -47,7 +47,7 @@ def _unusable(name: str, path: Path) -> Problem | None:
         else:
             x509.load_pem_x509_certificates(content)
     except OSError as error:
-        problem = error.problem if isinstance(error, ProblemError) else file_problem(error)
+        problem = file_problem(error)
         return replace(problem, what=f"{path}: {problem.what}")
     except TypeError:
         return problem_of("key-with-password", f"{path} is protected by a password", "Save the key without one")

@@ -209,8 +209,8 @@ def test_a_full_disk_costs_lines_which_are_counted_and_nothing_else(
     [
         ("no/such/folder/audit.log", "there is no folder {}/no/such/folder. Run: mkdir -p {}/no/such/folder"),
         (".", "this is a folder. Give a file in it"),
-        ("pipe", "this is a pipe, a socket or a device. Give the path of a file"),
-        ("/dev/full", "this is a pipe, a socket or a device. Give the path of a file"),
+        ("pipe", "this is a pipe. Give the path of a file"),
+        ("/dev/full", "this is a device. Give the path of a file"),
     ],
 )
 def test_a_log_that_cannot_be_opened_is_a_problem_and_the_gateway_runs_without_it(

@@ -26,10 +26,6 @@ TARIFF_CODE = "0-0:96.14.0"
 """OBIS code of the current tariff."""
 DEFAULT_VARIANT = "5"
 """Key of the variant that is detected when a telegram shows no other one."""
-D0_VARIANT = "Q3D"
-"""Key of the variant of German meters."""
-EASY_METER = "ESY5Q3D"
-"""Beginning of the identification of meters that send import and export under one code."""
 _EXPORT_ENERGY = "1-0:2.8."
 _OTHER_POWERS = frozenset(
     code for code, entry in ENTRIES.items() if entry.name.startswith(("power_export", "power_net"))
@@ -49,7 +45,7 @@ def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readin
     """
     shift_s = (CENTRAL_EUROPE_H - variant.utc_offset_h) * _SECONDS_PER_HOUR
     low_tariff = _low_tariff(readings, variant, detected)
-    is_net = detected.key == D0_VARIANT and _import_is_net(readings)
+    is_net = detected.signed_import is not None and _import_is_net(readings, detected.signed_import)
     if not low_tariff and not shift_s and not is_net:
         return readings
     values, units = dict(readings.values), dict(readings.units)
@@ -78,12 +74,15 @@ def _low_tariff(readings: Readings, variant: Variant, detected: Variant) -> int 
     return None if contradicts else variant.low_tariff
 
 
-def _import_is_net(readings: Readings) -> bool:
-    """Return whether the power of 1-0:1.7.0 is all power, because the meter sends no other one."""
+def _import_is_net(readings: Readings, signed: str) -> bool:
+    """Return whether the power of 1-0:1.7.0 is all power, because the meter sends no other one.
+
+    The identification of a meter that sends it with a sign begins with `signed`.
+    """
     if not _OTHER_POWERS.isdisjoint(readings.codes):
         return False
     counts_export = any(code.startswith(_EXPORT_ENERGY) for code in readings.codes)
-    return not counts_export or readings.identification.startswith(EASY_METER)
+    return not counts_export or readings.identification.startswith(signed)
 
 
 def _name_net_power(values: dict[str, Value], units: dict[str, str]) -> None:

@@ -70,7 +70,7 @@ class RefusedTelegram:
     raw: bytes
     reason: RefusalReason
     detail: str
-    """Explanation for a log."""
+    """Explanation for a log. That of a wrong checksum quotes nothing of the telegram but four digits."""
 
 
 # Outside a telegram, a `/` at a line start or after noise begins one. After printable text it begins one only when
@@ -209,7 +209,7 @@ class TelegramReader:
         if not digits:
             return Telegram(raw, end, checked=False)
         if not _CHECKSUM.fullmatch(digits):
-            return RefusedTelegram(raw, RefusalReason.CHECKSUM, f"{digits!r} is not a checksum")
+            return RefusedTelegram(raw, RefusalReason.CHECKSUM, "the end line has characters that are not a checksum")
         sent = int(digits, 16)
         if sent != crc and not self._change_checksum(raw[: end + 1], sent):
             fits = f", which is its {self._other.name}" if self._other else ""

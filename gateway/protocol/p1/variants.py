@@ -51,6 +51,9 @@ class Variant:
     """Hours between UTC and the country's standard time."""
     looks_like: str = ""
     """Key of another variant whose telegrams look the same."""
+    signed_import: str | None = None
+    """Beginning of the identification of meters that send import and export under the code of import, with a sign; None
+    if meters of the variant always send export under a code of its own."""
 
 
 VARIANTS: dict[str, Variant] = {
@@ -66,7 +69,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("5EONHU", "Hungary", FAST_LINE, 10, has_checksum=True, low_tariff=2),
         Variant("ISKRA_IE", "Iskra IE", FAST_LINE, 1, has_checksum=True),
         Variant("SAGEMCOM_T210_D_R", "Austria, Sagemcom T210-D-r", FAST_LINE, 10, has_checksum=True),
-        Variant("Q3D", "Germany, EasyMeter Q3D and D0 push", SLOW_LINE, 2, has_checksum=False),
+        Variant("Q3D", "Germany, EasyMeter Q3D and D0 push", SLOW_LINE, 2, has_checksum=False, signed_import="ESY5Q3D"),
         Variant("LT", "Lithuania, ESO", FAST_LINE, 10, has_checksum=True, utc_offset_h=2),
         Variant("WARMTELINK", "WarmteLink, heat only", FAST_LINE, 10, has_checksum=True),
     )
