@@ -7,10 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gateway.protocol.registers.data_type import TYPES
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
-
-NUMBER_TYPES = ("uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64")
 
 
 class ExportError(Exception):
@@ -75,7 +74,7 @@ class ExportedUnit:
         return [
             register
             for register in self.register_map.registers
-            if register.type_name in NUMBER_TYPES
+            if register.type_name in TYPES
             and register.uses
             and not register.is_alone
             and (self.present is None or register.name in self.present)

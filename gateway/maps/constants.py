@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from gateway.maps.file import Part
+from gateway.maps.register_keys import ABSENT
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut
 from gateway.protocol.p1.names import NAMES
@@ -24,7 +25,7 @@ Constants = Mapping[str, int | float]
 
 def check_settings(chain: Sequence[Part]) -> list[Problem]:
     """Return a problem for each setting whose name already means something else."""
-    taken = {UNIT_ID, "absent", *NAMES, *FUNCTIONS}
+    taken = {UNIT_ID, ABSENT, *NAMES, *FUNCTIONS}
     return [
         part.document.problem(("settings", name), "name-is-taken", f"{cut(name)} already has a meaning", "Rename it")
         for part in chain

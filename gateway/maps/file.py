@@ -45,10 +45,7 @@ MAX_TEXT_CHARACTERS = 10_000
 """Largest length of a text for people, such as a description."""
 
 NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
-TypeName = Literal[
-    "uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64", "string", "bitfield",
-    "unix_time", "scale_factor",
-]  # fmt: skip
+TypeName = Literal[NumberTypeName, "string", "bitfield", "unix_time", "scale_factor"]
 
 
 _NAME = "^[a-z][a-z0-9_]*$"

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.maps.serving import Server
+from tests.maps.serving import CODES, Server
 
-CODES = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q", "f32": "f", "f64": "d"}
 Seen = Mapping[str, float | None]
 """Quantity, by the name of its reading → the number in base units that the client has; None for no value."""
 

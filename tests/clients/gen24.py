@@ -5,7 +5,7 @@ A GEN24 controls with the power.
 
 from __future__ import annotations
 
-from tests.clients.client import PHASE_POWERS, Client, Field, Read, nan_is_nothing
+from tests.clients.client import PHASE_POWERS, Client, Field, Read, nan_is_nothing, phases
 
 
 def _codes(type_name: str, number: float) -> float | None:
@@ -20,8 +20,8 @@ CLIENTS = [
         [
             Read(3, 40071, 105, {
                 "power_net": Field(40087, "s16", 10),
-                **{f"power_net_l{i}": Field(40087 + i, "s16", 10) for i in (1, 2, 3)},
-                **{f"current_signed_l{i}": Field(40071 + i, "s16", 0.01) for i in (1, 2, 3)},
+                **phases("power_net", 40088, "s16", 10, step=1),
+                **phases("current_signed", 40072, "s16", 0.01, step=1),
                 "energy_export": Field(40107, "u32"), "energy_import": Field(40115, "u32"),
             }),
         ],
@@ -36,8 +36,8 @@ CLIENTS = [
         [
             Read(3, 40071, 105, {
                 "power_net": Field(40097, "f32"),
-                **{f"power_net_l{i}": Field(40097 + 2 * i, "f32") for i in (1, 2, 3)},
-                **{f"current_signed_l{i}": Field(40071 + 2 * i, "f32") for i in (1, 2, 3)},
+                **phases("power_net", 40099, "f32"),
+                **phases("current_signed", 40073, "f32"),
             }),
         ],
         ("power_net", *PHASE_POWERS),

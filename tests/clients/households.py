@@ -23,6 +23,9 @@ Values = Mapping[str, Any]
 Seen = dict[str, float | None]
 """Quantity → what the client makes of it; None or NaN if it sees that there is no value."""
 PHASES = ("l1", "l2", "l3")
+POWER_PER_PHASE, VOLTAGES, CURRENTS = (
+    [f"{quantity}_{phase}" for phase in PHASES] for quantity in ("power", "voltage", "current")
+)
 
 
 class RefusedError(Exception):
@@ -52,6 +55,10 @@ HOUSEHOLDS: dict[str, Values] = {
     "200 MWh": {**_MIXED, "energy_import": Decimal(200_000_000)},
     "power of two phases": {name: value for name, value in _MIXED.items() if name != "power_net_l2"},
 }
+WHOLE = ("importing", "one phase exports", "with one phase", "Belgium", "Sweden", "65 kW", "200 MWh")
+"""Households with power, voltage and current of each phase."""
+WITH_CURRENTS = (*WHOLE, "DSMR 4", "DSMR 4 with one phase")
+"""Households with power and current of each phase."""
 
 
 def of_phase(values: Values, quantity: str, phase: str) -> float | None:

@@ -6,46 +6,33 @@ the sign of its phase's power, except for Carlo Gavazzi and WAGO meters, which s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.clients.client import SIGNED_CURRENTS, Client, Field, Read, phases, sign_of_power
 
 _SOURCE = "SmartEVSE-3/src/meter.cpp"
+
+
+def _giving_signs(meter: str, name: str, reads: Sequence[Read]) -> Client:
+    return Client(f"SmartEVSE {meter}", name, _SOURCE, reads, SIGNED_CURRENTS, combine=sign_of_power)
+
+
 CLIENTS = [
-    Client(
-        "SmartEVSE ABB",
-        "abb-b23",
-        _SOURCE,
-        [
-            Read(3, 0x5B0C, 16, phases("current", 0x5B0C, "s32", 0.01) | phases("power_net", 0x5B16, "s32", 0.01)),
-            Read(3, 0x5000, 4, {"energy_import": Field(0x5000, "u64", 10)}),
-        ],
-        SIGNED_CURRENTS,
-        combine=sign_of_power,
-    ),
+    _giving_signs("ABB", "abb-b23", [
+        Read(3, 0x5B0C, 16, phases("current", 0x5B0C, "s32", 0.01) | phases("power_net", 0x5B16, "s32", 0.01)),
+        Read(3, 0x5000, 4, {"energy_import": Field(0x5000, "u64", 10)}),
+    ]),
     *(
-        Client(
-            f"SmartEVSE Eastron3P {name}",
-            name,
-            _SOURCE,
-            [
-                Read(4, 0x06, 12, phases("current", 0x06, "f32") | phases("power_net", 0x0C, "f32")),
-                Read(4, 0x48, 2, {"energy_import": Field(0x48, "f32", 1000)}),
-            ],
-            SIGNED_CURRENTS,
-            combine=sign_of_power,
-        )
+        _giving_signs(f"Eastron3P {name}", name, [
+            Read(4, 0x06, 12, phases("current", 0x06, "f32") | phases("power_net", 0x0C, "f32")),
+            Read(4, 0x48, 2, {"energy_import": Field(0x48, "f32", 1000)}),
+        ])
         for name in ("eastron-sdm630", "eastron-sdm72")
     ),
-    Client(
-        "SmartEVSE Chint",
-        "chint-dtsu666",
-        _SOURCE,
-        [
-            Read(3, 0x200C, 14, phases("current", 0x200C, "f32", 0.001) | phases("power_net", 0x2014, "f32", 0.1)),
-            Read(3, 0x101E, 2, {"energy_import": Field(0x101E, "f32", 1000)}),
-        ],
-        SIGNED_CURRENTS,
-        combine=sign_of_power,
-    ),
+    _giving_signs("Chint", "chint-dtsu666", [
+        Read(3, 0x200C, 14, phases("current", 0x200C, "f32", 0.001) | phases("power_net", 0x2014, "f32", 0.1)),
+        Read(3, 0x101E, 2, {"energy_import": Field(0x101E, "f32", 1000)}),
+    ]),
     Client(
         "SmartEVSE C.Gavazzi",
         "cg-em3xx",
@@ -57,4 +44,4 @@ CLIENTS = [
         ],
         SIGNED_CURRENTS,
     ),
-]
+]  # fmt: skip

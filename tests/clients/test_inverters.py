@@ -10,11 +10,22 @@ import math
 
 import pytest
 
-from tests.clients.households import HOUSEHOLDS, PHASES, Reader, RefusedError, Seen, Values, check, floats, int32
-
-WHOLE = ("importing", "one phase exports", "with one phase", "Belgium", "Sweden", "65 kW", "200 MWh")
-"""Households with power, voltage and current of each phase."""
-POWER_PER_PHASE = [f"power_{phase}" for phase in PHASES]
+from tests.clients.households import (
+    CURRENTS,
+    HOUSEHOLDS,
+    PHASES,
+    POWER_PER_PHASE,
+    VOLTAGES,
+    WHOLE,
+    WITH_CURRENTS,
+    Reader,
+    RefusedError,
+    Seen,
+    Values,
+    check,
+    floats,
+    int32,
+)
 
 
 def by_phase(quantity: str, numbers: list[float]) -> Seen:
@@ -95,17 +106,15 @@ def growatt(reader: Reader) -> Seen:
 
 
 def test_solaredge_limits_with_what_the_meter_says_of_each_phase() -> None:
-    check("solaredge-wattnode", solaredge, ["power", *POWER_PER_PHASE, *(f"voltage_{p}" for p in PHASES)], WHOLE)
+    check("solaredge-wattnode", solaredge, ["power", *POWER_PER_PHASE, *VOLTAGES], WHOLE)
 
 
 def test_huawei_reads_whole_readings_or_an_exception() -> None:
-    quantities = [f"{name}_{phase}" for name in ("power", "voltage", "current") for phase in PHASES]
-    check("huawei-dtsu666-h", huawei, ["power", *quantities], WHOLE)
+    check("huawei-dtsu666-h", huawei, ["power", *POWER_PER_PHASE, *VOLTAGES, *CURRENTS], WHOLE)
 
 
 def test_sungrow_needs_no_voltages() -> None:
-    served = (*WHOLE, "DSMR 4", "DSMR 4 with one phase")
-    check("sungrow-dtsu666", sungrow, ["power", *POWER_PER_PHASE, "energy_import", "energy_export"], served)
+    check("sungrow-dtsu666", sungrow, ["power", *POWER_PER_PHASE, "energy_import", "energy_export"], WITH_CURRENTS)
 
 
 def test_solax_is_served_by_every_meter() -> None:

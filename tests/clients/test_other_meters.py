@@ -10,16 +10,24 @@ import math
 import struct
 from typing import Any
 
-from tests.clients.households import HOUSEHOLDS, PHASES, Reader, RefusedError, Seen, Values, check, floats
+from tests.clients.households import (
+    CURRENTS,
+    PHASES,
+    POWER_PER_PHASE,
+    VOLTAGES,
+    WHOLE,
+    WITH_CURRENTS,
+    Reader,
+    RefusedError,
+    Seen,
+    Values,
+    check,
+    floats,
+)
 
 Point = tuple[int, int, str, float]
 """Function code, address, code of `struct`, and how much one step is."""
-WHOLE = ("importing", "one phase exports", "with one phase", "Belgium", "Sweden", "65 kW", "200 MWh")
-"""Households with power, voltage and current of each phase."""
-WITH_CURRENTS = [name for name in HOUSEHOLDS if name in (*WHOLE, "DSMR 4", "DSMR 4 with one phase")]
-POWERS = ["power", *(f"power_{phase}" for phase in PHASES)]
-CURRENTS = [f"current_{phase}" for phase in PHASES]
-VOLTAGES = [f"voltage_{phase}" for phase in PHASES]
+POWERS = ["power", *POWER_PER_PHASE]
 
 
 def phases(quantity: str, function: int, first: int, code: str, step: float) -> dict[str, Point]:

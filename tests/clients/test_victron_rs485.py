@@ -12,8 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from tests.clients.households import (
+    CURRENTS,
     HOUSEHOLDS,
     PHASES,
+    POWER_PER_PHASE,
+    VOLTAGES,
+    WHOLE,
     Reader,
     RefusedError,
     Seen,
@@ -138,8 +142,8 @@ def test_a_gx_takes_an_em340_for_one_without_export_per_phase() -> None:
             reader.read(3, 0x0060, 2)
         return seen
 
-    quantities = ["power", *(f"{name}_{phase}" for name in ("power", "voltage", "current") for phase in PHASES)]
-    served = ("importing", "one phase exports", "with one phase", "Belgium", "65 kW", "200 MWh")
+    quantities = ["power", *POWER_PER_PHASE, *VOLTAGES, *CURRENTS]
+    served = [name for name in WHOLE if name in WITH_SERIAL]
     check("cg-em340", client, quantities, served, mean_voltage=mean, **SIGNED)
 
 

@@ -125,22 +125,8 @@ def read_layout(path: Path) -> Layout:
     """Read a map file, and what it extends or includes."""
     settings, listed, without = _collect(path)
     constants = {"unit_id": settings.get("unit_id") or 1} | (settings.get("settings") or {})
-    entries = [
-        _entry(_with_constants(item, constants), settings, is_without=item["name"] in without)
-        for item in listed.values()
-    ]
+    entries = [_entry(item, settings, constants, is_without=item["name"] in without) for item in listed.values()]
     return Layout(path.stem, settings, sorted(entries, key=lambda entry: (entry.address, entry.function_code or 0)))
-
-
-def _with_constants(item: Mapping[str, Any], constants: Mapping[str, float]) -> dict[str, Any]:
-    """Return an entry with the numbers of the map's settings in its value and its scale."""
-    changed = dict(item)
-    for key in ("value", "scale"):
-        if isinstance(item.get(key), str) and item["type"] != "string":
-            changed[key] = re.sub(r"\b[a-z]\w*", lambda match: str(constants.get(match[0], match[0])), item[key])
-    if isinstance(changed.get("scale"), str):
-        changed["scale"] = evaluate(changed["scale"], {})
-    return changed
 
 
 def _find(name: str, beside: Path) -> Path:
@@ -173,8 +159,11 @@ def _collect(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]], set
     return settings, listed, without
 
 
-def _exact(number: object) -> Fraction:
-    return Fraction(str(number))
+def _exact(number: object, constants: Mapping[str, Any] | None = None) -> Fraction:
+    """Return a number, or an expression of settings, as a fraction."""
+    exact = evaluate(str(number), constants or {})
+    assert exact is not None, number
+    return exact
 
 
 def _base_steps(unit: str | None) -> Fraction:
@@ -187,7 +176,9 @@ def _base_steps(unit: str | None) -> Fraction:
     return Fraction(PREFIXES[unit[0]])
 
 
-def _entry(item: Mapping[str, Any], settings: Mapping[str, Any], *, is_without: bool) -> Entry:
+def _entry(
+    item: Mapping[str, Any], settings: Mapping[str, Any], constants: Mapping[str, Any], *, is_without: bool
+) -> Entry:
     type_name = MEANINGS.get(item["type"], item["type"])
     code = CODES.get(type_name)
     length = struct.calcsize(">" + code) // 2 if code else item.get("length", 1)
@@ -204,14 +195,14 @@ def _entry(item: Mapping[str, Any], settings: Mapping[str, Any], *, is_without: 
         length=length,
         value=None if value is None else str(value),
         bits=item.get("bits") or {},
-        per_step=_exact(item.get("scale", 1)) * _base_steps(item.get("unit")),
+        per_step=_exact(item.get("scale", 1), constants) * _base_steps(item.get("unit")),
         offset=_exact(item.get("offset", 0)),
         word_order=item.get("word_order") or settings.get("word_order") or "big",
         byte_order=item.get("byte_order") or settings.get("byte_order") or "big",
         absent=absent,
         is_without=is_without or value == "absent",
         function_code=item.get("function_code"),
-        constants={"unit_id": settings.get("unit_id", 1)} | (settings.get("settings") or {}),
+        constants=constants,
     )
 
 

@@ -25,6 +25,8 @@ IDENTIFICATION = Identification("Vendor", "CODE", "1.2", "https://example.org", 
 ARRIVED, ASKED, FRESH_UNTIL = 100.0, 101.0, 105.0
 CLIENT = CountedClient("192.0.2.1:50000", 0.0)
 STATUS = {"gateway_connected": 1}
+CODES = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q", "f32": "f", "f64": "d"}
+"""Type of a number in the tests of clients, and its code of `struct`."""
 
 
 def readings_in(stream: bytes) -> list[Readings]:

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.protocol.modbus.advice import Advice, Mistake, advise
 from gateway.protocol.modbus.monitor import Exchange
+from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.responder import UnitTable
 from gateway.protocol.modbus.unit import OnStale
 from tests.maps.serving import ASKED, FRESH_UNTIL, Server
@@ -69,14 +70,12 @@ def test_a_number_that_does_not_fit_is_refused(server: Server) -> None:
     assert ask(server, 1, 1) == REFUSED
 
 
-@pytest.mark.parametrize(("on_stale", "code"), [(OnStale.ABSENT, 11), (OnStale.HOLD, 11), (OnStale.EXCEPTION, 11)])
-def test_a_stale_unit_responds_as_on_stale_says_but_never_with_a_code(
-    server: Server, on_stale: OnStale, code: int
-) -> None:
+@pytest.mark.parametrize("on_stale", [OnStale.ABSENT, OnStale.HOLD, OnStale.EXCEPTION])
+def test_a_stale_unit_refuses_an_absent_value_whatever_on_stale_says(server: Server, on_stale: OnStale) -> None:
     server.unit.on_stale = on_stale
-    assert server.unit.read(1, 1, ASKED) == code
+    assert server.unit.read(1, 1, ASKED) == ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
     server.show(POWER)
-    assert server.unit.read(1, 1, FRESH_UNTIL + 1) == code
+    assert server.unit.read(1, 1, FRESH_UNTIL + 1) == ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
 
 
 def test_advice_names_the_value_that_the_meter_does_not_send(server: Server) -> None:

@@ -25,7 +25,7 @@ def test_each_configuration_of_the_table_is_valid(name: str, way: Way, tmp_path:
     (server,) = config.modbus
     assert list(server.units) == [way.unit], name
     assert (maps[way.map].name, str(server.units[way.unit].on_stale)) == (way.map, way.on_stale)
-    assert "serial" if server.serial else server.transport == way.transport
+    assert ("serial" if server.serial else server.transport) == way.transport
 
 
 def named(text: str) -> list[Client]:

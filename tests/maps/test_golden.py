@@ -31,10 +31,9 @@ import yaml
 from gateway.maps.load import map_names
 from gateway.protocol.p1.readings import Readings
 from tests.conftest import own_telegram
-from tests.maps.serving import Server, readings_in
+from tests.maps.serving import CODES, Server, readings_in
 
 FILES = sorted((Path(__file__).parent / "requests").glob("*.yaml"))
-CODES = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q", "f32": "f", "f64": "d"}
 TYPE = re.compile(r"(?:(?P<code>[usf]\d\d)(?P<low_first>l?)|text(?P<registers>\d+))(?: (?P<value>.*))?")
 
 
