@@ -7,7 +7,7 @@
 # make pages    generate the register pages and the map schema from the register maps
 # make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed, and
 #               MOVE="library==version" moves only these
-# make images  pin the newest base image of the Dockerfiles by its digest
+# make images   pin the newest base image of the Dockerfiles by its digest
 # make deb      build a Debian package for this machine, in dist/
 # make home-assistant   build the folder of the Home Assistant app, in dist/
 # make sbom     write the bill of materials of the packages, in dist/

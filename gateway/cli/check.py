@@ -133,7 +133,7 @@ def _print_json(report: _Report) -> None:
         "meters": list(report.remarks),
         "warnings": list(report.warnings),
     }
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(data, indent=2))
 
 
 def _count(number: int, word: str) -> str:

@@ -45,7 +45,7 @@ def clients_command(name: tuple[str, ...], *, as_json: bool, page: Path | None) 
         return
     chosen = find_clients(name, clients) if name else clients
     if as_json:
-        click.echo(json.dumps([_data(client) for client in chosen], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_data(client) for client in chosen], indent=2))
     elif not name:
         width = max(len(client.name) for client in clients)
         for client in clients:

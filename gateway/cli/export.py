@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gateway.cli.parameters import DEFAULT_CONFIG, MapName, named_map, unit_id_or_default
+from gateway.cli.parameters import DEFAULT_CONFIG, EVERY_ADDRESS, MapName, named_map, unit_id_or_default
 
 if TYPE_CHECKING:
     from gateway.config.modbus import ModbusConfig
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("home-assistant", "evcc", "telegraf", "node-red", "tia", "codesys", "twincat")
 """Names in `gateway.exports.FORMATS`, written here so that `--help` does not import them; a test compares."""
-EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing listens on them here
 
 
 class _Choice(NamedTuple):

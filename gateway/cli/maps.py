@@ -33,7 +33,7 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
         listed = [
             {"name": each.name, "title": each.title, "clients": each.clients, "unit_id": each.unit_id} for each in found
         ]
-        click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(listed, indent=2))
         return
     width = max(len(each.name) for each in found)
     for register_map in found:

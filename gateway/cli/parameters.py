@@ -17,6 +17,8 @@ TABLE_FORMATS = ("text", "markdown", "csv", "json")
 """Names in `gateway.maps.table.FORMATS`, written here so that `--help` does not import them; a test compares."""
 VERSIONS = tuple(VARIANTS)
 DEFAULT_CONFIG = "gateway.yaml"
+EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing listens on them here
+"""Addresses to listen on that no client can connect to."""
 
 
 class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click alone

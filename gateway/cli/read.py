@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from gateway.cli.output import echo
 from gateway.cli.parameters import (
     DEFAULT_CONFIG,
+    EVERY_ADDRESS,
     form_option,
     map_option,
     named_map,
@@ -28,7 +29,6 @@ WATCH_EVERY_S = 1.0
 MODBUS_PORT = 502
 LOOPBACK = "127.0.0.1"
 _HERE = frozenset({LOOPBACK, "localhost", "::1"})
-_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing listens on them here
 _USUAL_PORT = "the usual port of Modbus. `dsmr-gateway run --demo` listens on {demo_port}"
 _NO_SERVER = "{path} has no server of Modbus/TCP without TLS. Give HOST:PORT of the server to read"
 
@@ -133,7 +133,7 @@ def _configured(path: Path, unit_id: int | None) -> _Target:
     host, port = server.address.host, server.address.port
     first = next(iter(server.units)) if unit_id is None else unit_id
     name = server.units[first].map if first in server.units else DEFAULT_MAP
-    return _Target(LOOPBACK if host in _EVERY_ADDRESS else host, port, first, name, f"the first server in {path}")
+    return _Target(LOOPBACK if host in EVERY_ADDRESS else host, port, first, name, f"the first server in {path}")
 
 
 def _read(client: ReadingClient, register_map: RegisterMap, form: str, *, watch: bool) -> NoReturn:

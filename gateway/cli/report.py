@@ -33,7 +33,7 @@ def report_command(config: Path, *, as_json: bool) -> None:
 
     report = collect(config)
     if as_json:
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(report, indent=2))
     else:
         echo(_as_text(report), nl=False)
 

@@ -79,7 +79,8 @@ def _levels(lines: Sequence[str], at: int) -> Iterator[_Level]:
 
 
 def _opens_level(lines: Sequence[str], at: int) -> bool:
-    return any(_OPENS_LEVEL.fullmatch(line) is not None for _, line in list(_above(lines, at))[:1])
+    above = next(_above(lines, at), None)
+    return above is not None and _OPENS_LEVEL.fullmatch(above[1]) is not None
 
 
 def _above(lines: Sequence[str], at: int) -> Iterator[tuple[int, str]]:

@@ -11,7 +11,7 @@ _WHOLE = ("not-a-whole-number", "a whole number is expected", "Write it without 
 _NUMBER = ("not-a-number", "a number is expected", "Write it like 10 or 0.5, without quotes")
 _TEXT = ("not-a-text", "a text is expected", "Put it in quotes")
 _SWITCH = ("not-true-or-false", "true or false is expected", "Write true or false, without quotes")
-_KEYS = ("not-keys-with-values", "keys with values are expected", "Write key: value, one on each line")
+KEYS_EXPECTED = ("not-keys-with-values", "keys with values are expected", "Write key: value, one on each line")
 _LIST = ("not-a-list", "a list is expected", 'Begin each item with "- "')
 _PATH = ("not-a-path", "the path of a file is expected", "Put it in quotes")
 
@@ -27,8 +27,8 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "string_unicode": _TEXT,
     "bool_type": _SWITCH,
     "bool_parsing": _SWITCH,
-    "dict_type": _KEYS,
-    "model_type": _KEYS,
+    "dict_type": KEYS_EXPECTED,
+    "model_type": KEYS_EXPECTED,
     "list_type": _LIST,
     "path_type": _PATH,
     "greater_than_equal": ("too-small", "{ge} or more is expected", ""),

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from gateway.files.pydantic_errors import KEYS_EXPECTED
 from gateway.files.regular_file import read_regular_file
 from gateway.files.yaml_errors import TOO_DEEP, TOO_DEEP_TEXT, syntax_problem
 from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, Scalar, in_order, problem_of
@@ -43,7 +44,6 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """Number of beginnings of levels below which the recursive parser in C cannot run out of stack."""
-_KEYS_EXPECTED = ("not-keys-with-values", "keys with values are expected", "Write key: value, one on each line")
 
 
 class FileError(Exception):
@@ -159,7 +159,7 @@ def parse(text: str, name: str, *, needs_keys: bool = False) -> Document:
         if not document.problems:
             node = yaml.compose(text, loader)
             if node and needs_keys and not isinstance(node, yaml.MappingNode):
-                document.problems.append(document.problem((), *_KEYS_EXPECTED))
+                document.problems.append(document.problem((), *KEYS_EXPECTED))
             else:
                 document.data = _plain(document, node, (), loader("")) if node else None
                 is_whole = True

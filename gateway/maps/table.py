@@ -136,7 +136,7 @@ def as_csv(table: Sequence[Row]) -> str:
 
 def as_json(table: Sequence[Row]) -> str:
     """Return a list of objects with all columns."""
-    return json.dumps(list(table), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(list(table), indent=2) + "\n"
 
 
 def heading(register_map: RegisterMap) -> str:

@@ -78,7 +78,8 @@ def test_a_node_logs_a_burst_and_then_little(caplog: pytest.LogCaptureFixture, l
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack != "\x00"])
 def test_the_output_of_a_command_is_printable_and_its_json_is_ascii(tmp_path: Path, attack: str) -> None:
     path = tmp_path / "map.yaml"
-    path.write_text(json.dumps({"name": "own", "title": f"t{attack}", "extends": "dsmr"}))
+    register = {"address": 0, "name": "p", "type": "int32", "value": "power_net", "unit": "W", "description": attack}
+    path.write_text(json.dumps({"name": "own", "title": f"t{attack}", "registers": [register]}))
     for arguments in (
         ("map", str(path)),
         ("run", f"/no/{attack}.yaml"),
@@ -87,4 +88,7 @@ def test_the_output_of_a_command_is_printable_and_its_json_is_ascii(tmp_path: Pa
         result = invoke(*arguments)
         lines = (result.stdout + result.stderr).split("\n")
         assert all(line.isprintable() for line in lines), arguments
-    assert json.dumps(attack).isascii()
+    for arguments in (("map", str(path)), ("check", f"/no/{attack}.yaml")):
+        output = invoke(*arguments, "--json").stdout
+        assert output.isascii(), arguments
+        assert json.dumps(attack)[1:-1] in output, arguments

@@ -13,8 +13,9 @@ import pytest
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.status_page import app, gate
+from gateway.nodes.status_page import shared as shared_responses
 from gateway.nodes.status_page.gate import Gate
-from gateway.nodes.status_page.shared import MAX_SHARED, Shared
+from gateway.nodes.status_page.shared import MAX_SHARED, SHARED_S, Shared
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.transport.addresses import Address
@@ -66,8 +67,11 @@ async def test_after_all_turns_the_next_one_comes_at_once() -> None:
 # Shared responses.
 
 
-async def test_a_response_is_made_once_for_all_who_ask_until_there_is_something_new() -> None:
-    telegrams, made = [0], list[int]()
+async def test_a_response_is_made_once_for_all_who_ask_until_there_is_something_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    telegrams, made, moments = [0], list[int](), [100.0]
+    monkeypatch.setattr(shared_responses, "now", lambda: moments[0])
     shared = Shared(lambda: telegrams[0])
 
     async def make() -> bytes:
@@ -79,6 +83,12 @@ async def test_a_response_is_made_once_for_all_who_ask_until_there_is_something_
     assert made == [0]
     telegrams[0] = 1
     assert await shared.get("key", make) == b"1"
+    moments[0] += SHARED_S
+    await shared.get("key", make)
+    assert made == [0, 1]
+    moments[0] += 0.01
+    await shared.get("key", make)
+    assert made == [0, 1, 1]
     for number in range(2 * MAX_SHARED):
         await shared.get(number, make)
     assert len(shared._made) == MAX_SHARED
@@ -192,6 +202,23 @@ async def test_a_body_without_end_is_refused(
     assert (await bench.get("/healthz")).status == 200
 
 
+async def send_chunks(writer: asyncio.StreamWriter) -> None:
+    """Send a body without end."""
+    while True:
+        writer.write(b"10000\r\n" + bytes(65536) + b"\r\n")
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
+async def test_a_body_without_end_of_a_known_client_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "BODY_TIMEOUT_S", 10 * LIMIT_S)
+    async with serving(tmp_path) as bench:
+        _, writer = await asyncio.open_connection("127.0.0.1", bench.page.port)
+        writer.write(GET % (b"healthz", b"Transfer-Encoding: chunked\r\n"))
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(send_chunks(writer), LIMIT_S)
+
+
 async def test_a_stranger_may_send_little(bench: Bench) -> None:
     answer = await asyncio.to_thread(_ask, bench.page.port, *[GET % (b"healthz", b"X: %s\r\n" % (b"y" * 1000))] * 20)
     assert answer.count(b"HTTP/1.1 200") < 20
@@ -202,6 +229,25 @@ async def test_the_page_gets_its_requests_one_by_one_and_all_of_them(bench: Benc
     async with asyncio.timeout(LIMIT_S):
         found = await asyncio.gather(*(bench.get("/healthz") for _ in range(20)))
     assert {each.status for each in found} == {200}
+
+
+async def test_a_request_waits_until_the_pause_after_another_one_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "PAUSE_S", 10 * LIMIT_S)
+    async with serving(tmp_path) as bench:
+        clients = [await asyncio.open_connection("127.0.0.1", bench.page.port) for _ in range(2)]
+        for _, writer in clients:
+            writer.write(GET % (b"healthz", b""))
+        await until(lambda: bench.page.gate and len(bench.page.gate.turns) == 1)
+        responses = [asyncio.create_task(reader.read(12)) for reader, _ in clients]
+        done, waiting = await asyncio.wait(responses, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        assert [each.result() for each in done] == [b"HTTP/1.1 200"]
+        assert len(waiting) == 1
+        for each in waiting:
+            each.cancel()
+        for _, writer in clients:
+            writer.transport.abort()
 
 
 # The meter.
@@ -234,8 +280,10 @@ async def test_silence_is_judged_after_waiting_bytes_are_read(monkeypatch: pytes
 
 
 async def test_few_connections_are_accepted_in_a_turn_and_many_wait(bench: Bench) -> None:
+    # Nothing is accepted meanwhile, as this does not return to the event loop.
+    socks = [socket.create_connection(("127.0.0.1", bench.page.port), timeout=LIMIT_S) for _ in range(30)]
+
     def crowd() -> list[bytes]:
-        socks = [socket.create_connection(("127.0.0.1", bench.page.port), timeout=LIMIT_S) for _ in range(30)]
         answers = []
         for sock in socks:
             sock.sendall(GET % (b"healthz", b""))

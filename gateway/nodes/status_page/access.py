@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.nodes.status_page.guessing import Guessing
 from gateway.problems.problem import ProblemError, problem_of
+from gateway.problems.quoting import quoted
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
 from gateway.transport.secret_file import read_secret
@@ -23,8 +24,6 @@ MIN_PASSWORD_CHARACTERS = 8
 LOCAL_NAME = "localhost"
 ANY_NAME = "*"
 """Entry of `host_names` for a page that browsers reach through a proxy only."""
-MAX_NAME_SHOWN = 40
-"""Largest number of characters of a browser's host name in a message."""
 _ASK = {"WWW-Authenticate": 'Basic realm="DSMR gateway", charset="UTF-8"'}
 
 
@@ -128,7 +127,7 @@ class Access:
         if not (is_trusted or address.is_loopback):
             why = "Access from other machines needs a password_file in the configuration."
         elif not self._is_own(name):
-            why = f"The host name {name[:MAX_NAME_SHOWN]!r} is not in host_names in the configuration."
+            why = f"The host name {quoted(name)} is not in host_names in the configuration."
         if why:
             strangers.record(Event.CONNECTION, REFUSED, address=str(address), node=self._node, detail=why)
         return Refusal(403, why, {}) if why else None

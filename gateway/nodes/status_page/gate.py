@@ -51,7 +51,6 @@ class Gate:
         self.turns = Turns(PAUSE_S)
         self.turn_away = note
         self._needs_password = needs_password
-        self._note = note
         self._strangers: dict[Connection, str] = {}
         self._known: dict[Connection, str] = {}
 

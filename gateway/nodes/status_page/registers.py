@@ -55,15 +55,9 @@ def _registers(served: ServedUnits, unit: ServedUnit, views: list[RegisterView])
     )
 
 
-def _view(register: Register, unit: ServedUnit, *, is_masked: bool) -> RegisterView:
-    readings = unit.meter.served.readings if unit.meter.served else None
-    return _register(register, unit, readings, now(), is_masked=is_masked)
-
-
-def _register(
-    register: Register, served: ServedUnit, readings: Readings | None, moment: float, *, is_masked: bool
-) -> RegisterView:
-    unit = served.unit
+def _view(register: Register, served: ServedUnit, *, is_masked: bool) -> RegisterView:
+    unit, moment = served.unit, now()
+    readings = served.meter.served.readings if served.meter.served else None
     is_live = any(name.startswith(GATEWAY_PREFIX) for name in register.uses)
     response = unit.read(register.place, register.length, moment)
     raw = response if isinstance(response, bytes) else None

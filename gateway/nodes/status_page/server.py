@@ -12,7 +12,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
 from typing import Any
 
 import uvicorn
@@ -61,7 +60,6 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, {**app_state, "recognise": self._recognise}, _loop)
-        self.address: Address = IPv4Address(0)
         self.last_active = now()
         self._source = ""
         self._strangers_bytes = 0
@@ -75,16 +73,16 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
         if transport.get_extra_info("peername") is None:
             transport.abort()  # closed already
             return
-        self.address, _ = peer_of(transport)
-        self._source = source_of(self.address)
+        address, _ = peer_of(transport)
+        self._source = source_of(address)
         sock = transport.get_extra_info("socket")
-        if not self.is_allowed(self.address):
+        if not self.is_allowed(address):
             self.gate.turn_away(TurnedAway.NOT_ALLOWED)
             transport.abort()
         elif takes_reserve(sock):
             self.gate.turn_away(TurnedAway.FEW_DESCRIPTORS)
             transport.abort()
-        elif not self.gate.admit(self, self.address):
+        elif not self.gate.admit(self, address):
             transport.abort()
         else:
             watch_peer(sock)
