@@ -79,7 +79,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     problems, remarks = in_order([*problems, *machine.problems]), list[str]()
     # A line that cannot be opened cannot be read either.
     if probes and not problems:
-        problems, remarks = _probe(document, settings)
+        problems, remarks = _probe(document, settings, path)
     units = sum(len(server.units) for server in settings.modbus)
     meters = len(settings.all_meters())
     whole = f"{_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}"
@@ -90,7 +90,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 
 
-def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[str]]:
+def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Problem], list[str]]:
     import asyncio
     from dataclasses import replace
 
@@ -105,7 +105,7 @@ def _probe(document: Document, settings: Config) -> tuple[list[Problem], list[st
         if meter.simulate:
             continue
         loc = ("meters", name, "port") if settings.meters else ("meter", "port")
-        findings = asyncio.run(probe(p1_connections(meter)))
+        findings = asyncio.run(probe(p1_connections(meter, path.parent)))
         newest, last = findings[-1].newest, findings[-1].problem
         if last and last.code == "device-in-use" and str(dict(last.values)["holder"]).startswith(OWN_NAME):
             remarks.append(f"{findings[-1].label}: the gateway that is running reads it")

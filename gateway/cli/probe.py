@@ -32,7 +32,7 @@ _SERVERS = 'modbus:\n  - listen: ":5020"\nstatus_page: {}\n'
 
 
 @click.command("probe")
-@click.argument("where", required=False, metavar="[DEVICE|HOST:PORT]")
+@click.argument("where", required=False, metavar="[DEVICE|HOST:PORT|URL]")
 @json_option
 @click.option(
     "--save",
@@ -92,19 +92,21 @@ async def _probe(place: str, seconds: float) -> list[ProbeResult]:
     from gateway.service.node_settings import p1_connections
     from gateway.tools.probing import probe
 
-    return await probe(p1_connections(_config(place)), seconds)
+    return await probe(p1_connections(_config(place), Path.cwd()), seconds)
 
 
 def _config(place: str) -> MeterConfig:
     from pydantic import ValidationError
 
-    from gateway.config.address import MAX_PORT, split_address
+    from gateway.config.address import MAX_PORT, split_address, split_url
     from gateway.config.meter import MeterConfig
 
-    address = split_address(place)
+    address = None if "://" in place else split_address(place)
     if address and not 0 < address[1] <= MAX_PORT:
         raise click.UsageError(f"{place}: {address[1]} is not a TCP port. Give one from 1 to 65535, such as 2001")
     try:
+        if split_url(place) is None and "://" in place:
+            return MeterConfig(source=place)
         config = MeterConfig(host=address[0], port=str(address[1])) if address else MeterConfig(port=place)
     except ValidationError as error:
         raise click.UsageError(str(error.errors()[0]["ctx"]["problem"])) from None
@@ -147,10 +149,12 @@ def _value(reading: Reading) -> str:
 
 
 def _yaml(place: str, newest: Received) -> str:
-    from gateway.config.address import split_address
+    from gateway.config.address import split_address, split_url
 
-    address = split_address(place)
+    address = split_address(place) or split_url(place)
     where = f"  host: {address[0]}\n  port: {address[1]}" if address else f"  port: {place}"
+    if not address and "://" in place:
+        where = f"  source: {json.dumps(place)}"
     return f'meter:\n{where}\n  dsmr_version: "{newest.variant.key}"\n'
 
 

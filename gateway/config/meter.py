@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.address import host_name, split_address, split_url, tcp_port
+from gateway.config.source import SCHEMES, Source, check_source, has_password, split_source
 from gateway.config.types import Duration, Host
 from gateway.files.validation import invalid, suggest
 from gateway.problems.quoting import cut, quoted
@@ -15,6 +16,10 @@ from gateway.protocol.p1.variants import ALIASES, VARIANTS
 
 DEFAULT_DEVICE = "/dev/ttyUSB0"
 AUTO = "auto"
+
+SERIAL_KEYS = frozenset({"baudrate", "bytesize", "parity", "stopbits"})
+SOURCE_KEYS = frozenset[str]().union(*(kind.keys for kind in SCHEMES.values()))
+"""Keys that only some kinds of source have."""
 
 _URL_HINT = "Write it like socket://p1.local:2001"
 _DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
@@ -59,6 +64,7 @@ class MeterConfig(BaseModel):
 
     port: Annotated[str | None, BeforeValidator(_port), WithJsonSchema({"type": ["string", "integer"]})] = None
     host: Host | None = None
+    source: Annotated[str | None, BeforeValidator(check_source)] = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None
@@ -67,6 +73,19 @@ class MeterConfig(BaseModel):
     watchdog: Duration = 30.0
     stale_after: Duration | None = None
     simulate: bool = False
+
+    @model_validator(mode="after")
+    def _check_source(self) -> MeterConfig:
+        if has_password(self.source or ""):
+            what = "a source contains no user and no password"
+            raise invalid("password-in-source", what, "It would be shown in logs and on the page. Remove it")
+        source = self.parsed_source
+        used = source.kind.keys if source else SERIAL_KEYS
+        unused = {*SERIAL_KEYS, *SOURCE_KEYS, *(("port", "host") if source else ())} - used
+        if kept := [key for key in type(self).model_fields if key in self.model_fields_set & unused]:
+            where = f"with a source of {source.scheme}://" if source else "without a source"
+            raise invalid("key-not-of-source", f"{', '.join(kept)} cannot be set {where}", "Remove it")
+        return self
 
     @model_validator(mode="after")
     def _check_port(self) -> MeterConfig:
@@ -86,11 +105,21 @@ class MeterConfig(BaseModel):
         if not self.host and port.isdecimal():
             what = f"port {cut(port)} is a TCP port, and there is no host"
             raise invalid("host-missing", what, "Add host, or write a device such as /dev/ttyUSB0")
-        serial_keys = {"baudrate", "bytesize", "parity", "stopbits"} & self.model_fields_set
+        serial_keys = SERIAL_KEYS & self.model_fields_set
         if self.host and serial_keys:
             what = f"{', '.join(sorted(serial_keys))} cannot be set for a meter behind a host"
             raise invalid("serial-keys-with-host", what, "Set it in the ser2net there")
         return self
+
+    @property
+    def parsed_source(self) -> Source | None:
+        """Return the parts of `source`; None for a meter with a serial port or behind a ser2net."""
+        return split_source(self.source) if self.source else None
+
+    @property
+    def is_serial(self) -> bool:
+        """Return whether the telegrams come from a serial port of this machine."""
+        return not (self.host or self.source)
 
     @property
     def device(self) -> str:

@@ -33,8 +33,8 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
     for index, passthrough in enumerate(config.passthrough):
         here = ("passthrough", index)
         problems += _check_meter(document, config, here, passthrough.meter)
-        if passthrough.writable and any(meter.host for meter in _meters_named(config, passthrough.meter)):
-            what, hint = "the meter is behind a host", "Only a serial port of this machine can be written to"
+        if passthrough.writable and any(not meter.is_serial for meter in _meters_named(config, passthrough.meter)):
+            what, hint = "the meter is not on a serial port", "Only a serial port of this machine can be written to"
             problems.append(document.problem((*here, "writable"), "meter-not-writable", what, hint))
     return problems + _check_addresses(document, config, lost)
 

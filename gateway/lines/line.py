@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.problems.problem import Problem
+
 Receive = Callable[[bytes], None]
 
 
-class Line(Protocol):
-    """A connection that P1 bytes come from."""
+class Port(Protocol):
+    """A connection that bytes go over."""
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
         """Open the line, call `receive` with its bytes, and return a future that ends with the line.
+
+        The result of the future is the error that ended the line, or None if the other end closed it.
 
         Raises:
             OSError: the line cannot be opened.
@@ -25,6 +29,14 @@ class Line(Protocol):
 
     def close(self) -> None:
         """Close at once, and drop what is not sent yet."""
+
+
+class Line(Port, Protocol):
+    """A connection that P1 bytes come from."""
+
+    def silence(self) -> Problem | None:
+        """Return why no telegram comes although the line is open, where the line knows it."""
+        return None
 
 
 class Receiver(asyncio.BaseProtocol):

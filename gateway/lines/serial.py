@@ -7,7 +7,7 @@ import fcntl
 import termios
 from contextlib import suppress
 
-from gateway.lines.line import Receive, Receiver
+from gateway.lines.line import Line, Receive, Receiver
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.protocol.p1.variants import SerialSettings
 from gateway.transport.serial_device import why_not_opened
@@ -23,7 +23,7 @@ class _SerialReceiver(Receiver, asyncio.Protocol):
         self._receive(data)
 
 
-class SerialLine:
+class SerialLine(Line):
     """A serial device that only this process may open."""
 
     def __init__(self, device: str, settings: SerialSettings) -> None:

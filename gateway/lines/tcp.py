@@ -9,7 +9,7 @@ from asyncio.staggered import staggered_race
 from functools import partial
 from typing import Any
 
-from gateway.lines.line import Receive, Receiver
+from gateway.lines.line import Line, Receive, Receiver
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import connection_problem, connection_timeout
 from gateway.transport.socket_options import wait_a_turn, watch_peer
@@ -46,7 +46,7 @@ class _TcpReceiver(Receiver, asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
 
-class TcpLine:
+class TcpLine(Line):
     """A TCP connection to a ser2net or a similar program, over which nothing is ever sent."""
 
     def __init__(self, host: str, port: int) -> None:

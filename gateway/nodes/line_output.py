@@ -1,4 +1,4 @@
-"""Line output: writes to a serial line what a meter would send.
+"""Port output: writes to a serial line what a meter would send.
 
 In: bytes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from gateway.lines.line import Line
+from gateway.lines.line import Port
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import device_problem
 from gateway.runtime.flow import Details, Node
@@ -20,7 +20,7 @@ class LineOutput(Node):
 
     kind = "line output"
 
-    def __init__(self, name: str, label: str, line: Line) -> None:
+    def __init__(self, name: str, label: str, line: Port) -> None:
         """Write to `line`; `label` is its name."""
         super().__init__(name)
         self._label = label

@@ -133,7 +133,7 @@ class P1Port(Node):
                     # A new connection drops the bytes that wait in the socket of this one.
                     self._meter.serving.note_reconnection()
                     return _TELEGRAMS_LATE
-            return self._diagnosis(is_closed=False) or self._silence()
+            return self._diagnosis(is_closed=False) or line.silence() or self._silence()
         finally:
             self._meter.is_connected = False
             line.close()
@@ -273,6 +273,8 @@ class P1Port(Node):
 
 
 def _line_closed(error: Exception | None) -> Problem:
+    if isinstance(error, ProblemError):
+        return error.problem
     reason = f" ({error})" if error else ""
     what = f"the other end closed the connection{reason}"
     return problem_of("line-closed", what, short="the other end closed", reason=str(error or ""))

@@ -21,6 +21,7 @@ from gateway.protocol.modbus.unit import StatusValues, Unit
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import unix_now
+from gateway.service.source_lines import lines_of
 from gateway.transport.addresses import place_of
 from gateway.transport.clients import Admission, Eviction
 from gateway.version import version
@@ -36,12 +37,17 @@ if TYPE_CHECKING:
     from gateway.transport.tls import TlsFiles
 
 
-def p1_connections(config: MeterConfig) -> list[tuple[str, Line]]:
-    """Return the lines to open for a meter, with their labels; both speeds if the version is unknown."""
+def p1_connections(config: MeterConfig, folder: Path) -> list[tuple[str, Line]]:
+    """Return the lines to open for a meter, with their labels; both speeds if the version is unknown.
+
+    Paths in the configuration begin at `folder`.
+    """
     if config.host:
         return [(place_of(config.host, int(config.port or 0)), TcpLine(config.host, int(config.port or 0)))]
     speeds = [FAST_LINE, SLOW_LINE] if config.dsmr_version == AUTO else [VARIANTS[config.dsmr_version].line]
     settings = list(dict.fromkeys(_override(line, config) for line in speeds))
+    if config.parsed_source:
+        return lines_of(config.parsed_source, config, folder, settings)
     return [(f"{config.device} {line}", SerialLine(config.device, line)) for line in settings]
 
 

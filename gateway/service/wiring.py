@@ -172,12 +172,15 @@ class Wiring:
     def _make_source(self, name: str, config: MeterConfig) -> _Source:
         variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
         meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
-        lines = p1_connections(config)
+        lines = p1_connections(config, self._folder)
         is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
         parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
         if config.simulate:
             return _Source(meter, simulated_meter_node(name, config, meter), parser)
-        return _Source(meter, P1Port(f"{name}/port", meter, lines, config.watchdog), parser)
+        port = P1Port(f"{name}/port", meter, lines, config.watchdog)
+        if config.parsed_source:
+            port.kind = config.parsed_source.kind.title
+        return _Source(meter, port, parser)
 
     def _connect_servers(self, configs: list[ModbusConfig], maps: Maps, sources: Mapping[str, _Source]) -> None:
         known, self._servers = self._servers, {}

@@ -98,7 +98,7 @@ def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:
 
 def _devices(config: Config) -> Iterator[tuple[Loc, str]]:
     for loc, meter in _meters(config):
-        if not meter.simulate and not meter.host:
+        if not meter.simulate and meter.is_serial:
             yield (*loc, "port"), meter.device
     for index, server in enumerate(config.modbus):
         if server.serial:
@@ -106,7 +106,10 @@ def _devices(config: Config) -> Iterator[tuple[Loc, str]]:
 
 
 def _hosts(config: Config) -> Iterator[tuple[Loc, str]]:
-    return (((*loc, "host"), meter.host) for loc, meter in _meters(config) if meter.host and not meter.simulate)
+    for loc, meter in _meters(config):
+        source = meter.parsed_source
+        if not meter.simulate and (host := source.host if source else meter.host):
+            yield (*loc, "source" if source else "host"), host
 
 
 def _meters(config: Config) -> Iterator[tuple[Loc, MeterConfig]]:

@@ -52,7 +52,7 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
         ),
         (
             f"{TWO}modbus: [{{units: {{1: {{meter: house}}}}}}]\npassthrough: [{{meter: barn, writable: true}}]",
-            ["5:29: passthrough[0].writable: the meter is behind a host. Only a serial port of this machine can be"],
+            ["5:29: passthrough[0].writable: the meter is not on a serial port. Only a serial port of this machine"],
         ),
         (
             "modbus: [{units: {1: {map: dsrm}, 2: {map: no.yaml}}}]",

@@ -75,7 +75,7 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         ("dsmr_version: ", "1:9: meter.dsmr_version: 'None' is not a DSMR version (found nothing). "),
         ("dsmr_versoin: 5", "1:9: meter.dsmr_versoin: unknown key. Did you mean dsmr_version?"),
         ("prot: /dev/p1", "1:9: meter.prot: unknown key. Did you mean port?"),
-        ("tty: /dev/p1", "1:9: meter.tty: unknown key. Known here: port, host, dsmr_version, "),
+        ("tty: /dev/p1", "1:9: meter.tty: unknown key. Known here: port, host, source, dsmr_version, "),
         (
             "host: p1.local",
             "1:1: meter: host needs a port: the TCP port of the ser2net there. Add a port, such as port: 2001",
@@ -122,6 +122,25 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         (
             "host: a, port: 1, stopbits: 1, parity: N",
             "1:1: meter: parity, stopbits cannot be set for a meter behind a host.",
+        ),
+        (
+            "source: 'rfc2218://a:1'",
+            "1:9: meter.source: 'rfc2218://a:1' is not a source of telegrams. Did you mean",
+        ),
+        ("source: /dev/a", "1:9: meter.source: '/dev/a' is not a source of telegrams. It begins with one of: rfc"),
+        ("source: 'rfc2217://'", "1:9: meter.source: 'rfc2217://' is not a source of telegrams. Did you mean"),
+        ("source: 'rfc2217://a'", "1:9: meter.source: 'rfc2217://a' does not name a host and a port. Write it like"),
+        ("source: 'rfc2217://a:99999'", "1:9: meter.source: 'rfc2217://a:99999' does not name a host and a port."),
+        ("source: 'rfc2217://[a:1'", "1:9: meter.source: 'rfc2217://[a:1' does not name a host and a port."),
+        ("source: 'rfc2217://a..b:1'", "1:9: meter.source: 'a..b' is not a host"),
+        (
+            "source: 'rfc2217://me:secret@a:1'",
+            "1:1: meter: a source contains no user and no password. It would be shown in logs and on",
+        ),
+        ("source: [1]", "1:9: meter.source: a text is expected"),
+        (
+            "source: 'rfc2217://a:1', host: b, port: 1",
+            "1:1: meter: port, host cannot be set with a source of rfc2217://. Remove it",
         ),
         ("baudrate: 9600.5", "1:9: meter.baudrate: a whole number is expected"),
         ("baudrate: 299", "1:9: meter.baudrate: 300 or more is expected (found 299)"),

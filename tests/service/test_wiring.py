@@ -12,6 +12,7 @@ import pytest
 
 from gateway.config import Config, load_config, load_maps
 from gateway.files.yaml_file import FileError
+from gateway.lines.rfc2217 import Rfc2217Line
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
 from gateway.nodes import dsmr_parser
@@ -177,7 +178,7 @@ SETTINGS += [(key, "115200 8N1") for key in ("MSn", "5S-FI", "LT", "WARMTELINK")
 @pytest.mark.parametrize(("version", "settings"), SETTINGS)
 def test_serial_parameters_follow_the_version(tmp_path: Path, version: str, settings: str) -> None:
     config = read(tmp_path, f"meter: {{port: /dev/a, dsmr_version: '{version}'}}").all_meters()["meter"]
-    ((words, line),) = p1_connections(config)
+    ((words, line),) = p1_connections(config, tmp_path)
     assert words == f"/dev/a {settings}"
     assert isinstance(line, SerialLine)
     assert line.is_slow == settings.startswith("9600")
@@ -197,14 +198,20 @@ def test_the_settings_of_every_version_are_tried_above() -> None:
         ("port: /dev/a, dsmr_version: 2.2, bytesize: 8, parity: N, stopbits: 2", ["/dev/a 9600 8N2"]),
         ("{}", ["/dev/ttyUSB0 115200 8N1", "/dev/ttyUSB0 9600 7E1"]),
         ("host: p1.local, port: 2001", ["p1.local:2001"]),
+        (
+            "source: 'rfc2217://p1.local:2001', baudrate: 9600",
+            ["rfc2217://p1.local:2001 9600 8N1", "rfc2217://p1.local:2001 9600 7E1"],
+        ),
+        ("source: 'rfc2217://p1.local:2001', dsmr_version: 5", ["rfc2217://p1.local:2001 115200 8N1"]),
         ("host: p1.local, port: 2001, dsmr_version: 2.2", ["p1.local:2001"]),
     ],
 )
 def test_both_speeds_are_tried_unless_the_configuration_tells(tmp_path: Path, text: str, words: list[str]) -> None:
     config = read(tmp_path, f"meter: {text if text == '{}' else f'{{{text}}}'}").all_meters()["meter"]
-    lines = p1_connections(config)
+    lines = p1_connections(config, tmp_path)
     assert [name for name, _ in lines] == words
-    assert all(isinstance(line, TcpLine) == ("local" in name) for name, line in lines)
+    kind = Rfc2217Line if "rfc2217" in text else TcpLine if "local" in text else SerialLine
+    assert all(isinstance(line, kind) for _, line in lines)
 
 
 @asynccontextmanager

@@ -1,0 +1,95 @@
+"""`source:`, the URL that a meter's telegrams come from where it has no serial port and no ser2net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from gateway.config.address import host_name
+from gateway.files.validation import invalid, suggest
+from gateway.problems.quoting import cut, quoted
+
+MAX_SOURCE_CHARACTERS = 500
+"""Largest number of characters of a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A kind of source."""
+
+    title: str
+    """Name of its node in the flow."""
+    port: int | None
+    """TCP port where the URL has none; None where the URL must have one."""
+    example: str
+    keys: frozenset[str] = field(default_factory=frozenset)
+    """Keys of `meter:` that only some kinds of source have, and that this one has."""
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    "rfc2217": Scheme(
+        "RFC 2217 port",
+        None,
+        "rfc2217://192.168.1.23:2001",
+        frozenset({"baudrate", "bytesize", "parity", "stopbits"}),
+    ),
+}
+"""Scheme of the URL → the kind of source."""
+
+
+class Source(NamedTuple):
+    """A source, taken apart."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    """Path and query, beginning with `/`."""
+
+    @property
+    def kind(self) -> Scheme:
+        """Return the kind of source."""
+        return SCHEMES[self.scheme]
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{'' if self.path == '/' else self.path}"
+
+
+def split_source(text: str) -> Source:
+    """Return the parts of a source, with the default port of its kind.
+
+    Raises:
+        PydanticCustomError: it is not the URL of a known kind of source.
+
+    """
+    scheme, _, rest = text.partition("://")
+    kind = SCHEMES.get(scheme)
+    if kind is None or not rest:
+        known = [f"{each}://" for each in SCHEMES]
+        hint = suggest(f"{scheme}://", known) or f"It begins with one of: {', '.join(known)}"
+        raise invalid("unknown-source", f"{quoted(text)} is not a source of telegrams", hint)
+    example = f"Write it like {kind.example}"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port or kind.port
+    except ValueError:
+        raise invalid("not-a-source", f"{quoted(text)} does not name a host and a port", example) from None
+    if not host or port is None or parts.fragment or len(text) > MAX_SOURCE_CHARACTERS or not text.isprintable():
+        raise invalid("not-a-source", f"{quoted(cut(text))} does not name a host and a port", example)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Source(scheme, host_name(host), port, path)
+
+
+def has_password(text: str) -> bool:
+    """Return whether a source contains a user or a password, which logs and the page would show."""
+    return "@" in text.partition("://")[2].partition("/")[0]
+
+
+def check_source(value: Any) -> Any:
+    """Return the text of a source if it can be used, or if it has a password, which no message may quote."""
+    if isinstance(value, str) and not has_password(value):
+        split_source(value)
+    return value

@@ -1,0 +1,41 @@
+"""The line of each kind of source, made from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.config.meter import MeterConfig
+    from gateway.config.source import Source
+    from gateway.lines.line import Line
+    from gateway.protocol.p1.variants import SerialSettings
+
+Lines = list[tuple[str, "Line"]]
+"""Lines to try in turn, each with its label."""
+
+
+def lines_of(source: Source, config: MeterConfig, folder: Path, settings: list[SerialSettings]) -> Lines:
+    """Return the lines to open for a source.
+
+    Args:
+        source: the source.
+        config: the meter with that source.
+        folder: the folder where relative paths begin.
+        settings: speeds and forms of a byte to try, for a source that needs them.
+
+    """
+    return _MAKERS[source.scheme](source, config, folder, settings)
+
+
+def _rfc2217(source: Source, _config: MeterConfig, _folder: Path, settings: list[SerialSettings]) -> Lines:
+    from gateway.lines.rfc2217 import Rfc2217Line  # noqa: PLC0415 - only where there is one
+
+    return [(f"{source} {each}", Rfc2217Line(source.host, source.port, each)) for each in settings]
+
+
+_MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]], Lines]] = {
+    "rfc2217": _rfc2217,
+}
+"""Scheme of a source → the function that makes its lines; a test compares it with `SCHEMES`."""

@@ -1,0 +1,41 @@
+"""Sources as URLs, taken apart and written again."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.meter import MeterConfig
+from gateway.config.source import SCHEMES, Source, split_source
+from gateway.service import source_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "shown"),
+    [
+        ("rfc2217://p1.local:2001", Source("rfc2217", "p1.local", 2001, "/"), "rfc2217://p1.local:2001"),
+        ("rfc2217://[::1]:2001/", Source("rfc2217", "::1", 2001, "/"), "rfc2217://[::1]:2001"),
+        ("rfc2217://a:1/b?c=d", Source("rfc2217", "a", 1, "/b?c=d"), "rfc2217://a:1/b?c=d"),
+    ],
+)
+def test_a_source_is_taken_apart_and_shown(text: str, source: Source, shown: str) -> None:
+    assert split_source(text) == source
+    assert str(source) == shown
+    assert split_source(shown) == source
+
+
+def test_a_password_in_a_source_is_never_quoted() -> None:
+    with pytest.raises(ValueError, match="no password") as caught:
+        MeterConfig(source="rfc2217://me:s3cret@a:1")
+    assert "s3cret" not in str(caught.value.errors()[0]["ctx"]["problem"])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_kind_of_source_has_an_example_that_is_valid_and_a_line(scheme: str) -> None:
+    config = MeterConfig(source=SCHEMES[scheme].example)
+    assert config.parsed_source
+    assert config.parsed_source.scheme == scheme
+    assert config.parsed_source.kind.keys <= MeterConfig.model_fields.keys()
+
+
+def test_there_is_a_line_for_each_kind_of_source_and_no_other() -> None:
+    assert source_lines._MAKERS.keys() == SCHEMES.keys()
