@@ -28,13 +28,15 @@ def make_certificates(folder: Path) -> TlsFiles:
     return add_certificate(folder, "server")
 
 
-def add_certificate(folder: Path, name: str, *, role: bytes = b"", days: int = 1, key: Key | None = None) -> TlsFiles:
+def add_certificate(
+    folder: Path, name: str, *, role: bytes = b"", days: int = 1, key: Key | None = None, host: str = ""
+) -> TlsFiles:
     """Make another certificate of the authority in `folder`; with negative `days` it has expired."""
     authority_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
     assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
     authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
     key = key or ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(name, key, authority, authority_key, role, days)
+    certificate = _sign(name, key, authority, authority_key, role, days, host)
     (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     _write_key(folder / f"{name}.key", key)
     return TlsFiles(folder / f"{name}.pem", folder / f"{name}.key", folder / "ca.pem")
@@ -58,6 +60,7 @@ def _sign(
     authority_key: ec.EllipticCurvePrivateKey,
     role: bytes = b"",
     days: int = 1,
+    host: str = "",
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     today = dt.datetime.now(dt.UTC)
@@ -76,6 +79,8 @@ def _sign(
     )
     if authority is None:
         builder = builder.add_extension(_signs_certificates(), critical=True)
+    if host:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
     if role:
         builder = builder.add_extension(x509.UnrecognizedExtension(ROLE_OID, role), critical=False)
     return builder.sign(authority_key, hashes.SHA256())

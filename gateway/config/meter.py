@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -65,6 +66,7 @@ class MeterConfig(BaseModel):
     port: Annotated[str | None, BeforeValidator(_port), WithJsonSchema({"type": ["string", "integer"]})] = None
     host: Host | None = None
     source: Annotated[str | None, BeforeValidator(check_source)] = None
+    ca: Path | None = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None

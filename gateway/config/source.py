@@ -35,6 +35,8 @@ SCHEMES: Mapping[str, Scheme] = {
         "rfc2217://192.168.1.23:2001",
         frozenset({"baudrate", "bytesize", "parity", "stopbits"}),
     ),
+    "ws": Scheme("WebSocket", 80, "ws://192.168.1.22/ws"),
+    "wss": Scheme("WebSocket", 443, "wss://p1.example.org/ws", frozenset({"ca"})),
 }
 """Scheme of the URL → the kind of source."""
 

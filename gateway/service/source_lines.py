@@ -35,7 +35,15 @@ def _rfc2217(source: Source, _config: MeterConfig, _folder: Path, settings: list
     return [(f"{source} {each}", Rfc2217Line(source.host, source.port, each)) for each in settings]
 
 
+def _websocket(source: Source, config: MeterConfig, folder: Path, _settings: list[SerialSettings]) -> Lines:
+    from gateway.lines.websocket import WebSocketLine  # noqa: PLC0415 - only where there is one
+
+    return [(str(source), WebSocketLine(str(source), config.ca and folder / config.ca))]
+
+
 _MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]], Lines]] = {
     "rfc2217": _rfc2217,
+    "ws": _websocket,
+    "wss": _websocket,
 }
 """Scheme of a source → the function that makes its lines; a test compares it with `SCHEMES`."""

@@ -48,6 +48,8 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
     problems: list[Problem] = []
     for loc, tls in certificates(config):
         problems += _check_tls(document, loc, tls, folder)
+    for loc, meter in _meters(config):
+        problems += _check_ca(document, (*loc, "ca"), folder / meter.ca) if meter.ca else []
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -212,6 +214,18 @@ def _check_password(document: Document, path: Path) -> list[Problem]:
         problem = file_problem(error)
         place = document.place(("status_page", "password_file"))
         return [replace(problem, place=place, what=f"{path}: {problem.what}")]
+    return []
+
+
+def _check_ca(document: Document, loc: Loc, path: Path) -> list[Problem]:
+    from gateway.lines.http_client import ca_problem  # noqa: PLC0415 - only where there is such a line
+    from gateway.transport.client_tls import trust  # noqa: PLC0415
+
+    try:
+        trust(path)
+    except OSError as error:
+        problem = ca_problem(error).problem
+        return [replace(problem, place=document.place(loc), what=f"{path}: {problem.what}")]
     return []
 
 

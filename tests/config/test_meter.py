@@ -75,7 +75,7 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
         ("dsmr_version: ", "1:9: meter.dsmr_version: 'None' is not a DSMR version (found nothing). "),
         ("dsmr_versoin: 5", "1:9: meter.dsmr_versoin: unknown key. Did you mean dsmr_version?"),
         ("prot: /dev/p1", "1:9: meter.prot: unknown key. Did you mean port?"),
-        ("tty: /dev/p1", "1:9: meter.tty: unknown key. Known here: port, host, source, dsmr_version, "),
+        ("tty: /dev/p1", "1:9: meter.tty: unknown key. Known here: port, host, source, "),
         (
             "host: p1.local",
             "1:1: meter: host needs a port: the TCP port of the ser2net there. Add a port, such as port: 2001",

@@ -14,6 +14,8 @@ from gateway.service import source_lines
     [
         ("rfc2217://p1.local:2001", Source("rfc2217", "p1.local", 2001, "/"), "rfc2217://p1.local:2001"),
         ("rfc2217://[::1]:2001/", Source("rfc2217", "::1", 2001, "/"), "rfc2217://[::1]:2001"),
+        ("ws://homey.local/ws", Source("ws", "homey.local", 80, "/ws"), "ws://homey.local:80/ws"),
+        ("wss://[::1]/ws", Source("wss", "::1", 443, "/ws"), "wss://[::1]:443/ws"),
         ("rfc2217://a:1/b?c=d", Source("rfc2217", "a", 1, "/b?c=d"), "rfc2217://a:1/b?c=d"),
     ],
 )

@@ -1,0 +1,79 @@
+"""The parts that lines over HTTP have in common: what is wrong with a host, its certificate or its response.
+
+Imported only where there is such a line: aiohttp takes time and memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+import aiohttp
+
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.quoting import cut, quoted
+from gateway.problems.system import connection_problem, connection_timeout, file_problem
+
+_HINTS = {
+    401: "It wants a password or a token, which this kind of source does not send",
+    403: "Is reading allowed in the settings of the device?",
+    404: "Is the path right, and is the API switched on in the settings of the device?",
+    429: "Other programs ask it too often: let one of them read it, and give the others a passthrough",
+    503: "It has no telegram, or is busy. Is its cable in the P1 port, and is another program connected to it?",
+}
+
+
+def status_problem(status: int, where: str = "") -> Problem:
+    """Return what is wrong where a host responds with another status than the expected one.
+
+    Args:
+        status: the status code.
+        where: the address that a redirect leads to.
+
+    """
+    if where or 300 <= status < 400:
+        what = f"the host redirects to {quoted(cut(where)) if where else 'another address'}, which is not followed"
+        return problem_of("http-redirect", what, "Write the new address, if it is yours", short="redirects elsewhere")
+    what = f"the host responds with HTTP status {status}"
+    return problem_of("http-status", what, _HINTS.get(status, ""), short=f"HTTP status {status}", status=status)
+
+
+def client_problem(error: BaseException, limit_s: float) -> ProblemError:
+    """Return the error to raise for one that aiohttp, ssl or the system raised while connecting.
+
+    Args:
+        error: the error.
+        limit_s: longest time in seconds that the attempt may take.
+
+    """
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, aiohttp.WSServerHandshakeError) and error.status != 101:
+        return ProblemError(status_problem(error.status))
+    if isinstance(error, TimeoutError):
+        return ProblemError(connection_timeout(limit_s), errno.ETIMEDOUT)
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    if isinstance(cause, ssl.SSLError | ssl.CertificateError):
+        return ProblemError(_tls_problem(cause))
+    if isinstance(cause, OSError):
+        return ProblemError(connection_problem(cause), cause.errno)
+    reason = cut(getattr(error, "message", "") or str(error) or type(error).__name__)
+    return ProblemError(problem_of("not-the-protocol", f"the host does not speak this protocol ({reason})"))
+
+
+def _tls_problem(error: Exception) -> Problem:
+    reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError | ssl.CertificateError):
+        what = f"the certificate of the host is refused: {reason}"
+        hint = "Use the name in the certificate, and ca: with the file of its authority. Is the clock right?"
+        return problem_of("certificate-refused", what, hint, short="certificate refused")
+    what = f"no TLS connection: {reason}"
+    return problem_of("tls-failed", what, "Does the port speak TLS?", short="no TLS connection")
+
+
+def ca_problem(error: OSError) -> ProblemError:
+    """Return the error to raise where the file of authorities cannot be used."""
+    if isinstance(error, ssl.SSLError):
+        what = "the file of ca holds no certificate in PEM form"
+        return ProblemError(problem_of("ca-without-certificate", what, short="ca holds no certificate"))
+    return ProblemError(file_problem(error), error.errno)
