@@ -1,11 +1,12 @@
 """Time from the last byte of a telegram until a polling Modbus client reads the new value, beside a Node-RED flow.
 
-    python -m benchmarks.freshness [--rounds N] [--without-node-red]
+    python -m benchmarks.freshness [--seconds N] [--without-node-red]
 
 A meter over TCP sends telegrams in pieces as a serial line does, each telegram with another import power. The time
 starts just before the last piece is handed to the system. From then on a client reads the power without a pause until
-it is the new one. The gateway and the flow take turns of ten telegrams. They run on one core, the meter and the client
-on another.
+it is the new one. Each meter sends one telegram per second, as its clock says: telegrams that come faster than the
+meter's clock were held back on their way, and are not served. The subjects take turns within each second. They run on
+one core, the meters and the client on another.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ from benchmarks.running import (
 GATEWAY_ADDRESS = 102
 """Address of the import power in the native map."""
 NODE_RED_ADDRESS = 0
-TURN = 10
 PIECE_BYTES, PIECE_EVERY_S = 100, 0.002
 LAST_BYTES = 8
 """Size of the last piece: a USB adapter hands over a few bytes at a time."""
-PAUSE_S = 0.01
-LOST_AFTER_S = 3.0
-FIRST_LIMIT_S = 30.0
+CADENCE_S = 1.0
+WARM_UP = 10
+"""Number of telegrams before the first measured one."""
+LOST_AFTER_S = 0.5
 NODE_RED = ("node-red@4.1.15", "node-red-contrib-modbus@5.23.3")
 
 
@@ -56,7 +57,7 @@ class Subject(NamedTuple):
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=30, help=f"number of rounds of {TURN} telegrams")
+    options.add_argument("--seconds", type=int, default=60, help="number of telegrams of each meter")
     options.add_argument("--uvloop", action="store_true", help="measure the gateway on uvloop as well")
     options.add_argument("--without-node-red", action="store_true", help="do not install Node-RED by npm")
     given = options.parse_args()
@@ -73,11 +74,11 @@ def main() -> None:
             program = stack.enter_context(start_node_red(folder / "node-red", feed.port))
             subjects["Node-RED flow"] = connected(stack, feed, program, NODE_RED_ADDRESS)
         stack.enter_context(on_core(LOAD_CORE))
-        samples = measure(subjects, given.rounds)
+        samples = measure(subjects, given.seconds)
     show("last byte to new value", samples, MS, "ms", against=next(iter(samples)))
     for name, values in samples.items():
-        if lost := given.rounds * TURN - len(values):
-            print(f"{name}: the values of {lost} telegrams did not appear within {LOST_AFTER_S:.0f} s")
+        if lost := given.seconds - len(values):
+            print(f"{name}: the values of {lost} telegrams did not appear within {LOST_AFTER_S} s")
 
 
 def start_node_red(folder: Path, feed_port: int) -> Program:
@@ -94,22 +95,20 @@ def connected(stack: ExitStack, feed: Feed, program: Program, address: int) -> S
     return Subject(feed, stack.enter_context(connect(program.port)), address)
 
 
-def measure(subjects: dict[str, Subject], rounds: int) -> dict[str, list[float]]:
+def measure(subjects: dict[str, Subject], seconds: int) -> dict[str, list[float]]:
     """Return the seconds from last byte to new value; a telegram whose value never appears has no sample."""
     numbers = random.Random(1)
-    plain = telegrams(rounds * TURN + 1)
-    for subject in subjects.values():
-        subject.feed.send(with_power(plain[0], 1))
-        wait_for(subject, 1, time.perf_counter() + FIRST_LIMIT_S)
+    plain = telegrams(seconds + WARM_UP)
     samples: dict[str, list[float]] = {name: [] for name in subjects}
-    for number in range(rounds):
-        for name, subject in subjects.items():
-            for telegram in plain[1 + number * TURN : 1 + (number + 1) * TURN]:
-                watts = numbers.randrange(2, 99_999)
-                begun = send_slowly(subject.feed, with_power(telegram, watts))
-                if wait_for(subject, watts, begun + LOST_AFTER_S):
-                    samples[name].append(time.perf_counter() - begun)
-                time.sleep(PAUSE_S)
+    begun = time.perf_counter()
+    for second, telegram in enumerate(plain):
+        for turn, (name, subject) in enumerate(subjects.items()):
+            due = begun + (second + turn / len(subjects)) * CADENCE_S
+            time.sleep(max(0.0, due - time.perf_counter()))
+            watts = numbers.randrange(2, 99_999)
+            sent = send_slowly(subject.feed, with_power(telegram, watts))
+            if wait_for(subject, watts, sent + LOST_AFTER_S / len(subjects)) and second >= WARM_UP:
+                samples[name].append(time.perf_counter() - sent)
     return samples
 
 
