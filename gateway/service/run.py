@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from gateway.files.yaml_file import FileError, is_there
 from gateway.problems.problem import Place, problem_of
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, record
 from gateway.runtime.clock import now
+from gateway.runtime.memory import settle
 from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
 from gateway.service.reload import refuse, take_over
@@ -152,9 +152,7 @@ async def _run(load: Load, path: Path) -> int:
         background.append(loop.create_task(secrets.watch()))
         if manager.is_there:
             background.append(loop.create_task(manager.report(status)))
-        # The objects that exist now stay; the garbage collector need not look at them again.
-        gc.collect()
-        gc.freeze()
+        settle()
 
     await wiring.flow.run(stop, started)
     for task in background:
