@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
+import shutil
 import struct
 import sys
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta, timezone
@@ -175,6 +177,7 @@ class World:
         self.oracle = Oracle(limit_s)
         self.meter = Meter(self, "A")
         self.folder = Path(tempfile.mkdtemp(prefix="simulated"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.path = self.folder / "gateway.yaml"
         self.text = (
             f'meter: {{host: meter, port: {METER_PORT}, dsmr_version: "5"}}\n'
