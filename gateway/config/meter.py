@@ -22,6 +22,8 @@ SERIAL_KEYS = frozenset({"baudrate", "bytesize", "parity", "stopbits"})
 SOURCE_KEYS = frozenset[str]().union(*(kind.keys for kind in SCHEMES.values()))
 """Keys that only some kinds of source have."""
 
+MAX_USER_CHARACTERS = 256
+
 _URL_HINT = "Write it like socket://p1.local:2001"
 _DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
 """Pattern for DSMR 4.0 to 4.2.2 and 5.0 to 5.0.2, of which only the first number matters."""
@@ -67,6 +69,8 @@ class MeterConfig(BaseModel):
     host: Host | None = None
     source: Annotated[str | None, BeforeValidator(check_source)] = None
     ca: Path | None = None
+    user: Annotated[str, Field(max_length=MAX_USER_CHARACTERS)] | None = None
+    password_file: Path | None = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None
@@ -87,6 +91,8 @@ class MeterConfig(BaseModel):
         if kept := [key for key in type(self).model_fields if key in self.model_fields_set & unused]:
             where = f"with a source of {source.scheme}://" if source else "without a source"
             raise invalid("key-not-of-source", f"{', '.join(kept)} cannot be set {where}", "Remove it")
+        if self.password_file and self.user is None:
+            raise invalid("user-missing", "password_file has no user", "Add user: with the name at the broker")
         return self
 
     @model_validator(mode="after")

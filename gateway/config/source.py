@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gateway.config.address import host_name
 from gateway.files.validation import invalid, suggest
@@ -28,6 +28,9 @@ class Scheme:
     """Keys of `meter:` that only some kinds of source have, and that this one has."""
 
 
+_LOGIN = frozenset({"user", "password_file"})
+_WITH_TOPIC = frozenset({"mqtt", "mqtts"})
+
 SCHEMES: Mapping[str, Scheme] = {
     "rfc2217": Scheme(
         "RFC 2217 port",
@@ -37,6 +40,8 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "ws": Scheme("WebSocket", 80, "ws://192.168.1.22/ws"),
     "wss": Scheme("WebSocket", 443, "wss://p1.example.org/ws", frozenset({"ca"})),
+    "mqtt": Scheme("MQTT topic", 1883, "mqtt://broker.local/dsmr/raw", _LOGIN),
+    "mqtts": Scheme("MQTT topic", 8883, "mqtts://broker.local/dsmr/raw", _LOGIN | {"ca"}),
 }
 """Scheme of the URL → the kind of source."""
 
@@ -54,6 +59,11 @@ class Source(NamedTuple):
     def kind(self) -> Scheme:
         """Return the kind of source."""
         return SCHEMES[self.scheme]
+
+    @property
+    def topic(self) -> str:
+        """Return the path as the topic of a message broker, in which `%` begins a character's code as in any URL."""
+        return unquote(self.path[1:])
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -74,6 +84,8 @@ def split_source(text: str) -> Source:
         hint = suggest(f"{scheme}://", known) or f"It begins with one of: {', '.join(known)}"
         raise invalid("unknown-source", f"{quoted(text)} is not a source of telegrams", hint)
     example = f"Write it like {kind.example}"
+    if scheme in _WITH_TOPIC and "#" in rest:
+        raise _wildcard()
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port or kind.port
@@ -82,7 +94,23 @@ def split_source(text: str) -> Source:
     if not host or port is None or parts.fragment or len(text) > MAX_SOURCE_CHARACTERS or not text.isprintable():
         raise invalid("not-a-source", f"{quoted(cut(text))} does not name a host and a port", example)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Source(scheme, host_name(host), port, path)
+    source = Source(scheme, host_name(host), port, path)
+    if scheme in _WITH_TOPIC:
+        _check_topic(source, example)
+    return source
+
+
+def _check_topic(source: Source, example: str) -> None:
+    topic = source.topic
+    if not topic or not topic.isprintable():
+        raise invalid("topic-missing", "the source names no topic", example)
+    if "+" in topic or "#" in topic or topic.startswith("$share/"):
+        raise _wildcard()
+
+
+def _wildcard() -> Exception:
+    what = "a source is one topic: wildcards (+ and #) and shared subscriptions would mix meters or lose telegrams"
+    return invalid("topic-wildcard", what, "Write the whole topic, and one meter for each")
 
 
 def has_password(text: str) -> bool:

@@ -12,7 +12,8 @@ import aiohttp
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut, quoted
-from gateway.problems.system import connection_problem, connection_timeout, file_problem
+from gateway.problems.system import connection_problem, connection_timeout
+from gateway.transport.client_tls import tls_problem
 
 _HINTS = {
     401: "It wants a password or a token, which this kind of source does not send",
@@ -54,26 +55,8 @@ def client_problem(error: BaseException, limit_s: float) -> ProblemError:
         return ProblemError(connection_timeout(limit_s), errno.ETIMEDOUT)
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     if isinstance(cause, ssl.SSLError | ssl.CertificateError):
-        return ProblemError(_tls_problem(cause))
+        return ProblemError(tls_problem(cause))
     if isinstance(cause, OSError):
         return ProblemError(connection_problem(cause), cause.errno)
     reason = cut(getattr(error, "message", "") or str(error) or type(error).__name__)
     return ProblemError(problem_of("not-the-protocol", f"the host does not speak this protocol ({reason})"))
-
-
-def _tls_problem(error: Exception) -> Problem:
-    reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
-    if isinstance(error, ssl.SSLCertVerificationError | ssl.CertificateError):
-        what = f"the certificate of the host is refused: {reason}"
-        hint = "Use the name in the certificate, and ca: with the file of its authority. Is the clock right?"
-        return problem_of("certificate-refused", what, hint, short="certificate refused")
-    what = f"no TLS connection: {reason}"
-    return problem_of("tls-failed", what, "Does the port speak TLS?", short="no TLS connection")
-
-
-def ca_problem(error: OSError) -> ProblemError:
-    """Return the error to raise where the file of authorities cannot be used."""
-    if isinstance(error, ssl.SSLError):
-        what = "the file of ca holds no certificate in PEM form"
-        return ProblemError(problem_of("ca-without-certificate", what, short="ca holds no certificate"))
-    return ProblemError(file_problem(error), error.errno)

@@ -74,8 +74,7 @@ class WebSocketLine(Line):
     async def _make_session(self) -> ClientSession:
         import aiohttp  # noqa: PLC0415 - only where there is such a line
 
-        from gateway.lines.http_client import ca_problem  # noqa: PLC0415
-        from gateway.transport.client_tls import trust  # noqa: PLC0415
+        from gateway.transport.client_tls import ca_problem, trust  # noqa: PLC0415
 
         try:
             tls = await asyncio.to_thread(trust, self._ca) if self._url.startswith("wss:") else False

@@ -114,6 +114,10 @@ class SecretFiles:
             self._expiries += [((*locs[0], each.key), each) for each in expiries_of(files)]
         if (page := config.status_page) and page.password_file:
             located.setdefault(self._path.parent / page.password_file, ("status_page", "password_file"))
+        for name, meter in config.all_meters().items():
+            if meter.password_file:
+                place: Loc = ("meters", name) if config.meters else ("meter",)
+                located.setdefault(self._path.parent / meter.password_file, (*place, "password_file"))
         for path, loc in located.items():
             if problem := rights_problem(path):
                 self._rights.append(self._at(loc, problem))

@@ -41,9 +41,26 @@ def _websocket(source: Source, config: MeterConfig, folder: Path, _settings: lis
     return [(str(source), WebSocketLine(str(source), config.ca and folder / config.ca))]
 
 
+def _mqtt(source: Source, config: MeterConfig, folder: Path, _settings: list[SerialSettings]) -> Lines:
+    from gateway.lines.mqtt import MqttLine  # noqa: PLC0415 - only where there is one
+    from gateway.transport.mqtt import Broker  # noqa: PLC0415
+
+    broker = Broker(
+        source.host,
+        source.port,
+        is_tls=source.scheme == "mqtts",
+        user=config.user,
+        password_file=config.password_file and folder / config.password_file,
+        ca=config.ca and folder / config.ca,
+    )
+    return [(str(source), MqttLine(broker, source.topic))]
+
+
 _MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]], Lines]] = {
     "rfc2217": _rfc2217,
     "ws": _websocket,
     "wss": _websocket,
+    "mqtt": _mqtt,
+    "mqtts": _mqtt,
 }
 """Scheme of a source → the function that makes its lines; a test compares it with `SCHEMES`."""

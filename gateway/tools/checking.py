@@ -24,6 +24,7 @@ from gateway.problems.system import device_problem, file_problem, listening_prob
 from gateway.service.audit_log import audit_problem
 from gateway.service.node_settings import tls_files
 from gateway.service.secret_files import SecretFiles, certificates
+from gateway.transport.secret_file import read_secret
 from gateway.transport.serial_device import holder_of, why_not_opened
 
 RESOLVE_LIMIT_S = 5.0
@@ -50,6 +51,8 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
         problems += _check_tls(document, loc, tls, folder)
     for loc, meter in _meters(config):
         problems += _check_ca(document, (*loc, "ca"), folder / meter.ca) if meter.ca else []
+        if meter.password_file:
+            problems += _check_secret(document, (*loc, "password_file"), folder / meter.password_file)
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -217,9 +220,17 @@ def _check_password(document: Document, path: Path) -> list[Problem]:
     return []
 
 
+def _check_secret(document: Document, loc: Loc, path: Path) -> list[Problem]:
+    try:
+        read_secret(path)
+    except OSError as error:
+        problem = file_problem(error)
+        return [replace(problem, place=document.place(loc), what=f"{path}: {problem.what}")]
+    return []
+
+
 def _check_ca(document: Document, loc: Loc, path: Path) -> list[Problem]:
-    from gateway.lines.http_client import ca_problem  # noqa: PLC0415 - only where there is such a line
-    from gateway.transport.client_tls import trust  # noqa: PLC0415
+    from gateway.transport.client_tls import ca_problem, trust  # noqa: PLC0415 - only where there is such a line
 
     try:
         trust(path)

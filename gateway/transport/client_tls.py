@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.system import file_problem
 from gateway.transport.secret_file import read_secret
 
 
@@ -19,3 +21,22 @@ def trust(ca: Path | None) -> ssl.SSLContext:
 
     """
     return ssl.create_default_context(cadata=None if ca is None else read_secret(ca).decode("ascii", "replace"))
+
+
+def tls_problem(error: Exception) -> Problem:
+    """Return why a connection over TLS cannot be made, for an error of ssl."""
+    reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError | ssl.CertificateError):
+        what = f"the certificate of the host is refused: {reason}"
+        hint = "Use the name in the certificate, and ca: with the file of its authority. Is the clock right?"
+        return problem_of("certificate-refused", what, hint, short="certificate refused")
+    what = f"no TLS connection: {reason}"
+    return problem_of("tls-failed", what, "Does the port speak TLS?", short="no TLS connection")
+
+
+def ca_problem(error: OSError) -> ProblemError:
+    """Return the error to raise where the file of authorities cannot be used."""
+    if isinstance(error, ssl.SSLError):
+        what = "the file of ca holds no certificate in PEM form"
+        return ProblemError(problem_of("ca-without-certificate", what, short="ca holds no certificate"))
+    return ProblemError(file_problem(error), error.errno)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pydantic_core import PydanticCustomError
 
 from gateway.config.meter import MeterConfig
 from gateway.config.source import SCHEMES, Source, split_source
@@ -23,6 +26,45 @@ def test_a_source_is_taken_apart_and_shown(text: str, source: Source, shown: str
     assert split_source(text) == source
     assert str(source) == shown
     assert split_source(shown) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("mqtt://broker.local/dsmr/raw", "dsmr/raw"),
+        ("mqtts://broker.local:1/a%20b?c", "a b?c"),
+        ("mqtt://broker.local//a", "/a"),
+    ],
+)
+def test_the_path_of_an_mqtt_source_is_the_topic(text: str, topic: str) -> None:
+    assert split_source(text).topic == topic
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("mqtt://broker.local", "topic-missing"),
+        ("mqtt://broker.local/a%00", "topic-missing"),
+        ("mqtt://broker.local/#", "topic-wildcard"),
+        ("mqtt://broker.local/dsmr/#", "topic-wildcard"),
+        ("mqtt://broker.local/+/raw", "topic-wildcard"),
+        ("mqtt://broker.local/%23", "topic-wildcard"),
+        ("mqtt://broker.local/$share/a/b", "topic-wildcard"),
+    ],
+)
+def test_an_mqtt_source_without_a_topic_or_with_several_is_refused(text: str, code: str) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        split_source(text)
+    assert (caught.value.context or {})["problem"].code == code
+
+
+def test_a_password_file_needs_a_user() -> None:
+    source = "mqtt://broker.local/dsmr/raw"
+    assert MeterConfig(source=source, user="me", password_file=Path("p")).user == "me"
+    with pytest.raises(ValueError, match="has no user"):
+        MeterConfig(source=source, password_file=Path("p"))
+    with pytest.raises(ValueError, match="ca cannot be set with a source of mqtt://"):
+        MeterConfig(source=source, ca=Path("p"))
 
 
 def test_a_password_in_a_source_is_never_quoted() -> None:

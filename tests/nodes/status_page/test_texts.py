@@ -67,7 +67,8 @@ def node_kinds(path: Path) -> list[str]:
 
 def problem_codes() -> set[str]:
     """The codes of the problems that a node can show."""
-    folders = ("problems/system.py", "protocol/p1/diagnosis.py", "lines/*.py", "nodes/**/*.py")
+    connections = ("transport/client_tls.py", "transport/mqtt*.py")
+    folders = ("problems/system.py", "protocol/p1/diagnosis.py", "lines/*.py", *connections, "nodes/**/*.py")
     return {
         call.args[0].value
         for folder in folders

@@ -1,0 +1,220 @@
+"""A connection to an MQTT broker, which paho-mqtt reads and writes like a socket.
+
+paho gets whole packets, one at a time, and what it sends goes out at once or waits in the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from paho.mqtt.client import Client
+
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.runtime.clock import now
+from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, PUBLISH, NotMqttError, Packets
+from gateway.transport.socket_options import wait_a_turn, watch_peer
+
+KEEPALIVE_S = 5
+"""Time after which a broker takes a client without any packet for gone, and half as much again."""
+PING_EVERY_S = 1.0
+MAX_OPEN_PINGS = 3
+"""Number of pings without a response after which a broker counts as gone."""
+READ_BYTES = 4096
+MAX_UNSENT_BYTES = 65_536
+"""Number of bytes that may wait for a broker which does not read, before nothing more is published."""
+
+_PINGREQ, _DISCONNECT = b"\xc0\x00", b"\xe0\x00"
+_PINGRESP = 0xD0
+_CONNACK = 0x20
+_QOS_BITS = 0x06
+
+NOT_MQTT = problem_of(
+    "not-mqtt",
+    "the other end is not an MQTT broker, or not with these settings",
+    "Is the port right? Most brokers have 1883, and 8883 with mqtts://",
+    short="not an MQTT broker",
+)
+
+
+class PahoClient(Client):
+    """paho's client over a connection that exists already."""
+
+    connection: Any
+
+    def _create_socket(self) -> Any:
+        return self.connection
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A connection to a broker, which paho uses like a socket."""
+
+    def __init__(self, on_skipped: Callable[[int], None], max_per_s: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._on_skipped, self._max_per_s = on_skipped, max_per_s
+        self._packets = Packets()
+        self._packet = b""
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._paho: PahoClient | None = None
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._open_pings = 0
+        self._is_first = True
+        self._count = self._counted_since = 0.0
+        self.closed: asyncio.Future[Exception | None] = loop.create_future()
+        self.login: asyncio.Future[Any] = loop.create_future()
+        """The broker's reason code in response to the login."""
+        self.subscription: asyncio.Future[list[Any]] = loop.create_future()
+        """The broker's reason codes in response to the newest subscription."""
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        watch_peer(transport.get_extra_info("socket"))
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Give paho the packets that end in what was read."""
+        assert self._transport
+        if nbytes == READ_BYTES:
+            wait_a_turn(self._transport, self._go_on)
+        self._acknowledge_at_once()
+        # A web server's response could look like the beginning of a long packet.
+        if self._is_first and self._buffer[0] != _CONNACK:
+            self.finish(NOT_MQTT)
+            return
+        self._is_first = False
+        try:
+            for packet in self._packets.feed(self._buffer[:nbytes]):
+                self._take(packet)
+                if self.closed.done():
+                    return
+        # paho raises the first four where the fields of a packet do not fit its length.
+        except (ValueError, IndexError, KeyError, struct.error):
+            self.finish(NOT_MQTT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End `closed`, with the error if there is one."""
+        self._end(exc)
+
+    # What paho calls
+
+    def recv(self, size: int) -> bytes:
+        """Return the next bytes of the packet that paho reads."""
+        if not self._packet:
+            raise BlockingIOError
+        data, self._packet = self._packet[:size], self._packet[size:]
+        return data
+
+    def send(self, data: bytes) -> int:
+        """Send a packet of paho."""
+        assert self._transport
+        self._transport.write(bytes(data))
+        return len(data)
+
+    def setblocking(self, _flag: bool) -> None:
+        """Do nothing: this never blocks."""
+
+    def close(self) -> None:
+        """Do nothing: `buffer_updated` sees that paho has given up the connection."""
+
+    # What the client calls
+
+    def begin(self, paho: PahoClient, host: str, port: int) -> None:
+        """Log in."""
+        self._paho = paho
+        paho.connection = self
+        paho.connect_async(host, port, KEEPALIVE_S)
+        paho.reconnect()
+
+    def begin_pings(self) -> None:
+        """Expect a response to a ping each second from now on."""
+        if not self.closed.done():
+            self._timer = asyncio.get_running_loop().call_later(PING_EVERY_S, self._ping)
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether more may be published."""
+        return self._transport is not None and self._transport.get_write_buffer_size() < MAX_UNSENT_BYTES
+
+    def finish(self, problem: Problem | None = None) -> None:
+        """Close at once, for a reason if there is one."""
+        self._end(ProblemError(problem) if problem else None)
+        if self._transport:
+            if not self._transport.is_closing():
+                self._transport.write(_DISCONNECT)
+            self._transport.abort()
+
+    def _ping(self) -> None:
+        if self._open_pings >= MAX_OPEN_PINGS:
+            self.finish(no_response(MAX_OPEN_PINGS * PING_EVERY_S))
+            return
+        self._open_pings += 1
+        self.send(_PINGREQ)
+        self.begin_pings()
+
+    def _end(self, error: Exception | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if not self.closed.done():
+            self.closed.set_result(error)
+
+    def _go_on(self) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _acknowledge_at_once(self) -> None:
+        """Let the kernel acknowledge what was read: a broker that waits for that sends up to 40 ms later."""
+        assert self._transport
+        with suppress(OSError, AttributeError):  # Linux has the option
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def _take(self, packet: bytes | int) -> None:
+        assert self._paho
+        self._count_packet(packet if isinstance(packet, int) else 1)
+        if isinstance(packet, int):
+            self._on_skipped(packet)
+            return
+        kind = packet[0] & 0xF0
+        if kind == _PINGRESP:
+            self._open_pings = 0
+            return
+        is_unknown = not self.login.done() and kind != _CONNACK
+        # Nothing else is subscribed to, and paho would store the messages until the broker has confirmed them.
+        if is_unknown or (kind == PUBLISH and packet[0] & _QOS_BITS):
+            raise NotMqttError
+        self._packet = packet
+        self._paho.loop_read()
+        if self._paho.want_write():
+            self._paho.loop_write()
+        if self._paho.socket() is None:
+            self.finish(NOT_MQTT)
+
+    def _count_packet(self, size: int) -> None:
+        """Close if too much comes within a second; a skipped message counts as many as would fill it."""
+        moment = now()
+        if moment - self._counted_since >= 1.0:
+            self._count, self._counted_since = 0.0, moment
+        self._count += 1 + size // MAX_PACKET_BYTES
+        limit = self._max_per_s
+        if self._count > limit:
+            what = f"more than {limit} messages within a second"
+            hint = "Only the telegrams of one meter may be published on its topic"
+            self.finish(problem_of("mqtt-flood", what, hint, short="too many messages on the topic"))
+
+
+def no_response(limit_s: float) -> Problem:
+    """Return that a broker does not respond within `limit_s` seconds."""
+    what = f"the broker does not respond for {limit_s:.0f} s"
+    return problem_of("mqtt-no-response", what, "Is the broker busy or stopped?", short=what, seconds=round(limit_s))

@@ -1,0 +1,350 @@
+"""The MQTT line against brokers that do one thing wrong, or speak only the old version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.lines.mqtt import MAX_PER_S, MqttLine, telegram_of
+from gateway.problems.problem import ProblemError
+from gateway.transport import mqtt
+from gateway.transport.mqtt import Broker, Message, MqttClient
+from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
+from tests.conftest import own_telegram
+from tests.waiting import until
+
+TELEGRAM = own_telegram("v50_sagemcom-t210d")
+TOPIC = "dsmr/raw"
+LIMIT_S = 60.0
+
+ACCEPTED, REFUSED_OLD = b"\x20\x02\x00\x00", b"\x20\x02\x00\x01"
+ACCEPTED_5 = b"\x20\x03\x00\x00\x00"
+CONNECT, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 8, 12, 14
+
+
+def length(size: int) -> bytes:
+    digits = bytearray()
+    while size > 0x7F:
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes(digits) + bytes([size])
+
+
+def message(payload: bytes, *, flags: int = 0, is_new: bool = True) -> bytes:
+    """Return the packet of a message."""
+    identifier = b"\x00\x01" if flags & 6 else b""
+    rest = len(TOPIC).to_bytes(2, "big") + TOPIC.encode() + identifier + (b"\x00" if is_new else b"") + payload
+    return bytes([0x30 | flags]) + length(len(rest)) + rest
+
+
+class Reader:
+    """The packets of a client, read one at a time."""
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._stream = stream
+
+    async def packet(self) -> tuple[int, bytes]:
+        kind = (await self._stream.readexactly(1))[0] >> 4
+        size = (await self._stream.readexactly(1))[0]
+        if size & 0x80:
+            size = size & 0x7F | (await self._stream.readexactly(1))[0] << 7
+        return kind, await self._stream.readexactly(size)
+
+
+Serve = Callable[[Reader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def broker(serve: Serve) -> AsyncIterator[int]:
+    async def run(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(Reader(stream), writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(run, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def subscribed(*packets: bytes, code: int = 0) -> Serve:
+    """Return a broker of MQTT 5 that accepts a client, and sends it these packets."""
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.packet())[0] == CONNECT
+        writer.write(ACCEPTED_5)
+        kind, body = await reader.packet()
+        while kind == PINGREQ:
+            writer.write(b"\xd0\x00")
+            kind, body = await reader.packet()
+        assert kind == SUBSCRIBE
+        assert body.endswith(TOPIC.encode() + b"\x00"), "QoS 0, Retain As Published 0, Retain Handling 0"
+        writer.write(b"\x90\x04" + body[:2] + b"\x00" + bytes([code]))
+        for packet in packets:
+            writer.write(packet)
+        while (await reader.packet())[0] != DISCONNECT:
+            writer.write(b"\xd0\x00")
+
+    return serve
+
+
+def line_to(port: int) -> MqttLine:
+    return MqttLine(Broker("127.0.0.1", port), TOPIC)
+
+
+async def problem_of_opening(serve: Serve) -> str:
+    async with broker(serve) as port:
+        with pytest.raises(ProblemError) as caught:
+            await line_to(port).open(lambda _data: None)
+    return caught.value.problem.code
+
+
+async def ending_of(serve: Serve) -> str:
+    """Return the code of the problem that ends an open line."""
+    async with broker(serve) as port:
+        line = line_to(port)
+        closed = await line.open(lambda _data: None)
+        error = await asyncio.wait_for(closed, LIMIT_S)
+        line.close()
+    assert isinstance(error, ProblemError)
+    return error.problem.code
+
+
+async def received_from(serve: Serve, count: int) -> tuple[list[bytes], MqttLine]:
+    received: list[bytes] = []
+    async with broker(serve) as port:
+        line = line_to(port)
+        await line.open(received.append)
+        await until(lambda: len(received) >= count)
+        line.close()
+    return received, line
+
+
+@pytest.mark.parametrize("size", [1, 3, 4096])
+def test_packets_are_cut_however_the_stream_is_grouped(size: int) -> None:
+    stream = message(b"x") + message(b"y" * 300) + message(b"z" * MAX_PACKET_BYTES) + b"\xd0\x00"
+    packets = Packets()
+    found = [each for at in range(0, len(stream), size) for each in packets.feed(stream[at : at + size])]
+    assert found == [message(b"x"), message(b"y" * 300), len(message(b"z" * MAX_PACKET_BYTES)), b"\xd0\x00"]
+    assert not packets._stream
+
+
+@pytest.mark.parametrize("stream", [b"\x30\xff\xff\xff\xff\xff", b"\x20\xff\xff\x7f"])
+def test_what_cannot_be_a_packet_is_refused(stream: bytes) -> None:
+    with pytest.raises(NotMqttError):
+        list(Packets().feed(stream))
+
+
+@pytest.mark.parametrize(
+    ("payload", "telegram"),
+    [
+        (TELEGRAM, TELEGRAM),
+        (TELEGRAM.strip(), TELEGRAM),
+        (TELEGRAM.hex().encode(), TELEGRAM),
+        (TELEGRAM.hex().upper().encode() + b"\n", TELEGRAM),
+        (b"\x7e\xa0".hex().encode() * 20, b"\x7e\xa0" * 20 + b"\r\n"),
+        (b"1234", b""),
+        (b'{"power": 1}', b""),
+        (b"", b""),
+    ],
+)
+def test_a_message_holds_a_telegram_as_text_or_as_hexadecimal_digits(payload: bytes, telegram: bytes) -> None:
+    assert telegram_of(payload) == telegram
+
+
+async def test_live_messages_come_through_and_stored_ones_never() -> None:
+    old = message(TELEGRAM.replace(b"0", b"1"), flags=1)
+    received, _ = await received_from(subscribed(old, message(TELEGRAM), old, message(TELEGRAM)), 2)
+    assert received == [TELEGRAM, TELEGRAM]
+
+
+async def test_a_message_that_is_too_long_is_skipped_and_the_next_is_read() -> None:
+    received, line = await received_from(subscribed(message(b"x" * 1_000_000), message(TELEGRAM)), 1)
+    assert received == [TELEGRAM]
+    assert line.silence().code == "mqtt-too-long"
+
+
+@pytest.mark.parametrize(
+    ("packets", "code"),
+    [
+        ((), "mqtt-no-message"),
+        ((message(TELEGRAM, flags=1),), "mqtt-only-retained"),
+        ((message(b'{"power": 1}'),), "mqtt-not-telegrams"),
+        ((message(b"\x00\xff\x1b[2J" * 10),), "mqtt-not-telegrams"),
+    ],
+)
+async def test_a_line_without_telegrams_says_what_came_in_their_place(packets: tuple[bytes, ...], code: str) -> None:
+    async with broker(subscribed(*packets)) as port:
+        line = line_to(port)
+        await line.open(lambda _data: None)
+        await until(lambda: line.silence().code == code, code)
+        assert str(line.silence()).isprintable()
+        line.close()
+
+
+async def test_a_broker_of_the_old_version_is_tried_with_it_and_remembered() -> None:
+    versions: list[int] = []
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        _, body = await reader.packet()
+        versions.append(body[6])
+        if body[6] != 4:
+            writer.write(REFUSED_OLD)
+            return
+        writer.write(ACCEPTED)
+        _, body = await reader.packet()
+        writer.write(b"\x90\x03" + body[:2] + b"\x00" + message(TELEGRAM, is_new=False))
+        while (await reader.packet())[0] != DISCONNECT:
+            writer.write(b"\xd0\x00")
+
+    received: list[bytes] = []
+    async with broker(serve) as port:
+        line = line_to(port)
+        for count in (1, 2):
+            await line.open(received.append)
+            await until(lambda: len(received) == count)  # noqa: B023 - called before the next round
+            line.close()
+    assert received == [TELEGRAM, TELEGRAM]
+    assert versions == [5, 4, 4]
+
+
+async def test_a_broker_that_closes_at_an_unknown_version_is_tried_with_the_old_one() -> None:
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.packet())[1][6] == 4:
+            writer.write(b"\x20\x02\x00\x05")
+            await reader.packet()
+
+    assert await problem_of_opening(serve) == "mqtt-login-refused"
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (b"\x20\x03\x00\x86\x00", "mqtt-login-refused"),
+        (b"\x20\x03\x00\x87\x00", "mqtt-login-refused"),
+        (b"\x20\x03\x00\x88\x00", "mqtt-refused"),
+        (b"", "mqtt-closed"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not-mqtt"),
+        (b"\x20\x00", "not-mqtt"),
+        (b"\xff" * 20, "not-mqtt"),
+    ],
+)
+async def test_a_refused_login_is_a_problem_that_says_so(response: bytes, code: str) -> None:
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        writer.write(response)
+        if response:
+            await reader.packet()
+
+    assert await problem_of_opening(serve) == code
+
+
+async def test_a_broker_that_does_not_respond_to_the_login_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "RESPONSE_TIMEOUT_S", 0.05)
+
+    async def serve(reader: Reader, _writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        await reader.packet()
+
+    assert await problem_of_opening(serve) == "mqtt-no-response"
+
+
+async def test_a_refused_topic_is_a_problem_that_says_so() -> None:
+    assert await problem_of_opening(subscribed(code=0x87)) == "mqtt-topic-refused"
+
+
+@pytest.mark.parametrize(
+    ("packets", "code"),
+    [
+        ([message(b"x")] * (MAX_PER_S * 20), "mqtt-flood"),
+        ([message(b"x" * (MAX_PACKET_BYTES * MAX_PER_S))], "mqtt-flood"),
+        ([message(TELEGRAM, flags=2)], "not-mqtt"),
+        ([b"\xe0\x02\x8e\x00"], "mqtt-ended"),
+        ([b"\x30\x02\x00\x50"], "not-mqtt"),
+    ],
+)
+async def test_a_broker_that_floods_or_errs_ends_the_line_with_the_reason(packets: list[bytes], code: str) -> None:
+    assert await ending_of(subscribed(*packets)) == code
+
+
+async def test_a_broker_without_a_response_to_pings_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.mqtt_connection.PING_EVERY_S", 0.01)
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        writer.write(ACCEPTED_5)
+        while (found := await reader.packet())[0] != SUBSCRIBE:
+            writer.write(b"\xd0\x00")
+        writer.write(b"\x90\x04" + found[1][:2] + b"\x00\x00")
+        while True:
+            await reader.packet()
+
+    assert await ending_of(serve) == "mqtt-no-response"
+
+
+async def test_an_attempt_that_is_cancelled_leaves_no_connection() -> None:
+    ended = asyncio.Event()
+
+    async def serve(reader: Reader, _writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                await reader.packet()
+        finally:
+            ended.set()
+
+    async with broker(serve) as port:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(line_to(port).open(lambda _data: None), 0.2)
+        await asyncio.wait_for(ended.wait(), LIMIT_S)
+
+
+async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    for each in (
+        Broker("127.0.0.1", 1, user="me", password_file=missing),
+        Broker("127.0.0.1", 1, is_tls=True, ca=missing),
+    ):
+        with pytest.raises(ProblemError) as caught:
+            await MqttLine(each, TOPIC).open(lambda _data: None)
+        assert caught.value.problem.code == "no-such-file"
+
+
+async def test_a_client_logs_in_with_its_password_and_will_and_publishes(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    packets: list[tuple[int, bytes]] = []
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        packets.append(await reader.packet())
+        writer.write(ACCEPTED_5)
+        while True:
+            packets.append(await reader.packet())
+
+    async with broker(serve) as port:
+        where = Broker("127.0.0.1", port, user="me", password_file=tmp_path / "password")
+        will = Message("status", b"offline", is_retained=True)
+        client = MqttClient(where, lambda _message: None, lambda _size: None, MAX_PER_S, will)
+        assert not client.publish(Message("a", b"b"))
+        await client.connect()
+        assert client.publish(Message("a", b"b", is_retained=True))
+        await until(lambda: (3, b"\x00\x01a\x00b") in packets)
+        client.close()
+        await until(lambda: (DISCONNECT, b"") in packets)
+        assert not client.publish(Message("a", b"b"))
+    login = packets[0][1]
+    assert login.endswith(b"\x00\x02me\x00\x06s3cret")
+    assert b"\x00\x06status\x00\x07offline" in login
+    assert login[8:10] == b"\x00\x05", "keepalive"
+
+
+async def test_a_line_is_never_written_to() -> None:
+    line = line_to(1)
+    assert line.write(b"x") is False
+    line.close()
