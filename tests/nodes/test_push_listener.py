@@ -12,12 +12,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gateway.config import load_config, load_maps
+from gateway.config import check_config, load_config, load_maps
+from gateway.files.yaml_file import FileError
 from gateway.nodes import push_listener
 from gateway.nodes.push_listener import MAX_BODY_BYTES, MAX_DROPPED_BYTES, PATH, PushListener
 from gateway.runtime.clock import now, unix_now
+from gateway.service.secret_files import SecretFiles
 from gateway.service.wiring import Wiring
+from gateway.tools.checking import check_files
 from gateway.transport.secret_file import read_token
+from tests.config.faults import load
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import stamped
 from tests.waiting import until
@@ -268,3 +272,47 @@ async def test_a_connection_is_used_again(bench: Bench) -> None:
         return statuses
 
     assert await asyncio.to_thread(work) == [201] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("meter: {source: push}\npush: {}", "token-missing"),
+        ("meter: {source: push, token_file: farm.token}", "push-missing"),
+        ("meter: {simulate: true}\npush: {}", "push-without-meter"),
+        ("meter: {source: push, token_file: farm.token}\npush: {listen: ':502'}", "address-twice"),
+    ],
+)
+def test_a_configuration_that_lacks_a_part_is_refused(tmp_path: Path, text: str, code: str) -> None:
+    with pytest.raises(FileError) as caught:
+        load(tmp_path, text)
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_two_meters_with_one_token_and_a_short_token_are_reported(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONFIGURATION.format(more=""))
+    for name in ("farm", "barn"):
+        (tmp_path / f"{name}.token").write_text(FARM)
+    checked = check_config(path, {})
+    assert [each.code for each in check_files(checked.document, checked.config, tmp_path)] == ["token-twice"]
+    (tmp_path / "barn.token").write_text("short")
+    assert [each.code for each in check_files(checked.document, checked.config, tmp_path)] == ["token-too-short"]
+
+
+def test_a_reload_reads_the_tokens_again_and_refuses_one_that_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONFIGURATION.format(more=""))
+    for name, token in (("farm", FARM), ("barn", BARN)):
+        (tmp_path / f"{name}.token").write_text(token)
+    config = load_config(path, {})
+    secrets = SecretFiles(path)
+    secrets.begin(config)
+    assert not secrets.read(config).tokens
+    (tmp_path / "farm.token").write_text("another token of the farm")
+    renewal = secrets.read(config)
+    assert list(renewal.tokens) == [tmp_path / "farm.token"]
+    assert list(renewal.changes) == ["meters.farm.token_file: new token"]
+    (tmp_path / "farm.token").write_text("short")
+    with pytest.raises(FileError, match="too short"):
+        secrets.read(config)
