@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.address import host_name, split_address, split_url, tcp_port
-from gateway.config.source import PUSH, SCHEMES, Source, check_source, has_password, split_source
+from gateway.config.source import SCHEMES, Source, check_source, has_password, split_source
 from gateway.config.types import Duration, Host
 from gateway.files.validation import invalid, suggest
 from gateway.problems.quoting import cut, quoted
@@ -23,6 +23,8 @@ SOURCE_KEYS = frozenset[str]().union(*(kind.keys for kind in SCHEMES.values()))
 """Keys that only some kinds of source have."""
 
 MAX_USER_CHARACTERS = 256
+MIN_POLL_S, MAX_POLL_S = 0.1, 5.0
+"""Bounds of `poll`: a small device bears no more requests, and the age of a telegram is not known better."""
 
 _URL_HINT = "Write it like socket://p1.local:2001"
 _DUTCH = re.compile(r"(?:E?SMR|DSMR|V)? ?([45])(?:\.[0-9]+)*")
@@ -72,6 +74,7 @@ class MeterConfig(BaseModel):
     user: Annotated[str, Field(max_length=MAX_USER_CHARACTERS)] | None = None
     password_file: Path | None = None
     token_file: Path | None = None
+    poll: Duration | None = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None
@@ -90,17 +93,17 @@ class MeterConfig(BaseModel):
         used = source.kind.keys if source else SERIAL_KEYS
         unused = {*SERIAL_KEYS, *SOURCE_KEYS, *(("port", "host") if source else ())} - used
         if kept := [key for key in type(self).model_fields if key in self.model_fields_set & unused]:
-            where = f"with a source of {source.title}" if source else "without a source"
+            where = f"with a source of {source.scheme}://" if source else "without a source"
             raise invalid("key-not-of-source", f"{', '.join(kept)} cannot be set {where}", "Remove it")
         if self.password_file and self.user is None:
             raise invalid("user-missing", "password_file has no user", "Add user: with the name at the broker")
         return self
 
     @model_validator(mode="after")
-    def _check_token(self) -> MeterConfig:
-        if self.is_pushed and self.token_file is None:
-            what = "a meter whose telegrams are posted needs a token, which says whose they are"
-            raise invalid("token-missing", what, "Add token_file: with a file that holds it")
+    def _check_poll(self) -> MeterConfig:
+        if self.poll is not None and not MIN_POLL_S <= self.poll <= MAX_POLL_S:
+            what = f"poll is from {MIN_POLL_S:g}s to {MAX_POLL_S:g}s"
+            raise invalid("poll-out-of-range", what, "Remove it to follow the meter")
         return self
 
     @model_validator(mode="after")
@@ -136,11 +139,6 @@ class MeterConfig(BaseModel):
     def is_serial(self) -> bool:
         """Return whether the telegrams come from a serial port of this machine."""
         return not (self.host or self.source)
-
-    @property
-    def is_pushed(self) -> bool:
-        """Return whether another program posts the telegrams."""
-        return self.source == PUSH
 
     @property
     def device(self) -> str:

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
-from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import MAX_LISTENERS
+from gateway.files.yaml_file import Loc
 
 
 class Config(BaseModel):
@@ -21,10 +21,13 @@ class Config(BaseModel):
     meters: dict[str, MeterConfig] = Field(default={}, max_length=MAX_LISTENERS)
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1, max_length=MAX_LISTENERS)
     passthrough: list[PassthroughConfig] = Field(default=[], max_length=MAX_LISTENERS)
-    push: PushConfig | None = None
     status_page: StatusPageConfig | None = None
     audit: str | None = Field(default=None, min_length=1)
 
     def all_meters(self) -> dict[str, MeterConfig]:
         """Return the meters by name; a single one under `meter:` has the name `meter`."""
         return self.meters or {"meter": self.meter or MeterConfig()}
+
+    def located_meters(self) -> list[tuple[Loc, MeterConfig]]:
+        """Return the meters, each with its place in the configuration."""
+        return [(("meters", name) if self.meters else ("meter",), meter) for name, meter in self.all_meters().items()]

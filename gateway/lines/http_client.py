@@ -16,7 +16,7 @@ from gateway.problems.system import connection_problem, connection_timeout
 from gateway.transport.client_tls import tls_problem
 
 _HINTS = {
-    401: "It wants a password or a token, which this kind of source does not send",
+    401: "It wants a token. If token_file is set, is that token of this device, and still valid?",
     403: "Is reading allowed in the settings of the device?",
     404: "Is the path right, and is the API switched on in the settings of the device?",
     429: "Other programs ask it too often: let one of them read it, and give the others a passthrough",

@@ -24,7 +24,7 @@ from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
 from gateway.service.node_settings import tls_files
 from gateway.transport.clients import Clients
-from gateway.transport.secret_file import read_secret, read_token, rights_problem
+from gateway.transport.secret_file import read_secret, rights_problem
 
 if TYPE_CHECKING:
     from gateway.transport.certificates import Expiry
@@ -46,8 +46,6 @@ class Renewal:
     tls: Mapping[TlsFiles, ServerTls] = field(default_factory=dict)
     password: bytes | None = None
     """Digest of the new password of the status page."""
-    tokens: Mapping[Path, bytes] = field(default_factory=dict)
-    """Digest of each new token, by its file."""
     changes: Sequence[str] = ()
     """A text for each change."""
     digests: Mapping[Path, bytes] = field(default_factory=dict)
@@ -93,27 +91,10 @@ class SecretFiles:
         password, refused = self._read_password(config, digests)
         if password:
             changes.append("status_page.password_file: new password")
-        tokens = self._read_tokens(config, digests, changes, refused)
         if problems or refused:
             document = read_document(self._path)
             raise FileError([problem.at(document.place(loc)) for loc, problem in (*problems, *refused)])
-        return Renewal(loaded, password, tokens, changes, digests)
-
-    def _read_tokens(
-        self, config: Config, digests: Mapping[Path, bytes], changes: list[str], refused: list[Located]
-    ) -> dict[Path, bytes]:
-        """Return the tokens that are new; add what has changed, and what is wrong with a file."""
-        tokens: dict[Path, bytes] = {}
-        for loc, _, path in token_files(config, self._path.parent):
-            if digests[path] == self._digests.get(path):
-                continue
-            try:
-                tokens[path] = read_token(path)
-                changes.append(f"{dotted(loc)}: new token")
-            except OSError as error:
-                problem = file_problem(error)
-                refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
-        return tokens
+        return Renewal(loaded, password, changes, digests)
 
     def accept(self, renewal: Renewal, config: Config) -> None:
         """Note that a renewal is in use, and report the warnings about the files of `config`."""
@@ -133,12 +114,10 @@ class SecretFiles:
             self._expiries += [((*locs[0], each.key), each) for each in expiries_of(files)]
         if (page := config.status_page) and page.password_file:
             located.setdefault(self._path.parent / page.password_file, ("status_page", "password_file"))
-        for name, meter in config.all_meters().items():
-            if meter.password_file:
-                place: Loc = ("meters", name) if config.meters else ("meter",)
-                located.setdefault(self._path.parent / meter.password_file, (*place, "password_file"))
-        for loc, _, path in token_files(config, self._path.parent):
-            located.setdefault(path, loc)
+        for loc, meter in config.located_meters():
+            for key, file in (("password_file", meter.password_file), ("token_file", meter.token_file)):
+                if file:
+                    located.setdefault(self._path.parent / file, (*loc, key))
         for path, loc in located.items():
             if problem := rights_problem(path):
                 self._rights.append(self._at(loc, problem))
@@ -204,17 +183,6 @@ def certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
             yield ("passthrough", index, "tls"), passthrough.tls
 
 
-def token_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
-    """Yield the token file of each meter that has one, with its place in the configuration and the meter's name."""
-    for name, meter in config.all_meters().items():
-        if meter.token_file:
-            yield (
-                (*(("meters", name) if config.meters else ("meter",)), "token_file"),
-                name,
-                folder / meter.token_file,
-            )
-
-
 def listeners(nodes: Iterable[Node]) -> Iterator[tuple[Node, Clients[Any]]]:
     """Yield the nodes that listen for clients."""
     for node in nodes:
@@ -234,9 +202,6 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         take = getattr(node, "renew_password", None)
         if take and renewal.password:
             take(renewal.password)
-        take_tokens = getattr(node, "renew_tokens", None)
-        if take_tokens and renewal.tokens:
-            take_tokens(renewal.tokens)
 
 
 def _tls(config: Config, folder: Path) -> dict[TlsFiles, list[Loc]]:
@@ -252,7 +217,6 @@ def _digests(config: Config, folder: Path) -> dict[Path, bytes]:
     paths = [path for files in _tls(config, folder) for path in (files.certificate, files.key, files.client_ca) if path]
     if config.status_page and config.status_page.password_file:
         paths.append(folder / config.status_page.password_file)
-    paths += [path for _, _, path in token_files(config, folder)]
     return {path: _digest(path) for path in dict.fromkeys(paths)}
 
 

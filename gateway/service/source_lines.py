@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.protocol.p1.variants import VARIANTS
+
 if TYPE_CHECKING:
     from gateway.config.meter import MeterConfig
     from gateway.config.source import Source
@@ -27,6 +29,21 @@ def lines_of(source: Source, config: MeterConfig, folder: Path, settings: list[S
 
     """
     return _MAKERS[source.scheme](source, config, folder, settings)
+
+
+def _http(source: Source, config: MeterConfig, folder: Path, _settings: list[SerialSettings]) -> Lines:
+    from gateway.lines.http import HttpLine  # noqa: PLC0415 - only where there is one
+
+    ca, token_file = config.ca and folder / config.ca, config.token_file and folder / config.token_file
+    return [(str(source), HttpLine(str(source), _poll_s(config), ca, token_file))]
+
+
+def _poll_s(config: MeterConfig) -> float | None:
+    """Return the seconds between two requests, None to follow the meter if its version is not configured."""
+    from gateway.lines.changes import poll_for  # noqa: PLC0415 - only where there is one
+
+    variant = VARIANTS.get(config.dsmr_version)
+    return config.poll or (poll_for(variant.cadence_s) if variant else None)
 
 
 def _rfc2217(source: Source, _config: MeterConfig, _folder: Path, settings: list[SerialSettings]) -> Lines:
@@ -56,15 +73,10 @@ def _mqtt(source: Source, config: MeterConfig, folder: Path, _settings: list[Ser
     return [(str(source), MqttLine(broker, source.topic))]
 
 
-def _push(source: Source, _config: MeterConfig, _folder: Path, _settings: list[SerialSettings]) -> Lines:
-    from gateway.lines.push import PushLine  # noqa: PLC0415 - only where there is one
-
-    return [(str(source), PushLine())]
-
-
 _MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]], Lines]] = {
+    "http": _http,
+    "https": _http,
     "rfc2217": _rfc2217,
-    "push": _push,
     "ws": _websocket,
     "wss": _websocket,
     "mqtt": _mqtt,

@@ -16,20 +16,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import Config
-from gateway.config.meter import MeterConfig
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
-from gateway.problems.problem import Problem, in_order, problem_of
+from gateway.problems.problem import Problem, ProblemError, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.audit_log import audit_problem
 from gateway.service.node_settings import tls_files
-from gateway.service.secret_files import SecretFiles, certificates, token_files
-from gateway.transport.secret_file import read_secret, read_token
+from gateway.service.secret_files import SecretFiles, certificates
+from gateway.transport.secret_file import read_secret
 from gateway.transport.serial_device import holder_of, why_not_opened
 
 RESOLVE_LIMIT_S = 5.0
 OWN_NAME = "dsmr-gateway"
-MODBUS_PORT, PASSTHROUGH_PORT, PUSH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8082, 8080
+MODBUS_PORT, PASSTHROUGH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8080
 """Ports to suggest where the configured port needs a permission."""
 _LISTENS = {"tcp": "0A", "udp": "07"}
 """State of a listening socket in /proc/net, by transport."""
@@ -49,11 +48,11 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
     problems: list[Problem] = []
     for loc, tls in certificates(config):
         problems += _check_tls(document, loc, tls, folder)
-    for loc, meter in _meters(config):
+    for loc, meter in config.located_meters():
         problems += _check_ca(document, (*loc, "ca"), folder / meter.ca) if meter.ca else []
         if meter.password_file:
             problems += _check_secret(document, (*loc, "password_file"), folder / meter.password_file)
-    problems += _check_tokens(document, config, folder)
+        problems += _check_token(document, loc, folder / meter.token_file) if meter.token_file else []
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -98,14 +97,12 @@ def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:
             yield ("modbus", index, "listen"), server.address, transport, MODBUS_PORT
     for index, passthrough in enumerate(config.passthrough):
         yield ("passthrough", index, "listen"), passthrough.listen, "tcp", PASSTHROUGH_PORT
-    if config.push:
-        yield ("push", "listen"), config.push.listen, "tcp", PUSH_PORT
     if config.status_page:
         yield ("status_page", "listen"), config.status_page.listen, "tcp", STATUS_PAGE_PORT
 
 
 def _devices(config: Config) -> Iterator[tuple[Loc, str]]:
-    for loc, meter in _meters(config):
+    for loc, meter in config.located_meters():
         if not meter.simulate and meter.is_serial:
             yield (*loc, "port"), meter.device
     for index, server in enumerate(config.modbus):
@@ -114,14 +111,10 @@ def _devices(config: Config) -> Iterator[tuple[Loc, str]]:
 
 
 def _hosts(config: Config) -> Iterator[tuple[Loc, str]]:
-    for loc, meter in _meters(config):
+    for loc, meter in config.located_meters():
         source = meter.parsed_source
         if not meter.simulate and (host := source.host if source else meter.host):
             yield (*loc, "source" if source else "host"), host
-
-
-def _meters(config: Config) -> Iterator[tuple[Loc, MeterConfig]]:
-    return ((("meters", name) if config.meters else ("meter",), meter) for name, meter in config.all_meters().items())
 
 
 def _listening(document: Document, loc: Loc, address: Listen, transport: str, port: int) -> tuple[Problem | None, str]:
@@ -243,21 +236,15 @@ def _check_ca(document: Document, loc: Loc, path: Path) -> list[Problem]:
     return []
 
 
-def _check_tokens(document: Document, config: Config, folder: Path) -> list[Problem]:
-    problems: list[Problem] = []
-    meters: dict[bytes, str] = {}
-    for loc, name, path in token_files(config, folder):
-        place = document.place(loc)
-        try:
-            token = read_token(path)
-        except OSError as error:
-            problem = file_problem(error)
-            problems.append(replace(problem, place=place, what=f"{path}: {problem.what}"))
-            continue
-        if (other := meters.setdefault(token, name)) != name:
-            what = f"{path}: this is the token of meter {other} too"
-            problems.append(problem_of("token-twice", what, "Give each meter a token of its own", place=place))
-    return problems
+def _check_token(document: Document, loc: Loc, path: Path) -> list[Problem]:
+    from gateway.lines.http import read_token  # noqa: PLC0415 - only where there is such a line
+
+    try:
+        read_token(path)
+    except ProblemError as error:
+        place = document.place((*loc, "token_file"))
+        return [replace(error.problem, place=place, what=f"{path}: {error.problem.what}")]
+    return []
 
 
 def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:

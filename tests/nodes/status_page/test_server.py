@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.transport import http_gate as gate
-from gateway.transport import http_server as server
+from gateway.nodes.status_page import gate, server
 from tests.nodes.status_page.bench import LIMIT_S, Bench, serving
 from tests.waiting import until
 
