@@ -102,7 +102,7 @@ def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Probl
     problems: list[Problem] = []
     remarks: list[str] = []
     for name, meter in settings.all_meters().items():
-        if meter.simulate:
+        if meter.simulate or meter.is_pushed:
             continue
         loc = ("meters", name, "port") if settings.meters else ("meter", "port")
         findings = asyncio.run(probe(p1_connections(meter, path.parent)))

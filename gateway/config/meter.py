@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.address import host_name, split_address, split_url, tcp_port
-from gateway.config.source import SCHEMES, Source, check_source, has_password, split_source
+from gateway.config.source import PUSH, SCHEMES, Source, check_source, has_password, split_source
 from gateway.config.types import Duration, Host
 from gateway.files.validation import invalid, suggest
 from gateway.problems.quoting import cut, quoted
@@ -93,10 +93,17 @@ class MeterConfig(BaseModel):
         used = source.kind.keys if source else SERIAL_KEYS
         unused = {*SERIAL_KEYS, *SOURCE_KEYS, *(("port", "host") if source else ())} - used
         if kept := [key for key in type(self).model_fields if key in self.model_fields_set & unused]:
-            where = f"with a source of {source.scheme}://" if source else "without a source"
+            where = f"with a source of {source.title}" if source else "without a source"
             raise invalid("key-not-of-source", f"{', '.join(kept)} cannot be set {where}", "Remove it")
         if self.password_file and self.user is None:
             raise invalid("user-missing", "password_file has no user", "Add user: with the name at the broker")
+        return self
+
+    @model_validator(mode="after")
+    def _check_token(self) -> MeterConfig:
+        if self.is_pushed and self.token_file is None:
+            what = "a meter whose telegrams are posted needs a token, which says whose they are"
+            raise invalid("token-missing", what, "Add token_file: with a file that holds it")
         return self
 
     @model_validator(mode="after")
@@ -139,6 +146,11 @@ class MeterConfig(BaseModel):
     def is_serial(self) -> bool:
         """Return whether the telegrams come from a serial port of this machine."""
         return not (self.host or self.source)
+
+    @property
+    def is_pushed(self) -> bool:
+        """Return whether another program posts the telegrams."""
+        return self.source == PUSH
 
     @property
     def device(self) -> str:

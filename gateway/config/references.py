@@ -36,7 +36,22 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
         if passthrough.writable and any(not meter.is_serial for meter in _meters_named(config, passthrough.meter)):
             what, hint = "the meter is not on a serial port", "Only a serial port of this machine can be written to"
             problems.append(document.problem((*here, "writable"), "meter-not-writable", what, hint))
-    return problems + _check_addresses(document, config, lost)
+    return problems + _check_push(document, config, lost) + _check_addresses(document, config, lost)
+
+
+def _check_push(document: Document, config: Config, lost: Collection[Loc]) -> list[Problem]:
+    """Return what is missing: a port to post to, or a meter whose telegrams are posted."""
+    pushed = [name for name, meter in config.all_meters().items() if meter.is_pushed]
+    if config.push and not pushed and not any(loc[:1] in ((), ("meter",), ("meters",)) for loc in lost):
+        hint = "Add a meter with source: push, or remove push"
+        return [document.problem(("push",), "push-without-meter", "no meter has source: push", hint)]
+    if config.push:
+        return []
+    hint = 'Add push: {listen: ":8082"} at the beginning of a line'
+    return [
+        document.problem((*loc, "source"), "push-missing", "there is no port that telegrams are posted to", hint)
+        for loc in ([("meters", name) for name in pushed] if config.meters else [("meter",)] * len(pushed))
+    ]
 
 
 def _meters_named(config: Config, name: str | None) -> list[MeterConfig]:
@@ -71,6 +86,8 @@ def _check_addresses(document: Document, config: Config, lost: Collection[Loc]) 
         if server.serial is None
     ]
     listeners += [(("passthrough", index), "tcp", port.listen) for index, port in enumerate(config.passthrough)]
+    if config.push:
+        listeners.append((("push",), "tcp", config.push.listen))
     if config.status_page:
         listeners.append((("status_page",), "tcp", config.status_page.listen))
     # The address of a part with an invalid or unknown key may be another one than it seems.

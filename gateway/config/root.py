@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
+from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import MAX_LISTENERS
 from gateway.files.yaml_file import Loc
@@ -21,6 +22,7 @@ class Config(BaseModel):
     meters: dict[str, MeterConfig] = Field(default={}, max_length=MAX_LISTENERS)
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1, max_length=MAX_LISTENERS)
     passthrough: list[PassthroughConfig] = Field(default=[], max_length=MAX_LISTENERS)
+    push: PushConfig | None = None
     status_page: StatusPageConfig | None = None
     audit: str | None = Field(default=None, min_length=1)
 

@@ -15,6 +15,10 @@ MAX_SOURCE_CHARACTERS = 500
 """Largest number of characters of a source."""
 
 
+PUSH = "push"
+"""Source of a meter whose telegrams are posted to the gateway; it has no address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """A kind of source."""
@@ -41,6 +45,7 @@ SCHEMES: Mapping[str, Scheme] = {
         frozenset({"baudrate", "bytesize", "parity", "stopbits"}),
     ),
     "ws": Scheme("WebSocket", 80, "ws://192.168.1.22/ws"),
+    PUSH: Scheme("posted telegrams", 0, PUSH, frozenset({"token_file"})),
     "wss": Scheme("WebSocket", 443, "wss://p1.example.org/ws", frozenset({"ca"})),
     "mqtt": Scheme("MQTT topic", 1883, "mqtt://broker.local/dsmr/raw", _LOGIN),
     "mqtts": Scheme("MQTT topic", 8883, "mqtts://broker.local/dsmr/raw", _LOGIN | {"ca"}),
@@ -67,7 +72,14 @@ class Source(NamedTuple):
         """Return the path as the topic of a message broker, in which `%` begins a character's code as in any URL."""
         return unquote(self.path[1:])
 
+    @property
+    def title(self) -> str:
+        """Return the beginning of the text, which says the kind."""
+        return self.scheme if self.scheme == PUSH else f"{self.scheme}://"
+
     def __str__(self) -> str:
+        if self.scheme == PUSH:
+            return PUSH
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{'' if self.path == '/' else self.path}"
 
@@ -79,10 +91,12 @@ def split_source(text: str) -> Source:
         PydanticCustomError: it is not the URL of a known kind of source.
 
     """
+    if text == PUSH:
+        return Source(PUSH, "", 0, "/")
     scheme, _, rest = text.partition("://")
     kind = SCHEMES.get(scheme)
     if kind is None or not rest:
-        known = [f"{each}://" for each in SCHEMES]
+        known = [each if each == PUSH else f"{each}://" for each in SCHEMES]
         hint = suggest(f"{scheme}://", known) or f"It begins with one of: {', '.join(known)}"
         raise invalid("unknown-source", f"{quoted(text)} is not a source of telegrams", hint)
     example = f"Write it like {kind.example}"

@@ -92,7 +92,7 @@ class HttpLine(Line):
     async def _make_session(self) -> ClientSession:
         import aiohttp  # noqa: PLC0415 - only where there is such a line
 
-        token = await asyncio.to_thread(read_token, self._token_file) if self._token_file else ""
+        token = await asyncio.to_thread(read_bearer_token, self._token_file) if self._token_file else ""
         headers = {"Accept": "text/plain", "Accept-Encoding": "identity"} | self._headers(token)
         connector = aiohttp.TCPConnector(limit=2, ssl=await self._tls(), use_dns_cache=False)
         return aiohttp.ClientSession(
@@ -193,7 +193,7 @@ class NotATelegramError(ProblemError):
     """A response that is something else than a telegram."""
 
 
-def read_token(path: Path) -> str:
+def read_bearer_token(path: Path) -> str:
     """Return the token in the first line of a file.
 
     Raises:

@@ -31,6 +31,7 @@ TEXTS: Mapping[str, str] = {
     "viewer": "1 viewer",
     "viewers": "{count} viewers",
     "password-file-unusable": "password_file cannot be used",
+    "token-file-unusable": "token_file of {meter} cannot be used",
     # The line of a meter
     "connecting": "connecting {line}",
     "line-open": "{line}, no telegram yet",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.config.meter import AUTO, MeterConfig
 from gateway.config.modbus import DEFAULT_WAIT_S, ModbusConfig, UnitConfig
 from gateway.config.passthrough import PassthroughConfig
+from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import TlsConfig
 from gateway.lines.line import Line
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gateway.nodes.passthrough import PassthroughSettings
+    from gateway.nodes.push_listener import PushSettings
     from gateway.nodes.simulated_meter import SimulatedMeterNode
     from gateway.nodes.status_page.access import StatusPageSettings
     from gateway.protocol.p1.meter import MeterState
@@ -106,6 +108,13 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
             tls=tls_files(config.tls, folder) if config.tls else None,
         ),
     )
+
+
+def push_settings(config: PushConfig) -> PushSettings:
+    """Return the settings of a push listener."""
+    from gateway.nodes.push_listener import PushSettings  # noqa: PLC0415 - only where there is one
+
+    return PushSettings(config.listen.host, config.listen.port, tuple(config.allow))
 
 
 def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSettings:

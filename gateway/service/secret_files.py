@@ -24,7 +24,7 @@ from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
 from gateway.service.node_settings import tls_files
 from gateway.transport.clients import Clients
-from gateway.transport.secret_file import read_secret, rights_problem
+from gateway.transport.secret_file import read_secret, read_token, rights_problem
 
 if TYPE_CHECKING:
     from gateway.transport.certificates import Expiry
@@ -46,6 +46,8 @@ class Renewal:
     tls: Mapping[TlsFiles, ServerTls] = field(default_factory=dict)
     password: bytes | None = None
     """Digest of the new password of the status page."""
+    tokens: Mapping[Path, bytes] = field(default_factory=dict)
+    """Digest of each new token, by its file."""
     changes: Sequence[str] = ()
     """A text for each change."""
     digests: Mapping[Path, bytes] = field(default_factory=dict)
@@ -91,10 +93,27 @@ class SecretFiles:
         password, refused = self._read_password(config, digests)
         if password:
             changes.append("status_page.password_file: new password")
+        tokens = self._read_tokens(config, digests, changes, refused)
         if problems or refused:
             document = read_document(self._path)
             raise FileError([problem.at(document.place(loc)) for loc, problem in (*problems, *refused)])
-        return Renewal(loaded, password, changes, digests)
+        return Renewal(loaded, password, tokens, changes, digests)
+
+    def _read_tokens(
+        self, config: Config, digests: Mapping[Path, bytes], changes: list[str], refused: list[Located]
+    ) -> dict[Path, bytes]:
+        """Return the tokens that are new; add what has changed, and what is wrong with a file."""
+        tokens: dict[Path, bytes] = {}
+        for loc, _, path in token_files(config, self._path.parent):
+            if digests[path] == self._digests.get(path):
+                continue
+            try:
+                tokens[path] = read_token(path)
+                changes.append(f"{dotted(loc)}: new token")
+            except OSError as error:
+                problem = file_problem(error)
+                refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
+        return tokens
 
     def accept(self, renewal: Renewal, config: Config) -> None:
         """Note that a renewal is in use, and report the warnings about the files of `config`."""
@@ -183,6 +202,17 @@ def certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
             yield ("passthrough", index, "tls"), passthrough.tls
 
 
+def token_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
+    """Yield the token file of each meter whose telegrams are posted, with its place and the meter's name."""
+    for name, meter in config.all_meters().items():
+        if meter.is_pushed and meter.token_file:
+            yield (
+                (*(("meters", name) if config.meters else ("meter",)), "token_file"),
+                name,
+                folder / meter.token_file,
+            )
+
+
 def listeners(nodes: Iterable[Node]) -> Iterator[tuple[Node, Clients[Any]]]:
     """Yield the nodes that listen for clients."""
     for node in nodes:
@@ -202,6 +232,9 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         take = getattr(node, "renew_password", None)
         if take and renewal.password:
             take(renewal.password)
+        take_tokens = getattr(node, "renew_tokens", None)
+        if take_tokens and renewal.tokens:
+            take_tokens(renewal.tokens)
 
 
 def _tls(config: Config, folder: Path) -> dict[TlsFiles, list[Loc]]:
@@ -217,6 +250,7 @@ def _digests(config: Config, folder: Path) -> dict[Path, bytes]:
     paths = [path for files in _tls(config, folder) for path in (files.certificate, files.key, files.client_ca) if path]
     if config.status_page and config.status_page.password_file:
         paths.append(folder / config.status_page.password_file)
+    paths += [path for _, _, path in token_files(config, folder)]
     return {path: _digest(path) for path in dict.fromkeys(paths)}
 
 

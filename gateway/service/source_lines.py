@@ -73,10 +73,17 @@ def _mqtt(source: Source, config: MeterConfig, folder: Path, _settings: list[Ser
     return [(str(source), MqttLine(broker, source.topic))]
 
 
+def _push(source: Source, _config: MeterConfig, _folder: Path, _settings: list[SerialSettings]) -> Lines:
+    from gateway.lines.push import PushLine  # noqa: PLC0415 - only where there is one
+
+    return [(str(source), PushLine())]
+
+
 _MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]], Lines]] = {
     "http": _http,
     "https": _http,
     "rfc2217": _rfc2217,
+    "push": _push,
     "ws": _websocket,
     "wss": _websocket,
     "mqtt": _mqtt,

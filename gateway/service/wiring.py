@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gateway.config import Config, Maps, map_of
-from gateway.config.meter import AUTO, MeterConfig
+from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
+from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
-from gateway.lines.serial import SerialLine
 from gateway.nodes.control import Control, socket_path
-from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.register_map import RegisterMapNode
@@ -34,39 +33,30 @@ from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
 from gateway.runtime.report_data import describe
 from gateway.service.node_settings import (
     identification_of,
-    p1_connections,
     passthrough_settings,
+    push_settings,
     server_settings,
-    simulated_meter_node,
     status_page_settings,
     unit_of,
 )
+from gateway.service.sources import Source, connect_posts, make_source
 
 if TYPE_CHECKING:
     from gateway.nodes.announcement import Announcement
     from gateway.nodes.passthrough import Passthrough
-    from gateway.nodes.simulated_meter import SimulatedMeterNode
+    from gateway.nodes.push_listener import PushListener
     from gateway.nodes.status_page.node import StatusPage
     from gateway.service.audit_log import AuditLog
     from gateway.service.secret_files import SecretFiles
 
 
 K = TypeVar("K", bound=Hashable)
-
-
-class _Source(NamedTuple):
-    """A meter, and the nodes that read it."""
-
-    meter: MeterState
-    node: P1Port | SimulatedMeterNode
-    parser: DsmrParser
 
 
 class _Offer(NamedTuple):
@@ -89,9 +79,10 @@ class Wiring:
 
         """
         self._folder = folder
-        self._sources: dict[tuple[str, str], _Source] = {}
+        self._sources: dict[tuple[str, str], Source] = {}
         self._servers: dict[tuple[str, int], ModbusServer] = {}
         self._offers: dict[tuple[tuple[str, int], int], _Offer] = {}
+        self._push: tuple[str, PushListener] | None = None
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
         self._control = Control(socket_path(), self._monitors, self.health, self._describe, self._advise)
@@ -153,36 +144,24 @@ class Wiring:
             node.disconnect()
         self._nodes, self.served = [], []
         self._sources = {
-            key: self._sources.get(key) or self._make_source(name, meter)
+            key: self._sources.get(key) or make_source(name, meter, self._folder)
             for name, meter in config.all_meters().items()
             for key in [(name, _key(meter))]
         }
         by_name = {name: source for (name, _), source in self._sources.items()}
         for source in self._sources.values():
             self._nodes += [source.node, source.parser]
+        self._connect_push(config, by_name)
         self._connect_passthroughs(config.passthrough, by_name)
         for name, source in by_name.items():
-            source.node.label = source.node.kind if len(by_name) == 1 else f"{source.node.kind} {name}"
+            source.node.label = source.title if len(by_name) == 1 else f"{source.title} {name}"
             source.node.line_bytes.connect(source.parser, source.parser)
         self._connect_servers(config.modbus, maps, by_name)
         self._nodes += [node for offer in self._offers.values() for node in offer if node]
         self._connect_page(config.status_page)
         self._nodes.append(self._control)
 
-    def _make_source(self, name: str, config: MeterConfig) -> _Source:
-        variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
-        meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
-        lines = p1_connections(config, self._folder)
-        is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
-        parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
-        if config.simulate:
-            return _Source(meter, simulated_meter_node(name, config, meter), parser)
-        port = P1Port(f"{name}/port", meter, lines, config.watchdog)
-        if config.parsed_source:
-            port.kind = config.parsed_source.kind.title
-        return _Source(meter, port, parser)
-
-    def _connect_servers(self, configs: list[ModbusConfig], maps: Maps, sources: Mapping[str, _Source]) -> None:
+    def _connect_servers(self, configs: list[ModbusConfig], maps: Maps, sources: Mapping[str, Source]) -> None:
         known, self._servers = self._servers, {}
         keys = _numbered(_key(config, but={"units", "other", "identification"}) for config in configs)
         for key, config in zip(keys, configs, strict=True):
@@ -191,14 +170,15 @@ class Wiring:
         self._monitors.update({server.name: server.responder.monitor for server in self.servers})
 
     def _connect_server(
-        self, config: ModbusConfig, maps: Maps, sources: Mapping[str, _Source], server: ModbusServer | None
+        self, config: ModbusConfig, maps: Maps, sources: Mapping[str, Source], server: ModbusServer | None
     ) -> ModbusServer:
         """Make a server, or give an existing one its new units."""
         units: dict[int, Unit] = {}
         served: list[ServedUnit] = []
         feeders: list[RegisterMapNode] = []
         for unit_id, unit_config in config.units.items():
-            meter, _, parser = sources[unit_config.meter or next(iter(sources))]
+            source = sources[unit_config.meter or next(iter(sources))]
+            meter, parser = source.meter, source.parser
             register_map = map_of(maps, unit_id, unit_config)
             unit = unit_of(unit_config, register_map, meter.status_values)
             feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
@@ -222,7 +202,7 @@ class Wiring:
         self._nodes += [*feeders, server]
         return server
 
-    def _connect_passthroughs(self, configs: list[PassthroughConfig], sources: Mapping[str, _Source]) -> None:
+    def _connect_passthroughs(self, configs: list[PassthroughConfig], sources: Mapping[str, Source]) -> None:
         known, self._offers = self._offers, {}
         chosen = [sources[config.meter or next(iter(sources))] for config in configs]
         # A meter that was configured again is another object, and its passthrough another node.
@@ -231,7 +211,7 @@ class Wiring:
             offer = self._offers[key] = known.get(key) or self._make_offer(config, source)
             _connect_passthrough(source, offer)
 
-    def _make_offer(self, config: PassthroughConfig, source: _Source) -> _Offer:
+    def _make_offer(self, config: PassthroughConfig, source: Source) -> _Offer:
         from gateway.nodes.passthrough import Passthrough  # noqa: PLC0415 - only where there is one
 
         settings = passthrough_settings(config, self._folder)
@@ -242,6 +222,18 @@ class Wiring:
         from gateway.nodes.announcement import Announcement  # noqa: PLC0415 - only where there is one
 
         return _Offer(passthrough, Announcement(f"announcement {config}", source.meter.name))
+
+    def _connect_push(self, config: Config, sources: Mapping[str, Source]) -> None:
+        if config.push is None:
+            self._push = None
+            return
+        from gateway.nodes.push_listener import PushListener  # noqa: PLC0415 - only where there is one
+
+        key = _key(config.push)
+        if self._push is None or self._push[0] != key:
+            self._push = key, PushListener(f"push {config.push}", push_settings(config.push))
+        connect_posts(self._push[1], config, sources, self._folder)
+        self._nodes.append(self._push[1])
 
     def _connect_page(self, config: StatusPageConfig | None) -> None:
         if config is None:
@@ -269,7 +261,7 @@ def _replace_units(responder: Responder, units: UnitTable, identification: Ident
     responder.rewire(units, identification)
 
 
-def _connect_passthrough(source: _Source, offer: _Offer) -> None:
+def _connect_passthrough(source: Source, offer: _Offer) -> None:
     from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
 
     passthrough, announcement = offer
@@ -281,7 +273,9 @@ def _connect_passthrough(source: _Source, offer: _Offer) -> None:
         passthrough.listening.connect(announcement, announcement.port_opened)
 
 
-def _key(config: MeterConfig | ModbusConfig | PassthroughConfig | StatusPageConfig, but: set[str] | None = None) -> str:
+def _key(
+    config: MeterConfig | ModbusConfig | PassthroughConfig | PushConfig | StatusPageConfig, but: set[str] | None = None
+) -> str:
     """Return a text that is the same for two configurations exactly when one node can serve both."""
     return config.model_dump_json(exclude=but)
 

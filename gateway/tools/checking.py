@@ -18,17 +18,17 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
-from gateway.problems.problem import Problem, ProblemError, in_order
+from gateway.problems.problem import Problem, ProblemError, in_order, problem_of
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.audit_log import audit_problem
 from gateway.service.node_settings import tls_files
-from gateway.service.secret_files import SecretFiles, certificates
-from gateway.transport.secret_file import read_secret
+from gateway.service.secret_files import SecretFiles, certificates, token_files
+from gateway.transport.secret_file import read_secret, read_token
 from gateway.transport.serial_device import holder_of, why_not_opened
 
 RESOLVE_LIMIT_S = 5.0
 OWN_NAME = "dsmr-gateway"
-MODBUS_PORT, PASSTHROUGH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8080
+MODBUS_PORT, PASSTHROUGH_PORT, PUSH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8082, 8080
 """Ports to suggest where the configured port needs a permission."""
 _LISTENS = {"tcp": "0A", "udp": "07"}
 """State of a listening socket in /proc/net, by transport."""
@@ -52,7 +52,9 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
         problems += _check_ca(document, (*loc, "ca"), folder / meter.ca) if meter.ca else []
         if meter.password_file:
             problems += _check_secret(document, (*loc, "password_file"), folder / meter.password_file)
-        problems += _check_token(document, loc, folder / meter.token_file) if meter.token_file else []
+        if meter.token_file and not meter.is_pushed:
+            problems += _check_sent_token(document, (*loc, "token_file"), folder / meter.token_file)
+    problems += _check_tokens(document, config, folder)
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -97,6 +99,8 @@ def _addresses(config: Config) -> Iterator[tuple[Loc, Listen, str, int]]:
             yield ("modbus", index, "listen"), server.address, transport, MODBUS_PORT
     for index, passthrough in enumerate(config.passthrough):
         yield ("passthrough", index, "listen"), passthrough.listen, "tcp", PASSTHROUGH_PORT
+    if config.push:
+        yield ("push", "listen"), config.push.listen, "tcp", PUSH_PORT
     if config.status_page:
         yield ("status_page", "listen"), config.status_page.listen, "tcp", STATUS_PAGE_PORT
 
@@ -236,14 +240,30 @@ def _check_ca(document: Document, loc: Loc, path: Path) -> list[Problem]:
     return []
 
 
-def _check_token(document: Document, loc: Loc, path: Path) -> list[Problem]:
-    from gateway.lines.http import read_token  # noqa: PLC0415 - only where there is such a line
+def _check_tokens(document: Document, config: Config, folder: Path) -> list[Problem]:
+    problems: list[Problem] = []
+    meters: dict[bytes, str] = {}
+    for loc, name, path in token_files(config, folder):
+        place = document.place(loc)
+        try:
+            token = read_token(path)
+        except OSError as error:
+            problem = file_problem(error)
+            problems.append(replace(problem, place=place, what=f"{path}: {problem.what}"))
+            continue
+        if (other := meters.setdefault(token, name)) != name:
+            what = f"{path}: this is the token of meter {other} too"
+            problems.append(problem_of("token-twice", what, "Give each meter a token of its own", place=place))
+    return problems
+
+
+def _check_sent_token(document: Document, loc: Loc, path: Path) -> list[Problem]:
+    from gateway.lines.http import read_bearer_token  # noqa: PLC0415 - only where there is such a line
 
     try:
-        read_token(path)
+        read_bearer_token(path)
     except ProblemError as error:
-        place = document.place((*loc, "token_file"))
-        return [replace(error.problem, place=place, what=f"{path}: {error.problem.what}")]
+        return [replace(error.problem, place=document.place(loc), what=f"{path}: {error.problem.what}")]
     return []
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import stat
 from pathlib import Path
 
 from gateway.files.regular_file import read_regular_file
-from gateway.problems.problem import Problem, problem_of
+from gateway.problems.problem import Problem, ProblemError, problem_of
 
 MAX_SECRET_BYTES = 1_000_000
 """Largest size of a file with certificates, a key or a password."""
+MIN_TOKEN_CHARACTERS = 16
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
 """Rights that a secret must not give: all of other users, and writing of its group."""
 
@@ -24,6 +26,21 @@ def read_secret(path: Path) -> bytes:
 
     """
     return read_regular_file(path, MAX_SECRET_BYTES)
+
+
+def read_token(path: Path) -> bytes:
+    """Return the digest of the token in the first line of a file.
+
+    Raises:
+        OSError: the file cannot be read, is not a regular file or too large, or the token is too short.
+
+    """
+    lines = read_secret(path).splitlines()
+    token = lines[0].strip() if lines else b""
+    if len(token) < MIN_TOKEN_CHARACTERS:
+        hint = f"Use {MIN_TOKEN_CHARACTERS} characters or more, such as those that `openssl rand -hex 32` prints"
+        raise ProblemError(problem_of("token-too-short", "the token is too short", hint))
+    return hashlib.sha256(token).digest()
 
 
 def rights_problem(path: Path) -> Problem | None:

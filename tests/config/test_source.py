@@ -80,7 +80,8 @@ def test_a_password_in_a_source_is_never_quoted() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_kind_of_source_has_an_example_that_is_valid_and_a_line(scheme: str) -> None:
-    config = MeterConfig(source=SCHEMES[scheme].example)
+    token = {"token_file": "meter.token"} if "token_file" in SCHEMES[scheme].keys else {}
+    config = MeterConfig.model_validate({"source": SCHEMES[scheme].example, **token})
     assert config.parsed_source
     assert config.parsed_source.scheme == scheme
     assert config.parsed_source.kind.keys <= MeterConfig.model_fields.keys()

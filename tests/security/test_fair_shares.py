@@ -15,9 +15,10 @@ from starlette.types import Message
 
 from gateway.nodes import control
 from gateway.nodes.control import Control
-from gateway.nodes.status_page import gate, stream
+from gateway.nodes.status_page import stream
 from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.health import Health
+from gateway.transport import http_gate as gate
 from gateway.transport.addresses import name_peer, source_of
 from gateway.transport.clients import Admission, Eviction
 from gateway.transport.peer import Peer

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import gateway.nodes.status_page.guessing
+import gateway.transport.guessing
 from gateway.nodes.status_page.access import Access, Refusal, StatusPageSettings
-from gateway.nodes.status_page.guessing import (
+from gateway.transport.guessing import (
     MAX_DELAYED,
     MAX_DELAYED_PER_SOURCE,
     MAX_SOURCES,
@@ -102,7 +102,7 @@ def test_a_browser_without_a_password_does_not_guess() -> None:
 
 
 async def test_few_responses_wait_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.nodes.status_page.guessing, "DELAY_S", 3600.0)
+    monkeypatch.setattr(gateway.transport.guessing, "DELAY_S", 3600.0)
     guessing = Guessing()
     for n in range(MAX_DELAYED):
         for _ in range(5 * MAX_DELAYED_PER_SOURCE):

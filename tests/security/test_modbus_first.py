@@ -12,13 +12,14 @@ import pytest
 
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import DsmrParser
-from gateway.nodes.status_page import app, gate
+from gateway.nodes.status_page import app
 from gateway.nodes.status_page import shared as shared_responses
-from gateway.nodes.status_page.gate import Gate
 from gateway.nodes.status_page.shared import MAX_SHARED, SHARED_S, Shared
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
+from gateway.transport import http_gate as gate
 from gateway.transport.addresses import Address
+from gateway.transport.http_gate import Gate
 from gateway.transport.listening import ACCEPTED_PER_TURN
 from gateway.transport.shares import TurnedAway
 from gateway.transport.turns import Turns

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from gateway.nodes.status_page.guessing import Guessing
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.problems.quoting import quoted
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
+from gateway.transport.guessing import Guessing
 from gateway.transport.secret_file import read_secret
 
 MIN_PASSWORD_CHARACTERS = 8

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections import Counter
 from collections.abc import Callable
 
 from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
 from gateway.nodes.status_page.app import make_app, to_json
-from gateway.nodes.status_page.gate import Gate
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
-from gateway.nodes.status_page.server import PageServer
 from gateway.nodes.status_page.stream import Stream
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import listening_problem
@@ -28,10 +25,12 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.addresses import place_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS
+from gateway.transport.http_gate import Gate
+from gateway.transport.http_server import PageServer
+from gateway.transport.listening import listen_on
 from gateway.transport.shares import TurnedAway, turned_away_details
 
 TICK_S = 1.0
-BACKLOG = 100
 UNPRIVILEGED_PORT = 8080
 REFUSALS = (TurnedAway.FEW_DESCRIPTORS, TurnedAway.FULL)
 """The reasons that are counted as refused connections."""
@@ -81,7 +80,7 @@ class StatusPage(Node):
         password = await self._read_password()
         where = str(self.settings)
         try:
-            listener = await _listen(self.settings)
+            listener = await listen_on(self.settings.host, self.settings.port)
         except OSError as error:
             problem = listening_problem(error, where, port=self.settings.port, other_port=UNPRIVILEGED_PORT)
             self.show(Colour.RED, Mark.RING, label_of(problem))
@@ -137,12 +136,3 @@ class StatusPage(Node):
             self.show(Colour.GREEN, Mark.DOT, "viewer" if count == 1 else "viewers", count=count)
         else:
             self.show(Colour.GREEN, Mark.RING, "no-viewer")
-
-
-async def _listen(settings: StatusPageSettings) -> socket.socket:
-    """Return a listening socket, for a name with several addresses on the first."""
-    loop = asyncio.get_running_loop()
-    host = settings.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - as configured
-    family, _, _, _, address = (await loop.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM))[0]
-    is_dual = family == socket.AF_INET6 and not settings.host
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)

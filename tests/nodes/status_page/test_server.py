@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nodes.status_page import gate, server
+from gateway.transport import http_gate as gate
+from gateway.transport import http_server as server
 from tests.nodes.status_page.bench import LIMIT_S, Bench, serving
 from tests.waiting import until
 

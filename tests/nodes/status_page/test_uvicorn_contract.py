@@ -1,6 +1,6 @@
 """The internals of uvicorn that the status page uses.
 
-`gateway/nodes/status_page/server.py` limits the connections of uvicorn's HTTP protocol by subclassing it; uvicorn does
+`gateway/transport/http_server.py` limits the connections of uvicorn's HTTP protocol by subclassing it; uvicorn does
 not document what it uses for that. When one of these tests fails with a new uvicorn, fix server.py before the pin in
 pyproject.toml is widened.
 """
@@ -21,11 +21,11 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway.nodes.status_page.gate import Gate
-from gateway.nodes.status_page.server import BrowserConnection, PageServer
+from gateway.transport.http_gate import Gate
+from gateway.transport.http_server import BrowserConnection, PageServer
 from tests.waiting import until
 
-CHANGED = f"uvicorn {version('uvicorn')} has changed, and gateway/nodes/status_page/server.py depends on it: "
+CHANGED = f"uvicorn {version('uvicorn')} has changed, and gateway/transport/http_server.py depends on it: "
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIMIT_S = 60.0
 

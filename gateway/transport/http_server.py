@@ -20,17 +20,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from gateway.nodes.status_page.gate import Gate
 from gateway.runtime.clock import now
 from gateway.transport.addresses import Address, peer_of, source_of
 from gateway.transport.descriptors import takes_reserve
+from gateway.transport.http_gate import Gate
 from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
 from gateway.transport.shares import TurnedAway
 from gateway.transport.socket_options import watch_peer
 
 MAX_HEADER_BYTES = 16_384
-MAX_STRANGERS_BYTES = 8192
-"""Largest number of bytes of all requests of a connection that has not shown the password yet."""
 RECEIVE_BUFFER_BYTES = 8192
 """Size of the receive buffer, which all connections share. asyncio's own 256 KiB costs an mmap per request."""
 WRITE_BUFFER_BYTES = 16_384
@@ -104,7 +102,7 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
         self.last_active = now()
         if self.gate.is_stranger(self):
             self._strangers_bytes += len(data)
-            if self._strangers_bytes > MAX_STRANGERS_BYTES:
+            if self._strangers_bytes > self.gate.strangers_bytes:
                 self.transport.abort()
                 return
         super().data_received(data)

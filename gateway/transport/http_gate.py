@@ -1,6 +1,6 @@
-"""The gate of the page: which connections it has room for, and when the next request is handled.
+"""The gate of an HTTP listener: which connections it has room for, and when the next request is handled.
 
-The page shares the event loop with the Modbus servers, which come first. So requests to the page have turns: one at a
+The listener shares the event loop with the Modbus servers, which come first. So requests have turns: one at a
 time, with a pause after each, and the sources in rotation. Connections have shares: when there is no room, the source
 with the most connections gives up the one that has been idle for the longest time. Strangers, which have not shown the
 password yet, have room of their own, and little of it.
@@ -17,6 +17,8 @@ from gateway.transport.turns import Turns
 
 MAX_CONNECTIONS = 256
 """Largest number of connections, besides those of strangers."""
+MAX_STRANGERS_BYTES = 8192
+"""Largest number of bytes of all requests of a connection that has not shown the password yet."""
 MAX_STRANGERS = 32
 """Largest number of connections that have not shown the password yet."""
 PAUSE_S = 0.004
@@ -38,16 +40,23 @@ class Connection(Protocol):
 
 
 class Gate:
-    """The connections of the page, and the requests that wait."""
+    """The connections of a listener, and the requests that wait."""
 
-    def __init__(self, needs_password: Callable[[Address], bool], note: Callable[[TurnedAway], None]) -> None:
+    def __init__(
+        self,
+        needs_password: Callable[[Address], bool],
+        note: Callable[[TurnedAway], None],
+        strangers_bytes: int = MAX_STRANGERS_BYTES,
+    ) -> None:
         """Admit connections.
 
         Args:
             needs_password: returns True for an address that has to show the password.
             note: called for each connection that is refused, or closed for another one.
+            strangers_bytes: largest number of bytes from a connection that has not shown the password.
 
         """
+        self.strangers_bytes = strangers_bytes
         self.turns = Turns(PAUSE_S)
         self.turn_away = note
         self._needs_password = needs_password

@@ -1,0 +1,272 @@
+"""Push listener: takes telegrams that other programs post, as dsmr-reader's remote datalogger does.
+
+Out: the telegram of each post, to the line of the meter whose token it has. The line gives it the moment of its
+arrival, as to the bytes of a serial port; whether it is new is decided where all telegrams are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from gateway.problems.problem import ProblemError
+from gateway.problems.system import file_problem, listening_problem
+from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, RefusedTelegram, TelegramReader
+from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
+from gateway.runtime.clock import now
+from gateway.runtime.flow import Details, Node
+from gateway.runtime.log import LineBudget
+from gateway.runtime.output import Output
+from gateway.runtime.status import Colour, Mark, label_of
+from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
+from gateway.transport.guessing import Guessing
+from gateway.transport.http_gate import Gate
+from gateway.transport.http_server import PageServer
+from gateway.transport.listening import listen_on
+from gateway.transport.secret_file import read_token
+from gateway.transport.shares import TurnedAway, turned_away_details
+
+PATH = "/api/v1/datalogger/dsmrreading"
+MAX_BODY_BYTES = 3 * MAX_TELEGRAM_BYTES + 1024
+"""Largest body: the longest telegram, each byte written as `%0D`, and the names of fields."""
+MAX_DROPPED_BYTES = 131_072
+"""Largest body that is read and dropped, so that its sender gets the response 413."""
+MAX_FIELDS = 20
+BODY_TIMEOUT_S = 5.0
+BURST_POSTS = 30
+"""Largest number of posts that one address can send at once."""
+SECONDS_PER_POST = 0.2
+"""Seconds for each post after that: a meter sends once a second."""
+MAX_SOURCES = 1000
+"""Largest number of addresses whose posts are counted. Beyond it, the oldest are removed."""
+TICK_S = 1.0
+OTHER_PORT = 8082
+FORM = "application/x-www-form-urlencoded"
+NAMES = (b"token", b"bearer")
+"""Schemes of the `Authorization` header that a token follows."""
+
+
+class Recipient(NamedTuple):
+    """A meter whose telegrams are posted."""
+
+    meter: str
+    token_file: Path
+    post: Callable[[bytes], bool]
+    """A function that takes a telegram; it returns False if the meter's line takes none now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    """The address to listen on, and who may post."""
+
+    host: str
+    """Address to listen on, empty for all."""
+    port: int
+    allow: tuple[Network, ...] = ()
+    """Networks that may post; empty for all."""
+
+    def __str__(self) -> str:
+        return place_of(self.host, self.port)
+
+
+class _Response(NamedTuple):
+    status: int
+    text: str
+    retry_after_s: float = 0.0
+    delayed_for: str = ""
+    """The source of wrong tokens whose responses are delayed; empty for a response without delay."""
+
+
+class PushListener(Node):
+    """A port that telegrams are posted to."""
+
+    kind = "push listener"
+
+    def __init__(self, name: str, settings: PushSettings) -> None:
+        super().__init__(name)
+        self.settings = settings
+        self.label = f"push {settings}"
+        self.port = settings.port
+        self.posts: Output[Recipient] = Output(self)
+        self.responses = Counter[int]()
+        """Number of responses by status code."""
+        self.turned_away = Counter[TurnedAway]()
+        self._tokens: dict[Path, bytes] = {}
+        self._budgets: dict[str, LineBudget] = {}
+        self._guessing = Guessing(lambda text: self.log_seldom(logging.WARNING, text.replace("passwords", "tokens")))
+
+    def details(self) -> Details:
+        """Return the address, and how posts were answered."""
+        return {
+            "listens_on": str(self.settings),
+            "posts_accepted": self.responses[201],
+            "posts_refused": self.responses.total() - self.responses[201],
+            "wrong_tokens": self._guessing.total,
+            **turned_away_details("connections", self.turned_away),
+        }
+
+    def renew_tokens(self, tokens: Mapping[Path, bytes]) -> None:
+        """Take the digests of new tokens, by file; the old ones are refused from the next post on."""
+        self._tokens.update(tokens)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self._read_tokens()
+        try:
+            listener = await listen_on(self.settings.host, self.settings.port)
+        except OSError as error:
+            where = str(self.settings)
+            problem = listening_problem(error, where, port=self.settings.port, other_port=OTHER_PORT)
+            self.show(Colour.RED, Mark.RING, label_of(problem))
+            raise ProblemError(problem, error.errno) from error
+        self.port = listener.getsockname()[1]
+
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:  # uvicorn takes no method
+            await self._respond(scope, receive, send)
+
+        gate = Gate(lambda _address: True, self._note_turned_away, MAX_BODY_BYTES + MAX_TELEGRAM_BYTES)
+        server = PageServer(respond, self._is_allowed, gate)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        self.show(Colour.GREEN, Mark.DOT, "ready")
+        self.ready.set()
+        self.log(logging.INFO, f"telegrams are posted to http://{place_of(self.settings.host, self.port)}{PATH}")
+        try:
+            await asyncio.wait([serving])
+            serving.result()
+        finally:
+            self._guessing.close()
+            server.should_exit = True
+            server.cut_off()
+            await asyncio.wait([serving])
+            listener.close()
+
+    async def _read_tokens(self) -> None:
+        for recipient in self.posts.receivers:
+            path = recipient.token_file
+            try:
+                self._tokens[path] = await asyncio.to_thread(read_token, path)
+            except OSError as error:
+                problem = file_problem(error)
+                self.show(Colour.RED, Mark.RING, "token-file-unusable", meter=recipient.meter)
+                raise ProblemError(problem, error.errno) from error
+
+    def _note_turned_away(self, reason: TurnedAway) -> None:
+        self.turned_away[reason] += 1
+
+    def _is_allowed(self, address: Address) -> bool:
+        allow = self.settings.allow
+        if not allow or any(address in network for network in allow):
+            return True
+        strangers.record(Event.CONNECTION, REFUSED, address=str(address), node=self.name, detail="not in allow")
+        return False
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to a request."""
+        address, _ = name_peer(*(scope["client"] or ("0.0.0.0", 0)))  # noqa: S104 - for a client without an address
+        headers = dict(scope["headers"])
+        # Before anything is awaited: the connection then no longer counts as that of a stranger.
+        found = self._find(scope, headers, address)
+        if isinstance(found, Recipient):
+            scope.get("state", {}).get("recognise", bool)()
+        body = await _read_body(receive, MAX_DROPPED_BYTES if isinstance(found, Recipient) else MAX_BODY_BYTES)
+        response = found if isinstance(found, _Response) else self._take(found, headers, body, source_of(address))
+        self.responses[response.status] += 1
+        if response.delayed_for:
+            await self._guessing.delay(response.delayed_for)
+        sent = {} if response.status == 201 else {"Connection": "close"}
+        if response.status == 401:
+            sent["WWW-Authenticate"] = "Token"
+        if response.retry_after_s:
+            sent["Retry-After"] = str(math.ceil(response.retry_after_s))
+        await PlainTextResponse(response.text, response.status, sent)(scope, receive, send)
+
+    def _find(self, scope: Scope, headers: Mapping[bytes, bytes], address: Address) -> Recipient | _Response:
+        """Return the meter that a request is for, or the response to one that is refused before its body is read."""
+        if scope["path"].rstrip("/") != PATH:
+            return _Response(404, f"Telegrams are posted to {PATH}.")
+        if scope["method"] != "POST":
+            return _Response(405, "Telegrams are posted.")
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() not in NAMES:
+            return _Response(401, "A token is required.")
+        digest, found = hashlib.sha256(token.strip()).digest(), None
+        for recipient in self.posts.receivers:
+            if hmac.compare_digest(digest, self._tokens.get(recipient.token_file, b"")):
+                found = recipient
+        outcome = REFUSED if found is None else ACCEPTED
+        strangers.record(Event.LOGIN, outcome, address=str(address), node=self.name)
+        if found:
+            return found
+        source = source_of(address)
+        wait_s = self._guessing.note(source, now())
+        if wait_s is None:
+            return _Response(401, "The token is wrong.")
+        return _Response(429, "Too many wrong tokens.", wait_s, source)
+
+    def _take(self, recipient: Recipient, headers: Mapping[bytes, bytes], body: bytes | None, source: str) -> _Response:
+        """Pass the telegram of a body on; return the response."""
+        if not self._has_budget(source):
+            return _Response(429, "Too many telegrams.", 1.0)
+        if body is None or len(body) > MAX_BODY_BYTES:
+            return _Response(413, f"More than {MAX_BODY_BYTES} bytes, or too slow.")
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+        telegram = _telegram_in(body) if media_type == FORM else b""
+        if not telegram:
+            return _Response(400, "A form field named telegram with one telegram is expected.")
+        refused = [each for each in TelegramReader().feed(telegram) if isinstance(each, RefusedTelegram)]
+        # Also one that is refused, so that the meter's counters and its status show it.
+        if not recipient.post(telegram):
+            return _Response(503, "The meter takes no telegrams now.", 1.0)
+        if refused:
+            return _Response(400, f"The telegram is refused: {refused[0].reason}.")
+        return _Response(201, "")
+
+    def _has_budget(self, source: str) -> bool:
+        """Return whether an address may post now, and count the post."""
+        budget = self._budgets.pop(source, None) or LineBudget(now(), BURST_POSTS, SECONDS_PER_POST)
+        while len(self._budgets) >= MAX_SOURCES:
+            del self._budgets[next(iter(self._budgets))]
+        self._budgets[source] = budget
+        return budget.allows(now())
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
+    """Return a body, or as much of it as is more than `MAX_BODY_BYTES`; None for one that is too large or too slow."""
+    body, size, has_more = bytearray(), 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while has_more and size <= limit:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                part = message.get("body", b"")
+                size += len(part)
+                body += part[: MAX_BODY_BYTES + 1 - len(body)]
+                has_more = message.get("more_body", False)
+    return None if has_more else bytes(body)
+
+
+def _telegram_in(body: bytes) -> bytes:
+    """Return the telegram in a form, with a line end; nothing for another body."""
+    try:
+        fields = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=MAX_FIELDS)
+        (text,) = [value for name, value in fields if name == "telegram"]
+        # A datalogger decodes the bytes of the meter as Latin-1, and a form encodes them as UTF-8.
+        telegram = text.strip("\r\n ").encode("latin-1")
+    except ValueError:
+        return b""
+    is_one = telegram.startswith(b"/") and b"\n!" in telegram and len(telegram) <= MAX_TELEGRAM_BYTES
+    return telegram + b"\r\n" if is_one else b""

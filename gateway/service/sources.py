@@ -1,0 +1,59 @@
+"""The meters of a configuration, each with the nodes that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.config import Config
+from gateway.config.meter import AUTO, MeterConfig
+from gateway.lines.line import Line
+from gateway.lines.serial import SerialLine
+from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
+from gateway.nodes.p1_port import P1Port
+from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.variants import VARIANTS
+from gateway.service.node_settings import p1_connections, simulated_meter_node
+
+if TYPE_CHECKING:
+    from gateway.nodes.push_listener import PushListener
+    from gateway.nodes.simulated_meter import SimulatedMeterNode
+
+
+class Source(NamedTuple):
+    """A meter, and the nodes that read it."""
+
+    meter: MeterState
+    node: P1Port | SimulatedMeterNode
+    parser: DsmrParser
+    line: Line
+    """The first of its lines."""
+    title: str
+    """Label of the node that reads it."""
+
+
+def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
+    """Make a meter with the nodes that read it; relative paths begin at `folder`."""
+    variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
+    meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
+    lines = p1_connections(config, folder)
+    is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
+    parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
+    if config.simulate:
+        simulated = simulated_meter_node(name, config, meter)
+        return Source(meter, simulated, parser, lines[0][1], simulated.kind)
+    port = P1Port(f"{name}/port", meter, lines, config.watchdog)
+    title = config.parsed_source.kind.title if config.parsed_source else port.kind
+    return Source(meter, port, parser, lines[0][1], title)
+
+
+def connect_posts(listener: PushListener, config: Config, sources: Mapping[str, Source], folder: Path) -> None:
+    """Let a listener pass on what is posted with the token of a meter; relative paths begin at `folder`."""
+    from gateway.lines.push import PushLine  # noqa: PLC0415 - only where there is one
+    from gateway.nodes.push_listener import Recipient  # noqa: PLC0415
+
+    for name, meter in config.all_meters().items():
+        line = sources[name].line
+        if meter.token_file and isinstance(line, PushLine):
+            listener.posts.connect(sources[name].node, Recipient(name, folder / meter.token_file, line.post))
