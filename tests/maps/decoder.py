@@ -40,7 +40,7 @@ OTHER_UNITS = {"dm3": Fraction(1, 1000), "l": Fraction(1, 1000)}
 FLOAT_DIGITS = {"float32": 2**-23, "float64": 2**-50}
 """How far a decoded number may be from the exact one, as a part of it."""
 GATEWAY_VALUE = re.compile(r"\bgateway_\w+")
-PLACEHOLDER = re.compile(r"\{(\w+?)(?::-(\d+))?\}")
+PLACEHOLDER = re.compile(r"\{([\w|]+?)(?::-(\d+))?\}")
 
 Decoded = Fraction | float | int | str
 Registers = Mapping[int, int]
@@ -254,9 +254,12 @@ def expected(entry: Entry, values: Mapping[str, Any]) -> Decoded | None:
         return None
     if entry.type != "string":
         return evaluate(entry.value, values)
-    if any(name not in values for name, _ in PLACEHOLDER.findall(entry.value)):
+    found = {
+        names: [name for name in names.split("|") if name in values] for names, _ in PLACEHOLDER.findall(entry.value)
+    }
+    if not all(found.values()):
         return None
-    text = PLACEHOLDER.sub(lambda match: _last(str(values[match[1]]), match[2]), entry.value)
+    text = PLACEHOLDER.sub(lambda match: _last(str(values[found[match[1]][0]]), match[2]), entry.value)
     return text[: 2 * entry.length]
 
 
