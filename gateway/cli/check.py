@@ -67,6 +67,7 @@ class _Report(NamedTuple):
 
 
 def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
+    from gateway.config.maps import never_served
     from gateway.config.modbus import long_waits
     from gateway.problems.problem import in_order
     from gateway.tools.checking import check_files, check_machine, file_warnings
@@ -86,7 +87,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     held = _HELD.format(holder=machine.running) if machine.running else ""
     summary = f"{path} is valid: {whole}.{held}"
     warnings = long_waits(settings.modbus) + [remark for each in checked.maps.values() for remark in each.remarks]
-    warnings += map(str, file_warnings(settings, path))
+    warnings += [*never_served(settings, checked.maps), *map(str, file_warnings(settings, path))]
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from gateway.config.modbus import UnitConfig
@@ -14,6 +16,8 @@ from gateway.maps.load import UnknownMapError, find_map, load_map
 from gateway.problems.problem import Problem, in_order
 from gateway.problems.quoting import cut, cut_path
 from gateway.protocol.modbus.unit import OnStale
+from gateway.protocol.p1.names import NAMES
+from gateway.protocol.p1.variants import VARIANTS, Variant
 from gateway.protocol.registers.register_map import RegisterMap
 
 Maps = Mapping[str, RegisterMap]
@@ -102,3 +106,36 @@ def _load_for_unit(maps: dict[str, RegisterMap], unit_id: int, unit: UnitConfig,
     except FileError as error:
         return list(error.problems)
     return []
+
+
+def never_served(config: Config, maps: Maps) -> list[str]:
+    """Return a remark for each unit whose map requires readings that the configured version of its meter never has.
+
+    A meter whose version is `auto` gets none: its readings are not known before it sends.
+    """
+    meters = config.all_meters()
+    remarks = []
+    for server in config.modbus:
+        for unit_id, unit in server.units.items():
+            meter = meters[unit.meter or next(iter(meters))]
+            variant = VARIANTS.get(meter.dsmr_version)
+            if variant is None or unit.test_pattern:
+                continue
+            lacking = _never_sent(map_of(maps, unit_id, unit), variant)
+            if lacking:
+                what = "no response" if unit.on_stale is OnStale.SILENT else "exception 0x0B"
+                remarks.append(
+                    f"unit {unit_id} of {server}: {cut_path(unit.map)} requires {', '.join(lacking)}, and meters of"
+                    f" {variant.title} do not send them; clients of this unit get {what} and no values. Choose another"
+                    " map for the client (dsmr-gateway clients)"
+                )
+    return remarks
+
+
+def _never_sent(register_map: RegisterMap, variant: Variant) -> list[str]:
+    """Return the required readings that the variant never has, if neither one nor three phases satisfy the map."""
+    three = {name: Decimal(1) for name in NAMES if variant.sends(name)}
+    one = {name: value for name, value in three.items() if not name.endswith(("_l2", "_l3"))}
+    failing = min(register_map.lacking(three), register_map.lacking(one), key=len)
+    names = dict.fromkeys(name for text in failing for name in re.findall(r"[a-z]\w*", text))
+    return [name for name in names if name in NAMES and not variant.sends(name)]

@@ -231,6 +231,38 @@ def test_a_wait_that_is_too_long_for_most_clients_is_a_warning(tmp_path: Path) -
     assert json.loads(check(tmp_path, text, "--json").stdout)["warnings"] == [warning]
 
 
+@pytest.mark.parametrize(
+    ("version", "unit", "lacked"),
+    [
+        ('"4"', "map: cg-em340", "voltage_l1, voltage_l2, voltage_l3"),
+        ('"2.2"', "map: abb-b23, on_stale: silent", "current_l1, current_l2, current_l3"),
+        ('"4"', "map: abb-b23", None),
+        ('"2.2"', "map: cg-et112", None),
+        ('"5"', "map: cg-em340", None),
+        ("auto", "map: cg-em340", None),
+        ('"4"', "map: cg-em340, test_pattern: true", None),
+    ],
+)
+def test_a_map_whose_readings_the_version_never_has_is_a_warning(
+    tmp_path: Path, version: str, unit: str, lacked: str | None
+) -> None:
+    servers = f"modbus: [{{listen: '127.0.0.1:0', units: {{3: {{{unit}}}}}}}]"
+    shown = check(tmp_path, f"meter: {{simulate: true, dsmr_version: {version}}}\n{servers}")
+    assert shown.exit_code == 0
+    warnings = [line for line in shown.stdout.splitlines() if line.startswith("unit 3 of 127.0.0.1:0: ")]
+    assert len(warnings) == (lacked is not None)
+    if lacked:
+        assert f" requires {lacked}" in warnings[0]
+        assert ("no response" in warnings[0]) == ("silent" in unit)
+
+
+def test_each_unit_is_compared_with_its_own_meter(tmp_path: Path) -> None:
+    meters = 'meters: {old: {simulate: true, dsmr_version: "4"}, new: {simulate: true, dsmr_version: "5"}}'
+    units = "{1: {meter: old, map: cg-em340}, 2: {meter: new, map: cg-em340}}"
+    shown = check(tmp_path, f"{meters}\nmodbus: [{{listen: '127.0.0.1:0', units: {units}}}]")
+    assert [line[:7] for line in shown.stdout.splitlines() if " requires " in line] == ["unit 1 "]
+
+
 def test_with_probe_a_version_that_the_meter_contradicts_is_reported(tmp_path: Path) -> None:
     with fed_pty(own_telegram("v50_sagemcom-t210d")) as port:
         rest = "modbus: [{listen: '127.0.0.1:0'}]"

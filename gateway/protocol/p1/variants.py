@@ -54,13 +54,33 @@ class Variant:
     signed_import: str | None = None
     """Beginning of the identification of meters that send import and export under the code of import, with a sign; None
     if meters of the variant always send export under a code of its own."""
+    never_sends: tuple[str, ...] = ()
+    """Quantities of which no telegram of it has the value of a phase, such as `voltage`; also derived ones."""
+
+    def sends(self, reading: str) -> bool:
+        """Return False if no meter of this variant sends the reading, which may be derived from others."""
+        quantity, _, phase = reading.rpartition("_")
+        return phase not in _PHASES or quantity not in self.never_sends
+
+
+_PHASES = ("l1", "l2", "l3")
+_LATER = ("power_import", "power_export", "power_net", "current", "current_signed", "voltage")
+"""Quantities per phase that meters before DSMR 4 do not send."""
 
 
 VARIANTS: dict[str, Variant] = {
     variant.key: variant
     for variant in (
-        Variant("2.2", "DSMR 2.2 or 3", SLOW_LINE, 10, has_checksum=False, low_tariff=1),
-        Variant("4", "DSMR 4", FAST_LINE, 10, has_checksum=True, low_tariff=1),
+        Variant(
+            "2.2",
+            "DSMR 2.2 or 3",
+            SLOW_LINE,
+            10,
+            has_checksum=False,
+            low_tariff=1,
+            never_sends=_LATER,
+        ),
+        Variant("4", "DSMR 4", FAST_LINE, 10, has_checksum=True, low_tariff=1, never_sends=("voltage",)),
         Variant("5", "DSMR 5", FAST_LINE, 1, has_checksum=True, low_tariff=1),
         Variant("5B", "Belgium, e-MUCS", FAST_LINE, 1, has_checksum=True, low_tariff=2),
         Variant("5L", "Luxembourg, Smarty", FAST_LINE, 10, has_checksum=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.variants import ALIASES, FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings, detect
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -64,6 +65,7 @@ def test_each_meters_telegram_shows_its_version(name: str) -> None:
     variant = detect(readings.codes, str(version) if version else None, has_d0_codes=b"*255(" in raw)
     assert variant.key == {"v22": "2.2", "v40": "4", "v42": "4", "v50": "5"}[name[:3]]
     assert variant.has_checksum is not name.startswith("v22")
+    assert [name for name in interpret(readings, variant, variant).values if not variant.sends(name)] == []
 
 
 @pytest.mark.parametrize("name", [name for name in OWN if not name.startswith("v22")])
@@ -88,6 +90,14 @@ def test_meters_without_a_checksum_are_the_old_and_the_german_ones() -> None:
 def test_the_cadence_is_that_of_the_standard() -> None:
     assert {key for key, variant in VARIANTS.items() if variant.cadence_s == 1} == {"5", "5B", "ISKRA_IE"}
     assert {variant.cadence_s for variant in VARIANTS.values()} == {1, 2, 10}
+
+
+@pytest.mark.parametrize("phase", ["l1", "l2", "l3"])
+def test_only_the_old_dutch_meters_lack_quantities_of_a_phase(phase: str) -> None:
+    for quantity, lacking in {"voltage": ["2.2", "4"], "current": ["2.2"], "power_net": ["2.2"]}.items():
+        assert [key for key, variant in VARIANTS.items() if not variant.sends(f"{quantity}_{phase}")] == lacking
+    assert VARIANTS["4"].sends(f"voltage_sags_{phase}")
+    assert VARIANTS["2.2"].sends("power_net")
 
 
 def test_each_variant_is_listed_under_its_own_key_and_each_alias_leads_to_one() -> None:
