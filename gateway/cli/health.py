@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -13,6 +16,15 @@ from gateway.cli.output import echo
 from gateway.cli.parameters import json_option
 
 RESPONSE_TIMEOUT_S = 5.0
+"""Longest time in seconds until the whole response is there."""
+MAX_RESPONSE_BYTES = 10_000
+_OTHER = "its response is not that of a gateway"
+
+
+class _Health(NamedTuple):
+    is_healthy: bool
+    reason: str
+    since: datetime
 
 
 @click.command("health")
@@ -32,28 +44,70 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
         echo(f"The gateway does not respond ({reason}). Is it running?", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(health))
+        click.echo(json.dumps(health._asdict() | {"since": health.since.timestamp()}))
     else:
-        since = datetime.fromtimestamp(health["since"]).astimezone()
-        echo(f"{health['reason']}, since {since:%Y-%m-%d %H:%M:%S}")
-    sys.exit(0 if health["is_healthy"] else 1)
+        echo(f"{health.reason}, since {health.since:%Y-%m-%d %H:%M:%S}")
+    sys.exit(0 if health.is_healthy else 1)
 
 
-def _ask_page(url: str, *, meters: bool) -> dict[str, Any]:
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
+def _ask_page(url: str, *, meters: bool) -> _Health:
+    from http.client import HTTPException
+    from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector
 
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"{url!r} is not the address of a status page. Write it like http://192.168.1.5:8080")
+    # These parts of `urllib` follow no redirect and use no proxy. They return a response with any status.
+    opener = OpenerDirector()
+    opener.add_handler(HTTPHandler())
+    opener.add_handler(HTTPSHandler())
     address = f"{url.rstrip('/')}/healthz?meters={str(meters).lower()}"
     try:
-        with urlopen(address, timeout=RESPONSE_TIMEOUT_S) as response:  # noqa: S310 - the scheme is checked above
-            return json.load(response)  # type: ignore[no-any-return]
-    except HTTPError as error:
-        return json.load(error)  # type: ignore[no-any-return]
+        with _time_limit(), opener.open(address) as response:
+            text, status = response.read(MAX_RESPONSE_BYTES), response.status
+    except HTTPException:
+        raise OSError(_OTHER) from None
+    try:
+        return _health_in(text)
+    except ValueError:
+        raise ValueError(f"{_OTHER}: HTTP status {status}") from None
 
 
-def _ask_socket(*, meters: bool) -> dict[str, Any]:
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    """Raise TimeoutError in the block after `RESPONSE_TIMEOUT_S`; that of a socket begins again with each byte."""
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, RESPONSE_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _health_in(text: bytes) -> _Health:
+    """Return the health in a response.
+
+    Raises:
+        ValueError: it is another response.
+
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError(_OTHER)
+    is_healthy, reason, since = data.get("is_healthy"), data.get("reason"), data.get("since")
+    if not (isinstance(is_healthy, bool) and isinstance(reason, str) and isinstance(since, (int, float))):
+        raise ValueError(_OTHER)
+    try:
+        return _Health(is_healthy, reason, datetime.fromtimestamp(since).astimezone())
+    except (OverflowError, OSError, ValueError):
+        raise ValueError(_OTHER) from None
+
+
+def _ask_socket(*, meters: bool) -> _Health:
     import asyncio
 
     from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, running_socket_path
@@ -69,4 +123,4 @@ def _ask_socket(*, meters: bool) -> dict[str, Any]:
     asyncio.run(ask_in_time())
     if not lines:
         raise OSError("it closed the connection without a response")
-    return json.loads(lines[0])  # type: ignore[no-any-return]
+    return _health_in(lines[0])

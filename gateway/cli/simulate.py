@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 2001
 MAX_SPEED = 1000
+_CAPTURE = "Give a file with the bytes that a meter has sent"
 MAX_CAPTURE_BYTES = 16_000_000
 PTY = "pty"
 _HELP = """Send the telegrams of a simulated household: over TCP as a ser2net does, or with --device on a serial line.
@@ -105,13 +106,16 @@ def _household(version: str, seed: int, scenario: Scenario | None, speed: float)
 
 
 def _replay(path: Path, speed: float) -> Iterator[Piece]:
+    from gateway.files.regular_file import read_regular_file
+    from gateway.problems.system import file_problem
     from gateway.simulation.feed import replay
 
-    with path.open("rb") as stream:
-        capture = stream.read(MAX_CAPTURE_BYTES + 1)
-    if not capture or len(capture) > MAX_CAPTURE_BYTES:
-        what = "is empty" if not capture else f"is larger than {MAX_CAPTURE_BYTES} bytes"
-        raise click.UsageError(f"{path} {what}. Give a file with the bytes that a meter has sent")
+    try:
+        capture = read_regular_file(path, MAX_CAPTURE_BYTES)
+    except OSError as error:
+        raise click.UsageError(f"{path}: {file_problem(error).what}. {_CAPTURE}") from None
+    if not capture:
+        raise click.UsageError(f"{path} is empty. {_CAPTURE}")
     return replay(capture, speed)
 
 

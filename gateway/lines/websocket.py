@@ -69,6 +69,12 @@ class WebSocketLine(Line):
             watch_peer(sock)
         closed = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(_read_until_closed(session, socket, receive, closed))
+        try:
+            await asyncio.sleep(0)  # a task that is cancelled before it begins would not close the session
+        except asyncio.CancelledError:
+            self.close()
+            await session.close()
+            raise
         return closed
 
     async def _make_session(self) -> ClientSession:

@@ -119,7 +119,12 @@ class Control(Node):
             raise OSError(
                 f"another gateway uses {self._path}: `dsmr-gateway requests` would show the requests to that gateway"
             )
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"{self._path} cannot be removed ({error.strerror}): another user or program has made it. Remove it"
+            ) from error
         server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_QUESTION_BYTES, backlog=1)
         lengthen_queue(server.sockets)
         self._path.chmod(0o600)

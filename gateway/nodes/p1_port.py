@@ -240,21 +240,21 @@ class P1Port(Node):
         what, hint = f"no bytes for {seconds} s", "Is the P1 port open, and the data request line high?"
         return problem_of("no-bytes", what, hint, short=what, seconds=seconds)
 
-    def _wait_for_next(self) -> float:
+    def _wait_for_next(self, problem: Problem) -> float:
         """Return the seconds until the next connection, if the other end closes after each telegram; else 0.
 
         Some sources send one telegram per connection. A new connection at once would bring the same telegram again.
         """
         moment = now()
         newest = self._meter.newest if self._has_telegram else None
-        if newest is None or moment - self._opened > 2 * newest.variant.cadence_s:
+        if newest is None or problem.code != "line-closed" or moment - self._opened > 2 * newest.variant.cadence_s:
             self._closed_early = 0
             return 0.0
         self._closed_early += 1
         return max(0.0, newest.arrived + PACE * newest.variant.cadence_s - moment)
 
     async def _pause(self, name: str, problem: Problem) -> None:
-        pause = self._wait_for_next() or self._backoff.next()
+        pause = self._wait_for_next(problem) or self._backoff.next()
         remedy = "trying again until it works"
         if problem is _TELEGRAMS_LATE:
             remedy = "connecting again, in case they wait in this connection"

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
+import threading
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import own_telegram
 from tests.peers.harness import (
@@ -84,3 +90,53 @@ def test_a_gateway_whose_port_is_in_use_is_unhealthy(tmp_path: Path) -> None:
                 "the problem to be reported",
             )
             assert result.returncode == 1
+
+
+OTHERS = {
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    "a page": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    "another object": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "a list": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    "no moment": b'HTTP/1.1 200 OK\r\n\r\n{"is_healthy": true, "reason": "well", "since": 1e300}',
+    "without end": b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 20_000,
+    "no HTTP": b"SSH-2.0-OpenSSH\r\n",
+}
+
+
+@pytest.mark.parametrize("response", OTHERS.values(), ids=OTHERS)
+def test_the_response_of_another_program_is_not_taken_for_health(tmp_path: Path, response: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = threading.Thread(target=_respond, args=(server, response))
+        serving.start()
+        result = health(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}")
+        serving.join()
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "does not respond" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def _respond(server: socket.socket, response: bytes) -> None:
+    client, _ = server.accept()
+    with client, suppress(OSError):
+        client.recv(1000)
+        client.sendall(response)
+
+
+def test_a_response_that_comes_byte_by_byte_ends_in_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = threading.Thread(target=_drip, args=(server,))
+        dripping.start()
+        result = health(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}")
+        dripping.join()
+    assert result.returncode == 1
+    assert "does not respond (no response for 5 s)" in result.stderr
+
+
+def _drip(server: socket.socket) -> None:
+    client, _ = server.accept()
+    with client, suppress(OSError):
+        client.recv(1000)
+        client.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:  # until the other end closes
+            client.sendall(b"x")
+            select.select([client], [], [], 0.1)

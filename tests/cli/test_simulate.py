@@ -136,7 +136,7 @@ def test_help_describes_each_scenario() -> None:
         (["--device", "pty", "--port", "2001"], "--device writes to a serial line, --port"),
         (["--device", "pty", "--host", "*"], "--device writes to a serial line, --port"),
         (["--replay", "nowhere"], "'nowhere' does not exist"),
-        (["--replay", "/dev/null"], "/dev/null is empty. Give a file with the bytes"),
+        (["--replay", "/dev/null"], "/dev/null: this is a device. Give a file with the bytes"),
         (["--replay", __file__, "--scenario", "ev"], "--scenario ev is for a household"),
         (["--speed", "0"], "0.0 is not in the range 1<=x<=1000"),
     ],

@@ -25,6 +25,13 @@ from tests.waiting import until
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
 LIMIT_S = 60.0
 
+
+@pytest.fixture(autouse=True)
+def _has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give connections time on a busy machine."""
+    monkeypatch.setattr(websocket, "CONNECT_TIMEOUT_S", LIMIT_S)
+
+
 Serve = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
@@ -294,3 +301,11 @@ async def test_only_the_certificate_of_this_host_by_a_trusted_authority_is_accep
 async def test_a_host_without_tls_is_reported_as_such() -> None:
     async with dongle(stay) as device:
         assert await problem_at(f"wss://localhost:{device.port}/ws") == "tls-failed"
+
+
+async def test_a_line_that_is_closed_at_once_ends() -> None:
+    async with dongle(stay) as device:
+        line = WebSocketLine(f"ws://127.0.0.1:{device.port}/ws")
+        closed = await line.open(lambda _data: None)
+        line.close()
+        assert await asyncio.wait_for(closed, LIMIT_S) is None

@@ -161,6 +161,12 @@ async def test_a_socket_left_behind_is_taken_over_and_one_that_answers_is_not(pa
         assert await shown(path) == []
 
 
+async def test_a_path_that_cannot_be_made_free_is_named_with_the_way_out(path: Path) -> None:
+    path.mkdir(parents=True)  # noqa: ASYNC240 - nothing else runs
+    with pytest.raises(OSError, match=r"cannot be removed .*: another user or program has made it\. Remove it"):
+        await asyncio.wait_for(Control(path, {}, healthy).run(), LIMIT_S)
+
+
 async def test_a_report_of_any_length_is_one_line(path: Path) -> None:
     said = {"nodes": ["x" * 1000] * 300}
     async with running(Control(path, {}, healthy, lambda: said)):

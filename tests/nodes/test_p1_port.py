@@ -87,7 +87,7 @@ async def test_a_line_that_is_lost_is_reopened_and_each_change_is_reported_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each connection lasts longer than the meter's cadence.
-    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port: 0.0)
+    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port, _problem: 0.0)
     async with ser2net() as served:
         bench = over_tcp(served)
         async with running(bench):
@@ -271,7 +271,7 @@ async def test_a_line_that_is_late_by_a_constant_time_is_connected_again_and_log
 
 
 async def test_bad_telegrams_do_not_reset_the_pauses_and_a_good_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port: 0.0)
+    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port, _problem: 0.0)
     asked: list[float] = []
 
     def longest(_low: float, high: float) -> float:

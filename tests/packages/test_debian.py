@@ -302,13 +302,15 @@ def test_what_was_disabled_stays_so(service: Booted) -> None:
 
 def test_removed_it_leaves_its_configuration_and_purged_nothing(service: Booted) -> None:
     assert main_pid(service) != "0"
+    service.run("mkdir", "--parents", "/var/log/dsmr-gateway")
+    service.run("touch", "/var/log/dsmr-gateway/audit.log")
     service.run("dpkg", "--remove", "dsmr-gateway")
+    assert service.run("ls", "/var/log/dsmr-gateway/") == "audit.log\n"
     assert service.tell("pgrep", "--full", "dsmr-gateway run").stdout == ""
     assert service.run("cat", CONFIG) == HOUSEHOLD
     assert service.tell("dsmr-gateway", "--version").returncode != 0
     service.run("dpkg", "--purge", "dsmr-gateway")
-    left = service.run(
-        "find", "/etc", "/usr/bin", "/usr/lib", "/usr/share/doc", "/var/lib/systemd", "-name", "dsmr-gateway*"
-    )
+    folders = ("/etc", "/usr/bin", "/usr/lib", "/usr/share/doc", "/var/lib/systemd", "/var/log")
+    left = service.run("find", *folders, "-name", "dsmr-gateway*")
     # The drop-in is the test's.
     assert {line for line in left.split() if "dsmr-gateway-test" not in line} == {f"/etc/systemd/system/{UNIT}.d"}
