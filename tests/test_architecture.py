@@ -211,6 +211,7 @@ SELDOM = (
     "uvicorn",
     "prometheus_client",
     "gateway.nodes.passthrough",
+    "gateway.nodes.decryption",
 )
 """What a gateway with a meter over TCP and a Modbus/TCP server has no use for."""
 

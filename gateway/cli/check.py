@@ -95,6 +95,7 @@ def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Probl
     import asyncio
     from dataclasses import replace
 
+    from gateway.protocol.p1.diagnosis import ENCRYPTED
     from gateway.protocol.p1.variants import VARIANTS, variant_mismatch
     from gateway.service.node_settings import p1_connections
     from gateway.tools.checking import OWN_NAME
@@ -110,6 +111,8 @@ def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Probl
         newest, last = findings[-1].newest, findings[-1].problem
         if last and last.code == "device-in-use" and str(dict(last.values)["holder"]).startswith(OWN_NAME):
             remarks.append(f"{findings[-1].label}: the gateway that is running reads it")
+        elif last and last.code == ENCRYPTED and meter.decryption:
+            remarks.append(f"{findings[-1].label}: encrypted telegrams; the gateway decrypts them when it runs")
         elif newest is None:
             problems += [
                 replace(finding.problem, place=document.place(loc), what=f"{finding.label}: {finding.problem.what}")

@@ -19,10 +19,35 @@ from gateway.maps.load import map_names
 REMOVED = "(removed)"
 _SECRET = re.compile(r"password|passphrase|secret|token|credential|user_?name")
 _CHOICES = frozenset(
-    ("dsmr_version", "parity", "transport", "on_stale", "repeat", "mode", "on_meter_loss", "greet", "revision")
+    (
+        "dsmr_version",
+        "parity",
+        "transport",
+        "on_stale",
+        "repeat",
+        "mode",
+        "content",
+        "on_meter_loss",
+        "greet",
+        "revision",
+    )
 )
 """Keys whose values are chosen from a list, or are a version."""
-_PATHS = frozenset(("port", "password_file", "certificate", "key", "client_ca", "ca", "token_file", "map", "audit"))
+_PATHS = frozenset(
+    (
+        "port",
+        "password_file",
+        "token_file",
+        "key_file",
+        "authentication_key_file",
+        "certificate",
+        "key",
+        "client_ca",
+        "ca",
+        "map",
+        "audit",
+    )
+)
 _DEVICE = re.compile(r"/dev/tty[A-Za-z]{1,4}[0-9]{1,3}|[0-9]{1,5}")
 """Devices that a system names, and ports of TCP."""
 _CHOICE = re.compile(r"[A-Za-z0-9._+-]{1,20}")

@@ -62,6 +62,15 @@ def _check_device(port: str) -> None:
         raise invalid("not-an-url", f"{quoted(port)} does not name a host and a port", _URL_HINT)
 
 
+class DecryptionConfig(BaseModel):
+    """The keys of a meter that encrypts its telegrams."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key_file: Path
+    authentication_key_file: Path | None = None
+
+
 class MeterConfig(BaseModel):
     """The source of a meter's telegrams; `port`, `host` and `dsmr_version` are as in Home Assistant."""
 
@@ -75,6 +84,7 @@ class MeterConfig(BaseModel):
     password_file: Path | None = None
     token_file: Path | None = None
     poll: Duration | None = None
+    decryption: DecryptionConfig | None = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None

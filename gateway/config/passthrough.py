@@ -22,6 +22,7 @@ class PassthroughConfig(BaseModel):
     meter: str | None = None
     listen: ListenAddress = Field(default_factory=lambda: Listen(host="", port=DEFAULT_PORT))
     mode: Literal["telegrams", "raw"] = "telegrams"
+    content: Literal["encrypted", "decrypted"] = "encrypted"
     on_meter_loss: Literal["keep", "close"] = "keep"
     greet: Literal["nothing", "newest"] = "nothing"
     writable: bool = False

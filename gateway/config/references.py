@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gateway.config.meter import MeterConfig
+from gateway.config.passthrough import PassthroughConfig
 from gateway.config.root import Config
 from gateway.config.types import Listen
 from gateway.files.validation import suggest
@@ -36,7 +37,23 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
         if passthrough.writable and any(not meter.is_serial for meter in _meters_named(config, passthrough.meter)):
             what, hint = "the meter is not on a serial port", "Only a serial port of this machine can be written to"
             problems.append(document.problem((*here, "writable"), "meter-not-writable", what, hint))
+        problems += _check_content(document, config, index, passthrough)
     return problems + _check_push(document, config, lost) + _check_addresses(document, config, lost)
+
+
+def _check_content(document: Document, config: Config, index: int, passthrough: PassthroughConfig) -> list[Problem]:
+    """Return what contradicts the choice between encrypted telegrams and clear text."""
+    here, is_clear = ("passthrough", index), passthrough.content == "decrypted"
+    for meter in _meters_named(config, passthrough.meter):
+        if is_clear and not meter.decryption:
+            what = "the telegrams of the meter are not decrypted"
+            hint = "Add decryption to the meter, or remove content"
+            return [document.problem((*here, "content"), "content-without-decryption", what, hint)]
+        if meter.decryption and not is_clear and passthrough.greet == "newest":
+            what = "the newest telegram is kept in clear text, and the readers get encrypted telegrams"
+            hint = "Add content: decrypted, or remove greet"
+            return [document.problem((*here, "greet"), "greet-in-clear-text", what, hint)]
+    return []
 
 
 def _check_push(document: Document, config: Config, lost: Collection[Loc]) -> list[Problem]:

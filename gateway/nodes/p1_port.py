@@ -14,13 +14,16 @@ from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
 from gateway.protocol.freshness import PAUSE_S, ArrivalClock
 from gateway.protocol.p1.age.verdict import Condition
-from gateway.protocol.p1.diagnosis import explain
+from gateway.protocol.p1.diagnosis import ENCRYPTED, explain
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Backoff, Details, Node
 from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark, label_of
+
+Lines = list[tuple[str, Line]]
+"""Lines to open, each with its label."""
 
 SEARCH_DWELL_S = 15.0
 """Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
@@ -54,7 +57,9 @@ class P1Port(Node):
     kind = "P1 port"
     reads_meter = True
 
-    def __init__(self, name: str, meter: MeterState, lines: list[tuple[str, Line]], watchdog_s: float) -> None:
+    def __init__(
+        self, name: str, meter: MeterState, lines: Lines, watchdog_s: float, *, is_decrypted: bool = False
+    ) -> None:
         """Read a line.
 
         Args:
@@ -63,6 +68,7 @@ class P1Port(Node):
                 bytes were accepted telegrams.
             lines: the lines to open, each with its label; several are tried in turn until a telegram comes.
             watchdog_s: longest time in seconds that an open line may go without a valid telegram.
+            is_decrypted: True where another node decrypts the telegrams, and shows what is wrong with them.
 
         """
         super().__init__(name)
@@ -72,6 +78,7 @@ class P1Port(Node):
         self._current = next(self._lines)
         self.line_bytes: Output[ByteSink] = Output(self)
         self._watchdog_s = watchdog_s
+        self._is_decrypted = is_decrypted
         self._patience_s = min(watchdog_s, SEARCH_DWELL_S) if len(lines) > 1 else watchdog_s
         self._backoff = Backoff()
         self._sample = bytearray()
@@ -188,10 +195,11 @@ class P1Port(Node):
         arrived = self._arrivals.date(moment)
         self._watch_for_pause()
         if data.startswith(CIPHERED_TAG) and moment - self._last_bytes > PAUSE_BETWEEN_TELEGRAMS_S:
-            # The readers of a passthrough decrypt them: the line works, and stays open.
+            # Whoever decrypts them: the line works, and stays open.
             self._deadline = moment + self._watchdog_s
             self._backoff.reset()
-            self.show(Colour.YELLOW, Mark.DOT, "line-encrypted", line=self._current[0])
+            if not (self._is_decrypted and self._has_telegram):
+                self.show(Colour.YELLOW, Mark.DOT, "line-encrypted", line=self._current[0])
         self._last_bytes = moment
         for sink in self.line_bytes.receivers:
             sink.receive(data, arrived)
@@ -230,7 +238,11 @@ class P1Port(Node):
         if self._has_telegram:
             return None
         refused = self._meter.newest_refused if self._meter.refused.total() > self._refused else None
-        return explain(bytes(self._sample), refused, is_closed=is_closed)
+        problem = explain(bytes(self._sample), refused, is_closed=is_closed)
+        if self._is_decrypted and problem and problem.code == ENCRYPTED:
+            hint = "The status of the decryption says why"
+            return problem_of("not-decrypted", "encrypted telegrams come, and none can be decrypted", hint)
+        return problem
 
     def _silence(self) -> Problem:
         seconds = round(self._watchdog_s if self._has_telegram else self._patience_s)

@@ -32,6 +32,7 @@ TEXTS: Mapping[str, str] = {
     "viewers": "{count} viewers",
     "password-file-unusable": "password_file cannot be used",
     "token-file-unusable": "token_file of {meter} cannot be used",
+    "key-file-unusable": "the key in {file} cannot be used",
     # The line of a meter
     "connecting": "connecting {line}",
     "line-open": "{line}, no telegram yet",
@@ -47,6 +48,17 @@ TEXTS: Mapping[str, str] = {
     "source-replays": "the source sends old telegrams",
     "clock-changed": "the meter's clock has changed",
     "two-meters": "two meters send on this line",
+    # Encrypted telegrams
+    "telegrams-verified": "telegrams decrypted, tags verified",
+    "telegrams-decrypted": "telegrams decrypted",
+    "decryption-key-wrong": "the key does not fit",
+    "authentication-key-wrong": "the authentication key does not fit",
+    "telegram-without-tag": "a telegram without tag",
+    "telegram-damaged": "a damaged telegram",
+    "telegram-cut-off": "a telegram was cut off",
+    "telegram-repeated": "a telegram came twice",
+    "invocation-counter-fell": "an old telegram came again",
+    "telegram-not-encrypted": "telegrams are not encrypted",
     # Telegrams and readings
     "no-telegram-yet": "no telegram yet",
     "none-accepted-yet": "{count} refused, none accepted yet",

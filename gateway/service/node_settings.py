@@ -97,6 +97,7 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
         host=config.listen.host,
         port=config.listen.port,
         mode=Mode(config.mode),
+        is_decrypted=config.content == "decrypted",
         closes_on_meter_loss=config.on_meter_loss == "close",
         greets_with_newest=config.greet == "newest",
         is_writable=config.writable,

@@ -22,9 +22,10 @@ from gateway.problems.problem import Problem
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
+from gateway.service.meter_files import key_files, meter_files, token_files
 from gateway.service.node_settings import tls_files
 from gateway.transport.clients import Clients
-from gateway.transport.secret_file import read_secret, read_token, rights_problem
+from gateway.transport.secret_file import read_key, read_secret, read_token, rights_problem
 
 if TYPE_CHECKING:
     from gateway.transport.certificates import Expiry
@@ -48,6 +49,8 @@ class Renewal:
     """Digest of the new password of the status page."""
     tokens: Mapping[Path, bytes] = field(default_factory=dict)
     """Digest of each new token, by its file."""
+    keys: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
+    """Each new key of a meter, by its file."""
     changes: Sequence[str] = ()
     """A text for each change."""
     digests: Mapping[Path, bytes] = field(default_factory=dict)
@@ -93,27 +96,28 @@ class SecretFiles:
         password, refused = self._read_password(config, digests)
         if password:
             changes.append("status_page.password_file: new password")
-        tokens = self._read_tokens(config, digests, changes, refused)
+        renewed = self._read_meters(config, digests, changes, refused)
         if problems or refused:
             document = read_document(self._path)
             raise FileError([problem.at(document.place(loc)) for loc, problem in (*problems, *refused)])
-        return Renewal(loaded, password, tokens, changes, digests)
+        return Renewal(loaded, password, renewed["token"], renewed["key"], changes, digests)
 
-    def _read_tokens(
+    def _read_meters(
         self, config: Config, digests: Mapping[Path, bytes], changes: list[str], refused: list[Located]
-    ) -> dict[Path, bytes]:
-        """Return the tokens that are new; add what has changed, and what is wrong with a file."""
-        tokens: dict[Path, bytes] = {}
-        for loc, _, path in token_files(config, self._path.parent):
-            if digests[path] == self._digests.get(path):
-                continue
-            try:
-                tokens[path] = read_token(path)
-                changes.append(f"{dotted(loc)}: new token")
-            except OSError as error:
-                problem = file_problem(error)
-                refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
-        return tokens
+    ) -> dict[str, dict[Path, bytes]]:
+        """Return the tokens and keys that are new; add what has changed, and what is wrong with a file."""
+        renewed: dict[str, dict[Path, bytes]] = {"token": {}, "key": {}}
+        for name, files, read in (("token", token_files, read_token), ("key", key_files, read_key)):
+            for loc, _, path in files(config, self._path.parent):
+                if digests[path] == self._digests.get(path):
+                    continue
+                try:
+                    renewed[name][path] = read(path)
+                    changes.append(f"{dotted(loc)}: new {name}")
+                except OSError as error:
+                    problem = file_problem(error)
+                    refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
+        return renewed
 
     def accept(self, renewal: Renewal, config: Config) -> None:
         """Note that a renewal is in use, and report the warnings about the files of `config`."""
@@ -137,6 +141,8 @@ class SecretFiles:
             for key, file in (("password_file", meter.password_file), ("token_file", meter.token_file)):
                 if file:
                     located.setdefault(self._path.parent / file, (*loc, key))
+        for loc, _, path in key_files(config, self._path.parent):
+            located.setdefault(path, loc)
         for path, loc in located.items():
             if problem := rights_problem(path):
                 self._rights.append(self._at(loc, problem))
@@ -202,17 +208,6 @@ def certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
             yield ("passthrough", index, "tls"), passthrough.tls
 
 
-def token_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
-    """Yield the token file of each meter whose telegrams are posted, with its place and the meter's name."""
-    for name, meter in config.all_meters().items():
-        if meter.is_pushed and meter.token_file:
-            yield (
-                (*(("meters", name) if config.meters else ("meter",)), "token_file"),
-                name,
-                folder / meter.token_file,
-            )
-
-
 def listeners(nodes: Iterable[Node]) -> Iterator[tuple[Node, Clients[Any]]]:
     """Yield the nodes that listen for clients."""
     for node in nodes:
@@ -235,6 +230,9 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         take_tokens = getattr(node, "renew_tokens", None)
         if take_tokens and renewal.tokens:
             take_tokens(renewal.tokens)
+        take_keys = getattr(node, "renew_keys", None)
+        if take_keys and renewal.keys:
+            take_keys(renewal.keys)
 
 
 def _tls(config: Config, folder: Path) -> dict[TlsFiles, list[Loc]]:
@@ -250,7 +248,7 @@ def _digests(config: Config, folder: Path) -> dict[Path, bytes]:
     paths = [path for files in _tls(config, folder) for path in (files.certificate, files.key, files.client_ca) if path]
     if config.status_page and config.status_page.password_file:
         paths.append(folder / config.status_page.password_file)
-    paths += [path for _, _, path in token_files(config, folder)]
+    paths += [path for _, _, path in meter_files(config, folder)]
     return {path: _digest(path) for path in dict.fromkeys(paths)}
 
 

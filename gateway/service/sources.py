@@ -14,9 +14,12 @@ from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.p1_port import P1Port
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
+from gateway.runtime.flow import Node
 from gateway.service.node_settings import p1_connections, simulated_meter_node
 
 if TYPE_CHECKING:
+    from gateway.nodes.decryption import Decryption
+    from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.push_listener import PushListener
     from gateway.nodes.simulated_meter import SimulatedMeterNode
 
@@ -27,10 +30,25 @@ class Source(NamedTuple):
     meter: MeterState
     node: P1Port | SimulatedMeterNode
     parser: DsmrParser
+    decryption: Decryption | None
+    """The node between `node` and `parser`, for a meter that encrypts its telegrams."""
     line: Line
     """The first of its lines."""
     title: str
     """Label of the node that reads it."""
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Return the nodes in the order in which they start: a telegram may come as soon as the line is open."""
+        return [each for each in (self.decryption, self.node, self.parser) if each]
+
+    def connect(self) -> None:
+        """Connect the nodes; whoever else gets the bytes is connected before, and gets them first."""
+        if self.decryption:
+            self.node.line_bytes.connect(self.decryption, self.decryption)
+            self.decryption.line_bytes.connect(self.parser, self.parser)
+        else:
+            self.node.line_bytes.connect(self.parser, self.parser)
 
 
 def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
@@ -42,10 +60,29 @@ def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
     parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
     if config.simulate:
         simulated = simulated_meter_node(name, config, meter)
-        return Source(meter, simulated, parser, lines[0][1], simulated.kind)
-    port = P1Port(f"{name}/port", meter, lines, config.watchdog)
+        return Source(meter, simulated, parser, None, lines[0][1], simulated.kind)
+    decryption = None
+    if config.decryption:
+        from gateway.nodes.decryption import Decryption  # noqa: PLC0415 - only where there is one
+
+        keys = config.decryption
+        authentication_key_file = keys.authentication_key_file and folder / keys.authentication_key_file
+        decryption = Decryption(f"{name}/decryption", folder / keys.key_file, authentication_key_file)
+    port = P1Port(f"{name}/port", meter, lines, config.watchdog, is_decrypted=decryption is not None)
     title = config.parsed_source.kind.title if config.parsed_source else port.kind
-    return Source(meter, port, parser, lines[0][1], title)
+    return Source(meter, port, parser, decryption, lines[0][1], title)
+
+
+def connect_passthrough(passthrough: Passthrough, source: Source) -> None:
+    """Let a passthrough send the telegrams of a meter: as they came, or those that the gateway has decrypted."""
+    from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
+
+    settings, decryption = passthrough.settings, source.decryption
+    origin = decryption if decryption and settings.is_decrypted else source.node
+    # Also in telegrams mode: a passthrough finds encrypted telegrams in the bytes, which no parser can read.
+    origin.line_bytes.connect(passthrough, passthrough)
+    if settings.mode is Mode.TELEGRAMS and (settings.is_decrypted or not decryption):
+        source.parser.telegrams.connect(passthrough, passthrough.take)
 
 
 def connect_posts(listener: PushListener, config: Config, sources: Mapping[str, Source], folder: Path) -> None:

@@ -5,6 +5,8 @@ P1 port ──bytes──► DSMR parser ──readings──► register map �
    └──bytes─────────────│───────────────────┘
                         └──verdicts──► status page
 
+A meter that encrypts its telegrams has a decryption between its P1 port and its parser.
+
 After a reload, all nodes whose configuration is the same stay, and all connections are made again.
 """
 
@@ -45,7 +47,7 @@ from gateway.service.node_settings import (
     status_page_settings,
     unit_of,
 )
-from gateway.service.sources import Source, connect_posts, make_source
+from gateway.service.sources import Source, connect_passthrough, connect_posts, make_source
 
 if TYPE_CHECKING:
     from gateway.nodes.announcement import Announcement
@@ -150,12 +152,12 @@ class Wiring:
         }
         by_name = {name: source for (name, _), source in self._sources.items()}
         for source in self._sources.values():
-            self._nodes += [source.node, source.parser]
+            self._nodes += source.nodes
         self._connect_push(config, by_name)
         self._connect_passthroughs(config.passthrough, by_name)
         for name, source in by_name.items():
             source.node.label = source.title if len(by_name) == 1 else f"{source.title} {name}"
-            source.node.line_bytes.connect(source.parser, source.parser)
+            source.connect()
         self._connect_servers(config.modbus, maps, by_name)
         self._nodes += [node for offer in self._offers.values() for node in offer if node]
         self._connect_page(config.status_page)
@@ -209,7 +211,9 @@ class Wiring:
         keys = _numbered((_key(config), id(source.meter)) for config, source in zip(configs, chosen, strict=True))
         for key, config, source in zip(keys, configs, chosen, strict=True):
             offer = self._offers[key] = known.get(key) or self._make_offer(config, source)
-            _connect_passthrough(source, offer)
+            connect_passthrough(offer.passthrough, source)
+            if offer.announcement:
+                offer.passthrough.listening.connect(offer.announcement, offer.announcement.port_opened)
 
     def _make_offer(self, config: PassthroughConfig, source: Source) -> _Offer:
         from gateway.nodes.passthrough import Passthrough  # noqa: PLC0415 - only where there is one
@@ -259,18 +263,6 @@ def _replace_units(responder: Responder, units: UnitTable, identification: Ident
         if unit and replaced and unit_id in before.wired:
             unit.succeed(replaced)
     responder.rewire(units, identification)
-
-
-def _connect_passthrough(source: Source, offer: _Offer) -> None:
-    from gateway.nodes.passthrough import Mode  # noqa: PLC0415 - only where there is one
-
-    passthrough, announcement = offer
-    # Also in telegrams mode: a passthrough finds encrypted telegrams in the bytes, which no parser can read.
-    source.node.line_bytes.connect(passthrough, passthrough)
-    if passthrough.settings.mode is Mode.TELEGRAMS:
-        source.parser.telegrams.connect(passthrough, passthrough.take)
-    if announcement:
-        passthrough.listening.connect(announcement, announcement.port_opened)
 
 
 def _key(

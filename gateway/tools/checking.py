@@ -10,7 +10,7 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +21,10 @@ from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, ProblemError, in_order, problem_of
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.audit_log import audit_problem
+from gateway.service.meter_files import key_files, token_files
 from gateway.service.node_settings import tls_files
-from gateway.service.secret_files import SecretFiles, certificates, token_files
-from gateway.transport.secret_file import read_secret, read_token
+from gateway.service.secret_files import SecretFiles, certificates
+from gateway.transport.secret_file import read_key, read_secret, read_token
 from gateway.transport.serial_device import holder_of, why_not_opened
 
 RESOLVE_LIMIT_S = 5.0
@@ -55,6 +56,8 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
         if meter.token_file and not meter.is_pushed:
             problems += _check_sent_token(document, (*loc, "token_file"), folder / meter.token_file)
     problems += _check_tokens(document, config, folder)
+    for loc, _, path in key_files(config, folder):
+        problems += _check_secret(document, loc, path, read_key)
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -220,9 +223,11 @@ def _check_password(document: Document, path: Path) -> list[Problem]:
     return []
 
 
-def _check_secret(document: Document, loc: Loc, path: Path) -> list[Problem]:
+def _check_secret(
+    document: Document, loc: Loc, path: Path, read: Callable[[Path], bytes] = read_secret
+) -> list[Problem]:
     try:
-        read_secret(path)
+        read(path)
     except OSError as error:
         problem = file_problem(error)
         return [replace(problem, place=document.place(loc), what=f"{path}: {problem.what}")]

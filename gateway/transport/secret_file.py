@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import stat
 from pathlib import Path
@@ -14,6 +15,8 @@ from gateway.problems.problem import Problem, ProblemError, problem_of
 MAX_SECRET_BYTES = 1_000_000
 """Largest size of a file with certificates, a key or a password."""
 MIN_TOKEN_CHARACTERS = 16
+KEY_DIGITS = 32
+"""Number of hexadecimal digits of a key of 128 bits."""
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
 """Rights that a secret must not give: all of other users, and writing of its group."""
 
@@ -41,6 +44,20 @@ def read_token(path: Path) -> bytes:
         hint = f"Use {MIN_TOKEN_CHARACTERS} characters or more, such as those that `openssl rand -hex 32` prints"
         raise ProblemError(problem_of("token-too-short", "the token is too short", hint))
     return hashlib.sha256(token).digest()
+
+
+def read_key(path: Path) -> bytes:
+    """Return the key of 128 bits that a file has in hexadecimal digits, with any white space between them.
+
+    Raises:
+        OSError: the file cannot be read, is not a regular file or too large, or contains anything else.
+
+    """
+    digits = b"".join(read_secret(path).split())
+    if not re.fullmatch(rb"[0-9A-Fa-f]{%d}" % KEY_DIGITS, digits):
+        hint = "Write the key of the grid operator into the file, and nothing else"
+        raise ProblemError(problem_of("not-a-key", f"the file is not a key of {KEY_DIGITS} hexadecimal digits", hint))
+    return bytes.fromhex(digits.decode("ascii"))
 
 
 def rights_problem(path: Path) -> Problem | None:

@@ -51,6 +51,14 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
             ["5:15: passthrough[0]: there are several meters, and none is chosen. Add meter: house or barn"],
         ),
         (
+            "passthrough: [{content: decrypted}]",
+            ["1:16: passthrough[0].content: the telegrams of the meter are not decrypted. Add decryption to the meter"],
+        ),
+        (
+            "meter: {decryption: {key_file: key}}\npassthrough: [{greet: newest}]",
+            ["2:16: passthrough[0].greet: the newest telegram is kept in clear text, and the readers get encrypted"],
+        ),
+        (
             f"{TWO}modbus: [{{units: {{1: {{meter: house}}}}}}]\npassthrough: [{{meter: barn, writable: true}}]",
             ["5:29: passthrough[0].writable: the meter is not on a serial port. Only a serial port of this machine"],
         ),

@@ -15,8 +15,12 @@ import pytest
 from cryptography import x509
 
 import gateway.service.secret_files
+from gateway.nodes.decryption import Decryption
+from gateway.protocol.p1.decryption import Fault
+from gateway.runtime.clock import now
 from gateway.service.secret_files import SecretFiles
 from tests.certificates import add_certificate, client_context, make_certificates
+from tests.ciphering import KEY, OTHER_KEY, encrypted, telegram_at
 from tests.peers.harness import Program, free_port, gateway_command, running
 from tests.security.rotation_bench import HOUSE, SERVER, Bench, connect, gateway_in, serial_number
 from tests.waiting import until
@@ -337,3 +341,29 @@ async def shown_by(port: int, folder: Path) -> int:
     client = await connect(port, client_context(folder))
     client.close()
     return client.serial_number
+
+
+async def test_a_reload_takes_over_a_new_key_of_encrypted_telegrams_and_refuses_one_that_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(OTHER_KEY.hex())
+    key.chmod(0o600)
+    meter = "meter: {host: 127.0.0.1, port: 1, decryption: {key_file: key}}"
+    async with gateway_in(tmp_path, f"{meter}\nmodbus: [{{listen: '127.0.0.1:0'}}]\n") as bench:
+        (node,) = (each for each in bench.wiring.flow.nodes if isinstance(each, Decryption))
+        node.receive(encrypted(telegram_at(1), 1), now())
+        assert node.status.label.code == Fault.WRONG_KEY
+        key.write_text(KEY.hex()[:-1])
+        assert not await bench.reload()
+        assert KEY.hex()[:8] not in caplog.text
+        key.write_text(KEY.hex())
+        assert await bench.reload()
+        assert bench.changes == ("meter.decryption.key_file: new key",)
+        node.receive(encrypted(telegram_at(2), 2), now())
+        assert node.status.label.code == "telegrams-decrypted"
+        assert bench.wiring.warnings == []
+        key.chmod(0o644)
+        assert await bench.reload()
+        (warning,) = bench.wiring.warnings
+        assert warning.place.path == "meter.decryption.key_file"

@@ -121,6 +121,29 @@ async def test_meters_units_servers_and_passthroughs_are_wired_as_configured(tmp
     }
 
 
+async def test_encrypted_telegrams_are_decrypted_before_the_parser_and_the_readers_who_want_that(
+    tmp_path: Path,
+) -> None:
+    wiring = wire(
+        tmp_path,
+        "meter: {port: /dev/a, decryption: {key_file: key}}\nmodbus: [{listen: 1}]\npassthrough:\n"
+        "  - {listen: 3}\n  - {listen: 4, mode: raw}\n"
+        "  - {listen: 5, content: decrypted}\n  - {listen: 6, content: decrypted, mode: raw}\n",
+    )
+    assert nodes_of(wiring)[:3] == ["decryption: meter/decryption", "P1 port: meter/port", "DSMR parser: meter/parser"]
+    assert set(wires_of(wiring)) == {
+        "meter/port > meter/decryption",
+        "meter/decryption > meter/parser",
+        "meter/parser > :1/1",
+        ":1/1 > modbus :1",
+        "meter/port > passthrough :3",
+        "meter/port > passthrough :4",
+        "meter/decryption > passthrough :5",
+        "meter/parser > passthrough :5",
+        "meter/decryption > passthrough :6",
+    }
+
+
 async def test_what_feeds_starts_before_what_serves(tmp_path: Path) -> None:
     wiring = wire(tmp_path, "modbus: [{units: {1: {}, 2: {}}}]\npassthrough: [{}]")
     order = wiring.flow.nodes

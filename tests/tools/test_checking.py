@@ -130,6 +130,19 @@ def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
     )
 
 
+def test_keys_of_encrypted_telegrams_are_looked_at_and_not_quoted(tmp_path: Path) -> None:
+    digits = "0123456789abcdef"
+    (tmp_path / "key").write_text(f"{digits} {digits[::-1]} # the key\n")
+    keys = "{key_file: key, authentication_key_file: missing}"
+    text = f"meter: {{simulate: true, decryption: {keys}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]\n"
+    malformed, missing = told(tmp_path, text)
+    assert malformed == (
+        f"1:38: meter.decryption.key_file: {tmp_path}/key: the file is not a key of 32 hexadecimal digits."
+        " Write the key of the grid operator into the file, and nothing else"
+    )
+    assert missing.startswith(f"1:53: meter.decryption.authentication_key_file: {tmp_path}/missing: no such file")
+
+
 def test_a_file_that_is_no_serial_device_is_reported(tmp_path: Path) -> None:
     (line,) = told(tmp_path, f"meter: {{port: {tmp_path}}}\nmodbus: [{{listen: '127.0.0.1:0'}}]")
     assert line == f"1:9: meter.port: {tmp_path}: not a serial device. Look in /dev/serial/by-id"

@@ -26,6 +26,8 @@ class PassthroughSettings:
     """Address to listen on, empty for all."""
     port: int
     mode: Mode = Mode.TELEGRAMS
+    is_decrypted: bool = False
+    """True to send telegrams in clear text where the meter encrypts them and the gateway has the key."""
     closes_on_meter_loss: bool = False
     greets_with_newest: bool = False
     is_writable: bool = False

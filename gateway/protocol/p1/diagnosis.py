@@ -22,6 +22,8 @@ MIN_NOISE_BYTES = 32
 NOISE_SHARE = 8
 """Bytes per unexpected byte, above which a sample is noise. At 7E1 a wrong setting brings printable characters."""
 
+ENCRYPTED = "encrypted-telegrams"
+"""Code of the problem that the telegrams are encrypted."""
 NOISE = "noise"
 """Code of the problem that the bytes are not text."""
 _STRANGE = re.compile(rb"[^0-9A-Za-z \r\n()*.:/!\\\\_-]")
@@ -86,8 +88,8 @@ _MBUS = problem_of(
 _KEY = ". The content is encrypted: that reader needs the key from the grid operator"
 _ENCRYPTED = problem_of(
     "encrypted-telegrams",
-    "encrypted telegrams: the gateway cannot read them",
-    "A passthrough sends them to its readers, who can decrypt them with the key from the grid operator",
+    "encrypted telegrams, and the gateway has no key",
+    "Set decryption of the meter to the key from the grid operator, or let the readers of a passthrough decrypt them",
 )
 _PARITY = problem_of(
     "text-with-parity-bits",

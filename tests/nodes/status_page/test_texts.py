@@ -23,7 +23,10 @@ from tests.nodes.status_page.bench import PAGE, serving
 
 LANGUAGES = ("en", "nl")
 EVERY_NODE = """\
-meters: {house: {simulate: true}, barn: {port: /dev/no-such-device}, farm: {source: push, token_file: token}}
+meters:
+  house: {simulate: true}
+  barn: {port: /dev/no-such-device, decryption: {key_file: key}}
+  farm: {source: push, token_file: token}
 push: {listen: "127.0.0.1:0"}
 modbus: [{listen: "127.0.0.1:0", units: {1: {meter: house}, 2: {meter: barn}}}]
 passthrough: [{meter: house, listen: "127.0.0.1:0", tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}}]
@@ -163,12 +166,13 @@ def test_every_kind_of_node_has_a_dutch_name() -> None:
 async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
     make_certificates(tmp_path)
     (tmp_path / "token").write_text("0123456789ABCDEF")
+    (tmp_path / "key").write_text(32 * "A")
     async with serving(tmp_path, EVERY_NODE + PAGE, waits=False) as bench:
         nodes = (await bench.get("/api/status")).data["nodes"]
     named = {name.partition(" (")[0] for node in nodes for name in node["details"]}
     for language in LANGUAGES:
         # Refused telegrams are counted by their reason, so that there is no counter before the first.
-        assert {*named, "telegrams_refused"} == texts(language)["details"].keys()
+        assert {*named, "telegrams_refused", "telegrams_not_decrypted"} == texts(language)["details"].keys()
 
 
 def test_the_command_line_gives_the_same_advice_as_the_page() -> None:

@@ -122,7 +122,7 @@ SML = b"\x1b\x1b\x1b\x1b\1\1\1\1v\5\0\0\1b\0b\0rc\1\1v\1\1\5" + bytes(range(40))
         (SML, "SML", "vzlogger"),
         (mbus(b"\x53\xff\x00\x01\x67" + CIPHERED), "frames of wired M-Bus", "needs the key"),
         (mbus(b"\x08\x01\x72" + bytes(40)), "frames of wired M-Bus", "a reader for M-Bus"),
-        (b"\xdb\x08SIM00001\x82\x01\x00\x30" + bytes(range(128, 256)), "encrypted telegrams", "passthrough"),
+        (b"\xdb\x08SIM00001\x82\x01\x00\x30" + bytes(range(128, 256)), "encrypted telegrams", "decryption"),
     ],
     ids=["hdlc", "hdlc joined", "hdlc encrypted", "hdlc cut", "sml", "mbus encrypted", "mbus", "dsmr encrypted"],
 )

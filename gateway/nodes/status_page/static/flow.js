@@ -12,11 +12,12 @@ const NARROW = 760;
 const STATUS_CHARACTERS = 34;
 const LEAST_COLUMN = 180;
 const LETTER = 7.4;
-const COLUMNS = { "P1 port": 0, "push listener": 0, "simulated meter": 0, "DSMR parser": 1, "register map": 2, passthrough: 2, "status page": 2, "Modbus server": 3, announcement: 3 };
+const COLUMNS = { "P1 port": 0, "push listener": 0, "simulated meter": 0, decryption: 1, "DSMR parser": 1, "register map": 2, passthrough: 2, "status page": 2, "Modbus server": 3, announcement: 3 };
 const GLYPHS = {
   "P1 port": "M10 9v6m10-6v6M7 15h16v3a6 6 0 0 1-6 6h-4a6 6 0 0 1-6-6z",
   "push listener": "M15 7v10m-4-4 4 4 4-4M8 19v3h14v-3",
   "simulated meter": "M7 18a8 8 0 0 1 16 0M15 18l4-6M7 22h16",
+  decryption: "M11 14v-3a4 4 0 0 1 8 0M9 14h12v9H9zM15 17v3",
   "DSMR parser": "M12 9c-3 0-1 5-4 6 3 1 1 6 4 6M18 9c3 0 1 5 4 6-3 1-1 6-4 6",
   "register map": "M8 9h14v12H8zM8 13h14M8 17h14M13 9v12",
   "Modbus server": "M9 8h12v5H9zM9 17h12v5H9zM12 10.5h.1M12 19.500h.1",

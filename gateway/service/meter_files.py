@@ -1,0 +1,30 @@
+"""The tokens and keys of the meters of a configuration: where their files are, and where they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.config import Config
+from gateway.files.yaml_file import Loc
+
+
+def token_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
+    """Yield the token file of each meter whose telegrams are posted, with its place and the meter's name."""
+    for name, (loc, meter) in zip(config.all_meters(), config.located_meters(), strict=True):
+        if meter.is_pushed and meter.token_file:
+            yield (*loc, "token_file"), name, folder / meter.token_file
+
+
+def key_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
+    """Yield the files with the keys of encrypted telegrams, as `token_files` does."""
+    for name, (loc, meter) in zip(config.all_meters(), config.located_meters(), strict=True):
+        for key, path in meter.decryption or ():
+            if path:
+                yield (*loc, "decryption", key), name, folder / path
+
+
+def meter_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
+    """Yield all of these files."""
+    yield from token_files(config, folder)
+    yield from key_files(config, folder)
