@@ -12,7 +12,7 @@ from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import now
-from gateway.transport.secret_file import read_secret
+from gateway.transport.secret_file import read_first_line
 
 if TYPE_CHECKING:
     import ssl
@@ -106,12 +106,9 @@ class HttpLine(Line):
         """Return the authorities to trust, or False for a device without TLS."""
         if not self._url.startswith("https:"):
             return False
-        from gateway.transport.client_tls import ca_problem, trust  # noqa: PLC0415 - only where there is TLS
+        from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there is TLS
 
-        try:
-            return await asyncio.to_thread(trust, self._ca)
-        except OSError as error:
-            raise ca_problem(error) from error
+        return await asyncio.to_thread(trust, self._ca)
 
     async def _get(self, session: ClientSession, limit_s: float) -> bytes:
         """Return the telegram of one response.
@@ -179,10 +176,6 @@ class HttpLine(Line):
         """Return why the responses are not new telegrams."""
         return self._changes.silence
 
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
-        """Send nothing: the device is only read."""
-        return False
-
     def close(self) -> None:
         """Close the connection."""
         if self._polling:
@@ -201,10 +194,9 @@ def read_bearer_token(path: Path) -> str:
 
     """
     try:
-        lines = read_secret(path).splitlines()
+        token = read_first_line(path).decode("ascii", "replace")
     except OSError as error:
         raise ProblemError(file_problem(error), error.errno) from error
-    token = lines[0].strip().decode("ascii", "replace") if lines else ""
     if not token or len(token) > MAX_TOKEN_CHARACTERS or not all("!" <= each <= "~" for each in token):
         hint = "Write the token into its first line, and nothing else"
         raise ProblemError(problem_of("token-unusable", "the token file does not hold a token", hint))

@@ -34,6 +34,10 @@ class Port(Protocol):
 class Line(Port, Protocol):
     """A connection that P1 bytes come from."""
 
+    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
+        """Send nothing, unless it is a serial line: the other end may not be only a meter's port."""
+        return False
+
     def silence(self) -> Problem | None:
         """Return why no telegram comes although the line is open, where the line knows it."""
         return None
@@ -50,3 +54,11 @@ class Receiver(asyncio.BaseProtocol):
         """End `closed`, with the error if there is one."""
         if not self.closed.done():
             self.closed.set_result(exc)
+
+
+class StreamReceiver(Receiver, asyncio.Protocol):
+    """A receiver of a connection that has its own buffer."""
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on."""
+        self._receive(data)

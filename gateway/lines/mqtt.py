@@ -62,10 +62,6 @@ class MqttLine(Line):
         hint = "Is the topic right, also in upper and lower case, and does the program that publishes on it run?"
         return problem_of("mqtt-no-message", f"no message on {topic}", hint, short="no message on the topic")
 
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
-        """Send nothing: the topic is another program's."""
-        return False
-
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

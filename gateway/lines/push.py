@@ -35,10 +35,6 @@ class PushLine(Line):
         self._receive(data)
         return True
 
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
-        """Send nothing: there is no connection to the meter."""
-        return False
-
     def close(self) -> None:
         """Take no more posts until the line is opened again."""
         self._receive = None

@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 
-from gateway.lines.line import Line, Receive, Receiver
+from gateway.lines.line import Line, Receive, StreamReceiver
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.problems.system import connection_problem, connection_timeout
 from gateway.protocol.p1.variants import SerialSettings
 
 CONNECT_TIMEOUT_S = 10.0
-
-
-class _Rfc2217Receiver(Receiver, asyncio.Protocol):
-    def data_received(self, data: bytes) -> None:
-        self._receive(data)
 
 
 class Rfc2217Line(Line):
@@ -30,7 +25,7 @@ class Rfc2217Line(Line):
         """Connect, and set the speed and the form of a byte."""
         import serialx  # noqa: PLC0415 - only where such a port is configured
 
-        receiver, settings = _Rfc2217Receiver(receive), self._settings
+        receiver, settings = StreamReceiver(receive), self._settings
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 transport, _ = await serialx.create_serial_connection(
@@ -50,10 +45,6 @@ class Rfc2217Line(Line):
             raise ProblemError(connection_problem(error), error.errno) from error
         self._transport = transport
         return receiver.closed
-
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
-        """Send nothing: the other end may not be only a meter's port."""
-        return False
 
     def close(self) -> None:
         """Close the connection."""

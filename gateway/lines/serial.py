@@ -7,7 +7,7 @@ import fcntl
 import termios
 from contextlib import suppress
 
-from gateway.lines.line import Line, Receive, Receiver
+from gateway.lines.line import Line, Receive, StreamReceiver
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.protocol.p1.variants import SerialSettings
 from gateway.transport.serial_device import why_not_opened
@@ -16,11 +16,6 @@ SLOW_BELOW_BAUD = 57_600
 
 MAX_UNSENT_BYTES = 1024
 """Largest number of bytes that wait for a serial line; a meter gets a few bytes at most."""
-
-
-class _SerialReceiver(Receiver, asyncio.Protocol):
-    def data_received(self, data: bytes) -> None:
-        self._receive(data)
 
 
 class SerialLine(Line):
@@ -40,7 +35,7 @@ class SerialLine(Line):
         import serialx  # noqa: PLC0415 - only where a serial port is configured
 
         loop = asyncio.get_running_loop()
-        settings, receiver = self._settings, _SerialReceiver(receive)
+        settings, receiver = self._settings, StreamReceiver(receive)
         try:
             transport, _ = await serialx.create_serial_connection(
                 loop,

@@ -68,10 +68,6 @@ class TcpLine(Line):
         watch_peer(transport.get_extra_info("socket"))
         return receiver.closed
 
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
-        """Send nothing: the other end may not be only a meter's port."""
-        return False
-
     def close(self) -> None:
         """Reset the connection: an orderly close can hang if the peer is gone."""
         if self._transport:

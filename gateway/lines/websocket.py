@@ -80,20 +80,13 @@ class WebSocketLine(Line):
     async def _make_session(self) -> ClientSession:
         import aiohttp  # noqa: PLC0415 - only where there is such a line
 
-        from gateway.transport.client_tls import ca_problem, trust  # noqa: PLC0415
+        from gateway.transport.client_tls import trust  # noqa: PLC0415
 
-        try:
-            tls = await asyncio.to_thread(trust, self._ca) if self._url.startswith("wss:") else False
-        except OSError as error:
-            raise ca_problem(error) from error
+        tls = await asyncio.to_thread(trust, self._ca) if self._url.startswith("wss:") else False
         tracing = aiohttp.TraceConfig()
         tracing.on_request_redirect.append(_refuse_redirect)
         connector = aiohttp.TCPConnector(limit=1, ssl=tls, use_dns_cache=False, force_close=True)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing])
-
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
-        """Send nothing: the other end may not be only a meter's port."""
-        return False
 
     def close(self) -> None:
         """Close, without waiting long for the other end."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
-from gateway.problems.problem import Problem, ProblemError, in_order, problem_of
+from gateway.problems.problem import Problem, in_order, problem_of
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
 from gateway.service.audit_log import audit_problem
 from gateway.service.meter_files import key_files, token_files
@@ -49,20 +49,15 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
     problems: list[Problem] = []
     for loc, tls in certificates(config):
         problems += _check_tls(document, loc, tls, folder)
-    for loc, meter in config.located_meters():
-        problems += _check_ca(document, (*loc, "ca"), folder / meter.ca) if meter.ca else []
-        if meter.password_file:
-            problems += _check_secret(document, (*loc, "password_file"), folder / meter.password_file)
-        if meter.token_file and not meter.is_pushed:
-            problems += _check_sent_token(document, (*loc, "token_file"), folder / meter.token_file)
-    problems += _check_tokens(document, config, folder)
-    for loc, _, path in key_files(config, folder):
-        problems += _check_secret(document, loc, path, read_key)
+    problems += _check_meter_files(document, config, folder)
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
     if page and page.password_file:
-        problems += _check_password(document, folder / page.password_file)
+        from gateway.nodes.status_page.access import read_password  # noqa: PLC0415 - only where there is a page
+
+        loc = ("status_page", "password_file")
+        problems += _check_file(document, loc, folder / page.password_file, read_password)
     return problems
 
 
@@ -211,21 +206,8 @@ def _resolve(host: str) -> str:
     return reason[0]
 
 
-def _check_password(document: Document, path: Path) -> list[Problem]:
-    from gateway.nodes.status_page.access import read_password  # noqa: PLC0415 - only where there is a page
-
-    try:
-        read_password(path)
-    except OSError as error:
-        problem = file_problem(error)
-        place = document.place(("status_page", "password_file"))
-        return [replace(problem, place=place, what=f"{path}: {problem.what}")]
-    return []
-
-
-def _check_secret(
-    document: Document, loc: Loc, path: Path, read: Callable[[Path], bytes] = read_secret
-) -> list[Problem]:
+def _check_file(document: Document, loc: Loc, path: Path, read: Callable[[Path], object]) -> list[Problem]:
+    """Return why `read` cannot use the file that is named at `loc`."""
     try:
         read(path)
     except OSError as error:
@@ -234,15 +216,21 @@ def _check_secret(
     return []
 
 
-def _check_ca(document: Document, loc: Loc, path: Path) -> list[Problem]:
-    from gateway.transport.client_tls import ca_problem, trust  # noqa: PLC0415 - only where there is such a line
+def _check_meter_files(document: Document, config: Config, folder: Path) -> Iterator[Problem]:
+    for loc, meter in config.located_meters():
+        if meter.ca:
+            from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there is such a line
 
-    try:
-        trust(path)
-    except OSError as error:
-        problem = ca_problem(error).problem
-        return [replace(problem, place=document.place(loc), what=f"{path}: {problem.what}")]
-    return []
+            yield from _check_file(document, (*loc, "ca"), folder / meter.ca, trust)
+        if meter.password_file:
+            yield from _check_file(document, (*loc, "password_file"), folder / meter.password_file, read_secret)
+        if meter.token_file and not meter.is_pushed:
+            from gateway.lines.http import read_bearer_token  # noqa: PLC0415 - only where there is such a line
+
+            yield from _check_file(document, (*loc, "token_file"), folder / meter.token_file, read_bearer_token)
+    yield from _check_tokens(document, config, folder)
+    for loc, _, path in key_files(config, folder):
+        yield from _check_file(document, loc, path, read_key)
 
 
 def _check_tokens(document: Document, config: Config, folder: Path) -> list[Problem]:
@@ -260,16 +248,6 @@ def _check_tokens(document: Document, config: Config, folder: Path) -> list[Prob
             what = f"{path}: this is the token of meter {other} too"
             problems.append(problem_of("token-twice", what, "Give each meter a token of its own", place=place))
     return problems
-
-
-def _check_sent_token(document: Document, loc: Loc, path: Path) -> list[Problem]:
-    from gateway.lines.http import read_bearer_token  # noqa: PLC0415 - only where there is such a line
-
-    try:
-        read_bearer_token(path)
-    except ProblemError as error:
-        return [replace(error.problem, place=document.place(loc), what=f"{path}: {error.problem.what}")]
-    return []
 
 
 def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:

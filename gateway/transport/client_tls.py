@@ -17,10 +17,13 @@ def trust(ca: Path | None) -> ssl.SSLContext:
         ca: PEM file of the only authorities that are trusted; None for those of the system.
 
     Raises:
-        OSError: the file cannot be read, or holds no certificate (ssl.SSLError is one).
+        ProblemError: the file cannot be read, or holds no certificate.
 
     """
-    return ssl.create_default_context(cadata=None if ca is None else read_secret(ca).decode("ascii", "replace"))
+    try:
+        return ssl.create_default_context(cadata=None if ca is None else read_secret(ca).decode("ascii", "replace"))
+    except OSError as error:
+        raise _ca_problem(error) from error
 
 
 def tls_problem(error: Exception) -> Problem:
@@ -34,8 +37,7 @@ def tls_problem(error: Exception) -> Problem:
     return problem_of("tls-failed", what, "Does the port speak TLS?", short="no TLS connection")
 
 
-def ca_problem(error: OSError) -> ProblemError:
-    """Return the error to raise where the file of authorities cannot be used."""
+def _ca_problem(error: OSError) -> ProblemError:
     if isinstance(error, ssl.SSLError):
         what = "the file of ca holds no certificate in PEM form"
         return ProblemError(problem_of("ca-without-certificate", what, short="ca holds no certificate"))

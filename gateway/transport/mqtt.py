@@ -25,7 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.problems.problem import Place, Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut, quoted
 from gateway.problems.system import connection_problem, connection_timeout, file_problem
-from gateway.transport.client_tls import ca_problem, tls_problem, trust
+from gateway.transport.client_tls import tls_problem, trust
 from gateway.transport.mqtt_connection import Connection, PahoClient, no_response
 from gateway.transport.secret_file import read_secret
 
@@ -159,10 +159,7 @@ class MqttClient:
 
     def _read_files(self) -> tuple[ssl.SSLContext | None, str | None]:
         broker = self._broker
-        try:
-            tls = trust(broker.ca) if broker.is_tls else None
-        except OSError as error:
-            raise ca_problem(error) from error
+        tls = trust(broker.ca) if broker.is_tls else None
         try:
             password = read_secret(broker.password_file) if broker.password_file else None
         except OSError as error:

@@ -31,6 +31,17 @@ def read_secret(path: Path) -> bytes:
     return read_regular_file(path, MAX_SECRET_BYTES)
 
 
+def read_first_line(path: Path) -> bytes:
+    """Return the first line of a file without white space around it; empty for an empty file.
+
+    Raises:
+        OSError: as `read_regular_file` raises it.
+
+    """
+    lines = read_secret(path).splitlines()
+    return lines[0].strip() if lines else b""
+
+
 def read_token(path: Path) -> bytes:
     """Return the digest of the token in the first line of a file.
 
@@ -38,8 +49,7 @@ def read_token(path: Path) -> bytes:
         OSError: the file cannot be read, is not a regular file or too large, or the token is too short.
 
     """
-    lines = read_secret(path).splitlines()
-    token = lines[0].strip() if lines else b""
+    token = read_first_line(path)
     if len(token) < MIN_TOKEN_CHARACTERS:
         hint = f"Use {MIN_TOKEN_CHARACTERS} characters or more, such as those that `openssl rand -hex 32` prints"
         raise ProblemError(problem_of("token-too-short", "the token is too short", hint))

@@ -17,7 +17,7 @@ from gateway.problems.quoting import quoted
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
 from gateway.transport.guessing import Guessing
-from gateway.transport.secret_file import read_secret
+from gateway.transport.secret_file import read_first_line
 
 MIN_PASSWORD_CHARACTERS = 8
 
@@ -66,8 +66,7 @@ def read_password(path: Path) -> bytes:
         OSError: the file cannot be read, is not a regular file or too large, or the password is too short.
 
     """
-    lines = read_secret(path).splitlines()
-    password = lines[0].strip() if lines else b""
+    password = read_first_line(path)
     if len(password) < MIN_PASSWORD_CHARACTERS:
         hint = f"Use {MIN_PASSWORD_CHARACTERS} characters or more"
         raise ProblemError(problem_of("password-too-short", "the password is too short", hint))
