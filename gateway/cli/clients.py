@@ -36,7 +36,7 @@ def clients_command(name: tuple[str, ...], *, as_json: bool, page: Path | None) 
 
     For each meter that the client can read: register map, unit id, transport, and a configuration of the gateway.
     """
-    from gateway.maps.clients import TRANSPORTS, clients_table, find_clients, load_clients
+    from gateway.maps.clients import clients_table, find_clients, load_clients
 
     clients = load_clients()
     if page:
@@ -49,7 +49,7 @@ def clients_command(name: tuple[str, ...], *, as_json: bool, page: Path | None) 
     elif not name:
         width = max(len(client.name) for client in clients)
         for client in clients:
-            ways = [f"{way.map} on unit {way.unit}, {TRANSPORTS[way.transport]}" for way in client.ways[:1]]
+            ways = [f"{way.map} on unit {way.unit}, {way.connection}" for way in client.ways[:1]]
             click.echo(f"{client.name.ljust(width)}  {''.join(ways) or f'not possible: {client.why_not}'}")
     else:
         for client in chosen:
@@ -65,13 +65,11 @@ def _data(client: Client) -> dict[str, object]:
 
 
 def _show(client: Client) -> None:
-    from gateway.maps.clients import TRANSPORTS
-
     if not client.ways:
         click.echo(f"{client.name}: not possible: {client.why_not}.\n")
     for way in client.ways:
         click.echo(f"{client.name}: {way.select} ({TESTED[way.tested]})")
-        facts = f"register map {way.map}, unit id {way.unit}, {TRANSPORTS[way.transport]}, on_stale: {way.on_stale}"
+        facts = f"register map {way.map}, unit id {way.unit}, {way.connection}, on_stale: {way.on_stale}"
         click.echo(f"  {facts}\n")
         click.echo("".join(f"    {line}\n" for line in way.configuration().splitlines()))
     if client.page:

@@ -22,12 +22,21 @@ SERVERS = {
 
 
 class SerialEntry(BaseModel):
-    """The settings of a serial line that a client expects."""
+    """The settings of a serial line that a client expects; RTU always has 8 data bits."""
 
     model_config = ConfigDict(extra="forbid")
 
     baudrate: int
     parity: Literal["N", "E", "O"]
+    stopbits: Literal[1, 2] = 1
+
+    def __str__(self) -> str:
+        return f"{self.baudrate} baud, 8{self.parity}{self.stopbits}"
+
+    def settings(self) -> str:
+        """Return the keys of `serial:` in a configuration; those that have their default are left out."""
+        stopbits = f", stopbits: {self.stopbits}" if self.stopbits != 1 else ""
+        return f"baudrate: {self.baudrate}, parity: {self.parity}{stopbits}"
 
 
 class Way(BaseModel):
@@ -43,12 +52,16 @@ class Way(BaseModel):
     on_stale: Literal["exception", "silent"] = "exception"
     tested: Literal["requests", "documents", "nothing"]
 
+    @property
+    def connection(self) -> str:
+        """Return the transport for people, with the settings of a serial line."""
+        return TRANSPORTS[self.transport] + (f", {self.serial}" if self.serial else "")
+
     def configuration(self) -> str:
         """Return a configuration of the gateway that serves it, as YAML."""
         server = SERVERS.get(self.transport, "")
         if self.serial:
-            line = f"{{port: /dev/ttyUSB1, baudrate: {self.serial.baudrate}, parity: {self.serial.parity}}}"
-            server = f"  - serial: {line}\n"
+            server = f"  - serial: {{port: /dev/ttyUSB1, {self.serial.settings()}}}\n"
         on_stale = "" if self.on_stale == "exception" else f", on_stale: {self.on_stale}"
         unit = f"    units:\n      {self.unit}: {{map: {self.map}{on_stale}}}\n"
         return f"meter:\n  port: /dev/ttyUSB0\nmodbus:\n{server}{unit}"
@@ -106,7 +119,7 @@ def clients_table(clients: Sequence[Client]) -> str:
             lines.append(f"| {linked} | not possible: {client.why_not} | | | | |")
         for way in client.ways:
             chosen = way.select + (" (not verified)" if way.tested == "nothing" else "")
-            where = f"`{way.map}` | {way.unit} | {TRANSPORTS[way.transport]} | `{way.on_stale}`"
+            where = f"`{way.map}` | {way.unit} | {way.connection} | `{way.on_stale}`"
             lines.append(f"| {linked} | {chosen} | {where} |")
             linked = ""
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.config import check_config
 from tests.conftest import own_telegram
 from tests.nodes.status_page.test_registers import OWN_MAP
 from tests.peers.browser import NO_RESPONSE, PHONE, Visit, open_browser
@@ -283,6 +284,40 @@ def test_an_export_is_downloaded(visit: Visitor, gateway: Served) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="Register table (CSV)").first.click()
     assert Path(download.value.path()).read_text().startswith("address,")
+
+
+def test_a_client_is_chosen_by_name_and_its_configuration_is_copied(visit: Visitor, tmp_path: Path) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = visitor.open("connect")
+    page.get_by_label("I have a").select_option("SmartEVSE")
+    page.get_by_text("RTU on a serial line").wait_for()
+    page.get_by_text("9600 baud, 8N1 (8 data bits, no parity, 1 stop bit)").wait_for()
+    page.get_by_label("Meter that it reads").select_option(label="ABB: abb-b23")
+    page.get_by_text("{map: abb-b23}").wait_for()
+    visitor.screenshot("connect_smartevse")
+    page.locator(".configuration button").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    (tmp_path / "gateway.yaml").write_text(page.evaluate("navigator.clipboard.readText()"))
+    config, _ = check_config(tmp_path / "gateway.yaml", {}).valid()
+    (server,) = config.modbus
+    assert server.serial is not None
+    assert (server.serial.baudrate, server.serial.parity, list(server.units)) == (9600, "N", [11])
+    page.get_by_label("I have a").select_option("Victron GX")
+    page.get_by_label("Meter that it reads").select_option(label="detects an ABB B23: abb-b23")
+    page.get_by_text("unit 2 of modbus").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chosen_client_is_shown_in_dutch_on_a_phone(visit: Visitor, scheme: str) -> None:
+    phone = {"width": 390, "height": 844}
+    visitor = visit(locale="nl-NL", viewport=phone, has_touch=True, is_mobile=True, color_scheme=scheme)
+    page = visitor.open("connect")
+    page.get_by_label("Ik heb een").select_option("evcc")
+    page.get_by_label("Meter die hij leest").select_option(label="template cg-emt3xx, RS485 over TCP: cg-em3xx")
+    page.get_by_text("RTU over TCP: RTU-frames met CRC").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
+    assert visitor.accessibility_faults() == []
+    visitor.screenshot(f"connect_evcc_phone_{scheme}")
 
 
 def test_charts_show_power_and_intervals(visit: Visitor) -> None:

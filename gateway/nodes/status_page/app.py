@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access, Refusal
+from gateway.nodes.status_page.known_clients import known_clients
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.overview import status, unix_time
@@ -84,6 +85,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         share("/api/requests", lambda query: _requests(query, gateway)),
         share("/api/telegram", _telegram),
         share("/api/history", _history),
+        share("/api/clients", lambda _query: ((), lambda: asyncio.to_thread(known_clients))),
         route("/download/map", download.register_map),
         route("/download/export", download.export),
         route("/openapi.json", lambda _query: JSONResponse(describe())),

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
 from gateway.nodes.status_page import model
+from gateway.nodes.status_page.known_clients import KnownClients
 from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
 
@@ -77,6 +78,7 @@ _PATHS = [
     _Path("/api/requests", "The clients and their newest requests", model.Requests, [_LIMIT], (400,)),
     _Path("/api/telegram", "The newest telegram of a meter", model.TelegramView, [_METER, _IDENTIFIERS], (400, 404)),
     _Path("/api/history", "The last hour of a meter", model.HistoryView, [_METER], (404,)),
+    _Path("/api/clients", "The known clients, and what to configure for each", KnownClients, [], ()),
     _Path("/healthz", "The health of the gateway; needs no password", model.HealthView, [_COUNTS_METERS], (400,)),
     _Path("/download/map", "The register map of a unit", "text/csv", [_SERVER, _UNIT], (400, 404)),
     _Path(

@@ -22,7 +22,7 @@ PATHS = [
         "/api/requests",
         "/api/telegram",
     ),
-    *("/api/history", "/download/map", "/openapi.json", "/metrics", "/healthz"),
+    *("/api/history", "/api/clients", "/download/map", "/openapi.json", "/metrics", "/healthz"),
     "/download/export?format=evcc&host=gateway.lan",
 ]
 
@@ -82,7 +82,7 @@ async def test_a_password_is_required_for_all_but_the_health(tmp_path: Path) -> 
     (tmp_path / "secret").write_text("correct horse\n")
     page = 'status_page: {listen: "127.0.0.1:0", password_file: secret, framed_by: [self, "https://ha.example"]}\n'
     async with serving(tmp_path, HOUSE + page) as bench:
-        for path in ("/", "/api/status", "/events", "/static/app.js", "/metrics", "/nothing"):
+        for path in ("/", "/api/status", "/api/clients", "/events", "/static/app.js", "/metrics", "/nothing"):
             assert (await bench.get(path)).status == 401
             assert (await bench.get(path, Authorization="Bearer wrong horse")).status == 401
         assert (await bench.get("/healthz")).status == 200

@@ -1,10 +1,13 @@
-// The settings to enter in a client, and files that contain them.
+// What to configure for a client, then the settings to enter in it, and files that contain them.
 
+import * as chooser from "./chooser.js";
 import { copy, h } from "./dom.js";
 import { t, whenStale } from "./texts.js";
 
 export function create(gateway) {
-  const element = h("div", {});
+  const choice = chooser.create(gateway);
+  const cards = h("div", {});
+  const element = h("div", {}, choice.element, cards);
   let drawn = "";
 
   function update() {
@@ -12,10 +15,10 @@ export function create(gateway) {
     const shape = JSON.stringify(servers.map((server) => [server, null]), (key, value) => (key === "is_fresh" ? undefined : value));
     if (shape === drawn) return;
     drawn = shape;
-    element.replaceChildren(...(servers.length ? servers.map(card) : [h("p", {}, t("no_servers"))]));
+    cards.replaceChildren(...(servers.length ? servers.map(card) : [h("p", {}, t("no_servers"))]));
   }
 
-  return { element, update };
+  return { element, update, refresh: choice.refresh };
 }
 
 function card(server, index) {
