@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway.maps.clients import load_clients
 from tests.conftest import ROOT, own_telegram
 from tests.documentation import DOCS, Request, blocks, files, page_id, requests
 from tests.peers.harness import TARGET_FAILED, ModbusClient, wait_until
@@ -21,7 +22,8 @@ PAGES = sorted(path for path in (DOCS / "clients").glob("*.md") if path.name != 
 TELEGRAM = "v50_iskra-am550-solar"
 HEADING = re.compile(
     r"# .+\n\n\| \| \|\n\| --- \| --- \|\n"
-    r"\| address base \| .+ \|\n\| word order \| .+ \|\n\| data type \| .+ \|\n\n(?P<checked>[^\n]+)",
+    r"\| address base \| .+ \|\n\| word order \| .+ \|\n\| data type \| .+ \|\n"
+    r"(?:\| framing \| (?P<framing>.+) \|\n)?\n(?P<checked>[^\n]+)",
 )
 
 
@@ -89,6 +91,18 @@ def test_a_page_opens_with_what_every_client_asks(page: Path) -> None:
     # What was tried, or what it could only be checked against.
     assert re.search(r"[Cc]hecked against|Not tried|not tried|Tried", page.read_text()[: heading.end() + 400])
     assert f"/{TELEGRAM}.txt)" in page.read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_a_page_names_the_framing_of_its_clients_and_the_settings_of_their_line(page: Path) -> None:
+    ways = [way for client in load_clients() if client.page == page.name for way in client.ways]
+    heading = HEADING.match(page.read_text())
+    assert heading
+    framing = heading["framing"] or ""
+    assert ("RTU over TCP" in framing) is any(way.transport == "rtu_over_tcp" for way in ways)
+    for way in ways:
+        if way.serial:
+            assert f"RTU: {way.serial} (no parity, 1 stop bit), unit id {way.unit}" in framing
 
 
 def test_every_client_is_in_the_index() -> None:

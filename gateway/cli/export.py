@@ -97,7 +97,7 @@ def _configured(path: Path, choice: _Choice) -> list[ExportedUnit]:
     from gateway.exports import ExportedUnit
 
     config, maps = check_config(path).valid()
-    servers = [each for each in config.modbus if each.address.port == choice.port]
+    servers = [each for each in config.modbus if not each.serial and each.address.port == choice.port]
     if not servers and (choice.port is None or len(config.modbus) == 1):
         servers = config.modbus
     chosen = [
@@ -119,9 +119,11 @@ def _configured(path: Path, choice: _Choice) -> list[ExportedUnit]:
 def _target(server: ModbusConfig, unit_id: int, choice: _Choice) -> Target:
     """Return how a client reaches a unit of a server."""
     from gateway.exports import Target
+    from gateway.protocol.p1.variants import SerialSettings
 
     if server.serial:
-        return Target(server.serial.port, 0, unit_id, "serial")
+        line = SerialSettings(**server.serial.model_dump(exclude={"port"}))
+        return Target(server.serial.port, 0, unit_id, "serial", line)
     host = choice.host or server.address.host
     if host in EVERY_ADDRESS:
         raise click.UsageError("add --host: the address under which the program reaches the gateway")
@@ -129,17 +131,23 @@ def _target(server: ModbusConfig, unit_id: int, choice: _Choice) -> Target:
 
 
 def _reachable(form: str, units: list[ExportedUnit]) -> list[ExportedUnit]:
-    """Return the units that the program can read; name the others, unless there are no other ones."""
+    """Return the units that the program can read; name the others, unless there are no other ones.
+
+    Units on a serial line are chosen only if there are no others: few machines are connected to the line.
+    """
     from gateway.exports import FORMATS
 
     reachable = [unit for unit in units if unit.target.transport in FORMATS[form].transports]
-    if not reachable:
-        return units
-    for unit in units:
+    networked = [unit for unit in reachable if not unit.target.line]
+    chosen = networked or reachable
+    for unit in units if chosen else ():
         if unit not in reachable:
             what = f"{FORMATS[form].title} cannot read over {unit.target.transport}"
             click.echo(f"{unit.label} is left out: {what}", err=True)
-    return reachable
+        elif unit not in chosen:
+            what = f"it is on a serial line. Choose it with --unit {unit.target.unit_id}"
+            click.echo(f"{unit.label} is left out: {what}", err=True)
+    return chosen or units
 
 
 def _with_present(unit: ExportedUnit) -> ExportedUnit:
@@ -148,6 +156,8 @@ def _with_present(unit: ExportedUnit) -> ExportedUnit:
     from gateway.tools.reading_client import ReadingClient
 
     target = unit.target
+    if target.line:
+        raise click.UsageError(f"--present reads over a network, and {unit.label} is on a serial line")
     client = ReadingClient(target.host, target.port, target.unit_id, target.transport)
     try:
         client.connect()

@@ -21,10 +21,10 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "home-assistant": Format("Home Assistant", "home_assistant:as_yaml", ("tcp", "rtu_over_tcp", "udp")),
-    "evcc": Format("evcc", "evcc:as_yaml", ("tcp", "rtu_over_tcp", "udp")),
-    "telegraf": Format("Telegraf", "telegraf:as_toml", ("tcp", "rtu_over_tcp")),
-    "node-red": Format("Node-RED", "node_red:as_flow", ("tcp", "rtu_over_tcp")),
+    "home-assistant": Format("Home Assistant", "home_assistant:as_yaml", ("tcp", "rtu_over_tcp", "udp", "serial")),
+    "evcc": Format("evcc", "evcc:as_yaml", ("tcp", "rtu_over_tcp", "udp", "serial")),
+    "telegraf": Format("Telegraf", "telegraf:as_toml", ("tcp", "rtu_over_tcp", "serial")),
+    "node-red": Format("Node-RED", "node_red:as_flow", ("tcp", "rtu_over_tcp", "serial")),
     "tia": Format("TIA Portal", "variables:as_tia"),
     "codesys": Format("CODESYS", "variables:as_codesys"),
     "twincat": Format("TwinCAT", "variables:as_twincat"),

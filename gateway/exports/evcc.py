@@ -8,7 +8,15 @@ from typing import Any
 
 import yaml
 
-from gateway.exports.shared import ExportedUnit, ExportError, input_type, plain
+from gateway.exports.shared import (
+    PROGRAM_PORT,
+    ExportedUnit,
+    ExportError,
+    Target,
+    input_type,
+    plain,
+    serial_remarks,
+)
 from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.register import Register
 
@@ -19,6 +27,8 @@ CURRENT = ("sign(current_l{phase}, power_net_l{phase})", "current_l{phase}")
 VOLTAGE = ("voltage_l{phase}",)
 TRANSPORTS = {"tcp": {}, "rtu_over_tcp": {"rtu": True}, "udp": {"udp": True}}
 """Transport to the keys that select it."""
+COMSETS = ("8N1", "8E1")
+"""Formats of a serial line that evcc accepts."""
 
 
 def as_yaml(units: Sequence[ExportedUnit]) -> str:
@@ -27,7 +37,7 @@ def as_yaml(units: Sequence[ExportedUnit]) -> str:
     if not meters:
         names = ", ".join(unit.register_map.name for unit in units)
         raise ExportError(f"{names} has no register of the net power, which evcc requires")
-    return yaml.safe_dump({"meters": meters}, sort_keys=False)
+    return serial_remarks(units) + yaml.safe_dump({"meters": meters}, sort_keys=False)
 
 
 def _meter(unit: ExportedUnit) -> dict[str, Any] | None:
@@ -57,14 +67,11 @@ def _find(unit: ExportedUnit, values: Sequence[str]) -> Register | None:
 
 
 def _source(register: Register, exported: ExportedUnit, unit: str) -> dict[str, Any]:
-    target = exported.target
     swapped = "s" if register.word_order == "little" and register.length > 1 else ""
     scale = register.scale * UNIT_FACTORS[register.unit or unit][1] / UNIT_FACTORS[unit][1]
     source: dict[str, Any] = {
         "source": "modbus",
-        "uri": target.address,
-        "id": target.unit_id,
-        **TRANSPORTS[target.transport],
+        **_connection(exported.target),
         "register": {
             "address": register.address,
             "type": input_type(exported.register_map, register),
@@ -72,3 +79,14 @@ def _source(register: Register, exported: ExportedUnit, unit: str) -> dict[str, 
         },
     }
     return source if scale == Decimal(1) else source | {"scale": plain(scale)}
+
+
+def _connection(target: Target) -> dict[str, Any]:
+    if target.line is None:
+        return {"uri": target.address, "id": target.unit_id, **TRANSPORTS[target.transport]}
+    if target.line.format not in COMSETS:
+        raise ExportError(
+            f"evcc reads serial lines with {' or '.join(COMSETS)}, {target.host} has {target.line.format}"
+        )
+    settings = {"device": PROGRAM_PORT, "baudrate": target.line.baudrate, "comset": target.line.format}
+    return {**settings, "id": target.unit_id}

@@ -7,7 +7,16 @@ from typing import Any
 
 import yaml
 
-from gateway.exports.shared import ExportedUnit, by_server, factor_and_summand, input_type, plain
+from gateway.exports.shared import (
+    PROGRAM_PORT,
+    ExportedUnit,
+    Target,
+    by_server,
+    factor_and_summand,
+    input_type,
+    plain,
+    serial_remarks,
+)
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register
 
@@ -35,14 +44,21 @@ def as_yaml(units: Sequence[ExportedUnit]) -> str:
     hubs = [
         {
             "name": group[0].target.server_name,
-            "type": HUB_TYPES[group[0].target.transport],
-            "host": group[0].target.bare_host,
-            "port": group[0].target.port,
+            **_connection(group[0].target),
             "sensors": [_sensor(register, unit) for unit in group for register in _numbers_once(unit)],
         }
         for group in by_server(units)
     ]
-    return yaml.safe_dump({"modbus": hubs}, sort_keys=False, allow_unicode=True)
+    return serial_remarks(units) + yaml.safe_dump({"modbus": hubs}, sort_keys=False, allow_unicode=True)
+
+
+def _connection(target: Target) -> dict[str, Any]:
+    """Return the keys of a hub that name its server."""
+    if target.line is None:
+        return {"type": HUB_TYPES[target.transport], "host": target.bare_host, "port": target.port}
+    line = target.line
+    settings = {"baudrate": line.baudrate, "bytesize": line.bytesize, "parity": line.parity, "stopbits": line.stopbits}
+    return {"type": "serial", "method": "rtu", "port": PROGRAM_PORT, **settings}
 
 
 def _numbers_once(unit: ExportedUnit) -> list[Register]:

@@ -12,14 +12,25 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.exports.shared import ExportedUnit, Target, by_server, factor_and_summand, input_type, plain
+from gateway.exports.shared import (
+    PROGRAM_PORT,
+    ExportedUnit,
+    Target,
+    by_server,
+    factor_and_summand,
+    input_type,
+    plain,
+)
 from gateway.protocol.modbus.read_plan import read_plan
+from gateway.protocol.p1.variants import SerialSettings
 from gateway.protocol.registers.decoding import absent_number
 from gateway.protocol.registers.register import Register
 
 READ_EVERY_S = 5
+MODBUS_PORT = 502
 TCP_TYPES = {"tcp": "DEFAULT", "rtu_over_tcp": "TELNET"}
 """Transport to the `tcpType` of a client: TELNET has RTU framing, TCP-RTU-BUFFERED has the header of Modbus/TCP."""
+PARITIES = {"N": "none", "E": "even", "O": "odd"}
 DATA_TYPES = {"holding": "HoldingRegister", "input": "InputRegister"}
 DECODE = """\
 const words = msg.payload;
@@ -105,24 +116,25 @@ def _id(name: str) -> str:
 
 
 def _client(target: Target) -> dict[str, Any]:
+    line = target.line or SerialSettings(9600, 8, "N")
     return {
         "id": _id(target.server_name),
         "type": "modbus-client",
-        "name": f"gateway {target.address}",
-        "clienttype": "tcp",
+        "name": f"gateway {target.address}" + (f", {line}: set the serial port" if target.line else ""),
+        "clienttype": "simpleser" if target.line else "tcp",
         "bufferCommands": True,
         "stateLogEnabled": False,
         "queueLogEnabled": False,
         "failureLogEnabled": True,
-        "tcpHost": target.bare_host,
-        "tcpPort": str(target.port),
-        "tcpType": TCP_TYPES[target.transport],
-        "serialPort": "/dev/ttyUSB",
+        "tcpHost": "127.0.0.1" if target.line else target.bare_host,
+        "tcpPort": str(target.port or MODBUS_PORT),
+        "tcpType": TCP_TYPES.get(target.transport, "DEFAULT"),
+        "serialPort": PROGRAM_PORT,
         "serialType": "RTU-BUFFERD",
-        "serialBaudrate": "9600",
-        "serialDatabits": "8",
-        "serialStopbits": "1",
-        "serialParity": "none",
+        "serialBaudrate": str(line.baudrate),
+        "serialDatabits": str(line.bytesize),
+        "serialStopbits": str(line.stopbits),
+        "serialParity": PARITIES[line.parity],
         "serialConnectionDelay": "100",
         "serialAsciiResponseStartDelimiter": "0x3A",
         "unit_id": str(target.unit_id),

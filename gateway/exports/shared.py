@@ -7,9 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gateway.protocol.p1.variants import SerialSettings
 from gateway.protocol.registers.data_type import TYPES
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
+
+PROGRAM_PORT = "/dev/ttyUSB0"
+"""Serial port of the machine that runs the program. Only its user knows it, so a remark says to replace it."""
 
 
 class ExportError(Exception):
@@ -21,10 +25,13 @@ class Target:
     """A unit of a gateway, as a client reaches it."""
 
     host: str
+    """Name or address; the gateway's device for a serial line."""
     port: int
     unit_id: int
     transport: str = "tcp"
     """`tcp`, `tls`, `rtu_over_tcp`, `udp` or `serial`."""
+    line: SerialSettings | None = None
+    """Settings of a serial line; None for a network."""
 
     @property
     def bare_host(self) -> str:
@@ -83,6 +90,16 @@ class ExportedUnit:
 
 def _word(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def serial_remarks(units: Sequence[ExportedUnit]) -> str:
+    """Return a comment for each serial line of the units, as YAML and TOML write it."""
+    lines = {unit.target.host: unit.target.line for unit in units if unit.target.line}
+    return "".join(
+        f"# RTU, {line.baudrate} baud, {line.format}, to {device!r} of the gateway.\n"
+        f"# Replace {PROGRAM_PORT} by the serial port of the machine that runs this program.\n"
+        for device, line in lines.items()
+    )
 
 
 def by_server(units: Sequence[ExportedUnit]) -> list[list[ExportedUnit]]:

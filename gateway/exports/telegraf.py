@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from itertools import groupby
 
-from gateway.exports.shared import ExportedUnit, factor_and_summand, input_type
+from gateway.exports.shared import PROGRAM_PORT, ExportedUnit, Target, factor_and_summand, input_type, serial_remarks
 from gateway.protocol.registers.register import Register
 
 BYTE_ORDERS = {
@@ -19,7 +19,7 @@ BYTE_ORDERS = {
 
 def as_toml(units: Sequence[ExportedUnit]) -> str:
     """Return an `[[inputs.modbus]]` section for each unit, with a field for each number."""
-    return "\n".join(_section(unit) for unit in units)
+    return serial_remarks(units) + "\n".join(_section(unit) for unit in units)
 
 
 def _section(unit: ExportedUnit) -> str:
@@ -27,8 +27,7 @@ def _section(unit: ExportedUnit) -> str:
     lines = [
         "[[inputs.modbus]]",
         f'  name = "{unit.name}"',
-        f"  controller = {json.dumps(f'tcp://{target.url_address}')}",
-        *(['  transmission_mode = "RTUoverTCP"'] if target.transport == "rtu_over_tcp" else []),
+        *_connection(target),
         '  configuration_type = "request"',
         '  optimization = "none"',
     ]
@@ -49,6 +48,21 @@ def _section(unit: ExportedUnit) -> str:
         ]
     lines += [f"# {register.name} is left out: Telegraf adds no offset" for register in fields if register.offset]
     return "\n".join(lines) + "\n"
+
+
+def _connection(target: Target) -> list[str]:
+    if target.line is None:
+        mode = ['  transmission_mode = "RTUoverTCP"'] if target.transport == "rtu_over_tcp" else []
+        return [f"  controller = {json.dumps(f'tcp://{target.url_address}')}", *mode]
+    line = target.line
+    return [
+        f'  controller = "file://{PROGRAM_PORT}"',
+        f"  baud_rate = {line.baudrate}",
+        f"  data_bits = {line.bytesize}",
+        f'  parity = "{line.parity}"',
+        f"  stop_bits = {line.stopbits}",
+        '  transmission_mode = "RTU"',
+    ]
 
 
 def _byte_order(register: Register) -> str:

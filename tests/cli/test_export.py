@@ -66,7 +66,8 @@ def test_the_units_ports_and_maps_of_the_configuration_are_exported(config: Path
         ("p1.example", 5020, "tcp", 7),
         ("p1.example", 5021, "rtuovertcp", 2),
     }
-    assert "dsmr, unit 3, /dev/ttyUSB9 is left out: Home Assistant cannot read over serial" in result.stderr
+    left_out = "dsmr, unit 3, /dev/ttyUSB9 is left out: it is on a serial line. Choose it with --unit 3"
+    assert left_out in result.stderr
     assert sensors_of(invoke("export", "home-assistant", str(config), "--host", "p1.example")) == sensors_of(result)
 
 
@@ -98,6 +99,14 @@ def test_a_server_with_an_address_of_its_own_needs_no_host(config: Path) -> None
 def test_the_port_of_the_only_server_can_be_another_one_for_the_program(config: Path) -> None:
     config.write_text('meter: {simulate: true}\nmodbus: [{listen: ":5020"}]\n')
     assert sensors_of(invoke("export", "home-assistant", "--host", "h", "--port", "502")) == {("h", 502, "tcp", 1)}
+
+
+def test_a_unit_on_a_serial_line_is_exported_where_it_is_chosen(config: Path) -> None:
+    (meter,) = yaml.safe_load(invoke("export", "evcc", "--unit", "3").stdout)["meters"]
+    assert (meter["power"]["baudrate"], meter["power"]["comset"], meter["power"]["id"]) == (19_200, "8E1", 3)
+    refused = invoke("export", "evcc", "--unit", "3", "--present")
+    assert "--present reads over a network, and dsmr, unit 3, /dev/ttyUSB9 is on a serial line" in refused.stderr
+    assert "TIA Portal cannot read dsmr, unit 3" in invoke("export", "tia", "--unit", "3").stderr
 
 
 def test_options_that_choose_no_unit_name_the_units_that_are_there(config: Path) -> None:

@@ -38,8 +38,15 @@ def test_the_command_takes_the_unit_id_of_the_map_unless_given(form: str, tmp_pa
     assert "plc.example" in run()
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("transport", ["tls", "serial"])
+@pytest.mark.parametrize(
+    ("form", "transport"),
+    [
+        (form, transport)
+        for form in FORMATS
+        for transport in ("tls", "serial")
+        if transport not in FORMATS[form].transports
+    ],
+)
 def test_a_server_that_the_program_cannot_reach_is_refused(form: str, transport: str) -> None:
     unit = ExportedUnit(load_map(map_names()["dsmr"]), Target("h", 502, 1, transport))
     with pytest.raises(ExportError, match=f"cannot read dsmr, unit 1, h.* over {transport}"):

@@ -33,7 +33,10 @@ def export(query: Query) -> Response:
     host = query.given.get("host", "")
     if not _HOST.fullmatch(host):
         raise HTTPException(400, f"host must be the name or address of the gateway (found {host[:20]!r}).")
-    target = Target(host, served.server.port, unit.unit_id, reached_over(served.server.settings))
+    settings = served.server.settings
+    target = Target(host, served.server.port, unit.unit_id, reached_over(settings))
+    if settings.serial:
+        target = Target(settings.serial.device, 0, unit.unit_id, "serial", settings.serial.line)
     try:
         text = render(form, [ExportedUnit(unit.unit.register_map, target)])
     except ExportError as error:

@@ -23,8 +23,13 @@ class SerialSettings:
     parity: Literal["N", "E", "O"]
     stopbits: Literal[1, 2] = 1
 
+    @property
+    def format(self) -> str:
+        """Return the format of the characters, such as `8N1`."""
+        return f"{self.bytesize}{self.parity}{self.stopbits}"
+
     def __str__(self) -> str:
-        return f"{self.baudrate} {self.bytesize}{self.parity}{self.stopbits}"
+        return f"{self.baudrate} {self.format}"
 
 
 SLOW_LINE = SerialSettings(9600, 7, "E")
