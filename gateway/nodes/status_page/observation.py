@@ -10,6 +10,7 @@ from gateway.problems.problem import Problem
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.variants import SerialSettings
 from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
 from gateway.transport.clients import Admission
@@ -21,6 +22,10 @@ class Device(Protocol):
     @property
     def device(self) -> str:
         """Return the path of the device."""
+
+    @property
+    def line(self) -> SerialSettings:
+        """Return speed and format."""
 
 
 class ListenSettings(Protocol):
