@@ -55,23 +55,33 @@ class TcpLine(Line):
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
         """Connect, and resolve the name each time."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                sock = await _connect(self._host, self._port)
-                transport, receiver = await loop.create_connection(lambda: _TcpReceiver(receive), sock=sock)
-        except TimeoutError:
-            raise ProblemError(connection_timeout(CONNECT_TIMEOUT_S), errno.ETIMEDOUT) from None
-        except OSError as error:
-            raise ProblemError(connection_problem(error), error.errno) from error
-        self._transport = transport
-        watch_peer(transport.get_extra_info("socket"))
+        self._transport, receiver = await connect(self._host, self._port, receive)
         return receiver.closed
 
     def close(self) -> None:
         """Reset the connection: an orderly close can hang if the peer is gone."""
         if self._transport:
             self._transport.abort()
+
+
+async def connect(host: str, port: int, receive: Receive) -> tuple[asyncio.Transport, Receiver]:
+    """Connect, and return the connection and its receiver; the kernel will notice a peer that is gone.
+
+    Raises:
+        ProblemError: there is no connection within `CONNECT_TIMEOUT_S`.
+
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            sock = await _connect(host, port)
+            transport, receiver = await loop.create_connection(lambda: _TcpReceiver(receive), sock=sock)
+    except TimeoutError:
+        raise ProblemError(connection_timeout(CONNECT_TIMEOUT_S), errno.ETIMEDOUT) from None
+    except OSError as error:
+        raise ProblemError(connection_problem(error), error.errno) from error
+    watch_peer(transport.get_extra_info("socket"))
+    return transport, receiver
 
 
 async def _connect(host: str, port: int) -> socket.socket:
