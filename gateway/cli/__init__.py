@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "Run the gateway.",
     "check": "Check a configuration and this machine.",
     "probe": "Find the meter on a P1 port.",
+    "pair": "Let a HomeWizard P1 Meter give the gateway a token.",
     "simulate": "Send the telegrams of a simulated household.",
     "requests": "Show the requests of Modbus clients to the running gateway.",
     "health": "Show whether the running gateway works.",

@@ -41,7 +41,18 @@ _SERVERS = 'modbus:\n  - listen: ":5020"\nstatus_page: {}\n'
     help="Write the configuration into a new FILE, with Modbus/TCP on port 5020 and the status page.",
 )
 @click.option("--seconds", type=click.FloatRange(0.1, 600), help="Seconds to listen at each speed, by default 12.")
-def probe_command(where: str | None, *, save: Path | None, as_json: bool, seconds: float | None) -> None:
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="File with the token of a source of http://, https:// or homewizard://.",
+)
+@click.option(
+    "--ca", metavar="FILE", type=click.Path(path_type=Path), help="PEM file of the authority of a source with TLS."
+)
+def probe_command(
+    where: str | None, *, save: Path | None, as_json: bool, seconds: float | None, **_files: Path | None
+) -> None:
     """Find the meter on a P1 port, show a telegram with its readings, and print the configuration for it.
 
     Without DEVICE, all serial ports that a P1 cable may be on are tried. Nothing is ever sent to the meter. With
@@ -106,13 +117,19 @@ def _config(place: str) -> MeterConfig:
         raise click.UsageError(f"{place}: {address[1]} is not a TCP port. Give one from 1 to 65535, such as 2001")
     try:
         if split_url(place) is None and "://" in place:
-            return MeterConfig(source=place)
+            return MeterConfig.model_validate({"source": place, **_files()})
         config = MeterConfig(host=address[0], port=str(address[1])) if address else MeterConfig(port=place)
     except ValidationError as error:
         raise click.UsageError(str(error.errors()[0]["ctx"]["problem"])) from None
     if not config.host and "/" not in place and not Path(place).exists():
         raise click.UsageError(f"{place} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
     return config
+
+
+def _files() -> dict[str, Path]:
+    """Return the files of the command's options by their key of `meter:`."""
+    given = click.get_current_context().params
+    return {key: given[key] for key in ("token_file", "ca") if given[key]}
 
 
 def _show(place: str, findings: list[ProbeResult]) -> None:
@@ -154,7 +171,8 @@ def _yaml(place: str, newest: Received) -> str:
     address = split_address(place) or split_url(place)
     where = f"  host: {address[0]}\n  port: {address[1]}" if address else f"  port: {place}"
     if not address and "://" in place:
-        where = f"  source: {json.dumps(place)}"
+        files = [f"  {key}: {json.dumps(str(path))}" for key, path in _files().items()]
+        where = "\n".join([f"  source: {json.dumps(place)}", *files])
     return f'meter:\n{where}\n  dsmr_version: "{newest.variant.key}"\n'
 
 

@@ -17,6 +17,8 @@ MAX_SOURCE_CHARACTERS = 500
 
 PUSH = "push"
 """Source of a meter whose telegrams are posted to the gateway; it has no address."""
+HOMEWIZARD = "homewizard"
+"""Scheme of a HomeWizard P1 Meter, whose paths are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ _WITH_TOPIC = frozenset({"mqtt", "mqtts"})
 SCHEMES: Mapping[str, Scheme] = {
     "http": Scheme("HTTP", 80, "http://192.168.1.21/api/v1/telegram", frozenset({"poll", "token_file"})),
     "https": Scheme("HTTP", 443, "https://p1.example.org/telegram", frozenset({"ca", "poll", "token_file"})),
+    HOMEWIZARD: Scheme("HomeWizard", 443, "homewizard://192.168.1.20", frozenset({"ca", "poll", "token_file"})),
     "rfc2217": Scheme(
         "RFC 2217 port",
         None,
@@ -104,15 +107,17 @@ def split_source(text: str) -> Source:
         raise _wildcard()
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port or kind.port
+        host, port = parts.hostname or "", kind.port if parts.port is None else parts.port
     except ValueError:
         raise invalid("not-a-source", f"{quoted(text)} does not name a host and a port", example) from None
-    if not host or port is None or parts.fragment or len(text) > MAX_SOURCE_CHARACTERS or not text.isprintable():
+    if not host or not port or parts.fragment or len(text) > MAX_SOURCE_CHARACTERS or not text.isprintable():
         raise invalid("not-a-source", f"{quoted(cut(text))} does not name a host and a port", example)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     source = Source(scheme, host_name(host), port, path)
     if scheme in _WITH_TOPIC:
         _check_topic(source, example)
+    if scheme == HOMEWIZARD and path != "/":
+        raise invalid("path-not-used", "the source of a HomeWizard device has no path", example)
     return source
 
 

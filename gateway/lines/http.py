@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ class HttpLine(Line):
         self._url, self._poll_s, self._ca, self._token_file = url, poll_s, ca, token_file
         self._changes = Changes()
         self._not_before = 0.0
+        self._requests = 0
         self._polling: asyncio.Task[None] | None = None
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
@@ -92,15 +94,17 @@ class HttpLine(Line):
     async def _make_session(self) -> ClientSession:
         import aiohttp  # noqa: PLC0415 - only where there is such a line
 
-        token = await asyncio.to_thread(read_bearer_token, self._token_file) if self._token_file else ""
-        headers = {"Accept": "text/plain", "Accept-Encoding": "identity"} | self._headers(token)
+        headers = {"Accept": "text/plain", "Accept-Encoding": "identity"} | await self._login()
         connector = aiohttp.TCPConnector(limit=2, ssl=await self._tls(), use_dns_cache=False)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers, auto_decompress=False
         )
 
-    def _headers(self, token: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token}"} if token else {}
+    async def _login(self) -> dict[str, str]:
+        """Return the headers that let the gateway in."""
+        if self._token_file is None:
+            return {}
+        return {"Authorization": f"Bearer {await asyncio.to_thread(read_bearer_token, self._token_file)}"}
 
     async def _tls(self) -> ssl.SSLContext | bool:
         """Return the authorities to trust, or False for a device without TLS."""
@@ -119,6 +123,7 @@ class HttpLine(Line):
         """
         from gateway.lines.http_client import client_problem  # noqa: PLC0415 - only where there is such a line
 
+        self._requests += 1
         try:
             async with asyncio.timeout(limit_s), self._request(session) as response:
                 body = await _body_of(response)
@@ -130,10 +135,24 @@ class HttpLine(Line):
             ) from error
         except Exception as error:
             raise client_problem(error, limit_s) from error
-        if problem := _refusal(response, body):
+        if problem := self._refusal(response, body):
             self._not_before = now() + retry_after(response)
             raise ProblemError(problem)
         return telegram_in(body)
+
+    def _refusal(self, response: ClientResponse, body: bytes) -> Problem | None:
+        """Return why a response cannot hold a telegram."""
+        from gateway.lines.http_client import status_problem  # noqa: PLC0415 - only where there is such a line
+
+        if response.status in REDIRECTS:
+            return status_problem(response.status, cut(response.headers.get("Location", "")))
+        if response.status == UNAVAILABLE and b"no-telegram-received" in body:
+            return _NEVER_ANY
+        if response.status != OK:
+            return status_problem(response.status)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return _COMPRESSED
+        return _TOO_LARGE if len(body) > MAX_BODY_BYTES else None
 
     def _request(self, session: ClientSession) -> AbstractAsyncContextManager[ClientResponse]:
         return session.get(self._url, allow_redirects=False)
@@ -176,6 +195,10 @@ class HttpLine(Line):
         """Return why the responses are not new telegrams."""
         return self._changes.silence
 
+    def details(self) -> Mapping[str, str | int]:
+        """Return the number of requests."""
+        return {"requests_sent": self._requests}
+
     def close(self) -> None:
         """Close the connection."""
         if self._polling:
@@ -194,9 +217,19 @@ def read_bearer_token(path: Path) -> str:
 
     """
     try:
-        token = read_first_line(path).decode("ascii", "replace")
+        return bearer_token(read_first_line(path))
     except OSError as error:
         raise ProblemError(file_problem(error), error.errno) from error
+
+
+def bearer_token(line: bytes) -> str:
+    """Return the token in the first line of a file.
+
+    Raises:
+        ProblemError: it is not a token.
+
+    """
+    token = line.decode("ascii", "replace")
     if not token or len(token) > MAX_TOKEN_CHARACTERS or not all("!" <= each <= "~" for each in token):
         hint = "Write the token into its first line, and nothing else"
         raise ProblemError(problem_of("token-unusable", "the token file does not hold a token", hint))
@@ -238,18 +271,3 @@ async def _body_of(response: ClientResponse) -> bytes:
             response.close()
             break
     return bytes(body)
-
-
-def _refusal(response: ClientResponse, body: bytes) -> Problem | None:
-    """Return why a response cannot hold a telegram."""
-    from gateway.lines.http_client import status_problem  # noqa: PLC0415 - only where there is such a line
-
-    if response.status in REDIRECTS:
-        return status_problem(response.status, cut(response.headers.get("Location", "")))
-    if response.status == UNAVAILABLE and b"no-telegram-received" in body:
-        return _NEVER_ANY
-    if response.status != OK:
-        return status_problem(response.status)
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        return _COMPRESSED
-    return _TOO_LARGE if len(body) > MAX_BODY_BYTES else None

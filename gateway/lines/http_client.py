@@ -5,8 +5,11 @@ Imported only where there is such a line: aiohttp takes time and memory.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ssl
+from contextlib import suppress
+from types import SimpleNamespace
 
 import aiohttp
 
@@ -15,6 +18,8 @@ from gateway.problems.quoting import cut, quoted
 from gateway.problems.system import connection_problem, connection_timeout
 from gateway.transport.client_tls import tls_problem
 
+CLOSE_S = 0.5
+"""Longest time for which the other end's part of the close of a WebSocket is awaited."""
 _HINTS = {
     401: "It wants a token. If token_file is set, is that token of this device, and still valid?",
     403: "Is reading allowed in the settings of the device?",
@@ -60,3 +65,26 @@ def client_problem(error: BaseException, limit_s: float) -> ProblemError:
         return ProblemError(connection_problem(cause), cause.errno)
     reason = cut(getattr(error, "message", "") or str(error) or type(error).__name__)
     return ProblemError(problem_of("not-the-protocol", f"the host does not speak this protocol ({reason})"))
+
+
+def websocket_session(tls: ssl.SSLContext | bool) -> aiohttp.ClientSession:
+    """Return a session for one WebSocket, which follows no redirect and keeps no cookie."""
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(_refuse_redirect)
+    connector = aiohttp.TCPConnector(limit=1, ssl=tls, use_dns_cache=False, force_close=True)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing])
+
+
+async def _refuse_redirect(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, sent: aiohttp.TraceRequestRedirectParams
+) -> None:
+    raise ProblemError(status_problem(sent.response.status, sent.response.headers.get("Location", "")))
+
+
+async def close_websocket(session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse[bool] | None) -> None:
+    """Close a WebSocket, if there is one, and its session, without waiting long for the other end."""
+    if socket is not None:
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_S):
+                await socket.close()
+    await session.close()

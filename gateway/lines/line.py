@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gateway.problems.problem import Problem
@@ -41,6 +41,15 @@ class Line(Port, Protocol):
     def silence(self) -> Problem | None:
         """Return why no telegram comes although the line is open, where the line knows it."""
         return None
+
+    def details(self) -> Mapping[str, str | int]:
+        """Return what else the status page shows of this line."""
+        return {}
+
+    @property
+    def gives_way(self) -> bool:
+        """Return True if the next line is to be tried when this one is lost, although telegrams came over it."""
+        return False
 
 
 class Receiver(asyncio.BaseProtocol):

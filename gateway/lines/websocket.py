@@ -7,7 +7,6 @@ while nothing comes, so that one that is gone is noticed, also behind a proxy th
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,7 @@ from gateway.problems.problem import ProblemError, problem_of
 from gateway.transport.socket_options import watch_peer
 
 if TYPE_CHECKING:
-    from types import SimpleNamespace
-
-    from aiohttp import ClientSession, ClientWebSocketResponse, TraceRequestRedirectParams
+    from aiohttp import ClientSession, ClientWebSocketResponse
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_MESSAGE_BYTES = 16_384
@@ -27,8 +24,6 @@ MESSAGE_TOO_BIG = 1009
 """Status code of a WebSocket for a message that is too large (RFC 6455, 7.4.1)."""
 PING_EVERY_S = 10.0
 """Time without a frame after which the other end is pinged. It has half of that time to respond."""
-CLOSE_S = 0.5
-"""Longest time for which the other end's part of a close is awaited."""
 
 
 class WebSocketLine(Line):
@@ -47,9 +42,11 @@ class WebSocketLine(Line):
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
         """Connect, and resolve the name each time."""
-        from gateway.lines.http_client import client_problem  # noqa: PLC0415 - only where there is such a line
+        from gateway.lines.http_client import client_problem, websocket_session  # noqa: PLC0415 - where there is one
+        from gateway.transport.client_tls import trust  # noqa: PLC0415
 
-        session = await self._make_session()
+        tls = await asyncio.to_thread(trust, self._ca) if self._url.startswith("wss:") else False
+        session = websocket_session(tls)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 socket = await session.ws_connect(
@@ -77,29 +74,10 @@ class WebSocketLine(Line):
             raise
         return closed
 
-    async def _make_session(self) -> ClientSession:
-        import aiohttp  # noqa: PLC0415 - only where there is such a line
-
-        from gateway.transport.client_tls import trust  # noqa: PLC0415
-
-        tls = await asyncio.to_thread(trust, self._ca) if self._url.startswith("wss:") else False
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_redirect.append(_refuse_redirect)
-        connector = aiohttp.TCPConnector(limit=1, ssl=tls, use_dns_cache=False, force_close=True)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing])
-
     def close(self) -> None:
         """Close, without waiting long for the other end."""
         if self._reading:
             self._reading.cancel()
-
-
-async def _refuse_redirect(
-    _session: ClientSession, _context: SimpleNamespace, sent: TraceRequestRedirectParams
-) -> None:
-    from gateway.lines.http_client import status_problem  # noqa: PLC0415 - only where there is such a line
-
-    raise ProblemError(status_problem(sent.response.status, sent.response.headers.get("Location", "")))
 
 
 async def _read_until_closed(
@@ -109,16 +87,15 @@ async def _read_until_closed(
     closed: asyncio.Future[Exception | None],
 ) -> None:
     """Read until the line ends; then set the result of `closed` to the error that ended it, or to None."""
+    from gateway.lines.http_client import close_websocket  # noqa: PLC0415 - only where there is such a line
+
     error: Exception | None = None
     try:
         error = await _read(socket, receive)
     except asyncio.CancelledError:
         pass  # the line was closed here, which is the only way to cancel
     finally:
-        with suppress(Exception):
-            async with asyncio.timeout(CLOSE_S):
-                await socket.close()
-        await session.close()
+        await close_websocket(session, socket)
         if not closed.done():
             closed.set_result(error)
 

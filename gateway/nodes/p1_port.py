@@ -85,6 +85,7 @@ class P1Port(Node):
         self._has_telegram = False
         self._accepted = 0
         self._unconfirmed = 0
+        self._problems: dict[str, Problem] = {}
         self._last_problem: Problem | None = None
         self._refused = 0
         self._opened = 0.0
@@ -102,6 +103,7 @@ class P1Port(Node):
             "bytes_received": self.bytes_received,
             "interval_s": self._meter.interval_s,
             "last_trouble": str(self._last_problem) if self._last_problem else None,
+            **self._current[1].details(),
         }
 
     def write(self, data: bytes) -> bool:
@@ -121,7 +123,7 @@ class P1Port(Node):
                 problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
             else:
                 problem = await self._listen(line, closed)
-            await self._pause(name, problem)
+            await self._pause(name, line, problem)
 
     async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> Problem:
         """Return why the line is lost, or why it brings no telegram, once that is so."""
@@ -170,6 +172,7 @@ class P1Port(Node):
             self.show(Colour.GREEN, Mark.DOT, "plain", text=self._current[0])
             if self._closed_early < MANY_CLOSED:
                 self._last_problem = None
+                self._problems.clear()
                 self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
 
     def _begin(self) -> None:
@@ -265,7 +268,7 @@ class P1Port(Node):
         self._closed_early += 1
         return max(0.0, newest.arrived + PACE * newest.variant.cadence_s - moment)
 
-    async def _pause(self, name: str, problem: Problem) -> None:
+    async def _pause(self, name: str, line: Line, problem: Problem) -> None:
         pause = self._wait_for_next(problem) or self._backoff.next()
         remedy = "trying again until it works"
         if problem is _TELEGRAMS_LATE:
@@ -275,10 +278,12 @@ class P1Port(Node):
             self.show(Colour.GREEN, Mark.RING, "line-per-telegram", line=name)
         else:
             self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=round(pause))
-        if not self._has_telegram and self._line_count > 1:
+        if self._line_count > 1 and (line.gives_way or not self._has_telegram):
             self._current = next(self._lines)
-        if problem != self._last_problem:  # one line per change of state
-            self._last_problem = problem
+        self._last_problem = problem
+        is_known = problem in self._problems.values()  # one line per change of state
+        self._problems[name] = problem
+        if not is_known:
             self.log(logging.WARNING, f"{name}: {problem}; {remedy}")
         self._has_telegram = False
         await asyncio.sleep(pause)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.protocol.p1.variants import VARIANTS
+from gateway.transport.addresses import place_of
 
 if TYPE_CHECKING:
     from gateway.config.meter import MeterConfig
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.lines.line import Line
     from gateway.protocol.p1.variants import SerialSettings
 
+HOMEWIZARD_V1_PORT = 80
 Lines = list[tuple[str, "Line"]]
 """Lines to try in turn, each with its label."""
 
@@ -36,6 +38,18 @@ def _http(source: Source, config: MeterConfig, folder: Path, _settings: list[Ser
 
     ca, token_file = config.ca and folder / config.ca, config.token_file and folder / config.token_file
     return [(str(source), HttpLine(str(source), _poll_s(config), ca, token_file))]
+
+
+def _homewizard(source: Source, config: MeterConfig, folder: Path, _settings: list[SerialSettings]) -> Lines:
+    from gateway.lines.homewizard import HomeWizardV1Line, HomeWizardV2Line  # noqa: PLC0415 - only where there is one
+
+    lines: Lines = []
+    v2, v1_place = None, place_of(source.host, HOMEWIZARD_V1_PORT)
+    if config.token_file:
+        place, ca = place_of(source.host, source.port), config.ca and folder / config.ca
+        v2 = HomeWizardV2Line(place, config.poll, ca, folder / config.token_file)
+        lines.append((f"{source} (API v2)", v2))
+    return [*lines, (f"{source.scheme}://{v1_place} (API v1)", HomeWizardV1Line(v1_place, config.poll, v2))]
 
 
 def _poll_s(config: MeterConfig) -> float | None:
@@ -82,6 +96,7 @@ def _push(source: Source, _config: MeterConfig, _folder: Path, _settings: list[S
 _MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]], Lines]] = {
     "http": _http,
     "https": _http,
+    "homewizard": _homewizard,
     "rfc2217": _rfc2217,
     "push": _push,
     "ws": _websocket,

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import Config
+from gateway.config.meter import MeterConfig
+from gateway.config.source import HOMEWIZARD
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, in_order, problem_of
@@ -225,12 +227,22 @@ def _check_meter_files(document: Document, config: Config, folder: Path) -> Iter
         if meter.password_file:
             yield from _check_file(document, (*loc, "password_file"), folder / meter.password_file, read_secret)
         if meter.token_file and not meter.is_pushed:
-            from gateway.lines.http import read_bearer_token  # noqa: PLC0415 - only where there is such a line
-
-            yield from _check_file(document, (*loc, "token_file"), folder / meter.token_file, read_bearer_token)
+            reader = _reader_of_token(meter)
+            yield from _check_file(document, (*loc, "token_file"), folder / meter.token_file, reader)
     yield from _check_tokens(document, config, folder)
     for loc, _, path in key_files(config, folder):
         yield from _check_file(document, loc, path, read_key)
+
+
+def _reader_of_token(meter: MeterConfig) -> Callable[[Path], object]:
+    """Return the function that reads the token file of a meter as its line does."""
+    if meter.parsed_source and meter.parsed_source.scheme == HOMEWIZARD:
+        from gateway.lines.homewizard_identity import read_pairing  # noqa: PLC0415 - only where there is such a line
+
+        return read_pairing
+    from gateway.lines.http import read_bearer_token  # noqa: PLC0415 - only where there is such a line
+
+    return read_bearer_token
 
 
 def _check_tokens(document: Document, config: Config, folder: Path) -> list[Problem]:

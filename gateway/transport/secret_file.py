@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.files.regular_file import read_regular_file
@@ -40,6 +41,30 @@ def read_first_line(path: Path) -> bytes:
     """
     lines = read_secret(path).splitlines()
     return lines[0].strip() if lines else b""
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all. A file that it replaces keeps its owner.
+
+    Raises:
+        OSError: it cannot be written.
+
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            with suppress(FileNotFoundError, PermissionError):
+                former = path.stat()
+                os.fchown(descriptor, former.st_uid, former.st_gid)
+            stream.write(content)
+            stream.flush()
+            os.fsync(descriptor)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def read_token(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.meter import MeterConfig
 from gateway.config.source import SCHEMES, Source, split_source
 from gateway.service import source_lines
+from gateway.service.node_settings import p1_connections
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ from gateway.service import source_lines
             Source("http", "p1.local", 80, "/api/v1/telegram"),
             "http://p1.local:80/api/v1/telegram",
         ),
+        ("homewizard://p1.local", Source("homewizard", "p1.local", 443, "/"), "homewizard://p1.local:443"),
         ("rfc2217://a:1/b?c=d", Source("rfc2217", "a", 1, "/b?c=d"), "rfc2217://a:1/b?c=d"),
     ],
 )
@@ -61,6 +63,21 @@ def test_an_mqtt_source_without_a_topic_or_with_several_is_refused(text: str, co
     with pytest.raises(PydanticCustomError) as caught:
         split_source(text)
     assert (caught.value.context or {})["problem"].code == code
+
+
+def test_a_homewizard_source_has_no_path() -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        split_source("homewizard://p1.local/api/telegram")
+    assert (caught.value.context or {})["problem"].code == "path-not-used"
+
+
+def test_a_homewizard_device_is_read_over_api_v2_first_if_there_is_a_token(tmp_path: Path) -> None:
+    def labels(**keys: object) -> list[str]:
+        config = MeterConfig.model_validate({"source": "homewizard://[::1]", **keys})
+        return [label for label, _ in p1_connections(config, tmp_path)]
+
+    assert labels() == ["homewizard://[::1]:80 (API v1)"]
+    assert labels(token_file="token") == ["homewizard://[::1]:443 (API v2)", "homewizard://[::1]:80 (API v1)"]
 
 
 def test_a_password_file_needs_a_user() -> None:

@@ -59,6 +59,7 @@ _COUNTS = {
 _REFUSED = ("clients_refused", "clients, readers or connections that a node refused")
 _TOTALS = {
     "bytes_received": ("p1_bytes", "bytes received from a P1 port"),
+    "requests_sent": ("source_requests", "requests sent to a source that is polled"),
     "telegrams_sent": ("passthrough_telegrams", "telegrams sent to readers"),
     "telegrams_missed": ("passthrough_telegrams_missed", "telegrams that slow readers missed"),
     "bytes_sent": ("passthrough_bytes", "bytes sent to readers"),

@@ -27,6 +27,7 @@ meters:
   house: {simulate: true}
   barn: {port: /dev/no-such-device, decryption: {key_file: key}}
   farm: {source: push, token_file: token}
+  dongle: {source: "homewizard://127.0.0.1:1", token_file: token}
 push: {listen: "127.0.0.1:0"}
 modbus: [{listen: "127.0.0.1:0", units: {1: {meter: house}, 2: {meter: barn}}}]
 passthrough: [{meter: house, listen: "127.0.0.1:0", tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}}]
