@@ -70,8 +70,12 @@ def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, v
 
 
 def _reader(path: Path, *, is_given: bool) -> Load:
-    """Return what reads the configuration: the file and the environment, or else the only serial port."""
+    """Return what reads the configuration: the file and the environment, or else the only serial port.
+
+    The first reading decides which, and not this function: the folder may not respond, and a reading has a time limit.
+    """
     import logging
+    from functools import cache
 
     from gateway.config import check_config, load_maps
     from gateway.config.environment import is_overridden
@@ -82,11 +86,18 @@ def _reader(path: Path, *, is_given: bool) -> Load:
         settings = config_without_file(path, [] if is_given else serial_ports())
         return settings, load_maps(settings, path.parent)
 
-    if not is_there(path) and not is_overridden(os.environ):
-        return without_file
-    if not is_there(path):
-        logging.getLogger("gateway").info(_VARIABLES_ALONE.format(path=path))
-    return lambda: check_config(path).valid()
+    @cache
+    def choose() -> Load:
+        if not is_there(path) and not is_overridden(os.environ):
+            return without_file
+        if not is_there(path):
+            logging.getLogger("gateway").info(_VARIABLES_ALONE.format(path=path))
+        return lambda: check_config(path).valid()
+
+    def read() -> tuple[Config, Maps]:
+        return choose()()
+
+    return read
 
 
 def _uvloop() -> asyncio.AbstractEventLoop:

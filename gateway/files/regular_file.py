@@ -2,12 +2,18 @@
 
 Opening a pipe that nobody writes to waits for ever, and opening a device can change its state. The kind is therefore
 checked before the file is opened, and again on the open file, which may be another one by then.
+
+A file on a network drive that is gone keeps its reader waiting all the same. `accessing` notes which thread waits for
+which file, so that the problem can name it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.problems.problem import ProblemError, problem_of
@@ -21,6 +27,44 @@ _KINDS = {
 _DO_NOT_WAIT = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CHUNK_BYTES = 65_536
 
+_lock = threading.Lock()
+_accessed: dict[int, Path] = {}
+"""The file that each thread accesses."""
+_given_up: dict[int, Path] = {}
+"""Those of them that took too long."""
+
+
+@contextmanager
+def accessing(path: Path) -> Iterator[None]:
+    """Note that this thread accesses a file while the block runs.
+
+    Raises:
+        ProblemError: another thread has waited too long for the file, and still waits.
+
+    """
+    thread = threading.get_ident()
+    with _lock:
+        if path in _given_up.values():
+            what = "the file does not respond: an attempt to read it before this one still waits"
+            hint = "Is it on a network drive that is gone? Bring the drive back, or write the path of another file"
+            raise ProblemError(problem_of("file-does-not-respond", what, hint))
+        _accessed[thread] = path
+    try:
+        yield
+    finally:
+        with _lock:
+            _accessed.pop(thread, None)
+            _given_up.pop(thread, None)
+
+
+def give_up(thread: int) -> Path | None:
+    """Refuse the file that a thread accesses to all others until it ends; return None if it accesses none."""
+    with _lock:
+        path = _accessed.get(thread)
+        if path:
+            _given_up[thread] = path
+    return path
+
 
 def read_regular_file(path: Path, limit: int) -> bytes:
     """Return the content of a regular file.
@@ -33,14 +77,15 @@ def read_regular_file(path: Path, limit: int) -> bytes:
         OSError: it cannot be read, is another kind of file, is larger than `limit`, or changes while it is read.
 
     """
-    check_kind(path.stat())
-    descriptor = os.open(path, os.O_RDONLY | _DO_NOT_WAIT)
-    try:
-        before = os.fstat(descriptor)
-        check_kind(before)
-        content = _read(descriptor, limit + 1)
-    finally:
-        os.close(descriptor)
+    with accessing(path):
+        check_kind(path.stat())
+        descriptor = os.open(path, os.O_RDONLY | _DO_NOT_WAIT)
+        try:
+            before = os.fstat(descriptor)
+            check_kind(before)
+            content = _read(descriptor, limit + 1)
+        finally:
+            os.close(descriptor)
     if max(len(content), before.st_size) > limit:
         raise ProblemError(problem_of("file-too-large", f"larger than {limit} bytes"))
     if len(content) != before.st_size:  # so are also files of the system, such as those in /proc

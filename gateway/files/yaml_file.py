@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from gateway.files.pydantic_errors import KEYS_EXPECTED
-from gateway.files.regular_file import read_regular_file
+from gateway.files.regular_file import accessing, read_regular_file
 from gateway.files.yaml_errors import TOO_DEEP, TOO_DEEP_TEXT, syntax_problem
 from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, Scalar, in_order, problem_of
 from gateway.problems.quoting import cut, cut_path, quoted
@@ -100,7 +100,8 @@ def dotted(loc: Loc) -> str:
 def is_there(path: Path) -> bool:
     """Return whether a file exists; for a file that must not be accessed return True, so that `load` reports why."""
     try:
-        path.stat()
+        with accessing(path):
+            path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError:

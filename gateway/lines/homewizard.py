@@ -23,6 +23,7 @@ from gateway.lines.http import FIRST_RESPONSE_S, LEAST_PAUSE_S, HttpLine, NotATe
 from gateway.lines.line import Receive
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.runtime.clock import now
+from gateway.transport.timed_reading import read_in_time
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -113,11 +114,11 @@ class HomeWizardV2Line(_HomeWizardLine):
             await session.close()
 
     async def _login(self) -> dict[str, str]:
-        self._pairing = await asyncio.to_thread(read_pairing, self._pairing_file)
+        self._pairing = await read_in_time(read_pairing, self._pairing_file)
         return {"Authorization": f"Bearer {self._pairing.token}", "X-Api-Version": "2"}
 
     async def _tls(self) -> ssl.SSLContext | bool:
-        self._context = await asyncio.to_thread(trust_maker, self._ca)
+        self._context = await read_in_time(trust_maker, self._ca)
         return self._context
 
     def _request(self, session: ClientSession) -> AbstractAsyncContextManager[ClientResponse]:

@@ -14,6 +14,7 @@ from gateway.problems.quoting import cut
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import now
 from gateway.transport.secret_file import read_first_line
+from gateway.transport.timed_reading import read_in_time
 
 if TYPE_CHECKING:
     import ssl
@@ -104,7 +105,7 @@ class HttpLine(Line):
         """Return the headers that let the gateway in."""
         if self._token_file is None:
             return {}
-        return {"Authorization": f"Bearer {await asyncio.to_thread(read_bearer_token, self._token_file)}"}
+        return {"Authorization": f"Bearer {await read_in_time(read_bearer_token, self._token_file)}"}
 
     async def _tls(self) -> ssl.SSLContext | bool:
         """Return the authorities to trust, or False for a device without TLS."""
@@ -112,7 +113,7 @@ class HttpLine(Line):
             return False
         from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there is TLS
 
-        return await asyncio.to_thread(trust, self._ca)
+        return await read_in_time(trust, self._ca)
 
     async def _get(self, session: ClientSession, limit_s: float) -> bytes:
         """Return the telegram of one response.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.lines.line import Line, Receive
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.transport.socket_options import watch_peer
+from gateway.transport.timed_reading import read_in_time
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession, ClientWebSocketResponse
@@ -45,7 +46,7 @@ class WebSocketLine(Line):
         from gateway.lines.http_client import client_problem, websocket_session  # noqa: PLC0415 - where there is one
         from gateway.transport.client_tls import trust  # noqa: PLC0415
 
-        tls = await asyncio.to_thread(trust, self._ca) if self._url.startswith("wss:") else False
+        tls = await read_in_time(trust, self._ca) if self._url.startswith("wss:") else False
         session = websocket_session(tls)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):

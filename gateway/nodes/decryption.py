@@ -22,6 +22,7 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark
 from gateway.transport.secret_file import read_key
+from gateway.transport.timed_reading import read_in_time
 
 _FIRST_BLOCK = (2).to_bytes(4, "big")
 """Number of the first block of text in Galois/Counter Mode with a nonce of 12 bytes (NIST SP 800-38D, 7.1)."""
@@ -106,7 +107,7 @@ class Decryption(Node):
         keys: dict[Path, bytes] = {}
         for path in self._key_files():
             try:
-                keys[path] = await asyncio.to_thread(read_key, path)
+                keys[path] = await read_in_time(read_key, path)
             except OSError as error:
                 self.show(Colour.RED, Mark.RING, "key-file-unusable", file=path.name)
                 raise ProblemError(file_problem(error), error.errno) from error

@@ -38,6 +38,7 @@ from gateway.transport.http_server import PageServer
 from gateway.transport.listening import listen_on
 from gateway.transport.secret_file import read_token
 from gateway.transport.shares import TurnedAway, turned_away_details
+from gateway.transport.timed_reading import read_in_time
 
 PATH = "/api/v1/datalogger/dsmrreading"
 MAX_BODY_BYTES = 3 * MAX_TELEGRAM_BYTES + 1024
@@ -157,7 +158,7 @@ class PushListener(Node):
         for recipient in self.posts.receivers:
             path = recipient.token_file
             try:
-                self._tokens[path] = await asyncio.to_thread(read_token, path)
+                self._tokens[path] = await read_in_time(read_token, path)
             except OSError as error:
                 problem = file_problem(error)
                 self.show(Colour.RED, Mark.RING, "token-file-unusable", meter=recipient.meter)

@@ -7,10 +7,12 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from gateway.config import Config, read_document
-from gateway.files.regular_file import check_kind
+from gateway.files.regular_file import accessing, check_kind
 from gateway.files.yaml_file import FileError
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import file_problem
@@ -31,31 +33,32 @@ _audit = logging.getLogger("gateway.audit")
 class FileHandler(QueuedHandler):
     """Appends the lines to a file, from the thread of the log. A full disk costs lines, and nothing else."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file.
-
-        Raises:
-            OSError: it cannot be opened.
-
-        """
+    def __init__(self, path: Path, file: FileIO) -> None:
+        """Write to `file`, which is open."""
         self.path = path
         self._lost, self._failure = 0, ""
         self._failed_at = float("-inf")
-        self._file = open_file(path)
-        super().__init__(self._file)
+        self._file = file
+        self._newer: FileIO | None = None
+        super().__init__(file.fileno())
         self.setFormatter(AuditFormatter())
 
-    def reopen(self, descriptor: int) -> None:
-        """Write to the file that `descriptor` has open, which a rotation of logs has put in the place of the old."""
-        os.dup2(descriptor, self._file, inheritable=False)
-        os.close(descriptor)
+    def reopen(self, file: FileIO) -> None:
+        """Write the next line to `file`, which a rotation of logs has put in the place of the old."""
+        self._newer = file
 
     def _write(self) -> None:
         super()._write()
-        os.close(self._file)
+        for file in (self._file, self._newer):
+            if file:
+                file.close()
 
     def _write_line(self, data: bytes) -> bool:
         """Write a line, after the number of those that could not be written before."""
+        newer, self._newer = self._newer, None
+        if newer:
+            self._file.close()  # in this thread: the old file may be on a network drive that is gone
+            self._file, self._descriptor = newer, newer.fileno()
         if self._lost:
             text = f"{self._lost} lines could not be written: {self._failure}"
             report = logging.LogRecord("gateway.audit", logging.WARNING, "", 0, text, None, None)
@@ -107,7 +110,7 @@ class JournalHandler(logging.Handler):
         super().close()
 
 
-def open_file(path: Path) -> int:
+def open_file(path: Path) -> FileIO:
     """Open a file to append to it, and make it with the rights 0640 if it is not there.
 
     Raises:
@@ -115,18 +118,19 @@ def open_file(path: Path) -> int:
 
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    try:
-        descriptor = os.open(path, flags, MODE)
-    except OSError as error:
-        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
-            check_kind(path.stat())
-        raise
-    try:
-        check_kind(os.fstat(descriptor))
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    with accessing(path):
+        try:
+            descriptor = os.open(path, flags, MODE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
+                check_kind(path.stat())
+            raise
+        try:
+            check_kind(os.fstat(descriptor))
+        except OSError:
+            os.close(descriptor)
+            raise
+    return FileIO(descriptor, "a")
 
 
 def audit_problem(target: str, folder: Path, journal: str | None = None) -> Problem | None:
@@ -160,6 +164,15 @@ def _file_problem(path: Path, error: OSError) -> Problem:
     return file_problem(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An audit log that is open and not in use yet."""
+
+    target: str | None
+    """The value of `audit:`."""
+    file: FileIO | None = None
+
+
 class AuditLog:
     """The audit log of the configuration at `path`."""
 
@@ -170,48 +183,47 @@ class AuditLog:
         self.warnings: Sequence[Problem] = ()
         """The problem that prevents writing."""
 
-    def begin(self, config: Config) -> None:
-        """Open the log; without one that can be opened, the gateway runs without it and reports that."""
-        try:
-            self.prepare(config)
-        except FileError as error:
-            self.warnings = error.problems
-            for problem in error.problems:
-                _log.error("audit: %s", problem)
-
-    def prepare(self, config: Config) -> None:
-        """Open the log of a configuration in place of the one before; the same file is opened again.
+    def open(self, config: Config) -> Opened:
+        """Open the log of a configuration; a file that is open already is opened again.
 
         Raises:
-            FileError: it cannot be opened; the one before stays.
+            FileError: it cannot be opened.
 
         """
         target = config.audit
-        handler = self._handler
         try:
-            if target and target != JOURNAL and target == self._target and isinstance(handler, FileHandler):
-                handler.reopen(open_file(handler.path))
-                return
-            opened = self._open(target)
+            if target == JOURNAL and (problem := audit_problem(target, self._path.parent)):
+                raise ProblemError(problem)
+            return Opened(target, open_file(self._path.parent / target) if target and target != JOURNAL else None)
         except OSError as error:
             problem = _file_problem(self._path.parent / (target or ""), error)
             raise FileError([problem.at(read_document(self._path).place(_LOC))]) from None
+
+    def take(self, opened: Opened) -> None:
+        """Write to the log that was opened, and end the one before."""
+        handler, target = self._handler, opened.target
         self.warnings = ()
+        if opened.file and target == self._target and isinstance(handler, FileHandler):
+            handler.reopen(opened.file)
+            return
         if handler and target != self._target:
             record(Event.CONFIGURATION, ACCEPTED, detail=f"the audit log goes on in {target or 'no file'}")
-        self._target, self._handler = target, opened
-        if opened:
-            _audit.addHandler(opened)
+        self._target, self._handler = target, self._make_handler(opened)
+        if self._handler:
+            _audit.addHandler(self._handler)
         if handler:
             _end(handler)
 
-    def _open(self, target: str | None) -> FileHandler | JournalHandler | None:
-        if target is None:
-            return None
-        problem = audit_problem(target, self._path.parent) if target == JOURNAL else None
-        if problem:
-            raise ProblemError(problem)
-        return JournalHandler(JOURNAL_SOCKET) if target == JOURNAL else FileHandler(self._path.parent / target)
+    def refuse(self, problems: Sequence[Problem]) -> None:
+        """Run without the log, because it cannot be opened, and report that."""
+        self.warnings = problems
+        for problem in problems:
+            _log.error("audit: %s", problem)
+
+    def _make_handler(self, opened: Opened) -> FileHandler | JournalHandler | None:
+        if opened.file:
+            return FileHandler(self._path.parent / (opened.target or ""), opened.file)
+        return JournalHandler(JOURNAL_SOCKET) if opened.target == JOURNAL else None
 
     def close(self) -> None:
         """Write what waits, and stop."""

@@ -19,7 +19,7 @@ from gateway.runtime.flow import Flow
 from gateway.runtime.health import Health
 from gateway.runtime.report_data import describe
 from gateway.service.node_settings import status_page_settings
-from gateway.service.timed_load import TimedLoad
+from gateway.service.timed_load import load_in_time
 
 TRY_EVERY_S = 2.0
 """Seconds between two attempts to load the files."""
@@ -68,7 +68,7 @@ async def wait_until_valid(
     """Show the problems until `load` returns a configuration; return None when `stop` is set first."""
     over = asyncio.Event()
     showing = asyncio.create_task(gateway.flow.run(over))
-    valid, read = None, TimedLoad(load)
+    valid = None
     while not (valid or stop.is_set()):
         if problems != gateway.problems:
             gateway.problems = problems
@@ -79,7 +79,7 @@ async def wait_until_valid(
             await asyncio.wait_for(stop.wait(), TRY_EVERY_S)
         except TimeoutError:
             try:
-                valid = await read()
+                valid = await load_in_time(load)
             except FileError as error:
                 problems = error.problems
     over.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.config import Config, Maps
@@ -16,22 +17,41 @@ from gateway.service.changes import changes_between
 from gateway.service.secret_files import Renewal, renew
 
 if TYPE_CHECKING:
+    from gateway.service.audit_log import Opened
+    from gateway.service.broken_configuration import Load
     from gateway.service.wiring import Wiring
 
 _log = logging.getLogger("gateway")
 
 
-async def take_over(wiring: Wiring, config: Config, maps: Maps) -> None:
-    """Change a running gateway to a valid configuration and to what the files that it names hold now.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration with what the files that it names hold now."""
+
+    config: Config
+    maps: Maps
+    renewal: Renewal
+    audit: Opened | None
+
+
+def prepare(wiring: Wiring, load: Load) -> Prepared:
+    """Read all files, and change nothing. This may take for ever, so the caller has a time limit.
 
     Raises:
-        FileError: a certificate, a key or a password cannot be used; nothing is changed.
+        FileError: the configuration, a map, a certificate, a key, a password or the audit log cannot be used.
 
     """
-    secrets = wiring.secrets
-    renewal = await asyncio.to_thread(secrets.read, config) if secrets else Renewal()
-    if wiring.audit:
-        await asyncio.to_thread(wiring.audit.prepare, config)
+    config, maps = load()
+    renewal = wiring.secrets.read(config) if wiring.secrets else Renewal()
+    # At the end: nothing has to close it again.
+    return Prepared(config, maps, renewal, wiring.audit.open(config) if wiring.audit else None)
+
+
+async def take_over(wiring: Wiring, prepared: Prepared) -> None:
+    """Change a running gateway to a configuration and to what the files that it names hold now."""
+    config, maps, renewal = prepared.config, prepared.maps, prepared.renewal
+    if wiring.audit and prepared.audit:
+        await asyncio.to_thread(wiring.audit.take, prepared.audit)
     changes = [*changes_between(wiring.configured, (config, maps)), *renewal.changes]
     wiring.problems = []
     await wiring.change(config, maps)
@@ -39,8 +59,8 @@ async def take_over(wiring: Wiring, config: Config, maps: Maps) -> None:
     for change in changes:
         _log.info("reload: %s", change)
         record(Event.CONFIGURATION, ACCEPTED, detail=change)
-    if secrets:
-        await asyncio.to_thread(secrets.accept, renewal, config)
+    if wiring.secrets:
+        wiring.secrets.take(renewal.look)
     wiring.reloaded = Reload(unix_now(), is_applied=True, changes=tuple(changes))
     record(Event.RELOAD, ACCEPTED)
 

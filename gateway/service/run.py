@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import Config, Maps, load_status_page
+from gateway.files.regular_file import accessing
 from gateway.files.yaml_file import FileError, is_there
 from gateway.problems.problem import Place, problem_of
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, record
@@ -19,17 +20,21 @@ from gateway.runtime.clock import now
 from gateway.runtime.memory import settle
 from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
-from gateway.service.reload import refuse, take_over
+from gateway.service.file_look import look_at_files
+from gateway.service.reload import prepare, refuse, take_over
 from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager, status_line
-from gateway.service.timed_load import TimedLoad
+from gateway.service.timed_load import is_temporary, load_in_time
 from gateway.service.wiring import Wiring
+from gateway.transport.timed_reading import READ_LIMIT_S
 from gateway.version import version
 
 END_WITHIN_S = 1.7
 """Time after which the process ends, whatever still runs."""
 FILES_LOGGED_EVERY_S = 600.0
 """Shortest time between two log lines about too many open files."""
+EXIT_TEMPORARY = 1
+"""Exit code for files that do not respond. The systemd unit restarts the gateway after it."""
 EXIT_CONFIGURATION = 78
 """Exit code for a configuration that cannot be used (EX_CONFIG of sysexits.h)."""
 
@@ -40,10 +45,10 @@ class ConfigSource:
     """Reads a configuration at the start and at each reload."""
 
     def __init__(self, path: Path, read: Load) -> None:
-        """Read with `read`, and refuse a file at `path` that has disappeared or become empty since now."""
+        """Read with `read`, and refuse a file at `path` that has disappeared or become empty since the first time."""
         self._path, self._read = path, read
-        self._was_there = is_there(path)
-        self._was_empty = _is_empty(path)
+        self._was_there: bool | None = None
+        self._was_empty = False
 
     def __call__(self) -> tuple[Config, Maps]:
         """Return the configuration and its register maps.
@@ -53,6 +58,8 @@ class ConfigSource:
 
         """
         place = Place(str(self._path))
+        if self._was_there is None:
+            self._was_there, self._was_empty = is_there(self._path), _is_empty(self._path)
         if self._was_there and not is_there(self._path):
             # Otherwise the environment alone would count, and defaults for the rest.
             raise FileError([problem_of("file-gone", "the file is gone", "Put it back", place=place)])
@@ -64,7 +71,8 @@ class ConfigSource:
 
 def _is_empty(path: Path) -> bool:
     try:
-        return path.stat().st_size == 0
+        with accessing(path):
+            return path.stat().st_size == 0
     except (OSError, ValueError):
         return False  # `load` reports what prevents reading it
 
@@ -84,7 +92,16 @@ def run_gateway(load: Load, path: Path, new_loop: Callable[[], asyncio.AbstractE
     raise_file_limit()
     loop = new_loop()
     loop.set_exception_handler(FileLimitLog())
-    return loop.run_until_complete(_run(load, path))
+    try:
+        return loop.run_until_complete(_run(load, path))
+    except FileError as error:
+        loop.close()
+        if not is_temporary(error):
+            raise
+        for problem in error.problems:
+            _log.error("configuration: %s", problem)
+        _log.error("configuration: the gateway ends; systemd and Docker start it again, and it then tries again")
+        return EXIT_TEMPORARY
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
@@ -139,9 +156,9 @@ async def _run(load: Load, path: Path) -> int:
     wiring = Wiring(*loaded, path.parent)
     secrets = wiring.secrets = SecretFiles(path)
     audit = wiring.audit = AuditLog(path)
-    await asyncio.to_thread(audit.begin, loaded[0])
+    await _begin_audit(audit, loaded[0])
     record(Event.START, ACCEPTED, version=version(), configuration=str(path))
-    await asyncio.to_thread(secrets.begin, loaded[0])
+    await _begin_secrets(secrets, loaded[0], path)
     background: list[asyncio.Task[None]] = []
 
     def status() -> str:
@@ -160,6 +177,23 @@ async def _run(load: Load, path: Path) -> int:
     audit.close()
     _log.info("stopped")
     return 0
+
+
+async def _begin_audit(audit: AuditLog, config: Config) -> None:
+    """Open the audit log; if that is not possible, the gateway runs without it and reports that."""
+    try:
+        audit.take(await load_in_time(audit.open, config, limit_s=READ_LIMIT_S))
+    except FileError as error:
+        audit.refuse(error.problems)
+
+
+async def _begin_secrets(secrets: SecretFiles, config: Config, path: Path) -> None:
+    """Look at the files with secrets. The nodes read them too, and report those that they cannot use."""
+    try:
+        secrets.take(await load_in_time(look_at_files, config, path, limit_s=READ_LIMIT_S))
+    except FileError as error:
+        for problem in error.problems:
+            _log.error("configuration: %s", problem)
 
 
 def _handle_signals(
@@ -191,9 +225,9 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
 
     """
     try:
-        return load()
+        return await load_in_time(load)
     except FileError as error:
-        page = load_status_page(path)
+        page = await load_in_time(load_status_page, path)
         if page is None:
             raise
         gateway = ConfigErrorGateway(page, path.parent)
@@ -206,12 +240,11 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
 
 async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
     """Read the configuration and its maps again whenever `reload` is set; keep the old ones if they have problems."""
-    read = TimedLoad(load)
     while await reload.wait():
         reload.clear()
         with manager.reloading():
             try:
-                await take_over(wiring, *await read())
+                await take_over(wiring, await load_in_time(prepare, wiring, load))
             except FileError as error:
                 refuse(wiring, error.problems)
             except SystemExit:  # there is no file, and the command has printed how to write one

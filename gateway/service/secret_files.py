@@ -8,7 +8,6 @@ reload is refused with the place of the file in the configuration, and all conne
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,19 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.config import Config, read_document
-from gateway.config.types import TlsConfig
-from gateway.files.yaml_file import Document, FileError, Loc, dotted
+from gateway.files.yaml_file import FileError, Loc, dotted
 from gateway.problems.problem import Problem
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
-from gateway.service.meter_files import key_files, meter_files, token_files
-from gateway.service.node_settings import tls_files
+from gateway.service.file_look import Look, look_at_files, tls_places
+from gateway.service.meter_files import key_files, token_files
 from gateway.transport.clients import Clients
-from gateway.transport.secret_file import read_key, read_secret, read_token, rights_problem
+from gateway.transport.secret_file import read_key, read_token
 
 if TYPE_CHECKING:
-    from gateway.transport.certificates import Expiry
     from gateway.transport.tls import ServerTls, TlsFiles
 
 LOOK_EVERY_S = 600.0
@@ -36,6 +33,9 @@ LOOK_EVERY_S = 600.0
 
 Located = tuple[Loc, Problem]
 """A key of the configuration, and a problem of the file that it names."""
+
+NOTHING_SEEN = Look({}, (), ())
+"""A look at no file."""
 
 _log = logging.getLogger("gateway")
 
@@ -53,7 +53,8 @@ class Renewal:
     """Each new key of a meter, by its file."""
     changes: Sequence[str] = ()
     """A text for each change."""
-    digests: Mapping[Path, bytes] = field(default_factory=dict)
+    look: Look = NOTHING_SEEN
+    """The files that were loaded."""
 
 
 class SecretFiles:
@@ -61,19 +62,15 @@ class SecretFiles:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._digests: Mapping[Path, bytes] = {}
-        self._rights: list[Problem] = []
-        self._expiries: list[tuple[Loc, Expiry]] = []
-        self._document: Document | None = None
+        self._look = NOTHING_SEEN
         self._reported_on = utc_now().date()
         self.warnings: Sequence[Problem] = ()
         """Warnings about certificates that expire soon, and about rights of files."""
 
-    def begin(self, config: Config) -> None:
-        """Take the files as they are: the nodes have read them, and report those that they cannot use."""
-        self._digests = _digests(config, self._path.parent)
-        self.look(config)
-        self._log_warnings()
+    def take(self, look: Look) -> None:
+        """Note that the files of `look` are in use, and report the warnings about them."""
+        self._look = look
+        self._report()
 
     def read(self, config: Config) -> Renewal:
         """Load the files whose content has changed since they were used first.
@@ -82,13 +79,14 @@ class SecretFiles:
             FileError: one of them cannot be used; it carries all problems.
 
         """
-        folder, digests = self._path.parent, _digests(config, self._path.parent)
+        folder, look = self._path.parent, look_at_files(config, self._path)
+        digests = look.digests
         problems: list[Located] = []
         changes: list[str] = []
         loaded: dict[TlsFiles, ServerTls] = {}
-        for files, locs in _tls(config, folder).items():
+        for files, locs in tls_places(config, folder).items():
             if changed := self._changed_keys(files, digests):
-                found, tls = _load(files, is_replaced=bool(self._digests.get(files.certificate)))
+                found, tls = _load(files, is_replaced=bool(self._look.digests.get(files.certificate)))
                 problems += [((*locs[0], key), problem) for key, problem in found]
                 if tls:
                     loaded[files] = tls
@@ -100,7 +98,7 @@ class SecretFiles:
         if problems or refused:
             document = read_document(self._path)
             raise FileError([problem.at(document.place(loc)) for loc, problem in (*problems, *refused)])
-        return Renewal(loaded, password, renewed["token"], renewed["key"], changes, digests)
+        return Renewal(loaded, password, renewed["token"], renewed["key"], changes, look)
 
     def _read_meters(
         self, config: Config, digests: Mapping[Path, bytes], changes: list[str], refused: list[Located]
@@ -109,7 +107,7 @@ class SecretFiles:
         renewed: dict[str, dict[Path, bytes]] = {"token": {}, "key": {}}
         for name, files, read in (("token", token_files, read_token), ("key", key_files, read_key)):
             for loc, _, path in files(config, self._path.parent):
-                if digests[path] == self._digests.get(path):
+                if digests[path] == self._look.digests.get(path):
                     continue
                 try:
                     renewed[name][path] = read(path)
@@ -119,35 +117,6 @@ class SecretFiles:
                     refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
         return renewed
 
-    def accept(self, renewal: Renewal, config: Config) -> None:
-        """Note that a renewal is in use, and report the warnings about the files of `config`."""
-        self._digests = renewal.digests
-        self.look(config)
-        self._log_warnings()
-
-    def look(self, config: Config) -> None:
-        """Find the warnings about the files."""
-        self._document = None
-        self._rights, self._expiries = [], []
-        located = dict[Path, Loc]()
-        for files, locs in _tls(config, self._path.parent).items():
-            from gateway.transport.certificates import expiries_of  # noqa: PLC0415 - only where there is TLS
-
-            located.setdefault(files.key, (*locs[0], "key"))
-            self._expiries += [((*locs[0], each.key), each) for each in expiries_of(files)]
-        if (page := config.status_page) and page.password_file:
-            located.setdefault(self._path.parent / page.password_file, ("status_page", "password_file"))
-        for loc, meter in config.located_meters():
-            for key, file in (("password_file", meter.password_file), ("token_file", meter.token_file)):
-                if file:
-                    located.setdefault(self._path.parent / file, (*loc, key))
-        for loc, _, path in key_files(config, self._path.parent):
-            located.setdefault(path, loc)
-        for path, loc in located.items():
-            if problem := rights_problem(path):
-                self._rights.append(self._at(loc, problem))
-        self._judge()
-
     async def watch(self) -> None:
         """Report each day what expires soon, until cancelled."""
         while True:
@@ -156,38 +125,25 @@ class SecretFiles:
 
     def report_daily(self) -> None:
         """Report what expires soon, unless that was reported today."""
-        if self._expiries and utc_now().date() != self._reported_on:
-            self._judge()
-            self._log_warnings()
+        if self._look.expiries and utc_now().date() != self._reported_on:
+            self._report()
 
-    def _judge(self) -> None:
-        now, expiring = utc_now(), dict[Path, Problem]()
-        for loc, expiry in self._expiries:
-            from gateway.transport.certificates import expiry_problem  # noqa: PLC0415 - only where there is TLS
-
-            if problem := expiry_problem(expiry, now):
-                expiring.setdefault(expiry.path, self._at(loc, problem))
-        self.warnings = [*expiring.values(), *self._rights]
-
-    def _log_warnings(self) -> None:
-        self._reported_on = utc_now().date()
+    def _report(self) -> None:
+        moment = utc_now()
+        self.warnings, self._reported_on = self._look.warnings(moment), moment.date()
         for warning in self.warnings:
             _log.warning("configuration: %s", warning)
 
-    def _at(self, loc: Loc, problem: Problem) -> Problem:
-        self._document = self._document or read_document(self._path)
-        return problem.at(self._document.place(loc))
-
     def _changed_keys(self, files: TlsFiles, digests: Mapping[Path, bytes]) -> list[str]:
         named = {"certificate": files.certificate, "key": files.key, "client_ca": files.client_ca}
-        return [key for key, path in named.items() if path and digests[path] != self._digests.get(path)]
+        return [key for key, path in named.items() if path and digests[path] != self._look.digests.get(path)]
 
     def _read_password(self, config: Config, digests: Mapping[Path, bytes]) -> tuple[bytes | None, list[Located]]:
         page = config.status_page
         if page is None or page.password_file is None:
             return None, []
         path = self._path.parent / page.password_file
-        if digests[path] == self._digests.get(path):
+        if digests[path] == self._look.digests.get(path):
             return None, []
         from gateway.nodes.status_page.access import read_password  # noqa: PLC0415 - only where there is a page
 
@@ -196,16 +152,6 @@ class SecretFiles:
         except OSError as error:
             problem = file_problem(error)
             return None, [(("status_page", "password_file"), replace(problem, what=f"{path}: {problem.what}"))]
-
-
-def certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
-    """Yield the TLS settings of each listener, with their place in the configuration."""
-    for index, server in enumerate(config.modbus):
-        if server.tls:
-            yield ("modbus", index, "tls"), server.tls
-    for index, passthrough in enumerate(config.passthrough):
-        if passthrough.tls:
-            yield ("passthrough", index, "tls"), passthrough.tls
 
 
 def listeners(nodes: Iterable[Node]) -> Iterator[tuple[Node, Clients[Any]]]:
@@ -233,30 +179,6 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         take_keys = getattr(node, "renew_keys", None)
         if take_keys and renewal.keys:
             take_keys(renewal.keys)
-
-
-def _tls(config: Config, folder: Path) -> dict[TlsFiles, list[Loc]]:
-    """Return the files of TLS listeners, each with its places: several listeners may share files."""
-    found: dict[TlsFiles, list[Loc]] = {}
-    for loc, tls in certificates(config):
-        found.setdefault(tls_files(tls, folder), []).append(loc)
-    return found
-
-
-def _digests(config: Config, folder: Path) -> dict[Path, bytes]:
-    """Return a digest of each file; empty for one that cannot be read."""
-    paths = [path for files in _tls(config, folder) for path in (files.certificate, files.key, files.client_ca) if path]
-    if config.status_page and config.status_page.password_file:
-        paths.append(folder / config.status_page.password_file)
-    paths += [path for _, _, path in meter_files(config, folder)]
-    return {path: _digest(path) for path in dict.fromkeys(paths)}
-
-
-def _digest(path: Path) -> bytes:
-    try:
-        return hashlib.sha256(read_secret(path)).digest()
-    except OSError:
-        return b""
 
 
 def _load(files: TlsFiles, *, is_replaced: bool) -> tuple[Sequence[tuple[str, Problem]], ServerTls | None]:

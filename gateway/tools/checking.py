@@ -22,10 +22,11 @@ from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, in_order, problem_of
 from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
+from gateway.runtime.clock import utc_now
 from gateway.service.audit_log import audit_problem
+from gateway.service.file_look import certificates, look_at_files
 from gateway.service.meter_files import key_files, token_files
 from gateway.service.node_settings import tls_files
-from gateway.service.secret_files import SecretFiles, certificates
 from gateway.transport.secret_file import read_key, read_secret, read_token
 from gateway.transport.serial_device import holder_of, why_not_opened
 
@@ -65,10 +66,9 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
 
 def file_warnings(config: Config, path: Path) -> list[Problem]:
     """Return what has to be done soon about files that can be used: certificates that expire, and rights of secrets."""
-    secrets = SecretFiles(path)
-    secrets.look(config)
+    warnings = look_at_files(config, path).warnings(utc_now())
     # An expired certificate is a problem already.
-    return [warning for warning in secrets.warnings if warning.code != "certificate-expired"]
+    return [warning for warning in warnings if warning.code != "certificate-expired"]
 
 
 def check_machine(document: Document, config: Config) -> CheckReport:

@@ -20,8 +20,12 @@ def trust(ca: Path | None) -> ssl.SSLContext:
         ProblemError: the file cannot be read, or holds no certificate.
 
     """
+    if ca is None:
+        return ssl.create_default_context()
     try:
-        return ssl.create_default_context(cadata=None if ca is None else read_secret(ca).decode("ascii", "replace"))
+        content = read_secret(ca).decode("ascii", "ignore")  # a comment may have other characters
+        # An empty text would mean the authorities of the system.
+        return ssl.create_default_context(cadata=content or "nothing")
     except OSError as error:
         raise _ca_problem(error) from error
 

@@ -18,6 +18,7 @@ from gateway.transport.client import Client
 from gateway.transport.descriptors import FEW_DESCRIPTORS, takes_reserve
 from gateway.transport.shares import TurnedAway, room_for
 from gateway.transport.socket_options import watch_peer
+from gateway.transport.timed_reading import read_in_time
 from gateway.transport.turns import Turns
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Clients(Generic[C]):
         if self._admission.tls:
             from gateway.transport.tls import ServerTls  # noqa: PLC0415 - only where there is TLS
 
-            self._tls = await asyncio.to_thread(ServerTls, self._admission.tls)
+            self._tls = await read_in_time(ServerTls, self._admission.tls)
         self._is_open = True
 
     @property

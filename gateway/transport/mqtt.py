@@ -28,6 +28,7 @@ from gateway.problems.system import connection_problem, connection_timeout, file
 from gateway.transport.client_tls import tls_problem, trust
 from gateway.transport.mqtt_connection import Connection, PahoClient, no_response
 from gateway.transport.secret_file import read_secret
+from gateway.transport.timed_reading import read_in_time
 
 CONNECT_TIMEOUT_S = 10.0
 RESPONSE_TIMEOUT_S = 5.0
@@ -103,8 +104,8 @@ class MqttClient:
 
         """
         try:
+            tls, password = await read_in_time(self._read_files)
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                tls, password = await asyncio.to_thread(self._read_files)
                 return await self._log_in(tls, password)
         except TimeoutError:
             self.close()

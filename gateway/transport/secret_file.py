@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.files.regular_file import read_regular_file
+from gateway.files.regular_file import accessing, read_regular_file
 from gateway.problems.problem import Problem, ProblemError, problem_of
 
 MAX_SECRET_BYTES = 1_000_000
@@ -101,7 +101,8 @@ def rights_problem(path: Path) -> Problem | None:
     A file that cannot be looked at has no warning here: reading it reports the reason.
     """
     try:
-        found = path.stat()
+        with accessing(path):
+            found = path.stat()
     except OSError:
         return None
     if found.st_mode & OTHERS:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.files.regular_file import accessing
 from gateway.transport.certificates import expiries_of, is_signed_by
 from gateway.transport.secret_file import read_secret
 
@@ -125,9 +126,11 @@ class ServerTls:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.sslobject_class = _Handshake
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.load_cert_chain(files.certificate, files.key, _no_password)
+        with accessing(files.key):  # another file may have taken its place since
+            self._context.load_cert_chain(files.certificate, files.key, _no_password)
         if files.client_ca:
-            self._context.load_verify_locations(files.client_ca)
+            with accessing(files.client_ca):
+                self._context.load_verify_locations(files.client_ca)
             self._context.verify_mode = ssl.CERT_REQUIRED
         self.expiries = expiries_of(files)
         """The end of validity of each file."""

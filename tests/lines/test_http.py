@@ -250,12 +250,14 @@ async def test_a_file_without_a_token_is_refused(tmp_path: Path, content: str) -
         ("other.example", "ca.pem", "certificate-refused"),
         ("localhost", None, "certificate-refused"),
         ("localhost", "server.key", "ca-without-certificate"),
+        ("localhost", "empty.pem", "ca-without-certificate"),
     ],
 )
 async def test_only_the_certificate_of_this_host_by_a_trusted_authority_is_accepted(
     tmp_path: Path, name: str, ca: str | None, code: str
 ) -> None:
     make_certificates(tmp_path)
+    (tmp_path / "empty.pem").touch()  # which is not a reason to trust the authorities of the system
     files = add_certificate(tmp_path, "dongle", host=name)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(files.certificate, files.key)

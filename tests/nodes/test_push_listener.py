@@ -17,6 +17,7 @@ from gateway.files.yaml_file import FileError
 from gateway.nodes import push_listener
 from gateway.nodes.push_listener import MAX_BODY_BYTES, MAX_DROPPED_BYTES, PATH, PushListener
 from gateway.runtime.clock import now, unix_now
+from gateway.service.file_look import look_at_files
 from gateway.service.secret_files import SecretFiles
 from gateway.service.wiring import Wiring
 from gateway.tools.checking import check_files
@@ -307,7 +308,7 @@ def test_a_reload_reads_the_tokens_again_and_refuses_one_that_cannot_be_used(tmp
         (tmp_path / f"{name}.token").write_text(token)
     config = load_config(path, {})
     secrets = SecretFiles(path)
-    secrets.begin(config)
+    secrets.take(look_at_files(config, path))
     assert not secrets.read(config).tokens
     (tmp_path / "farm.token").write_text("another token of the farm")
     renewal = secrets.read(config)

@@ -16,6 +16,7 @@ from gateway.config import Config, Maps, check_config
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.passthrough import Passthrough
 from gateway.nodes.status_page.node import StatusPage
+from gateway.service.file_look import look_at_files
 from gateway.service.run import reload_when_asked
 from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager
@@ -44,7 +45,7 @@ class Bench:
         self.asked = asyncio.Event()
         self.wiring = Wiring(*self.load(), folder)
         self.secrets = self.wiring.secrets = SecretFiles(self.path)
-        self.secrets.begin(self.load()[0])
+        self.secrets.take(look_at_files(self.load()[0], self.path))
 
     def load(self) -> tuple[Config, Maps]:
         """Read the configuration."""

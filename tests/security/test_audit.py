@@ -51,7 +51,11 @@ def config_of(folder: Path, audit: str | None = "audit.log") -> Config:
 def auditing(folder: Path, audit: str = "audit.log") -> Iterator[AuditLog]:
     """Write an audit log."""
     log = AuditLog(folder / "gateway.yaml")
-    log.begin(config_of(folder, audit))
+    config = config_of(folder, audit)
+    try:
+        log.take(log.open(config))
+    except FileError as error:
+        log.refuse(error.problems)
     try:
         yield log
     finally:
@@ -72,7 +76,7 @@ async def test_logins_refusals_and_reloads_are_recorded_with_time_and_address(
     (tmp_path / "password").write_text("correct horse")
     async with gateway_in(tmp_path, HOUSE + "audit: audit.log\n") as bench:
         log = bench.wiring.audit = AuditLog(bench.path)
-        log.begin(bench.load()[0])
+        log.take(log.open(bench.load()[0]))
         for password in ("wrong guess", "wrong guess", "correct horse", "correct horse"):
             await asyncio.to_thread(bench.get, "/api/status", password)
         client = await connect(bench.ports[0], client_context(tmp_path))
@@ -230,11 +234,11 @@ def test_a_log_that_cannot_be_opened_is_a_problem_and_the_gateway_runs_without_i
 def test_a_reload_keeps_the_old_log_when_the_new_one_cannot_be_opened(tmp_path: Path) -> None:
     with auditing(tmp_path) as log:
         with pytest.raises(FileError, match=r"gateway.yaml:2:1: audit: there is no folder"):
-            log.prepare(config_of(tmp_path, "no/audit.log"))
+            log.take(log.open(config_of(tmp_path, "no/audit.log")))
         record(Event.RELOAD, REFUSED)
-        log.prepare(config_of(tmp_path, "other.log"))
+        log.take(log.open(config_of(tmp_path, "other.log")))
         record(Event.RELOAD, ACCEPTED)
-        log.prepare(config_of(tmp_path, None))
+        log.take(log.open(config_of(tmp_path, None)))
         record(Event.STOP, ACCEPTED)
     before, after = lines_of(tmp_path / "audit.log"), lines_of(tmp_path / "other.log")
     assert [line["event"] for line in before] == ["reload", "configuration"]

@@ -18,6 +18,7 @@ import gateway.service.secret_files
 from gateway.nodes.decryption import Decryption
 from gateway.protocol.p1.decryption import Fault
 from gateway.runtime.clock import now
+from gateway.service.file_look import look_at_files
 from gateway.service.secret_files import SecretFiles
 from tests.certificates import add_certificate, client_context, make_certificates
 from tests.ciphering import KEY, OTHER_KEY, encrypted, telegram_at
@@ -288,7 +289,7 @@ def expiring(folder: Path, days: int) -> SecretFiles:
     path = folder / "gateway.yaml"
     path.write_text(HOUSE.replace(", client_ca: ca.pem", ""))
     secrets = SecretFiles(path)
-    secrets.begin(Bench(folder).load()[0])
+    secrets.take(look_at_files(Bench(folder).load()[0], path))
     return secrets
 
 

@@ -12,6 +12,7 @@ import pytest
 from gateway.config import check_config
 from gateway.nodes.status_page.access import read_password
 from gateway.problems.problem import ProblemError
+from gateway.service.file_look import look_at_files
 from gateway.service.secret_files import SecretFiles
 from gateway.transport.secret_file import rights_problem
 from tests.certificates import make_certificates
@@ -67,7 +68,7 @@ def test_open_keys_and_passwords_are_warnings_at_the_start_and_in_check(
         (tmp_path / name).chmod(0o644)
     path = tmp_path / "gateway.yaml"
     path.write_text(HOUSE)
-    SecretFiles(path).begin(check_config(path, {}).config)
+    SecretFiles(path).take(look_at_files(check_config(path, {}).config, path))
     warned = re.findall(r"gateway.yaml:(\d+):\d+: (\S+): .*Run: chmod 0640 (\S+)", caplog.text)
     assert warned == [
         ("3", "modbus[0].tls.key", f"{tmp_path}/server.key"),

@@ -29,6 +29,7 @@ from gateway.transport.http_gate import Gate
 from gateway.transport.http_server import PageServer
 from gateway.transport.listening import listen_on
 from gateway.transport.shares import TurnedAway, turned_away_details
+from gateway.transport.timed_reading import read_in_time
 
 TICK_S = 1.0
 UNPRIVILEGED_PORT = 8080
@@ -120,7 +121,7 @@ class StatusPage(Node):
         if self.settings.password_file is None:
             return None
         try:
-            return await asyncio.to_thread(read_password, self.settings.password_file)
+            return await read_in_time(read_password, self.settings.password_file)
         except OSError:
             self.show(Colour.RED, Mark.RING, "password-file-unusable")
             raise
