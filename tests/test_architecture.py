@@ -212,6 +212,9 @@ SELDOM = (
     "prometheus_client",
     "gateway.nodes.passthrough",
     "gateway.nodes.decryption",
+    "aiohttp",
+    "gateway.lines.http",
+    "gateway.lines.homewizard",
 )
 """What a gateway with a meter over TCP and a Modbus/TCP server has no use for."""
 
