@@ -130,6 +130,17 @@ def test_the_status_page_is_looked_at_as_well(tmp_path: Path) -> None:
     )
 
 
+def test_the_token_file_of_a_homewizard_device_needs_its_serial_number(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("0123456789ABCDEF\n")
+    text = "meter: {source: 'homewizard://localhost', token_file: token}\nmodbus: [{listen: '127.0.0.1:0'}]\n"
+    (line,) = told(tmp_path, text)
+    assert f"{file}: the second line of the token file is not the serial number" in line
+    assert "0123456789ABCDEF" not in line
+    file.write_text("0123456789ABCDEF\n5c2fafaabbcc\n")
+    assert told(tmp_path, text) == []
+
+
 def test_keys_of_encrypted_telegrams_are_looked_at_and_not_quoted(tmp_path: Path) -> None:
     digits = "0123456789abcdef"
     (tmp_path / "key").write_text(f"{digits} {digits[::-1]} # the key\n")
