@@ -102,7 +102,8 @@ def test_a_page_names_the_framing_of_its_clients_and_the_settings_of_their_line(
     assert ("RTU over TCP" in framing) is any(way.transport == "rtu_over_tcp" for way in ways)
     for way in ways:
         if way.serial:
-            assert f"RTU: {way.serial} (no parity, 1 stop bit), unit id {way.unit}" in framing
+            bits = "1 stop bit" if way.serial.stopbits == 1 else "2 stop bits"
+            assert f"RTU: {way.serial} (no parity, {bits}), unit id {way.unit}" in framing
 
 
 def test_every_client_is_in_the_index() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.maps.serving import CODES, Server
@@ -69,6 +69,10 @@ class Client:
     """Function from the type and the raw number to what the client takes it for."""
     combine: Callable[[Seen], Seen] = unchanged
     """Function from what was read to what the client computes of it."""
+    house: str = "three phases mixed"
+    """A house that its map is made for."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Largest number that the meter can show of a quantity; beyond it, the client has no value."""
     fails_as_a_whole: bool = False
     """Whether an exception at one request leaves the client without any value."""
 

@@ -7,6 +7,7 @@ Each point is a read of its own, and an exception is an error, never 0. A NaN, a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tests.clients.client import CURRENTS, PHASE_POWERS, SIGNED_CURRENTS, Client, Field, Read, nan_is_zero, phases
 
@@ -14,6 +15,15 @@ from tests.clients.client import CURRENTS, PHASE_POWERS, SIGNED_CURRENTS, Client
 def _points(function: int, points: Mapping[str, Field]) -> list[Read]:
     sizes = {"16": 1, "32": 2, "64": 4}
     return [Read(function, each.address, sizes[each.type[1:3]], {name: each}) for name, each in points.items()]
+
+
+def _sunspec_meter(name: str, step: float, acts_on: tuple[str, ...], **more: Any) -> Client:
+    read = Read(3, 40071, 105, {
+        "power_net": Field(40087, "s16", step),
+        **phases("current_signed", 40072, "s16", 0.01, step=1),
+    })  # fmt: skip
+    found = (Read(3, 40000, 2), "53756e53")
+    return Client(f"evcc {name}", name, "plugin/sunspec.go", [read], acts_on, [found], _sunspec, **more)
 
 
 def _sunspec(type_name: str, number: float) -> float:
@@ -53,10 +63,8 @@ CLIENTS = [
         "energy_import": Field(0x34, "s32l", 100), "energy_export": Field(0x4E, "s32l", 100),
         **phases("current_signed", 0x0C, "s32l", 0.001),
     }), ("power_net", *SIGNED_CURRENTS, "energy_import", "energy_export")),
-    Client("evcc sunspec-meter", "sunspec-203-filled", "plugin/sunspec.go", [
-        Read(3, 40071, 105, {
-            "power_net": Field(40087, "s16", 10),
-            **phases("current_signed", 40072, "s16", 0.01, step=1),
-        }),
-    ], ("power_net", *SIGNED_CURRENTS), set_up=[(Read(3, 40000, 2), "53756e53")], convert=_sunspec),
+    _sunspec_meter("sunspec-203-filled", 10, ("power_net", *SIGNED_CURRENTS)),
+    _sunspec_meter("kostal-ksem", 10, ("power_net", *SIGNED_CURRENTS)),
+    _sunspec_meter("sunspec-203", 10, ("power_net",)),
+    _sunspec_meter("sunspec-201", 1, ("power_net",), house="one phase", limits={"power_net": 32767}),
 ]  # fmt: skip

@@ -49,6 +49,7 @@ HOUSES: Mapping[str, Values] = {
         more={"reactive_power_import": "120", "reactive_power_export": "0"},
     ),
     "65 kW": house(("21667", "21666", "21667"), currents=("94", "94", "94"), voltages=VOLTS),
+    "40 kW on one phase": house(("40000",), currents=("174",), voltages=("231.4",)),
     "200 MWh": house(
         ("188", "3811", "496"), currents=("1", "16", "2"), voltages=VOLTS, energy=("200000123", "150000456")
     ),

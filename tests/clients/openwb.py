@@ -1,7 +1,8 @@
-"""openWB: packages/modules/common/b23.py, sdm.py, carlo_gavazzi.py, and the counters of Chint and Kostal.
+"""openWB: packages/modules/common/b23.py, sdm.py and the counters in modules/devices, at 3039a2101.
 
 A request that fails raises, and the component shows an error. b23.py knows the codes of ABB except for the export; the
-others take every code for a number. The Chint counter multiplies by the ratios that it reads from the meter.
+others take every code for a number. The Chint counter multiplies by the ratios that it reads from the meter. All of
+them speak Modbus/TCP, also on the port 8899 of the kits.
 """
 
 from __future__ import annotations
@@ -9,21 +10,34 @@ from __future__ import annotations
 from tests.clients.client import CURRENTS, PHASE_POWERS, Client, Field, Read, Seen, phases
 
 _ABB_CODES = {"u16": 0xFFFF, "s16": 0x7FFF, "u32": 0xFFFFFFFF, "s32": 0x7FFFFFFF}
-_IN = {f"in_l{phase}": Field(40 * phase, "u32", 0.1) for phase in (1, 2, 3)}
-_OUT = {f"out_l{phase}": Field(40 * phase + 2, "u32", 0.1) for phase in (1, 2, 3)}
+_SUFFIXES = ("", "_l1", "_l2", "_l3")
 
 
 def _abb(type_name: str, number: float) -> float | None:
     return None if number == _ABB_CODES.get(type_name) else number
 
 
-def _net(seen: Seen) -> Seen:
-    """Return the power of each phase, of which the meter has import and export."""
+def _ksem(i: int) -> dict[str, Field]:
+    """Return the fields of a phase of a KSEM, or of all; the meter has import and export apart."""
+    suffix, first = _SUFFIXES[i], 40 * i
+    powers = {f"in{suffix}": Field(first, "u32", 0.1), f"out{suffix}": Field(first + 2, "u32", 0.1)}
+    if not i:
+        return powers
+    shown = {f"current{suffix}": Field(first + 20, "u32", 0.001), f"voltage{suffix}": Field(first + 22, "u32", 0.001)}
+    return powers | shown
+
+
+KSEM_FIELDS = ({**_ksem(0), **_ksem(1)}, {**_ksem(2), **_ksem(3)})
+"""Fields of a KSEM below address 80, and from there to 147."""
+
+
+def ksem_power(seen: Seen) -> Seen:
+    """Return the powers: import where it is at least as large as export, else export with a sign."""
     net: dict[str, float | None] = {}
-    for phase in (1, 2, 3):
-        taken, given = seen.get(f"in_l{phase}"), seen.get(f"out_l{phase}")
+    for suffix in _SUFFIXES:
+        taken, given = seen.get(f"in{suffix}"), seen.get(f"out{suffix}")
         known = taken is not None and given is not None
-        net[f"power_net_l{phase}"] = (taken or 0) - (given or 0) if known else None
+        net[f"power_net{suffix}"] = (taken if taken >= given else -given) if known else None
     return {name: number for name, number in seen.items() if name[:2] not in ("in", "ou")} | net
 
 
@@ -69,7 +83,10 @@ CLIENTS = [
         "chint-dtsu666",
         "packages/modules/devices (chint counter)",
         [
+            Read(3, 0x2044, 2),
             Read(3, 0x2012, 2, {"power_net": Field(0x2012, "f32", 0.1)}),
+            *(Read(3, 0x2004 + 2 * i, 2, {f"voltage_l{i}": Field(0x2004 + 2 * i, "f32", 0.1)}) for i in (1, 2, 3)),
+            *(Read(3, 0x202A + 2 * i, 2) for i in (1, 2, 3)),
             *(Read(3, 0x2012 + 2 * i, 2, {f"power_net_l{i}": Field(0x2012 + 2 * i, "f32", 0.1)}) for i in (1, 2, 3)),
             *(Read(3, 0x200A + 2 * i, 2, {f"current_l{i}": Field(0x200A + 2 * i, "f32", 0.001)}) for i in (1, 2, 3)),
             Read(3, 0x401E, 2, {"energy_import": Field(0x401E, "f32", 1 * 10 * 100)}),
@@ -86,11 +103,46 @@ CLIENTS = [
         [
             *(Read(3, 22 + 40 * i, 2, {f"voltage_l{i}": Field(22 + 40 * i, "u32", 0.001)}) for i in (1, 2, 3)),
             *(Read(3, 20 + 40 * i, 2, {f"current_l{i}": Field(20 + 40 * i, "u32", 0.001)}) for i in (1, 2, 3)),
-            Read(3, 40, 84, {**_IN, **_OUT}),
+            *(Read(3, 24 + 40 * i, 2) for i in (1, 2, 3)),
             Read(3, 512, 8, {"energy_import": Field(512, "u64", 0.1), "energy_export": Field(516, "u64", 0.1)}),
+            Read(3, 26, 2),
+            *(Read(3, 40 * i, 4, {name: each for name, each in _ksem(i).items() if each.address < 40 * i + 4})
+              for i in (1, 2, 3, 0)),
         ],
-        (*PHASE_POWERS, *CURRENTS, "energy_import", "energy_export"),
-        combine=_net,
+        ("power_net", *PHASE_POWERS, *CURRENTS, "energy_import", "energy_export"),
+        combine=ksem_power,
+        fails_as_a_whole=True,
+    ),
+    Client(
+        "openWB Siemens Sentron",
+        "siemens-pac2200",
+        "packages/modules/devices (siemens_sentron counter)",
+        [
+            Read(3, 801, 4, {"energy_import": Field(801, "f64")}),
+            Read(3, 809, 4, {"energy_export": Field(809, "f64")}),
+            Read(3, 65, 2, {"power_net": Field(65, "f32")}),
+            Read(3, 25, 6, phases("power_net", 25, "f32")),
+            Read(3, 55, 2),
+            Read(3, 13, 6, phases("current", 13, "f32")),
+            Read(3, 1, 6, phases("voltage", 1, "f32")),
+            Read(3, 37, 6),
+        ],
+        ("power_net", *PHASE_POWERS, *CURRENTS, "energy_import", "energy_export"),
+        fails_as_a_whole=True,
+    ),
+    Client(
+        "openWB Janitza",
+        "janitza-umg96rm",
+        "packages/modules/devices (janitza counter)",
+        [
+            Read(3, 19026, 2, {"power_net": Field(19026, "f32")}),
+            Read(3, 19020, 6, phases("power_net", 19020, "f32")),
+            Read(3, 19012, 6, phases("current", 19012, "f32")),
+            Read(3, 19000, 6, phases("voltage", 19000, "f32")),
+            Read(3, 19044, 6),
+            Read(3, 19050, 2),
+        ],
+        ("power_net", *PHASE_POWERS, *CURRENTS),
         fails_as_a_whole=True,
     ),
     Client(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from gateway.maps.load import load_map, map_names
+from tests.maps.serving import Server
 
 
 def remarks(folder: Path, register: str) -> tuple[str, ...]:
@@ -73,7 +75,6 @@ def test_the_built_in_maps_hold_a_household(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "address", "count", "values", "absent"),
     [
-        ("sunspec-201", 40087, 1, {"power_net": 55_000}, "8000"),
         ("sunspec-203", 40072, 1, {"power_net": 1, "current_l1": 361, "current_signed_l1": 361}, "8000"),
         ("sunspec-203", 40115, 2, {"power_net": 1, "energy_import": 10**10 + 1}, "00000000"),
     ],
@@ -84,3 +85,14 @@ def test_a_value_beyond_a_built_in_register_is_absent(
     snapshot = load_map(map_names()[name]).readings.encode({key: Decimal(value) for key, value in values.items()})
     assert snapshot.read(address, count) == bytes.fromhex(absent)
     assert snapshot.unfit
+
+
+@pytest.mark.parametrize(("name", "watts"), [("sunspec-201", 32_768), ("sunspec-203", -327_680)])
+def test_a_power_beyond_a_sunspec_meter_gets_an_exception(name: str, watts: int) -> None:
+    """A client such as evcc takes "not implemented" for 0 W."""
+    server = Server(map_names()[name])
+    server.show({"power_net": Decimal(watts)})
+    assert server.ask(struct.pack(">BHH", 3, 40087, 1)) == b"\x83\x04"
+    assert server.words(3, 40076, 1) == [0x8000]
+    server.show({"power_net": Decimal(2486)})
+    assert server.words(3, 40087, 1) == [2486 if name == "sunspec-201" else 249]
