@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable
 
 from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
-from gateway.protocol.p1.doubt import Doubt
+from gateway.protocol.p1.doubt import REMEDIES
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import CHANNEL_1
+from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.redaction import redact_line
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
@@ -51,19 +52,6 @@ MAX_LOGGED_ERRORS = 10
 WITHHELD_QUIET_S = 600.0
 """Seconds after a log line about a withheld reading in which there is no other one about the same reading."""
 
-_TWICE = "It is absent until the meter has sent it twice"
-_NEXT = "The powers are absent until the next telegram agrees"
-REMEDIES = {
-    Doubt.FELL: _TWICE,
-    Doubt.LEAPT: _TWICE,
-    Doubt.NEW_METER: "It is absent until a second telegram has the same M-Bus meter",
-    Doubt.TWO_WAYS: _NEXT,
-    Doubt.JUMPED: _NEXT,
-    Doubt.PHASES: _NEXT,
-    Doubt.TARIFF: "It is absent until the meter sends a tariff that it has a counter for",
-}
-"""Reason to withhold a reading → what happens to it."""
-
 
 class DsmrParser(Node):
     """The parser of one meter's telegrams."""
@@ -86,13 +74,15 @@ class DsmrParser(Node):
         self._condition = Condition.STARTING
         self._error: Label | None = None
         self._logged_errors: set[str] = set()
-        self._logged_meter = ""
+        self._logged_meter = ("", "")
         self._withheld: set[str] = set()
         self._withheld_at: dict[str, float] = {}
         self.telegrams: Output[Callable[[Telegram], None]] = Output(self)
         """Each accepted telegram as it came, sent as early as possible."""
         self.readings: Output[Callable[[Received | None], None]] = Output(self)
         """The telegram whose readings are served from now on; None if nothing is served any more."""
+        self.drafts: Output[Callable[[Readings], None]] = Output(self)
+        """The readings of a telegram whose checksum has not come. They are served later, or never."""
         self.verdicts: Output[Callable[[Received | RefusedTelegram, float], None]] = Output(self)
         """Each telegram, accepted or refused, with the moment of its arrival."""
 
@@ -112,6 +102,10 @@ class DsmrParser(Node):
         lines = self._reader.lines_ahead()
         if lines:
             self._meter.read_ahead(lines)
+        draft = self._meter.read_body_ahead(self._reader.body_ahead())
+        if draft:
+            for prepare in self.drafts.receivers:
+                prepare(draft)
 
     def line_lost(self) -> None:
         """Drop a telegram that has begun, so that the bytes of the next connection cannot complete it."""
@@ -254,10 +248,10 @@ class DsmrParser(Node):
             self._withheld_at = {name: at for name, at in self._withheld_at.items() if at > since}
 
     def _note_meter(self, received: Received) -> None:
-        identification = redact_line(f"/{received.readings.identification}")
-        meter = f"{received.variant.title}, {identification}"
-        if meter != self._logged_meter:
-            self._logged_meter = meter
+        key = received.variant.title, received.readings.identification
+        if key != self._logged_meter:
+            self._logged_meter = key
+            meter = f"{key[0]}, {redact_line(f'/{key[1]}')}"
             mismatch = variant_mismatch(received.variant, received.detected)
             verb = "configured as" if mismatch else "found"
             self.log(logging.INFO, f"{verb} {meter}: {len(received.readings.lines)} readings")

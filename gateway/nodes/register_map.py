@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway.protocol.freshness import fresh_until
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.registers.snapshot import Snapshot
 from gateway.runtime.clock import now
@@ -60,6 +61,8 @@ class RegisterMapNode(Node):
         self.snapshots: Output[SnapshotSink] = Output(self)
         self._stale_after_s = stale_after_s
         self._newest: Snapshot | None = None
+        self._draft: Snapshot | None = None
+        """Snapshot of readings that may be served next."""
         self._is_stale: bool | None = None
         """None until the readings have been fresh."""
         self._unfit: tuple[str, ...] = ()
@@ -80,6 +83,10 @@ class RegisterMapNode(Node):
             "on_stale": self._unit.on_stale.value,
         }
 
+    def prepare(self, readings: Readings) -> None:
+        """Make the snapshot of readings that may be served next, so that little work is left when they are."""
+        self._draft = self._unit.register_map.readings.encode(readings.values, self._newest)
+
     def receive(self, received: Received | None) -> None:
         """Make a snapshot of a telegram's readings; None withdraws the registers."""
         if received is None:
@@ -96,7 +103,10 @@ class RegisterMapNode(Node):
                 # The registers show another meter, not an older state of this one.
                 self._withdraw()
             return
-        snapshot = self._newest = self._unit.register_map.readings.encode(values, self._newest)
+        draft, self._draft = self._draft, None
+        if draft is None or draft.values is not values:
+            draft = self._unit.register_map.readings.encode(values, self._newest)
+        snapshot = self._newest = draft
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
         for sink in self.snapshots.receivers:
             sink.publish(snapshot, fresh_until(received.measured, stale_after))

@@ -186,6 +186,7 @@ class Wiring:
             feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
             feeder.label = f"{unit_id}: {register_map.name}"
             parser.readings.connect(feeder, feeder.receive)
+            parser.drafts.connect(feeder, feeder.prepare)
             units[unit_id] = unit
             served.append(ServedUnit(unit_id, meter, unit))
             feeders.append(feeder)

@@ -11,6 +11,7 @@ import pytest
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_LOGGED_ERRORS, DsmrParser
 from gateway.protocol.p1.meter import ERROR_WINDOW_S, MeterState, Received
+from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime import clock
@@ -348,6 +349,23 @@ async def test_every_output_gets_the_readings_of_each_telegram_in_time() -> None
     assert some == others
     # The first one may be part of a backlog: it is served only if nothing follows it.
     assert [each and each.telegram.raw for each in some] == [later(GOOD, second) for second in range(1, 12)]
+
+
+async def test_readings_are_ready_before_the_checksum_and_served_after_it() -> None:
+    bench = Bench()
+    drafts: list[Readings] = []
+    served: list[Received | None] = []
+    bench.parser.drafts.connect(bench.parser, drafts.append)
+    bench.parser.readings.connect(bench.parser, served.append)
+    for second in range(3):
+        bench.feed(later(GOOD, second), 100.0 + second)
+    for second, last in ((3, later(GOOD, 3)[-8:]), (4, b"\n!0000\r\n")):
+        bench.feed(later(GOOD, second)[:-8], 100.0 + second)
+        assert len(drafts) == second - 2
+        assert served[-1] is not None
+        assert served[-1].readings is not drafts[-1]
+        bench.feed(last, 100.0 + second)
+    assert served[-1].readings is drafts[0]
 
 
 async def test_two_meters_on_one_line_are_not_mixed_and_reported_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis import Value
-from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.readings import Readings, read
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
@@ -29,6 +29,9 @@ registers:
   - {address: 0, name: power, type: int16, value: power_net, unit: W}
   - {address: 1, name: volts, type: uint16, value: voltage_l1, unit: V, scale: 0.1}
 """
+TELEGRAM = next(
+    item for item in TelegramReader().feed(own_telegram("v50_sagemcom-t210d")) if isinstance(item, Telegram)
+)
 STALE = ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND
 
 
@@ -58,13 +61,18 @@ class Bench:
         self.node.snapshots.connect(self.node, self.unit)
 
     def take(self, values: dict[str, Value], arrived: float) -> None:
-        """A telegram that tells these values and no others."""
-        (telegram,) = TelegramReader().feed(own_telegram("v50_sagemcom-t210d"))
-        assert isinstance(telegram, Telegram)
-        readings = replace(read(telegram), values=values)
-        received = Received(telegram, readings, VARIANTS["5"], arrived, arrived, VARIANTS["5"], measured=arrived)
+        """A telegram that has these values and no others."""
+        self.receive(readings_with(values), arrived)
+
+    def receive(self, readings: Readings, arrived: float) -> None:
+        variant = VARIANTS["5"]
+        received = Received(TELEGRAM, readings, variant, arrived, arrived, variant, measured=arrived)
         self.meter.newest = self.meter.serving.served = received
         self.node.receive(received)
+
+
+def readings_with(values: dict[str, Value]) -> Readings:
+    return replace(read(TELEGRAM), values=values)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -78,6 +86,22 @@ async def test_each_telegram_replaces_the_one_before_and_what_it_lacks_is_absent
     assert bench.unit.read(0, 2, 101) == bytes.fromhex("fffb08fd")
     bench.take({"power_net": Decimal(7)}, 101)
     assert bench.unit.read(0, 2, 102) == bytes.fromhex("0007ffff")
+
+
+async def test_readings_that_were_prepared_are_served_only_when_they_are_received(tmp_path: Path) -> None:
+    bench, prepared = Bench(tmp_path), Bench(tmp_path)
+    for values in ({"power_net": Decimal(-5)}, {"power_net": Decimal(7), "voltage_l1": Decimal(230)}):
+        before = bench.unit.read(0, 2, 101)
+        bench.node.prepare(readings_with({"power_net": Decimal(1234)}))
+        assert bench.unit.read(0, 2, 101) == before
+        draft = readings_with(values)
+        bench.node.prepare(draft)
+        bench.receive(draft, 100)
+        prepared.take(values, 100)
+        assert bench.unit.snapshot == prepared.unit.snapshot
+    bench.node.prepare(readings_with({"power_net": Decimal(9)}))
+    bench.take({"power_net": Decimal(8)}, 100)
+    assert bench.unit.read(0, 2, 101) == bytes.fromhex("0008ffff")
 
 
 @pytest.mark.parametrize(("stale_after_s", "limit_s"), [(None, 5), (2.5, 2.5), (60, 60)])

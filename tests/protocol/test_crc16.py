@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.crc16 import X25_INVERSION, crc16, crc16_x25
+from gateway.protocol.crc16 import X25_INVERSION, crc16, crc16_in_python, crc16_x25, crc16_x25_in_python
 from tests.telegrams import make
 
 CHECK = b"123456789"
@@ -27,3 +27,12 @@ def test_the_crc_of_two_parts_is_that_of_the_whole(first: bytes, second: bytes) 
 def test_the_checksum_of_hungarian_meters_is_that_of_the_catalogue() -> None:
     assert crc16_x25(CHECK) ^ X25_INVERSION == 0x906E
     assert crc16_x25(CHECK[4:], crc16_x25(CHECK[:4])) == crc16_x25(CHECK)
+
+
+@given(st.binary(max_size=300), st.integers(0, 0xFFFF))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_the_library_and_the_tables_agree(data: bytes, crc: int) -> None:
+    for of_library, of_tables in ((crc16, crc16_in_python), (crc16_x25, crc16_x25_in_python)):
+        assert of_library(data) == of_tables(data)
+        assert of_library(data, crc) == of_tables(data, crc)
+        assert of_library(bytearray(data), crc) == of_tables(bytearray(data), crc)

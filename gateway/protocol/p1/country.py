@@ -11,12 +11,9 @@ that sends one code it is not known what it sends while the house exports; its n
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import MappingProxyType
-
-from gateway.protocol.p1.derived import TARIFF_NAMES
+from gateway.protocol.p1.derived import TARIFF_NAMES, WAYS
 from gateway.protocol.p1.obis import ENTRIES, Value
-from gateway.protocol.p1.readings import Reading, Readings
+from gateway.protocol.p1.readings import Reading, Readings, with_values
 from gateway.protocol.p1.signs import PHASE_SUFFIXES
 from gateway.protocol.p1.variants import Variant
 
@@ -32,6 +29,17 @@ _OTHER_POWERS = frozenset(
 )
 """Codes of export power and net power: without any of them, a meter sends its power under one code."""
 _SECONDS_PER_HOUR = 3600
+LOW_TARIFFS = (1, 2)
+"""Numbers that the low tariff has in some country; the normal tariff has the other one."""
+_TARIFF_READINGS = {
+    low: tuple(
+        (f"energy_{way}_t{number}", f"energy_{way}_{name}")
+        for way in WAYS
+        for name, number in zip(TARIFF_NAMES, (low, 3 - low), strict=True)
+    )
+    for low in LOW_TARIFFS
+}
+"""Low tariff → the counters of its two tariffs, each with its name by tariff."""
 
 
 def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readings:
@@ -60,7 +68,7 @@ def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readin
                 values[name] = value + shift_s
         lines = tuple(_shift(line, shift_s) for line in lines)
         time = None if time is None else time + shift_s
-    return replace(readings, lines=lines, time=time, values=MappingProxyType(values), units=MappingProxyType(units))
+    return with_values(readings, values, units, lines=lines, time=time)
 
 
 def _low_tariff(readings: Readings, variant: Variant, detected: Variant) -> int | None:
@@ -94,15 +102,14 @@ def _name_net_power(values: dict[str, Value], units: dict[str, str]) -> None:
 
 
 def _name_tariffs(values: dict[str, Value], units: dict[str, str], low: int) -> None:
-    numbers = dict(zip(TARIFF_NAMES, (low, 3 - low), strict=True))
-    for direction in ("import", "export"):
-        for name, number in numbers.items():
-            value = values.get(f"energy_{direction}_t{number}")
-            if value is not None:
-                values[f"energy_{direction}_{name}"] = value
-                units[f"energy_{direction}_{name}"] = "Wh"
-    if values.get("tariff") in numbers.values():
-        values["tariff_is_low"] = int(values["tariff"] == low)
+    for source, name in _TARIFF_READINGS[low]:
+        value = values.get(source)
+        if value is not None:
+            values[name] = value
+            units[name] = "Wh"
+    tariff = values.get("tariff")
+    if tariff in LOW_TARIFFS:
+        values["tariff_is_low"] = int(tariff == low)
 
 
 def _shift(line: Reading, shift_s: int) -> Reading:

@@ -9,20 +9,15 @@ the meter's country.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from decimal import Decimal
 from enum import Enum, auto
 from typing import NamedTuple
 
-from gateway.protocol.p1.demand_history import MONTHS, monthly_peaks
+from gateway.protocol.p1.demand_history import MONTHS
 from gateway.protocol.p1.obis import MBUS_CHANNELS, Value
-from gateway.protocol.p1.signs import PHASE_SUFFIXES, sign_currents
+from gateway.protocol.p1.signs import PHASE_SUFFIXES
 
 TARIFFS = range(1, 6)
 """Numbers of the tariffs."""
-FURTHER_TARIFFS = range(TARIFFS.stop, 10)
-"""Numbers of tariffs that have no names; some German meters have eight."""
-_ENERGY_CODES = {"energy_import": "1-0:1.8", "energy_export": "1-0:2.8"}
 PHASES = (1, 2, 3)
 """Numbers of the phases L1 to L3."""
 TARIFF_NAMES = ("low", "normal")
@@ -38,15 +33,15 @@ MEDIA = {
 }
 """Medium → the M-Bus device types that measure it (EN 13757-3, 8.4.1), and the base unit of its reading."""
 
+MEDIUM_OF_TYPE: dict[Value, str] = {kind: medium for medium, (kinds, _) in MEDIA.items() for kind in kinds}
+"""M-Bus device type → the medium that it measures."""
+
 MEDIUM_PARTS = ("reading", "reading_time", "reading_age", "identifier", "valve")
 """Readings of an M-Bus channel that are also available under the name of its medium."""
 
 PLAUSIBLE_AGE_S = 2 * 3600
 """Largest age of the newest reading of an M-Bus meter that is in use, in seconds: two periods. A meter is read at least
 each hour (DSMR 4.2.2 P1, 6.10)."""
-
-UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
-"""Base unit of an M-Bus reading → its code in the native register layout."""
 
 LIMITER_NAMES = {"W": "limiter_power", "A": "limiter_current", "VA": "limiter_apparent_power"}
 """Unit of 0-0:17.0.0 → the name of the reading. Manufacturers send different quantities under this code, and a name for
@@ -56,7 +51,8 @@ IDENTITIES = ("logical_device_name", "meter_serial", "meter_number")
 """Readings that identify a meter without an equipment identifier, the preferred one first: Luxembourg and Hungary,
 Iskra IE, Germany."""
 
-_WAYS = ("import", "export")
+WAYS = ("import", "export")
+"""Directions of energy and power in the names of readings."""
 
 
 class Uses(Enum):
@@ -87,7 +83,7 @@ class Derivation(NamedTuple):
 
 
 def _derivations() -> Iterator[Derivation]:
-    for way in _WAYS:
+    for way in WAYS:
         tariffs = tuple(f"energy_{way}_t{tariff}" for tariff in TARIFFS)
         yield Derivation(f"energy_{way}", "Wh", tariffs)
         for tariff_name in TARIFF_NAMES:
@@ -117,32 +113,6 @@ DERIVATIONS: Mapping[str, Derivation] = {each.name: each for each in _derivation
 """Name → the derived reading. A telegram may contain some of them itself."""
 
 
-def derive(values: dict[str, Value], units: dict[str, str], without_value: AbstractSet[str] = frozenset()) -> None:
-    """Add the readings that follow from `values`, except those that the telegram contains itself.
-
-    Args:
-        values: the values by name; the derived ones are added.
-        units: the base units by name; the derived ones are added.
-        without_value: names for which the telegram has a line, but no valid value.
-
-    """
-    for way in _WAYS:
-        _sum_tariffs(values, units, f"energy_{way}", without_value)
-    for suffix in PHASE_SUFFIXES:
-        _net(values, units, suffix)
-    sign_currents(values, units)
-    _name_limiter(values, units)
-    _identify(values)
-    _name_monthly_peaks(values, units)
-    channels = channels_read(values)
-    for n in channels:
-        _describe_channel(values, units, n)
-    for medium in MEDIA if channels else ():
-        channel = channel_of(medium, values, units, channels)
-        if channel is not None:
-            name_medium(values, units, medium, channel)
-
-
 def channels_read(values: Mapping[str, Value]) -> list[int]:
     """Return the M-Bus channels that have a reading."""
     return [n for n in MBUS_CHANNELS if f"mbus{n}_reading" in values]
@@ -160,7 +130,7 @@ def channel_of(
     if len(found) > 1:
         found = [n for n in found if isinstance(values.get(f"mbus{n}_reading_time"), int)]
     if len(found) > 1:
-        ages = {n: _age_s(values, n) for n in found}
+        ages = {n: age_of(values, f"mbus{n}_reading_time") for n in found}
         found = [n for n, age_s in ages.items() if age_s is not None and abs(age_s) <= PLAUSIBLE_AGE_S]
         found = [n for n in found if len(found) == 1 and (ages[n] or 0) >= 0]
     return found[0] if len(found) == 1 else None
@@ -174,64 +144,10 @@ def channels_of(
     return [n for n in channels if values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit]
 
 
-def _age_s(values: Mapping[str, Value], n: int) -> int | None:
-    """Return the age of the reading of M-Bus channel `n` on the meter's clock; negative for a stamp ahead of it."""
-    clock, time = values.get("clock"), values.get(f"mbus{n}_reading_time")
+def age_of(values: Mapping[str, Value], time_name: str) -> int | None:
+    """Return the seconds since the time of a reading, on the meter's clock; negative for a time ahead of it."""
+    clock, time = values.get("clock"), values.get(time_name)
     return clock - time if isinstance(clock, int) and isinstance(time, int) else None
-
-
-def _sum_tariffs(values: dict[str, Value], units: dict[str, str], name: str, without_value: AbstractSet[str]) -> None:
-    # Every meter with tariffs sends at least the first two. Without one of those, or without the value of another that
-    # has a line, or with a tariff that has no name, the total would be too low.
-    parts = DERIVATIONS[name].inputs
-    code = _ENERGY_CODES[name]
-    if name in values or any(f"{code}.{tariff}" in values for tariff in FURTHER_TARIFFS):
-        return
-    if not set(parts[:2]) <= values.keys() or not without_value.isdisjoint(parts):
-        return
-    numbers = map(values.get, parts)
-    values[name] = sum((number for number in numbers if isinstance(number, Decimal)), Decimal(0))
-    units[name] = "Wh"
-
-
-def _net(values: dict[str, Value], units: dict[str, str], suffix: str) -> None:
-    name = f"power_net{suffix}"
-    imported, exported = values.get(f"power_import{suffix}"), values.get(f"power_export{suffix}")
-    if name not in values and isinstance(imported, Decimal) and isinstance(exported, Decimal):
-        values[name] = imported - exported
-        units[name] = "W"
-
-
-def _identify(values: dict[str, Value]) -> None:
-    for name in () if "equipment_identifier" in values else IDENTITIES:
-        if name in values:
-            values["equipment_identifier"] = values[name]
-            return
-
-
-def _name_limiter(values: dict[str, Value], units: dict[str, str]) -> None:
-    name = LIMITER_NAMES.get(units.get("limiter", ""))
-    if name:
-        values[name] = values["limiter"]
-        units[name] = units["limiter"]
-
-
-def _name_monthly_peaks(values: dict[str, Value], units: dict[str, str]) -> None:
-    history = values.get("demand_history")
-    for month, peak in enumerate(monthly_peaks(history) if isinstance(history, str) else (), start=1):
-        if peak.power is not None and peak.time is not None:
-            values[f"demand_peak_{month}"] = peak.power
-            values[f"demand_peak_{month}_time"] = peak.time
-            units[f"demand_peak_{month}"] = "W"
-
-
-def _describe_channel(values: dict[str, Value], units: dict[str, str], n: int) -> None:
-    code = UNIT_CODES.get(units.get(f"mbus{n}_reading", ""))
-    if code:
-        values[f"mbus{n}_unit_code"] = code
-    age_s = _age_s(values, n)
-    if age_s is not None and age_s >= 0:
-        values[f"mbus{n}_reading_age"] = age_s
 
 
 def name_medium(values: dict[str, Value], units: dict[str, str], medium: str, channel: int | None) -> None:

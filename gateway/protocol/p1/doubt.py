@@ -37,3 +37,17 @@ class Withheld(NamedTuple):
     new: Value | None
     """Value of the telegram in the base unit."""
     unit: str | None = None
+
+
+_TWICE = "It is absent until the meter has sent it twice"
+_NEXT = "The powers are absent until the next telegram agrees"
+REMEDIES = {
+    Doubt.FELL: _TWICE,
+    Doubt.LEAPT: _TWICE,
+    Doubt.NEW_METER: "It is absent until a second telegram has the same M-Bus meter",
+    Doubt.TWO_WAYS: _NEXT,
+    Doubt.JUMPED: _NEXT,
+    Doubt.PHASES: _NEXT,
+    Doubt.TARIFF: "It is absent until the meter sends a tariff that it has a counter for",
+}
+"""Reason to withhold a reading → what happens to it."""

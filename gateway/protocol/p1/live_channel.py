@@ -8,8 +8,8 @@ alone. If two meters of one medium are live, the gateway cannot choose, and serv
 
 from __future__ import annotations
 
-from gateway.protocol.p1.derived import MEDIA, channels_of, channels_read, name_medium
-from gateway.protocol.p1.obis import MBUS_CHANNELS, Value
+from gateway.protocol.p1.derived import MEDIA, MEDIUM_OF_TYPE, channels_of, channels_read, name_medium
+from gateway.protocol.p1.obis import MBUS_CHANNELS
 from gateway.protocol.p1.readings import Readings, with_values
 
 LONGEST_PERIOD_S = 3600.0
@@ -18,7 +18,6 @@ PERIODS = 2.5
 """Number of periods without a new stamp after which a channel counts as silent beside one that moves."""
 
 _TYPES = tuple(f"mbus{n}_type" for n in MBUS_CHANNELS)
-_MEDIUM_OF_TYPE: dict[Value, str] = {kind: medium for medium, (types, _) in MEDIA.items() for kind in types}
 
 
 class LiveChannels:
@@ -68,7 +67,7 @@ class LiveChannels:
 
 def _have_same_medium(readings: Readings) -> bool:
     """Return True if two channels may have the same medium, which is rare."""
-    media = [_MEDIUM_OF_TYPE.get(kind) for name in _TYPES if (kind := readings.values.get(name)) is not None]
+    media = [MEDIUM_OF_TYPE.get(kind) for name in _TYPES if (kind := readings.values.get(name)) is not None]
     return len(set(media)) < len(media)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from gateway.protocol import freshness
 from gateway.protocol.p1.acceptance import refuse
@@ -19,7 +20,7 @@ from gateway.protocol.p1.confirmation import Confirmation
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
 from gateway.protocol.p1.obis import Value
-from gateway.protocol.p1.readings import Reading, Readings, read, read_ahead
+from gateway.protocol.p1.readings import Reading, Readings, read_ahead, read_body
 from gateway.protocol.p1.serving import LATE, REPEATING, Received, Serving
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant, detect
@@ -36,6 +37,17 @@ MIN_INTERVAL_S = 0.2
 """Shortest interval that shows the cadence; telegrams that are closer were delayed on the way, or sent twice."""
 ERROR_WINDOW_S = 60.0
 """Time during which an error counts as recent."""
+
+
+class _Interpreted(NamedTuple):
+    """The readings of a telegram on its own, without a comparison with other telegrams; the end line may be missing."""
+
+    lines: bytes
+    readings: Readings
+    variant: Variant
+    detected: Variant
+    interpreted: Readings
+    """The readings with those that depend on the country."""
 
 
 class MeterState:
@@ -69,14 +81,14 @@ class MeterState:
         """The telegram whose readings are served, and how telegrams come in."""
         self.fresh_since = freshness.NEVER
         """Moment since which the readings have been fresh without interruption."""
-        self.accepted = 0
+        self.accepted = self.line_errors = 0
         self.refused: Counter[RefusalReason] = Counter()
         self.newest_refused: RefusedTelegram | None = None
-        self.line_errors = 0
         self._configured = variant
         self._stale_after_s = stale_after_s
         self._confirmation = Confirmation(needs_two=needs_two and not is_simulated)
         self._ahead: dict[bytes, Reading] = {}
+        self._draft: _Interpreted | None = None
         self.guards = Guards()
         self.interval_s: float | None = None
         """Seconds between the last two telegrams that did not come together."""
@@ -85,6 +97,22 @@ class MeterState:
     def read_ahead(self, lines: bytes) -> None:
         """Decode complete lines of a telegram that has not ended yet, so that little work is left at its last byte."""
         read_ahead(lines, self._confirmation.before, self._ahead)
+
+    def read_body_ahead(self, lines: bytes) -> Readings | None:
+        """Read a telegram whose end line has not come, if it has as many lines as the one before.
+
+        Return its readings if they are new. They are those of `take`, unless it refuses the telegram or withholds some.
+
+        Args:
+            lines: its lines so far, all complete, without the last line end.
+
+        """
+        if not lines or self.newest is None or (self._draft and self._draft.lines == lines):
+            return None
+        if lines.count(b"\n") < self.newest.telegram.lines.count(b"\n"):
+            return None
+        self._draft = self._interpret(lines)
+        return self._draft.interpreted
 
     def take(
         self,
@@ -108,7 +136,7 @@ class MeterState:
 
         """
         received = item if isinstance(item, RefusedTelegram) else self._evaluate(item, arrived, arrived_at)
-        self._ahead = {}
+        self._ahead, self._draft = {}, None
         if isinstance(received, RefusedTelegram):
             self._count_refusal(received, arrived)
             return received
@@ -142,9 +170,9 @@ class MeterState:
         return self.serving.other_meter(now)
 
     def _evaluate(self, telegram: Telegram, arrived: float, arrived_at: float) -> Received | RefusedTelegram:
-        before = self._confirmation.before
-        readings = read(telegram, before, self._ahead)
-        variant, detected = self._variants_of(telegram, readings)
+        lines, before = telegram.lines, self._confirmation.before
+        found = self._draft if self._draft and self._draft.lines == lines else self._interpret(lines)
+        readings, variant = found.readings, found.variant
         elapsed = arrived - self._confirmation.before_at if before else 0.0
         refusal = refuse(telegram, readings, variant, before, elapsed)
         if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
@@ -155,16 +183,23 @@ class MeterState:
             if refusal:
                 return refusal
         self._confirmation.accept(readings, arrived)
-        plausible = interpret(plausible, variant, detected)
+        is_whole = plausible is readings
+        interpreted = found.interpreted if is_whole else interpret(plausible, variant, found.detected)
         suffix = self.guards.suffix
-        return Received(telegram, plausible, variant, arrived, arrived_at, detected, arrived, withheld, suffix)
+        return Received(telegram, interpreted, variant, arrived, arrived_at, found.detected, arrived, withheld, suffix)
 
-    def _variants_of(self, telegram: Telegram, readings: Readings) -> tuple[Variant, Variant]:
+    def _interpret(self, lines: bytes) -> _Interpreted:
+        """Return the readings of a telegram on its own."""
+        readings = read_body(lines, self._confirmation.before, self._ahead)
+        variant, detected = self._variants_of(lines, readings)
+        return _Interpreted(lines, readings, variant, detected, interpret(readings, variant, detected))
+
+    def _variants_of(self, lines: bytes, readings: Readings) -> tuple[Variant, Variant]:
         """Return the variant of the meter, and the variant that this telegram shows."""
         if self.newest and self.newest.readings.identification == readings.identification and not self._configured:
             return self.newest.variant, self.newest.variant
         version = readings.values.get("p1_version")
-        has_d0_codes = b"*255(" in telegram.raw
+        has_d0_codes = b"*255(" in lines
         detected = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
         return self._configured or detected, detected
 

@@ -11,15 +11,15 @@ again, and lines can be decoded before the telegram is complete (`read_ahead`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from gateway.protocol.p1.derived import derive
+from gateway.protocol.p1.derive import Derived, derive
 from gateway.protocol.p1.obis import Value, entry_of, own_entry
 from gateway.protocol.p1.obis_line import CHANNEL_1, DATA_LINE, LINE, VALUE_GROUP, is_own_channel_1
-from gateway.protocol.p1.signs import settle_signs
+from gateway.protocol.p1.signs import PHASE_SUFFIXES, settle_signs
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.value_groups import UnreadableError, decode, to_base
 
@@ -79,6 +79,25 @@ class Readings:
     """Medium → its M-Bus channel, None for none of them, where the movement of their stamps decides it."""
     by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
     """Readings by their lines as sent, so that the next telegram decodes only the lines that changed."""
+    basis: Basis | None = field(repr=False, compare=False, default=None)
+    """Basis of the readings of the next telegram; None if they are to be built from its lines alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The parts of a telegram's readings that those of the next one are built from.
+
+    They are used if its lines are the same except for their values. Only a telegram without any special case has them:
+    each line can be read and has a name of its own, none is negative or of channel 1, and nothing has to be compared
+    with net power.
+    """
+
+    values: dict[str, Value]
+    """Values of the lines alone, and the identification."""
+    units: dict[str, str]
+    without_value: frozenset[str]
+    """Names whose lines have no value."""
+    derived: tuple[Derived, ...]
 
 
 def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
@@ -95,42 +114,123 @@ def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Readi
 def read(
     telegram: Telegram, previous: Readings | None = None, ahead: Mapping[bytes, Reading] = MappingProxyType({})
 ) -> Readings:
-    """Read every line of `telegram`.
+    """Read every line of `telegram`; see `read_body`."""
+    return read_body(telegram.body, previous, ahead)
+
+
+def read_body(
+    body: bytes, previous: Readings | None = None, ahead: Mapping[bytes, Reading] = MappingProxyType({})
+) -> Readings:
+    """Read every line of a telegram's body.
 
     Args:
-        telegram: the telegram.
+        body: the identification and the data lines, with or without the last line end.
         previous: the readings of the telegram before. Lines that did not change are not decoded again; that is most
             lines of a meter that sends each second.
         ahead: the readings of lines that `read_ahead` decoded already, by line as sent.
 
     """
-    raw_lines = LINE.findall(telegram.body)
+    raw_lines = LINE.findall(body)
     data_lines = raw_lines[1:MAX_LINES]
     known = previous.by_line if previous else {}
     lines = [known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1")) for raw in data_lines]
+    identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
+    if previous and previous.basis and identification == previous.identification and len(raw_lines) <= MAX_LINES:
+        changed = _changed_values(previous.lines, lines)
+        if changed is not None:
+            return _read_on(previous, previous.basis, data_lines, lines, changed)
+    return _read_whole(identification, raw_lines, lines)
+
+
+def _changed_values(before: Sequence[Reading], lines: Sequence[Reading]) -> dict[str, Value] | None:
+    """Return the values that changed, if nothing but values changed; None if the form of a line changed."""
+    if len(before) != len(lines):
+        return None
+    changed: dict[str, Value] = {}
+    for old, new in zip(before, lines, strict=True):
+        if old is new:
+            continue
+        value, time = new.base_value, new.time
+        is_same_form = (
+            old.code == new.code
+            and old.base_unit == new.base_unit
+            and (old.base_value is None) is (value is None)
+            and (old.time is None) is (time is None)
+        )
+        if not is_same_form or new.error or "(-" in new.text:
+            return None
+        if value is not None:
+            changed[new.name] = value
+            if time is not None:
+                changed[f"{new.name}_time"] = time
+    return changed
+
+
+def _read_on(
+    previous: Readings, basis: Basis, data_lines: list[bytes], lines: list[Reading], changed: dict[str, Value]
+) -> Readings:
+    """Return the readings of a telegram that has the lines of the one before, with other values."""
+    values = basis.values | changed
+    derived = derive(values, basis.units, basis.without_value, basis.derived, changed)
+    all_values, units = _with_derived(values, basis.units, derived)
+    clock = values.get("clock")
+    return Readings(
+        identification=previous.identification,
+        lines=tuple(lines),
+        codes=previous.codes,
+        values=MappingProxyType(all_values),
+        units=MappingProxyType(units),
+        errors=(),
+        time=clock if isinstance(clock, int) else None,
+        by_line=dict(zip(data_lines, lines, strict=True)),
+        basis=Basis(values, basis.units, basis.without_value, derived),
+    )
+
+
+def _read_whole(identification: str, raw_lines: list[bytes], lines: list[Reading]) -> Readings:
+    """Return the readings of a telegram whose lines are read."""
+    data_lines = raw_lines[1:MAX_LINES]
     codes = frozenset(reading.code for reading in lines)
     is_own = is_own_channel_1(codes)
-    if any(code.startswith(CHANNEL_1) for code in codes):
+    has_channel_1 = any(code.startswith(CHANNEL_1) for code in codes)
+    if has_channel_1:
         lines = [_of_channel(raw, line, is_own=is_own) for raw, line in zip(data_lines, lines, strict=True)]
     errors = _unreadable_lines(raw_lines, lines)
-    values, units = _by_name(lines, errors)
-    identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
+    negative = [line.name for line in lines if "(-" in line.text]
+    values, units = _by_name(lines, errors, negative)
     if identification:
         values["identification"] = identification
     if is_own:
         values[OWN_CHANNEL_1] = 1
+    names = {reading.name for reading in lines}
+    without_value = frozenset(names - values.keys())
+    derived = derive(values, units, without_value)
+    all_values, all_units = _with_derived(values, units, derived)
+    is_compared = any(f"power_net{suffix}" in names for suffix in PHASE_SUFFIXES)
+    is_plain = not (errors or has_channel_1 or negative or is_compared) and len(names) == len(lines)
     clock = values.get("clock")
-    derive(values, units, {reading.name for reading in lines} - values.keys())
     return Readings(
         identification=identification,
         lines=tuple(lines),
         codes=codes,
-        values=MappingProxyType(values),
-        units=MappingProxyType(units),
+        values=MappingProxyType(all_values),
+        units=MappingProxyType(all_units),
         errors=tuple(errors),
         time=clock if isinstance(clock, int) else None,
         by_line=dict(zip(data_lines, lines, strict=True)),
+        basis=Basis(values, units, without_value, derived) if is_plain else None,
     )
+
+
+def _with_derived(
+    values: dict[str, Value], units: dict[str, str], derived: Iterable[Derived]
+) -> tuple[dict[str, Value], dict[str, str]]:
+    values, units = values.copy(), units.copy()
+    for group in derived:
+        if group.values:
+            values.update(group.values)
+            units.update(group.units)
+    return values, units
 
 
 def with_values(readings: Readings, values: Mapping[str, Value], units: Mapping[str, str], **others: Any) -> Readings:
@@ -149,7 +249,9 @@ def _unreadable_lines(raw_lines: list[bytes], lines: list[Reading]) -> list[Line
     return errors
 
 
-def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, Value], dict[str, str]]:
+def _by_name(
+    lines: list[Reading], errors: list[LineError], negative: list[str]
+) -> tuple[dict[str, Value], dict[str, str]]:
     """Return the values and the units by name, and add the lines that contradict another line or their sign."""
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
@@ -170,7 +272,6 @@ def _by_name(lines: list[Reading], errors: list[LineError]) -> tuple[dict[str, V
         del values[name]
         units.pop(name, None)
         values.pop(f"{name}_time", None)
-    negative = [line.name for line in lines if "(-" in line.text]
     for name, reason in settle_signs(values, units, negative):
         number, line = next((at, line) for at, line in enumerate(lines, start=2) if line.name == name)
         errors.append(LineError(number, line.code + line.text, reason))

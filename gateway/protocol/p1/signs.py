@@ -55,18 +55,11 @@ def settle_signs(values: dict[str, Value], units: dict[str, str], negative: Iter
     return found
 
 
-def sign_currents(values: dict[str, Value], units: dict[str, str]) -> None:
-    """Add the signed currents, and remove the signs of the others; net power of the phases must be known already."""
-    for suffix in PHASE_SUFFIXES[1:]:
-        current, net = values.get(f"current{suffix}"), values.get(f"power_net{suffix}")
-        if not isinstance(current, Decimal):
-            continue
-        if current < 0:
-            values[f"current{suffix}"] = -current
-        elif not isinstance(net, Decimal):
-            continue
-        values[f"current_signed{suffix}"] = -current if current > 0 and net < 0 else current  # type: ignore[operator]
-        units[f"current_signed{suffix}"] = "A"
+def signed_current(current: Decimal, net: Value | None) -> Decimal | None:
+    """Return a current with its direction: its own sign, or else that of the net power of its phase; None without."""
+    if current >= 0 and not isinstance(net, Decimal):
+        return None
+    return -current if current > 0 and net < 0 else current  # type: ignore[operator]
 
 
 def _is_export(values: dict[str, Value], units: dict[str, str], suffix: str) -> bool:

@@ -62,6 +62,11 @@ class Telegram:
         """Return the identification and data lines, without the end line."""
         return self.raw[: self.end]
 
+    @property
+    def lines(self) -> bytes:
+        """Return the body without its last line end."""
+        return self.body.rstrip(b"\r\n")
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedTelegram:
@@ -144,6 +149,13 @@ class TelegramReader:
         lines = bytes(self._buffer[self._given : stop])
         self._given = stop
         return lines
+
+    def body_ahead(self) -> bytes:
+        """Return all lines of a telegram whose end line is not complete yet; empty while a line is not complete."""
+        if not self._inside:
+            return b""
+        body = bytes(self._buffer[: self._end]).rstrip(b"\r\n")
+        return body if body.endswith(b")") else b""
 
     def silence(self) -> list[Telegram | RefusedTelegram]:
         """Close a telegram that has begun, because no bytes came for longer than a meter pauses inside a telegram."""

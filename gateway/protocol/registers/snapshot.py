@@ -36,6 +36,8 @@ class Snapshot:
     """Names of the registers whose value does not fit their type."""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
     """The values that it was encoded from."""
+    missing: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
+    """Positions of the registers without a value, in the encoder's order."""
     refused: tuple[range, ...] = ()
     """Places of the registers that are absent, and whose clients know no code for absent."""
 
@@ -99,12 +101,15 @@ class SnapshotEncoder:
             return self._encode_changes(values, before)
         segments: list[Segment] = []
         unfit: list[str] = []
-        present = 0
+        missing: list[int] = []
+        present, position = 0, -1
         for address, template, slots in self._plans:
             data = bytearray(template)
             for start, stop, evaluate, encode, name in slots:
+                position += 1
                 value = evaluate(values)
                 if value is None:
+                    missing.append(position)
                     continue
                 data[start:stop], fits = encode(value)
                 if fits:
@@ -112,7 +117,8 @@ class SnapshotEncoder:
                 else:
                     unfit.append(name)
             segments.append(Segment(address, bytes(data)))
-        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, self._refused(values, unfit))
+        refused = self._refused(values, unfit)
+        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, frozenset(missing), refused)
 
     def _refused(self, values: Mapping[str, Value], unfit: Sequence[str]) -> tuple[range, ...]:
         """Return the places of the registers that are absent and then not served."""
@@ -127,14 +133,16 @@ class SnapshotEncoder:
         changed = [name for name, value in values.items() if (old := past.get(name)) is not value and old != value]
         changed += past.keys() - values.keys()
         images: dict[int, bytearray] = {}
-        present, unfit = before.present, set(before.unfit)
+        present, unfit, missing = before.present, set(before.unfit), before.missing
         for position in {position for name in changed for position in self._shown_at.get(name, ())}:
             index, start, register = self._places[position]
             if index not in images:
                 images[index] = bytearray(before.segments[index].data)
             value = register.evaluate(values)
-            present -= register.name not in unfit and register.evaluate(past) is not None
+            present -= register.name not in unfit and position not in missing
             unfit.discard(register.name)
+            if (value is None) is not (position in missing):
+                missing ^= {position}
             data, fits = (register.absent, True) if value is None else register.encode(value)
             images[index][start : start + 2 * register.length] = data
             if not fits:
@@ -145,7 +153,8 @@ class SnapshotEncoder:
         for index, image in images.items():
             segments[index] = Segment(self._starts[index], bytes(image))
         names = tuple(register.name for register in self._registers if register.name in unfit) if unfit else ()
-        return Snapshot(self._starts, tuple(segments), present, names, values, self._refused(values, names))
+        refused = self._refused(values, names)
+        return Snapshot(self._starts, tuple(segments), present, names, values, missing, refused)
 
     def test_pattern(self) -> Snapshot:
         """Return a snapshot in which every register shows its own address."""

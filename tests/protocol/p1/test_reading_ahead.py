@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.readings import MAX_LINES, Reading, read, read_ahead
+from gateway.protocol.p1.readings import MAX_LINES, Reading, read, read_ahead, read_body
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -71,6 +74,100 @@ def test_nothing_is_given_outside_a_telegram_and_memory_is_bounded() -> None:
     for number in range(2 * MAX_LINES):
         read_ahead(b"1-0:1.7.0(%06d*kW)\r\n" % number, None, ahead)
     assert len(ahead) == MAX_LINES
+
+
+@pytest.mark.parametrize("last_bytes", [1, 3, 6, 8, 9])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_telegram_is_read_before_its_end_line_and_means_the_same(name: str, last_bytes: int) -> None:
+    first = own_telegram(name)
+    meter, other = (MeterState("meter", None, needs_two=False) for _ in range(2))
+    for each in (meter, other):
+        for item in TelegramReader().feed(first):
+            each.take(item, 0, 0)
+    reader = TelegramReader()
+    if reader.feed(first[:-last_bytes]) or meter.newest is None:
+        return  # without an end line, or not accepted
+    meter.read_body_ahead(reader.body_ahead())
+    assert (meter._draft is not None) == bool(reader.body_ahead())
+    (whole,) = reader.feed(first[-last_bytes:])
+    for at in (1, 2):
+        received, expected = meter.take(whole, at, at), other.take(whole, at, at)
+        assert received == expected
+
+
+def test_a_telegram_is_not_read_ahead_before_its_last_line() -> None:
+    data = own_telegram("v50_sagemcom-t210d")
+    meter, reader = MeterState("meter", None), TelegramReader()
+    (whole,) = reader.feed(data)
+    meter.take(whole, 0, 0)
+    drafts = []
+    for byte in data:
+        reader.feed(bytes([byte]))
+        draft = meter.read_body_ahead(reader.body_ahead())
+        drafts += [draft] if draft else []
+    # The last line has two value groups, and might end after the first.
+    assert len(drafts) == 2
+    assert drafts[-1].values == meter.newest.readings.values if meter.newest else False
+
+
+def test_what_was_read_ahead_is_not_used_for_another_telegram() -> None:
+    data = own_telegram("v50_sagemcom-t210d")
+    meter, reader = MeterState("meter", None), TelegramReader()
+    (whole,) = reader.feed(data)
+    meter.take(whole, 0, 0)
+    reader.feed(data[:-8])
+    assert meter.read_body_ahead(reader.body_ahead())
+    reader.reset()
+    other = with_value(data, b"1-0:1.7.0", b"09.876")
+    (item,) = reader.feed(other)
+    received = meter.take(item, 1, 1)
+    assert isinstance(received, Received)
+    assert received.readings.values["power_import"] == 9876
+
+
+def with_value(data: bytes, code: bytes, number: bytes) -> bytes:
+    """A telegram with another number in a line, and a valid checksum."""
+    start = data.index(code + b"(") + len(code) + 1
+    body = data[:start] + number + data[data.index(b"*", start) : data.rindex(b"!") + 1]
+    return body + b"%04X\r\n" % crc16(body)
+
+
+CHANGES = st.sampled_from(
+    [
+        (rb"\(0*([1-9])", rb"(\g<1>9"),  # another number
+        (rb"\(([0-9])", rb"(-\1"),  # a sign
+        (rb"\*kWh\)", rb"*Wh)"),  # another unit
+        (rb"\([0-9.]+\*kW\)", rb"()"),  # no value
+        (rb"\(([0-9]{12})[SW]\)", rb"(\1X)"),  # no time
+        (rb"1-0:1\.7\.0", rb"1-0:16.7.0"),  # net power
+        (rb"1-0:2\.7\.0", rb"1-1:2.7.0"),  # channel 1
+        (rb"\r\n(1-0:[^\r]*)\r\n", rb"\r\n\1\r\n\1\r\n"),  # a line twice
+        (rb"\r\n0-[^\r]*\r\n", rb"\r\n"),  # a line less
+        (rb"\r\n(1-0:[^\r]*)\)\r\n", rb"\r\n\1\r\n"),  # a broken line
+        (rb"\A/...", rb"/XYZ"),  # another meter
+    ]
+)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(st.sampled_from(NAMES), st.lists(st.tuples(CHANGES, st.integers(0, 6)), max_size=4))
+def test_readings_do_not_depend_on_those_of_the_telegram_before(
+    name: str, changes: list[tuple[tuple[bytes, bytes], int]]
+) -> None:
+    body = own_telegram(name).rpartition(b"!")[0]
+    before = read_body(body)
+    for (pattern, replacement), position in changes:
+        places = list(re.finditer(pattern, body))
+        if not places:
+            continue
+        place = places[position % len(places)]
+        body = body[: place.start()] + place.expand(replacement) + body[place.end() :]
+        readings, alone = read_body(body, before), read_body(body)
+        assert readings == alone
+        assert readings.basis == alone.basis
+        assert readings.by_line == alone.by_line
+        assert list(readings.values) == list(alone.values)
+        before = readings
 
 
 PARTS = st.sampled_from(
