@@ -95,7 +95,6 @@ class Bell:
                     self._url,
                     autoclose=False,
                     autoping=False,
-                    headers={"Authorization": f"Bearer {pairing.token}", "X-Api-Version": "2"},
                     max_msg_size=MAX_MESSAGE_BYTES,
                     server_hostname=pairing.name,
                 )
