@@ -23,6 +23,7 @@ class PassthroughConfig(BaseModel):
     listen: ListenAddress = Field(default_factory=lambda: Listen(host="", port=DEFAULT_PORT))
     mode: Literal["telegrams", "raw"] = "telegrams"
     content: Literal["encrypted", "decrypted"] = "encrypted"
+    telnet: Literal["rfc2217"] | None = None
     on_meter_loss: Literal["keep", "close"] = "keep"
     greet: Literal["nothing", "newest"] = "nothing"
     writable: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gateway.problems.problem import Problem
+from gateway.protocol.p1.variants import SerialSettings
 
 Receive = Callable[[bytes], None]
 
@@ -33,6 +34,9 @@ class Port(Protocol):
 
 class Line(Port, Protocol):
     """A connection that P1 bytes come from."""
+
+    settings: SerialSettings | None = None
+    """Speed and form of a byte of a serial port; None for another kind of line."""
 
     def write(self, data: bytes) -> bool:  # noqa: ARG002 - it is dropped
         """Send nothing, unless it is a serial line: the other end may not be only a meter's port."""

@@ -13,7 +13,7 @@ from gateway.lines.tcp import connect
 from gateway.problems.problem import Problem, ProblemError, first_that_fits, problem_of
 from gateway.protocol.com_port import ComPortReader
 from gateway.protocol.p1.variants import SerialSettings
-from gateway.protocol.telnet import TelnetStream
+from gateway.protocol.telnet import BURST_COMMANDS, SECONDS_PER_COMMAND, TelnetStream
 from gateway.runtime.clock import now
 from gateway.runtime.log import LineBudget
 
@@ -21,8 +21,6 @@ NEGOTIATION_TIMEOUT_S = 5.0
 """Longest time until the other end has confirmed the settings."""
 MAX_EARLY_BYTES = 4096
 """Largest number of bytes that are kept of what comes before that."""
-BURST_COMMANDS, SECONDS_PER_COMMAND = 200, 0.1
-"""Number of telnet commands that the other end may send at any time, and the time after which it may send one more."""
 MAX_UNSENT_BYTES = 4096
 """Largest number of bytes of responses that wait for the other end to take them."""
 
@@ -32,7 +30,7 @@ class Rfc2217Line(Line):
 
     def __init__(self, host: str, port: int, settings: SerialSettings) -> None:
         self._host, self._port = host, port
-        self.settings = settings
+        self.settings: SerialSettings = settings
         self._connection: _Connection | None = None
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:

@@ -22,20 +22,21 @@ class SerialLine(Line):
     """A serial device that only this process may open."""
 
     def __init__(self, device: str, settings: SerialSettings) -> None:
-        self.device, self._settings = device, settings
+        self.device = device
+        self.settings: SerialSettings = settings
         self._transport: asyncio.Transport | None = None
 
     @property
     def is_slow(self) -> bool:
         """Return whether a telegram takes a large part of a second to arrive."""
-        return self._settings.baudrate < SLOW_BELOW_BAUD
+        return self.settings.baudrate < SLOW_BELOW_BAUD
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
         """Open the device, in a thread of serialx."""
         import serialx  # noqa: PLC0415 - only where a serial port is configured
 
         loop = asyncio.get_running_loop()
-        settings, receiver = self._settings, StreamReceiver(receive)
+        settings, receiver = self.settings, StreamReceiver(receive)
         try:
             transport, _ = await serialx.create_serial_connection(
                 loop,
@@ -62,7 +63,7 @@ class SerialLine(Line):
         with suppress(OSError, termios.error):
             # The lock of serialx is on the device node; a container with its own node of the port does not see it.
             fcntl.ioctl(descriptor, termios.TIOCEXCL)
-            if self._settings.parity != "N":
+            if self.settings.parity != "N":
                 # A byte with a parity error arrives as NUL, which is not valid in a reading: meters that send
                 # with parity send no checksum.
                 attributes = termios.tcgetattr(descriptor)

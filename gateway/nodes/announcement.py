@@ -28,9 +28,10 @@ class Announcement(Node):
 
     kind = "announcement"
 
-    def __init__(self, name: str, meter_name: str) -> None:
-        """Announce a port with the telegrams of the meter `meter_name`."""
+    def __init__(self, name: str, meter_name: str, stack: str = "tcp") -> None:
+        """Announce a port with the telegrams of the meter `meter_name`, and the layers of its connections."""
         super().__init__(name)
+        self._stack = stack
         self._meter_name = meter_name
         self._host, self._port = "", 0
         self._is_open = asyncio.Event()
@@ -67,7 +68,7 @@ class Announcement(Node):
             SERVICE,
             f"{instance}.{SERVICE}",
             port=self._port,
-            properties={"gensiostack": "tcp", "provider": "dsmr-modbus-gateway"},
+            properties={"gensiostack": self._stack, "provider": "dsmr-modbus-gateway"},
             server=f"{machine}.local.",
             parsed_addresses=addresses,
         )

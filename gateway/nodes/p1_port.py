@@ -17,6 +17,7 @@ from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.diagnosis import ENCRYPTED, explain
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
+from gateway.protocol.p1.variants import SerialSettings
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Backoff, Details, Node
 from gateway.runtime.output import ByteSink, Output
@@ -83,11 +84,9 @@ class P1Port(Node):
         self._backoff = Backoff()
         self._sample = bytearray()
         self._has_telegram = False
-        self._accepted = 0
-        self._unconfirmed = 0
+        self._accepted = self._unconfirmed = self._refused = 0
         self._problems: dict[str, Problem] = {}
         self._last_problem: Problem | None = None
-        self._refused = 0
         self._opened = 0.0
         self._closed_early = 0
         self._arrivals = ArrivalClock(now())
@@ -105,6 +104,11 @@ class P1Port(Node):
             "last_trouble": str(self._last_problem) if self._last_problem else None,
             **self._current[1].details(),
         }
+
+    @property
+    def serial_settings(self) -> SerialSettings | None:
+        """Return the speed and the form of a byte of the line that is open or tried; None for one without."""
+        return self._current[1].settings
 
     def write(self, data: bytes) -> bool:
         """Send to the meter; False if the line is not open, takes no more, or is never written to."""
@@ -292,6 +296,5 @@ class P1Port(Node):
 def _line_closed(error: Exception | None) -> Problem:
     if isinstance(error, ProblemError):
         return error.problem
-    reason = f" ({error})" if error else ""
-    what = f"the other end closed the connection{reason}"
+    what = "the other end closed the connection" + (f" ({error})" if error else "")
     return problem_of("line-closed", what, short="the other end closed", reason=str(error or ""))

@@ -149,11 +149,14 @@ class ComPortServer:
 
     def take(self, received: Negotiation | Subnegotiation) -> bytes:
         """Return the response to what the reader sends."""
-        if isinstance(received, Subnegotiation):
-            content = received.content
-            return self._serve(content[0], content[1:]) if received.option == COM_PORT and content else b""
-        response = self._options.take(received)
-        if received.option == COM_PORT and received.verb in (WILL, DO) and not self._has_notified:
+        if isinstance(received, Negotiation):
+            response = self._options.take(received)
+            is_willing = received in ((WILL, COM_PORT), (DO, COM_PORT))
+        else:
+            content, is_willing = received.content, received.option == COM_PORT
+            response = self._serve(content[0], content[1:]) if is_willing and content else b""
+        if is_willing and not self._has_notified:
+            # pyserial may use the option without a word about it, if it was offered to it early enough.
             self._has_notified = True
             response += self._modem_state()
         return response

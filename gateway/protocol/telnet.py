@@ -18,6 +18,8 @@ BINARY, SUPPRESS_GO_AHEAD = 0, 3
 """Options for bytes with all eight bits (RFC 856) and for sending at any time (RFC 858)."""
 MAX_SUBNEGOTIATION_BYTES = 256
 """Largest number of bytes between IAC SB and IAC SE; those of RFC 2217 have few, besides a text."""
+BURST_COMMANDS, SECONDS_PER_COMMAND = 200, 0.1
+"""Largest number of commands that an end may send at once, and the seconds for each one more."""
 
 _IAC, _DOUBLED = bytes([IAC]), bytes([IAC, IAC])
 

@@ -9,7 +9,9 @@ from typing import Any
 ONE_CLIENT = "ser2net serves one client at a time by default; the gateway serves up to max_clients at once"
 READ_ONLY = "ser2net sends data from clients to the meter; the gateway discards it unless writable: true is set"
 XONXOFF = "XONXOFF is dropped: it removes the bytes 0x11 and 0x13 from the stream, which damages encrypted telegrams"
-TELNET = "telnet is dropped: its negotiation adds bytes to the stream; let clients connect without it"
+TELNET = "telnet becomes telnet with RFC 2217, which clients of both kinds can read"
+TELNET_DROPPED = "telnet is dropped: its negotiation adds a few bytes, which are not part of a telegram and are ignored"
+FIXED = "clients cannot change the speed and the form of a byte any more; the gateway reports those that are in force"
 MODEM_LINES = "LOCAL is dropped: the gateway always ignores the modem lines"
 OFF = "this port is switched off in the ser2net"
 
@@ -35,6 +37,9 @@ class Ser2netConnection:
     source: str
     """Text of that line."""
     device: str = ""
+    """The device, or for a port that ser2net reads from the network its address."""
+    remote: dict[str, Any] = field(default_factory=dict)
+    """Keys of the meter for a port that ser2net reads from the network; empty for a device."""
     host: str = ""
     port: int = 0
     serial: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +63,11 @@ class Ser2netConnection:
         if match[2]:
             self.serial |= {"parity": PARITIES[match[2].lower()], "bytesize": int(match[3]), "stopbits": int(match[4])}
         return True
+
+    def take_telnet(self, *, has_settings: bool) -> None:
+        """Offer the port to clients that speak telnet; `has_settings` is True where they could set its speed."""
+        self.passthrough["telnet"] = "rfc2217"
+        self.note(FIXED if has_settings else TELNET)
 
     def take_timeout(self, seconds: str) -> bool:
         """Set the seconds without data after which a client is disconnected; 0 means never."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, problem_of
 from gateway.problems.quoting import cut, quoted
-from gateway.ser2net.connection import MAX_CONNECTIONS, MODEM_LINES, OFF, TELNET, XONXOFF, Ser2netConnection
+from gateway.ser2net.connection import MAX_CONNECTIONS, MODEM_LINES, OFF, XONXOFF, Ser2netConnection
 
 _LINE = re.compile(
     r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]{1,9}):(?P<state>\w+):(?P<timeout>[^:]*):"
@@ -27,7 +27,7 @@ _SERIAL: dict[str, dict[str, object]] = {
     "7DATABITS": {"bytesize": 7},
     "8DATABITS": {"bytesize": 8},
 }
-_SILENT = {"-XONXOFF", "-RTSCTS", "NOBREAK", "-NOBREAK"}
+_SILENT = {"-XONXOFF", "-RTSCTS", "NOBREAK", "-NOBREAK", "REMCTL"}
 """Options that match the gateway's behaviour and need no comment."""
 
 
@@ -75,7 +75,7 @@ def _take(connection: Ser2netConnection, match: re.Match[str]) -> Problem | None
     if state == "off":
         connection.note(OFF)
     if state == "telnet":
-        connection.note(TELNET)
+        connection.take_telnet(has_settings="remctl" in match["options"].lower().split())
     if not connection.take_timeout(match["timeout"].strip() or "0"):
         return _invalid(f"{quoted(match['timeout'])} is not a number of seconds")
     for option in match["options"].split():

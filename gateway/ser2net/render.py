@@ -47,12 +47,11 @@ def _meters(connections: Sequence[Ser2netConnection], names: dict[str, str]) -> 
         if name:
             lines.append(f"  {name}:")
         # All ports of a device share its settings.
-        serial: dict[str, Any] = {}
+        keys: dict[str, Any] = {}
         for connection in connections:
             if connection.device == device:
-                serial = connection.serial | serial
-        lines.append(f"{indent}port: {_scalar(device)}")
-        lines += [f"{indent}{key}: {_scalar(value)}" for key, value in serial.items()]
+                keys = (connection.remote or {"port": device}) | connection.serial | keys
+        lines += [f"{indent}{key}: {_scalar(value)}" for key, value in keys.items()]
     return lines
 
 

@@ -16,7 +16,7 @@ from gateway.ser2net.connection import (
     MAX_CONNECTIONS,
     MODEM_LINES,
     OFF,
-    TELNET,
+    TELNET_DROPPED,
     XONXOFF,
     Ser2netConnection,
     whole_number,
@@ -30,6 +30,8 @@ _ALIAS = re.compile(r"\*(\w+)")
 _LAYER = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\((?P<options>[^()]*)\))?")
 _SILENT_SERIAL = {"-xonxoff", "-rtscts", "nobreak", "-nobreak"}
 _SILENT_LAYERS = {"tcp", "keepopen"}
+_FAMILIES = {"ipv4", "ipv6"}
+_OFF = ("false", "no", "off", "0")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YES = ("true", "yes", "on", "1")
 
@@ -175,7 +177,7 @@ def _take_accepter(connection: Ser2netConnection, accepter: str) -> Problem | No
         match = _LAYER.fullmatch(layer)
         name = match["name"].lower() if match else ""
         if match and name == "telnet":
-            connection.note(TELNET)
+            connection.take_telnet(has_settings=_has_rfc2217(match["options"] or ""))
         elif match and name == "ssl":
             _take_tls(connection, match["options"] or "")
         elif name not in _SILENT_LAYERS:
@@ -191,10 +193,40 @@ def _take_tls(connection: Ser2netConnection, options: str) -> None:
     connection.passthrough["tls"] = tls
 
 
+def _has_rfc2217(options: str) -> bool:
+    """Return whether the options of a telnet layer, such as `rfc2217` or `rfc2217=true`, switch RFC 2217 on."""
+    given = {key.strip().lower(): value for key, _, value in (option.partition("=") for option in options.split(","))}
+    return "rfc2217" in given and given["rfc2217"].strip().lower() not in _OFF
+
+
+def _take_remote(connection: Ser2netConnection, layers: list[str]) -> bool:
+    """Set the meter from a connector such as `telnet(rfc2217),tcp,HOST,PORT`; return False for another one."""
+    match = _LAYER.fullmatch(layers[0])
+    telnet = match if match and match["name"].lower() == "telnet" else None
+    rest = layers[1:] if telnet else layers
+    if not rest or rest[0].partition("(")[0].lower() != "tcp":
+        return False
+    *hosts, port = [layer for layer in rest[1:] if layer.lower() not in _FAMILIES] or [""]
+    number = whole_number(port)
+    if number is None or not 0 < number < 65536 or len(hosts) > 1:
+        return False
+    host = hosts[0] if hosts else "127.0.0.1"
+    connection.device = place = f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+    if telnet and _has_rfc2217(telnet["options"] or ""):
+        connection.remote = {"source": f"rfc2217://{place}"}
+        return True
+    connection.remote = {"host": host, "port": number}
+    if telnet:
+        connection.note(TELNET_DROPPED)
+    return True
+
+
 def _take_connector(connection: Ser2netConnection, connector: str) -> Problem | None:
     layers = [layer for layer in _layers(connector) if not layer.startswith("keepopen")]
+    if layers and _take_remote(connection, layers):
+        return None
     if len(layers) < 2 or layers[0].partition("(")[0] not in ("serialdev", "sdev"):
-        return _invalid(f"connector {quoted(connector)} is not serialdev,DEVICE,SPEED")
+        return _invalid(f"connector {quoted(connector)} is not serialdev,DEVICE,SPEED or tcp,HOST,PORT")
     connection.device = layers[1]
     for option in layers[2:]:
         if option.lower() == "xonxoff":

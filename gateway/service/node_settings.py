@@ -98,6 +98,7 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
         port=config.listen.port,
         mode=Mode(config.mode),
         is_decrypted=config.content == "decrypted",
+        is_telnet=config.telnet is not None,
         closes_on_meter_loss=config.on_meter_loss == "close",
         greets_with_newest=config.greet == "newest",
         is_writable=config.writable,

@@ -13,7 +13,7 @@ from gateway.lines.serial import SerialLine
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.p1_port import P1Port
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.variants import VARIANTS
+from gateway.protocol.p1.variants import FAST_LINE, VARIANTS, SerialSettings
 from gateway.runtime.flow import Node
 from gateway.service.node_settings import p1_connections, simulated_meter_node
 
@@ -36,11 +36,19 @@ class Source(NamedTuple):
     """The first of its lines."""
     title: str
     """Label of the node that reads it."""
+    usual_settings: SerialSettings
+    """Speed and form of a byte of a port with its version."""
 
     @property
     def nodes(self) -> list[Node]:
         """Return the nodes in the order in which they start: a telegram may come as soon as the line is open."""
         return [each for each in (self.decryption, self.node, self.parser) if each]
+
+    def serial_settings(self) -> SerialSettings:
+        """Return the speed and the form of a byte of its port; if it has none, those of the meter's version."""
+        newest = self.meter.newest
+        of_version = newest.variant.line if newest else self.usual_settings
+        return (self.node.serial_settings if isinstance(self.node, P1Port) else None) or of_version
 
     def connect(self) -> None:
         """Connect the nodes; whoever else gets the bytes is connected before, and gets them first."""
@@ -56,11 +64,12 @@ def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
     variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
     meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
     lines = p1_connections(config, folder)
+    usual = variant.line if variant else FAST_LINE
     is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
     parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
     if config.simulate:
         simulated = simulated_meter_node(name, config, meter)
-        return Source(meter, simulated, parser, None, lines[0][1], simulated.kind)
+        return Source(meter, simulated, parser, None, lines[0][1], simulated.kind, usual)
     decryption = None
     if config.decryption:
         from gateway.nodes.decryption import Decryption  # noqa: PLC0415 - only where there is one
@@ -70,7 +79,7 @@ def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
         decryption = Decryption(f"{name}/decryption", folder / keys.key_file, authentication_key_file)
     port = P1Port(f"{name}/port", meter, lines, config.watchdog, is_decrypted=decryption is not None)
     title = config.parsed_source.kind.title if config.parsed_source else port.kind
-    return Source(meter, port, parser, decryption, lines[0][1], title)
+    return Source(meter, port, parser, decryption, lines[0][1], title, usual)
 
 
 def connect_passthrough(passthrough: Passthrough, source: Source) -> None:

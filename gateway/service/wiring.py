@@ -221,12 +221,12 @@ class Wiring:
 
         settings = passthrough_settings(config, self._folder)
         line = source.node if settings.is_writable and isinstance(source.node, P1Port) else None
-        passthrough = Passthrough(f"passthrough {config}", settings, source.meter, line)
+        passthrough = Passthrough(f"passthrough {config}", settings, source.meter, line, source.serial_settings)
         if not config.announce:
             return _Offer(passthrough, None)
         from gateway.nodes.announcement import Announcement  # noqa: PLC0415 - only where there is one
 
-        return _Offer(passthrough, Announcement(f"announcement {config}", source.meter.name))
+        return _Offer(passthrough, Announcement(f"announcement {config}", source.meter.name, settings.stack))
 
     def _connect_push(self, config: Config, sources: Mapping[str, Source]) -> None:
         if config.push is None:

@@ -12,7 +12,7 @@ from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.passthrough import Mode, Passthrough, PassthroughSettings, WritableLine
 from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.variants import VARIANTS
+from gateway.protocol.p1.variants import FAST_LINE, VARIANTS, SerialSettings
 from gateway.runtime.clock import now
 from gateway.transport.clients import Admission
 from tests.conftest import own_telegram
@@ -56,11 +56,12 @@ class Bench:
         port: int = 0,
         line: WritableLine | None = None,
         admission: Admission | None = None,
+        in_force: SerialSettings = FAST_LINE,
         **settings: Any,
     ) -> Passthrough:
         """Make a passthrough; the rest is as `PassthroughSettings` takes it."""
         given = PassthroughSettings(host, port, mode, admission=admission or Admission(), **settings)
-        passthrough = Passthrough(f"passthrough {len(self.passthroughs)}", given, self.meter, line)
+        passthrough = Passthrough(f"passthrough {len(self.passthroughs)}", given, self.meter, line, lambda: in_force)
         self.passthroughs.append(passthrough)
         if mode is Mode.TELEGRAMS:
             self.parser.telegrams.connect(passthrough, passthrough.take)

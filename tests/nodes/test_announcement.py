@@ -28,7 +28,7 @@ async def test_a_browser_finds_the_port_and_hears_the_goodbye(host: str) -> None
             found.put_nowait((str(getattr(state_change, "name", state_change)), name))
 
     passthrough = Passthrough("passthrough", PassthroughSettings(host, 0), MeterState("barn", None))
-    announcement = Announcement("announcement", "barn")
+    announcement = Announcement("announcement", "barn", "telnet(rfc2217),tcp")
     passthrough.listening.connect(announcement, announcement.port_opened)
     stop = asyncio.Event()
     network = AsyncZeroconf(interfaces=["127.0.0.1"])
@@ -41,6 +41,7 @@ async def test_a_browser_finds_the_port_and_hears_the_goodbye(host: str) -> None
         assert await service.async_request(network.zeroconf, 1000 * FOUND_WITHIN_S)
         assert service.port == passthrough.port
         assert "127.0.0.1" in service.parsed_addresses()
+        assert service.properties[b"gensiostack"] == b"telnet(rfc2217),tcp"
         assert service.properties[b"provider"] == b"dsmr-modbus-gateway"
         stop.set()
         change, gone = await asyncio.wait_for(found.get(), FOUND_WITHIN_S)

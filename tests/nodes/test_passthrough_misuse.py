@@ -12,7 +12,7 @@ import pytest
 
 from gateway.nodes.passthrough import Mode
 from gateway.nodes.passthrough import node as module
-from gateway.nodes.passthrough.node import QUEUE_BYTES, SEND_BUFFER_BYTES
+from gateway.nodes.passthrough.reader import QUEUE_BYTES, SEND_BUFFER_BYTES
 from gateway.transport.clients import Admission, Eviction
 from tests.certificates import client_context, make_certificates
 from tests.nodes.passthrough_bench import (

@@ -47,7 +47,7 @@ class Ser2net(Program):
         folder: Path,
         device: Path,
         port: int,
-        accepter: str,
+        accepter: str = TCP,
         *,
         max_connections: int = 3,
         speed: str = "115200n81",

@@ -39,6 +39,13 @@ def server(port: SerialSettings = FAST_LINE) -> ComPortServer:
     return ComPortServer(lambda: port, "gateway")
 
 
+def agreed() -> ComPortServer:
+    """Return a port whose reader has accepted the option."""
+    port = server()
+    port.take(Negotiation(WILL, COM_PORT))
+    return port
+
+
 @pytest.mark.parametrize("port", [FAST_LINE, SLOW_LINE, SerialSettings(300, 7, "O", 2)])
 def test_a_port_with_the_settings_that_the_reader_wants_confirms_them(port: SerialSettings) -> None:
     reader = ComPortReader(port)
@@ -130,11 +137,11 @@ def test_a_reader_takes_the_last_confirmation_and_no_incomplete_one() -> None:
     ],
 )
 def test_a_port_responds_to_each_command(content: tuple[int, ...], response: tuple[int, ...] | None) -> None:
-    assert commands(server().take(sub(*content))) == ([sub(*response)] if response else [])
+    assert commands(agreed().take(sub(*content))) == ([sub(*response)] if response else [])
 
 
 def test_a_state_that_a_reader_sets_is_reported_to_it_and_no_other() -> None:
-    first, second = server(), server()
+    first, second = agreed(), agreed()
     first.take(sub(CONTROL, 2))
     first.take(sub(CONTROL, BREAK))
     assert commands(first.take(sub(CONTROL, 0))) == [sub(105, 2)]
@@ -142,12 +149,19 @@ def test_a_state_that_a_reader_sets_is_reported_to_it_and_no_other() -> None:
     assert commands(second.take(sub(CONTROL, 0))) == [sub(105, 1)]
 
 
-def test_control_lines_are_reported_once_with_what_the_reader_wants_to_know_of_them() -> None:
+@pytest.mark.parametrize("first", [Negotiation(WILL, COM_PORT), Negotiation(DO, COM_PORT), sub(8)])
+def test_control_lines_are_reported_once_to_a_reader_that_uses_the_option(
+    first: Negotiation | Subnegotiation,
+) -> None:
     port = server()
-    assert commands(port.take(sub(11, 0x20))) == [sub(111, 0x20)]
-    assert commands(port.take(Negotiation(WILL, COM_PORT))) == [Negotiation(DO, COM_PORT), sub(107, 0x20)]
-    assert port.take(Negotiation(WILL, COM_PORT)) == b""
+    port.begin()
+    assert commands(port.take(first)) == [sub(107, 0xB0)]
+    assert port.take(first) == b""
     assert port.take(Subnegotiation(24, b"\1")) == b""
+
+
+def test_only_those_control_lines_are_reported_that_the_reader_asks_for() -> None:
+    assert commands(server().take(sub(11, 0x20))) == [sub(111, 0x20), sub(107, 0x20)]
 
 
 def test_a_reader_that_refuses_the_option_is_not_told_of_control_lines() -> None:

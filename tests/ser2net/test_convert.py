@@ -73,7 +73,8 @@ def test_two_devices_become_two_meters_with_a_unit_each(tmp_path: Path) -> None:
     assert config.passthrough[1].max_clients == 3
     assert config.passthrough[0].idle_timeout is None
     assert {unit.meter for unit in config.modbus[0].units.values()} == {"meter1", "meter2"}
-    assert "telnet is dropped" in result
+    assert [port.telnet for port in config.passthrough] == [None, "rfc2217"]
+    assert "telnet becomes telnet with RFC 2217" in result
     assert "banner1 is dropped" in result
 
 
@@ -88,6 +89,57 @@ def test_a_port_that_is_off_stays_off(text: str, tmp_path: Path) -> None:
     config, result = converted(text, tmp_path)
     assert config.passthrough == []
     assert "switched off" in result
+
+
+@pytest.mark.parametrize(
+    ("accepter", "telnet", "told"),
+    [
+        ("telnet(rfc2217),tcp", "rfc2217", "clients cannot change the speed"),
+        ("telnet(rfc2217=true,mode=server),tcp", "rfc2217", "clients cannot change the speed"),
+        ("telnet(rfc2217=off),tcp", "rfc2217", "telnet becomes telnet with RFC 2217"),
+        ("telnet,tcp", "rfc2217", "telnet becomes telnet with RFC 2217"),
+        ("tcp", None, "one client at a time"),
+    ],
+)
+def test_a_port_in_telnet_mode_stays_one(accepter: str, telnet: str | None, told: str, tmp_path: Path) -> None:
+    config, result = converted(USUAL_AS_YAML.replace("tcp,2001", f"{accepter},2001"), tmp_path)
+    assert config.passthrough[0].telnet == telnet
+    assert told in result
+
+
+def test_the_old_form_lets_clients_set_the_port_with_remctl(tmp_path: Path) -> None:
+    config, result = converted(USUAL.replace("raw", "telnet") + " remctl", tmp_path)
+    assert config.passthrough[0].telnet == "rfc2217"
+    assert "clients cannot change the speed" in result
+    assert "remctl is dropped" not in result
+
+
+@pytest.mark.parametrize(
+    ("connector", "meter", "told"),
+    [
+        ("telnet(rfc2217),tcp,p1.local,2001", {"source": "rfc2217://p1.local:2001"}, ""),
+        ("telnet(rfc2217),tcp,::1,2001", {"source": "rfc2217://[::1]:2001"}, ""),
+        ("tcp,192.0.2.7,2001", {"host": "192.0.2.7", "port": "2001"}, ""),
+        ("tcp(nodelay),ipv4,p1.local,2001", {"host": "p1.local", "port": "2001"}, ""),
+        ("keepopen(retry-time=500),tcp,2001", {"host": "127.0.0.1", "port": "2001"}, ""),
+        ("telnet,tcp,p1.local,2001", {"host": "p1.local", "port": "2001"}, "telnet is dropped"),
+    ],
+)
+def test_a_port_that_ser2net_reads_from_the_network_becomes_a_source(
+    connector: str, meter: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    text = USUAL_AS_YAML.replace("serialdev,/dev/ttyUSB0,115200n81,xonxoff,local", connector)
+    config, result = converted(text, tmp_path)
+    found = config.all_meters()["meter"]
+    assert {key: getattr(found, key) for key in ("host", "port", "source") if getattr(found, key)} == meter
+    assert told in result
+
+
+@pytest.mark.parametrize("connector", ["tcp", "tcp,a,b,2001", "tcp,a,99999", "udp,a,2001", "telnet,a,2001", "telnet"])
+def test_another_connector_is_a_problem(connector: str) -> None:
+    text = USUAL_AS_YAML.replace("serialdev,/dev/ttyUSB0,115200n81,xonxoff,local", connector)
+    with pytest.raises(FileError, match="is not serialdev,DEVICE,SPEED or tcp,HOST,PORT"):
+        convert(text, "file")
 
 
 YAML_WITH_EVERYTHING = """\
@@ -126,7 +178,8 @@ def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp
         "/etc/p1.key",
         "/etc/ca.pem",
     )
-    for words in ("telnet is dropped", "banner", "remaddr 192.168.1.0/24 is dropped"):
+    assert (first.telnet, second.telnet) == ("rfc2217", None)
+    for words in ("clients cannot change the speed", "banner", "remaddr 192.168.1.0/24 is dropped"):
         assert words in result
 
 
@@ -141,7 +194,7 @@ def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp
         ("2001:raw:soon:/dev/p1:9600\n", "'soon' is not a number of seconds"),
         ("2001:raw:0:COM1:9600\n", "'COM1' is not a device"),
         ("connection: &a\n  accepter: tcp,p1\n  connector: serialdev,/dev/p1,9600n81\n", "2:3: connection: accepter"),
-        ("connection: &a\n  accepter: tcp,2001\n  connector: tcp,host,80\n", "is not serialdev"),
+        ("connection: &a\n  accepter: tcp,2001\n  connector: ssl,tcp,host,80\n", "is not serialdev"),
         ("connection: [\n", "2:1: not valid YAML"),
     ],
 )

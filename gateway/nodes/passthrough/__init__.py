@@ -3,7 +3,7 @@
 In: bytes of the line, accepted telegrams. Out: where it listens.
 
 No reader delays another one. What a reader does not take is kept for it up to `QUEUE_BYTES`. After that, it misses
-whole telegrams, or, in the raw mode, is disconnected.
+whole telegrams, or, in the raw mode, is disconnected. A reader may speak telnet, as those of a ser2net in telnet mode.
 """
 
 from gateway.nodes.passthrough.node import Passthrough, WritableLine

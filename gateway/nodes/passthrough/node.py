@@ -1,35 +1,28 @@
-"""The node of a passthrough, and the readers that are connected to it."""
+"""The node of a passthrough."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
-from contextlib import suppress
-from ipaddress import IPv4Address
 from typing import Protocol
 
+from gateway.nodes.passthrough.reader import Reader
 from gateway.nodes.passthrough.settings import Mode, PassthroughSettings
 from gateway.problems.problem import ProblemError
 from gateway.problems.system import listening_problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CipheredReader, JoiningPoint
 from gateway.protocol.p1.telegram import Telegram
+from gateway.protocol.p1.variants import FAST_LINE, SerialSettings
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
-from gateway.transport.addresses import Address
-from gateway.transport.client import close_in_order
 from gateway.transport.clients import Clients
 from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
 from gateway.transport.shares import turned_away_details
 
-QUEUE_BYTES = 32_768
-"""Largest number of bytes kept for a slow reader, besides those in its socket: half a minute of telegrams."""
-SEND_BUFFER_BYTES = 16_384
-"""Size of a socket's send buffer. The system's default keeps half an hour of telegrams for a reader that is gone."""
 TICK_S = 1.0
 UNPRIVILEGED_PORT = 2001
 
@@ -41,96 +34,29 @@ class WritableLine(Protocol):
         """Send to the meter; False when that is not possible now."""
 
 
-class Reader(asyncio.Protocol):
-    """One TCP client."""
-
-    has_asked = True
-
-    def __init__(self, passthrough: Passthrough) -> None:
-        self._passthrough = passthrough
-        self._transport: asyncio.Transport | None = None
-        self._has_begun = False
-        self.address: Address = IPv4Address(0)
-        self.name = ""
-        self.last_active = now()
-        self.has_ended = False
-        """True once it has closed its half: it may read on, or be gone, which only shows when something is sent."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Admit or refuse the new client."""
-        self._transport = transport
-        with suppress(OSError):
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        # With TLS, the waiting bytes are counted above this transport, which must not keep a queue of its own.
-        transport.set_write_buffer_limits(0)
-        self._passthrough.clients.enter(self, transport)
-
-    def begin(self, transport: asyncio.Transport) -> None:
-        """Serve over `transport`."""
-        self._transport = transport
-        self._has_begun = True
-        self._passthrough.welcome(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Leave the passthrough."""
-        self._passthrough.see_off(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Hand over what the reader sends, which is for the meter only where that is allowed."""
-        self.last_active = now()
-        self._passthrough.take_from(self, data)
-
-    def eof_received(self) -> bool:
-        """Keep the connection open for a reader that only reads; TLS does not allow that."""
-        assert self._transport is not None
-        self.has_ended = True
-        self._passthrough.end_writing(self)
-        return self._transport.get_extra_info("ssl_object") is None
-
-    @property
-    def is_served(self) -> bool:
-        """Return whether it gets data: it is admitted, its TLS handshake is done, and it is not being closed."""
-        return self._has_begun and self._transport is not None and not self._transport.is_closing()
-
-    def is_gone(self) -> bool:
-        """Return whether the connection of a reader that has ended is broken, which asyncio no longer reports."""
-        if not self.has_ended or self._transport is None or self._transport.is_closing():
-            return False  # with TLS, a connection that closes has no socket any more
-        error: int = self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return error != 0
-
-    def send(self, data: bytes, moment: float) -> bool:
-        """Send to a reader that is served; False if too much waits already."""
-        transport = self._transport
-        assert transport is not None
-        waiting = transport.get_write_buffer_size()
-        # If nothing waits, any piece is sent: none is larger than what is read from a line at once.
-        if waiting and waiting + len(data) > QUEUE_BYTES:
-            return False
-        transport.write(data)
-        self.last_active = moment
-        self._passthrough.bytes_sent += len(data)
-        return True
-
-    def close(self) -> None:
-        """Close in order if all that was sent has been taken, else at once."""
-        close_in_order(self._transport)
-
-    def abort(self) -> None:
-        """Close at once, without sending what waits."""
-        if self._transport:
-            self._transport.abort()
-
-
 class Passthrough(Node):
     """One listening port of one meter."""
 
     kind = "passthrough"
 
     def __init__(
-        self, name: str, settings: PassthroughSettings, meter: MeterState, line: WritableLine | None = None
+        self,
+        name: str,
+        settings: PassthroughSettings,
+        meter: MeterState,
+        line: WritableLine | None = None,
+        in_force: Callable[[], SerialSettings] = lambda: FAST_LINE,
     ) -> None:
-        """Offer the telegrams of `meter`; `line` is where readers write to, if they may."""
+        """Offer the telegrams of a meter.
+
+        Args:
+            name: the node's name.
+            settings: where it listens, and what readers get.
+            meter: the meter.
+            line: where readers write to, if they may.
+            in_force: returns the speed and the form of a byte of the meter's port, for readers that speak telnet.
+
+        """
         super().__init__(name)
         self.settings = settings
         self.label = f"passthrough {settings}"
@@ -147,6 +73,7 @@ class Passthrough(Node):
         self._meter = meter
         # The way back over the wire from the P1 port: no output, since the answer says if the line took the bytes.
         self._line = line
+        self._in_force = in_force
         self._joining_point = JoiningPoint()
         self._ciphered = CipheredReader()
         self._waiting: set[Reader] = set()
@@ -157,6 +84,7 @@ class Passthrough(Node):
         """Return where it listens, and what readers got."""
         return {
             "mode": self.settings.mode.value,
+            **({"telnet": "rfc2217"} if self.settings.is_telnet else {}),
             "listens_on": str(self.settings),
             "readers": len(self.clients),
             "readers_refused": self.clients.refused,
@@ -174,7 +102,7 @@ class Passthrough(Node):
         try:
             await self.clients.open()
             host, port = self.settings.host or None, self.settings.port
-            server = await loop.create_server(lambda: Reader(self), host, port, backlog=ACCEPTED_PER_TURN)
+            server = await loop.create_server(self._reader_factory(), host, port, backlog=ACCEPTED_PER_TURN)
             lengthen_queue(server.sockets)
         except OSError as error:
             problem = listening_problem(error, where, port=self.settings.port, other_port=UNPRIVILEGED_PORT)
@@ -196,6 +124,13 @@ class Passthrough(Node):
         finally:
             self.clients.close()
             server.close()
+
+    def _reader_factory(self) -> Callable[[], Reader]:
+        if not self.settings.is_telnet:
+            return lambda: Reader(self)
+        from gateway.nodes.passthrough.telnet_reader import TelnetReader  # noqa: PLC0415 - only where there is telnet
+
+        return lambda: TelnetReader(self, self._in_force)
 
     def receive(self, data: bytes, arrived: float) -> None:
         """Send bytes of the line: in the raw mode all, else encrypted telegrams, which the parser cannot read."""

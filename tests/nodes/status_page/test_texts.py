@@ -30,7 +30,9 @@ meters:
   dongle: {source: "homewizard://127.0.0.1:1", token_file: token}
 push: {listen: "127.0.0.1:0"}
 modbus: [{listen: "127.0.0.1:0", units: {1: {meter: house}, 2: {meter: barn}}}]
-passthrough: [{meter: house, listen: "127.0.0.1:0", tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}}]
+passthrough:
+  - {meter: house, listen: "127.0.0.1:0", tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}}
+  - {meter: house, listen: "127.0.0.1:0", telnet: rfc2217}
 """
 
 Texts = Mapping[str, Mapping[str, str]]
