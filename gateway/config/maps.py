@@ -12,7 +12,8 @@ from gateway.config.root import Config
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, FileError, Loc
 from gateway.maps.constants import UNIT_ID
-from gateway.maps.load import UnknownMapError, find_map, load_map
+from gateway.maps.load import MapSource, UnknownMapError, find_map
+from gateway.problems.listing import numbered
 from gateway.problems.problem import Problem, in_order
 from gateway.problems.quoting import cut, cut_path
 from gateway.protocol.modbus.unit import OnStale
@@ -53,28 +54,67 @@ def _key(unit_id: int, unit: UnitConfig) -> str:
 
 def read_maps(document: Document, config: Config, folder: Path) -> tuple[Maps, list[Problem]]:
     """Return the register maps that can be used, and the problems of all: of their names, and in their files."""
-    maps: dict[str, RegisterMap] = {}
-    tried: set[str] = set()
-    problems: list[Problem] = []
+    reading = _Reading(document, folder)
     for index, server in enumerate(config.modbus):
         for unit_id, unit in server.units.items():
             loc = ("modbus", index, "units", str(unit_id))
-            tried.add(unit.map)
-            if len(tried) > MAX_MAPS:
+            if not reading.read(unit.map, loc):
                 what = f"more than {MAX_MAPS} register maps"
-                problems.append(document.problem((*loc, "map"), "too-many-maps", what, "Use fewer different maps"))
-                return maps, in_order(problems)
-            if unit.map not in maps:
-                try:
-                    maps[unit.map] = load_map(find_map(unit.map, folder))
-                except UnknownMapError as error:
-                    problems.append(error.problem.at(document.place((*loc, "map"))))
-                except FileError as error:
-                    problems += error.problems
-            if unit.map in maps:
-                problems += _check_unit(unit, maps[unit.map], document, loc)
-                problems += _load_for_unit(maps, unit_id, unit, folder)
-    return maps, in_order(problems)
+                problem = document.problem((*loc, "map"), "too-many-maps", what, "Use fewer different maps")
+                return reading.maps, in_order([*reading.problems, problem])
+            reading.add_unit(unit_id, unit, loc)
+    return reading.maps, in_order(reading.problems)
+
+
+class _Reading:
+    """The maps of a configuration, each of which is read once, however many units have it."""
+
+    def __init__(self, document: Document, folder: Path) -> None:
+        self._document, self._folder = document, folder
+        self._sources: dict[str, MapSource | Problem | None] = {}
+        """A source, the problem of a name without a map, or None for a map with problems of its own."""
+        self.maps: dict[str, RegisterMap] = {}
+        self.problems: list[Problem] = []
+
+    def read(self, name: str, loc: Loc) -> bool:
+        """Read the map of the unit at `loc`, unless it is read already; return False for one too many."""
+        if name not in self._sources:
+            if len(self._sources) == MAX_MAPS:
+                return False
+            self._sources[name] = self._source(name)
+        source = self._sources[name]
+        if isinstance(source, Problem):
+            self.problems.append(source.at(self._document.place((*loc, "map"))))
+        return True
+
+    def _source(self, name: str) -> MapSource | Problem | None:
+        try:
+            source = MapSource(find_map(name, self._folder))
+            self.maps[name] = source.compile()
+        except UnknownMapError as error:
+            return error.problem
+        except FileError as error:
+            self.problems += error.problems
+            return None
+        return source
+
+    def add_unit(self, unit_id: int, unit: UnitConfig, loc: Loc) -> None:
+        """Check a unit with its map, and compile the map again if the unit has other settings than the map."""
+        source = self._sources[unit.map]
+        if not isinstance(source, MapSource):
+            return
+        self.problems += _check_unit(unit, self.maps[unit.map], self._document, loc)
+        settings = self.maps[unit.map].settings
+        wanted = {name: unit.settings.get(name, number) for name, number in settings.items()}
+        if UNIT_ID in wanted:
+            wanted[UNIT_ID] = unit_id
+        key = _key(unit_id, unit)
+        if wanted == settings or key in self.maps:
+            return
+        try:
+            self.maps[key] = source.compile(wanted)
+        except FileError as error:
+            self.problems += error.problems
 
 
 def _check_unit(unit: UnitConfig, register_map: RegisterMap, document: Document, loc: Loc) -> list[Problem]:
@@ -93,43 +133,32 @@ def _check_unit(unit: UnitConfig, register_map: RegisterMap, document: Document,
     return problems
 
 
-def _load_for_unit(maps: dict[str, RegisterMap], unit_id: int, unit: UnitConfig, folder: Path) -> list[Problem]:
-    """Compile the map of a unit again if the unit has other settings than the map; return its problems."""
-    settings = maps[unit.map].settings
-    wanted = {name: unit.settings.get(name, number) for name, number in settings.items()}
-    if UNIT_ID in wanted:
-        wanted[UNIT_ID] = unit_id
-    if wanted == settings or _key(unit_id, unit) in maps:
-        return []
-    try:
-        maps[_key(unit_id, unit)] = load_map(find_map(unit.map, folder), wanted)
-    except FileError as error:
-        return list(error.problems)
-    return []
-
-
 def never_served(config: Config, maps: Maps) -> list[str]:
-    """Return a remark for each unit whose map requires readings that the configured version of its meter never has.
+    """Return a remark for each map that requires readings that the configured version of its meters never has.
 
     A meter whose version is `auto` gets none: its readings are not known before it sends.
     """
     meters = config.all_meters()
-    remarks = []
+    lacking: dict[tuple[str, str], list[str]] = {}
+    units: dict[tuple[str, str, bool], list[int]] = {}
     for server in config.modbus:
         for unit_id, unit in server.units.items():
             meter = meters[unit.meter or next(iter(meters))]
             variant = VARIANTS.get(meter.dsmr_version)
             if variant is None or unit.test_pattern:
                 continue
-            lacking = _never_sent(map_of(maps, unit_id, unit), variant)
-            if lacking:
-                what = "no response" if unit.on_stale is OnStale.SILENT else "exception 0x0B"
-                remarks.append(
-                    f"unit {unit_id} of {server}: {cut_path(unit.map)} requires {', '.join(lacking)}, and meters of"
-                    f" {variant.title} do not send them; clients of this unit get {what} and no values. Choose another"
-                    " map for the client (dsmr-gateway clients)"
-                )
-    return remarks
+            pair = unit.map, meter.dsmr_version
+            if pair not in lacking:  # no setting changes what a map requires
+                lacking[pair] = _never_sent(maps[unit.map], variant)
+            if lacking[pair]:
+                what = f"{cut_path(unit.map)} requires {', '.join(lacking[pair])}, and meters of {variant.title}"
+                units.setdefault((str(server), what, unit.on_stale is OnStale.SILENT), []).append(unit_id)
+    return [
+        f"{numbered('unit', ids)} of {where}: {what} do not send them; clients of"
+        f" {'this unit get' if len(ids) == 1 else 'these units get'} {'no response' if is_silent else 'exception 0x0B'}"
+        " and no values. Choose another map for the client (dsmr-gateway clients)"
+        for (where, what, is_silent), ids in units.items()
+    ]
 
 
 def _never_sent(register_map: RegisterMap, variant: Variant) -> list[str]:

@@ -75,6 +75,26 @@ def compile_map(
     return compiled, problems
 
 
+def compile_again(
+    before: RegisterMap, whole: MapFile, varying: Sequence[PlacedEntry], without: frozenset[str]
+) -> tuple[RegisterMap, list[Problem]]:
+    """Compile a map with other settings.
+
+    Args:
+        before: the map, compiled with some settings.
+        whole: the keys of the map, with the new settings.
+        varying: the registers that depend on the settings; only these are compiled.
+        without: as for `compile_map`.
+
+    """
+    problems: list[Problem] = []
+    compiled = {register.name: register for register, _ in _registers(whole, varying, without, problems)}
+    # No address or length depends on a setting, so that the registers fit together as before.
+    registers = tuple(compiled.get(register.name, register) for register in before.registers)
+    settings = {name: whole.settings[name] for name in before.settings}
+    return replace(before, settings=settings, registers=registers), problems
+
+
 def check_length(placed: Sequence[PlacedEntry], document: Document) -> None:
     """Check the length of all expressions of a map.
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import MAX_FILE_BYTES, Document, FileError, Loc, is_there, load
-from gateway.maps.compile import check_length, compile_map
+from gateway.maps.compile import check_length, compile_again, compile_map
 from gateway.maps.constants import UNIT_ID, check_settings
-from gateway.maps.file import MAX_REGISTERS, Part, PlacedEntry, read_part
+from gateway.maps.file import MAX_REGISTERS, MapFile, Part, PlacedEntry, read_part
 from gateway.problems.problem import Problem, in_order, problem_of
 from gateway.problems.quoting import cut, cut_path, quoted
 from gateway.protocol.registers.register_map import RegisterMap
@@ -89,40 +90,86 @@ _INHERITED = (
 """Settings that a map takes over from the maps it extends or includes, unless it has its own."""
 
 
-def load_map(path: Path, settings: Mapping[str, int | float] | None = None) -> RegisterMap:
-    """Read, check and compile a map.
+def load_map(path: Path) -> RegisterMap:
+    """Read, check and compile a map, with the numbers that its file has for its settings.
 
     Args:
         path: the file.
-        settings: the numbers that a unit has for the settings of the map, and its `unit_id`; those of the map
-            if it has none.
 
     Raises:
         FileError: the map has problems; it carries all of them, each with file, line and column.
 
     """
-    chain, problems, is_whole = _read_chain(path)
-    placed, without, more = _merge(chain, is_whole=is_whole)
-    top = chain[0].file
-    nearest = {key: _nearest(chain, key) for key in _INHERITED}
-    inherited = {key: getattr(part.file, key) for key, part in nearest.items()}
-    constants: dict[str, int | float] = {UNIT_ID: inherited["unit_id"] or 1}
-    for part in reversed(chain):
-        constants |= part.file.settings
-    constants |= settings or {}
-    own = {"name": top.name or path.stem, "settings": constants}
-    whole = top.model_copy(update=inherited | own)
-    more += check_settings(chain)
-    documents = {key: part.document for key, part in nearest.items()}
-    knows_blocks = is_whole and not any("blocks" in part.lost for part in chain)
-    check_length(placed, chain[0].document)
-    compiled, yet_more = compile_map(whole, placed, without, documents, knows_blocks=knows_blocks)
-    if problems or more or yet_more:
-        raise FileError(in_order([*problems, *more, *yet_more]))
-    if not placed:
-        hint = "Add registers:, or extends: with the name of a map"
-        raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map", hint)])
-    return compiled
+    return MapSource(path).compile()
+
+
+class MapSource:
+    """The files of a map, read once: each unit may have a map with settings of its own."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the files of the map at `path`.
+
+        Raises:
+            FileError: the map cannot be read, or no map can be compiled from its files.
+
+        """
+        self._stem = path.stem
+        self._chain, self._problems, self._is_whole = _read_chain(path)
+        self._placed, self._without, more = _merge(self._chain, is_whole=self._is_whole)
+        self._problems += [*more, *check_settings(self._chain)]
+        check_length(self._placed, self._chain[0].document)
+        self._settings: dict[str, int | float] = {}
+        for part in reversed(self._chain):
+            self._settings |= part.file.settings
+        self._compiled: RegisterMap | None = None
+        self._varying: list[PlacedEntry] = []
+        """The entries that name a setting."""
+
+    def compile(self, settings: Mapping[str, int | float] | None = None) -> RegisterMap:
+        """Return the compiled map.
+
+        Args:
+            settings: the numbers that a unit has for the settings of the map, and its `unit_id`; those of the map
+                if it has none.
+
+        Raises:
+            FileError: the map has problems; it carries all of them, each with file, line and column.
+
+        """
+        if self._compiled is None:
+            self._compiled = self._compile_all()
+        if not settings:
+            return self._compiled
+        whole = self._whole({**self._constants(), **settings})
+        compiled, problems = compile_again(self._compiled, whole, self._varying, self._without)
+        if problems:
+            raise FileError(in_order(problems))
+        return compiled
+
+    def _compile_all(self) -> RegisterMap:
+        chain, constants = self._chain, self._constants()
+        documents = {key: _nearest(chain, key).document for key in _INHERITED}
+        knows_blocks = self._is_whole and not any("blocks" in part.lost for part in chain)
+        compiled, problems = compile_map(
+            self._whole(constants), self._placed, self._without, documents, knows_blocks=knows_blocks
+        )
+        if self._problems or problems:
+            raise FileError(in_order([*self._problems, *problems]))
+        if not self._placed:
+            hint = "Add registers:, or extends: with the name of a map"
+            raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map", hint)])
+        mentions = re.compile(rf"\b(?:{'|'.join(constants)})\b")
+        self._varying = [item for item in self._placed if mentions.search(item.entry.model_dump_json())]
+        return compiled
+
+    def _constants(self) -> dict[str, int | float]:
+        return {UNIT_ID: _nearest(self._chain, "unit_id").file.unit_id or 1, **self._settings}
+
+    def _whole(self, settings: Mapping[str, int | float]) -> MapFile:
+        """Return the keys of the map, completed by those of the maps that it extends."""
+        top = self._chain[0].file
+        inherited = {key: getattr(_nearest(self._chain, key).file, key) for key in _INHERITED}
+        return top.model_copy(update={**inherited, "name": top.name or self._stem, "settings": settings})
 
 
 def _nearest(chain: list[Part], key: str) -> Part:

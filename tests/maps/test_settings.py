@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import check_config, map_of
-from gateway.maps.load import load_map
+from gateway.maps.load import MapSource, load_map
 from tests.maps.faults import faults_in, write
 
 HEAD = "settings: {ct_ratio: 1, volts: 10}\n"
@@ -55,7 +55,7 @@ def test_a_map_without_settings_is_compiled_once_for_all_units(tmp_path: Path) -
 
 
 def test_a_scale_of_settings_is_the_step_that_exports_show(tmp_path: Path) -> None:
-    register_map = load_map(write(tmp_path, *METER, head=HEAD), {"ct_ratio": 40})
+    register_map = MapSource(write(tmp_path, *METER, head=HEAD)).compile({"ct_ratio": 40})
     assert [each.scale for each in register_map.registers if each.name == "current"] == [Decimal("0.4")]
 
 
