@@ -86,7 +86,8 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     whole = f"{_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}"
     held = _HELD.format(holder=machine.running) if machine.running else ""
     summary = f"{path} is valid: {whole}.{held}"
-    warnings = long_waits(settings.modbus) + [remark for each in checked.maps.values() for remark in each.remarks]
+    remarks_of_maps = dict.fromkeys(remark for each in checked.maps.values() for remark in each.remarks)
+    warnings = [*long_waits(settings.modbus), *remarks_of_maps]
     warnings += [*never_served(settings, checked.maps), *map(str, file_warnings(settings, path))]
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 
@@ -145,6 +146,8 @@ def _count(number: int, word: str) -> str:
 
 
 def _listening(settings: Config) -> str:
-    servers = ", ".join(str(server) for server in settings.modbus)
-    ports = ", ".join(str(passthrough) for passthrough in settings.passthrough)
+    from gateway.problems.listing import listed
+
+    servers = listed([str(server) for server in settings.modbus])
+    ports = listed([str(passthrough) for passthrough in settings.passthrough])
     return f"{servers}, passthrough on {ports}" if ports else servers

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.config import Config, Maps
 from gateway.files.yaml_file import Loc, dotted
+from gateway.problems.listing import listed
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap
 
@@ -21,8 +22,8 @@ def changes_between(before: tuple[Config, Maps], after: tuple[Config, Maps]) -> 
     maps = [
         name for name, each in after[1].items() if name in before[1] and _content(before[1][name]) != _content(each)
     ]
-    settings = [f"settings: {_listed(keys)}"] if keys else []
-    return settings + ([f"register maps: {_listed(maps)}"] if maps else [])
+    settings = [f"settings: {listed(keys, MAX_KEYS)}"] if keys else []
+    return settings + ([f"register maps: {listed(maps, MAX_KEYS)}"] if maps else [])
 
 
 def _changed(loc: Loc, before: Any, after: Any) -> Iterator[Loc]:
@@ -53,8 +54,3 @@ def _content(register_map: RegisterMap) -> object:
         register_map.accept_writes,
         [*register_map.requires],
     )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_KEYS} more" if len(names) > MAX_KEYS else ""
-    return ", ".join(names[:MAX_KEYS]) + more

@@ -9,9 +9,7 @@ import errno
 import os
 import socket
 import stat
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,21 +19,20 @@ from gateway.config.source import HOMEWIZARD
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, in_order, problem_of
-from gateway.problems.system import device_problem, file_problem, listening_problem, reason_of
+from gateway.problems.system import device_problem, file_problem, listening_problem
 from gateway.runtime.clock import utc_now
 from gateway.service.audit_log import audit_problem
 from gateway.service.file_look import certificates, look_at_files
 from gateway.service.meter_files import key_files, token_files
 from gateway.service.node_settings import tls_files
+from gateway.tools.host_names import unresolved
+from gateway.tools.listening_programs import ListeningPrograms
 from gateway.transport.secret_file import read_key, read_secret, read_token
 from gateway.transport.serial_device import holder_of, why_not_opened
 
-RESOLVE_LIMIT_S = 5.0
 OWN_NAME = "dsmr-gateway"
 MODBUS_PORT, PASSTHROUGH_PORT, PUSH_PORT, STATUS_PAGE_PORT = 5020, 2001, 8082, 8080
 """Ports to suggest where the configured port needs a permission."""
-_LISTENS = {"tcp": "0A", "udp": "07"}
-"""State of a listening socket in /proc/net, by transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +72,20 @@ def check_machine(document: Document, config: Config) -> CheckReport:
     """Check that this machine has the ports, devices and names of a configuration."""
     problems: list[Problem] = []
     holders: list[str] = []
+    programs = ListeningPrograms()
     for loc, address, transport, port in _addresses(config):
-        problem, holder = _listening(document, loc, address, transport, port)
+        problem, holder = _listening(document, loc, (address, transport, port), programs)
         problems += [problem] if problem else []
         holders.append(holder)
     for loc, device in _devices(config):
         problem, holder = _device(document, loc, device)
         problems += [problem] if problem else []
         holders.append(holder)
-    for loc, host in _hosts(config):
-        reason = _resolve(host)
-        if reason:
-            what = f"the name {host} is not found ({reason})"
+    located = list(_hosts(config))
+    reasons = unresolved(host for _, host in located)
+    for loc, host in located:
+        if host in reasons:
+            what = f"the name {host} is not found ({reasons[host]})"
             problems.append(document.problem(loc, "name-not-found", what, "Is it right, and is the network up?"))
     running = next((holder for holder in holders if holder.startswith(OWN_NAME)), "")
     return CheckReport(in_order(problems), running)
@@ -121,15 +120,18 @@ def _hosts(config: Config) -> Iterator[tuple[Loc, str]]:
             yield (*loc, "source" if source else "host"), host
 
 
-def _listening(document: Document, loc: Loc, address: Listen, transport: str, port: int) -> tuple[Problem | None, str]:
+def _listening(
+    document: Document, loc: Loc, place: tuple[Listen, str, int], programs: ListeningPrograms
+) -> tuple[Problem | None, str]:
     """Return why an address cannot be listened on, and the program that listens on it."""
+    address, transport, port = place
     try:
         _bind(address, transport)
     except OSError as error:
         problem = listening_problem(error, str(address), port=address.port, other_port=port).at(document.place(loc))
         if error.errno != errno.EADDRINUSE:
             return problem, ""
-        holder = listener_of(address.port, transport) or ""
+        holder = programs.of(address.port, transport) or ""
         if holder.startswith(OWN_NAME):
             return None, holder
         if holder:
@@ -150,23 +152,6 @@ def _bind(address: Listen, transport: str) -> None:
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind(where)
-
-
-def listener_of(port: int, transport: str) -> str | None:
-    """Return `name (process id)` of the program that listens on a port, if that can be seen."""
-    sockets = set()
-    for table in (transport, f"{transport}6"):
-        with suppress(OSError):
-            for line in Path("/proc/net", table).read_text("ascii").splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == _LISTENS[transport] and int(fields[1].rpartition(":")[2], 16) == port:
-                    sockets.add(f"socket:[{fields[9]}]")
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if str(link.readlink()) in sockets:
-                pid = link.parts[2]
-                return f"{Path('/proc', pid, 'comm').read_text().strip()} (process {pid})"
-    return None
 
 
 def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, str]:
@@ -190,24 +175,6 @@ def _device(document: Document, loc: Loc, device: str) -> tuple[Problem | None, 
     return problem, holder
 
 
-def _resolve(host: str) -> str:
-    """Return why a name has no address, or nothing."""
-    reason = [f"no answer within {RESOLVE_LIMIT_S:.0f} s"]
-
-    def look_up() -> None:
-        try:
-            socket.getaddrinfo(host, None)
-            reason[0] = ""
-        except OSError as error:
-            reason[0] = reason_of(error)
-
-    # A name server that does not answer blocks a thread, but not the end of the program.
-    thread = threading.Thread(target=look_up, daemon=True)
-    thread.start()
-    thread.join(RESOLVE_LIMIT_S)
-    return reason[0]
-
-
 def _check_file(document: Document, loc: Loc, path: Path, read: Callable[[Path], object]) -> list[Problem]:
     """Return why `read` cannot use the file that is named at `loc`."""
     try:
@@ -219,8 +186,10 @@ def _check_file(document: Document, loc: Loc, path: Path, read: Callable[[Path],
 
 
 def _check_meter_files(document: Document, config: Config, folder: Path) -> Iterator[Problem]:
+    trusted: set[Path] = set()
     for loc, meter in config.located_meters():
-        if meter.ca:
+        if meter.ca and meter.ca not in trusted:  # many meters may share it, and it takes long to load
+            trusted.add(meter.ca)
             from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there is such a line
 
             yield from _check_file(document, (*loc, "ca"), folder / meter.ca, trust)

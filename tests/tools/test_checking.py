@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.config import check_config
 from gateway.problems.problem import Problem, in_order
-from gateway.tools.checking import check_files, check_machine, listener_of
+from gateway.tools.checking import check_files, check_machine
+from gateway.tools.listening_programs import ListeningPrograms
 from tests.certificates import add_certificate, make_certificates
 from tests.cli.p1_lines import fed_pty
 from tests.conftest import own_telegram, program
@@ -103,8 +104,8 @@ def test_udp_ports_are_looked_at_as_well(tmp_path: Path) -> None:
         )
         (line,) = told(tmp_path, text)
         assert f"127.0.0.1:{port} is in use by" in line
-        assert f"(process {os.getpid()})" in str(listener_of(port, "udp"))
-        assert listener_of(port, "tcp") is None
+        assert f"(process {os.getpid()})" in str(ListeningPrograms().of(port, "udp"))
+        assert ListeningPrograms().of(port, "tcp") is None
 
 
 def test_passthroughs_are_looked_at_as_well(tmp_path: Path) -> None:
