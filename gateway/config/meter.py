@@ -71,8 +71,8 @@ class DecryptionConfig(BaseModel):
     authentication_key_file: Path | None = None
 
 
-class MeterConfig(BaseModel):
-    """The source of a meter's telegrams; `port`, `host` and `dsmr_version` are as in Home Assistant."""
+class MeterKeys(BaseModel):
+    """The keys of a meter, each valid by itself; `port`, `host` and `dsmr_version` are as in Home Assistant."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -93,6 +93,10 @@ class MeterConfig(BaseModel):
     watchdog: Duration = 30.0
     stale_after: Duration | None = None
     simulate: bool = False
+
+
+class MeterConfig(MeterKeys):
+    """The source of a meter's telegrams."""
 
     @model_validator(mode="after")
     def _check_source(self) -> MeterConfig:

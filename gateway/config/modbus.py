@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway.config.types import MAX_CLIENTS_LIMIT, MAX_NETWORKS, Duration, Listen, ListenAddress, Network, TlsConfig
 from gateway.files.validation import invalid
 from gateway.maps.file import Setting
+from gateway.problems.listing import numbered
 from gateway.problems.quoting import quoted
 from gateway.protocol.modbus.repeat import Repeat
 from gateway.protocol.modbus.unit import OnStale
@@ -34,12 +35,11 @@ def _is_unit_id(value: object) -> bool:
     return text.isdecimal() and len(text) <= len("255")
 
 
-class UnitConfig(BaseModel):
-    """The register map and the behaviour of one unit id."""
+class UnitKeys(BaseModel):
+    """The keys of a unit that several units may have in common, each valid by itself."""
 
     model_config = ConfigDict(extra="forbid")
 
-    meter: str | None = None
     map: str = Field(default=DEFAULT_MAP, max_length=MAX_PATH_CHARACTERS)
     settings: dict[str, Setting] = Field(default={}, max_length=MAX_SETTINGS)
     on_stale: OnStale = OnStale.EXCEPTION
@@ -48,6 +48,12 @@ class UnitConfig(BaseModel):
     identifiers: bool = False
     repeat: Repeat = Repeat.SERVE
     wait_up_to: Duration | None = None
+
+
+class UnitConfig(UnitKeys):
+    """The register map and the behaviour of one unit id."""
+
+    meter: str | None = None
 
     @model_validator(mode="after")
     def _check_repeat(self) -> UnitConfig:
@@ -83,20 +89,25 @@ class IdentificationConfig(BaseModel):
     user_application_name: str = Field(default="", max_length=MAX_OBJECT_CHARACTERS)
 
 
-class ModbusConfig(BaseModel):
-    """A Modbus server."""
+class ServerKeys(BaseModel):
+    """The keys of a Modbus server that several servers may have in common, each valid by itself."""
 
     model_config = ConfigDict(extra="forbid")
 
-    listen: ListenAddress | None = None
     transport: Literal["tcp", "rtu_over_tcp", "udp"] = "tcp"
     tls: TlsConfig | None = None
-    serial: SerialConfig | None = None
     allow: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
     priority: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
     max_clients: int = Field(default=MAX_CLIENTS, ge=1, le=MAX_CLIENTS_LIMIT)
     idle_timeout: Duration | None = None
     identification: IdentificationConfig = IdentificationConfig()
+
+
+class ModbusConfig(ServerKeys):
+    """A Modbus server."""
+
+    listen: ListenAddress | None = None
+    serial: SerialConfig | None = None
     units: dict[Annotated[int, Field(ge=0, le=255)], UnitConfig] = Field(
         default_factory=lambda: {1: UnitConfig()},
         min_length=1,
@@ -153,10 +164,13 @@ class ModbusConfig(BaseModel):
 
 
 def long_waits(servers: list[ModbusConfig]) -> list[str]:
-    """Return a remark for each unit whose clients may take a request that waits for one without response."""
+    """Return a remark for the units whose clients may take a request that waits for one without response."""
+    units: dict[tuple[str, float], list[int]] = {}
+    for server in servers:
+        for unit_id, unit in server.units.items():
+            if unit.wait_up_to and unit.wait_up_to > LONG_WAIT_S:
+                units.setdefault((str(server), unit.wait_up_to), []).append(unit_id)
     return [
-        f"unit {unit_id} of {server}: wait_up_to is {unit.wait_up_to:g} s; many clients wait 1 to 3 s for a response"
-        for server in servers
-        for unit_id, unit in server.units.items()
-        if unit.wait_up_to and unit.wait_up_to > LONG_WAIT_S
+        f"{numbered('unit', ids)} of {where}: wait_up_to is {wait_s:g} s; many clients wait 1 to 3 s for a response"
+        for (where, wait_s), ids in units.items()
     ]

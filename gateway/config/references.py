@@ -10,11 +10,14 @@ from gateway.config.root import Config
 from gateway.config.types import Listen
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, Loc, dotted
+from gateway.problems.listing import listed, ranges
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut, quoted
 
 MAX_LISTED = 20
-"""Largest number of units that a hint lists."""
+"""Largest number of meters that a hint lists."""
+ABOUT_METERS = frozenset({"unknown-meter", "meter-not-chosen", "push-without-meter"})
+"""Codes of the problems that depend on all meters being known."""
 
 
 def check_references(document: Document, config: Config, lost: Collection[Loc] = ()) -> list[Problem]:
@@ -29,7 +32,7 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
             problems += _check_meter(document, config, (*here, "units", str(unit_id)), unit.meter)
         if server.other is not None and server.other not in server.units:
             what = f"unit {quoted(server.other)} is not configured"
-            hint = f"Configured are: {', '.join(map(str, list(server.units)[:MAX_LISTED]))}"
+            hint = f"Configured are: {ranges(server.units)}"
             problems.append(document.problem((*here, "units", "other"), "unknown-unit", what, hint))
     for index, passthrough in enumerate(config.passthrough):
         here = ("passthrough", index)
@@ -93,7 +96,7 @@ def _check_meter(document: Document, config: Config, loc: Loc, name: str | None)
 
 
 def _listed(names: list[str], between: str) -> str:
-    return between.join(map(cut, names))
+    return listed([*map(cut, names[:MAX_LISTED]), *names[MAX_LISTED:]], MAX_LISTED, between)
 
 
 def _check_addresses(document: Document, config: Config, lost: Collection[Loc]) -> list[Problem]:
@@ -110,16 +113,15 @@ def _check_addresses(document: Document, config: Config, lost: Collection[Loc]) 
     # The address of a part with an invalid or unknown key may be another one than it seems.
     listeners = [each for each in listeners if not any(loc[: len(each[0])] == each[0] for loc in lost)]
     problems: list[Problem] = []
-    for position, (loc, transport, address) in enumerate(listeners):
-        for before, its_transport, its_address in listeners[:position]:
-            if transport == its_transport and _is_one_place(address, its_address):
-                what = f"{cut(str(address))} is the address of {dotted(before)} already"
-                problems.append(document.problem((*loc, "listen"), "address-twice", what, "Choose another port"))
-                break
+    taken: dict[tuple[str, int], dict[str, Loc]] = {}
+    for loc, transport, address in listeners:
+        if address.port == 0:
+            continue  # another free port each time
+        by_host = taken.setdefault((transport, address.port), {})
+        # No host means every host: the system would refuse the second of both.
+        before = next(iter(by_host.values()), None) if not address.host else by_host.get(address.host, by_host.get(""))
+        if before:
+            what = f"{cut(str(address))} is the address of {dotted(before)} already"
+            problems.append(document.problem((*loc, "listen"), "address-twice", what, "Choose another port"))
+        by_host.setdefault(address.host, loc)
     return problems
-
-
-def _is_one_place(one: Listen, other: Listen) -> bool:
-    """Return whether the system would refuse the second; port 0 is another free port each time."""
-    is_shared = one.host == other.host or not (one.host and other.host)
-    return is_shared and one.port == other.port != 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.config.defaults import DefaultsConfig
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.passthrough import PassthroughConfig
@@ -20,6 +23,10 @@ class Config(BaseModel):
 
     meter: MeterConfig | None = None
     meters: dict[str, MeterConfig] = Field(default={}, max_length=MAX_LISTENERS)
+    meters_file: Path | None = None
+    """A table with more meters, units and servers, which are in `meters` and `modbus` already."""
+    defaults: DefaultsConfig | None = None
+    """Values that the meters, units and servers have already."""
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1, max_length=MAX_LISTENERS)
     passthrough: list[PassthroughConfig] = Field(default=[], max_length=MAX_LISTENERS)
     push: PushConfig | None = None

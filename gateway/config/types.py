@@ -17,8 +17,8 @@ MAX_CLIENTS_LIMIT = 500
 
 MAX_NETWORKS = 200
 """Largest number of networks, origins or names in one list: each connection is compared with all of them."""
-MAX_LISTENERS = 64
-"""Largest number of entries in `meters:`, `modbus:` and `passthrough:`."""
+MAX_LISTENERS = 10_000
+"""Largest number of entries in `meters:`, `modbus:` and `passthrough:`: each meter may have ports of its own."""
 
 MAX_DURATION_S = 86_400
 
@@ -53,7 +53,13 @@ class Listen(BaseModel):
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-def _listen(value: Any) -> Any:
+def listen_of(value: Any) -> Any:
+    """Return the address in a value of `listen`; a value of another type as it is, for its model to check.
+
+    Raises:
+        PydanticCustomError: it is not an address.
+
+    """
     if isinstance(value, (Listen, dict)):
         return value
     text = f":{value}" if isinstance(value, int) else str(value)
@@ -104,5 +110,5 @@ _LISTEN_SCHEMA = {"type": ["string", "integer"], "examples": [":502", "192.168.1
 _NETWORK_SCHEMA = {"type": "string", "examples": ["192.168.1.0/24", "192.168.1.5", "2001:db8::/32"]}
 
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
-ListenAddress = Annotated[Listen, BeforeValidator(_listen), WithJsonSchema(_LISTEN_SCHEMA)]
+ListenAddress = Annotated[Listen, BeforeValidator(listen_of), WithJsonSchema(_LISTEN_SCHEMA)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network), WithJsonSchema(_NETWORK_SCHEMA)]

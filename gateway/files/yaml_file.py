@@ -68,6 +68,8 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     variables: dict[Loc, str] = field(default_factory=dict)
     """The values that do not come from the file, each with the environment variable that it comes from."""
+    elsewhere: dict[Loc, tuple[str, int, int]] = field(default_factory=dict)
+    """The values that come from another file, each with that file, the line and the column."""
 
     def position(self, loc: Loc) -> tuple[int, int]:
         """Return line and column of `loc`, or of the nearest thing around it that is in the file."""
@@ -76,12 +78,17 @@ class Document:
         return self.places.get(loc, (1, 1))
 
     def place(self, loc: Loc) -> Place:
-        """Return the place of `loc`, in the file or in an environment variable."""
+        """Return the place of `loc`: in the file, in another one, or in an environment variable."""
         for overridden, variable in self.variables.items():
             is_within = loc[: len(overridden)] == overridden
             is_around = overridden[: len(loc)] == loc and loc not in self.places
             if is_within or is_around:
                 return Place(variable, path=dotted(loc))
+        for end in range(len(loc), 0, -1) if self.elsewhere else ():
+            if loc[:end] in self.elsewhere:
+                return Place(*self.elsewhere[loc[:end]], dotted(loc))
+            if loc[:end] in self.places:
+                break
         return Place(self.file, *self.position(loc), dotted(loc))
 
     def problem(self, loc: Loc, code: str, what: str, hint: str = "", *, short: str = "", **values: Scalar) -> Problem:

@@ -31,7 +31,12 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
         ("metre: {}", ["1:1: metre: unknown key. Did you mean meter?"]),
         (
             "broker: {}",
-            ["1:1: broker: unknown key. Known here: meter, meters, modbus, passthrough, push, status_page, audit"],
+            [
+                (
+                    "1:1: broker: unknown key. Known here: meter, meters, meters_file, defaults, modbus, passthrough,"
+                    " push, status_page, audit"
+                )
+            ],
         ),
         ("meter: {}\nmeters: {a: {}}", ["1:1: meter: meter: and meters: are both given. Keep one of them"]),
         (

@@ -181,9 +181,9 @@ def test_many_patterns_that_resemble_no_register_are_reported(tmp_path: Path) ->
 
 UNITS = "modbus: [{units: {%s}}]\n"
 CONFIGURATIONS: dict[str, tuple[str, int | str]] = {
-    "listeners": ("modbus:\n" + "".join(f"  - listen: :{n + 1000}\n" for n in range(5000)), MAX_LISTENERS),
-    "passthroughs": ("passthrough:\n" + "".join(f"  - listen: :{n + 1000}\n" for n in range(5000)), MAX_LISTENERS),
-    "meters": ("meters:\n" + "".join(f"  m{n}: {{simulate: true}}\n" for n in range(5000)), MAX_LISTENERS),
+    "listeners": ("modbus:\n" + "".join(f"  - listen: :{n + 1000}\n" for n in range(11_000)), MAX_LISTENERS),
+    "passthroughs": ("passthrough:\n" + "".join(f"  - listen: :{n + 1000}\n" for n in range(11_000)), MAX_LISTENERS),
+    "meters": ("meters:\n" + "".join(f"  m{n}: {{simulate: true}}\n" for n in range(11_000)), MAX_LISTENERS),
     "units": (UNITS % ", ".join(f"{n}: {{}}" for n in range(5000)), 256),
     "maps": (UNITS % ", ".join(f"{n}: {{map: m{n}.yaml}}" for n in range(250)), MAX_MAPS),
     "allow": ("modbus: [{allow: [%s]}]\n" % ("10.0.0.1," * 10_000), MAX_NETWORKS),
