@@ -1,9 +1,10 @@
 """The examples and commands of the documentation, extracted from its pages.
 
-Two things are marked in the pages so that tests find them:
+Three things are marked in the pages so that tests find them:
 
 - A command is a line that is indented by four spaces, or behind `$ ` in a fence of `console`. What is indented and no
   command stands in a fence of its own instead.
+- A fence of `csv` is the table of meters that the configurations of the page name.
 - A fence of `yaml` is the gateway's: a configuration or a register map. What another program reads names it behind
   the language: `yaml evcc`.
 
@@ -96,10 +97,15 @@ def blocks(page: Path) -> list[Block]:
 
 
 def files(page: Path) -> dict[str, str]:
-    """Return the register maps of a page by path: the last path that the page names before each map."""
+    """Return the register maps and the table of meters of a page, by path.
+
+    A map has the last path that the page names before it.
+    """
     lines = page.read_text().splitlines()
-    found = {}
+    found: dict[str, str] = {}
     for block in blocks(page):
+        if block.kind == "csv":
+            found.setdefault("meters.csv", block.text)
         if block.kind == "yaml" and block.is_map:
             named = re.findall(r"my_maps/[\w-]+\.yaml", "\n".join(lines[: block.line]))
             if named:

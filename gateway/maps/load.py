@@ -91,10 +91,7 @@ _INHERITED = (
 
 
 def load_map(path: Path) -> RegisterMap:
-    """Read, check and compile a map, with the numbers that its file has for its settings.
-
-    Args:
-        path: the file.
+    """Read, check and compile the map in a file, with the numbers that it has for its settings.
 
     Raises:
         FileError: the map has problems; it carries all of them, each with file, line and column.
@@ -126,11 +123,7 @@ class MapSource:
         """The entries that name a setting."""
 
     def compile(self, settings: Mapping[str, int | float] | None = None) -> RegisterMap:
-        """Return the compiled map.
-
-        Args:
-            settings: the numbers that a unit has for the settings of the map, and its `unit_id`; those of the map
-                if it has none.
+        """Return the compiled map, with the numbers of a unit for the settings of the map and its `unit_id`.
 
         Raises:
             FileError: the map has problems; it carries all of them, each with file, line and column.

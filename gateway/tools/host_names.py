@@ -7,9 +7,9 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
-from time import monotonic
 
 from gateway.problems.system import reason_of
+from gateway.runtime.clock import now
 
 RESOLVE_LIMIT_S = 5.0
 """Longest time that all names together are waited for."""
@@ -42,9 +42,9 @@ def unresolved(hosts: Iterable[str]) -> Mapping[str, str]:
     threads = [threading.Thread(target=look_up, daemon=True) for _ in names[:MAX_THREADS]]
     for thread in threads:
         thread.start()
-    deadline = monotonic() + RESOLVE_LIMIT_S
+    deadline = now() + RESOLVE_LIMIT_S
     for thread in threads:
-        thread.join(max(0.0, deadline - monotonic()))
+        thread.join(max(0.0, deadline - now()))
     return {name: reason for name, reason in reasons.copy().items() if reason}
 
 

@@ -11,6 +11,7 @@ from gateway.config.columns import Kind, known_columns
 from gateway.config.meter import MeterKeys
 from gateway.config.modbus import ModbusConfig, UnitKeys
 from gateway.files.table import MAX_TABLE_BYTES
+from gateway.maps.load import MapSource
 from tests.config.faults import faults_in, load
 
 ROOT = "meters_file: meters.csv\n"
@@ -244,3 +245,24 @@ def test_the_place_of_a_row_is_known_after_the_check_too(tmp_path: Path) -> None
     (tmp_path / "gateway.yaml").write_text(ROOT + "push: {}\n")
     place = read_document(tmp_path / "gateway.yaml", {}).place(("meters", "a", "token_file"))
     assert str(place) == f"{tmp_path / 'meters.csv'}:2:8: meters.a.token_file: "
+
+
+def test_a_map_is_read_once_for_all_rows_and_compiled_once_for_each_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    class Counted(MapSource):
+        def __init__(self, path: Path) -> None:
+            made.append(path.stem)
+            super().__init__(path)
+
+    monkeypatch.setattr("gateway.config.maps.MapSource", Counted)
+    rows = [f"m{n},192.0.2.{n % 250},{2000 + n},:{5020 + n // 200},{1 + n % 200},{n % 2 + 1}" for n in range(2000)]
+    (tmp_path / "meters.csv").write_text("name,host,port,listen,unit,settings.ct_ratio\n" + "\n".join(rows))
+    (tmp_path / "gateway.yaml").write_text(ROOT + "defaults: {unit: {map: sigenergy-tpx-ch}}\n")
+    checked = check_config(tmp_path / "gateway.yaml", {})
+    assert checked.problems == []
+    assert len(checked.config.meters) == 2000
+    assert made == ["sigenergy-tpx-ch"]
+    assert len(checked.maps) == 1 + 200

@@ -17,6 +17,7 @@ from gateway.cli import main
 from gateway.config import check_config
 from gateway.problems.problem import Problem, in_order
 from gateway.tools.checking import check_files, check_machine
+from gateway.tools.host_names import unresolved
 from gateway.tools.listening_programs import ListeningPrograms
 from tests.certificates import add_certificate, make_certificates
 from tests.cli.p1_lines import fed_pty
@@ -106,6 +107,19 @@ def test_udp_ports_are_looked_at_as_well(tmp_path: Path) -> None:
         assert f"127.0.0.1:{port} is in use by" in line
         assert f"(process {os.getpid()})" in str(ListeningPrograms().of(port, "udp"))
         assert ListeningPrograms().of(port, "tcp") is None
+
+
+def test_a_name_is_looked_up_once_and_an_address_never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+
+    def look_up(host: str, *_: object, **__: object) -> list[object]:
+        looked_up.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr("gateway.tools.host_names.socket.getaddrinfo", look_up)
+    names = ["p1.invalid"] * 40 + ["p2.invalid", "192.0.2.1", "2001:db8::1"]
+    assert unresolved(names) == {"p1.invalid": "unknown", "p2.invalid": "unknown"}
+    assert sorted(looked_up) == ["p1.invalid", "p2.invalid"]
 
 
 def test_passthroughs_are_looked_at_as_well(tmp_path: Path) -> None:
