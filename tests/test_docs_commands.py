@@ -40,9 +40,12 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def configuration(page: Path) -> str:
-    """Return the first configuration on a page with a meter on a cable, or else that of the quick start."""
-    found = [block.text for block in blocks(page) if block.kind == "yaml" and re.search(r"^meters?:", block.text)]
-    return next((text for text in found if "/dev/" in text), DEFAULT)
+    """Return the first configuration on a page with a meter on a cable or simulated meters, or that of the quick start."""
+    table = files(page).get("meters.csv", "")
+    found = [
+        block.text for block in blocks(page) if block.kind == "yaml" and re.search(r"^meters?(_file)?:", block.text)
+    ]
+    return next((text for text in found if "/dev/" in text or ("meters_file" in text and ",true," in table)), DEFAULT)
 
 
 def write_files(page: Path, folder: Path) -> None:

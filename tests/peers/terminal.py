@@ -76,7 +76,7 @@ class Terminal:
         self._started += 1
         self._gateway = gateway = self.machine.start(command, f"gateway-{self._started}")
         gateway.wait_for_log(_LISTENS.pattern)
-        gateway.wait_for_log(r"telegrams come in over|node=meter/parser: found")
+        gateway.wait_for_log(r"telegrams come in over|node=\S+/parser: found")
         # The first telegram is served after a quiet moment.
         wait_until(lambda: self.machine.run("dsmr-gateway health --meters").returncode == 0, "fresh readings")
         return gateway.log
