@@ -40,7 +40,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def configuration(page: Path) -> str:
-    """Return the first configuration on a page with a meter on a cable or simulated meters, or that of the quick start."""
+    """Return the first configuration on a page with meters that are there, or else that of the quick start."""
     table = files(page).get("meters.csv", "")
     found = [
         block.text for block in blocks(page) if block.kind == "yaml" and re.search(r"^meters?(_file)?:", block.text)
