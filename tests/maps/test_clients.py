@@ -66,3 +66,14 @@ def test_the_table_is_on_the_page() -> None:
 )
 def test_a_client_is_found_by_the_words_of_its_names(words: list[str], found: list[str]) -> None:
     assert [client.name for client in find_clients(words, CLIENTS)] == found
+
+
+def test_fail_safe_says_what_each_client_does_when_the_meter_is_offline() -> None:
+    table = (ROOT / "docs" / "fail-safe.md").read_text().partition("## What clients do\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    for client in CLIENTS:
+        names = [client.name, *client.also, client.name.removesuffix(" inverter")]
+        found = [row for row in rows if any(name in row[0] for name in names)]
+        assert found, client.name
+        choices = {way.on_stale for way in client.ways}
+        assert any(choice in row[-1] for row in found for choice in choices), client.name
