@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.maps.load import load_map, map_names
-from tests.maps.serving import Server
+from tests.conftest import own_telegram
+from tests.maps.serving import Server, readings_in
 
 
 def remarks(folder: Path, register: str) -> tuple[str, ...]:
@@ -96,3 +97,16 @@ def test_a_power_beyond_a_sunspec_meter_gets_an_exception(name: str, watts: int)
     assert server.words(3, 40076, 1) == [0x8000]
     server.show({"power_net": Decimal(2486)})
     assert server.words(3, 40087, 1) == [2486 if name == "sunspec-201" else 249]
+
+
+INVERTERS = ("solaredge-wattnode", "huawei-dtsu666-h", "foxess-dtsu666", "sigenergy-tpx-ch", "sunspec-203-filled")
+
+
+@pytest.mark.parametrize("name", INVERTERS)
+def test_an_inverter_sees_the_counter_before_instead_of_none_at_all(name: str) -> None:
+    """A counter that jumps is withheld for one telegram; a real meter always has one."""
+    (readings,) = readings_in(own_telegram("se_aidon"))
+    withheld = {key: value for key, value in readings.values.items() if key != "energy_import"}
+    register_map = load_map(map_names()[name])
+    assert not register_map.lacking(readings.values)
+    assert register_map.lacking(withheld)
