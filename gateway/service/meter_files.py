@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.config import Config
 from gateway.files.yaml_file import Loc
+from gateway.problems.problem import Problem, problem_of
+from gateway.transport.secret_file import read_token
 
 
 def token_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
@@ -28,3 +31,13 @@ def meter_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]
     """Yield all of these files."""
     yield from token_files(config, folder)
     yield from key_files(config, folder)
+
+
+def shared_tokens(config: Config, folder: Path) -> Iterator[tuple[Loc, Problem]]:
+    """Yield the place and the problem of each token that another meter has too; without files that cannot be used."""
+    meters: dict[bytes, str] = {}
+    for loc, name, path in token_files(config, folder):
+        with suppress(OSError):
+            if (other := meters.setdefault(read_token(path), name)) != name:
+                what = f"{path}: this is the token of meter {other} too"
+                yield loc, problem_of("token-twice", what, "Give each meter a token of its own")

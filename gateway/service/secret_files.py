@@ -21,7 +21,7 @@ from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
 from gateway.service.file_look import Look, look_at_files, tls_places
-from gateway.service.meter_files import key_files, token_files
+from gateway.service.meter_files import key_files, shared_tokens, token_files
 from gateway.transport.clients import Clients
 from gateway.transport.secret_file import read_key, read_token
 
@@ -115,6 +115,7 @@ class SecretFiles:
                 except OSError as error:
                     problem = file_problem(error)
                     refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
+        refused += shared_tokens(config, self._path.parent)
         return renewed
 
     async def watch(self) -> None:

@@ -18,12 +18,12 @@ from gateway.config.meter import MeterConfig
 from gateway.config.source import HOMEWIZARD
 from gateway.config.types import Listen, TlsConfig
 from gateway.files.yaml_file import Document, Loc
-from gateway.problems.problem import Problem, in_order, problem_of
+from gateway.problems.problem import Problem, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem
 from gateway.runtime.clock import utc_now
 from gateway.service.audit_log import audit_problem
 from gateway.service.file_look import certificates, look_at_files
-from gateway.service.meter_files import key_files, token_files
+from gateway.service.meter_files import key_files, shared_tokens, token_files
 from gateway.service.node_settings import tls_files
 from gateway.tools.host_names import unresolved
 from gateway.tools.listening_programs import ListeningPrograms
@@ -198,7 +198,10 @@ def _check_meter_files(document: Document, config: Config, folder: Path) -> Iter
         if meter.token_file and not meter.is_pushed:
             reader = _reader_of_token(meter)
             yield from _check_file(document, (*loc, "token_file"), folder / meter.token_file, reader)
-    yield from _check_tokens(document, config, folder)
+    for loc, _, path in token_files(config, folder):
+        yield from _check_file(document, loc, path, read_token)
+    for loc, problem in shared_tokens(config, folder):
+        yield problem.at(document.place(loc))
     for loc, _, path in key_files(config, folder):
         yield from _check_file(document, loc, path, read_key)
 
@@ -212,23 +215,6 @@ def _reader_of_token(meter: MeterConfig) -> Callable[[Path], object]:
     from gateway.lines.http import read_bearer_token  # noqa: PLC0415 - only where there is such a line
 
     return read_bearer_token
-
-
-def _check_tokens(document: Document, config: Config, folder: Path) -> list[Problem]:
-    problems: list[Problem] = []
-    meters: dict[bytes, str] = {}
-    for loc, name, path in token_files(config, folder):
-        place = document.place(loc)
-        try:
-            token = read_token(path)
-        except OSError as error:
-            problem = file_problem(error)
-            problems.append(replace(problem, place=place, what=f"{path}: {problem.what}"))
-            continue
-        if (other := meters.setdefault(token, name)) != name:
-            what = f"{path}: this is the token of meter {other} too"
-            problems.append(problem_of("token-twice", what, "Give each meter a token of its own", place=place))
-    return problems
 
 
 def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:

@@ -79,8 +79,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def serving(folder: Path, more: str = "") -> AsyncIterator[Bench]:
-    for name, token in (("farm", FARM), ("barn", BARN)):
+async def serving(folder: Path, more: str = "", barn: str = BARN) -> AsyncIterator[Bench]:
+    for name, token in (("farm", FARM), ("barn", barn)):
         (folder / f"{name}.token").write_text(f"{token}\n")
     path = folder / "gateway.yaml"
     path.write_text(CONFIGURATION.format(more=more))
@@ -317,3 +317,18 @@ def test_a_reload_reads_the_tokens_again_and_refuses_one_that_cannot_be_used(tmp
     (tmp_path / "farm.token").write_text("short")
     with pytest.raises(FileError, match="too short"):
         secrets.read(config)
+    (tmp_path / "farm.token").write_text(BARN)
+    with pytest.raises(FileError, match=r"meters\.barn\.token_file: .* is the token of meter farm too"):
+        secrets.read(config)
+
+
+async def test_a_listener_whose_meters_share_a_token_takes_no_posts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    async with serving(tmp_path, barn=FARM) as bench:
+        assert bench.listener.port == 0, "it does not listen"
+        assert "this is the token of another meter too" in caplog.text
+        (tmp_path / "barn.token").write_text(BARN)
+        await until(lambda: bench.listener.port)
+        assert await bench.post(form(new()), BARN) == 201
