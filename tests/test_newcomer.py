@@ -86,7 +86,7 @@ def test_a_file_without_permission_to_read_is_reported(command: str) -> None:
         arguments = [*as_nobody(folder), gateway_command(), command, str(config)]
         result = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == CONFIGURATION
-    assert f"{config}: the user of this program may not read it" in result.stderr
+    assert f"{config}: the user of this program (nobody) may not read it. As root, run: chgrp " in result.stderr
     assert "Traceback" not in result.stderr
 
 

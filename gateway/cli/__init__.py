@@ -42,16 +42,20 @@ class Commands(click.Group):
         """Run a command; print every problem of a file that it cannot use."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            from gateway.cli.output import printable
+
+            vars(error)["message"] = printable(error.message)  # final for type checkers
+            raise
         except Exception as error:
+            from gateway.cli.output import echo
             from gateway.files.yaml_file import FileError
 
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                click.echo(f"The output is not complete: {error.strerror}", err=True)
+                echo(f"The output is not complete: {error.strerror}", err=True)
                 ctx.exit(1)
             if not isinstance(error, FileError):
                 raise
-            from gateway.cli.output import echo
-
             for problem in error.problems:
                 echo(str(problem), err=True)
             ctx.exit(EXIT_CONFIGURATION)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from gateway.cli import EXIT_CONFIGURATION
-from gateway.cli.output import echo
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import config_argument, json_option
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _print_json(report: _Report) -> None:
         "meters": list(report.remarks),
         "warnings": list(report.warnings),
     }
-    click.echo(json.dumps(data, indent=2))
+    echo_json(data)
 
 
 def _count(number: int, word: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
@@ -45,17 +45,17 @@ def clients_command(name: tuple[str, ...], *, as_json: bool, page: Path | None) 
         return
     chosen = find_clients(name, clients) if name else clients
     if as_json:
-        click.echo(json.dumps([_data(client) for client in chosen], indent=2))
+        echo_json([_data(client) for client in chosen])
     elif not name:
         width = max(len(client.name) for client in clients)
         for client in clients:
             ways = [f"{way.map} on unit {way.unit}, {way.connection}" for way in client.ways[:1]]
-            click.echo(f"{client.name.ljust(width)}  {''.join(ways) or f'not possible: {client.why_not}'}")
+            echo(f"{client.name.ljust(width)}  {''.join(ways) or f'not possible: {client.why_not}'}")
     else:
         for client in chosen:
             _show(client)
     if not chosen:
-        click.echo(f"No client is called {' '.join(name)!r}. `dsmr-gateway clients` lists all.", err=True)
+        echo(f"No client is called {' '.join(name)!r}. `dsmr-gateway clients` lists all.", err=True)
         sys.exit(1)
 
 
@@ -66,11 +66,11 @@ def _data(client: Client) -> dict[str, object]:
 
 def _show(client: Client) -> None:
     if not client.ways:
-        click.echo(f"{client.name}: not possible: {client.why_not}.\n")
+        echo(f"{client.name}: not possible: {client.why_not}.\n")
     for way in client.ways:
-        click.echo(f"{client.name}: {way.select} ({TESTED[way.tested]})")
+        echo(f"{client.name}: {way.select} ({TESTED[way.tested]})")
         facts = f"register map {way.map}, unit id {way.unit}, {way.connection}, on_stale: {way.on_stale}"
-        click.echo(f"  {facts}\n")
-        click.echo("".join(f"    {line}\n" for line in way.configuration().splitlines()))
+        echo(f"  {facts}\n")
+        echo("".join(f"    {line}\n" for line in way.configuration().splitlines()))
     if client.page:
-        click.echo(f"See docs/clients/{client.page}.\n")
+        echo(f"See docs/clients/{client.page}.\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from gateway.cli.output import echo
+
 PROGRAM = "dsmr-gateway"
 _VARIABLE = "_DSMR_GATEWAY_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
@@ -24,4 +26,4 @@ def completion_command(ctx: click.Context, shell: str) -> None:
     """  # noqa: D301 - \\b is click's mark for lines that are not wrapped
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(ctx.find_root().command, {}, PROGRAM, _VARIABLE).source())
+    echo(kind(ctx.find_root().command, {}, PROGRAM, _VARIABLE).source())

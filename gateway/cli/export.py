@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import DEFAULT_CONFIG, EVERY_ADDRESS, MapName, named_map, unit_id_or_default
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def export_command(
     if present:
         units = [_with_present(each) for each in units]
     try:
-        click.echo(export(form, units), nl=False)
+        echo(export(form, units), nl=False)
     except ExportError as error:
         raise click.UsageError(str(error)) from None
 
@@ -81,7 +82,7 @@ def _units(config: Path | None, choice: _Choice) -> list[ExportedUnit]:
     register_map = named_map(choice.map or DEFAULT_MAP)
     unit_id = unit_id_or_default(choice.unit_id, register_map)
     unit = ExportedUnit(register_map, Target(choice.host, choice.port or MODBUS_PORT, unit_id))
-    click.echo(f"There is no {path}: exported {unit.label}", err=True)
+    echo(f"There is no {path}: exported {unit.label}", err=True)
     return [unit]
 
 
@@ -143,10 +144,10 @@ def _reachable(form: str, units: list[ExportedUnit]) -> list[ExportedUnit]:
     for unit in units if chosen else ():
         if unit not in reachable:
             what = f"{FORMATS[form].title} cannot read over {unit.target.transport}"
-            click.echo(f"{unit.label} is left out: {what}", err=True)
+            echo(f"{unit.label} is left out: {what}", err=True)
         elif unit not in chosen:
             what = f"it is on a serial line. Choose it with --unit {unit.target.unit_id}"
-            click.echo(f"{unit.label} is left out: {what}", err=True)
+            echo(f"{unit.label} is left out: {what}", err=True)
     return chosen or units
 
 
@@ -163,10 +164,10 @@ def _with_present(unit: ExportedUnit) -> ExportedUnit:
         client.connect()
         result = client.read(unit.register_map)
     except ConnectionError as error:
-        click.echo(str(error), err=True)
+        echo(str(error), err=True)
         sys.exit(1)
     if result.problems:
-        click.echo(f"{unit.label}: --present needs all registers of the unit. {result.problems[0]}", err=True)
+        echo(f"{unit.label}: --present needs all registers of the unit. {result.problems[0]}", err=True)
         sys.exit(1)
     present = {
         register.name

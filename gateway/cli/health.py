@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from gateway.cli.output import echo
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import json_option
 
 RESPONSE_TIMEOUT_S = 5.0
@@ -44,7 +44,7 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
         echo(f"The gateway does not respond ({reason}). Is it running?", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(health._asdict() | {"since": health.since.timestamp()}))
+        echo_json(health._asdict() | {"since": health.since.timestamp()}, indent=None)
     else:
         echo(f"{health.reason}, since {health.since:%Y-%m-%d %H:%M:%S}")
     sys.exit(0 if health.is_healthy else 1)

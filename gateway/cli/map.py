@@ -37,7 +37,7 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
     if form in ("text", "markdown") and not as_json:
         echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
     form = "json" if as_json else form
-    (click.echo if form == "json" else echo)(FORMATS[form](table), nl=False)
+    echo(FORMATS[form](table), nl=False)
 
 
 def _values_of(path: Path) -> Mapping[str, Value]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from gateway.cli.output import echo
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import json_option
 
 
@@ -33,7 +32,7 @@ def maps_command(*, as_json: bool, pages: Path | None) -> None:
         listed = [
             {"name": each.name, "title": each.title, "clients": each.clients, "unit_id": each.unit_id} for each in found
         ]
-        click.echo(json.dumps(listed, indent=2))
+        echo_json(listed)
         return
     width = max(len(each.name) for each in found)
     for register_map in found:

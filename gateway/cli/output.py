@@ -1,12 +1,27 @@
-"""Prints texts that others have written in part: a meter, a Modbus server, the running gateway, a file."""
+"""Prints all texts of the command line: others have written some of them, such as a meter, a client or a file."""
 
 from __future__ import annotations
 
+import json
+import re
+
 import click
+
+_LINE_END = re.compile("(\r?\n)")
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print lines with control characters as escapes, so that they cannot steer the terminal."""
+    click.echo(printable(text), err=err, nl=nl)
+
+
+def printable(text: str) -> str:
+    """Return lines with control characters as escapes; the line ends stay."""
     from gateway.runtime.log import clean
 
-    click.echo("\n".join(map(clean, text.split("\n"))), err=err, nl=nl)
+    return "".join(part if _LINE_END.fullmatch(part) else clean(part) for part in _LINE_END.split(text))
+
+
+def echo_json(data: object, *, indent: int | None = 2) -> None:
+    """Print data as JSON in ASCII, in which all other characters are escapes."""
+    click.echo(json.dumps(data, indent=indent))

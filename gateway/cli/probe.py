@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.output import echo
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def probe_command(
         raise click.UsageError(_EXISTS.format(file=save))
     places = [where] if where else serial_ports()
     if not places:
-        click.echo(_NOTHING, err=True)
+        echo(_NOTHING, err=True)
         if as_json:
-            click.echo("[]")
+            echo_json([])
         sys.exit(1)
     found = [(place, asyncio.run(_probe(place, seconds or LISTEN_S))) for place in places]
     if as_json:
-        click.echo(json.dumps([_as_data(place, findings) for place, findings in found], indent=2))
+        echo_json([_as_data(place, findings) for place, findings in found])
     else:
         for place, findings in found:
             _show(place, findings)

@@ -156,7 +156,7 @@ def _show(client: ReadingClient, register_map: RegisterMap, form: str, *, watch:
     table = rows(register_map, result.registers)
     if form == "text":
         table = [{column: row[column] for column in READ_COLUMNS} for row in table]
-    (click.echo if form == "json" else echo)(FORMATS[form](table), nl=False)
+    echo(FORMATS[form](table), nl=False)
     for problem in result.problems:
         echo(problem, err=True)
     return bool(result.problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.output import echo
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import config_argument, json_option
 
 _HEAD = """\
@@ -33,7 +32,7 @@ def report_command(config: Path, *, as_json: bool) -> None:
 
     report = collect(config)
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        echo_json(report)
     else:
         echo(_as_text(report), nl=False)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import click
 
-from gateway.cli.output import echo
+from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import json_option
 
 _NOTHING_SERVED = "The gateway serves nothing, because its configuration has problems:"
@@ -28,12 +28,12 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     def show(line: bytes) -> None:
         exchange = json.loads(line)
         if "problems" in exchange:
-            click.echo(_NOTHING_SERVED, err=True)
+            echo(_NOTHING_SERVED, err=True)
             for problem in exchange["problems"]:
                 echo(problem, err=True)
             sys.exit(1)
         if as_json:
-            click.echo(json.dumps(exchange))
+            echo_json(exchange, indent=None)
             return
         moment = datetime.fromtimestamp(exchange["time"]).astimezone()
         echo(f"{moment:%H:%M:%S.%f} {exchange['server']}: {exchange['text']}")

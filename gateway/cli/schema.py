@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 
 import click
+
+from gateway.cli.output import echo_json
 
 MODELS = {"config": ("gateway.config", "Config"), "map": ("gateway.maps.file", "MapFile")}
 """Module and class of the model behind each schema."""
@@ -15,7 +16,7 @@ MODELS = {"config": ("gateway.config", "Config"), "map": ("gateway.maps.file", "
 @click.argument("of", type=click.Choice(list(MODELS)))
 def schema_command(of: str) -> None:
     """Print the JSON Schema of the configuration or of a register map, for editors that check and complete files."""
-    click.echo(json.dumps(schema(of), indent=2))
+    echo_json(schema(of))
 
 
 def schema(of: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.output import echo
 from gateway.cli.parameters import VERSIONS
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.simulation.household import SCENARIOS, Scenario
@@ -157,6 +158,6 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
 
     def started() -> None:
         if device == PTY:
-            click.echo(terminal.device)
+            echo(terminal.device)
 
     await Flow([output, source]).run(stop, started)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.files.permissions import permission_problem
 from gateway.problems.problem import ProblemError, problem_of
 
 _KINDS = {
@@ -78,8 +79,11 @@ def read_regular_file(path: Path, limit: int) -> bytes:
 
     """
     with accessing(path):
-        check_kind(path.stat())
-        descriptor = os.open(path, os.O_RDONLY | _DO_NOT_WAIT)
+        try:
+            check_kind(path.stat())
+            descriptor = os.open(path, os.O_RDONLY | _DO_NOT_WAIT)
+        except PermissionError as error:
+            raise ProblemError(permission_problem(path), error.errno) from error
         try:
             before = os.fstat(descriptor)
             check_kind(before)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.lines.http import bearer_token
-from gateway.problems.problem import ProblemError, problem_of
+from gateway.problems.problem import Place, ProblemError, problem_of
 from gateway.problems.system import file_problem
 from gateway.transport.client_tls import trust
 from gateway.transport.secret_file import read_secret
@@ -78,7 +78,7 @@ def read_pairing(path: Path) -> Pairing:
     try:
         lines = [line.strip() for line in read_secret(path).splitlines()]
     except OSError as error:
-        raise ProblemError(file_problem(error), error.errno) from error
+        raise ProblemError(file_problem(error, Place(str(path))), error.errno) from error
     token, serial = (*lines, b"", b"")[:2]
     found = bearer_token(token)
     if not _SERIAL.fullmatch(serial.lower()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.lines.changes import Changes, Pace
 from gateway.lines.line import Line, Receive
-from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.problem import Place, Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import now
@@ -220,7 +220,7 @@ def read_bearer_token(path: Path) -> str:
     try:
         return bearer_token(read_first_line(path))
     except OSError as error:
-        raise ProblemError(file_problem(error), error.errno) from error
+        raise ProblemError(file_problem(error, Place(str(path))), error.errno) from error
 
 
 def bearer_token(line: bytes) -> str:

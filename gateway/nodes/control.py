@@ -37,6 +37,8 @@ LINES_AT_ONCE = 8
 """Number of lines that are sent without a pause."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
+OTHER_TIMEOUT_S = 2.0
+"""Longest time for the response of a program that listens on the socket already."""
 MAX_ANSWER_LINE_BYTES = 1_000_000
 FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
 FULL = "too many programs are connected to the socket of the gateway: new connections are refused"
@@ -115,10 +117,8 @@ class Control(Node):
     async def run(self) -> None:
         """Listen until cancelled."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if await self._is_served():
-            raise OSError(
-                f"another gateway uses {self._path}: `dsmr-gateway requests` would show the requests to that gateway"
-            )
+        if other := await self._other():
+            raise OSError(f"{other}: `dsmr-gateway requests` would show the requests to it, and not to this gateway")
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -136,13 +136,28 @@ class Control(Node):
             server.close()
             self._path.unlink(missing_ok=True)
 
-    async def _is_served(self) -> bool:
+    async def _other(self) -> str:
+        """Return the program that listens on the socket, as text; an empty text if there is none.
+
+        Only a program that responds as a gateway does is called one.
+        """
         try:
-            _, writer = await asyncio.open_unix_connection(self._path)
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_LINE_BYTES)
         except OSError:
-            return False
-        writer.close()
-        return True
+            return ""
+        process = peer_of(writer.get_extra_info("socket")).process
+        by = f" (process {process})" if process else ""
+        try:
+            async with asyncio.timeout(OTHER_TIMEOUT_S):
+                writer.write(HEALTH)
+                is_gateway = "is_healthy" in json.loads(await reader.readline())
+        except (OSError, ValueError, TypeError, TimeoutError):
+            is_gateway = False
+        finally:
+            writer.transport.abort()
+        if is_gateway:
+            return f"another gateway{by} uses {self._path}"
+        return f"a program{by}, perhaps another gateway that does not respond, listens on {self._path}. Stop it"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from gateway.problems.problem import ProblemError
+from gateway.problems.problem import Place, ProblemError
 from gateway.problems.system import file_problem
 from gateway.protocol.p1.decryption import TAG_BYTES, DecryptingReader, Fault
 from gateway.runtime.flow import Details, Node
@@ -110,7 +110,7 @@ class Decryption(Node):
                 keys[path] = await read_in_time(read_key, path)
             except OSError as error:
                 self.show(Colour.RED, Mark.RING, "key-file-unusable", file=path.name)
-                raise ProblemError(file_problem(error), error.errno) from error
+                raise ProblemError(file_problem(error, Place(str(path))), error.errno) from error
         self._use(keys)
         self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()

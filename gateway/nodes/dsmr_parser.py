@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from gateway.problems.quoting import quoted
 from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
 from gateway.protocol.p1.doubt import REMEDIES
 from gateway.protocol.p1.meter import MeterState
@@ -218,11 +219,9 @@ class DsmrParser(Node):
     def _note_good(self, result: Received, arrived: float) -> None:
         errors = result.readings.errors
         if errors:
-            first = errors[0]
-            self._note_error(
-                f"line {first.number} cannot be read: {first.reason} ({redact_line(first.line[:60])!r})",
-                label("line-unreadable", reason=first.reason),
-            )
+            number, line, reason = errors[0].number, quoted(redact_line(errors[0].line)), errors[0].reason
+            text = f"line {number} cannot be read: {reason} ({line})"
+            self._note_error(text, label("line-unreadable", reason=reason))
         else:
             self._error = None
             if self._logged_errors and not self._meter.has_recent_errors(arrived):

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from gateway.problems.problem import ProblemError, problem_of
+from gateway.problems.problem import Place, ProblemError, problem_of
 from gateway.problems.system import file_problem, listening_problem
 from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, RefusedTelegram, TelegramReader
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
@@ -161,10 +161,10 @@ class PushListener(Node):
             try:
                 token = await read_in_time(read_token, path)
                 if token in tokens.values():
-                    what = f"{path}: this is the token of another meter too"
+                    what = "this is the token of another meter too"
                     raise ProblemError(problem_of("token-twice", what, "Give each meter a token of its own"))
             except OSError as error:
-                problem = file_problem(error)
+                problem = file_problem(error, Place(str(path)))
                 self.show(Colour.RED, Mark.RING, "token-file-unusable", meter=recipient.meter)
                 raise ProblemError(problem, error.errno) from error
             tokens[path] = token

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.problem import Place, Problem, ProblemError, problem_of
 from gateway.problems.system import file_problem
 from gateway.transport.secret_file import read_secret
 
@@ -27,7 +27,7 @@ def trust(ca: Path | None) -> ssl.SSLContext:
         # An empty text would mean the authorities of the system.
         return ssl.create_default_context(cadata=content or "nothing")
     except OSError as error:
-        raise _ca_problem(error) from error
+        raise _ca_problem(error, ca) from error
 
 
 def tls_problem(error: Exception) -> Problem:
@@ -41,8 +41,9 @@ def tls_problem(error: Exception) -> Problem:
     return problem_of("tls-failed", what, "Does the port speak TLS?", short="no TLS connection")
 
 
-def _ca_problem(error: OSError) -> ProblemError:
+def _ca_problem(error: OSError, ca: Path) -> ProblemError:
+    place = Place(str(ca))
     if isinstance(error, ssl.SSLError):
         what = "the file of ca holds no certificate in PEM form"
-        return ProblemError(problem_of("ca-without-certificate", what, short="ca holds no certificate"))
-    return ProblemError(file_problem(error), error.errno)
+        return ProblemError(problem_of("ca-without-certificate", what, short="ca holds no certificate", place=place))
+    return ProblemError(file_problem(error, place), error.errno)

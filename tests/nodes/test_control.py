@@ -156,7 +156,7 @@ async def test_a_socket_left_behind_is_taken_over_and_one_that_answers_is_not(pa
     first = Control(path, {"first": Monitor()}, healthy)
     leave_behind(path)
     async with running(first):
-        with pytest.raises(OSError, match=r"another gateway uses .* would show the requests to that gateway"):
+        with pytest.raises(OSError, match=r"another gateway .* would show the requests to it"):
             await asyncio.wait_for(Control(path, {}, healthy).run(), LIMIT_S)
         assert await shown(path) == []
 

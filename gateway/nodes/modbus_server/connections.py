@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from typing import Any, Protocol
 
 from gateway.nodes.modbus_server.hold import Hold
+from gateway.problems.quoting import quoted
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.rtu import MAX_FRAME_BYTES, respond_after_silence, respond_rtu
@@ -126,7 +127,7 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
 
             self.role = role_of(transport)
             if self.role:
-                self._host.log_seldom(logging.INFO, f"clients with the role {self.role!r} connect")
+                self._host.log_seldom(logging.INFO, f"clients with the role {quoted(self.role)} connect")
         self._counted = self._responder.monitor.connect(self.name, now())
         self._framing = self._host.framing
         if self._rest:

@@ -12,6 +12,7 @@ from gateway.exports import export as render
 from gateway.maps.table import as_csv, rows
 from gateway.nodes.status_page.observation import ListenSettings
 from gateway.nodes.status_page.query import Query
+from gateway.problems.quoting import quoted
 
 SUFFIXES = {"home-assistant": "yaml", "evcc": "yaml", "telegraf": "toml", "node-red": "json"}
 _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Fa-f:]{2,45}")
@@ -29,10 +30,10 @@ def export(query: Query) -> Response:
     served, unit = query.unit()
     form = query.given.get("format", "")
     if form not in FORMATS:
-        raise HTTPException(400, f"format must be one of {', '.join(FORMATS)} (found {form[:20]!r}).")
+        raise HTTPException(400, f"format must be one of {', '.join(FORMATS)} (found {quoted(form)}).")
     host = query.given.get("host", "")
     if not _HOST.fullmatch(host):
-        raise HTTPException(400, f"host must be the name or address of the gateway (found {host[:20]!r}).")
+        raise HTTPException(400, f"host must be the name or address of the gateway (found {quoted(host)}).")
     settings = served.server.settings
     target = Target(host, served.server.port, unit.unit_id, reached_over(settings))
     if settings.serial:

@@ -16,8 +16,8 @@ from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
 from gateway.nodes.status_page.stream import Stream
-from gateway.problems.problem import ProblemError
-from gateway.problems.system import listening_problem
+from gateway.problems.problem import Place, ProblemError
+from gateway.problems.system import file_problem, listening_problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
@@ -122,9 +122,9 @@ class StatusPage(Node):
             return None
         try:
             return await read_in_time(read_password, self.settings.password_file)
-        except OSError:
+        except OSError as error:
             self.show(Colour.RED, Mark.RING, "password-file-unusable")
-            raise
+            raise ProblemError(file_problem(error, Place(str(self.settings.password_file))), error.errno) from error
 
     def _note_turned_away(self, reason: TurnedAway) -> None:
         self.turned_away[reason] += 1

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
+from gateway.problems.quoting import quoted
 from gateway.protocol.p1.history import History
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
@@ -54,7 +55,9 @@ class Query:
         meters = self.page.gateway.meters
         name = self.given.get("meter", next(iter(meters), ""))
         if name not in meters:
-            raise HTTPException(404, f"There is no meter {name!r}. Configured meters: {', '.join(meters) or 'none'}.")
+            raise HTTPException(
+                404, f"There is no meter {quoted(name)}. Configured meters: {', '.join(meters) or 'none'}."
+            )
         return meters[name]
 
     def meter_and_history(self) -> tuple[MeterState, History]:
@@ -89,7 +92,7 @@ class Query:
         if text is None:
             return default
         if not (text.isascii() and text.isdecimal() and len(text) < 7 and lowest <= int(text) <= highest):
-            raise HTTPException(400, f"{name} must be a number from {lowest} to {highest} (found {text[:20]!r}).")
+            raise HTTPException(400, f"{name} must be a number from {lowest} to {highest} (found {quoted(text)}).")
         return int(text)
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -98,5 +101,5 @@ class Query:
         if text is None:
             return default
         if text not in _FLAGS:
-            raise HTTPException(400, f"{name} must be true or false (found {text[:20]!r}).")
+            raise HTTPException(400, f"{name} must be true or false (found {quoted(text)}).")
         return _FLAGS[text]

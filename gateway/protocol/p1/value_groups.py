@@ -8,6 +8,7 @@ from enum import IntFlag
 
 from dsmr_parser.parsers import ValueParser
 
+from gateway.problems.quoting import quoted
 from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, canonical_unit
 from gateway.protocol.p1.obis_line import STAMP, UNIT, parse_timestamp
 
@@ -75,10 +76,10 @@ def to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value 
         return value, None
     known = canonical_unit(unit)
     if known is None or not isinstance(value, Decimal):
-        raise UnreadableError(f"unknown unit {unit!r}")
+        raise UnreadableError(f"unknown unit {quoted(unit)}")
     base, factor = UNIT_FACTORS[known]
     if entry.unit not in (None, base):
-        raise UnreadableError(f"unit {unit!r}, expected {entry.unit}")
+        raise UnreadableError(f"unit {quoted(unit)}, expected {entry.unit}")
     return (value if factor == 1 else value * factor), base
 
 
@@ -88,7 +89,7 @@ def _decode_number(groups: list[str]) -> _Decoded:
         return None, None, None
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise UnreadableError(f"{text!r} is not a number")
+        raise UnreadableError(f"{quoted(text)} is not a number")
     number, unit = match.groups()
     parsed = _PARSE_NUMBER(f"{number}*{unit}" if unit else number)
     return parsed["value"], parsed["unit"], None
@@ -106,7 +107,7 @@ def _decode_count(groups: list[str]) -> _Decoded:
     if not text:
         return None, None, None
     if not _DIGITS.fullmatch(text):
-        raise UnreadableError(f"{text!r} is not a whole number")
+        raise UnreadableError(f"{quoted(text)} is not a whole number")
     return _PARSE_COUNT(text)["value"], None, None
 
 
@@ -150,7 +151,7 @@ def _decode_hourly(groups: list[str]) -> _Decoded:
     if not number:
         return None, None, None
     if status and not _STATUS.fullmatch(status):
-        raise UnreadableError(f"the status {status!r} is not hexadecimal")
+        raise UnreadableError(f"the status {quoted(status)} is not hexadecimal")
     bits = HourlyStatus(int(status or "0", 16) & 0xFF)
     if bits & (HourlyStatus.DATA_NOT_VALID | HourlyStatus.CRITICAL_ERROR):
         return None, None, None
