@@ -30,6 +30,7 @@ CLIENTS = [
         ],
         ("power_net", *PHASE_POWERS, *CURRENTS),
         set_up=[(Read(3, 0xC350, 4), "0053004f0043004f")],
+        power_step=10,
         fails_as_a_whole=True,
     ),
     _keba("abb-b23", [

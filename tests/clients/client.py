@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.maps.serving import CODES, Server
 
@@ -69,8 +69,16 @@ class Client:
     """Function from the type and the raw number to what the client takes it for."""
     combine: Callable[[Seen], Seen] = unchanged
     """Function from what was read to what the client computes of it."""
-    house: str = "three phases mixed"
-    """A house that its map is made for."""
+    household: str = "one phase exports"
+    """A household that its map is made for."""
+    served: Sequence[str] | None = None
+    """Names of the households that it gets values of; None where a map leaves it open."""
+    power_step: float = 1
+    """Step of the power that the meter shows, in W."""
+    shows_zeros: bool = True
+    """Whether a value that it only shows may be 0 where it is not known."""
+    expected: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    """Quantity → function from the readings to what the client must have, where it is not that reading."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Largest number that the meter can show of a quantity; beyond it, the client has no value."""
     fails_as_a_whole: bool = False

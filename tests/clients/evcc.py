@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clients.client import CURRENTS, PHASE_POWERS, SIGNED_CURRENTS, Client, Field, Read, nan_is_zero, phases
+from tests.clients import households
+from tests.clients.client import (
+    CURRENTS,
+    PHASE_POWERS,
+    SIGNED_CURRENTS,
+    Client,
+    Field,
+    Read,
+    nan_is_nothing,
+    nan_is_zero,
+    phases,
+)
 
 
 def _points(function: int, points: Mapping[str, Field]) -> list[Read]:
@@ -23,7 +34,8 @@ def _sunspec_meter(name: str, step: float, acts_on: tuple[str, ...], **more: Any
         **phases("current_signed", 40072, "s16", 0.01, step=1),
     })  # fmt: skip
     found = (Read(3, 40000, 2), "53756e53")
-    return Client(f"evcc {name}", name, "plugin/sunspec.go", [read], acts_on, [found], _sunspec, **more)
+    source = "plugin/sunspec.go"
+    return Client(f"evcc {name}", name, source, [read], acts_on, [found], _sunspec, power_step=step, **more)
 
 
 def _sunspec(type_name: str, number: float) -> float:
@@ -63,8 +75,29 @@ CLIENTS = [
         "energy_import": Field(0x34, "s32l", 100), "energy_export": Field(0x4E, "s32l", 100),
         **phases("current_signed", 0x0C, "s32l", 0.001),
     }), ("power_net", *SIGNED_CURRENTS, "energy_import", "energy_export")),
+    Client("evcc acrel-adw300", "acrel-adw300", "templates/definition/meter/acrel-adw300.yaml", _points(3, {
+        "power_net": Field(36, "s32"), "energy_import": Field(62, "s32", 10),
+        **phases("current", 26, "u16", 0.01, step=1), **phases("voltage", 20, "u16", 0.1, step=1),
+        **phases("power_net", 30, "s32"),
+    }), _ACTS, served=households.CURRENTS, shows_zeros=False),
+    Client("evcc lovato-dmg610", "lovato-dmg610", "mbmd dmg610.go", _points(4, {
+        "power_net": Field(0x39, "s32", 0.01),
+        "energy_import": Field(0x1B1F, "u64", 10), "energy_export": Field(0x1B23, "u64", 10),
+        **phases("current", 0x07, "u32", 0.0001), **phases("voltage", 0x01, "u32", 0.01),
+        **phases("power_net", 0x13, "s32", 0.01),
+    }), _ACTS, served=households.CURRENTS, shows_zeros=False),
+    Client("evcc finder-7m38", "finder-7m38", "mbmd finder7m38.go", _points(4, {
+        "power_net": Field(2536, "f32"),
+        "energy_import": Field(2752, "f32"), "energy_export": Field(2756, "f32"),
+        **phases("current", 2516, "f32"), **phases("voltage", 2500, "f32"), **phases("power_net", 2530, "f32"),
+    }), _ACTS, convert=nan_is_zero, served=households.CURRENTS),
+    # An exception ends the cycle of the mbmd daemon.
+    Client("mbmd finder-7m38", "finder-7m38", "mbmd finder7m38.go", [
+        *(Read(4, address, 2) for address in (*range(2538, 2562, 2), 2576, 2584, 2594, 2596, 2598, 2754, 2758)),
+        Read(4, 2536, 2, {"power_net": Field(2536, "f32")}),
+    ], ("power_net",), convert=nan_is_nothing, fails_as_a_whole=True, served=households.CURRENTS),
     _sunspec_meter("sunspec-203-filled", 10, ("power_net", *SIGNED_CURRENTS)),
     _sunspec_meter("kostal-ksem", 10, ("power_net", *SIGNED_CURRENTS)),
     _sunspec_meter("sunspec-203", 10, ("power_net",)),
-    _sunspec_meter("sunspec-201", 1, ("power_net",), house="one phase", limits={"power_net": 32767}),
+    _sunspec_meter("sunspec-201", 1, ("power_net",), household="one phase", limits={"power_net": 32767}),
 ]  # fmt: skip

@@ -25,9 +25,10 @@ CLIENTS = [
                 "energy_export": Field(40107, "u32"), "energy_import": Field(40115, "u32"),
             }),
         ],
-        ("power_net", *PHASE_POWERS, "energy_import", "energy_export"),
+        ("power_net", *PHASE_POWERS),
         set_up=[(Read(3, 40000, 2), "53756e53"), (Read(3, 40176, 1), "ffff")],
         convert=_codes,
+        power_step=10,
     ),
     Client(
         "GEN24 213",

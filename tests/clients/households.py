@@ -1,150 +1,93 @@
-"""Telegrams of many kinds of households, and what a client may make of them.
+"""Readings of many kinds of households: from the telegrams of real meters, and made up where no telegram has them.
 
-A client reads a map with its own requests and converts the registers as its source does. The telegram decides whether
-the result is right: each quantity is what the telegram says, or the client sees that there is no value. A code for
-absent must never become a number, and 0 must never stand for something that is not known.
+They decide what a client must have in the end. What a client computes itself is in them too, worked out here: the
+current with the direction of its phase's power, and reactive power as one number.
 """
 
 from __future__ import annotations
 
-import math
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
-from gateway.maps.load import map_names
 from tests.conftest import own_telegram
-from tests.maps.serving import Server, readings_in
+from tests.maps.serving import readings_in
+from tests.protocol.p1.stream import resealed
 
 Values = Mapping[str, Any]
-Seen = dict[str, float | None]
-"""Quantity → what the client makes of it; None or NaN if it sees that there is no value."""
-PHASES = ("l1", "l2", "l3")
-POWER_PER_PHASE, VOLTAGES, CURRENTS = (
-    [f"{quantity}_{phase}" for phase in PHASES] for quantity in ("power", "voltage", "current")
-)
+SUFFIXES = ("", "_l1", "_l2", "_l3")
 
 
-class RefusedError(Exception):
-    """An exception response; the client has no value of the whole request."""
+def _read(telegram: bytes) -> Values:
+    (readings,) = readings_in(telegram)
+    return _worked_out(readings.values)
 
 
-def _values(telegram: str) -> Values:
-    (readings,) = readings_in(own_telegram(telegram))
-    return readings.values
+def _worked_out(values: Values) -> Values:
+    more: dict[str, Decimal] = {}
+    for suffix in SUFFIXES:
+        current, power = values.get(f"current{suffix}"), values.get(f"power_net{suffix}")
+        if current is not None and power is not None:
+            more[f"current_signed{suffix}"] = abs(current).copy_sign(power)
+        taken, given = (values.get(f"reactive_power_{way}{suffix}") for way in ("import", "export"))
+        if taken is not None and given is not None:
+            more[f"reactive_power_net{suffix}"] = taken - given
+    return {name: value for name, value in values.items() if "current_signed" not in name} | more
 
 
-_MIXED = _values("v50_iskra-am550-solar")
-_TOTALS = ("equipment_identifier", "power_net", "energy_import", "energy_export")
+def _house(
+    powers: Sequence[str],
+    *,
+    currents: Sequence[str] = (),
+    voltages: Sequence[str] = (),
+    energy: tuple[str, str] = ("17324375", "11432955"),
+    total: str | None = None,
+) -> Values:
+    """Return the readings of a house: power per phase in W, import positive; `total` if there are none."""
+    net = {f"_l{phase}": Decimal(power) for phase, power in enumerate(powers, start=1)}
+    net[""] = Decimal(total) if total is not None else sum(net.values(), Decimal(0))
+    values: dict[str, Any] = {"identification": "TST5 house", "energy_import": Decimal(energy[0])}
+    values["energy_export"] = Decimal(energy[1])
+    for suffix, power in net.items():
+        values |= {f"power_net{suffix}": power}
+        values |= {f"power_import{suffix}": max(power, Decimal(0)), f"power_export{suffix}": max(-power, Decimal(0))}
+    values |= {f"current_l{phase}": Decimal(current) for phase, current in enumerate(currents, start=1)}
+    values |= {f"voltage_l{phase}": Decimal(voltage) for phase, voltage in enumerate(voltages, start=1)}
+    return _worked_out(values)
 
-HOUSEHOLDS: dict[str, Values] = {
-    "importing": _values("v50_sagemcom-t210d"),
+
+_VOLTS = ("236.2", "238.9", "235.5")
+_SOLAR = own_telegram("v50_iskra-am550-solar")
+_MIXED = _read(_SOLAR)
+
+HOUSEHOLDS: Mapping[str, Values] = {
+    "importing": _read(own_telegram("v50_sagemcom-t210d")),
+    "exporting": _house(("-1880", "-3811", "-496"), currents=("8", "16", "2"), voltages=_VOLTS),
     "one phase exports": _MIXED,
-    "with one phase": _values("v50_kamstrup-one-phase"),
-    "DSMR 2.2": _values("v22_iskra-mt382"),
-    "DSMR 4": _values("v42_landisgyr-zmf110"),
-    "DSMR 4 with one phase": _values("v42_landisgyr-zcf110"),
-    "Belgium": _values("be_fluvius"),
-    "Sweden": _values("se_aidon"),
-    "totals only": {name: _MIXED[name] for name in _TOTALS},
-    "65 kW": {**_values("v50_sagemcom-t210d"), "power_net": Decimal(65000)}
-    | {f"power_net_{phase}": Decimal(21667) for phase in PHASES},
-    "200 MWh": {**_MIXED, "energy_import": Decimal(200_000_000)},
-    "power of two phases": {name: value for name, value in _MIXED.items() if name != "power_net_l2"},
+    "negative current": _read(resealed(_SOLAR.replace(b"1-0:51.7.0(016*A)", b"1-0:51.7.0(-16*A)"))),
+    "one phase": _read(own_telegram("v50_kamstrup-one-phase")),
+    "40 kW on one phase": _house(("40000",), currents=("174",), voltages=("231.4",)),
+    "DSMR 2.2": _read(own_telegram("v22_iskra-mt382")),
+    "DSMR 4": _read(own_telegram("v42_landisgyr-zmf110")),
+    "DSMR 4, one phase": _read(own_telegram("v42_landisgyr-zcf110")),
+    "totals only": _house((), total="-4200"),
+    "Belgium": _read(own_telegram("be_fluvius")),
+    "Sweden": _read(own_telegram("se_aidon")),
+    "65 kW": _house(("21667", "21666", "21667"), currents=("94", "94", "94"), voltages=_VOLTS),
+    "200 MWh": _house(
+        ("188", "3811", "496"), currents=("1", "16", "2"), voltages=_VOLTS, energy=("200000123", "150000456")
+    ),
+    "idle": _house(("0", "0", "0"), currents=("0", "0", "0"), voltages=_VOLTS),
+    "a withheld counter": {name: value for name, value in _MIXED.items() if name != "energy_import"},
+    "power of two phases": {
+        name: value
+        for name, value in _MIXED.items()
+        if not (name.endswith("_l2") and name.startswith(("power", "current_signed")))
+    },
 }
-WHOLE = ("importing", "one phase exports", "with one phase", "Belgium", "Sweden", "65 kW", "200 MWh")
-"""Households with power, voltage and current of each phase."""
-WITH_CURRENTS = (*WHOLE, "DSMR 4", "DSMR 4 with one phase")
+POWERS = tuple(name for name in HOUSEHOLDS if name != "power of two phases")
+"""Households with power in total, and of all phases or of none."""
+CURRENTS = tuple(name for name in POWERS if name not in ("DSMR 2.2", "totals only"))
 """Households with power and current of each phase."""
-
-
-def of_phase(values: Values, quantity: str, phase: str) -> float | None:
-    """Return what a telegram says of a quantity of a phase: 0 for the phases that a meter with one phase lacks."""
-    if f"{quantity}_{phase}" in values:
-        return float(values[f"{quantity}_{phase}"])
-    others = [f"{quantity}_{each}" for each in PHASES[1:]]
-    return 0.0 if f"{quantity}_l1" in values and not any(other in values for other in others) else None
-
-
-def truth(values: Values) -> Seen:
-    """Return what a telegram says, in W, V, A and kWh; currents without sign."""
-    said: Seen = {"power": float(values["power_net"]) if "power_net" in values else None}
-    for name in ("energy_import", "energy_export"):
-        said[name] = float(values[name]) / 1000 if name in values else None
-    for phase in PHASES:
-        said[f"power_{phase}"] = of_phase(values, "power_net", phase)
-        said[f"voltage_{phase}"] = of_phase(values, "voltage", phase)
-        current = of_phase(values, "current", phase)
-        said[f"current_{phase}"] = None if current is None else abs(current)
-    return said
-
-
-class Reader:
-    """A client's connection to a unit with a map."""
-
-    def __init__(self, map_name: str, values: Values | None) -> None:
-        self._server = Server(map_names()[map_name], identifiers=False)
-        if values is not None:
-            self._server.show(values)
-
-    def read(self, function: int, address: int, count: int) -> list[int]:
-        """Return the registers of a response.
-
-        Raises:
-            RefusedError: the response is an exception.
-
-        """
-        response = self._server.ask(struct.pack(">BHH", function, address, count))
-        if response[0] & 0x80:
-            raise RefusedError
-        return list(struct.unpack(f">{count}H", response[2:]))
-
-
-Client = Callable[[Reader], Seen]
-"""The requests of a client, and its conversion."""
-
-
-def check(map_name: str, client: Client, acts_on: Sequence[str], served: Sequence[str], **expected: Any) -> None:
-    """Check a client with every household.
-
-    Args:
-        map_name: the map that it reads.
-        client: the client.
-        acts_on: quantities that a response must have, or the whole response must be an exception.
-        served: the households that it must get values of; all others must be refused.
-        expected: by quantity, a function of a telegram's readings, if it differs from `truth`.
-
-    """
-    with pytest.raises(RefusedError):
-        client(Reader(map_name, None))
-    got = []
-    for name, values in HOUSEHOLDS.items():
-        said = truth(values) | {quantity: make(values) for quantity, make in expected.items()}
-        try:
-            seen = client(Reader(map_name, values))
-        except RefusedError:
-            continue
-        got.append(name)
-        for quantity, number in seen.items():
-            where = f"{map_name}, {name}: {quantity}"
-            if number is None or math.isnan(number):
-                assert quantity not in acts_on, where
-            else:
-                assert said[quantity] is not None, f"{where} is {number}, and the telegram does not have it"
-                assert number == pytest.approx(said[quantity], rel=1e-6, abs=0.051), where
-    assert got == [name for name in HOUSEHOLDS if name in served]
-
-
-def floats(registers: Sequence[int], *, low_first: bool = False) -> list[float]:
-    """Return the float32 numbers in registers."""
-    pairs = [registers[at : at + 2] for at in range(0, len(registers) - 1, 2)]
-    return [float(struct.unpack(">f", struct.pack(">HH", *(pair[::-1] if low_first else pair)))[0]) for pair in pairs]
-
-
-def int32(registers: Sequence[int], *, low_first: bool = False) -> int:
-    """Return the signed number in two registers."""
-    high, low = registers[::-1] if low_first else registers
-    return int(struct.unpack(">i", struct.pack(">HH", high, low))[0])
+WHOLE = tuple(name for name in CURRENTS if "DSMR" not in name and name != "a withheld counter")
+"""Households with power, voltage and current of each phase, and energy."""

@@ -42,6 +42,7 @@ CLIENTS = [
         ("power_net", *PHASE_POWERS, *CURRENTS),
         set_up=[(Read(3, 0xC350, 4), "0053004f0043004f")],
         combine=_range_of_int32,
+        power_step=10,
         fails_as_a_whole=True,
     ),
     _floats("eastron-sdm630", "MeterMicrocareSdm630", 4, [

@@ -33,6 +33,10 @@ CLIENTS = [
         Read(3, 0x200C, 14, phases("current", 0x200C, "f32", 0.001) | phases("power_net", 0x2014, "f32", 0.1)),
         Read(3, 0x101E, 2, {"energy_import": Field(0x101E, "f32", 1000)}),
     ]),
+    _giving_signs("Finder 7M", "finder-7m38", [
+        Read(4, 2516, 20, phases("current", 2516, "f32") | phases("power_net", 2530, "f32")),
+        Read(4, 2638, 2, {"energy_import": Field(2638, "f32")}),
+    ]),
     Client(
         "SmartEVSE C.Gavazzi",
         "cg-em3xx",
