@@ -13,7 +13,7 @@ EXIT_CONFIGURATION = 78
 COMMANDS = {
     "run": "Run the gateway.",
     "check": "Check a configuration and this machine.",
-    "probe": "Find the meter on a P1 port.",
+    "probe": "Find the meter on a serial port or on the network.",
     "pair": "Let a HomeWizard P1 Meter give the gateway a token.",
     "simulate": "Send the telegrams of a simulated household.",
     "requests": "Show the requests of Modbus clients to the running gateway.",

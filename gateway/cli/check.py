@@ -11,12 +11,14 @@ from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import config_argument, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from gateway.config import CheckedConfig, Config
-    from gateway.files.yaml_file import Document
+    from gateway.config.meter import MeterConfig
+    from gateway.files.yaml_file import Document, Loc
     from gateway.problems.problem import Problem
+    from gateway.tools.probing import ProbeResult
 
 EXIT_MACHINE = 1
 _HELD = " {holder} has one of its ports or devices open: stop it, unless it is the gateway with this configuration."
@@ -92,39 +94,71 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
 
 
 def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Problem], list[str]]:
+    """Read each meter; return the problems, and a remark for each meter that was read."""
     import asyncio
-    from dataclasses import replace
 
-    from gateway.protocol.p1.diagnosis import ENCRYPTED
-    from gateway.protocol.p1.variants import VARIANTS, variant_mismatch
     from gateway.service.node_settings import p1_connections
-    from gateway.tools.checking import OWN_NAME
+    from gateway.tools.keys import meter_keys
     from gateway.tools.probing import probe
 
     problems: list[Problem] = []
     remarks: list[str] = []
-    for name, meter in settings.all_meters().items():
+    for loc, meter in settings.located_meters():
         if meter.simulate or meter.is_pushed:
             continue
-        loc = ("meters", name, "port") if settings.meters else ("meter", "port")
-        findings = asyncio.run(probe(p1_connections(meter, path.parent)))
-        newest, last = findings[-1].newest, findings[-1].problem
-        if last and last.code == "device-in-use" and str(dict(last.values)["holder"]).startswith(OWN_NAME):
-            remarks.append(f"{findings[-1].label}: the gateway that is running reads it")
-        elif last and last.code == ENCRYPTED and meter.decryption:
-            remarks.append(f"{findings[-1].label}: encrypted telegrams; the gateway decrypts them when it runs")
-        elif newest is None:
-            problems += [
-                replace(finding.problem, place=document.place(loc), what=f"{finding.label}: {finding.problem.what}")
-                for finding in findings
-                if finding.problem
-            ]
+        keys = meter_keys(meter, path.parent)
+        findings = asyncio.run(probe(p1_connections(meter, path.parent), keys=keys))
+        if remark := _remark(findings[-1]):
+            remarks.append(remark)
+            problems += _contradictions(document, loc, meter, findings[-1])
         else:
-            remarks.append(f"{findings[-1].label}: {newest.variant.title}, /{newest.readings.identification}")
-            configured = VARIANTS.get(meter.dsmr_version, newest.variant)
-            if mismatch := variant_mismatch(configured, newest.variant):
-                problems.append(document.problem((*loc[:-1], "dsmr_version"), "wrong-dsmr-version", *mismatch))
+            problems += _failures(document, loc, findings)
     return problems, remarks
+
+
+def _remark(last: ProbeResult) -> str:
+    """Return a line about a meter that is read here or by the running gateway; empty for another one."""
+    from gateway.tools.checking import OWN_NAME
+
+    problem, newest = last.problem, last.newest
+    if problem and problem.code == "device-in-use" and str(dict(problem.values)["holder"]).startswith(OWN_NAME):
+        return f"{last.label}: the gateway that is running reads it"
+    if newest is None:
+        return ""
+    encryption = f", encrypted: {last.encryption}" if last.encryption else ""
+    return f"{last.label}: {newest.variant.title}, /{newest.readings.identification}{encryption}"
+
+
+def _contradictions(document: Document, loc: Loc, meter: MeterConfig, last: ProbeResult) -> Iterator[Problem]:
+    """Yield what the telegrams of a meter contradict in its configuration."""
+    from gateway.protocol.p1.decryption import Fault
+    from gateway.protocol.p1.variants import VARIANTS, variant_mismatch
+
+    if last.newest is None:
+        return
+    configured = VARIANTS.get(meter.dsmr_version, last.newest.variant)
+    if mismatch := variant_mismatch(configured, last.newest.variant):
+        yield document.problem((*loc, "dsmr_version"), "wrong-dsmr-version", *mismatch)
+    if meter.decryption and not last.encryption:
+        what = "the meter sends telegrams in clear text, which are not used with decryption"
+        yield document.problem((*loc, "decryption"), Fault.NOT_ENCRYPTED, what, "Remove decryption")
+
+
+def _failures(document: Document, loc: Loc, findings: Sequence[ProbeResult]) -> Iterator[Problem]:
+    """Yield why a meter cannot be read, at the key that each reason is about."""
+    from dataclasses import replace
+
+    from gateway.protocol.p1.decryption import Fault
+
+    keys = {
+        Fault.WRONG_KEY: ("decryption", "key_file"),
+        Fault.WRONG_AUTHENTICATION_KEY: ("decryption", "authentication_key_file"),
+        Fault.NO_TAG: ("decryption", "authentication_key_file"),
+    }
+    for finding in findings:
+        if problem := finding.problem:
+            key = next((each for fault, each in keys.items() if fault == problem.code), ("port",))
+            yield replace(problem, place=document.place((*loc, *key)), what=f"{finding.label}: {problem.what}")
 
 
 def _print_json(report: _Report) -> None:

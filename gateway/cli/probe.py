@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -13,22 +13,38 @@ from gateway.cli.output import echo, echo_json
 from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
+    from gateway.cli.probe_output import Files
     from gateway.config.meter import MeterConfig
-    from gateway.protocol.p1.readings import Reading
-    from gateway.protocol.p1.serving import Received
+    from gateway.tools.finding import Found, SearchResult
+    from gateway.tools.keys import Keys
     from gateway.tools.probing import ProbeResult
 
 
 _NOTHING = """\
 There is no serial port in /dev/serial/by-id, and no /dev/ttyUSB, ttyACM or ttyAMA. Is the cable plugged in?
-For a meter behind a ser2net: dsmr-gateway probe HOST:PORT
+No device on the network announces itself as a source of telegrams. If you know the address of one, try it:
+dsmr-gateway probe HOST:PORT, or dsmr-gateway probe http://HOST/PATH
 """
-
-
 _EXISTS = "{file} exists already, and is not overwritten. Give the name of a new file"
-_SEVERAL = "there are meters on {places}. Give one of them"
 _SERVERS = 'modbus:\n  - listen: ":5020"\nstatus_page: {}\n'
 """The part of a new configuration that does not depend on the meter: a port that needs no root rights, and the page."""
+
+_TURN_S = 30.0
+"""Time that a candidate of a search has beyond that of listening: for its connection, and to wait for its turn."""
+
+_file = click.Path(path_type=Path)
+
+
+class _Options(NamedTuple):
+    """The time to listen, and the files that meters and sources need."""
+
+    listen_s: float
+    is_search: bool
+    """True where a file is for those of several sources that can use it."""
+    keys: Keys | None
+    files: Files
+    shown_files: Files
+    """The same as the new configuration names them."""
 
 
 @click.command("probe")
@@ -37,60 +53,180 @@ _SERVERS = 'modbus:\n  - listen: ":5020"\nstatus_page: {}\n'
 @click.option(
     "--save",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=_file,
     help="Write the configuration into a new FILE, with Modbus/TCP on port 5020 and the status page.",
 )
-@click.option("--seconds", type=click.FloatRange(0.1, 600), help="Seconds to listen at each speed, by default 12.")
 @click.option(
     "--token-file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=_file,
     help="File with the token of a source of http://, https:// or homewizard://.",
 )
+@click.option("--ca", metavar="FILE", type=_file, help="PEM file of the authority of a source with TLS.")
+@click.option("--choose", metavar="N", type=click.IntRange(1), help="Take the source with this number in the table.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), help="Seconds to listen at each speed, by default 12.")
 @click.option(
-    "--ca", metavar="FILE", type=click.Path(path_type=Path), help="PEM file of the authority of a source with TLS."
+    "--search",
+    type=click.FloatRange(0, 600),
+    help="Seconds to search the network, by default 5; 0 for serial ports only.",
 )
+@click.option("--decryption-key-file", metavar="FILE", type=_file, help="Key of a meter that encrypts its telegrams.")
+@click.option("--authentication-key-file", metavar="FILE", type=_file, help="Its authentication key, if it has one.")
 def probe_command(
-    where: str | None, *, save: Path | None, as_json: bool, seconds: float | None, **_files: Path | None
+    where: str | None,
+    *,
+    as_json: bool,
+    save: Path | None,
+    choose: int | None,
+    seconds: float | None,
+    search: float | None,
+    token_file: Path | None,
+    ca: Path | None,
+    decryption_key_file: Path | None,
+    authentication_key_file: Path | None,
 ) -> None:
-    """Find the meter on a P1 port, show a telegram with its readings, and print the configuration for it.
+    """Find the meter, show a telegram with its readings, and print the configuration for it.
 
-    Without DEVICE, all serial ports that a P1 cable may be on are tried. Nothing is ever sent to the meter. With
-    --save, the configuration is written into a file, which must not exist yet.
+    Without an argument, the serial ports and the devices that announce themselves on the local network are tried, and
+    shown as a table. On a terminal you choose one of several. With DEVICE, HOST:PORT or URL, only that place is tried.
+    Nothing is ever sent to a meter, and no source is taken from a program that reads it. With --save, the configuration
+    is written into a file, which must not exist yet.
     """
-    import asyncio
-
-    from gateway.tools.probing import LISTEN_S, serial_ports
+    from gateway.cli.probe_output import Files, as_data, show
+    from gateway.tools.probing import LISTEN_S
 
     if save and save.exists():
         raise click.UsageError(_EXISTS.format(file=save))
-    places = [where] if where else serial_ports()
-    if not places:
-        echo(_NOTHING, err=True)
-        if as_json:
-            echo_json([])
-        sys.exit(1)
-    found = [(place, asyncio.run(_probe(place, seconds or LISTEN_S))) for place in places]
+    files = Files(token_file, ca, decryption_key_file, authentication_key_file)
+    options = _Options(seconds or LISTEN_S, where is None, _read_keys(files), files, files.beside(save))
+    if where is None:
+        _search(options, search, choose, save, as_json=as_json)
+        return
+    if choose:
+        raise click.UsageError("--choose is for a search. Leave out the place, or --choose")
+    results = _read(where, options)
     if as_json:
-        echo_json([_as_data(place, findings) for place, findings in found])
+        echo_json([as_data(where, results, options.shown_files)])
     else:
-        for place, findings in found:
-            _show(place, findings)
-    meters = [(place, findings[-1].newest) for place, findings in found if findings[-1].newest]
+        show(where, results, options.shown_files)
+    _finish(save, [(where, results)], options)
+
+
+def _read_keys(files: Files) -> Keys | None:
+    from gateway.problems.system import file_problem
+    from gateway.tools.keys import read_keys
+
+    if files.key_file is None:
+        if files.authentication_key_file:
+            raise click.UsageError("--authentication-key-file needs --decryption-key-file")
+        return None
+    try:
+        return read_keys(files.key_file, files.authentication_key_file)
+    except OSError as error:
+        name = error.filename or files.key_file
+        raise click.UsageError(f"{name}: {file_problem(error)}") from None
+
+
+def _search(options: _Options, search_s: float | None, choose: int | None, save: Path | None, *, as_json: bool) -> None:
+    """Look for meters, show them as a table, and the one that is chosen with its configuration."""
+    from gateway.cli import found_table
+    from gateway.cli.probe_output import as_data, show
+
+    result = _find(options, search_s, is_quiet=as_json)
+    rows = found_table.numbered(result.found)
+    if as_json and not choose:
+        echo_json([found_table.as_data(*row, options.shown_files) for row in rows])
+    elif not as_json:
+        echo("\n".join(found_table.lines(rows)))
+    chosen = _chosen(rows, choose, is_asked=not as_json, must_choose=save is not None)
+    if chosen is None:
+        read = [(each.candidate.place, each.results) for _, each in rows]
+        _finish(save, read, options)
+    place = chosen.candidate.place
+    results = chosen.results or _read(place, options)
+    if as_json and choose:
+        echo_json([as_data(place, results, options.shown_files)])
+    elif not as_json:
+        echo("")
+        show(place, results, options.shown_files)
+    _finish(save, [(place, results)], options)
+
+
+def _find(options: _Options, search_s: float | None, *, is_quiet: bool) -> SearchResult:
+    """Look for sources and try them; report what was not searched or not shown."""
+    import asyncio
+
+    from gateway.tools import announcements, probing
+    from gateway.tools.finding import Network, find
+
+    async def attempt(place: str) -> list[ProbeResult]:
+        return await _probe(place, options)
+
+    search_s = announcements.SEARCH_S if search_s is None else search_s
+    if not is_quiet:
+        also = f", and the network for {search_s:g} s" if search_s else ""
+        echo(f"Looking at the serial ports{also}. A serial port without a meter takes longer.\n", err=True)
+    limit_s = _TURN_S + 4 * options.listen_s
+    network = Network(announcements.networks_here, search_s, has_token=options.files.token_file is not None)
+    result = asyncio.run(find(probing.serial_ports(), network, attempt, limit_s))
+    if result.network_problem:
+        echo(f"The network is not searched: {result.network_problem}.\n", err=True)
+    if result.left_out:
+        echo(f"{result.left_out} more devices announce themselves, and are not shown.\n", err=True)
+    return result
+
+
+def _chosen(
+    rows: Sequence[tuple[int | None, Found]], choose: int | None, *, is_asked: bool, must_choose: bool
+) -> Found | None:
+    """Return the source to show: the one that was chosen, the only one with a meter, or the one that the user names."""
+    usable = {number: each for number, each in rows if number is not None}
+    if choose:
+        if choose not in usable:
+            raise click.UsageError(f"there is no number {choose} in the table")
+        return usable[choose]
+    if not rows:
+        echo(_NOTHING, err=True)
+        sys.exit(1)
+    read = {number: each for number, each in usable.items() if each.results and each.results[-1].newest}
+    if is_asked and len(usable) > 1 and is_terminal():
+        first = next(iter(read or usable))
+        answer: int = click.prompt(
+            "Which one is yours? (0 for none)", type=click.IntRange(0, max(usable)), default=first, err=True
+        )
+        return usable.get(answer)
+    if len(read) == 1:
+        return next(iter(read.values()))
+    if usable and is_asked and not must_choose:
+        echo("\nTo see one with its configuration: dsmr-gateway probe --choose NUMBER", err=True)
+    return None
+
+
+def is_terminal() -> bool:
+    """Return whether a user can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _finish(save: Path | None, tried: Sequence[tuple[str, Sequence[ProbeResult]]], options: _Options) -> NoReturn:
+    """Write the configuration where it is wanted, and end the program."""
+    meters = [(place, results[-1]) for place, results in tried if results and results[-1].newest]
     if save:
-        _save(save, meters)
+        _save(save, meters, options)
     sys.exit(0 if meters else 1)
 
 
-def _save(file: Path, meters: list[tuple[str, Received]]) -> None:
+def _save(file: Path, meters: list[tuple[str, ProbeResult]], options: _Options) -> None:
     """Write the configuration for the only meter into a new file; exit where there is none, or more than one."""
+    from gateway.cli.probe_output import configuration
+
     if len(meters) != 1:
         places = ", ".join(place for place, _ in meters)
-        echo(f"{file} is not written: {_SEVERAL.format(places=places) if meters else 'no meter was found'}", err=True)
+        several = f"there are meters on {places}. Give one of them, or --choose NUMBER"
+        echo(f"{file} is not written: {several if meters else 'no meter was read'}", err=True)
         sys.exit(1)
     try:
         with file.open("x") as stream:
-            stream.write(f"{_yaml(*meters[0])}{_SERVERS}")
+            stream.write(f"{configuration(*meters[0], options.shown_files)}{_SERVERS}")
     except FileExistsError:
         raise click.UsageError(_EXISTS.format(file=file)) from None
     except OSError as error:
@@ -99,109 +235,36 @@ def _save(file: Path, meters: list[tuple[str, Received]]) -> None:
     echo(f"{file} is written. Start the gateway with: dsmr-gateway run {file}", err=True)
 
 
-async def _probe(place: str, seconds: float) -> list[ProbeResult]:
+def _read(place: str, options: _Options) -> Sequence[ProbeResult]:
+    import asyncio
+
+    return asyncio.run(_probe(place, options))
+
+
+async def _probe(place: str, options: _Options) -> list[ProbeResult]:
     from gateway.service.node_settings import p1_connections
     from gateway.tools.probing import probe
 
-    return await probe(p1_connections(_config(place), Path.cwd()), seconds)
+    return await probe(p1_connections(_config(place, options), Path.cwd()), options.listen_s, options.keys)
 
 
-def _config(place: str) -> MeterConfig:
+def _config(place: str, options: _Options) -> MeterConfig:
     from pydantic import ValidationError
 
     from gateway.config.address import MAX_PORT, split_address, split_url
-    from gateway.config.meter import MeterConfig
+    from gateway.config.meter import SOURCE_KEYS, MeterConfig
+    from gateway.config.source import split_source
 
     address = None if "://" in place else split_address(place)
     if address and not 0 < address[1] <= MAX_PORT:
         raise click.UsageError(f"{place}: {address[1]} is not a TCP port. Give one from 1 to 65535, such as 2001")
     try:
         if split_url(place) is None and "://" in place:
-            return MeterConfig.model_validate({"source": place, **_files()})
+            keys = split_source(place).kind.keys if options.is_search else SOURCE_KEYS
+            return MeterConfig.model_validate({"source": place, **options.files.of_source(keys)})
         config = MeterConfig(host=address[0], port=str(address[1])) if address else MeterConfig(port=place)
     except ValidationError as error:
         raise click.UsageError(str(error.errors()[0]["ctx"]["problem"])) from None
     if not config.host and "/" not in place and not Path(place).exists():
         raise click.UsageError(f"{place} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
     return config
-
-
-def _files() -> dict[str, Path]:
-    """Return the files of the command's options by their key of `meter:`."""
-    given = click.get_current_context().params
-    return {key: given[key] for key in ("token_file", "ca") if given[key]}
-
-
-def _show(place: str, findings: list[ProbeResult]) -> None:
-    from gateway.tools.probing import conclude
-
-    for finding in findings:
-        if not finding.newest:
-            echo(f"{finding.label}: {finding.problem}", err=True)
-            continue
-        newest, cadence = finding.newest, finding.cadence_s
-        pace = f"a telegram every {cadence:.0f} s" if cadence and cadence >= 1 else "telegrams"
-        refused = f", {len(finding.refused)} refused" if finding.refused else ""
-        echo(f"{finding.label}: {newest.variant.title}, /{newest.readings.identification}, {pace}{refused}\n")
-        width = max(len(_line(reading)) for reading in newest.readings.lines)
-        for reading in newest.readings.lines:
-            echo(f"  {_line(reading).ljust(min(width, 60))}  {_value(reading)}".rstrip())
-        echo(f"\nTo use this meter, write into gateway.yaml:\n\n{_yaml(place, newest)}")
-    conclusion = conclude(findings)
-    if conclusion:
-        echo(f"{place}: {conclusion}", err=True)
-
-
-def _line(reading: Reading) -> str:
-    text = reading.code + reading.text.replace("\r", "").replace("\n", "")
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _value(reading: Reading) -> str:
-    if reading.error:
-        return f"{reading.name}: not readable, {reading.error}"
-    if reading.value is None:
-        return f"{reading.name}: no value"
-    return f"{reading.name}: {reading.value}{f' {reading.unit}' if reading.unit else ''}"
-
-
-def _yaml(place: str, newest: Received) -> str:
-    from gateway.config.address import split_address, split_url
-
-    address = split_address(place) or split_url(place)
-    where = f"  host: {address[0]}\n  port: {address[1]}" if address else f"  port: {place}"
-    if not address and "://" in place:
-        files = [f"  {key}: {json.dumps(str(path))}" for key, path in _files().items()]
-        where = "\n".join([f"  source: {json.dumps(place)}", *files])
-    return f'meter:\n{where}\n  dsmr_version: "{newest.variant.key}"\n'
-
-
-def _as_data(place: str, findings: list[ProbeResult]) -> dict[str, object]:
-    last = findings[-1]
-    from gateway.tools.probing import conclude
-
-    data: dict[str, object] = {
-        "place": place,
-        "tried": {each.label: str(each.problem or "telegrams") for each in findings},
-    }
-    conclusion = conclude(findings)
-    if conclusion:
-        data["conclusion"] = conclusion
-    if last.newest:
-        newest = last.newest
-        data |= {
-            "dsmr_version": newest.variant.key,
-            "title": newest.variant.title,
-            "identification": newest.readings.identification,
-            "cadence_s": last.cadence_s,
-            "readings": {
-                reading.code: {"name": reading.name, "value": _plain(reading), "unit": reading.unit}
-                for reading in newest.readings.lines
-            },
-            "configuration": _yaml(place, newest),
-        }
-    return data
-
-
-def _plain(reading: Reading) -> object:
-    return reading.value if isinstance(reading.value, int) or reading.value is None else str(reading.value)

@@ -43,6 +43,7 @@ MAX_ANSWER_LINE_BYTES = 1_000_000
 FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
 FULL = "too many programs are connected to the socket of the gateway: new connections are refused"
 HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
+SOURCES = b"sources\n"
 
 
 class Assess(Protocol):
@@ -84,6 +85,7 @@ class Control(Node):
         describe: Callable[[], Mapping[str, object]] = dict,
         advise: Callable[[str, Exchange], str] = lambda _server, _exchange: "",
         problems: Callable[[], Sequence[str]] = tuple,
+        sources: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         """Prepare the socket `path`.
 
@@ -94,12 +96,14 @@ class Control(Node):
             describe: returns the data of a report, without personal data.
             advise: returns the likely mistake in a request to a server; empty if there is none.
             problems: returns the problems of the configuration that keep the gateway from serving.
+            sources: returns the places that the gateway reads, so that `probe` leaves them alone.
 
         """
         super().__init__("control")
         self._describe = describe
         self._advise = advise
         self._problems = problems
+        self._sources = sources
         self._path = path
         self._monitors = monitors
         self._assess = assess
@@ -194,8 +198,9 @@ class Control(Node):
         return True
 
     async def _respond(self, question: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if question == REPORT:
-            writer.write(json.dumps(self._describe()).encode() + b"\n")
+        if question in (REPORT, SOURCES):
+            data = self._describe() if question == REPORT else self._sources()
+            writer.write(json.dumps(data).encode() + b"\n")
             await writer.drain()
         elif question in (FOLLOW, ONCE) and (problems := self._problems()):
             writer.write(json.dumps({"problems": list(problems)}).encode() + b"\n")

@@ -47,6 +47,7 @@ from gateway.service.node_settings import (
     status_page_settings,
     unit_of,
 )
+from gateway.service.own_sources import describe_sources
 from gateway.service.sources import Source, connect_passthrough, connect_posts, make_source
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ class Wiring:
         self._push: tuple[str, PushListener] | None = None
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
-        self._control = Control(socket_path(), self._monitors, self.health, self._describe, self._advise)
+        self._control = Control(
+            socket_path(), self._monitors, self.health, self._describe, self._advise, sources=self._describe_sources
+        )
         self._nodes: list[Node] = []
         self.configured = config, maps
         self.served: list[ServedUnits] = []
@@ -123,6 +126,9 @@ class Wiring:
 
     def _describe(self) -> Mapping[str, object]:
         return describe(self.meters, self.flow.nodes, now())
+
+    def _describe_sources(self) -> Mapping[str, object]:
+        return describe_sources(self.configured[0], self.meters, now())
 
     def _advise(self, server: str, exchange: Exchange) -> str:
         """Return the likely mistake in a request to the server of that name; an empty text if there is none."""

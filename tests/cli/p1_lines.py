@@ -9,7 +9,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from gateway.protocol.p1.variants import FAST_LINE, SLOW_LINE, SerialSettings
 from tests.uart import received
@@ -23,11 +23,14 @@ def sending(data_at: Callable[[int], bytes]) -> Iterator[str]:
     meter, device = pty.openpty()
     tty.setraw(meter)
     tty.setraw(device)
+    os.set_blocking(meter, False)
     stop = threading.Event()
 
     def feed() -> None:
         while not stop.wait(PAUSE_S):
-            os.write(meter, data_at(termios.tcgetattr(device)[4]))
+            # While nobody reads, what does not fit is lost, as on a real line.
+            with suppress(BlockingIOError):
+                os.write(meter, data_at(termios.tcgetattr(device)[4]))
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -51,11 +54,12 @@ def fed_pty(data: bytes, baud: int | None = None) -> AbstractContextManager[str]
 def fed_port(data: bytes) -> Iterator[str]:
     """Give the address of a TCP port that sends `data` to the first client, and then closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(60)
 
         def serve() -> None:
             client, _ = server.accept()
-            with client:
+            # A client that has seen enough closes before the end.
+            with client, suppress(ConnectionError):
                 client.sendall(data)
                 # Anything that the client sent to the meter would come here.
                 client.settimeout(5)

@@ -20,6 +20,7 @@ from gateway.nodes.control import (
     ONCE,
     REPORT,
     SOCKET_NAME,
+    SOURCES,
     Control,
     ask,
     running_socket_path,
@@ -295,3 +296,9 @@ async def test_a_gateway_without_a_valid_configuration_reports_its_problems(path
     async with running(Control(path, {}, healthy, problems=lambda: problems)):
         for question in (ONCE, FOLLOW):
             assert await shown(path, question) == [{"problems": problems}]
+
+
+async def test_the_places_that_the_gateway_reads_are_reported(path: Path) -> None:
+    sources = {"meters": [{"name": "m", "place": "/dev/ttyUSB0"}], "passthroughs": [2001]}
+    async with running(Control(path, {}, healthy, sources=lambda: sources)):
+        assert await shown(path, SOURCES) == [sources]
