@@ -27,7 +27,15 @@ connection: &p1
     accepter: tcp,{SER2NET},2001
     connector: serialdev,/dev/{CABLE_OF_SER2NET},115200n81,local
 """
-TYPED_AT_LEAST = ["make run", "mbpoll", "make run CONFIG=", "pipx install", "dsmr-gateway run", "dsmr-gateway check"]
+TYPED_AT_LEAST = [
+    "make run",
+    "mbpoll",
+    ".venv/bin/dsmr-gateway probe",
+    "make run CONFIG=",
+    "pipx install",
+    "dsmr-gateway run",
+    "dsmr-gateway check",
+]
 
 
 @pytest.fixture
@@ -71,9 +79,10 @@ class User:
             if command.startswith("mbpoll"):
                 assert re.search(r"^\[100\]:\s+-?\d+$", shown, re.MULTILINE), shown
             return
-        # The README shows one or two configurations, and then one command for each of them.
-        for configuration in self._configurations:
-            self.terminal.write(configuration)
+        # The README shows one or two configurations, and then one command for each of them; or `probe` has written one.
+        for configuration in self._configurations or [None]:
+            if configuration:
+                self.terminal.write(configuration)
             shown = self.terminal.type(command)
             assert self._net_power() == NET_POWER_W, shown
 

@@ -32,7 +32,7 @@ class Terminal:
 
         Args:
             machine: where.
-            installed: does what `pipx install .` would; without it that is not typed.
+            installed: does what `pipx install` would; without it that is not typed.
 
         """
         self.machine = machine
@@ -101,6 +101,10 @@ class Terminal:
         self.stop()
         return self._ends(command)
 
+    def _saves(self, command: str) -> str:
+        """Choose the first of the two meters of this machine, as a user does who is asked."""
+        return self._ends_without_a_gateway(f"{command} --choose 1")
+
     def _goes_on(self, command: str) -> str:
         """Until it has shown something."""
         if self._gateway is None:
@@ -125,7 +129,8 @@ class Terminal:
 
 _ACTS: dict[str, Callable[[Terminal, str], str]] = {
     r"make run( CONFIG=\S+)?|dsmr-gateway run( \S+)?": Terminal.run,
-    r"pipx install \.": Terminal._install,
+    r"pipx install '\.\[mdns\]'": Terminal._install,
+    r"\S*dsmr-gateway probe --save \S+": Terminal._saves,
     r"dsmr-gateway probe.*": Terminal._ends_without_a_gateway,
     r"dsmr-gateway \S+ .*(--follow|-f|--watch|-w)|nc .*": Terminal._goes_on,
     r"dsmr-gateway (check|maps|map|export|schema|import-ser2net|--version|--help)\b.*": Terminal._ends,
