@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tests.certificates import add_certificate, make_certificates
 from tests.conftest import own_telegram, program
 from tests.peers.harness import LIMIT_S, TARGET_FAILED, Gateway, ModbusClient, Program, free_port, running, wait_until
+from tests.peers.pypi import packages
 from tests.protocol.p1.stream import resealed, stamped
 
 TOPIC = "dsmr/raw"
@@ -224,3 +227,61 @@ def test_other_messages_on_the_topic_are_reported(tmp_path: Path) -> None:
             assert client.read(NET_POWER, 2) == TARGET_FAILED
             with publishing(port, telegram):
                 wait_for_power(client)
+
+
+def refusing_subscriptions(folder: Path) -> list[str]:
+    """Return the lines of a broker whose access control refuses every subscription of a stranger."""
+    plugins = [path for path in Path("/usr/lib").glob("**/mosquitto_dynamic_security.so") if path.is_file()]
+    if not plugins:
+        pytest.skip("mosquitto has no plugin for access control here")
+    denied = {"publishClientSend": True, "publishClientReceive": True, "subscribe": False, "unsubscribe": True}
+    (folder / "dynamic-security.json").write_text(json.dumps({"defaultACLAccess": denied}))
+    return [
+        "allow_anonymous true",
+        f"plugin {plugins[0]}",
+        f"plugin_opt_config_file {folder / 'dynamic-security.json'}",
+    ]
+
+
+def test_a_broker_whose_access_control_refuses_the_topic_is_named(tmp_path: Path) -> None:
+    port = free_port()
+    with running(Mosquitto(tmp_path, port, *refusing_subscriptions(tmp_path))):
+        gateway = start_gateway(tmp_path, port)
+        with running(gateway), publishing(port, telegram), gateway.client() as client:
+            gateway.wait_for_log("the broker refuses the topic 'dsmr/raw'")
+            assert client.read(NET_POWER, 2) == TARGET_FAILED
+
+
+def test_a_user_who_may_not_read_the_topic_gets_no_message_and_that_is_reported(tmp_path: Path) -> None:
+    # An acl_file of mosquitto lets everybody subscribe, and then sends nothing.
+    (tmp_path / "acl").write_text("topic write #\n")
+    port = free_port()
+    with running(Mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {tmp_path / 'acl'}")):
+        gateway = start_gateway(tmp_path, port, watchdog="2s")
+        with running(gateway), publishing(port, telegram):
+            gateway.wait_for_log("no message on 'dsmr/raw'")
+
+
+AMQTT = "amqtt==0.11.3"
+AMQTT_CONFIG = """\
+listeners:
+  default:
+    type: tcp
+    bind: 127.0.0.1:{port}
+plugins:
+  amqtt.plugins.authentication.AnonymousAuthPlugin:
+    allow_anonymous: true
+"""
+
+
+def test_a_broker_that_only_speaks_mqtt_3_1_1_is_read(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "amqtt.yaml").write_text(AMQTT_CONFIG.format(port=port))
+    environment = {"PYTHONPATH": str(packages(AMQTT, with_dependencies=True))}
+    command = [sys.executable, "-m", "amqtt.scripts.broker_script", "-c", tmp_path / "amqtt.yaml"]
+    broker = Program(command, tmp_path, "amqtt", environment)
+    with running(broker):
+        broker.wait_for_port(port)
+        gateway = start_gateway(tmp_path, port)
+        with running(gateway), publishing(port, telegram), gateway.client() as client:
+            wait_for_power(client)
