@@ -32,6 +32,7 @@ def _sunspec_meter(name: str, step: float, acts_on: tuple[str, ...], **more: Any
     read = Read(3, 40071, 105, {
         "power_net": Field(40087, "s16", step),
         **phases("current_signed", 40072, "s16", 0.01, step=1),
+        "energy_import": Field(40115, "u32"),
     })  # fmt: skip
     found = (Read(3, 40000, 2), "53756e53")
     source = "plugin/sunspec.go"
@@ -90,12 +91,12 @@ CLIENTS = [
         "power_net": Field(2536, "f32"),
         "energy_import": Field(2752, "f32"), "energy_export": Field(2756, "f32"),
         **phases("current", 2516, "f32"), **phases("voltage", 2500, "f32"), **phases("power_net", 2530, "f32"),
-    }), _ACTS, convert=nan_is_zero, served=households.CURRENTS),
+    }), _ACTS, convert=nan_is_zero, served=households.CURRENTS_AND_ENERGY),
     # An exception ends the cycle of the mbmd daemon.
     Client("mbmd finder-7m38", "finder-7m38", "mbmd finder7m38.go", [
         *(Read(4, address, 2) for address in (*range(2538, 2562, 2), 2576, 2584, 2594, 2596, 2598, 2754, 2758)),
         Read(4, 2536, 2, {"power_net": Field(2536, "f32")}),
-    ], ("power_net",), convert=nan_is_nothing, fails_as_a_whole=True, served=households.CURRENTS),
+    ], ("power_net",), convert=nan_is_nothing, fails_as_a_whole=True, served=households.CURRENTS_AND_ENERGY),
     _sunspec_meter("sunspec-203-filled", 10, ("power_net", *SIGNED_CURRENTS)),
     _sunspec_meter("kostal-ksem", 10, ("power_net", *SIGNED_CURRENTS)),
     _sunspec_meter("sunspec-203", 10, ("power_net",)),

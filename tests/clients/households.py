@@ -89,5 +89,9 @@ POWERS = tuple(name for name in HOUSEHOLDS if name != "power of two phases")
 """Households with power in total, and of all phases or of none."""
 CURRENTS = tuple(name for name in POWERS if name not in ("DSMR 2.2", "totals only"))
 """Households with power and current of each phase."""
-WHOLE = tuple(name for name in CURRENTS if "DSMR" not in name and name != "a withheld counter")
+ENERGY = tuple(name for name in HOUSEHOLDS if name != "a withheld counter")
+"""Households with energy."""
+CURRENTS_AND_ENERGY = tuple(name for name in CURRENTS if name in ENERGY)
+"""Households with power and current of each phase, and energy."""
+WHOLE = tuple(name for name in CURRENTS_AND_ENERGY if "DSMR" not in name)
 """Households with power, voltage and current of each phase, and energy."""

@@ -76,14 +76,14 @@ CLIENTS = [
         Read(3, 119, 1),
         Read(3, 356, 8, phases("power_net", 356, "s32") | {"power_net": Field(362, "s32")}),
     ], ("power_net", *PHASE_POWERS, "energy_import", "energy_export"),
-        tuple(name for name in households.CURRENTS if name != "a withheld counter"),
+        households.CURRENTS_AND_ENERGY,
         set_up=[(Read(3, 63, 1), "00fe"), (Read(3, 20480, 1), "20d5")]),
     _inverter("SolaX", "eastron-sdm230", "syssi/esphome-solax-x1-mini, issue 20", [
         Read(4, 0x000C, 2, {"power_net": Field(0x0C, "f32")}),
-    ], ("power_net",), tuple(households.HOUSEHOLDS), set_up=[(Read(3, 0x000B, 1), "00a8")]),
+    ], ("power_net",), households.ENERGY, set_up=[(Read(3, 0x000B, 1), "00a8")]),
     _inverter("Growatt SDM230", "eastron-sdm230", "Legebox' log of a search", [
         _GROWATT[1], _GROWATT[2], Read(4, 0x0000, 20),
-    ], ("power_net",), tuple(households.HOUSEHOLDS), expected={"current_l1": _current_of_one_phase}),
+    ], ("power_net",), households.ENERGY, expected={"current_l1": _current_of_one_phase}),
     _inverter("Growatt SDM120", "eastron-sdm120", "Legebox' log of a search", _GROWATT,
         ("power_net", "voltage_l1", "current_l1"), ("one phase", "40 kW on one phase"), household="one phase"),
     _inverter("FoxESS", "foxess-dtsu666", "MartB/foxess_dtsu666, registers.py", [

@@ -41,7 +41,8 @@ def allowed(client: Client, quantity: str, values: Values) -> list[float | None]
     if value is not None:
         return [float(value)] if is_acted_on else [float(value), None]
     is_missing_phase = quantity[-2:] in ("l2", "l3") and f"{quantity[:-1]}1" in values and has_one_phase(values)
-    may_be_zero = is_missing_phase or (client.shows_zeros and not is_acted_on)
+    # evcc adds the difference to the last counter, so that a counter of 0 becomes the energy of a lifetime.
+    may_be_zero = is_missing_phase or (client.shows_zeros and not is_acted_on and not quantity.startswith("energy"))
     return [None, 0.0] if may_be_zero else [None]
 
 

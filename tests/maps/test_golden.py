@@ -147,7 +147,8 @@ def test_a_p1_dongle_is_online_whichever_way_power_flows(watts: str) -> None:
 
 def test_a_meter_with_one_phase_does_not_show_the_current_of_one_of_three() -> None:
     server = Server(map_names()["sunspec-201"])
-    one = {"power_net": Decimal(-500), "current_l1": Decimal(3)}
+    energy = {"energy_import": Decimal(1), "energy_export": Decimal(1)}
+    one = {"power_net": Decimal(-500), "current_l1": Decimal(3), **energy}
     server.show(one)
     assert server.words(3, 40071, 2) == [0x10000 - 300] * 2
     for other in ("current_l2", "current_l3"):

@@ -92,10 +92,11 @@ def test_a_value_beyond_a_built_in_register_is_absent(
 def test_a_power_beyond_a_sunspec_meter_gets_an_exception(name: str, watts: int) -> None:
     """A client such as evcc takes "not implemented" for 0 W."""
     server = Server(map_names()[name])
-    server.show({"power_net": Decimal(watts)})
+    energy = {"energy_import": Decimal(1), "energy_export": Decimal(1)}
+    server.show({"power_net": Decimal(watts), **energy})
     assert server.ask(struct.pack(">BHH", 3, 40087, 1)) == b"\x83\x04"
     assert server.words(3, 40076, 1) == [0x8000]
-    server.show({"power_net": Decimal(2486)})
+    server.show({"power_net": Decimal(2486), **energy})
     assert server.words(3, 40087, 1) == [2486 if name == "sunspec-201" else 249]
 
 
