@@ -70,9 +70,8 @@ def _cells(number: int | None, found: Found) -> tuple[str, ...]:
 
 
 def _measured(found: Found) -> tuple[str, str, float | None]:
-    """Return version, pseudonym and age of the meter, each where it is known."""
+    """Return version, pseudonym and age of the meter when it was read, each where it is known."""
     from gateway.protocol.p1.identifiers import pseudonym
-    from gateway.runtime.clock import now
 
     if found.own:
         return found.own.title, found.own.pseudonym, found.own.age_s
@@ -82,7 +81,7 @@ def _measured(found: Found) -> tuple[str, str, float | None]:
     newest = last.newest
     identifier = newest.readings.values.get("equipment_identifier")
     meter = "" if identifier is None else pseudonym(identifier)
-    return newest.variant.title, meter, max(now() - newest.measured, 0.0)
+    return newest.variant.title, meter, max(last.ended - newest.measured, 0.0)
 
 
 def _note(found: Found) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import sys
+from pathlib import Path
 
 import click
 
+PROGRAM = "dsmr-gateway"
 _LINE_END = re.compile("(\r?\n)")
 
 
@@ -20,6 +25,14 @@ def printable(text: str) -> str:
     from gateway.runtime.log import clean
 
     return "".join(part if _LINE_END.fullmatch(part) else clean(part) for part in _LINE_END.split(text))
+
+
+def program_name() -> str:
+    """Return what a user types to run this program: its name, or its path if the shell does not find the name."""
+    typed = Path(sys.argv[0])
+    if typed.name != PROGRAM or shutil.which(PROGRAM):
+        return PROGRAM
+    return os.path.relpath(typed)
 
 
 def echo_json(data: object, *, indent: int | None = 2) -> None:

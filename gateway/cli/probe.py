@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
-from gateway.cli.output import echo, echo_json
+from gateway.cli.output import echo, echo_json, program_name
 from gateway.cli.parameters import json_option
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _chosen(
     if len(read) == 1:
         return next(iter(read.values()))
     if usable and is_asked and not must_choose:
-        echo("\nTo see one with its configuration: dsmr-gateway probe --choose NUMBER", err=True)
+        echo(f"\nTo see one with its configuration: {program_name()} probe --choose NUMBER", err=True)
     return None
 
 
@@ -232,7 +232,7 @@ def _save(file: Path, meters: list[tuple[str, ProbeResult]], options: _Options) 
     except OSError as error:
         echo(f"{file} cannot be written: {error.strerror}", err=True)
         sys.exit(1)
-    echo(f"{file} is written. Start the gateway with: dsmr-gateway run {file}", err=True)
+    echo(f"{file} is written. Start the gateway with: {program_name()} run {file}", err=True)
 
 
 def _read(place: str, options: _Options) -> Sequence[ProbeResult]:

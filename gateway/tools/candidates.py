@@ -173,7 +173,7 @@ def _esp_home(device: Announced, host: str) -> Candidate:
 
 _MAKERS: Mapping[str, Callable[[Announced, str], Candidate | None]] = {
     _P1_DONGLE: _p1_dongle,
-    "_dsmr-api._tcp": _dsmr_logger,
+    "_DSMR-API._tcp": _dsmr_logger,
     "_hwenergy._tcp": _home_wizard_v1,
     "_homewizard._tcp": _home_wizard_v2,
     "_energydongle._tcp": _energy_dongle,
@@ -183,7 +183,7 @@ _MAKERS: Mapping[str, Callable[[Announced, str], Candidate | None]] = {
 """Service → the function that makes its candidate; one that comes first is taken where a device announces several."""
 _TITLES: Mapping[str, str] = {
     _P1_DONGLE: "P1 Dongle",
-    "_dsmr-api._tcp": "DSMR-logger",
+    "_DSMR-API._tcp": "DSMR-logger",
     "_hwenergy._tcp": "HomeWizard",
     "_homewizard._tcp": "HomeWizard",
     "_energydongle._tcp": "Homey Energy Dongle",

@@ -68,6 +68,8 @@ class ProbeResult:
     refused: list[RefusedTelegram] = field(default_factory=list)
     problem: Problem | None = None
     """Reason for there being no telegram, or None where there is one."""
+    ended: float = 0.0
+    """Moment on the monotonic clock at which listening ended."""
     encryption: str = ""
     """Result of trying the keys, such as `the key fits`; empty where no telegram was encrypted."""
 
@@ -144,6 +146,7 @@ class _Listener:
 
     def conclude(self, line: Line, *, is_closed: bool) -> None:
         """Set why there is no telegram, and whether the keys fit."""
+        self.result.ended = now()
         self.result.encryption = self.decryption.outcome(bytes(self.sample))
         if not self.result.received:
             silence = None if is_closed else line.silence()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from gateway.cli.output import printable
+from gateway.cli.output import printable, program_name
 from tests.conftest import ROOT
 
 MODULES = sorted(path for path in (ROOT / "gateway").rglob("*.py") if path.name != "output.py")
@@ -24,3 +26,19 @@ def test_no_other_module_prints(path: Path) -> None:
 
 def test_control_characters_are_escapes_and_line_ends_stay() -> None:
     assert printable("a\x1b[2J\r\nb\rc\n") == "a\\x1b[2J\r\nb\\rc\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "found", "name"),
+    [
+        (".venv/bin/dsmr-gateway", None, ".venv/bin/dsmr-gateway"),
+        ("/usr/bin/dsmr-gateway", "/usr/bin/dsmr-gateway", "dsmr-gateway"),
+        ("/usr/lib/python3/site-packages/gateway/__main__.py", None, "dsmr-gateway"),
+    ],
+)
+def test_a_command_is_named_as_a_user_can_type_it(
+    typed: str, found: str | None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [typed])
+    monkeypatch.setattr(shutil, "which", lambda _name: found)
+    assert program_name() == name

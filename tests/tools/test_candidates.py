@@ -32,7 +32,7 @@ def only(device: Announced) -> Candidate:
         (announced("_hwenergy._tcp", P1), "HomeWizard P1 Meter", "homewizard://192.168.1.20"),
         (announced("_hwenergy._tcp", P1, port=8080), "HomeWizard P1 Meter", "http://192.168.1.20:8080/api/v1/telegram"),
         (announced("_p1dongle._tcp"), "P1 Dongle", "http://192.168.1.20/api/v2/sm/telegram"),
-        (announced("_dsmr-api._tcp", port=8080), "DSMR-logger", "http://192.168.1.20:8080/api/v1/sm/telegram"),
+        (announced("_DSMR-API._tcp", port=8080), "DSMR-logger", "http://192.168.1.20:8080/api/v1/sm/telegram"),
         (announced("_energydongle._tcp", {"p": "/ws"}), "Homey Energy Dongle", "ws://192.168.1.20/ws"),
         (announced("_energydongle._tcp", {"p": "ws"}, "fd00::7"), "Homey Energy Dongle", "ws://[fd00::7]/ws"),
     ],
