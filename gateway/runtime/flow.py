@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from gateway.problems.listing import listed
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.log import LineBudget, clean
 from gateway.runtime.output import Output, Wire
@@ -24,7 +25,7 @@ from gateway.runtime.status import Colour, Label, Mark, Status, label
 STOP_TIMEOUT_S = 1.5
 """Time in which all nodes together have to stop; the whole process ends within 2 s of SIGTERM."""
 START_TIMEOUT_S = 5.0
-"""Longest time that the next nodes wait for a node to be ready; then they start without it."""
+"""Longest time that a node may take to be ready; then the gateway counts as started without it."""
 SELDOM_S = 600.0
 """Time in which `Node.log_seldom` logs the same message once."""
 MAX_SELDOM_MESSAGES = 20
@@ -148,16 +149,21 @@ class Flow:
             self._group, self._stop = group, stop
             for node in self.nodes:
                 self._start(node)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(_first(node.ready, stop), START_TIMEOUT_S)
+            # Their tasks begin in this order, and one that waits for a device does not delay thousands of others.
+            await asyncio.sleep(0)
+            for node in self.nodes:
+                if not node.ready.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(_first(node.ready, stop), START_TIMEOUT_S)
             started()
             await stop.wait()
             await _stop(list(self._tasks.values()))
 
     async def change(self, nodes: Sequence[Node]) -> None:
         """Replace the nodes while running: a node that stays goes on, the others stop or start."""
-        leaving = [self._tasks.pop(node) for node in self.nodes if node not in nodes]
-        coming = [node for node in nodes if node not in self.nodes]
+        before, after = set(self.nodes), set(nodes)
+        leaving = [self._tasks.pop(node) for node in self.nodes if node not in after]
+        coming = [node for node in nodes if node not in before]
         self.nodes = list(nodes)
         # A new node may listen on the port of one that leaves.
         await _stop(leaving)
@@ -209,9 +215,9 @@ async def _supervise(node: Node) -> None:
 
 async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Cancel from the last started to the first: a node that serves clients ends before the nodes that feed it."""
-    deadline = now() + STOP_TIMEOUT_S
     for task in reversed(tasks):
         task.cancel()
-        _, pending = await asyncio.wait([task], timeout=max(0.0, deadline - now()))
-        if pending:
-            _log.error("node=%s: did not stop in time", task.get_name())
+    if tasks:
+        _, pending = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
+        if names := [task.get_name() for task in tasks if task in pending]:
+            _log.error("node=%s: did not stop in time", listed(names))

@@ -67,7 +67,7 @@ async def test_nodes_start_in_order_and_stop_in_the_opposite_one() -> None:
     assert notes == ["a starts", "b starts", "c starts", "c ends", "b ends", "a ends"]
 
 
-async def test_a_node_waits_until_the_one_before_it_is_ready() -> None:
+async def test_a_node_that_waits_delays_no_other_and_the_flow_has_started_when_all_are_ready() -> None:
     notes: list[str] = []
     gate = asyncio.Event()
 
@@ -77,13 +77,13 @@ async def test_a_node_waits_until_the_one_before_it_is_ready() -> None:
 
     flow = Flow([Probe("a", notes, wait), Probe("b", notes)])
     stop = asyncio.Event()
-    running = asyncio.create_task(flow.run(stop))
-    await until(lambda: notes == ["a starts"])
+    running = asyncio.create_task(flow.run(stop, lambda: notes.append("started")))
+    await until(lambda: notes == ["a starts", "b starts"])
     gate.set()
-    await until(lambda: len(notes) == 3)
+    await until(lambda: len(notes) == 4)
     stop.set()
     await running
-    assert notes[:3] == ["a starts", "gate opens", "b starts"]
+    assert notes[:4] == ["a starts", "b starts", "gate opens", "started"]
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ async def test_a_node_that_does_not_end_keeps_none_of_the_others_from_ending(cap
     running = asyncio.create_task(flow.run(stop))
     await until(lambda: "stubborn starts" in notes)
     stop.set()
-    await until(lambda: "good ends" in notes)
+    await until(lambda: "node=stubborn: did not stop in time" in caplog.text)
+    assert "good ends" in notes
     assert "stubborn ends" not in notes
-    assert "node=stubborn: did not stop in time" in caplog.text
     let_go.set()
     await asyncio.wait_for(running, LIMIT_S)
 
