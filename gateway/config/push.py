@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.config.types import MAX_NETWORKS, Listen, ListenAddress, Network
+from gateway.config.types import MAX_NETWORKS, CertificateConfig, Listen, ListenAddress, Network
 
 DEFAULT_PORT = 8082
 
@@ -16,6 +16,7 @@ class PushConfig(BaseModel):
 
     listen: ListenAddress = Field(default_factory=lambda: Listen(host="", port=DEFAULT_PORT))
     allow: list[Network] = Field(default=[], max_length=MAX_NETWORKS)
+    tls: CertificateConfig | None = None
 
     def __str__(self) -> str:
         return str(self.listen)

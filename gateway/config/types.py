@@ -95,13 +95,18 @@ def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
     return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
-class TlsConfig(BaseModel):
-    """The files of a TLS listener in PEM form; relative paths begin at the configuration file."""
+class CertificateConfig(BaseModel):
+    """The certificate and key of a TLS listener in PEM form; relative paths begin at the configuration file."""
 
     model_config = ConfigDict(extra="forbid")
 
     certificate: Path
     key: Path
+
+
+class TlsConfig(CertificateConfig):
+    """The files of a TLS listener that may ask its clients for a certificate."""
+
     client_ca: Path | None = None
 
 

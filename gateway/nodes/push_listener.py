@@ -12,11 +12,10 @@ import hmac
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.responses import PlainTextResponse
@@ -34,11 +33,16 @@ from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
 from gateway.transport.guessing import Guessing
 from gateway.transport.http_gate import Gate
-from gateway.transport.http_server import PageServer
+from gateway.transport.http_server import PageServer, make_entrance, read_body
 from gateway.transport.listening import listen_on
 from gateway.transport.secret_file import read_token
 from gateway.transport.shares import TurnedAway, turned_away_details
 from gateway.transport.timed_reading import read_in_time
+
+if TYPE_CHECKING:
+    from gateway.transport.certificates import Expiry
+    from gateway.transport.https import HttpsEntrance
+    from gateway.transport.tls import ServerTls, TlsFiles
 
 PATH = "/api/v1/datalogger/dsmrreading"
 MAX_BODY_BYTES = 3 * MAX_TELEGRAM_BYTES + 1024
@@ -53,7 +57,6 @@ SECONDS_PER_POST = 0.2
 """Seconds for each post after that: a meter sends once a second."""
 MAX_SOURCES = 1000
 """Largest number of addresses whose posts are counted. Beyond it, the oldest are removed."""
-TICK_S = 1.0
 OTHER_PORT = 8082
 FORM = "application/x-www-form-urlencoded"
 NAMES = (b"token", b"bearer")
@@ -78,6 +81,7 @@ class PushSettings:
     port: int
     allow: tuple[Network, ...] = ()
     """Networks that may post; empty for all."""
+    tls: TlsFiles | None = None
 
     def __str__(self) -> str:
         return place_of(self.host, self.port)
@@ -105,6 +109,7 @@ class PushListener(Node):
         self.responses = Counter[int]()
         """Number of responses by status code."""
         self.turned_away = Counter[TurnedAway]()
+        self._entrance: HttpsEntrance | None = None
         self._tokens: dict[Path, bytes] = {}
         self._budgets: dict[str, LineBudget] = {}
         self._guessing = Guessing(lambda text: self.log_seldom(logging.WARNING, text.replace("passwords", "tokens")))
@@ -117,7 +122,18 @@ class PushListener(Node):
             "posts_refused": self.responses.total() - self.responses[201],
             "wrong_tokens": self._guessing.total,
             **turned_away_details("connections", self.turned_away),
+            **{f"{each.key}_valid_until": f"{each.at:%Y-%m-%d}" for each in self.expiries},
         }
+
+    @property
+    def expiries(self) -> Sequence[Expiry]:
+        """Return when the certificate in use expires; empty without TLS."""
+        return self._entrance.expiries if self._entrance else ()
+
+    def renew_tls(self, renewed: Mapping[TlsFiles, ServerTls]) -> None:
+        """Use the new content of the certificate and key from the next handshake on."""
+        if self._entrance and self.settings.tls and (tls := renewed.get(self.settings.tls)):
+            self._entrance.renew(tls)
 
     def renew_tokens(self, tokens: Mapping[Path, bytes]) -> None:
         """Take the digests of new tokens, by file; the old ones are refused from the next post on."""
@@ -126,11 +142,11 @@ class PushListener(Node):
     async def run(self) -> None:
         """Serve until cancelled."""
         await self._read_tokens()
+        self._entrance = entrance = await make_entrance(self.settings.tls, self._note_failure)
         try:
             listener = await listen_on(self.settings.host, self.settings.port)
         except OSError as error:
-            where = str(self.settings)
-            problem = listening_problem(error, where, port=self.settings.port, other_port=OTHER_PORT)
+            problem = listening_problem(error, str(self.settings), port=self.settings.port, other_port=OTHER_PORT)
             self.show(Colour.RED, Mark.RING, label_of(problem))
             raise ProblemError(problem, error.errno) from error
         self.port = listener.getsockname()[1]
@@ -139,11 +155,14 @@ class PushListener(Node):
             await self._respond(scope, receive, send)
 
         gate = Gate(lambda _address: True, self._note_turned_away, MAX_BODY_BYTES + MAX_TELEGRAM_BYTES)
-        server = PageServer(respond, self._is_allowed, gate)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        server = PageServer(respond, self._is_allowed, gate, entrance)
+        serving = asyncio.create_task(server.serve([listener]))
         self.show(Colour.GREEN, Mark.DOT, "ready")
         self.ready.set()
-        self.log(logging.INFO, f"telegrams are posted to http://{place_of(self.settings.host, self.port)}{PATH}")
+        self.log(
+            logging.INFO,
+            f"telegrams are posted to http{'s' if entrance else ''}://{place_of(self.settings.host, self.port)}{PATH}",
+        )
         try:
             await asyncio.wait([serving])
             serving.result()
@@ -170,6 +189,10 @@ class PushListener(Node):
             tokens[path] = token
         self._tokens = tokens
 
+    def _note_failure(self, reason: str) -> None:
+        self._note_turned_away(TurnedAway.HANDSHAKE)
+        self.log_seldom(logging.WARNING, f"TLS handshake failed: {reason}")
+
     def _note_turned_away(self, reason: TurnedAway) -> None:
         self.turned_away[reason] += 1
 
@@ -188,7 +211,8 @@ class PushListener(Node):
         found = self._find(scope, headers, address)
         if isinstance(found, Recipient):
             scope.get("state", {}).get("recognise", bool)()
-        body = await _read_body(receive, MAX_DROPPED_BYTES if isinstance(found, Recipient) else MAX_BODY_BYTES)
+        limit = MAX_DROPPED_BYTES if isinstance(found, Recipient) else MAX_BODY_BYTES
+        body = await read_body(receive, limit, MAX_BODY_BYTES + 1, BODY_TIMEOUT_S)
         response = found if isinstance(found, _Response) else self._take(found, headers, body, source_of(address))
         self.responses[response.status] += 1
         if response.delayed_for:
@@ -248,22 +272,6 @@ class PushListener(Node):
             del self._budgets[next(iter(self._budgets))]
         self._budgets[source] = budget
         return budget.allows(now())
-
-
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """Return a body, or as much of it as is more than `MAX_BODY_BYTES`; None for one that is too large or too slow."""
-    body, size, has_more = bytearray(), 0, True
-    with suppress(TimeoutError):
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while has_more and size <= limit:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                part = message.get("body", b"")
-                size += len(part)
-                body += part[: MAX_BODY_BYTES + 1 - len(body)]
-                has_more = message.get("more_body", False)
-    return None if has_more else bytes(body)
 
 
 def _telegram_in(body: bytes) -> bytes:

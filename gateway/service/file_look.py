@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config import Config, read_document
-from gateway.config.types import TlsConfig
+from gateway.config.types import CertificateConfig
 from gateway.files.yaml_file import Loc
 from gateway.problems.problem import Place, Problem
 from gateway.service.meter_files import key_files, meter_files
@@ -67,7 +67,7 @@ def look_at_files(config: Config, path: Path) -> Look:
     )
 
 
-def certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
+def certificates(config: Config) -> Iterator[tuple[Loc, CertificateConfig]]:
     """Yield the TLS settings of each listener, with their place in the configuration."""
     for index, server in enumerate(config.modbus):
         if server.tls:
@@ -75,6 +75,8 @@ def certificates(config: Config) -> Iterator[tuple[Loc, TlsConfig]]:
     for index, passthrough in enumerate(config.passthrough):
         if passthrough.tls:
             yield ("passthrough", index, "tls"), passthrough.tls
+    if config.push and config.push.tls:
+        yield ("push", "tls"), config.push.tls
 
 
 def tls_places(config: Config, folder: Path) -> dict[TlsFiles, list[Loc]]:

@@ -11,7 +11,7 @@ from gateway.config.modbus import DEFAULT_WAIT_S, ModbusConfig, UnitConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
-from gateway.config.types import TlsConfig
+from gateway.config.types import CertificateConfig, TlsConfig
 from gateway.lines.line import Line
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine
@@ -112,11 +112,12 @@ def passthrough_settings(config: PassthroughConfig, folder: Path) -> Passthrough
     )
 
 
-def push_settings(config: PushConfig) -> PushSettings:
-    """Return the settings of a push listener."""
+def push_settings(config: PushConfig, folder: Path) -> PushSettings:
+    """Return the settings of a push listener; paths begin at `folder`."""
     from gateway.nodes.push_listener import PushSettings  # noqa: PLC0415 - only where there is one
 
-    return PushSettings(config.listen.host, config.listen.port, tuple(config.allow))
+    tls = tls_files(config.tls, folder) if config.tls else None
+    return PushSettings(config.listen.host, config.listen.port, tuple(config.allow), tls)
 
 
 def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSettings:
@@ -134,11 +135,12 @@ def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSe
     )
 
 
-def tls_files(config: TlsConfig, folder: Path) -> TlsFiles:
+def tls_files(config: CertificateConfig, folder: Path) -> TlsFiles:
     """Return the files of a TLS listener; paths begin at `folder`."""
     from gateway.transport.tls import TlsFiles  # noqa: PLC0415 - only where there is TLS
 
-    return TlsFiles(folder / config.certificate, folder / config.key, config.client_ca and folder / config.client_ca)
+    client_ca = config.client_ca if isinstance(config, TlsConfig) else None
+    return TlsFiles(folder / config.certificate, folder / config.key, client_ca and folder / client_ca)
 
 
 def identification_of(config: ModbusConfig) -> Identification:

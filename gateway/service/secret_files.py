@@ -171,6 +171,9 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         if closed:
             node.log(logging.INFO, f"{closed} connections are closed: the new client_ca has not signed the certificate")
     for node in nodes:
+        take_tls = getattr(node, "renew_tls", None)
+        if take_tls and renewal.tls:
+            take_tls(renewal.tls)
         take = getattr(node, "renew_password", None)
         if take and renewal.password:
             take(renewal.password)

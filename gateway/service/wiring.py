@@ -242,7 +242,7 @@ class Wiring:
 
         key = _key(config.push)
         if self._push is None or self._push[0] != key:
-            self._push = key, PushListener(f"push {config.push}", push_settings(config.push))
+            self._push = key, PushListener(f"push {config.push}", push_settings(config.push, self._folder))
         connect_posts(self._push[1], config, sources, self._folder)
         self._nodes.append(self._push[1])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.source import HOMEWIZARD
-from gateway.config.types import Listen, TlsConfig
+from gateway.config.types import CertificateConfig, Listen
 from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem
@@ -217,7 +217,7 @@ def _reader_of_token(meter: MeterConfig) -> Callable[[Path], object]:
     return read_bearer_token
 
 
-def _check_tls(document: Document, loc: Loc, config: TlsConfig, folder: Path) -> list[Problem]:
+def _check_tls(document: Document, loc: Loc, config: CertificateConfig, folder: Path) -> list[Problem]:
     from gateway.transport.tls_check import check_tls_files  # noqa: PLC0415 - only where there is TLS
 
     found = check_tls_files(tls_files(config, folder))

@@ -11,11 +11,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -27,6 +27,11 @@ from gateway.transport.http_gate import Gate
 from gateway.transport.listening import ACCEPTED_PER_TURN, lengthen_queue
 from gateway.transport.shares import TurnedAway
 from gateway.transport.socket_options import watch_peer
+from gateway.transport.timed_reading import read_in_time
+
+if TYPE_CHECKING:
+    from gateway.transport.https import HttpsEntrance
+    from gateway.transport.tls import TlsFiles
 
 MAX_HEADER_BYTES = 16_384
 RECEIVE_BUFFER_BYTES = 8192
@@ -48,6 +53,8 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
 
     is_allowed: IsAllowed
     gate: Gate
+    entrance: HttpsEntrance | None
+    """Its handshakes; None for plain HTTP."""
     received: memoryview
 
     def __init__(
@@ -86,8 +93,18 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
             watch_peer(sock)
             # asyncio sets it only on its own sockets. Without it, each response waits 40 ms for a delayed ACK.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-            self._set_deadline()
+            if self.entrance:
+                self.entrance.enter(self, transport, self._source, self._begin_secured)
+            else:
+                self._begin(transport)
+
+    def _begin_secured(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._begin(transport)
+
+    def _begin(self, transport: asyncio.Transport) -> None:
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._set_deadline()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Return the buffer for the next bytes."""
@@ -173,14 +190,45 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
             self.transport.abort()
 
 
+async def make_entrance(files: TlsFiles | None, note_failure: Callable[[str], None]) -> HttpsEntrance | None:
+    """Return the entrance of a listener with these files; None without files.
+
+    Raises:
+        OSError: a file cannot be read in time, or cannot be used.
+
+    """
+    if files is None:
+        return None
+    from gateway.transport.https import HttpsEntrance  # noqa: PLC0415 - only where there is TLS
+    from gateway.transport.tls import ServerTls  # noqa: PLC0415
+
+    return HttpsEntrance(await read_in_time(ServerTls, files), note_failure)
+
+
+async def read_body(receive: Receive, limit: int, kept: int, timeout_s: float) -> bytes | None:
+    """Return the first `kept` bytes of a request's body; None if it is larger than `limit`, or takes too long."""
+    body, size, has_more = bytearray(), 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while has_more and size <= limit:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                part = message.get("body", b"")
+                size += len(part)
+                body += part[: kept - len(body)]
+                has_more = message.get("more_body", False)
+    return None if has_more else bytes(body)
+
+
 class PageServer(uvicorn.Server):
     """Serves an application until `should_exit` is set."""
 
-    def __init__(self, app: ASGIApp, is_allowed: IsAllowed, gate: Gate) -> None:
-        """Prepare to serve `app` to the connections that `gate` admits."""
-        self._gate = gate
+    def __init__(self, app: ASGIApp, is_allowed: IsAllowed, gate: Gate, entrance: HttpsEntrance | None = None) -> None:
+        """Prepare to serve `app` to the connections that `gate` admits, over TLS where there is an `entrance`."""
+        self._gate, self._entrance = gate, entrance
         received = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
-        rules = {"is_allowed": staticmethod(is_allowed), "gate": gate, "received": received}
+        rules = {"is_allowed": staticmethod(is_allowed), "gate": gate, "entrance": entrance, "received": received}
         connection = type("AdmittedConnection", (BrowserConnection,), rules)
         # uvicorn logs a warning for each malformed request; nobody has to act on these.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -214,6 +262,8 @@ class PageServer(uvicorn.Server):
     def cut_off(self) -> None:
         """Abort all connections, and drop the requests that wait."""
         self._gate.turns.close()
+        if self._entrance:
+            self._entrance.close()
         connections: set[Any] = self.server_state.connections
         for connection in list(connections):
             connection.transport.abort()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -22,6 +23,9 @@ from gateway.service.secret_files import SecretFiles
 from gateway.service.wiring import Wiring
 from gateway.tools.checking import check_files
 from gateway.transport.secret_file import read_token
+from gateway.transport.shares import TurnedAway
+from gateway.transport.tls import ServerTls
+from tests.certificates import add_certificate, make_certificates
 from tests.config.faults import load
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import stamped
@@ -72,6 +76,17 @@ class Bench:
                 connection.request(method, path, body, given)
                 response = connection.getresponse()
                 return response.status, dict(response.getheaders()), response.read()
+            finally:
+                connection.close()
+
+        return await asyncio.to_thread(work)
+
+    async def post_over_tls(self, body: bytes, context: ssl.SSLContext) -> int:
+        def work() -> int:
+            connection = http.client.HTTPSConnection("localhost", self.listener.port, timeout=LIMIT_S, context=context)
+            try:
+                connection.request("POST", PATH, body, {**FORM, "Authorization": f"Token {FARM}"})
+                return connection.getresponse().status
             finally:
                 connection.close()
 
@@ -332,3 +347,77 @@ async def test_a_listener_whose_meters_share_a_token_takes_no_posts(
         (tmp_path / "barn.token").write_text(BARN)
         await until(lambda: bench.listener.port)
         assert await bench.post(form(new()), BARN) == 201
+
+
+TLS = ", tls: {certificate: server.pem, key: server.key}"
+
+
+async def test_posts_come_over_tls_where_it_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    make_certificates(tmp_path)
+    add_certificate(tmp_path, "server", host="localhost")
+    async with serving(tmp_path, TLS) as bench:
+        trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        for _ in range(2):
+            assert await bench.post_over_tls(form(new()), trusted) == 201
+        assert bench.farm.accepted >= 1
+        assert bench.listener.details()["certificate_valid_until"]
+        with pytest.raises(http.client.HTTPException):
+            await bench.post(form(new()))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await bench.post_over_tls(form(new()), ssl.create_default_context())
+        await until(lambda: bench.listener.turned_away[TurnedAway.HANDSHAKE] == 2)
+        add_certificate(tmp_path, "server", host="other.example.org")
+        bench.listener.renew_tls({files: ServerTls(files) for files in [bench.listener.settings.tls] if files})
+        with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'localhost'"):
+            await bench.post_over_tls(form(new()), trusted)
+
+
+async def test_handshakes_that_do_not_end_are_given_up_and_hold_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("gateway.transport.tls.HANDSHAKE_TIMEOUT_S", 0.3)
+    make_certificates(tmp_path)
+    add_certificate(tmp_path, "server", host="localhost")
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with serving(tmp_path, TLS) as bench:
+        slow = [socket.create_connection(("127.0.0.1", bench.listener.port), LIMIT_S) for _ in range(10)]
+        for each in slow[::2]:
+            each.sendall(b"\x16\x03\x01\x02\x00\x01")
+        await until(lambda: bench.listener.turned_away[TurnedAway.HANDSHAKE] == len(slow))
+        assert await bench.post_over_tls(form(new()), trusted) == 201
+        for each in slow:
+            each.close()
+    assert not bench.listener.expiries or bench.listener.expiries[0].key == "certificate"
+
+
+async def test_a_listener_stops_while_a_handshake_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    make_certificates(tmp_path)
+    async with serving(tmp_path, TLS) as bench:
+        waiting = socket.create_connection(("127.0.0.1", bench.listener.port), LIMIT_S)
+        waiting.sendall(b"\x16")
+        await asyncio.sleep(0)
+    with suppress(ConnectionResetError):
+        assert await asyncio.to_thread(waiting.recv, 10) == b""
+    waiting.close()
+
+
+def test_the_certificate_of_the_listener_is_checked_and_taken_over_by_a_reload(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONFIGURATION.format(more=TLS))
+    for name, token in (("farm", FARM), ("barn", BARN)):
+        (tmp_path / f"{name}.token").write_text(token)
+    checked = check_config(path, {})
+    assert checked.config
+    assert check_files(checked.document, checked.config, tmp_path) == []
+    secrets = SecretFiles(path)
+    secrets.take(look_at_files(checked.config, path))
+    add_certificate(tmp_path, "server")
+    assert [change.partition(" (")[0] for change in secrets.read(checked.config).changes] == [
+        "push.tls: new certificate"
+    ]
+    (tmp_path / "server.key").unlink()
+    assert check_files(checked.document, checked.config, tmp_path)

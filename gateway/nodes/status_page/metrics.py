@@ -146,7 +146,7 @@ class _Gateway(Collector):
         )
         for node in self._gateway.flow.nodes:
             clients = getattr(node, "clients", None)
-            for expiry in clients.expiries if isinstance(clients, Clients) else ():
+            for expiry in getattr(clients if isinstance(clients, Clients) else node, "expiries", ()):
                 family.add_metric([node.name, node.kind, expiry.key], expiry.at.timestamp())
         return (family,)
 
