@@ -14,6 +14,7 @@ import pytest
 
 from gateway.exports import ExportedUnit, Target, export
 from gateway.maps.load import find_map, load_map, map_names
+from gateway.protocol.p1.variants import SerialSettings
 from tests.cli.calling import run_cli
 from tests.peers.harness import LIMIT_S, SIMULATED, Gateway, running
 from tests.peers.pypi import packages, python_of
@@ -89,6 +90,10 @@ def test_home_assistant_takes_the_export_of_every_map(library: Path, tmp_path: P
     for name, path in map_names().items():
         text = export("home-assistant", [ExportedUnit(load_map(path), Target("192.0.2.1", 502, 1))])
         (tmp_path / f"{name}.yaml").write_text(text)
+    line = Target("/dev/ttyUSB9", 0, 11, "serial", SerialSettings(9600, 8, "N", 2))
+    (tmp_path / "serial.yaml").write_text(
+        export("home-assistant", [ExportedUnit(load_map(map_names()["abb-b23"]), line)])
+    )
     assert json.loads(run(library, "check", *sorted(tmp_path.glob("*.yaml")))) == []
 
 
