@@ -7,6 +7,7 @@ of them lets a configuration mean something else than a reader sees.
 from __future__ import annotations
 
 import errno
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -64,6 +65,8 @@ class Document:
     data: Any = None
     size: int = 0
     """Number of characters of the file."""
+    digest: bytes = b""
+    """Digest of the content of the file."""
     places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     variables: dict[Loc, str] = field(default_factory=dict)
@@ -152,7 +155,9 @@ def load(path: Path, limit: int = MAX_FILE_BYTES) -> Document:
         place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
         what = f"the byte 0x{content[error.start]:02X} is not UTF-8"
         raise FileError([problem_of("not-utf-8", what, "Save the file as UTF-8", place=place)]) from None
-    return parse(text, name, needs_keys=True)
+    document = parse(text, name, needs_keys=True)
+    document.digest = hashlib.sha256(content).digest()
+    return document
 
 
 def parse(text: str, name: str, *, needs_keys: bool = False) -> Document:

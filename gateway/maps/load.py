@@ -151,6 +151,7 @@ class MapSource:
         if not self._placed:
             hint = "Add registers:, or extends: with the name of a map"
             raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map", hint)])
+        compiled.digest = b"".join(part.document.digest for part in chain)
         mentions = re.compile(rf"\b(?:{'|'.join(constants)})\b")
         self._varying = [item for item in self._placed if mentions.search(item.entry.model_dump_json())]
         return compiled

@@ -30,6 +30,8 @@ def _changed(loc: Loc, before: Any, after: Any) -> Iterator[Loc]:
     """Yield each key with another value; of a part that is new or gone, the part as a whole."""
     if before == after:
         return
+    if loc == ("modbus",) and len(before) != len(after):
+        before, after = _by_listener(before, after)
     if isinstance(before, list) and isinstance(after, list):
         before, after = dict(enumerate(before)), dict(enumerate(after))
     if not (isinstance(before, dict) and isinstance(after, dict)):
@@ -43,6 +45,21 @@ def _changed(loc: Loc, before: Any, after: Any) -> Iterator[Loc]:
             yield part
 
 
+def _by_listener(before: list[Any], after: list[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return servers by their position after a reload, those that are gone by what they listened on.
+
+    Otherwise each server behind one that is new or gone would seem to have changed.
+    """
+    positions = {_listener(server): position for position, server in enumerate(after)}
+    return {positions.get(_listener(each), _listener(each)): each for each in before}, dict(enumerate(after))
+
+
+def _listener(server: dict[str, Any]) -> str:
+    """Return what a server listens on; no listen is the default address."""
+    listen, serial = server["listen"] or {}, server["serial"] or {}
+    return f"{server['transport']} {listen.get('host', '')}:{listen.get('port', '')}{serial.get('port', '')}"
+
+
 def _content(register_map: RegisterMap) -> object:
     """Return what two maps have in common exactly when they serve the same: functions of two maps always differ."""
     names = [each.name for each in fields(Register) if each.name not in ("evaluate", "encode")]
@@ -53,4 +70,5 @@ def _content(register_map: RegisterMap) -> object:
         register_map.function_codes,
         register_map.accept_writes,
         [*register_map.requires],
+        register_map.settings,
     )

@@ -12,42 +12,32 @@ After a reload, all nodes whose configuration is the same stay, and all connecti
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.config import Config, Maps, map_of
-from gateway.config.meter import MeterConfig
-from gateway.config.modbus import ModbusConfig
+from gateway.config import Config, Maps
 from gateway.config.passthrough import PassthroughConfig
-from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
-from gateway.nodes.register_map import RegisterMapNode
-from gateway.nodes.status_page.observation import Reload, ServedUnit, ServedUnits
+from gateway.nodes.status_page.observation import Reload, ServedUnits
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.advice import advice_text, advise
-from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Exchange, Monitor
-from gateway.protocol.modbus.responder import Responder, UnitTable
-from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
 from gateway.runtime.report_data import describe
 from gateway.service.node_settings import (
-    identification_of,
     passthrough_settings,
     push_settings,
-    server_settings,
     status_page_settings,
-    unit_of,
 )
 from gateway.service.own_sources import describe_sources
+from gateway.service.servers import Servers, key_of, numbered
 from gateway.service.sources import Source, connect_passthrough, connect_posts, make_source
 
 if TYPE_CHECKING:
@@ -57,9 +47,6 @@ if TYPE_CHECKING:
     from gateway.nodes.status_page.node import StatusPage
     from gateway.service.audit_log import AuditLog
     from gateway.service.secret_files import SecretFiles
-
-
-K = TypeVar("K", bound=Hashable)
 
 
 class _Offer(NamedTuple):
@@ -83,7 +70,7 @@ class Wiring:
         """
         self._folder = folder
         self._sources: dict[tuple[str, str], Source] = {}
-        self._servers: dict[tuple[str, int], ModbusServer] = {}
+        self._servers = Servers(folder)
         self._offers: dict[tuple[tuple[str, int], int], _Offer] = {}
         self._push: tuple[str, PushListener] | None = None
         self._page: tuple[str, StatusPage] | None = None
@@ -93,8 +80,6 @@ class Wiring:
         )
         self._nodes: list[Node] = []
         self.configured = config, maps
-        self.served: list[ServedUnits] = []
-        """The servers with their units, in the order of the configuration."""
         self.problems: Sequence[Problem] = ()
         """The problems of the configuration at the last reload, which therefore changed nothing."""
         self.secrets: SecretFiles | None = None
@@ -113,7 +98,12 @@ class Wiring:
     @property
     def servers(self) -> list[ModbusServer]:
         """Return the Modbus servers, in the order of the configuration."""
-        return list(self._servers.values())
+        return self._servers.all
+
+    @property
+    def served(self) -> Sequence[ServedUnits]:
+        """Return the servers with their units, in the order of the configuration."""
+        return self._servers.served
 
     @property
     def warnings(self) -> Sequence[Problem]:
@@ -150,11 +140,11 @@ class Wiring:
         """
         for node in self._nodes:
             node.disconnect()
-        self._nodes, self.served = [], []
+        self._nodes = []
         self._sources = {
             key: self._sources.get(key) or make_source(name, meter, self._folder)
             for name, meter in config.all_meters().items()
-            for key in [(name, _key(meter))]
+            for key in [(name, key_of(meter))]
         }
         by_name = {name: source for (name, _), source in self._sources.items()}
         for source in self._sources.values():
@@ -164,58 +154,18 @@ class Wiring:
         for name, source in by_name.items():
             source.node.label = source.title if len(by_name) == 1 else f"{source.title} {name}"
             source.connect()
-        self._connect_servers(config.modbus, maps, by_name)
+        self._nodes += self._servers.connect(config.modbus, maps, by_name)
+        self._monitors.clear()
+        self._monitors.update({server.name: server.responder.monitor for server in self.servers})
         self._nodes += [node for offer in self._offers.values() for node in offer if node]
         self._connect_page(config.status_page)
         self._nodes.append(self._control)
-
-    def _connect_servers(self, configs: list[ModbusConfig], maps: Maps, sources: Mapping[str, Source]) -> None:
-        known, self._servers = self._servers, {}
-        keys = _numbered(_key(config, but={"units", "other", "identification"}) for config in configs)
-        for key, config in zip(keys, configs, strict=True):
-            self._servers[key] = self._connect_server(config, maps, sources, known.get(key))
-        self._monitors.clear()
-        self._monitors.update({server.name: server.responder.monitor for server in self.servers})
-
-    def _connect_server(
-        self, config: ModbusConfig, maps: Maps, sources: Mapping[str, Source], server: ModbusServer | None
-    ) -> ModbusServer:
-        """Make a server, or give an existing one its new units."""
-        units: dict[int, Unit] = {}
-        served: list[ServedUnit] = []
-        feeders: list[RegisterMapNode] = []
-        for unit_id, unit_config in config.units.items():
-            source = sources[unit_config.meter or next(iter(sources))]
-            meter, parser = source.meter, source.parser
-            register_map = map_of(maps, unit_id, unit_config)
-            unit = unit_of(unit_config, register_map, meter.status_values)
-            feeder = RegisterMapNode(f"{config}/{unit_id}", meter, unit, unit_config.stale_after)
-            feeder.label = f"{unit_id}: {register_map.name}"
-            parser.readings.connect(feeder, feeder.receive)
-            parser.drafts.connect(feeder, feeder.prepare)
-            units[unit_id] = unit
-            served.append(ServedUnit(unit_id, meter, unit))
-            feeders.append(feeder)
-        table = UnitTable(units, None if config.other is None else units[config.other])
-        known = server.responder if server else None
-        if server is None:
-            responder = Responder(table, identification_of(config), Monitor(), is_serial=config.serial is not None)
-            server = ModbusServer(f"modbus {config}", server_settings(config, self._folder), responder)
-        for feeder, entry in zip(feeders, served, strict=True):
-            feeder.snapshots.connect(server, entry.unit)
-            if entry.meter.served:
-                feeder.receive(entry.meter.served)
-        if known:
-            _replace_units(known, table, identification_of(config))
-        self.served.append(ServedUnits(server, tuple(served)))
-        self._nodes += [*feeders, server]
-        return server
 
     def _connect_passthroughs(self, configs: list[PassthroughConfig], sources: Mapping[str, Source]) -> None:
         known, self._offers = self._offers, {}
         chosen = [sources[config.meter or next(iter(sources))] for config in configs]
         # A meter that was configured again is another object, and its passthrough another node.
-        keys = _numbered((_key(config), id(source.meter)) for config, source in zip(configs, chosen, strict=True))
+        keys = numbered((key_of(config), id(source.meter)) for config, source in zip(configs, chosen, strict=True))
         for key, config, source in zip(keys, configs, chosen, strict=True):
             offer = self._offers[key] = known.get(key) or self._make_offer(config, source)
             connect_passthrough(offer.passthrough, source)
@@ -240,7 +190,7 @@ class Wiring:
             return
         from gateway.nodes.push_listener import PushListener  # noqa: PLC0415 - only where there is one
 
-        key = _key(config.push)
+        key = key_of(config.push)
         if self._push is None or self._push[0] != key:
             self._push = key, PushListener(f"push {config.push}", push_settings(config.push, self._folder))
         connect_posts(self._push[1], config, sources, self._folder)
@@ -252,7 +202,7 @@ class Wiring:
             return
         from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
 
-        key = _key(config)
+        key = key_of(config)
         if self._page is None or self._page[0] != key:
             settings = status_page_settings(config, self._folder)
             self._page = key, StatusPage(f"status page {config}", settings, self)
@@ -260,31 +210,3 @@ class Wiring:
         for source in self._sources.values():
             source.parser.verdicts.connect(page, page.watch(source.meter))
         self._nodes.append(page)
-
-
-def _replace_units(responder: Responder, units: UnitTable, identification: Identification) -> None:
-    """Give a responder its units after a reload; they have their readings already."""
-    before = responder.units
-    for unit_id in units.wired:
-        unit, replaced = units.by_id[unit_id], before.by_id[unit_id]
-        if unit and replaced and unit_id in before.wired:
-            unit.succeed(replaced)
-    responder.rewire(units, identification)
-
-
-def _key(
-    config: MeterConfig | ModbusConfig | PassthroughConfig | PushConfig | StatusPageConfig, but: set[str] | None = None
-) -> str:
-    """Return a text that is the same for two configurations exactly when one node can serve both."""
-    return config.model_dump_json(exclude=but)
-
-
-def _numbered(keys: Iterable[K]) -> Iterator[tuple[K, int]]:
-    """Yield each key with the number of equal keys before it.
-
-    Two listeners may be configured alike where the system chooses the ports (port 0).
-    """
-    seen: Counter[K] = Counter()
-    for key in keys:
-        yield key, seen[key]
-        seen[key] += 1

@@ -35,6 +35,8 @@ class RegisterMap:
     """Numbers that a unit may choose, with those that this map is compiled for; `unit_id` if the map shows it."""
     remarks: tuple[str, ...] = ()
     """Remarks for the author of the map, each with its place in the file."""
+    digest: bytes = b""
+    """Digest of its files: maps with the same digest and settings are the same."""
     shows_identifiers: bool = True
     """False for a map made by `without_identifiers`."""
     readings: SnapshotEncoder = field(init=False)
