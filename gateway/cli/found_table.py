@@ -56,7 +56,7 @@ def as_data(number: int | None, found: Found, files: Files) -> dict[str, object]
         "note": _note(found),
         "meter": meter,
         "age_s": None if age_s is None else round(age_s, 1),
-        **result_data(candidate.place, found.results, files),
+        **result_data(candidate.place, found.results, files.for_found(candidate.place)),
         **({"title": version} if version else {}),
     }
 

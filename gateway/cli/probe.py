@@ -39,12 +39,14 @@ class _Options(NamedTuple):
     """The time to listen, and the files that meters and sources need."""
 
     listen_s: float
-    is_search: bool
-    """True where a file is for those of several sources that can use it."""
     keys: Keys | None
     files: Files
     shown_files: Files
     """The same as the new configuration names them."""
+
+    def for_found(self, place: str) -> _Options:
+        """Return the options for a place that a search has found."""
+        return self._replace(files=self.files.for_found(place), shown_files=self.shown_files.for_found(place))
 
 
 @click.command("probe")
@@ -98,7 +100,7 @@ def probe_command(
     if save and save.exists():
         raise click.UsageError(_EXISTS.format(file=save))
     files = Files(token_file, ca, decryption_key_file, authentication_key_file)
-    options = _Options(seconds or LISTEN_S, where is None, _read_keys(files), files, files.beside(save))
+    options = _Options(seconds or LISTEN_S, _read_keys(files), files, files.beside(save))
     if where is None:
         _search(options, search, choose, save, as_json=as_json)
         return
@@ -143,6 +145,7 @@ def _search(options: _Options, search_s: float | None, choose: int | None, save:
         read = [(each.candidate.place, each.results) for _, each in rows]
         _finish(save, read, options)
     place = chosen.candidate.place
+    options = options.for_found(place)
     results = chosen.results or _read(place, options)
     if as_json and choose:
         echo_json([as_data(place, results, options.shown_files)])
@@ -160,7 +163,7 @@ def _find(options: _Options, search_s: float | None, *, is_quiet: bool) -> Searc
     from gateway.tools.finding import Network, find
 
     async def attempt(place: str) -> list[ProbeResult]:
-        return await _probe(place, options)
+        return await _probe(place, options.for_found(place))
 
     search_s = announcements.SEARCH_S if search_s is None else search_s
     if not is_quiet:
@@ -194,7 +197,10 @@ def _chosen(
         answer: int = click.prompt(
             "Which one is yours? (0 for none)", type=click.IntRange(0, max(usable)), default=first, err=True
         )
-        return usable.get(answer)
+        if answer not in usable:
+            echo("No source is chosen.", err=True)
+            sys.exit(1)
+        return usable[answer]
     if len(read) == 1:
         return next(iter(read.values()))
     if usable and is_asked and not must_choose:
@@ -252,16 +258,14 @@ def _config(place: str, options: _Options) -> MeterConfig:
     from pydantic import ValidationError
 
     from gateway.config.address import MAX_PORT, split_address, split_url
-    from gateway.config.meter import SOURCE_KEYS, MeterConfig
-    from gateway.config.source import split_source
+    from gateway.config.meter import MeterConfig
 
     address = None if "://" in place else split_address(place)
     if address and not 0 < address[1] <= MAX_PORT:
         raise click.UsageError(f"{place}: {address[1]} is not a TCP port. Give one from 1 to 65535, such as 2001")
     try:
         if split_url(place) is None and "://" in place:
-            keys = split_source(place).kind.keys if options.is_search else SOURCE_KEYS
-            return MeterConfig.model_validate({"source": place, **options.files.of_source(keys)})
+            return MeterConfig.model_validate({"source": place, **options.files.of_source()})
         config = MeterConfig(host=address[0], port=str(address[1])) if address else MeterConfig(port=place)
     except ValidationError as error:
         raise click.UsageError(str(error.errors()[0]["ctx"]["problem"])) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,10 +34,23 @@ class Files(NamedTuple):
         folder = configuration.parent
         return Files(*(each and (each if each.is_absolute() else Path(os.path.relpath(each, folder))) for each in self))
 
-    def of_source(self, keys: Collection[str]) -> dict[str, Path]:
-        """Return the files of a source by their key of `meter:`, among these keys."""
+    def of_source(self) -> dict[str, Path]:
+        """Return the files of a source by their key of `meter:`."""
         given = {"token_file": self.token_file, "ca": self.ca}
-        return {key: path for key, path in given.items() if path and key in keys}
+        return {key: path for key, path in given.items() if path}
+
+    def for_found(self, place: str) -> Files:
+        """Return the files for a place that a search has found: those that it can use and may get.
+
+        Anybody can announce a device. A HomeWizard P1 Meter has to show the certificate of its maker before it gets the
+        token; another device would get it without showing anything.
+        """
+        from gateway.config.source import HOMEWIZARD, split_source
+
+        source = split_source(place) if "://" in place else None
+        keys = source.kind.keys if source else frozenset[str]()
+        token_file = self.token_file if source and source.scheme == HOMEWIZARD else None
+        return self._replace(token_file=token_file, ca=self.ca if "ca" in keys else None)
 
     def decryption(self) -> dict[str, Path]:
         """Return the files with the keys of the meter by their key of `decryption:`."""
@@ -72,13 +85,12 @@ def show(place: str, results: Sequence[ProbeResult], files: Files) -> None:
 def configuration(place: str, result: ProbeResult, files: Files) -> str:
     """Return the configuration of the meter at a place."""
     from gateway.config.address import split_address, split_url
-    from gateway.config.source import split_source
 
     address = split_url(place) or (None if "://" in place else split_address(place))
     lines = [f"  host: {address[0]}", f"  port: {address[1]}"] if address else [f"  port: {place}"]
     if not address and "://" in place:
-        used = files.of_source(split_source(place).kind.keys)
-        lines = [f"  source: {json.dumps(place)}", *(f"  {key}: {json.dumps(str(path))}" for key, path in used.items())]
+        named = [f"  {key}: {json.dumps(str(path))}" for key, path in files.of_source().items()]
+        lines = [f"  source: {json.dumps(place)}", *named]
     if result.newest:
         lines.append(f'  dsmr_version: "{result.newest.variant.key}"')
     if result.encryption and (keys := files.decryption()):

@@ -41,13 +41,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def dongle(body: bytes | None = None) -> Iterator[int]:
-    """Give the port of a device that responds with its newest telegram, or always with `body`."""
+def dongle(body: bytes | None = None, requests: list[str] | None = None) -> Iterator[int]:
+    """Give the port of a device that responds with its newest telegram, or always with `body`.
+
+    The headers of each request are added to `requests`.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if requests is not None:
+                requests.append(str(self.headers))
             # A telegram each half second, by the clock of the meter one each second.
             text = stamped(TELEGRAM, int(2 * time.time())) if body is None else body
             self.send_response(200)
@@ -96,6 +101,18 @@ def test_a_dongle_is_found_and_its_configuration_can_be_saved(network: Neighbour
     assert load_config(here / "gateway.yaml", {}).all_meters()["meter"].source == place
 
 
+def test_a_token_is_not_sent_to_whoever_announces_a_device(network: Neighbourhood, here: Path) -> None:
+    (here / "homewizard.token").write_text("0123456789ABCDEF0123456789ABCDEF\n")
+    requests: list[str] = []
+    with dongle(requests=requests) as port:
+        network.announce("_p1dongle._tcp", "dongle", port)
+        result = probe_until("P1 Dongle", "--token-file", "homewizard.token")
+    assert result.exit_code == 0, result.output
+    assert "token_file" not in result.stdout
+    assert requests
+    assert not any("authorization" in each.lower() for each in requests)
+
+
 def test_two_meters_are_shown_and_one_is_chosen_by_its_number(
     network: Neighbourhood, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,18 +134,23 @@ def test_two_meters_are_shown_and_one_is_chosen_by_its_number(
 
 def test_on_a_terminal_the_user_is_asked_which_one(network: Neighbourhood, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
+    answers = [1, 0]
 
     def prompt(text: str, **options: object) -> int:
         asked.append((text, options["default"]))
-        return 1
+        return answers.pop(0)
 
     monkeypatch.setattr("gateway.cli.probe.is_terminal", lambda: True)
     monkeypatch.setattr(click, "prompt", prompt)
     with fed_pty(own_telegram("v40_landisgyr-e350")) as device, fed_pty(TELEGRAM) as other:
         monkeypatch.setattr(probing, "serial_ports", lambda: [device, other])
         result = invoke("probe", *SECONDS, "--search", "0")
-    assert asked == [("Which one is yours? (0 for none)", 1)]
+        none = invoke("probe", *SECONDS, "--search", "0", "--save", "gateway.yaml")
+    assert asked == 2 * [("Which one is yours? (0 for none)", 1)]
     assert f"port: {device}" in result.stdout
+    assert none.exit_code == 1
+    assert "No source is chosen." in none.stderr
+    assert not Path("gateway.yaml").exists()
 
 
 def test_a_port_with_one_reader_is_tried_once_it_is_chosen(network: Neighbourhood) -> None:
