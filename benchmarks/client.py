@@ -11,9 +11,10 @@ PATIENCE_S = 10.0
 
 
 class Client:
-    """A connection to unit 1 of a server on this machine."""
+    """A connection to one unit of a server on this machine."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, unit: int = 1) -> None:
+        self._unit = unit
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -25,7 +26,7 @@ class Client:
 
     def ask(self, address: int, count: int) -> None:
         """Send a request that reads `count` holding registers."""
-        self._socket.sendall(struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, address, count))
+        self._socket.sendall(struct.pack(">HHHBBHH", 1, 0, 6, self._unit, 3, address, count))
 
     def take(self) -> bytes | None:
         """Wait for the next response and return the bytes of its registers, None for an exception response."""
@@ -48,12 +49,12 @@ class Client:
         return None if data is None else int.from_bytes(data, "big")
 
 
-def connect(port: int, limit_s: float = PATIENCE_S) -> Client:
+def connect(port: int, limit_s: float = PATIENCE_S, unit: int = 1) -> Client:
     """Return a client; wait up to `limit_s` until the server listens."""
     deadline = time.monotonic() + limit_s
     while True:
         try:
-            return Client(port)
+            return Client(port, unit)
         except ConnectionRefusedError:
             if time.monotonic() > deadline:
                 raise

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from asyncio.staggered import staggered_race
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,10 @@ READ_BYTES = 2048
 
 asyncio's default of 256 KiB can hold a hundred thousand invalid telegrams. The kernel holds 4096 of a serial line.
 """
+
+
+_Address = tuple[int, int, int, str, tuple[Any, ...]]
+"""Family, type and protocol of a socket, a name, and the address, as `getaddrinfo` returns them."""
 
 
 class _TcpReceiver(Receiver, asyncio.BufferedProtocol):
@@ -98,10 +103,21 @@ async def _connect(host: str, port: int) -> socket.socket:
             raise
         return sock
 
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = _numeric_address(host, port) or await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if len(found) == 1:
+        return await attempt(*found[0])
     attempts = [partial(attempt, *address) for address in found]
     first: socket.socket | None
     first, _, errors = await staggered_race(attempts, HAPPY_EYEBALLS_DELAY_S)
     if first is None:
         raise next((error for error in errors if error), OSError(errno.EADDRNOTAVAIL, f"{host} has no address"))
     return first
+
+
+def _numeric_address(host: str, port: int) -> list[_Address]:
+    """Return the address of a host that is given as one, which takes no thread; empty for a name."""
+    for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return [(family, socket.SOCK_STREAM, 0, "", (host, port, *rest))]
+    return []

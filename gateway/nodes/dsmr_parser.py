@@ -20,9 +20,10 @@ from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram, TelegramReader
 from gateway.protocol.p1.variants import variant_mismatch
 from gateway.runtime.clock import is_synchronised, now, unix_now, unix_time
-from gateway.runtime.flow import Details, Node, wait_for_input
+from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
+from gateway.runtime.ticking import look_each
 
 TICK_S = 0.5
 TIMER_SLACK_S = 0.001
@@ -132,12 +133,11 @@ class DsmrParser(Node):
         self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()
         self._looked = now()
-        while True:
-            await asyncio.sleep(TICK_S)
-            moment = now()
-            await wait_for_input()
-            self._look_for_silence(moment)
-            self._show(moment)
+        await look_each(TICK_S, self._look)
+
+    def _look(self, moment: float) -> None:
+        self._look_for_silence(moment)
+        self._show(moment)
 
     def _look_for_silence(self, moment: float) -> None:  # after a late look, the next one decides
         is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment

@@ -22,6 +22,7 @@ from gateway.runtime.clock import now
 from gateway.runtime.flow import Backoff, Details, Node
 from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark, label_of
+from gateway.runtime.ticking import look_each
 
 Lines = list[tuple[str, Line]]
 """Lines to open, each with its label."""
@@ -132,32 +133,31 @@ class P1Port(Node):
     async def _listen(self, line: Line, closed: asyncio.Future[Exception | None]) -> Problem:
         """Return why the line is lost, or why it brings no telegram, once that is so."""
         self._begin()
+
+        def look(_: float) -> Problem | None:
+            # A pause ends a telegram without a checksum, so that it is accepted when no bytes come.
+            self._look_for_telegram()
+            if closed.done():
+                return self._diagnosis(is_closed=True) or _line_closed(closed.result())
+            if now() >= self._deadline:
+                return self._diagnosis(is_closed=False) or line.silence() or self._silence()
+            self._arrivals.tick(now())
+            self._watch_for_pause()
+            if self._has_telegram:
+                self._show_receiving()
+            if self._meter.serving.reconnection_is_due:
+                # A new connection drops the bytes that wait in the socket of this one.
+                self._meter.serving.note_reconnection()
+                return _TELEGRAMS_LATE
+            return None
+
         try:
-            while (left := self._seconds_left()) > 0:
-                self._arrivals.tick(now())
-                self._watch_for_pause()
-                done, _ = await asyncio.wait([closed], timeout=min(left, TICK_S))
-                if done:
-                    error = closed.result()
-                    return self._diagnosis(is_closed=True) or _line_closed(error)
-                if self._has_telegram:
-                    self._show_receiving()
-                if self._meter.serving.reconnection_is_due:
-                    # A new connection drops the bytes that wait in the socket of this one.
-                    self._meter.serving.note_reconnection()
-                    return _TELEGRAMS_LATE
-            return self._diagnosis(is_closed=False) or line.silence() or self._silence()
+            return await look_each(min(TICK_S, self._patience_s / 4), look, closed)
         finally:
             self._meter.is_connected = False
             line.close()
             for sink in self.line_bytes.receivers:
                 sink.line_lost()
-
-    def _seconds_left(self) -> float:
-        """Return the seconds for which the line may go on without a telegram."""
-        # A pause ends a telegram without a checksum, so that it is accepted when no bytes come.
-        self._look_for_telegram()
-        return self._deadline - now()
 
     def _look_for_telegram(self) -> None:
         """Keep the line open if a telegram that came over it was accepted."""

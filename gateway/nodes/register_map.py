@@ -5,7 +5,6 @@ In: readings. Out: snapshots of all registers, each of which replaces the one be
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Protocol
 
@@ -15,10 +14,10 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.registers.snapshot import Snapshot
-from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark
+from gateway.runtime.ticking import look_each
 
 TICK_S = 1.0
 WHEN_STALE = {
@@ -126,11 +125,11 @@ class RegisterMapNode(Node):
         """Keep the status current until cancelled."""
         self.show(Colour.GREY, Mark.RING, "no-readings-yet")
         self.ready.set()
-        while True:
-            await asyncio.sleep(TICK_S)
-            moment = now()
-            self._note_freshness(moment)
-            self._show(moment)
+        await look_each(TICK_S, self._look)
+
+    def _look(self, moment: float) -> None:
+        self._note_freshness(moment)
+        self._show(moment)
 
     def _note_freshness(self, moment: float) -> None:
         """Log when readings become stale, and when they are fresh again."""

@@ -100,6 +100,9 @@ class Node(ABC):
 
     def show(self, colour: Colour, mark: Mark, text: str | Label, /, **values: str | float | Label) -> None:
         """Set the status; `text` is a code of `gateway.runtime.status.TEXTS` with its `values`, or a whole label."""
+        shown = self.status
+        if shown.label.code == text and shown.label.values == values and (shown.colour, shown.mark) == (colour, mark):
+            return
         status = Status(colour, mark, text if isinstance(text, Label) else label(text, **values))
         if status.is_failure != self.status.is_failure:
             self.since = now()
@@ -173,15 +176,6 @@ class Flow:
     def _start(self, node: Node) -> None:
         assert self._group is not None
         self._tasks[node] = self._group.create_task(_supervise(node), name=node.name)
-
-
-async def wait_for_input() -> None:
-    """Wait until the event loop has read the bytes that have come.
-
-    A late event loop runs timers before it reads. It has read after two more turns.
-    """
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -81,7 +81,7 @@ def server_settings(config: ModbusConfig, folder: Path) -> ServerSettings:
 def unit_of(config: UnitConfig, register_map: RegisterMap, status_values: StatusValues) -> Unit:
     """Return the unit of a configuration, without readings yet."""
     return Unit(
-        register_map if config.identifiers else register_map.without_identifiers(),
+        register_map if config.identifiers else register_map.without_identifiers,
         config.on_stale,
         status_values,
         shows_test_pattern=config.test_pattern,

@@ -126,7 +126,7 @@ def test_a_client_has_the_same_after_a_reload(client: Client) -> None:
 def test_a_serial_number_that_clients_need_is_there_without_an_equipment_identifier(name: str) -> None:
     (readings,) = readings_in(own_telegram("se_aidon"))
     assert "equipment_identifier" not in readings.values
-    register_map = loaded_map(map_names()[name]).without_identifiers()
+    register_map = loaded_map(map_names()[name]).without_identifiers
     for register in register_map.registers:
         if register.has_pseudonym:
             assert str(register.evaluate(readings.values)).startswith("P1-"), register.name

@@ -52,7 +52,7 @@ class Server:
 
     def __init__(self, path: Path, unit_id: int = 1, *, identifiers: bool = True) -> None:
         self.unit_id = unit_id
-        register_map = loaded_map(path) if identifiers else loaded_map(path).without_identifiers()
+        register_map = loaded_map(path) if identifiers else loaded_map(path).without_identifiers
         self.unit = Unit(register_map, OnStale.EXCEPTION, lambda _now: STATUS)
         self._responder = Responder(UnitTable({unit_id: self.unit}), IDENTIFICATION, Monitor())
         self._transaction = 0

@@ -59,7 +59,7 @@ class Unit:
         self.function_codes = register_map.function_codes
         self.has_tables = register_map.has_tables
         self._status_values = status_values
-        self._absent = register_map.readings.encode({})
+        self._absent = register_map.readings.empty
         self._layout = replace(self._absent, refused=())
         self.repeats = repeats
         """Handler of repeated requests; None to serve them."""

@@ -113,9 +113,13 @@ DERIVATIONS: Mapping[str, Derivation] = {each.name: each for each in _derivation
 """Name → the derived reading. A telegram may contain some of them itself."""
 
 
+_TYPE = {n: f"mbus{n}_type" for n in MBUS_CHANNELS}
+_READING = {n: f"mbus{n}_reading" for n in MBUS_CHANNELS}
+
+
 def channels_read(values: Mapping[str, Value]) -> list[int]:
     """Return the M-Bus channels that have a reading."""
-    return [n for n in MBUS_CHANNELS if f"mbus{n}_reading" in values]
+    return [n for n in MBUS_CHANNELS if _READING[n] in values]
 
 
 def channel_of(
@@ -141,7 +145,7 @@ def channels_of(
 ) -> list[int]:
     """Return those of `channels` whose meters measure `medium`."""
     types, unit = MEDIA[medium]
-    return [n for n in channels if values.get(f"mbus{n}_type") in types and units.get(f"mbus{n}_reading") == unit]
+    return [n for n in channels if values.get(_TYPE[n]) in types and units.get(_READING[n]) == unit]
 
 
 def age_of(values: Mapping[str, Value], time_name: str) -> int | None:

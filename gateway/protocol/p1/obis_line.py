@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 LINE = re.compile(rb"[^\r\n]+(?:[\r\n]+\([^\r\n]*)*")
@@ -36,10 +37,11 @@ _MAIN_QUANTITIES = {"1.7", "16.7", "1.8"}
 _STAMP = re.compile(STAMP)
 # Only the flag decides. A calendar would be an hour wrong where a meter keeps standard time all year (Sweden, Finland)
 # or switches late.
-_OFFSET = {"S": timezone(timedelta(hours=2)), "W": timezone(timedelta(hours=1))}
+_OFFSET: dict[str, tzinfo] = {"S": timezone(timedelta(hours=2)), "W": timezone(timedelta(hours=1))}
 _LOCAL = ZoneInfo("Europe/Amsterdam")
 
-_EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
+LAST_SECOND = 59
+_EARLIEST = int(datetime(2001, 1, 1, tzinfo=UTC).timestamp())
 """Earliest moment that is accepted: a meter without a clock, or without an M-Bus meter, sends 1970 or early 2000."""
 
 
@@ -51,15 +53,26 @@ def parse_timestamp(text: str) -> int | None:
     """
     if not _STAMP.fullmatch(text):
         return None
-    year, month, day, hour, minute, second = (int(text[i : i + 2]) for i in range(0, 12, 2))
-    zone = _OFFSET[text[12]] if len(text) == 13 else _LOCAL
+    begin, second = _minute(text[:10], text[12:]), int(text[10:12])
+    if begin is None or second > LAST_SECOND:
+        return None
+    moment = begin + second
+    return moment if moment >= _EARLIEST else None
+
+
+@lru_cache(maxsize=256)
+def _minute(digits: str, flag: str) -> int | None:
+    """Return the unix seconds at which a minute begins; None if there is no such minute.
+
+    Meters write many stamps of a minute, and all of them write the present one.
+    """
+    year, month, day, hour, minute = (int(digits[i : i + 2]) for i in range(0, 10, 2))
     # As in POSIX, the two digits 69 to 99 mean 1969 to 1999: a meter that lost its clock sends 70.
     century = 1900 if year >= 69 else 2000
     try:
-        moment = datetime(century + year, month, day, hour, minute, second, tzinfo=zone)
+        return int(datetime(century + year, month, day, hour, minute, tzinfo=_OFFSET.get(flag, _LOCAL)).timestamp())
     except ValueError:
         return None
-    return int(moment.timestamp()) if moment >= _EARLIEST else None
 
 
 def is_own_channel_1(codes: Collection[str]) -> bool:

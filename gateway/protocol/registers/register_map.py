@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gateway.protocol.p1.identifiers import identifies, pseudonym
 from gateway.protocol.p1.obis import Value
@@ -50,7 +51,6 @@ class RegisterMap:
     """True if the place of a read is not always its address."""
 
     def __post_init__(self) -> None:
-        self._without: RegisterMap | None = None
         self._identifying = [_places(each) for each in self.registers if each.identifies]
         self._alone = {each.place: each.length for each in self.registers if each.is_alone}
         self.has_tables = any(block.end > TABLE for block in self.blocks)
@@ -58,12 +58,10 @@ class RegisterMap:
         self.status = SnapshotEncoder([block for block in self.blocks if block.is_status], self.registers)
         self.inside = {place: _places(register) for register in self.registers for place in _places(register)[1:]}
 
+    @cached_property
     def without_identifiers(self) -> RegisterMap:
         """Return the map for units whose clients may not read identifiers: they get pseudonyms, or absent."""
-        if self._without is None:
-            registers = tuple(map(_without_identifiers, self.registers))
-            self._without = replace(self, registers=registers, shows_identifiers=False)
-        return self._without
+        return replace(self, registers=tuple(map(_without_identifiers, self.registers)), shows_identifiers=False)
 
     def function_code_of(self, register: Register) -> int:
         """Return the lowest function code that reads a register."""

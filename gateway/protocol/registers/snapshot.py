@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from gateway.protocol.p1.obis import Value
@@ -36,8 +37,8 @@ class Snapshot:
     """Names of the registers whose value does not fit their type."""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
     """The values that it was encoded from."""
-    missing: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
-    """Positions of the registers without a value, in the encoder's order."""
+    missing: int = field(default=0, repr=False, compare=False)
+    """A bit for each register in the encoder's order, which is set if the register has no value."""
     refused: tuple[range, ...] = ()
     """Places of the registers that are absent, and whose clients know no code for absent."""
 
@@ -91,6 +92,11 @@ class SnapshotEncoder:
             for name in place.register.uses:
                 self._shown_at.setdefault(name, []).append(position)
 
+    @cached_property
+    def empty(self) -> Snapshot:
+        """Return the snapshot without any value."""
+        return self.encode({})
+
     def encode(self, values: Mapping[str, Value], before: Snapshot | None = None) -> Snapshot:
         """Return a snapshot of `values`; a register whose value is missing or does not fit has its code for absent.
 
@@ -101,15 +107,13 @@ class SnapshotEncoder:
             return self._encode_changes(values, before)
         segments: list[Segment] = []
         unfit: list[str] = []
-        missing: list[int] = []
-        present, position = 0, -1
+        present, missing, bit = 0, 0, 1
         for address, template, slots in self._plans:
             data = bytearray(template)
             for start, stop, evaluate, encode, name in slots:
-                position += 1
-                value = evaluate(values)
+                value, this, bit = evaluate(values), bit, bit << 1
                 if value is None:
-                    missing.append(position)
+                    missing |= this
                     continue
                 data[start:stop], fits = encode(value)
                 if fits:
@@ -118,7 +122,7 @@ class SnapshotEncoder:
                     unfit.append(name)
             segments.append(Segment(address, bytes(data)))
         refused = self._refused(values, unfit)
-        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, frozenset(missing), refused)
+        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, missing, refused)
 
     def _refused(self, values: Mapping[str, Value], unfit: Sequence[str]) -> tuple[range, ...]:
         """Return the places of the registers that are absent and then not served."""
@@ -139,10 +143,11 @@ class SnapshotEncoder:
             if index not in images:
                 images[index] = bytearray(before.segments[index].data)
             value = register.evaluate(values)
-            present -= register.name not in unfit and position not in missing
+            was_missing = missing >> position & 1
+            present -= register.name not in unfit and not was_missing
             unfit.discard(register.name)
-            if (value is None) is not (position in missing):
-                missing ^= {position}
+            if (value is None) != was_missing:
+                missing ^= 1 << position
             data, fits = (register.absent, True) if value is None else register.encode(value)
             images[index][start : start + 2 * register.length] = data
             if not fits:
