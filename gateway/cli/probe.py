@@ -140,7 +140,7 @@ def _search(options: _Options, search_s: float | None, choose: int | None, save:
         echo_json([found_table.as_data(*row, options.shown_files) for row in rows])
     elif not as_json:
         echo("\n".join(found_table.lines(rows)))
-    chosen = _chosen(rows, choose, is_asked=not as_json, must_choose=save is not None)
+    chosen = _chosen(rows, choose, is_asked=not as_json)
     if chosen is None:
         read = [(each.candidate.place, each.results) for _, each in rows]
         _finish(save, read, options)
@@ -179,9 +179,7 @@ def _find(options: _Options, search_s: float | None, *, is_quiet: bool) -> Searc
     return result
 
 
-def _chosen(
-    rows: Sequence[tuple[int | None, Found]], choose: int | None, *, is_asked: bool, must_choose: bool
-) -> Found | None:
+def _chosen(rows: Sequence[tuple[int | None, Found]], choose: int | None, *, is_asked: bool) -> Found | None:
     """Return the source to show: the one that was chosen, the only one with a meter, or the one that the user names."""
     usable = {number: each for number, each in rows if number is not None}
     if choose:
@@ -192,7 +190,8 @@ def _chosen(
         echo(_NOTHING, err=True)
         sys.exit(1)
     read = {number: each for number, each in usable.items() if each.results and each.results[-1].newest}
-    if is_asked and len(usable) > 1 and is_terminal():
+    has_untried = any(not each.results for each in usable.values())
+    if is_asked and (len(usable) > 1 or has_untried) and is_terminal():
         first = next(iter(read or usable))
         answer: int = click.prompt(
             "Which one is yours? (0 for none)", type=click.IntRange(0, max(usable)), default=first, err=True
@@ -203,7 +202,7 @@ def _chosen(
         return usable[answer]
     if len(read) == 1:
         return next(iter(read.values()))
-    if usable and is_asked and not must_choose:
+    if is_asked and (read or has_untried):
         echo(f"\nTo see one with its configuration: {program_name()} probe --choose NUMBER", err=True)
     return None
 

@@ -160,6 +160,7 @@ def test_a_port_with_one_reader_is_tried_once_it_is_chosen(network: Neighbourhoo
         # The port serves one connection: it was not tried.
         assert result.exit_code == 1
         assert "not tried, because it may serve one reader only" in result.stdout
+        assert "dsmr-gateway probe --choose NUMBER" in result.stderr
         chosen = probe_until("ser2net", "--choose", "1")
     assert chosen.exit_code == 0, chosen.output
     assert "host: 127.0.0.1" in chosen.stdout
