@@ -240,7 +240,8 @@ class DsmrParser(Node):
                 self._withheld_at[item.name] = received.arrived
                 unit = f" {item.unit}" if item.unit else ""
                 change = f"{item.new}{unit}" if item.old is None else f"{item.old} to {item.new}{unit}"
-                self.log(logging.WARNING, f"{item.name} is withheld: {item.doubt} ({change}). {REMEDIES[item.doubt]}")
+                what = f"{item.name} is withheld: {item.doubt}"
+                self.log(logging.WARNING, f"{what} ({change}). {REMEDIES[item.doubt]}", alike=what)
         self._withheld = {item.name for item in received.withheld}
         if self._withheld_at:
             since = received.arrived - WITHHELD_QUIET_S
@@ -253,7 +254,8 @@ class DsmrParser(Node):
             meter = f"{key[0]}, {redact_line(f'/{key[1]}')}"
             mismatch = variant_mismatch(received.variant, received.detected)
             verb = "configured as" if mismatch else "found"
-            self.log(logging.INFO, f"{verb} {meter}: {len(received.readings.lines)} readings")
+            text = f"{verb} {meter}: {len(received.readings.lines)} readings"
+            self.log(logging.INFO, text, alike=f"{verb} {key[0]}")
             if any(code.startswith(CHANNEL_1) for code in received.readings.codes):
                 self.log(
                     logging.INFO, f"the meter's own codes begin with {CHANNEL_1}, as in Switzerland; they are read"
@@ -267,7 +269,7 @@ class DsmrParser(Node):
         # A noisy line brings bad telegrams between good ones all day: each kind of error is logged once.
         if kind not in self._logged_errors and len(self._logged_errors) < MAX_LOGGED_ERRORS:
             self._logged_errors.add(kind)
-            self.log(logging.WARNING, f"telegram {text}")
+            self.log(logging.WARNING, f"telegram {text}", alike=f"telegrams are not used: {kind}")
 
     def _show(self, moment: float) -> None:
         meter = self._meter

@@ -177,7 +177,7 @@ class P1Port(Node):
             if self._closed_early < MANY_CLOSED:
                 self._last_problem = None
                 self._problems.clear()
-                self.log(logging.INFO, f"telegrams come in over {self._current[0]}")
+                self.log(logging.INFO, f"telegrams come in over {self._current[0]}", alike="telegrams come in")
 
     def _begin(self) -> None:
         """Begin with an open line. uvloop may deliver its first bytes before `open` returns."""
@@ -288,7 +288,7 @@ class P1Port(Node):
         is_known = problem in self._problems.values()  # one line per change of state
         self._problems[name] = problem
         if not is_known:
-            self.log(logging.WARNING, f"{name}: {problem}; {remedy}")
+            self.log(logging.WARNING, f"{name}: {problem}; {remedy}", alike=f"{problem.short}; {remedy}")
         self._has_telegram = False
         await asyncio.sleep(pause)
 

@@ -96,7 +96,8 @@ class RegisterMapNode(Node):
         if lacking != self._lacking:
             self._lacking = lacking
             if lacking:
-                self.log(logging.WARNING, f"a telegram is not served, because it lacks {', '.join(lacking)}")
+                what = "a telegram is not served, because it lacks"
+                self.log(logging.WARNING, f"{what} {', '.join(lacking)}", alike=f"{what} readings")
         if lacking:
             if self._newest and self._newest.values.get("identification") != values.get("identification"):
                 # The registers show another meter, not an older state of this one.
@@ -114,7 +115,8 @@ class RegisterMapNode(Node):
         if snapshot.unfit != self._unfit:
             self._unfit = snapshot.unfit
             if snapshot.unfit:
-                self.log(logging.WARNING, f"values do not fit their registers: {', '.join(snapshot.unfit)}")
+                what = "values do not fit their registers"
+                self.log(logging.WARNING, f"{what}: {', '.join(snapshot.unfit)}", alike=what)
 
     def _withdraw(self) -> None:
         self._newest = None

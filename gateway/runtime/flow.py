@@ -15,9 +15,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gateway.problems.listing import listed
+from gateway.problems.problem import ProblemError
 from gateway.runtime.clock import now, unix_now
+from gateway.runtime.gathering import Gathering
 from gateway.runtime.log import LineBudget, clean
 from gateway.runtime.output import Output, Wire
 from gateway.runtime.status import Colour, Label, Mark, Status, label
@@ -60,6 +63,29 @@ class Backoff:
     def reset(self) -> None:
         """Begin with short pauses again."""
         self._bound = FIRST_PAUSE_S
+
+
+_gatherings: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathering] = WeakKeyDictionary()
+"""The lines that are gathered, by the event loop that logs them later."""
+
+
+def _gathering() -> Gathering:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return Gathering(_write)
+    if loop not in _gatherings:
+        _gatherings[loop] = Gathering(_write)
+    return _gatherings[loop]
+
+
+def _write(level: int, names: str, text: str) -> None:
+    _log.log(level, "node=%s: %s", names, text)
+
+
+def end_gathering() -> None:
+    """Log the lines of many nodes that are still gathered."""
+    _gathering().end()
 
 
 class Node(ABC):
@@ -108,28 +134,31 @@ class Node(ABC):
             self.since = now()
         self.status = status
 
-    def log(self, level: int, message: str, error: BaseException | None = None) -> None:
+    def log(self, level: int, message: str, error: BaseException | None = None, *, alike: str = "") -> None:
         """Write one line to the log, marked with this node, with the traceback of `error` if there is one.
 
         A node has a `LineBudget` for errors and one for the rest. A line that is left out is counted in the next one.
+        Where many nodes log at the same time, `alike` is what all of them say, if it is not `message`.
         """
         if level >= logging.WARNING:
             self.recent_problems.append((unix_now(), clean(message), self.status.label.code))
         budget = self._error_budget if level >= logging.ERROR else self._budget
-        if not budget.allows(now()):
+        if not budget.allows(moment := now()):
+            return
+        if error is None and not _gathering().admits(level, alike or message, self.name, moment):
             return
         left_out = self._budget.left_out + self._error_budget.left_out
         self._budget.left_out = self._error_budget.left_out = 0
         note = f" ({left_out} lines left out)" if left_out else ""
         _log.log(level, "node=%s: %s%s", self.name, message, note, exc_info=error)
 
-    def log_seldom(self, level: int, message: str, error: BaseException | None = None) -> None:
+    def log_seldom(self, level: int, message: str, error: BaseException | None = None, *, alike: str = "") -> None:
         """Log as `log` does, but the same message only once in `SELDOM_S`."""
         moment = now()
         self._logged = {text: at for text, at in self._logged.items() if moment - at < SELDOM_S}
         if message not in self._logged and len(self._logged) < MAX_SELDOM_MESSAGES:
             self._logged[message] = moment
-            self.log(level, message, error)
+            self.log(level, message, error, alike=alike)
 
 
 class Flow:
@@ -161,6 +190,7 @@ class Flow:
             started()
             await stop.wait()
             await _stop(list(self._tasks.values()))
+            end_gathering()
 
     async def change(self, nodes: Sequence[Node]) -> None:
         """Replace the nodes while running: a node that stays goes on, the others stop or start."""
@@ -197,7 +227,8 @@ async def _supervise(node: Node) -> None:
         except OSError as error:
             # Something outside the gateway is wrong, and the node shows what.
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-            node.log_seldom(logging.ERROR, f"{what}; trying again")
+            alike = error.problem.code.replace("-", " ") if isinstance(error, ProblemError) else what
+            node.log_seldom(logging.ERROR, f"{what}; trying again", alike=f"{alike}; trying again")
         except Exception as error:
             node.show(Colour.RED, Mark.RING, "failed", error=type(error).__name__)
             node.log_seldom(logging.ERROR, f"failed: {type(error).__name__}: {error}", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gateway.problems.listing import listed
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.flow import Node
 
@@ -53,4 +54,4 @@ def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, 
     if not problems:
         return Health(GOOD, good_since)
     problems.sort(key=lambda problem: problem.since)
-    return Health("; ".join(problem.reason for problem in problems), problems[0].since)
+    return Health(listed([problem.reason for problem in problems], between="; "), problems[0].since)

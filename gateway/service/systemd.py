@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from gateway.problems.listing import MAX_LISTED, listed
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import monotonic_us
 from gateway.runtime.flow import Node
@@ -73,11 +74,19 @@ class ServiceManager:
             sock.sendto("\n".join(fields).encode(), self._address)
 
 
-def status_line(meters: Iterable[MeterState], nodes: Iterable[Node], moment: float) -> str:
-    """Return one line: each meter with the age of its newest telegram, then the nodes with a red mark."""
-    parts = [f"{meter.name}: {_meter_part(meter, moment)}" for meter in meters]
-    parts += [f"{node.name}: {node.status.text}" for node in nodes if node.status.colour is Colour.RED]
-    return "; ".join(parts).replace("\n", " ")
+def status_line(meters: Collection[MeterState], nodes: Iterable[Node], moment: float) -> str:
+    """Return one line: each meter with the age of its newest telegram, then the nodes with a red mark.
+
+    Of many meters, it has the number of fresh ones and the first of the others: systemd ignores a long message.
+    """
+    many, shown = "", meters
+    if len(meters) > MAX_LISTED:
+        shown = [meter for meter in meters if not meter.is_fresh(moment)]
+        many = f"{len(meters) - len(shown)} of {len(meters)} meters fresh"
+    red = [f"{node.name}: {node.status.text}" for node in nodes if node.status.colour is Colour.RED]
+    texts = [f"{meter.name}: {_meter_part(meter, moment)}" for meter in shown]
+    parts = [many, listed(texts, between="; "), listed(red, between="; ")]
+    return "; ".join(filter(None, parts)).replace("\n", " ")
 
 
 def _meter_part(meter: MeterState, moment: float) -> str:

@@ -215,3 +215,11 @@ async def test_the_status_is_one_line_with_each_meter_and_each_trouble() -> None
         "house: newest telegram 0.5 s old; barn: stale, newest telegram 60.5 s old; shed: no telegram yet; "
         "shed/port: gone for good"
     )
+
+
+def test_the_status_of_many_meters_is_short_enough_for_systemd() -> None:
+    meters = [MeterState(f"flat{number}", None) for number in range(2000)]
+    text = status_line(meters, [], 100.0)
+    assert text.startswith("0 of 2000 meters fresh; flat0: no telegram yet; flat1: no telegram yet; ")
+    assert text.endswith(" and 1990 more")
+    assert len(text) < 1000

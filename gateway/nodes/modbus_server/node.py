@@ -11,6 +11,7 @@ from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, Framin
 from gateway.nodes.modbus_server.datagrams import Datagrams
 from gateway.nodes.modbus_server.listeners import Listener, make_listener
 from gateway.nodes.modbus_server.settings import ServerSettings, Transport
+from gateway.problems.listing import numbered
 from gateway.problems.problem import Problem, ProblemError
 from gateway.problems.system import listening_problem
 from gateway.protocol.modbus.responder import Responder, UnitTable
@@ -80,8 +81,9 @@ class ModbusServer(Node):
             raise ProblemError(problem, error.errno) from error
         self.port = listener.bound_port or self.port
         self.ready.set()
-        units = ", ".join(map(str, self.units.wired))
-        self.log(logging.INFO, f"Modbus {self.settings.transport}: connect to {self.settings}, unit id {units}")
+        what = f"Modbus {self.settings.transport}: connect to"
+        text = f"{what} {self.settings}, {numbered('unit id', self.units.wired)}"
+        self.log(logging.INFO, text, alike=f"{what} the addresses of these servers")
         try:
             await self._watch(listener)
         finally:

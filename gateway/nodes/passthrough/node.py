@@ -112,7 +112,8 @@ class Passthrough(Node):
         for note in self.listening.receivers:
             note(self.settings.host, self.port)
         self.ready.set()
-        self.log(logging.INFO, f"P1 of {self._meter.name} ({self.settings.mode}): connect to {where}")
+        text = f"P1 of {self._meter.name} ({self.settings.mode}): connect to {where}"
+        self.log(logging.INFO, text, alike=f"P1 ({self.settings.mode}): connect to the addresses of these passthroughs")
         try:
             while True:
                 self._show()
