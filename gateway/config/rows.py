@@ -126,7 +126,7 @@ class _Adding:
         if cell is None:
             if METER in row.cells:
                 what = "the row has neither a unit id nor an address to listen on"
-                self._table.refuse(owner, "unit-missing", what, "Write the unit id in the column unit")
+                self._table.refuse(owner, "unit-id-missing", what, "Write the unit id in the column unit")
             return
         unit_id = value_of(cell, Kind.NUMBER) if UNIT in row.cells else 1
         if not isinstance(unit_id, int) or unit_id > MAX_UNIT_ID:

@@ -105,7 +105,7 @@ def configuration_codes() -> set[str]:
                 if not isinstance(call, ast.Call):
                     continue
                 name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
-                if name in ("problem_of", "problem", "_problem", "invalid"):
+                if name in ("problem_of", "problem", "_problem", "invalid", "refuse", "_refuse_twice", "_unreadable"):
                     texts_in = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
                     found |= {str(text) for text in texts_in if re.fullmatch("[a-z0-9]+(-[a-z0-9]+)+", str(text))}
     return found
