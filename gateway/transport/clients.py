@@ -146,11 +146,12 @@ class Clients(Generic[C]):
             return
         client.address, client.name = peer_of(transport)
         sock = transport.get_extra_info("socket")
-        watch_peer(sock)
         if not self._admit(client, sock):
             self.refused += 1
             transport.abort()
-        elif self._tls is None:
+            return
+        watch_peer(sock)
+        if self._tls is None:
             client.begin(transport)
         else:
             early = self._tls.hold(transport, client)  # type: ignore[arg-type]
@@ -216,9 +217,10 @@ class Clients(Generic[C]):
             if self._makes_room_first(client):
                 self._evict(client)
                 return True
-        room = room_for(
-            source, {client: its for client, its in self._connected.items() if not self._has_priority(client)}
-        )
+        connected = self._connected
+        if admission.priority:  # a crowd that connects makes room very often
+            connected = {client: its for client, its in connected.items() if not self._has_priority(client)}
+        room = room_for(source, connected)
         if not room.candidates or (admission.eviction is Eviction.NOBODY and not room.is_owed):
             return False
         is_oldest = admission.eviction is Eviction.OLDEST

@@ -95,16 +95,25 @@ class PreTlsBuffer(asyncio.Protocol):
 
 
 class _OneHandshake(ssl.SSLContext):
-    """A stand-in for the server's context during one handshake, which knows the connection that it is for."""
+    """A stand-in for the server's context at the beginning of a handshake, which knows the connection that it is for.
+
+    Making one costs as much as the handshake, so it goes back to `free` for the next handshake once it has been used.
+    """
 
     shared: ssl.SSLContext
-    transport: asyncio.Transport
-    early: PreTlsBuffer
+    free: list[_OneHandshake]
+    transport: asyncio.Transport | None
+    early: PreTlsBuffer | None
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any) -> Any:
         handshake: Any = self.shared.wrap_bio(incoming, outgoing, *arguments, **options)
-        handshake.outgoing, handshake.transport = outgoing, self.transport
-        incoming.write(self.early.data)
+        transport, self.transport = self.transport, None
+        early, self.early = self.early, None
+        assert transport
+        assert early
+        handshake.outgoing, handshake.transport = outgoing, transport
+        incoming.write(early.data)
+        self.free.append(self)
         return handshake
 
 
@@ -132,6 +141,7 @@ class ServerTls:
             with accessing(files.client_ca):
                 self._context.load_verify_locations(files.client_ca)
             self._context.verify_mode = ssl.CERT_REQUIRED
+        self._free: list[_OneHandshake] = []
         self.expiries = expiries_of(files)
         """The end of validity of each file."""
 
@@ -167,8 +177,8 @@ class ServerTls:
         await turn(lambda: not transport.is_closing())
         if transport.is_closing():  # the handshake would not notice that the connection is closed
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
-        context = _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
-        context.shared, context.transport, context.early = self._context, transport, early
+        context = self._free.pop() if self._free else _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
+        context.shared, context.free, context.transport, context.early = self._context, self._free, transport, early
         secured = await asyncio.get_running_loop().start_tls(
             transport, client, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
         )
