@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import yaml
 from gateway.exports import ExportedUnit, Target, export
 from gateway.maps.load import load_map, map_names
 from gateway.maps.table import as_csv, harmless, rows
+from gateway.nodes.status_page.download import as_download
 from gateway.protocol.registers.register_map import RegisterMap
 
 HOSTILE = ["=cmd|' /C calc'!A0", "+1+1", "-1+cmd", "@SUM(A1)", "\tx", "\rx"]
@@ -75,3 +77,12 @@ def test_a_name_cannot_leave_its_place_in_an_export(tmp_path: Path, text: str) -
     assert {node["type"] for node in flow} == {"tab", "modbus-client", "modbus-read", "function", "debug"}
     telegraf = tomllib.loads(export("telegraf", unit))
     assert set(telegraf) == {"inputs"}
+
+
+@pytest.mark.parametrize(
+    "name", ['a"; x="b', "a\r\nSet-Cookie: b=c", "../../etc/passwd", "\u202egnp.csv", "a;b=c", "\x00"]
+)
+def test_a_name_stays_one_value_of_the_header_of_a_download(name: str) -> None:
+    header = as_download("text", name, "text/plain").headers["content-disposition"]
+    assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+"', header)
+    assert "/" not in header

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gateway.config import load_config
-from gateway.files.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, FileError
+from gateway.files.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, FileError
 from gateway.problems.quoting import MAX_QUOTED_CHARACTERS
 from gateway.ser2net import convert
 from gateway.ser2net.connection import MAX_CONNECTIONS
@@ -57,6 +57,16 @@ def test_the_limits_are_for_hostile_files_only() -> None:
 def test_many_different_options_cost_little() -> None:
     options = " ".join(f"o{number}" for number in range(100_000))
     assert "o99999 is dropped" in convert(f"2001:raw:0:/dev/ttyUSB0:{options}", "ser2net")
+    connector = f"serialdev,/dev/ttyUSB0,9600,{options.replace(' ', ',')}"
+    result = convert(PORT.format(accepter="2001", connector=connector), "ser2net")
+    assert "o99999" in result
+    assert len(result) < 10 * len(connector), "one short line for each option"
+
+
+def test_more_options_in_yaml_than_a_file_may_have_are_a_problem() -> None:
+    options = "".join(f"    o{number}: x\n" for number in range(MAX_NODES // 2))
+    with pytest.raises(FileError, match="keys and values"):
+        convert(f"{GOOD}  options:\n{options}", "ser2net")
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,11 @@ def make_pipe(folder: Path) -> None:
     os.mkfifo(folder / "server.key")
 
 
+def make_password_a_pipe(folder: Path) -> None:
+    (folder / "password").unlink()
+    os.mkfifo(folder / "password")
+
+
 def spoil_authorities(folder: Path) -> None:
     (folder / "ca.pem").write_text("garbage")
 
@@ -118,6 +123,7 @@ def shorten_password(folder: Path) -> None:
         (expire, "modbus[0].tls.certificate", "is no longer valid since"),
         (remove_certificate, "modbus[0].tls.certificate", "no such file. Check the name"),
         (make_pipe, "modbus[0].tls.key", "this is a pipe. Give the path of a file"),
+        (make_password_a_pipe, "status_page.password_file", "this is a pipe. Give the path of a file"),
         (spoil_authorities, "modbus[0].tls.client_ca", "does not contain a certificate in PEM form"),
         (shorten_password, "status_page.password_file", "the password is too short. Use 8 characters or more"),
     ],
@@ -145,6 +151,7 @@ async def test_what_cannot_be_used_is_refused_with_its_place_and_the_old_goes_on
         assert (await asyncio.to_thread(bench.get, "/api/status", OLD))[0] == 200
         # The next reload with usable files works.
         (folder / "server.key").unlink()
+        (folder / "password").unlink()
         (folder / "password").write_text(OLD)
         after = serial_number(make_certificates(folder).certificate)
         assert await bench.reload()

@@ -22,7 +22,7 @@ def register_map(query: Query) -> Response:
     """Return a register map as comma-separated values."""
     _, unit = query.unit()
     shown = unit.unit.register_map
-    return _file(as_csv(rows(shown)), f"{shown.name}.csv", "text/csv")
+    return as_download(as_csv(rows(shown)), f"{shown.name}.csv", "text/csv")
 
 
 def export(query: Query) -> Response:
@@ -42,7 +42,7 @@ def export(query: Query) -> Response:
         text = render(form, [ExportedUnit(unit.unit.register_map, target)])
     except ExportError as error:
         raise HTTPException(404, str(error)) from None
-    return _file(text, f"{unit.unit.register_map.name}-{form}.{SUFFIXES.get(form, 'csv')}", "text/plain")
+    return as_download(text, f"{unit.unit.register_map.name}-{form}.{SUFFIXES.get(form, 'csv')}", "text/plain")
 
 
 def reached_over(settings: ListenSettings) -> str:
@@ -50,6 +50,7 @@ def reached_over(settings: ListenSettings) -> str:
     return "tls" if settings.admission.tls is not None else str(settings.transport)
 
 
-def _file(text: str, name: str, media_type: str) -> Response:
+def as_download(text: str, name: str, media_type: str) -> Response:
+    """Return a response that a browser saves as a file of this name; other characters than the safest are replaced."""
     safe = re.sub(r"[^A-Za-z0-9.\-_]", "_", name)
     return Response(text, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{safe}"'})
