@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import add_certificate, make_certificates
 from tests.conftest import own_telegram
 from tests.peers.harness import LIMIT_S, TARGET_FAILED, Gateway, ModbusClient, free_port, running, wait_until
 from tests.peers.pypi import packages
@@ -85,3 +86,20 @@ def test_a_foreign_client_posts_and_its_values_are_served_until_they_are_stale(
         wait_until(lambda: reader.read(NET_POWER, 2) == TARGET_FAILED, "stale readings")
         assert post(client, f"http://127.0.0.1:{port}", "a wrong token, of some length") == "401"
         assert TOKEN not in gateway.log
+
+
+def test_a_foreign_client_posts_over_https_where_there_is_a_certificate(
+    tmp_path: Path, client: Mapping[str, str]
+) -> None:
+    make_certificates(tmp_path)
+    add_certificate(tmp_path, "server", host="localhost")
+    port = free_port()
+    gateway = start_gateway(tmp_path, port, tls={"certificate": "server.pem", "key": "server.key"})
+    url, authority = f"https://localhost:{port}", tmp_path / "ca.pem"
+    with running(gateway), gateway.client() as reader:
+        wait_until(
+            lambda: post(client, url, ca=authority) == "201" and reader.read(NET_POWER, 2) != TARGET_FAILED,
+            "posted values",
+        )
+        assert "CERTIFICATE_VERIFY_FAILED" in post(client, url)
+        assert "ConnectionError" in post(client, f"http://localhost:{port}")
