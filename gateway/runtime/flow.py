@@ -14,8 +14,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from gateway.problems.listing import listed
 from gateway.problems.problem import ProblemError
@@ -43,12 +43,17 @@ FIRST_PAUSE_S = 0.5
 """Upper bound of the first pause before a node is restarted."""
 LONGEST_PAUSE_S = 30.0
 """Upper bound of every later pause. A node that ran longer than this begins with short pauses again."""
+ATTEMPTS_PER_S = 100
+"""Number of attempts per second of all that fail for long; if more than 1,500 do, each pauses longer."""
 
 _log = logging.getLogger("gateway")
 
 
 class Backoff:
     """Random pauses between attempts, up to a bound that doubles each time ("full jitter")."""
+
+    _failing: ClassVar[WeakSet[Backoff]] = WeakSet()
+    """Those that have reached the longest pause."""
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._uniform = uniform
@@ -57,12 +62,16 @@ class Backoff:
     def next(self) -> float:
         """Return the number of seconds to wait before the next attempt."""
         pause = self._uniform(0, self._bound)
-        self._bound = min(2 * self._bound, LONGEST_PAUSE_S)
+        # A random pause is half of its bound in the mean.
+        self._bound = min(2 * self._bound, max(LONGEST_PAUSE_S, 2 * len(self._failing) / ATTEMPTS_PER_S))
+        if self._bound >= LONGEST_PAUSE_S:
+            self._failing.add(self)
         return pause
 
     def reset(self) -> None:
         """Begin with short pauses again."""
         self._bound = FIRST_PAUSE_S
+        self._failing.discard(self)
 
 
 _gatherings: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathering] = WeakKeyDictionary()

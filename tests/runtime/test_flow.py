@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.runtime.flow import (
+    ATTEMPTS_PER_S,
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
     MAX_SELDOM_MESSAGES,
@@ -199,6 +200,20 @@ def test_pauses_grow_up_to_a_limit_and_start_again_after_success(attempts: int) 
     assert all(later == min(2 * earlier, LONGEST_PAUSE_S) for earlier, later in pairwise(pauses))
     backoff.reset()
     assert backoff.next() == FIRST_PAUSE_S
+
+
+def test_thousands_that_fail_pause_so_long_that_their_attempts_are_few() -> None:
+    failing = [Backoff(uniform=lambda _low, high: high) for _ in range(4000)]
+    for backoff in failing:
+        assert max(backoff.next() for _ in range(10)) >= LONGEST_PAUSE_S
+    for _ in range(3):
+        pauses = [backoff.next() for backoff in failing]
+    assert sum(2 / pause for pause in pauses) <= 1.1 * ATTEMPTS_PER_S
+    for backoff in failing[100:]:
+        backoff.reset()
+    for backoff in failing[:100]:
+        backoff.next()
+    assert {backoff.next() for backoff in failing[:100]} == {LONGEST_PAUSE_S}
 
 
 def test_pauses_are_at_random_from_nothing_to_the_bound() -> None:
