@@ -38,6 +38,8 @@ def map_command(name: str, form: str, telegram: Path | None, *, as_json: bool) -
         echo(f"{register_map.name}: {register_map.title}. {heading(register_map)}\n")
     form = "json" if as_json else form
     echo(FORMATS[form](table), nl=False)
+    for remark in register_map.remarks:
+        echo(remark, err=True)
 
 
 def _values_of(path: Path) -> Mapping[str, Value]:

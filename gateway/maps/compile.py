@@ -13,24 +13,22 @@ from dataclasses import replace
 from gateway.files.validation import suggest
 from gateway.files.yaml_file import Document, FileError
 from gateway.maps.blocks import blocks_of, join, start_of
+from gateway.maps.codes import code_hint
 from gateway.maps.constants import UNIT_ID, Constants
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
-from gateway.maps.household import MAX_READINGS_TRIED, largest_unfit
 from gateway.maps.register import READINGS_HINT, RegisterBuilder
+from gateway.maps.remarks import Pair, remarks_of
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut
 from gateway.protocol.modbus.pdu import READ_FUNCTION_CODES
 from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.p1.obis import UNIT_FACTORS
 from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
 from gateway.protocol.registers.register import TABLE, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
 
 MAX_EXPRESSIONS_LENGTH = 200_000
 """Largest length of all expressions of a map together, in characters: they are evaluated for each telegram."""
-
-_Pair = tuple[Register, PlacedEntry]
 
 
 def compile_map(
@@ -68,7 +66,7 @@ def compile_map(
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=_requires(whole, documents["requires"], problems),
         settings=_settings(whole.settings, placed),
-        remarks=tuple(_remarks(registers)),
+        remarks=tuple(remarks_of(registers, has_blocks=whole.blocks is not None)),
         blocks=tuple(join(blocks)),
         registers=tuple(register for register, _ in registers),
     )
@@ -116,7 +114,7 @@ def _expressions(item: PlacedEntry) -> Iterator[str]:
 
 def _registers(
     whole: MapFile, placed: Sequence[PlacedEntry], without: frozenset[str], problems: list[Problem]
-) -> list[_Pair]:
+) -> list[Pair]:
     """Return the registers that have no problems, in order of address, each with its entry."""
     registers = []
     for item in placed:
@@ -143,32 +141,13 @@ def _mark_identifiers(register: Register, entry: RegisterEntry) -> Register:
     return replace(register, description=description, identifies=True, has_pseudonym=entry.pseudonym)
 
 
-def _remarks(registers: Sequence[_Pair]) -> list[str]:
-    """Return the registers whose type cannot hold what a household can have, each as a text with its place."""
-    remarks = []
-    tried = 0
-    for register, item in registers:
-        tried += len(register.uses)
-        unfit = None if item.entry.overflow else largest_unfit(register, tries_all=tried <= MAX_READINGS_TRIED)
-        if unfit is not None:
-            number = f"{cut(f'{unfit.normalize():f}')}{_base(register)}"
-            what = f"{cut(register.name)}: {register.type_name} cannot hold {number}, which a household can have"
-            hint = "It is absent then: give a larger type or a scale, or overflow: absent if that is meant"
-            remarks.append(str(item.document.problem((*item.loc, "type"), "type-too-small", what, hint)))
-    return remarks
-
-
-def _base(register: Register) -> str:
-    return f" {UNIT_FACTORS[register.unit][0]}" if register.unit else ""
-
-
 def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> dict[str, Evaluate]:
     requires = {}
     for index, text in enumerate(whole.requires or []):
         try:
             expression = compile_expression(text)
         except ExpressionError as error:
-            problems.append(document.problem(("requires", index), "invalid-expression", str(error)))
+            problems.append(document.problem(("requires", index), "invalid-expression", str(error), code_hint(text)))
             continue
         for name in sorted(expression.names - NAMES.keys()):
             what, hint = f"no reading is called {cut(name)}", suggest(name, list(NAMES)) or READINGS_HINT
@@ -177,7 +156,7 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
     return requires
 
 
-def _check_overlaps(registers: Sequence[_Pair], problems: list[Problem]) -> None:
+def _check_overlaps(registers: Sequence[Pair], problems: list[Problem]) -> None:
     """Check that a read finds one register at each address; values that are served alone may cover others."""
     found: dict[str, Problem] = {}
     for code in READ_FUNCTION_CODES:
@@ -187,7 +166,7 @@ def _check_overlaps(registers: Sequence[_Pair], problems: list[Problem]) -> None
     problems += found.values()
 
 
-def _check_overlap(registers: Sequence[_Pair], found: dict[str, Problem]) -> None:
+def _check_overlap(registers: Sequence[Pair], found: dict[str, Problem]) -> None:
     """Add the problem of each register that begins inside another one of the same table, by its name."""
     farthest: Register | None = None
     for register, item in registers:
@@ -204,7 +183,7 @@ def _span(register: Register) -> str:
     return str(last) if register.length == 1 else f"{register.address} to {last}"
 
 
-def _check_blocks(registers: Sequence[_Pair], blocks: Sequence[Block], whole: MapFile, problems: list[Problem]) -> None:
+def _check_blocks(registers: Sequence[Pair], blocks: Sequence[Block], whole: MapFile, problems: list[Problem]) -> None:
     starts = [start_of(entry) for entry in whole.blocks or []]
     for register, item in registers:
         for start in starts:

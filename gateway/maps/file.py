@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -46,6 +47,27 @@ MAX_TEXT_CHARACTERS = 10_000
 
 NumberTypeName = Literal["uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"]
 TypeName = Literal[NumberTypeName, "string", "bitfield", "unix_time", "scale_factor"]
+TYPE_NAMES = frozenset(str(each) for each in get_args(TypeName))
+"""Names of all types."""
+
+
+_OTHER_TYPE_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("float", "real", "single", "f32"), "float32"),
+    **dict.fromkeys(("double", "f64"), "float64"),
+    **dict.fromkeys(("uint", "word", "ushort", "unsigned"), "uint16"),
+    **dict.fromkeys(("int", "short", "signed"), "int16"),
+    **dict.fromkeys(("dword", "ulong"), "uint32"),
+    **dict.fromkeys(("long", "dint"), "int32"),
+    **{
+        f"{short}{bits}": f"{name}{bits}"
+        for short, name in (("u", "uint"), ("s", "int"), ("i", "int"))
+        for bits in (16, 32, 64)
+    },
+    **dict.fromkeys(("str", "text", "ascii", "char"), "string"),
+}
+"""Name of a type in manuals and other programs → our name for it."""
+_HOLDING_NUMBERS, _INPUT_NUMBERS = (400_001, 465_536), (300_001, 365_536)
+"""First and last number that manuals give to holding and to input registers where they have six digits."""
 
 
 _NAME = "^[a-z][a-z0-9_]*$"
@@ -67,6 +89,41 @@ def _value(value: Any) -> Any:
     return value
 
 
+def _type(value: Any) -> Any:
+    """Return the value, unless it is another spelling of a type, whose nearest word could be another type."""
+    if not isinstance(value, str) or value in TYPE_NAMES:
+        return value
+    spelled = value.strip().lower()
+    meant = _OTHER_TYPE_NAMES.get(spelled, spelled)
+    if meant in TYPE_NAMES:
+        raise invalid("not-a-choice", f"{quoted(value)} is not a type", f"Write {meant}")
+    return value
+
+
+def _address(value: Any) -> Any:
+    if isinstance(value, int):
+        for first, last in (_HOLDING_NUMBERS, _INPUT_NUMBERS):
+            if first <= value <= last:
+                what = f"{value} is the number of a register in a manual, and addresses count from 0"
+                raise invalid("number-of-manual", what, f"Write address: {value - first}")
+    return value
+
+
+def _scale(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise invalid("not-a-scale", "a number is expected", "Write the size of one step, such as 0.1")
+    return value
+
+
+def _absent(value: Any) -> Any:
+    if value != "exception" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        hint = "Write what clients read for an absent value, such as 0xFFFF"
+        raise invalid("not-a-number", "a number or exception is expected", hint)
+    return value
+
+
+_Address = Annotated[int, Field(ge=0, lt=ADDRESSES), BeforeValidator(_address)]
+_Absent = Annotated[int | float | Literal["exception"], BeforeValidator(_absent)]
 _Name = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
 _Path = Annotated[str, Field(max_length=MAX_PATH_CHARACTERS)]
 _Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
@@ -82,18 +139,18 @@ class RegisterEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    address: int = Field(ge=0, lt=ADDRESSES)
+    address: _Address
     name: Annotated[
         str, Field(max_length=MAX_NAME_CHARACTERS, json_schema_extra={"pattern": _NAME}), AfterValidator(_name)
     ]
-    type: TypeName
+    type: Annotated[TypeName, BeforeValidator(_type)]
     value: Annotated[str | int | float | None, BeforeValidator(_value)] = None
     bits: Annotated[dict[int, _Expression], Field(max_length=MAX_BITS)] | None = None
     length: int | None = Field(default=None, ge=1, le=MAX_STRING_REGISTERS)
     unit: _Name | None = None
-    scale: int | float | str = 1
+    scale: Annotated[int | float | str, BeforeValidator(_scale)] = 1
     offset: int | float = 0
-    absent: int | float | Literal["exception"] | None = None
+    absent: _Absent | None = None
     overflow: Overflow | None = None
     pseudonym: bool = False
     function_code: Literal[3, 4] | None = None
@@ -113,7 +170,7 @@ class BlockEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    address: int = Field(ge=0, lt=ADDRESSES)
+    address: _Address
     length: int = Field(ge=1, le=ADDRESSES)
     gaps: Literal["zero", "absent"] = "absent"
     function_code: Literal[3, 4] | None = None
@@ -140,8 +197,8 @@ class MapFile(BaseModel):
     byte_order: Order | None = None
     gaps: Gaps | None = None
     settings: dict[Annotated[str, Field(json_schema_extra={"pattern": _NAME}), AfterValidator(_name)], Setting] = {}
-    absent: dict[NumberTypeName, int | float | Literal["exception"]] | None = None
-    accept_writes: list[Annotated[int, Field(ge=0, lt=ADDRESSES)]] | None = Field(default=None, max_length=MAX_WRITES)
+    absent: dict[Annotated[NumberTypeName, BeforeValidator(_type)], _Absent] | None = None
+    accept_writes: list[_Address] | None = Field(default=None, max_length=MAX_WRITES)
     blocks: list[BlockEntry] | None = Field(default=None, max_length=MAX_BLOCKS)
     registers: list[RegisterEntry] = Field(default=[], max_length=MAX_REGISTERS)
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.files.validation import suggest
+from gateway.maps.codes import code_hint
 from gateway.maps.constants import Constants, scale_of
 from gateway.maps.file import MapFile, PlacedEntry, RegisterEntry
 from gateway.maps.register_keys import ABSENT, MEANINGS, check_keys
@@ -193,7 +194,7 @@ class RegisterBuilder:
         try:
             expression = compile_expression(text, self._constants)
         except ExpressionError as error:
-            self._problem(key, "invalid-expression", str(error))
+            self._problem(key, "invalid-expression", str(error), code_hint(text))
             return None
         self._note_names(key, expression.names, ValueType.NUMBER)
         self._uses = self._uses.union(*map(readings_of, expression.codes))
@@ -231,6 +232,10 @@ class RegisterBuilder:
         if not isinstance(template, str):
             hint = 'Write one such as "{equipment_identifier}"'
             self._problem("value", "not-a-text", "a string takes a text", hint)
+            return None
+        if hint := code_hint(template, is_text=True):
+            what = f"{quoted(template)} is an OBIS code, and clients would read the code itself"
+            self._problem("value", "code-as-text", what, hint)
             return None
         try:
             compiled = compile_template(template)
