@@ -70,6 +70,7 @@ class _Report(NamedTuple):
 def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     from gateway.config.maps import never_served
     from gateway.config.modbus import long_waits
+    from gateway.config.remarks import config_remarks
     from gateway.problems.problem import in_order
     from gateway.tools.checking import check_files, check_machine, file_warnings
 
@@ -88,7 +89,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     held = _HELD.format(holder=machine.running) if machine.running else ""
     summary = f"{path} is valid: {whole}.{held}"
     remarks_of_maps = dict.fromkeys(remark for each in checked.maps.values() for remark in each.remarks)
-    warnings = [*long_waits(settings.modbus), *remarks_of_maps]
+    warnings = [*config_remarks(document, settings), *long_waits(settings.modbus), *remarks_of_maps]
     warnings += [*never_served(settings, checked.maps), *map(str, file_warnings(settings, path))]
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 

@@ -23,13 +23,14 @@ from gateway.cli.parameters import (
 
 if TYPE_CHECKING:
     from gateway.protocol.registers.register_map import RegisterMap
-    from gateway.tools.reading_client import ReadingClient
+    from gateway.tools.reading_client import ReadingClient, ReadResult
 
 WATCH_EVERY_S = 1.0
 MODBUS_PORT = 502
 LOOPBACK = "127.0.0.1"
 _HERE = frozenset({LOOPBACK, "localhost", "::1"})
 _USUAL_PORT = "the usual port of Modbus. `dsmr-gateway run --demo` listens on {demo_port}"
+_OTHER_MAP = "Choose the map of the server with --map; `dsmr-gateway maps` lists them"
 _NO_SERVER = "{path} has no server of Modbus/TCP without TLS. Give HOST:PORT of the server to read"
 
 
@@ -147,16 +148,40 @@ def _read(client: ReadingClient, register_map: RegisterMap, form: str, *, watch:
 
 
 def _show(client: ReadingClient, register_map: RegisterMap, form: str, *, watch: bool) -> bool:
-    """Read and print all registers once; return True if a request failed."""
+    """Read all registers once, and print first what is wrong, then the values; return True if a request failed."""
     from gateway.maps.table import FORMATS, READ_COLUMNS, rows
 
     result = client.read(register_map)
     if watch and form == "text":
         click.clear()
+    for problem in result.problems:
+        echo(problem, err=True)
+    if misfit := _misfit(register_map, result):
+        echo(misfit, err=True)
+    if form == "text" and result.problems and not result.registers:
+        return True  # a table without one value would hide the reason
     table = rows(register_map, result.registers)
     if form == "text":
         table = [{column: row[column] for column in READ_COLUMNS} for row in table]
     echo(FORMATS[form](table), nl=False)
-    for problem in result.problems:
-        echo(problem, err=True)
     return bool(result.problems)
+
+
+def _misfit(register_map: RegisterMap, result: ReadResult) -> str:
+    """Return why the map is not that of the server; empty if it can be."""
+    from gateway.maps.household import is_beyond
+    from gateway.maps.table import shown
+
+    name = register_map.name
+    if result.missing:
+        return f"The register map {name} does not fit this server, which lacks registers of it. {_OTHER_MAP}"
+    beyond = [
+        (register, raw)
+        for register in register_map.registers
+        if (raw := result.registers.get(register.name)) and is_beyond(register, raw)
+    ]
+    if not beyond:
+        return ""
+    register, raw = beyond[0]
+    what = f"{register.name} would be {shown(register, raw)}, more than a household can have"
+    return f"The register map {name} does not seem to fit this server: {what}. {_OTHER_MAP}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -53,6 +54,11 @@ def _port(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _host(value: Any) -> Any:
+    """Return the text of a number, which may be the port."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _check_device(port: str) -> None:
     address = split_address(port)
     if address:
@@ -60,6 +66,29 @@ def _check_device(port: str) -> None:
         raise invalid("host-in-port", f"port {quoted(port)} is a host with a port", hint)
     if port.startswith(("socket://", "tcp://")):
         raise invalid("not-an-url", f"{quoted(port)} does not name a host and a port", _URL_HINT)
+    try:
+        host = ip_address(port)
+    except ValueError:
+        return
+    hint = f"Write host: {host} and port: with the TCP port of the ser2net there, such as port: 2001"
+    raise invalid("host-in-port", f"port {quoted(port)} is the address of a host", hint)
+
+
+def _check_tcp_port(host: str, port: str) -> None:
+    """Check host and port of a meter behind a ser2net."""
+    if not port:
+        what = "host needs a port: the TCP port of the ser2net there"
+        raise invalid("port-missing", what, "Add a port, such as port: 2001")
+    is_tcp_port = tcp_port(port) is not None
+    if tcp_port(host) is not None:
+        if is_tcp_port or port.startswith("/"):
+            hint = "Write a name such as p1.local, or an address"
+            raise invalid("not-a-host", f"host {quoted(host)} is a number and not a host", hint)
+        hint = f"Write host: {cut(port)} and port: {host}"
+        raise invalid("host-and-port-exchanged", "host and port are exchanged", hint)
+    if not is_tcp_port:
+        what = f"with host, port is a TCP port (found {quoted(port)})"
+        raise invalid("not-a-tcp-port", what, "Write a number from 1 to 65535, such as port: 2001")
 
 
 class DecryptionConfig(BaseModel):
@@ -77,7 +106,7 @@ class MeterKeys(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     port: Annotated[str | None, BeforeValidator(_port), WithJsonSchema({"type": ["string", "integer"]})] = None
-    host: Host | None = None
+    host: Annotated[Host, BeforeValidator(_host)] | None = None
     source: Annotated[str | None, BeforeValidator(check_source)] = None
     ca: Path | None = None
     user: Annotated[str, Field(max_length=MAX_USER_CHARACTERS)] | None = None
@@ -135,13 +164,10 @@ class MeterConfig(MeterKeys):
                 raise invalid("host-twice", "port is an address with a host already", "Remove host")
             self.host, self.port = host_name(url[0]), str(url[1])
         port = self.port or ""
-        _check_device(port)
-        if self.host and not port:
-            what = "host needs a port: the TCP port of the ser2net there"
-            raise invalid("port-missing", what, "Add a port, such as port: 2001")
-        if self.host and tcp_port(port) is None:
-            what = f"with host, port is a TCP port (found {quoted(port)})"
-            raise invalid("not-a-tcp-port", what, "Write a number from 1 to 65535, such as port: 2001")
+        if self.host:
+            _check_tcp_port(self.host, port)
+        else:
+            _check_device(port)
         if not self.host and port.isdecimal():
             what = f"port {cut(port)} is a TCP port, and there is no host"
             raise invalid("host-missing", what, "Add host, or write a device such as /dev/ttyUSB0")

@@ -121,7 +121,13 @@ class ModbusConfig(ServerKeys):
     def _take_other(cls, data: Any) -> Any:
         """Move `other:` out of the units; it names the unit that responds to all other unit ids."""
         units = data.get("units") if isinstance(data, dict) else None
-        if not isinstance(units, dict) or "other" not in units:
+        if not isinstance(units, dict):
+            return data
+        for key in UnitConfig.model_fields:
+            if key in units:
+                hint = "Write it below the number of the unit, indented by two spaces more"
+                raise invalid("key-of-unit", f"{key} is a key of a unit, and units has unit ids", hint)
+        if "other" not in units:
             return data
         if units["other"] is not None and not _is_unit_id(units["other"]):
             hint = "Write the number of a unit, such as other: 1"

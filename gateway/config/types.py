@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from gateway.config.address import MAX_PORT, host_name, split_address
+from gateway.config.address import MAX_PORT, host_name, split_address, tcp_port
 from gateway.files.validation import invalid
+from gateway.problems.quoting import cut
 
 MAX_CLIENTS_LIMIT = 500
 """Largest `max_clients` of a listener, far below the usual limit of 1024 open files per process."""
@@ -65,7 +66,9 @@ def listen_of(value: Any) -> Any:
     text = f":{value}" if isinstance(value, int) else str(value)
     address = split_address(text)
     if address is None or address[1] > MAX_PORT:
-        hint = "Write it like :502, 192.168.1.5:502 or [::1]:502"
+        first, _, rest = text.partition(":")
+        is_exchanged = tcp_port(first) is not None and rest and ":" not in rest and not rest.isdecimal()
+        hint = f"Write {cut(rest)}:{first}" if is_exchanged else "Write it like :502, 192.168.1.5:502 or [::1]:502"
         raise invalid("not-an-address", "this is not an address to listen on", hint)
     host, port = address
     return Listen(host=host_name(host), port=port)

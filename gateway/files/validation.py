@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from typing import Any, Generic, TypeVar, get_origin
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from gateway.files.pydantic_errors import is_plain, sentence_of, shown
-from gateway.files.yaml_file import Document, FileError, Loc
+from gateway.files.yaml_file import Document, FileError, Loc, dotted
 from gateway.problems.problem import HERE, Problem, Scalar, in_order, problem_of
 from gateway.problems.quoting import cut, quoted
 
@@ -126,7 +126,8 @@ def _unknown_key(document: Document, loc: Loc, model: type[BaseModel]) -> Proble
     if not key.isprintable():  # copied from a web page, with a special space
         hint = "Type the key again: one of its characters is invisible"
         return document.problem(loc, "unknown-key", f"unknown key {quoted(key)}", hint, key=cut(key))
-    hint = _right_level(document, loc, model) or suggest(key, known) or f"Known here: {', '.join(known)}"
+    hint = _right_level(document, loc, model) or suggest(key, known) or _elsewhere(document, loc, model)
+    hint = hint or f"Known here: {', '.join(known)}"
     return document.problem(loc, "unknown-key", "unknown key", hint, key=cut(key))
 
 
@@ -145,6 +146,37 @@ def _right_level(document: Document, loc: Loc, model: type[BaseModel]) -> str:
             is_list = get_origin(fields[name].annotation) is list
             return _inside(document, (*loc[:-1], name), container[name], f"- {key}: ..." if is_list else "")
     return ""
+
+
+def _elsewhere(document: Document, loc: Loc, model: type[BaseModel]) -> str:
+    """Return where a key belongs that is a key of only one part below it, or of the document; empty for another key."""
+    key, here = str(loc[-1]), loc[:-1]
+    for data, part, start in (
+        (_value_at(document.data, here), _model_at(model, here), here),
+        (document.data, model, ()),
+    ):
+        places = list(islice(_places(data, key, part, start), 2))
+        if len(places) == 1:
+            return f"It belongs in {dotted(places[0])}"
+    return ""
+
+
+def _places(data: Any, key: str, model: Any, loc: Loc) -> Iterator[Loc]:
+    """Yield the parts of `data` that can have a key of that name; of a list or a mapping, only the first entry."""
+    if not isinstance(data, dict):
+        return
+    fields = getattr(model, "model_fields", {})
+    if key in fields:
+        yield loc
+    for name in data.keys() & fields.keys():
+        inner, here = data[name], (*loc, name)
+        annotation = fields[name].annotation
+        if get_origin(annotation) is list and isinstance(inner, list) and inner:
+            inner, here = inner[0], (*here, 0)
+        elif get_origin(annotation) is dict and isinstance(inner, dict) and inner:
+            first = next(iter(inner))
+            inner, here = inner[first], (*here, str(first))
+        yield from _places(inner, key, _model_in(annotation), here)
 
 
 def _inside(document: Document, loc: Loc, value: Any, as_item: str) -> str:

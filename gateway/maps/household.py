@@ -12,7 +12,8 @@ from decimal import Decimal
 from itertools import product
 
 from gateway.protocol.p1.names import NAMES
-from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.obis import UNIT_FACTORS, Value
+from gateway.protocol.registers.decoding import decode
 from gateway.protocol.registers.expression import unit_of
 from gateway.protocol.registers.register import Register
 
@@ -43,6 +44,8 @@ LARGEST: Mapping[str, Decimal] = {
 }
 """Base unit → the largest value of a household."""
 
+FAR_BEYOND = 10
+"""Number of times the largest value from which on a value cannot be one of a small business either."""
 PHASE_SUFFIXES = ("_l1", "_l2", "_l3")
 SIGNED_PREFIXES = ("power_net", "current_signed")
 """Beginnings of the names of readings that can also be negative."""
@@ -66,6 +69,13 @@ def largest_unfit(register: Register, *, tries_all: bool = True) -> Decimal | No
         if value is not None and not isinstance(value, str) and not register.encode(value)[1]:
             return Decimal(value)
     return None
+
+
+def is_beyond(register: Register, raw: bytes) -> bool:
+    """Return whether the bytes of a register are a number far beyond what a household can have."""
+    base, factor = UNIT_FACTORS.get(register.unit or "", ("", Decimal(1)))
+    value = decode(register, raw)
+    return base in LARGEST and isinstance(value, Decimal) and abs(value) * factor > FAR_BEYOND * LARGEST[base]
 
 
 def _corners(names: frozenset[str], most: int) -> Iterator[Mapping[str, Value]]:

@@ -17,7 +17,7 @@ from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.source import HOMEWIZARD
 from gateway.config.types import CertificateConfig, Listen
-from gateway.files.yaml_file import Document, Loc
+from gateway.files.yaml_file import Document, Loc, dotted
 from gateway.problems.problem import Problem, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem
 from gateway.runtime.clock import utc_now
@@ -77,7 +77,13 @@ def check_machine(document: Document, config: Config) -> CheckReport:
         problem, holder = _listening(document, loc, (address, transport, port), programs)
         problems += [problem] if problem else []
         holders.append(holder)
+    taken: dict[str, Loc] = {}
     for loc, device in _devices(config):
+        before = taken.setdefault(os.path.realpath(device), loc)
+        if before != loc:
+            what = f"{device} is the device of {dotted(before)} already"
+            problems.append(document.problem(loc, "device-twice", what, "Each meter and each bus has its own device"))
+            continue
         problem, holder = _device(document, loc, device)
         problems += [problem] if problem else []
         holders.append(holder)

@@ -8,6 +8,7 @@ from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient, ModbusUdpClient
 from pymodbus.exceptions import ModbusException
 
+from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.read_plan import read_plan
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.transport.addresses import place_of
@@ -32,6 +33,8 @@ class ReadResult:
     registers: dict[str, bytes] = field(default_factory=dict)
     """Bytes of each register, by its name. A register that could not be read has no entry."""
     problems: list[str] = field(default_factory=list)
+    missing: int = 0
+    """Number of requests for registers that the server does not have."""
 
 
 class ReadingClient:
@@ -76,6 +79,7 @@ class ReadingClient:
             if response.isError():
                 code = response.exception_code
                 meaning = f", {EXCEPTIONS[code]}" if code in EXCEPTIONS else ""
+                result.missing += code == ExceptionCode.ILLEGAL_DATA_ADDRESS
                 result.problems.append(f"{where}: exception 0x{code:02X}{meaning}")
                 continue
             if len(response.registers) != count:

@@ -120,3 +120,36 @@ def test_a_configuration_without_a_plain_server_needs_a_host(tmp_path: Path, mon
     result = invoke("read")
     assert result.exit_code == 2
     assert "Give HOST:PORT of the server to read" in result.stderr
+
+
+def test_a_unit_that_is_absent_gives_the_error_and_no_table(gateway: Gateway) -> None:
+    result = read(gateway.port, "--unit", "9")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert json.loads(read(gateway.port, "--unit", "9", "--json").stdout)[0]["now"] == "—"
+
+
+def test_a_map_with_registers_that_the_server_lacks_is_reported_before_the_table(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "registers: [{address: 3, name: beat, type: uint16, value: tariff},"
+        " {address: 60000, name: far, type: uint16, value: tariff}]\n"
+    )
+    result = read(gateway.port, "--map", str(own))
+    assert result.exit_code == 1
+    assert "The register map own does not fit this server, which lacks registers of it. Choose" in result.stderr
+    assert result.output.index("does not fit") < result.output.index("address  register")
+
+
+def test_a_map_that_gives_a_value_beyond_every_household_is_reported_before_the_table(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    value = "type: uint16, value: voltage_l1, unit: V, scale: 10000, overflow: limit"
+    own.write_text(f"registers: [{{address: 0, name: volts, {value}}}]\n")
+    result = read(gateway.port, "--map", str(own))
+    assert result.exit_code == 0
+    assert "The register map own does not seem to fit this server: volts would be " in result.stderr
+    assert result.output.index("does not seem") < result.output.index("address")

@@ -93,6 +93,19 @@ def test_a_version_is_known_as_number_or_word_in_any_case(said: Any, key: str) -
             "1:1: meter: with host, port is a TCP port (found '65536'). Write a number from 1 to 65535, such as",
         ),
         (
+            "host: 2001, port: 192.0.2.7",
+            "1:1: meter: host and port are exchanged. Write host: 192.0.2.7 and port: 2001",
+        ),
+        (
+            "host: '2001', port: p1.local",
+            "1:1: meter: host and port are exchanged. Write host: p1.local and port: 2001",
+        ),
+        ("host: 2001, port: 2002", "1:1: meter: host '2001' is a number and not a host. Write a name such as"),
+        (
+            "port: 192.0.2.7",
+            "1:1: meter: port '192.0.2.7' is the address of a host. Write host: 192.0.2.7 and port: with the TCP port",
+        ),
+        (
             "port: 2001",
             "1:1: meter: port 2001 is a TCP port, and there is no host. Add host, or write a device",
         ),

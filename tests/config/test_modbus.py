@@ -141,3 +141,29 @@ def test_an_invalid_network_is_reported(tmp_path: Path) -> None:
         assert told.startswith(
             f"2:{len(key) + 23}: modbus[0].{key}[1]: this is not a network (found '192.0.2.300')."
         ), told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "meter: {on_stale: silent}\nmodbus: [{units: {1: {}}}]",
+            "1:9: meter.on_stale: unknown key. It belongs in modbus[0].units.1",
+        ),
+        (
+            "on_stale: silent\nmodbus: [{units: {1: {}}}]",
+            "1:1: on_stale: unknown key. It belongs in modbus[0].units.1",
+        ),
+        (
+            "meter: {}\nmodbus: [{stale_after: 9s, units: {1: {}}}]",
+            "2:11: modbus[0].stale_after: unknown key. It belongs in modbus[0].units.1",
+        ),
+        (
+            "modbus: [{units: {on_stale: silent, 1: {}}}]",
+            "1:10: modbus[0]: on_stale is a key of a unit, and units has unit ids. Write it below the number",
+        ),
+    ],
+)
+def test_a_key_of_a_unit_on_another_level_is_reported_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    (found,) = faults_in(tmp_path, text)
+    assert found.startswith(told)

@@ -94,6 +94,11 @@ def test_what_is_no_address_is_refused_with_how_to_write_one(value: object) -> N
         ADDRESS.validate_python(value)
 
 
+def test_a_port_before_its_host_gets_the_right_order() -> None:
+    with pytest.raises(ValidationError, match=r"this is not an address to listen on\. Write 127\.0\.0\.1:5020"):
+        ADDRESS.validate_python("5020:127.0.0.1")
+
+
 @pytest.mark.parametrize("host", ["p1..local", ".local", 64 * "a"])
 def test_what_cannot_be_looked_up_is_no_host(host: str) -> None:
     with pytest.raises(ValidationError, match=r"is not a host\. Write a name such as p1.local, or an address"):

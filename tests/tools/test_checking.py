@@ -174,6 +174,25 @@ def test_a_file_that_is_no_serial_device_is_reported(tmp_path: Path) -> None:
     assert line == f"1:9: meter.port: {tmp_path}: not a serial device. Look in /dev/serial/by-id"
 
 
+def test_a_device_that_is_used_twice_is_reported_under_every_name(tmp_path: Path, device: str) -> None:
+    link = tmp_path / "by-id"
+    link.symlink_to(device)
+    meters = f"meters:\n  a: {{port: {device}}}\n  b: {{port: {link}}}\n"
+    bus = f"  - {{serial: {{port: {device}}}, units: {{2: {{meter: b}}}}}}\n"
+    first, second = told(tmp_path, f"{meters}modbus:\n  - {{listen: '127.0.0.1:0', units: {{1: {{meter: a}}}}}}\n{bus}")
+    hint = "Each meter and each bus has its own device"
+    assert first == f"3:7: meters.b.port: {link} is the device of meters.a.port already. {hint}"
+    assert second == f"6:15: modbus[1].serial.port: {device} is the device of meters.a.port already. {hint}"
+
+
+def test_what_is_most_likely_not_meant_is_a_warning(tmp_path: Path) -> None:
+    meters = "meters:\n  a: {simulate: true}\n  b: {simulate: true, stale_after: 2m}\n"
+    result = check(tmp_path, f"{meters}modbus: [{{listen: '127.0.0.1:0', units: {{1: {{meter: a}}}}}}]")
+    assert result.exit_code == 0
+    assert "meters.b: no unit and no passthrough serves b. Add a unit with meter: b" in result.stdout
+    assert "stale_after is 120 s, and watchdog is 30 s" in result.stdout
+
+
 def test_the_program_that_has_a_device_open_is_reported(tmp_path: Path, device: str) -> None:
     holder = Program([program("sh"), "-c", f"exec sleep 60 < {device}"], tmp_path, "holder")
     with running(holder):

@@ -1,0 +1,60 @@
+"""What is valid in a configuration and most likely not meant is reported, and prevents nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import check_config
+from gateway.config.remarks import config_remarks
+
+
+def remarks_of(folder: Path, text: str) -> list[str]:
+    path = folder / "gateway.yaml"
+    path.write_text(text)
+    checked = check_config(path, {})
+    assert checked.problems == []
+    return [each.removeprefix(f"{path}:") for each in config_remarks(checked.document, checked.config)]
+
+
+def test_a_meter_that_nothing_serves_is_reported(tmp_path: Path) -> None:
+    meters = "meters:\n  a: {port: /dev/a}\n  b: {port: /dev/b}\n  c: {port: /dev/c}\n"
+    [remark] = remarks_of(tmp_path, f"{meters}modbus: [{{units: {{1: {{meter: a}}}}}}]")
+    hint = "Add a unit with meter: b, and one for each of the others"
+    assert remark == f"3:3: meters.b: no unit and no passthrough serves b, c. {hint}"
+    served = "modbus: [{units: {1: {meter: a}, 2: {meter: b}}}]\npassthrough: [{meter: c}]"
+    assert remarks_of(tmp_path, meters + served) == []
+    assert remarks_of(tmp_path, "meter: {port: /dev/a}") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "key"),
+    [
+        ("{host: P1.local, port: 2001}", "{host: p1.local, port: 2001}", "host"),
+        ("{host: p1.local, port: 2001}", "{port: 'socket://p1.local:2001'}", "host"),
+        ("{host: p1.local, port: 2001}", "{source: 'rfc2217://p1.local:2001'}", "source"),
+    ],
+)
+def test_two_meters_on_one_host_and_port_are_reported(tmp_path: Path, first: str, second: str, key: str) -> None:
+    units = "modbus: [{units: {1: {meter: a}, 2: {meter: b}}}]"
+    [remark] = remarks_of(tmp_path, f"meters:\n  a: {first}\n  b: {second}\n{units}")
+    assert f": meters.b.{key}: " in remark
+    assert "port 2001 is the source of meters.a already" in remark
+
+
+def test_two_meters_of_one_host_with_different_ports_or_topics_are_not_reported(tmp_path: Path) -> None:
+    units = "modbus: [{units: {1: {meter: a}, 2: {meter: b}}}]"
+    for first, second in (
+        ("{host: p1.local, port: 2001}", "{host: p1.local, port: 2002}"),
+        ("{source: 'mqtt://p1.local/a'}", "{source: 'mqtt://p1.local/b'}"),
+        ("{simulate: true, host: p1.local, port: 2001}", "{host: p1.local, port: 2001}"),
+    ):
+        assert remarks_of(tmp_path, f"meters:\n  a: {first}\n  b: {second}\n{units}") == []
+
+
+def test_readings_that_stay_fresh_longer_than_the_watchdog_waits_are_reported(tmp_path: Path) -> None:
+    [remark] = remarks_of(tmp_path, "meter: {stale_after: 2m}")
+    assert remark.startswith("1:9: meter.stale_after: stale_after is 120 s, and watchdog is 30 s. ")
+    assert remark.endswith("write watchdog: 120s or more")
+    assert remarks_of(tmp_path, "meter: {stale_after: 2m, watchdog: 2m}") == []
