@@ -162,15 +162,21 @@ def _elsewhere(document: Document, loc: Loc, model: type[BaseModel]) -> str:
 
 
 def _places(data: Any, key: str, model: Any, loc: Loc) -> Iterator[Loc]:
-    """Yield the parts of `data` that can have a key of that name; of a list or a mapping, only the first entry."""
+    """Yield the parts of `data` that can have a key of that name; of a list or a mapping, only the first entry.
+
+    Where a part is missing, its default counts.
+    """
+    if isinstance(data, BaseModel):
+        data = dict(data)
     if not isinstance(data, dict):
         return
     fields = getattr(model, "model_fields", {})
     if key in fields:
         yield loc
-    for name in data.keys() & fields.keys():
-        inner, here = data[name], (*loc, name)
-        annotation = fields[name].annotation
+    for name, field in fields.items():
+        inner = data[name] if name in data else field.get_default(call_default_factory=True)
+        here: Loc = (*loc, name)
+        annotation = field.annotation
         if get_origin(annotation) is list and isinstance(inner, list) and inner:
             inner, here = inner[0], (*here, 0)
         elif get_origin(annotation) is dict and isinstance(inner, dict) and inner:

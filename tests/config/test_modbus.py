@@ -150,6 +150,11 @@ def test_an_invalid_network_is_reported(tmp_path: Path) -> None:
             "meter: {on_stale: silent}\nmodbus: [{units: {1: {}}}]",
             "1:9: meter.on_stale: unknown key. It belongs in modbus[0].units.1",
         ),
+        ("meter: {on_stale: silent}", "1:9: meter.on_stale: unknown key. It belongs in modbus[0].units.1"),
+        (
+            "modbus: [{listen: 5020, on_stale: silent}]",
+            "1:25: modbus[0].on_stale: unknown key. It belongs in modbus[0].units.1",
+        ),
         (
             "on_stale: silent\nmodbus: [{units: {1: {}}}]",
             "1:1: on_stale: unknown key. It belongs in modbus[0].units.1",
