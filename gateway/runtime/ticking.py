@@ -3,6 +3,8 @@
 A node looks at itself each second or more often: is the line silent, is a telegram overdue, what is the status. A task
 and a timer for each look would be most of the work of a gateway with thousands of meters. So all looks of a period
 share a wheel: a circle of slots that are due one after the other, with one timer for the next slot that is in use.
+
+A look never stops the others: the timer of the next slot is set before the looks of a slot are made.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from gateway.runtime.clock import now
 SLOTS = 20
 """Number of slots of a wheel: the looks of one slot are made together, and block the event loop for so long."""
 
+READ_TURNS = 2
+"""Number of turns in which an event loop reads what had come when a timer was due."""
+
 T = TypeVar("T")
 
 Look = Callable[[float], T | None]
@@ -23,7 +28,7 @@ Look = Callable[[float], T | None]
 
 
 async def look_each(period_s: float, look: Look[T], wake: asyncio.Future[Any] | None = None) -> T:
-    """Call `look` once per period until it returns a result, and return that.
+    """Call `look` once per period until it returns a result, and return that; the first call is within a period.
 
     `look` is called after the event loop has read the bytes that have come, with the moment before that: a late event
     loop runs its timers before it reads. An exception of `look` is raised here.
@@ -64,10 +69,14 @@ class _Watch:
             return
         try:
             result = self.look(moment)
+        except asyncio.CancelledError:
+            self.result.cancel()
         except Exception as error:
-            self.result.set_exception(error)
+            # The function may have cancelled its own task.
+            if not self.result.done():
+                self.result.set_exception(error)
         else:
-            if result is not None:
+            if result is not None and not self.result.done():
                 self.result.set_result(result)
 
     def wake(self, _: object) -> None:
@@ -80,20 +89,20 @@ class _Wheel:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, period_s: float) -> None:
         self._loop = loop
+        self._period_s = period_s
         self._step_s = period_s / SLOTS
         self._slots: list[dict[_Watch, None]] = [{} for _ in range(SLOTS)]
-        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._at = 0
-        self._due = 0.0
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(self._slots)
+        """The slot that was due last."""
+        self._due = now()
+        """The moment at which it was due."""
+        self._steps = SLOTS
+        """Number of steps from it to the slot that the timer is set for."""
 
     def add(self, watch: _Watch) -> int:
         """Add a function to the slot with the fewest, and return its index."""
-        if self.is_empty:
-            self._at, self._due = 0, now()
+        self._pass_empty_slots()
         # A function that is alone is first called after a whole period: in the slot that was due last.
         order = [(self._at - back) % SLOTS for back in range(SLOTS)]
         index = min(order, key=lambda each: len(self._slots[each]))
@@ -104,32 +113,48 @@ class _Wheel:
     def remove(self, watch: _Watch, index: int) -> None:
         """Remove a function."""
         self._slots[index].pop(watch, None)
-        if self.is_empty and self._timer:
+        if self._timer and not any(self._slots):
             self._timer.cancel()
             self._timer = None
-            _WHEELS.pop((self._loop, SLOTS * self._step_s), None)
+            del _WHEELS[self._loop, self._period_s]
+
+    def _pass_empty_slots(self) -> None:
+        """Go on to the slot that is due by now, as far as the slots up to it are empty and have no timer."""
+        if self._timer and self._step_s:
+            passed = min(int((now() - self._due) / self._step_s), self._steps - 1)
+            self._at = (self._at + passed) % SLOTS
+            self._due += passed * self._step_s
+            self._steps -= passed
 
     def _plan(self) -> None:
-        """Set the timer for the next slot that is in use."""
-        if self._timer is not None:
-            return
+        """Set the timer for the next slot that is in use, unless it is set for that."""
         steps = next(step for step in range(1, SLOTS + 1) if self._slots[(self._at + step) % SLOTS])
-        self._at = (self._at + steps) % SLOTS
-        moment = now()
-        self._due = max(self._due + steps * self._step_s, moment)
-        self._timer = self._loop.call_later(self._due - moment, self._read_first, 2)
+        if self._timer:
+            if steps >= self._steps:
+                return
+            self._timer.cancel()
+        self._steps = steps
+        pause_s = self._due + steps * self._step_s - now()
+        self._timer = self._loop.call_later(max(0.0, pause_s), self._turn)
 
-    def _read_first(self, turns: int, moment: float | None = None) -> None:
-        """Let the event loop read what has come, which takes two more turns, and then call the functions."""
-        moment = now() if moment is None else moment
-        if turns:
-            self._timer = self._loop.call_soon(self._read_first, turns - 1, moment)
-            return
+    def _turn(self) -> None:
+        """Go on to the slot that is due, and call its functions soon."""
+        moment = now()
+        self._at = (self._at + self._steps) % SLOTS
+        # After a standstill, the slots that were due in it are not made up for.
+        self._due = max(self._due + self._steps * self._step_s, moment - self._step_s)
         self._timer = None
-        for watch in list(self._slots[self._at]):
-            watch.run(moment)
-        if not self.is_empty:
-            self._plan()
+        self._plan()
+        _read_first(self._loop, READ_TURNS, list(self._slots[self._at]), moment)
+
+
+def _read_first(loop: asyncio.AbstractEventLoop, turns: int, watches: list[_Watch], moment: float) -> None:
+    """Let the event loop read what has come, and then call the functions."""
+    if turns:
+        loop.call_soon(_read_first, loop, turns - 1, watches, moment)
+        return
+    for watch in watches:
+        watch.run(moment)
 
 
 _WHEELS: dict[tuple[asyncio.AbstractEventLoop, float], _Wheel] = {}

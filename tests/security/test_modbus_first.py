@@ -17,6 +17,7 @@ from gateway.nodes.status_page import shared as shared_responses
 from gateway.nodes.status_page.shared import MAX_SHARED, SHARED_S, Shared
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import VARIANTS
+from gateway.runtime import ticking
 from gateway.transport import http_gate as gate
 from gateway.transport.addresses import Address
 from gateway.transport.http_gate import Gate
@@ -257,7 +258,8 @@ async def test_a_request_waits_until_the_pause_after_another_one_is_over(
 async def test_silence_is_judged_after_waiting_bytes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late event loop runs a timer before it reads the line."""
     moment = [100.0]
-    monkeypatch.setattr(dsmr_parser, "now", lambda: moment[0])
+    for module in (dsmr_parser, ticking):
+        monkeypatch.setattr(module, "now", lambda: moment[0])
     monkeypatch.setattr(dsmr_parser, "TICK_S", 0.0)
     meter = MeterState("meter", VARIANTS["5"], None)
     parser = DsmrParser("parser", meter, gap_s=0.1)
