@@ -51,11 +51,13 @@ class Display:
         self.shown, self.pending = Shown(item.token, item.arrived - delay), None
         return Verdict(item.token, kind, self.shown.measured, delay, is_shown=True)
 
-    def postpone(self, item: Arrival, quiet: float = QUIET, cadence_s: float | None = None) -> Verdict:
-        """Show a telegram after `quiet` cadences, if no other one comes before."""
-        self.pending = Shown(item.token, item.arrived)
+    def postpone(
+        self, item: Arrival, quiet: float = QUIET, cadence_s: float | None = None, delay: float = 0.0
+    ) -> Verdict:
+        """Show a telegram that came late by `delay` seconds after `quiet` cadences, if no other one comes before."""
+        self.pending = Shown(item.token, item.arrived - delay)
         self.ripe = item.arrived + quiet * (cadence_s or self.cadence_s)
-        return Verdict(item.token, Kind.PENDING, item.arrived)
+        return Verdict(item.token, Kind.PENDING, self.pending.measured, delay)
 
     def withdraw(self) -> None:
         """Show nothing."""
@@ -67,22 +69,25 @@ class Display:
             return self.show(item, Kind.FRESH)
         return self.postpone(item, QUIET, pace_s)
 
-    def by_arrival(self, item: Arrival, gap: float | None, shortest: float = SHORTEST_GAP) -> Verdict:
+    def by_arrival(
+        self, item: Arrival, gap: float | None, shortest: float = SHORTEST_GAP, delay: float = 0.0
+    ) -> Verdict:
         """Date a telegram by its arrival, and show it at once where it came at the meter's own pace.
 
         Args:
             item: the telegram.
             gap: seconds since the telegram before; None for the first.
             shortest: smallest gap at the meter's own pace, in cadences.
+            delay: seconds by which it certainly came late.
 
         """
         if gap is not None and not item.is_first:
             pace = self._steady_pace(item.arrived, gap) or self.cadence_s
             if shortest * pace <= gap <= LONGEST_GAP * pace:
-                return self.show(item, Kind.FRESH)
+                return self.show(item, Kind.LATE if delay else Kind.FRESH, delay)
         if gap is None and item.clock is None:
             return self.postpone(item, min(QUIET, FIRST_QUIET_S / self.cadence_s))
-        return self.postpone(item)
+        return self.postpone(item, delay=delay)
 
     def _steady_pace(self, arrived: float, gap: float) -> float | None:
         """Return the mean gap of a line that has kept a faster pace than expected, for long enough."""

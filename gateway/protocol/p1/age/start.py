@@ -1,8 +1,8 @@
 """The first telegrams of a meter, before its clock is known.
 
-Each is shown by its arrival if it comes at the meter's own pace. In a backlog, arrival minus stamp falls from
-telegram to telegram; then the shown telegram is withdrawn. After ten telegrams, nothing is shown until the clock is
-confirmed.
+Each is shown by its arrival if it comes at the meter's own pace. If arrival minus stamp is greater than for one before,
+the line held it up, and its age includes that. In a backlog, arrival minus stamp falls from telegram to telegram; then
+the shown telegram is withdrawn. After ten telegrams, nothing is shown until the clock is confirmed.
 """
 
 from __future__ import annotations
@@ -82,4 +82,5 @@ class Start:
             display.withdraw()
             return display.postpone(item, LONGEST_GAP)
         shortest = OWN_PACE * min(step, self._cadence_s) / self._cadence_s
-        return display.by_arrival(item, gap, max(SHORTEST_GAP, shortest))
+        behind = difference - run.lowest
+        return display.by_arrival(item, gap, max(SHORTEST_GAP, shortest), behind if behind >= LATE_S else 0.0)

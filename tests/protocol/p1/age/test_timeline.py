@@ -24,6 +24,24 @@ def kinds(line: Line, *telegrams: tuple[float, int, int, int]) -> list[Kind]:
 # On the track
 
 
+def test_a_telegram_that_comes_later_than_the_first_one_is_as_old_as_that() -> None:
+    line = Line()
+    line.send(0.1, 0)
+    assert line.send(9.1, 1, 1001).kind is Kind.PENDING
+    shown = line.timeline.shown_at(10.0)
+    assert shown == Shown(2, pytest.approx(1.1, abs=0.01))
+    assert not line.is_fresh(10.0)
+
+
+def test_telegrams_at_their_own_pace_that_come_later_than_the_first_one_are_as_old_as_that() -> None:
+    line = Line()
+    line.go_on(3)
+    line.hold(8)
+    for _ in range(5):
+        line.go_on(1)
+        assert not line.is_fresh(line.at)
+
+
 def test_a_telegram_in_time_is_measured_when_it_arrives() -> None:
     line = settled()
     verdict = line.go_on(1)
