@@ -91,7 +91,9 @@ def telegram_of(payload: bytes) -> bytes:
     data = payload.strip()
     if len(data) >= MIN_HEX_CHARACTERS:
         try:
-            return unhexlify(data).rstrip() + b"\r\n"
+            frame = unhexlify(data)
+            # The last bytes of an encrypted telegram may look like white space.
+            return frame.rstrip() + b"\r\n" if frame.startswith(b"/") else frame
         except Error:
             pass
     return data + b"\r\n" if data.startswith(b"/") else b""

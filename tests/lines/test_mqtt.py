@@ -18,6 +18,8 @@ from tests.conftest import own_telegram
 from tests.waiting import until
 
 TELEGRAM = own_telegram("v50_sagemcom-t210d")
+ENCRYPTED = b"\xdb\x08" + bytes(40) + b" \r\n"
+"""A frame whose last bytes look like white space."""
 TOPIC = "dsmr/raw"
 LIMIT_S = 60.0
 
@@ -150,7 +152,8 @@ def test_what_cannot_be_a_packet_is_refused(stream: bytes) -> None:
         (TELEGRAM.strip(), TELEGRAM),
         (TELEGRAM.hex().encode(), TELEGRAM),
         (TELEGRAM.hex().upper().encode() + b"\n", TELEGRAM),
-        (b"\x7e\xa0".hex().encode() * 20, b"\x7e\xa0" * 20 + b"\r\n"),
+        (b"\x7e\xa0".hex().encode() * 20, b"\x7e\xa0" * 20),
+        (ENCRYPTED.hex().encode(), ENCRYPTED),
         (b"1234", b""),
         (b'{"power": 1}', b""),
         (b"", b""),
