@@ -35,6 +35,8 @@ FAST_LIMIT_S = 3.0
 """Cadence below which a meter counts as fast."""
 MIN_INTERVAL_S = 0.2
 """Shortest interval that shows the cadence; telegrams that are closer were delayed on the way, or sent twice."""
+MAX_DRAFTS = 4
+"""Largest number of times that a telegram is read before its end line has come."""
 ERROR_WINDOW_S = 60.0
 """Time during which an error counts as recent."""
 
@@ -81,7 +83,7 @@ class MeterState:
         """The telegram whose readings are served, and how telegrams come in."""
         self.fresh_since = freshness.NEVER
         """Moment since which the readings have been fresh without interruption."""
-        self.accepted = self.line_errors = 0
+        self.accepted = self.line_errors = self._drafts = 0
         self.refused: Counter[RefusalReason] = Counter()
         self.newest_refused: RefusedTelegram | None = None
         self._configured = variant
@@ -109,8 +111,9 @@ class MeterState:
         """
         if not lines or self.newest is None or (self._draft and self._draft.lines == lines):
             return None
-        if lines.count(b"\n") < self.newest.telegram.lines.count(b"\n"):
+        if lines.count(b"\n") < self.newest.telegram.lines.count(b"\n") or self._drafts >= MAX_DRAFTS:
             return None
+        self._drafts += 1
         self._draft = self._interpret(lines)
         return self._draft.interpreted
 
@@ -136,7 +139,7 @@ class MeterState:
 
         """
         received = item if isinstance(item, RefusedTelegram) else self._evaluate(item, arrived, arrived_at)
-        self._ahead, self._draft = {}, None
+        self._ahead, self._draft, self._drafts = {}, None, 0
         if isinstance(received, RefusedTelegram):
             self._count_refusal(received, arrived)
             return received

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.crc16 import crc16
-from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.meter import MAX_DRAFTS, MeterState
 from gateway.protocol.p1.readings import MAX_LINES, Reading, read, read_ahead, read_body
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, Telegram, TelegramReader
@@ -108,6 +108,20 @@ def test_a_telegram_is_not_read_ahead_before_its_last_line() -> None:
     # The last line has two value groups, and might end after the first.
     assert len(drafts) == 2
     assert drafts[-1].values == meter.newest.readings.values if meter.newest else False
+
+
+def test_a_telegram_is_read_ahead_a_few_times_however_many_value_groups_follow() -> None:
+    data = own_telegram("v50_sagemcom-t210d")
+    meter, reader = MeterState("meter", None), TelegramReader()
+    (whole,) = reader.feed(data)
+    for _ in range(2):
+        meter.take(whole, 0, 0)
+        drafts = 0
+        for byte in data[:-8] + b"(1)" * 500:
+            reader.feed(bytes([byte]))
+            drafts += meter.read_body_ahead(reader.body_ahead()) is not None
+        assert drafts == MAX_DRAFTS
+        reader.reset()
 
 
 def test_what_was_read_ahead_is_not_used_for_another_telegram() -> None:
