@@ -26,10 +26,11 @@ from gateway.runtime.status import Colour, Label, Mark, label
 from gateway.runtime.ticking import look_each
 
 TICK_S = 0.5
-TIMER_SLACK_S = 0.001
-"""Time by which a timer is set late, since an event loop may run it a little early."""
+TIMER_SLACK_S = 0.001  # an event loop may run a timer a little early
 GAP_FAST_S, GAP_SLOW_S = 1.0, 3.0
 """Time without bytes that ends a telegram."""
+SLOWEST_BYTES_PER_S = 960
+"""Speed of the slowest line: 9600 baud, ten bits for a byte."""
 INNER_PAUSE_S = 0.3
 """Pause within a telegram, in seconds, after which the rest may be of another one; a checksum would show that."""
 LATE_S = 0.25
@@ -68,7 +69,7 @@ class DsmrParser(Node):
         self._last_bytes = float("-inf")
         self._last_read = float("-inf")
         """The moment at which the last bytes were read; they may have arrived before."""
-        self._looked = float("-inf")
+        self._begun = self._looked = float("-inf")
         self._has_paused = self._usually_pauses = False
         self._is_new_connection = True
         self._served: Received | None = None
@@ -99,8 +100,11 @@ class DsmrParser(Node):
         elif pause_s > INNER_PAUSE_S and self._reader.is_in_lines:
             self._has_paused = True
         self._last_bytes, self._last_read = arrived, moment
+        if not self._reader.pending:
+            self._begun = moment
         for item in self._reader.feed(data):
             self._take(item, arrived)
+            self._begun = moment
         lines = self._reader.lines_ahead()
         if lines:
             self._meter.read_ahead(lines)
@@ -152,20 +156,21 @@ class DsmrParser(Node):
         # A correct checksum is enough to pass the telegram on as it came, before its readings are parsed.
         if isinstance(item, Telegram) and item.checked:
             self._pass_on(item)
+        # Bytes that drip in were written earlier: no meter takes longer for its telegram than the slowest line.
+        came = min(self._last_read, self._begun + self._gap_s + len(item.raw) / SLOWEST_BYTES_PER_S)
         result = self._meter.take(
             self._without_halves(item),
-            self._last_read,
+            came,
             unix_time(arrived),
             is_first=self._is_new_connection,
-            waited_since=arrived if arrived < self._last_read else None,
-            machine_clock=MachineClock(unix_now(), is_synchronised),
+            waited_since=arrived if arrived < came else None,
+            machine_clock=MachineClock(unix_now() - (self._last_read - came), is_synchronised),
         )
         if isinstance(result, RefusedTelegram) and result.reason is RefusalReason.UNCONFIRMED:
             self.log(logging.INFO, "the meter sends no checksum: its readings are shown when two telegrams agree")
         elif isinstance(result, RefusedTelegram):
-            self._note_error(
-                f"refused: {result.reason} ({result.detail})", label("refused-" + result.reason.replace(" ", "-"))
-            )
+            error = label("refused-" + result.reason.replace(" ", "-"))
+            self._note_error(f"refused: {result.reason} ({result.detail})", error)
         else:
             if not result.telegram.checked:
                 self._pass_on(result.telegram)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from gateway.nodes import dsmr_parser
-from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_LOGGED_ERRORS, DsmrParser
+from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, MAX_LOGGED_ERRORS, SLOWEST_BYTES_PER_S, DsmrParser
 from gateway.protocol.p1.meter import ERROR_WINDOW_S, MeterState, Received
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
@@ -349,6 +349,19 @@ async def test_every_output_gets_the_readings_of_each_telegram_in_time() -> None
     assert some == others
     # The first one may be part of a backlog: it is served only if nothing follows it.
     assert [each and each.telegram.raw for each in some] == [later(GOOD, second) for second in range(1, 12)]
+
+
+async def test_a_telegram_that_drips_in_is_as_old_as_its_first_bytes() -> None:
+    bench = Bench()
+    for second in range(12):
+        bench.feed(later(GOOD, second), 100.0 + second)
+    dripping = later(GOOD, 12)
+    for at in range(0, len(dripping), 10):
+        bench.feed(dripping[at : at + 10], 112.0 + at * 30 / len(dripping))
+    received = bench.out[-1]
+    assert received.telegram.raw == dripping
+    assert received.arrived <= 112.0 + GAP_FAST_S + len(dripping) / SLOWEST_BYTES_PER_S
+    assert not bench.meter.is_fresh(142.0)
 
 
 async def test_readings_are_ready_before_the_checksum_and_served_after_it() -> None:
