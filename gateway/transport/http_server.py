@@ -68,7 +68,7 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
         self.last_active = now()
         self._source = ""
         self._strangers_bytes = 0
-        self._waits_for_turn = False
+        self._waits_for_turn = self._has_begun = False
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
@@ -105,6 +105,8 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
     def _begin(self, transport: asyncio.Transport) -> None:
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._set_deadline()
+        self._has_begun = True
+        self.handle_events()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Return the buffer for the next bytes."""
@@ -126,7 +128,8 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def handle_events(self) -> None:
         """Ask for a turn to handle what was received, and read no more until then."""
-        if not self._waits_for_turn and self.conn.trailing_data[0]:
+        # The first bytes may come with the end of a handshake, before this connection has its secured transport.
+        if self._has_begun and not self._waits_for_turn and self.conn.trailing_data[0]:
             self._waits_for_turn = True
             self.transport.pause_reading()
             self.gate.turns.ask(self._source, self._take_turn)

@@ -362,7 +362,7 @@ async def test_posts_come_over_tls_where_it_is_configured(tmp_path: Path, monkey
             assert await bench.post_over_tls(form(new()), trusted) == 201
         assert bench.farm.accepted >= 1
         assert bench.listener.details()["certificate_valid_until"]
-        with pytest.raises(http.client.HTTPException):
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
             await bench.post(form(new()))
         with pytest.raises(ssl.SSLCertVerificationError):
             await bench.post_over_tls(form(new()), ssl.create_default_context())
@@ -371,6 +371,44 @@ async def test_posts_come_over_tls_where_it_is_configured(tmp_path: Path, monkey
         bench.listener.renew_tls({files: ServerTls(files) for files in [bench.listener.settings.tls] if files})
         with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'localhost'"):
             await bench.post_over_tls(form(new()), trusted)
+
+
+async def test_a_request_that_comes_with_the_end_of_its_handshake_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    make_certificates(tmp_path)
+    add_certificate(tmp_path, "server", host="localhost")
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with serving(tmp_path, TLS) as bench:
+        body = form(new())
+        lines = [f"POST {PATH} HTTP/1.1", "Host: localhost", f"Authorization: Token {FARM}"]
+        lines += [f"{name}: {value}" for name, value in FORM.items()]
+        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode()
+
+        def work() -> bytes:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            secured = trusted.wrap_bio(incoming, outgoing, server_hostname="localhost")
+            with socket.create_connection(("127.0.0.1", bench.listener.port), LIMIT_S) as client:
+                while True:
+                    try:
+                        secured.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        client.sendall(outgoing.read())
+                        incoming.write(client.recv(65_536))
+                secured.write(head)
+                client.sendall(outgoing.read())  # with the client's last message of the handshake
+                incoming.write(client.recv(65_536))  # session tickets: the server has read that
+                secured.write(body)
+                client.sendall(outgoing.read())
+                while True:
+                    try:
+                        return secured.read(65_536)
+                    except ssl.SSLWantReadError:
+                        incoming.write(client.recv(65_536))
+
+        assert (await asyncio.to_thread(work)).startswith(b"HTTP/1.1 201 ")
 
 
 async def test_handshakes_that_do_not_end_are_given_up_and_hold_nobody_up(
