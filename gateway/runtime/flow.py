@@ -241,6 +241,8 @@ async def _supervise(node: Node) -> None:
         except Exception as error:
             node.show(Colour.RED, Mark.RING, "failed", error=type(error).__name__)
             node.log_seldom(logging.ERROR, f"failed: {type(error).__name__}: {error}", error)
+        if (task := asyncio.current_task()) and task.cancelling():
+            return  # it failed while it stopped
         if now() - begun > LONGEST_PAUSE_S:
             backoff.reset()
         node.ready.set()

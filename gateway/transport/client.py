@@ -41,7 +41,10 @@ class Client(Protocol):
 
 def close_in_order(transport: asyncio.Transport | None) -> None:
     """Close after all sent data has left; if a close is waiting for that already, close at once."""
-    if transport and transport.get_write_buffer_size():
+    if transport is None:
+        return
+    # A TLS transport that is closed twice no longer knows how much waits.
+    if transport.is_closing() or transport.get_write_buffer_size():
         transport.abort()
-    elif transport:
+    else:
         transport.close()

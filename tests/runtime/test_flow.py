@@ -278,3 +278,24 @@ async def test_what_is_kept_for_a_report_has_no_control_characters() -> None:
     node = Probe("meter", [])
     node.log(logging.WARNING, "meter A\x1b[2J")
     assert node.recent_problems[-1][1] == "meter A\\x1b[2J"
+
+
+@pytest.mark.parametrize("error", [OSError(5, "no such device"), AttributeError("no transport")])
+async def test_a_node_that_fails_while_it_stops_is_not_started_again(error: Exception) -> None:
+    class Clumsy(Node):
+        starts = 0
+
+        async def run(self) -> None:
+            self.starts += 1
+            self.ready.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise error
+
+    node, stop = Clumsy("clumsy"), asyncio.Event()
+    running = asyncio.create_task(Flow([node]).run(stop))
+    await asyncio.wait_for(node.ready.wait(), 10)
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert node.starts == 1
