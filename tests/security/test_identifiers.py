@@ -36,8 +36,9 @@ def unit(name: str, *, identifiers: bool, values: Any = None) -> Unit:
 
 
 def shown(served: Unit) -> dict[str, object]:
-    """Return what clients read, by register."""
-    return {register.name: decode(register, read(served, register)) for register in served.register_map.registers}
+    """Return what clients read, by register; None for one that is refused while it is absent."""
+    registers = served.register_map.registers
+    return {each.name: decode(each, data) if (data := read(served, each)) else None for each in registers}
 
 
 def read(served: Unit, register: Register) -> bytes:
