@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import IPv4Interface
 
@@ -49,6 +50,11 @@ class Neighbourhood:
         )
         self._network.register_service(info, cooperating_responders=True)
         return label
+
+    def announce_many(self, announce: Callable[[int], object], count: int) -> None:
+        """Call `announce` with each number below `count` at the same time: each device listens first for a while."""
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(announce, range(count)))
 
     def is_wanted(self, _service: str, name: str) -> bool:
         return self.mark in name

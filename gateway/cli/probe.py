@@ -262,7 +262,7 @@ def _config(place: str, options: _Options) -> MeterConfig:
     address = None if "://" in place else split_address(place)
     if address and not 0 < address[1] <= MAX_PORT:
         raise click.UsageError(f"{place}: {address[1]} is not a TCP port. Give one from 1 to 65535, such as 2001")
-    if address is None and "/" not in place and not Path(place).exists():
+    if not (address or place.isdecimal() or "/" in place or Path(place).exists()):
         raise click.UsageError(f"{place} is not a device. Give one such as /dev/ttyUSB0, or HOST:PORT of a ser2net")
     try:
         if split_url(place) is None and "://" in place:

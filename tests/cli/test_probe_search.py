@@ -183,9 +183,10 @@ def test_a_device_without_a_meter_is_shown_with_the_reason(network: Neighbourhoo
 
 
 def test_forty_hostile_devices_are_bounded_and_cannot_steer_the_terminal(network: Neighbourhood) -> None:
-    for number in range(40):
-        texts = {"p": "/ws\x1b[2J", "product_type": "HWE-P1\n99  serial port"}
-        network.announce("_energydongle._tcp", f"\u202eevil{number}", 80, texts, ["8.8.8.8"])
+    texts = {"p": "/ws\x1b[2J", "product_type": "HWE-P1\n99  serial port"}
+    network.announce_many(
+        lambda number: network.announce("_energydongle._tcp", f"\u202eevil{number}", 80, texts, ["8.8.8.8"]), 40
+    )
     result = probe_until("8 more devices announce themselves, and are not shown")
     assert len(re.findall(r"^-", result.stdout, re.MULTILINE)) == 32
     assert "it announces no address of a local network" in result.stdout

@@ -29,8 +29,7 @@ def test_nothing_is_found_where_nothing_is_announced(network: Neighbourhood) -> 
 
 
 def test_devices_beyond_the_limit_are_counted_and_do_not_hide_those_of_other_kinds(network: Neighbourhood) -> None:
-    for number in range(40):
-        network.announce(SER2NET, f"port {number}", 2000 + number)
+    network.announce_many(lambda number: network.announce(SER2NET, f"port {number}", 2000 + number), 40)
     network.announce(HOME_WIZARD)
     found = Announcements()
 
