@@ -4,17 +4,13 @@ CRC-16/ARC of P1 and the checksum of Modbus RTU share the polynomial 0x8005, ref
 value: P1 starts at 0, Modbus RTU at 0xFFFF. CRC-16/X-25, which some Hungarian meters send, has the polynomial 0x1021,
 reflected. Each function can continue from an earlier result.
 
-The library fastcrc computes them where it is installed, and tables do elsewhere: it has no wheels for some processors.
+Tables compute them. For many meters the library fastcrc is faster, where it has wheels for the processor.
+`use_library` imports it, since it takes memory that one meter does not repay.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
-
-try:
-    from fastcrc import crc16 as fastcrc
-except ImportError:
-    fastcrc = None  # type: ignore[assignment]
 
 _REFLECTED_8005 = 0xA001
 _REFLECTED_1021 = 0x8408
@@ -56,7 +52,24 @@ def _by_table(polynomial: int, start: int) -> Crc16:
 crc16_in_python = _by_table(_REFLECTED_8005, 0)
 crc16_x25_in_python = _by_table(_REFLECTED_1021, X25_START)
 
-crc16: Crc16 = fastcrc.arc if fastcrc else crc16_in_python
-"""Return the CRC-16 of bytes, continued from an earlier result or 0; the result is not inverted."""
-crc16_x25: Crc16 = fastcrc.mcrf4xx if fastcrc else crc16_x25_in_python
-"""Return the CRC-16/X-25 of bytes, continued from an earlier result or `X25_START`, before its last inversion."""
+_functions: dict[str, Crc16] = {"crc16": crc16_in_python, "crc16_x25": crc16_x25_in_python}
+
+
+def use_library() -> bool:
+    """Compute with fastcrc from now on; return False where it is not installed."""
+    try:
+        from fastcrc import crc16 as library  # noqa: PLC0415 - only where there are many meters
+    except ImportError:
+        return False
+    _functions.update(crc16=library.arc, crc16_x25=library.mcrf4xx)
+    return True
+
+
+def crc16(data: bytes | bytearray, crc: int = 0) -> int:
+    """Return the CRC-16 of `data`, continued from `crc`; the result is not inverted."""
+    return _functions["crc16"](data, crc)
+
+
+def crc16_x25(data: bytes | bytearray, crc: int = X25_START) -> int:
+    """Return the CRC-16/X-25 of `data`, continued from `crc`, before its last inversion."""
+    return _functions["crc16_x25"](data, crc)

@@ -24,6 +24,7 @@ from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.status_page.observation import Reload, ServedUnits
 from gateway.problems.problem import Problem
+from gateway.protocol import crc16
 from gateway.protocol.modbus.advice import advice_text, advise
 from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.protocol.p1.meter import MeterState
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from gateway.nodes.status_page.node import StatusPage
     from gateway.service.audit_log import AuditLog
     from gateway.service.secret_files import SecretFiles
+
+MANY_METERS = 20
+"""Number of meters from which on checksums are computed by a library."""
 
 
 class _Offer(NamedTuple):
@@ -147,6 +151,8 @@ class Wiring:
             for key in [(name, key_of(meter))]
         }
         by_name = {name: source for (name, _), source in self._sources.items()}
+        if len(by_name) >= MANY_METERS:
+            crc16.use_library()
         for source in self._sources.values():
             self._nodes += source.nodes
         self._connect_push(config, by_name)

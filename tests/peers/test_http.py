@@ -105,7 +105,7 @@ def test_a_device_is_read_until_it_repeats_its_last_telegram(tmp_path: Path) -> 
 
 
 def test_a_device_that_refuses_is_reported_and_read_when_it_no_longer_does(tmp_path: Path) -> None:
-    device = Device(PATHS[0])
+    device = Device(PATH)
     device.status = 503
     with serving(device), following_a_meter(device):
         gateway = Gateway(tmp_path, {"source": device.url, "dsmr_version": "5"})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.protocol import crc16 as crc16_module
 from gateway.protocol.crc16 import X25_INVERSION, crc16, crc16_in_python, crc16_x25, crc16_x25_in_python
 from tests.telegrams import make
 
@@ -32,7 +35,10 @@ def test_the_checksum_of_hungarian_meters_is_that_of_the_catalogue() -> None:
 @given(st.binary(max_size=300), st.integers(0, 0xFFFF))
 @settings(derandomize=True, max_examples=100, deadline=None)
 def test_the_library_and_the_tables_agree(data: bytes, crc: int) -> None:
-    for of_library, of_tables in ((crc16, crc16_in_python), (crc16_x25, crc16_x25_in_python)):
-        assert of_library(data) == of_tables(data)
-        assert of_library(data, crc) == of_tables(data, crc)
-        assert of_library(bytearray(data), crc) == of_tables(bytearray(data), crc)
+    with patch.dict(crc16_module._functions):
+        if not crc16_module.use_library():
+            pytest.skip("fastcrc is not installed")
+        for of_library, of_tables in ((crc16, crc16_in_python), (crc16_x25, crc16_x25_in_python)):
+            assert of_library(data) == of_tables(data)
+            assert of_library(data, crc) == of_tables(data, crc)
+            assert of_library(bytearray(data), crc) == of_tables(bytearray(data), crc)
