@@ -67,18 +67,28 @@ def write_secret(path: Path, content: bytes) -> None:
         raise
 
 
-def read_token(path: Path) -> bytes:
-    """Return the digest of the token in the first line of a file.
+def read_digest(path: Path, least: int, too_short: Problem) -> bytes:
+    """Return the digest of a secret, which is the first line of a file.
+
+    Args:
+        path: the file.
+        least: smallest number of its characters.
+        too_short: the problem of a secret that has fewer.
 
     Raises:
-        OSError: the file cannot be read, is not a regular file or too large, or the token is too short.
+        OSError: the file cannot be read, is not a regular file or too large, or the secret is too short.
 
     """
-    token = read_first_line(path)
-    if len(token) < MIN_TOKEN_CHARACTERS:
-        hint = f"Use {MIN_TOKEN_CHARACTERS} characters or more, such as those that `openssl rand -hex 32` prints"
-        raise ProblemError(problem_of("token-too-short", "the token is too short", hint))
-    return hashlib.sha256(token).digest()
+    secret = read_first_line(path)
+    if len(secret) < least:
+        raise ProblemError(too_short)
+    return hashlib.sha256(secret).digest()
+
+
+def read_token(path: Path) -> bytes:
+    """Return the digest of the token in a file, as `read_digest` does."""
+    hint = f"Use {MIN_TOKEN_CHARACTERS} characters or more, such as those that `openssl rand -hex 32` prints"
+    return read_digest(path, MIN_TOKEN_CHARACTERS, problem_of("token-too-short", "the token is too short", hint))
 
 
 def read_key(path: Path) -> bytes:

@@ -11,14 +11,14 @@ import pytest
 from gateway.lines.tcp import TcpLine
 from gateway.nodes.decryption import LOG_TEXTS, Decryption
 from gateway.nodes.dsmr_parser import DsmrParser
-from gateway.nodes.p1_port import P1Port
+from gateway.nodes.p1_port import Lines, P1Port
 from gateway.problems.problem import ProblemError
 from gateway.protocol.p1.decryption import Fault
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.status import Colour
 from tests.ciphering import AUTHENTICATION_KEY, KEY, LUXEMBOURG, OTHER_KEY, encrypted, telegram_at
-from tests.nodes.p1_bench import ser2net
+from tests.nodes.p1_bench import Ser2net, ser2net
 from tests.waiting import running, until
 
 
@@ -151,15 +151,20 @@ async def test_nothing_shows_the_keys(tmp_path: Path) -> None:
     assert AUTHENTICATION_KEY.hex() not in shown.lower()
 
 
+async def port_of(bench: Bench, served: Ser2net) -> tuple[P1Port, asyncio.Task[None]]:
+    """Return a P1 port that is connected and feeds the decryption, and the task that reads it."""
+    lines: Lines = [("p1.local:2001", TcpLine("127.0.0.1", served.port))]
+    port = P1Port("port", bench.meter, lines, 30, is_decrypted=True)
+    port.line_bytes.connect(bench.node, bench.node)
+    reading = asyncio.create_task(port.run())
+    await until(lambda: served.clients, "the connection")
+    return port, reading
+
+
 async def test_the_port_stays_open_while_nothing_is_decrypted_and_is_green_once_a_telegram_is(tmp_path: Path) -> None:
     bench = Bench(tmp_path, OTHER_KEY)
     async with ser2net() as served, running(bench.node):
-        port = P1Port(
-            "port", bench.meter, [("p1.local:2001", TcpLine("127.0.0.1", served.port))], 30, is_decrypted=True
-        )
-        port.line_bytes.connect(bench.node, bench.node)
-        reading = asyncio.create_task(port.run())
-        await until(lambda: served.clients, "the connection")
+        port, reading = await port_of(bench, served)
         served.send(encrypted(telegram_at(1), 1))
         await until(lambda: port.status.label.code == "line-encrypted", "the first telegram")
         bench.node.renew_keys({bench.key_file: KEY})
@@ -174,12 +179,7 @@ async def test_the_port_stays_open_while_nothing_is_decrypted_and_is_green_once_
 async def test_a_line_that_closes_without_a_decrypted_telegram_points_to_the_decryption(tmp_path: Path) -> None:
     bench = Bench(tmp_path, OTHER_KEY)
     async with ser2net() as served, running(bench.node):
-        port = P1Port(
-            "port", bench.meter, [("p1.local:2001", TcpLine("127.0.0.1", served.port))], 30, is_decrypted=True
-        )
-        port.line_bytes.connect(bench.node, bench.node)
-        reading = asyncio.create_task(port.run())
-        await until(lambda: served.clients, "the connection")
+        port, reading = await port_of(bench, served)
         served.send(encrypted(LUXEMBOURG))
         await until(lambda: bench.node.status.label.code == Fault.WRONG_KEY, "the telegram")
         served.refuse()

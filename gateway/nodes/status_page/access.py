@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from gateway.problems.problem import ProblemError, problem_of
+from gateway.problems.problem import problem_of
 from gateway.problems.quoting import quoted
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, strangers
 from gateway.transport.addresses import Address, Network, name_peer, place_of, source_of
 from gateway.transport.guessing import Guessing
-from gateway.transport.secret_file import read_first_line
+from gateway.transport.secret_file import read_digest
 
 MIN_PASSWORD_CHARACTERS = 8
 
@@ -60,17 +60,10 @@ class Refusal:
 
 
 def read_password(path: Path) -> bytes:
-    """Return the digest of the password in the first line of a file.
-
-    Raises:
-        OSError: the file cannot be read, is not a regular file or too large, or the password is too short.
-
-    """
-    password = read_first_line(path)
-    if len(password) < MIN_PASSWORD_CHARACTERS:
-        hint = f"Use {MIN_PASSWORD_CHARACTERS} characters or more"
-        raise ProblemError(problem_of("password-too-short", "the password is too short", hint))
-    return hashlib.sha256(password).digest()
+    """Return the digest of the password in a file, as `read_digest` does."""
+    hint = f"Use {MIN_PASSWORD_CHARACTERS} characters or more"
+    too_short = problem_of("password-too-short", "the password is too short", hint)
+    return read_digest(path, MIN_PASSWORD_CHARACTERS, too_short)
 
 
 class Access:
