@@ -37,8 +37,8 @@ class Snapshot:
     """Names of the registers whose value does not fit their type."""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
     """The values that it was encoded from."""
-    missing: int = field(default=0, repr=False, compare=False)
-    """A bit for each register in the encoder's order, which is set if the register has no value."""
+    missing: bytes = field(default=b"", repr=False, compare=False)
+    """A byte for each register in the encoder's order, which is 1 if the register has no value."""
     refused: tuple[range, ...] = ()
     """Places of the registers that are absent, and whose clients know no code for absent."""
 
@@ -107,13 +107,15 @@ class SnapshotEncoder:
             return self._encode_changes(values, before)
         segments: list[Segment] = []
         unfit: list[str] = []
-        present, missing, bit = 0, 0, 1
+        missing = bytearray(len(self._places))
+        present, position = 0, -1
         for address, template, slots in self._plans:
             data = bytearray(template)
             for start, stop, evaluate, encode, name in slots:
-                value, this, bit = evaluate(values), bit, bit << 1
+                position += 1
+                value = evaluate(values)
                 if value is None:
-                    missing |= this
+                    missing[position] = True
                     continue
                 data[start:stop], fits = encode(value)
                 if fits:
@@ -122,7 +124,7 @@ class SnapshotEncoder:
                     unfit.append(name)
             segments.append(Segment(address, bytes(data)))
         refused = self._refused(values, unfit)
-        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, missing, refused)
+        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, bytes(missing), refused)
 
     def _refused(self, values: Mapping[str, Value], unfit: Sequence[str]) -> tuple[range, ...]:
         """Return the places of the registers that are absent and then not served."""
@@ -137,17 +139,15 @@ class SnapshotEncoder:
         changed = [name for name, value in values.items() if (old := past.get(name)) is not value and old != value]
         changed += past.keys() - values.keys()
         images: dict[int, bytearray] = {}
-        present, unfit, missing = before.present, set(before.unfit), before.missing
+        present, unfit, missing = before.present, set(before.unfit), bytearray(before.missing)
         for position in {position for name in changed for position in self._shown_at.get(name, ())}:
             index, start, register = self._places[position]
             if index not in images:
                 images[index] = bytearray(before.segments[index].data)
             value = register.evaluate(values)
-            was_missing = missing >> position & 1
-            present -= register.name not in unfit and not was_missing
+            present -= register.name not in unfit and not missing[position]
             unfit.discard(register.name)
-            if (value is None) != was_missing:
-                missing ^= 1 << position
+            missing[position] = value is None
             data, fits = (register.absent, True) if value is None else register.encode(value)
             images[index][start : start + 2 * register.length] = data
             if not fits:
@@ -159,7 +159,7 @@ class SnapshotEncoder:
             segments[index] = Segment(self._starts[index], bytes(image))
         names = tuple(register.name for register in self._registers if register.name in unfit) if unfit else ()
         refused = self._refused(values, names)
-        return Snapshot(self._starts, tuple(segments), present, names, values, missing, refused)
+        return Snapshot(self._starts, tuple(segments), present, names, values, bytes(missing), refused)
 
     def test_pattern(self) -> Snapshot:
         """Return a snapshot in which every register shows its own address."""
