@@ -74,8 +74,8 @@ ROOMS = {
     ),
 }
 """Room to its one rule and the rooms it may use."""
-CORE_ROOMS = ["p1", "registers", "modbus"]
-"""The rooms in `protocol`: readings, their registers, and requests for registers."""
+CORE_ROOMS = ["p1", "registers", "modbus", "fleet"]
+"""The rooms in `protocol`: readings, their registers, requests for registers, and telegrams over MQTT."""
 LOOSE = {"__init__", "__main__", "version"}
 """Modules in `gateway/` itself."""
 

@@ -1,0 +1,133 @@
+"""A bound of a telegram's age that needs no common clock.
+
+A gateway that serves meters publishes a counter each second: a tick. The gateway at the meter (the edge) writes the
+newest tick that it has seen into each telegram as it is sent. So the telegram was sent after that tick, and its age is
+at most the time since then, by the clock of the gateway that published the tick. Whatever held the telegram up on its
+way, the bound includes it: brokers that stood still, buffers, slow readers, clocks that are wrong. A message that a
+broker had stored has no tick of this run, so it proves nothing.
+
+`boot` is a random number of this run of a gateway: ticks of another run, or of a second gateway with the same name,
+are never taken for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+TICK_EVERY_S = 1.0
+KEPT_TICKS = 64
+"""Number of ticks whose moments are kept: an older telegram is not used."""
+MAX_TICKS = 16
+"""Largest number of serving gateways whose ticks are written into a telegram."""
+FORGET_AFTER_S = 10.0
+"""Time after which an edge no longer sends a tick that was not followed by another: it would prove nothing new."""
+MAX_NUMBER = 2**63 - 1
+_MAX_DIGITS = len(str(MAX_NUMBER))
+
+
+class Tick(NamedTuple):
+    """One count of a serving gateway."""
+
+    gateway: str
+    boot: int
+    number: int
+
+
+def number_of(text: str) -> int | None:
+    """Return a whole number of decimal digits; None for another text or one that is too large."""
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
+        return None
+    number = int(text)
+    return number if number <= MAX_NUMBER else None
+
+
+def encode_tick(tick: Tick) -> bytes:
+    """Return the message that announces a tick."""
+    return b"%d:%d" % (tick.boot, tick.number)
+
+
+def decode_tick(gateway: str, payload: bytes) -> Tick | None:
+    """Return the tick in a message of a gateway; None for another message."""
+    boot, _, count = payload[: 2 * _MAX_DIGITS + 2].decode("latin-1").partition(":")
+    return _tick(gateway, boot, count)
+
+
+def tick_text(tick: Tick) -> str:
+    """Return a tick as it is written into a telegram's envelope."""
+    return f"{tick.gateway}:{tick.boot}:{tick.number}"
+
+
+def tick_of(text: str) -> Tick | None:
+    """Return the tick in the text of an envelope; None for another text."""
+    gateway, _, rest = text.rpartition(":")
+    gateway, _, boot = gateway.rpartition(":")
+    return _tick(gateway, boot, rest)
+
+
+def _tick(gateway: str, boot: str, count: str) -> Tick | None:
+    boot_number, count_number = number_of(boot), number_of(count)
+    if not gateway or boot_number is None or count_number is None:
+        return None
+    return Tick(gateway, boot_number, count_number)
+
+
+class Ticks:
+    """The ticks that a serving gateway has published in this run, with their moments."""
+
+    def __init__(self, gateway: str, boot: int) -> None:
+        self._gateway, self._boot = gateway, boot
+        self._count = 0
+        self._moments: dict[int, float] = {}
+
+    def next(self, moment: float) -> Tick:
+        """Return the next tick, to be published now; `moment` is before it is sent."""
+        self._count += 1
+        self._moments[self._count] = moment
+        self._moments.pop(self._count - KEPT_TICKS, None)
+        return Tick(self._gateway, self._boot, self._count)
+
+    def moment_of(self, ticks: Iterable[Tick]) -> float | None:
+        """Return the moment after which a telegram with these ticks was sent; None if they prove nothing."""
+        newest = None
+        for gateway, boot, number in ticks:
+            if boot == self._boot and gateway == self._gateway:
+                moment = self._moments.get(number)
+                if moment is not None and (newest is None or moment > newest):
+                    newest = moment
+        return newest
+
+    def is_own(self, ticks: Iterable[Tick]) -> bool:
+        """Return whether there is a tick of this run, however old."""
+        return any(
+            boot == self._boot and gateway == self._gateway and 0 < number <= self._count
+            for gateway, boot, number in ticks
+        )
+
+
+class SeenTicks:
+    """The newest tick of each serving gateway that an edge has seen, whichever broker brought it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, int], tuple[int, float]] = {}
+
+    def note(self, tick: Tick, moment: float) -> None:
+        """Note a tick that comes at this moment; an older one than the newest of its gateway changes nothing."""
+        key = tick.gateway, tick.boot
+        known = self._seen.get(key)
+        if known is None and len(self._seen) >= MAX_TICKS:
+            self._forget(moment)
+            if len(self._seen) >= MAX_TICKS:
+                return
+        if known is None or tick.number > known[0]:
+            self._seen[key] = tick.number, moment
+
+    def newest(self, moment: float) -> tuple[Tick, ...]:
+        """Return the ticks to be written into a telegram that is sent at this moment."""
+        self._forget(moment)
+        return tuple([Tick(gateway, boot, number) for (gateway, boot), (number, _) in self._seen.items()])
+
+    def _forget(self, moment: float) -> None:
+        old = [key for key, (_, seen) in self._seen.items() if moment - seen > FORGET_AFTER_S]
+        for key in old:
+            del self._seen[key]

@@ -1,0 +1,116 @@
+"""The bound of a tick is never below the true age, and memory is bounded whatever is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.protocol.fleet.ticks import (
+    FORGET_AFTER_S,
+    KEPT_TICKS,
+    MAX_TICKS,
+    SeenTicks,
+    Tick,
+    Ticks,
+    decode_tick,
+    encode_tick,
+    tick_of,
+    tick_text,
+)
+
+GATEWAY, BOOT = "serving-1", 77
+
+
+def test_a_tick_is_read_as_it_was_written() -> None:
+    tick = Ticks(GATEWAY, BOOT).next(5.0)
+    assert encode_tick(tick) == b"77:1"
+    assert decode_tick(GATEWAY, b"77:1") == tick == tick_of(tick_text(tick)) == Tick(GATEWAY, BOOT, 1)
+    assert tick_of("a:b:1:2") == Tick("a:b", 1, 2)
+
+
+@pytest.mark.parametrize("payload", [b"", b"77", b"77:", b":1", b"77:1:1", b"-1:1", b"77:1 ", b"\xff:1", b"9" * 10_000])
+def test_another_message_is_no_tick(payload: bytes) -> None:
+    assert decode_tick(GATEWAY, payload) is None
+
+
+def test_a_telegram_was_sent_after_the_newest_of_its_ticks() -> None:
+    ticks = Ticks(GATEWAY, BOOT)
+    first, second = ticks.next(5.0), ticks.next(6.0)
+    assert ticks.moment_of([first]) == 5.0
+    assert ticks.moment_of([second, first]) == 6.0
+    assert ticks.moment_of([Tick("serving-2", 3, 9), first]) == 5.0
+
+
+def test_a_tick_of_another_run_or_gateway_or_of_the_future_proves_nothing() -> None:
+    ticks = Ticks(GATEWAY, BOOT)
+    ticks.next(5.0)
+    others = [Tick(GATEWAY, BOOT + 1, 1), Tick("serving-2", BOOT, 1), Tick(GATEWAY, BOOT, 2), Tick(GATEWAY, BOOT, 0)]
+    assert ticks.moment_of(others) is None
+    assert not ticks.is_own(others)
+
+
+def test_a_tick_that_is_too_old_is_known_and_proves_nothing() -> None:
+    ticks = Ticks(GATEWAY, BOOT)
+    first = ticks.next(0.0)
+    for count in range(KEPT_TICKS):
+        ticks.next(float(count))
+    assert ticks.moment_of([first]) is None
+    assert ticks.is_own([first])
+    assert len(ticks._moments) == KEPT_TICKS
+
+
+def test_an_edge_sends_the_newest_tick_of_each_gateway_that_still_ticks() -> None:
+    seen = SeenTicks()
+    seen.note(Tick("a", 1, 5), 0.0)
+    seen.note(Tick("a", 1, 4), 1.0)
+    seen.note(Tick("b", 2, 1), 2.0)
+    assert set(seen.newest(3.0)) == {Tick("a", 1, 5), Tick("b", 2, 1)}
+    assert seen.newest(FORGET_AFTER_S + 1.0) == (Tick("b", 2, 1),)
+    seen.note(Tick("b", 3, 1), 12.0)
+    assert set(seen.newest(12.0)) == {Tick("b", 2, 1), Tick("b", 3, 1)}, "a late one of an earlier run takes no place"
+
+
+def test_a_flood_of_gateways_takes_no_place_from_those_that_are_known() -> None:
+    seen = SeenTicks()
+    seen.note(Tick("a", 1, 1), 0.0)
+    for boot in range(1000):
+        seen.note(Tick("flood", boot, 1), 0.5)
+    assert len(seen.newest(1.0)) == MAX_TICKS
+    seen.note(Tick("a", 1, 2), 1.0)
+    assert Tick("a", 1, 2) in seen.newest(2.0)
+    seen.note(Tick("new", 1, 1), 11.0)
+    assert set(seen.newest(11.0)) == {Tick("a", 1, 2), Tick("new", 1, 1)}
+
+
+WAYS = st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 90.0), st.integers(0, 3)), min_size=1, max_size=80)
+
+
+def telegrams_of(ways: Iterable[tuple[float, float, int]], ticks: Ticks) -> Iterable[tuple[float, float, float | None]]:
+    """Generate when each telegram was sent and read, and the moment that its ticks prove when it is read."""
+    moment, seen, under_way, sent = 0.0, SeenTicks(), [], []
+    for pause, way, kind in ways:
+        moment += pause
+        if kind:
+            under_way.append((moment + way, ticks.next(moment)))
+        for each in [each for each in under_way if each[0] <= moment]:
+            under_way.remove(each)
+            seen.note(each[1], moment)
+        sent.append((moment, moment + way, seen.newest(moment)))
+        for each_sent in [each_sent for each_sent in sent if each_sent[1] <= moment]:
+            sent.remove(each_sent)
+            yield each_sent[0], moment, ticks.moment_of(each_sent[2])
+
+
+@given(WAYS)
+def test_the_bound_is_never_below_the_age(ways: list[tuple[float, float, int]]) -> None:
+    for sent, _read, proven in telegrams_of(ways, Ticks(GATEWAY, BOOT)):
+        assert proven is None or proven <= sent
+
+
+@given(st.binary(max_size=60), st.text(max_size=60))
+def test_any_bytes_are_a_tick_or_none(payload: bytes, text: str) -> None:
+    for tick in (decode_tick(GATEWAY, payload), tick_of(text)):
+        assert tick is None or tick_of(tick_text(tick)) == tick
