@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -20,10 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access, Refusal
+from gateway.nodes.status_page.frame import unix_time
+from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.known_clients import known_clients
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.openapi import describe
-from gateway.nodes.status_page.overview import status, unix_time
+from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page, Query
 from gateway.nodes.status_page.shared import Shared
 from gateway.nodes.status_page.stream import Stream
@@ -44,16 +44,6 @@ BODY_TIMEOUT_S = 5.0
 
 Make = Callable[[], Awaitable[bytes]]
 """A function that makes a response."""
-
-_adapters: dict[type, TypeAdapter[Any]] = {}
-
-
-def to_json(value: object) -> bytes:
-    """Return an object of `model.py` as JSON."""
-    kind = type(value)
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind].dump_json(value)
 
 
 def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, ...]) -> ASGIApp:
@@ -173,7 +163,7 @@ class _Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
-                headers.setdefault("Cache-Control", "no-cache")
+                headers.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/api/") else "no-cache")
                 if has_body or message["status"] in CLOSING:
                     headers["Connection"] = "close"
             await send(message)

@@ -41,12 +41,29 @@ class MeterView:
     is_connected: bool
     is_fresh: bool
     age_s: float | None
+    due_s: float
+    """Expected time between two telegrams."""
+    late_after_s: float
+    """Age from which the readings are late, but still served."""
     stale_after_s: float
     interval_s: float | None
+    received_at: float | None
+    """Arrival of the telegram that is served."""
     telegrams: int
     refused: dict[str, int]
     """Number of refused telegrams by reason."""
     power_net_w: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountsView:
+    """Number of meters by state."""
+
+    fresh: int
+    late: int
+    stale: int
+    never: int
+    """Meters that have not sent a telegram yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,134 +112,37 @@ class ReloadView:
     """A text for each change, in English."""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusView:
-    """The status of the whole gateway."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameView:
+    """The beginning of each event: what the page shows around every view."""
 
-    version: str
     at: float
-    running_s: float
-    nodes: list[NodeView] = field(default_factory=list)
-    wires: list[WireView] = field(default_factory=list)
+    counts: CountsView
     meters: list[MeterView] = field(default_factory=list)
-    servers: list[ServerView] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    """The problems of the configuration file as text."""
+    """The meters; events for one view name only those it needs."""
     problems: list[ProblemView] = field(default_factory=list)
-    """The same problems as data."""
+    """The problems of the configuration file."""
     warnings: list[ProblemView] = field(default_factory=list)
     """Advice about what to do soon, such as to renew a certificate."""
     reload: ReloadView | None = None
     """The last reload; None before the first."""
     is_serving: bool = True
     """False while the configuration cannot be used."""
+    has_advice: bool = False
+    """True while a client makes a mistake that can be named."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterView:
-    """A register as a client reads it now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView(FrameView):
+    """The status of the whole gateway."""
 
-    address: int
-    number: int
-    """Number of the register in manuals that count from 40001."""
-    name: str
-    type: str
-    length: int
-    step: str
-    """Resolution, with its unit."""
-    text: str | None
-    """Value with its unit; None when absent, or when a client gets no value."""
-    words: str
-    """Content of the register in hexadecimal; empty when a client gets none."""
-    exception: int | None
-    """Code of the exception that a client gets instead of a value."""
-    is_answered: bool
-    """False when a client gets no response at all."""
-    is_stale: bool
-    """True when the value comes from a telegram that is too old; a constant is never stale."""
-    is_withheld: bool
-    """True when the register is absent because its unit does not have `identifiers: true`."""
-    age_s: float | None
-    codes: list[str]
-    """OBIS codes of the telegram's lines that the value comes from."""
-    lines: list[int]
-    """Positions of those lines in the telegram, from 0."""
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Registers:
-    """The registers of one unit."""
-
-    server: str
-    unit_id: int
-    meter: str
-    map: str
-    is_fresh: bool
-    on_stale: str
-    age_s: float | None
-    registers: list[RegisterView]
-
-
-@dataclass(frozen=True, slots=True)
-class LineView:
-    """A line of a telegram."""
-
-    text: str
-    code: str
-    name: str
-    value: str | None
-    unit: str | None
-    fault: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TelegramVerdictView:
-    """A telegram that was accepted or refused."""
-
-    at: float
-    interval_s: float | None
-    fault: str | None
-    """Reason of the refusal; None for an accepted telegram."""
-
-
-@dataclass(frozen=True, slots=True)
-class TelegramView:
-    """The newest telegram of a meter, and the results of the last telegrams."""
-
-    meter: str
-    is_masked: bool
-    """True when identifiers are masked. The checksum then does not match the text."""
-    identification: str | None
-    age_s: float | None
-    is_fresh: bool
-    text: str | None
-    lines: list[LineView]
-    recent: list[TelegramVerdictView]
-    """Newest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class BucketView:
-    """Ten seconds of a meter."""
-
-    at: float
-    power_mean_w: float | None
-    power_lowest_w: float | None
-    power_highest_w: float | None
-    longest_interval_s: float | None
-    telegrams: int
-    refused: int
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryView:
-    """The last hour of a meter."""
-
-    meter: str
-    bucket_s: float
-    buckets: list[BucketView]
-    """Oldest first. There is no bucket for a time without telegrams."""
+    version: str
+    running_s: float
+    nodes: list[NodeView] = field(default_factory=list)
+    wires: list[WireView] = field(default_factory=list)
+    servers: list[ServerView] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """The problems of the configuration file as text."""
 
 
 @dataclass(frozen=True, slots=True)

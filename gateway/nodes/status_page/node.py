@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
-from gateway.nodes.status_page.app import make_app, to_json
+from gateway.nodes.status_page.app import make_app
+from gateway.nodes.status_page.channels import Channels
 from gateway.nodes.status_page.observation import Gateway
-from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
 from gateway.nodes.status_page.stream import Stream
 from gateway.problems.problem import Place, ProblemError
@@ -60,7 +60,7 @@ class StatusPage(Node):
         self._access: Access | None = None
         self._server: PageServer | None = None
         self._page = Page(gateway)
-        self._stream = Stream(lambda: to_json(status(gateway, self._page.started)), self._page.signature)
+        self._stream = Stream(Channels(self._page))
 
     def watch(self, meter: MeterState) -> Callable[[Received | RefusedTelegram, float], None]:
         """Return the function that takes each telegram of `meter`, accepted or refused, with its arrival."""

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
-from gateway.nodes.status_page import model
+from gateway.nodes.status_page import model, readings_model
 from gateway.nodes.status_page.known_clients import KnownClients
 from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
@@ -71,13 +71,19 @@ _PATHS = [
     _Path(
         "/api/registers",
         "The registers of a unit as a client reads them now",
-        model.Registers,
+        readings_model.Registers,
         [_SERVER, _UNIT, _IDENTIFIERS],
         (400, 404),
     ),
     _Path("/api/requests", "The clients and their newest requests", model.Requests, [_LIMIT], (400,)),
-    _Path("/api/telegram", "The newest telegram of a meter", model.TelegramView, [_METER, _IDENTIFIERS], (400, 404)),
-    _Path("/api/history", "The last hour of a meter", model.HistoryView, [_METER], (404,)),
+    _Path(
+        "/api/telegram",
+        "The newest telegram of a meter",
+        readings_model.TelegramView,
+        [_METER, _IDENTIFIERS],
+        (400, 404),
+    ),
+    _Path("/api/history", "The last hour of a meter", readings_model.HistoryView, [_METER], (404,)),
     _Path("/api/clients", "The known clients, and what to configure for each", KnownClients, [], ()),
     _Path("/healthz", "The health of the gateway; needs no password", model.HealthView, [_COUNTS_METERS], (400,)),
     _Path("/download/map", "The register map of a unit", "text/csv", [_SERVER, _UNIT], (400, 404)),

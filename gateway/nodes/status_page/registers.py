@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from gateway.maps.table import ABSENT, shown, step
-from gateway.nodes.status_page.model import Registers, RegisterView
+from gateway.nodes.status_page.frame import age
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
-from gateway.nodes.status_page.overview import age
+from gateway.nodes.status_page.readings_model import Registers, RegisterView
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.names import GATEWAY_PREFIX, source_lines
 from gateway.protocol.p1.readings import Readings

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from gateway.nodes.status_page.frame import unix_time
 from gateway.nodes.status_page.model import AdviceView, ClientView, Requests, RequestView
 from gateway.nodes.status_page.observation import ObservedServer, ServedUnits
-from gateway.nodes.status_page.overview import unix_time
 from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange

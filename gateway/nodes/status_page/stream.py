@@ -1,13 +1,16 @@
-"""Server-sent events: each viewer receives the status with each telegram and each change.
+"""Server-sent events: each viewer receives what its view shows, with each telegram and each change.
 
-A slow viewer skips events and gets the newest one. A viewer that takes no data is dropped.
+What a view shows is a channel, and all viewers of a channel share its events, so that each is made once. A slow viewer
+skips events and gets the newest one. A viewer that takes no data is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
+from typing import Protocol
+from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
@@ -26,11 +29,31 @@ SIGN_OF_LIFE_EVERY_S = 15.0
 BETWEEN_VIEWERS_S = 0.002
 """Pause between two viewers, in which Modbus clients are served."""
 
+MAX_QUERY_FIELDS = 8
+"""Largest number of parameters of a request for events."""
+
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # tells a proxy not to buffer events
 ]
+
+
+class Channel(Protocol):
+    """The events of one view."""
+
+    @property
+    def every_s(self) -> float:
+        """Return the shortest time between two events."""
+
+    def signature(self) -> object:
+        """Return a value that changes when there is something to send."""
+
+    def whole(self) -> bytes:
+        """Return everything that the view shows, as JSON: the first event, and the one after a skipped event."""
+
+    def change(self) -> bytes:
+        """Return what has changed since the last call, as JSON; by default everything."""
 
 
 class Viewer:
@@ -40,6 +63,11 @@ class Viewer:
         self._newest: bytes | None = None
         self._has_event = asyncio.Event()
         self.is_gone = False
+
+    @property
+    def is_behind(self) -> bool:
+        """Return True while an event waits that the viewer has not taken."""
+        return self._newest is not None
 
     def show(self, event: bytes) -> None:
         """Send `event` next; it replaces an event that waits."""
@@ -60,37 +88,74 @@ class Viewer:
         return event
 
 
+class _Broadcast:
+    """A channel with its viewers."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.viewers: list[Viewer] = []
+        self._before: object = None
+        self._looked = float("-inf")
+        self._whole = b""
+        self._made_for: object = None
+        self._made_at = float("-inf")
+
+    async def look(self) -> None:
+        """Send what has changed to the viewers."""
+        moment = now()
+        if moment - self._looked < self._channel.every_s:
+            return
+        self._looked = moment
+        signature = self._channel.signature()
+        if signature == self._before:
+            return
+        self._before = signature
+        change = _event(self._channel.change())
+        for viewer in list(self.viewers):
+            viewer.show(self.whole() if viewer.is_behind else change)
+            await asyncio.sleep(BETWEEN_VIEWERS_S)
+
+    def whole(self) -> bytes:
+        """Return the event with everything, which is made once for all viewers."""
+        signature, moment = self._channel.signature(), now()
+        if signature != self._made_for or moment - self._made_at > SHARED_S:
+            self._made_for, self._made_at = signature, moment
+            self._whole = _event(self._channel.whole())
+        return self._whole
+
+
+def _event(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
+
+
 class Stream:
     """All viewers, and the events for them."""
 
-    def __init__(self, describe: Callable[[], bytes], signature: Callable[[], object]) -> None:
-        """Send the result of `describe` to the viewers whenever that of `signature` changes."""
-        self._describe = describe
-        self._signature = signature
+    def __init__(self, channels: Callable[[Mapping[str, str]], tuple[Hashable, Callable[[], Channel]] | None]) -> None:
+        """Begin without viewers.
+
+        Args:
+            channels: returns the key of the channel for the parameters of a request, and a function that makes it;
+                None if there is no such view.
+
+        """
+        self._channels = channels
+        self._broadcasts: dict[Hashable, _Broadcast] = {}
         self._viewers: dict[Viewer, str] = {}
         """Each viewer with its source."""
         self._arrivals = asyncio.Event()
-        self._newest = b""
-        self._described: object = None
-        self._described_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._viewers)
 
     async def run(self) -> None:
         """Check for changes and send them, until cancelled."""
-        before: object = None
         while True:
             if not self._viewers:
                 self._arrivals.clear()
                 await self._arrivals.wait()
-            signature = self._signature()
-            if signature != before:
-                before = signature
-                event = self._event(signature)
-                for viewer in list(self._viewers):
-                    viewer.show(event)
-                    await asyncio.sleep(BETWEEN_VIEWERS_S)
+            for broadcast in list(self._broadcasts.values()):
+                await broadcast.look()
             await asyncio.sleep(LOOK_EVERY_S)
 
     def close(self) -> None:
@@ -102,23 +167,36 @@ class Stream:
         """Serve one viewer, as an ASGI application."""
         client = scope.get("client")
         source = source_of(name_peer(*client)[0]) if client else ""
-        if not self._has_room(source):
-            headers = [(b"content-type", b"text/plain"), (b"retry-after", b"60")]
-            await send({"type": "http.response.start", "status": 503, "headers": headers})
-            await send({"type": "http.response.body", "body": b"too many viewers"})
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        if scope["method"] == "HEAD":
+        chosen = self._channels(_parameters(scope))
+        if chosen is None:
+            await _refuse(send, 404, b"there is no such view")
+        elif not self._has_room(source):
+            await _refuse(send, 503, b"too many viewers", (b"retry-after", b"60"))
+        elif scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": b""})
-            return
+        else:
+            key, make = chosen
+            if key not in self._broadcasts:
+                self._broadcasts[key] = _Broadcast(make())
+            broadcast = self._broadcasts[key]
+            try:
+                await self._serve(broadcast, source, receive, send)
+            finally:
+                if not broadcast.viewers and self._broadcasts.get(key) is broadcast:
+                    del self._broadcasts[key]
+
+    async def _serve(self, broadcast: _Broadcast, source: str, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         viewer = Viewer()
         self._viewers[viewer] = source
+        broadcast.viewers.append(viewer)
         self._arrivals.set()
         leaving = asyncio.create_task(_await_end(receive, viewer))
         try:
-            viewer.show(self._event(self._signature()))
+            viewer.show(broadcast.whole())
             while True:
-                event = await viewer.next() or self._event(self._signature())
+                event = await viewer.next() or broadcast.whole()
                 if viewer.is_gone:
                     break
                 async with asyncio.timeout(STALL_TIMEOUT_S):
@@ -129,14 +207,7 @@ class Stream:
         finally:
             leaving.cancel()
             self._viewers.pop(viewer, None)
-
-    def _event(self, signature: object) -> bytes:
-        """Return the newest event, which is made once for all viewers."""
-        moment = now()
-        if signature != self._described or moment - self._described_at > SHARED_S:
-            self._described, self._described_at = signature, moment
-            self._newest = b"data: " + self._describe() + b"\n\n"
-        return self._newest
+            broadcast.viewers.remove(viewer)
 
     def _has_room(self, source: str) -> bool:
         """Return whether there is room for a viewer, after another one was closed if that is fair."""
@@ -149,6 +220,20 @@ class Stream:
         del self._viewers[leaving]
         leaving.end()
         return True
+
+
+def _parameters(scope: Scope) -> Mapping[str, str]:
+    query = scope.get("query_string", b"").decode("latin-1")
+    try:
+        return dict(parse_qsl(query, max_num_fields=MAX_QUERY_FIELDS))
+    except ValueError:
+        return {"view": ""}
+
+
+async def _refuse(send: Send, status: int, why: bytes, *headers: tuple[bytes, bytes]) -> None:
+    types = [(b"content-type", b"text/plain"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": types})
+    await send({"type": "http.response.body", "body": why})
 
 
 async def _await_end(receive: Receive, viewer: Viewer) -> None:

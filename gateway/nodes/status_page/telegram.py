@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.nodes.status_page.model import BucketView, HistoryView, LineView, TelegramVerdictView, TelegramView
-from gateway.nodes.status_page.overview import age, identification, unix_time
+from gateway.nodes.status_page.frame import age, identification, unix_time
+from gateway.nodes.status_page.readings_model import (
+    BucketView,
+    HistoryView,
+    LineView,
+    TelegramVerdictView,
+    TelegramView,
+)
 from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.p1.history import BUCKET_S, Bucket, History
 from gateway.protocol.p1.meter import MeterState

@@ -220,9 +220,13 @@ class MeterState:
         """
         if self._stale_after_s is not None:
             return self._stale_after_s
+        return STALE_AFTER_FAST_S if self.cadence_s < FAST_LIMIT_S else STALE_AFTER_SLOW_S
+
+    @property
+    def cadence_s(self) -> float:
+        """Return the expected seconds between two telegrams."""
         cadence = self.newest.variant.cadence_s if self.newest else FAST_CADENCE_S
-        cadence = min(cadence, self.serving.clock_cadence_s or cadence)
-        return STALE_AFTER_FAST_S if cadence < FAST_LIMIT_S else STALE_AFTER_SLOW_S
+        return min(cadence, self.serving.clock_cadence_s or cadence)
 
     @property
     def fresh_until(self) -> float:

@@ -45,21 +45,36 @@ class Browser:
 class Source:
     """The status that is sent to viewers."""
 
+    every_s = 0.0
+
     def __init__(self) -> None:
         self.number = 0
         self.described = 0
 
-    def describe(self) -> bytes:
+    def whole(self) -> bytes:
         self.described += 1
         return b"%d" % self.number
+
+    change = whole
 
     def signature(self) -> object:
         return self.number
 
 
+class Changes(Source):
+    """A status of which only the changes are sent."""
+
+    def change(self) -> bytes:
+        return b"change to %d" % self.number
+
+
+def stream_of(source: Source) -> Stream:
+    return Stream(lambda parameters: None if "view" in parameters else ("", lambda: source))
+
+
 @asynccontextmanager
 async def streaming(source: Source) -> AsyncIterator[Stream]:
-    stream = Stream(source.describe, source.signature)
+    stream = stream_of(source)
     task = asyncio.create_task(stream.run())
     try:
         yield stream
@@ -110,6 +125,26 @@ async def test_a_change_is_described_once_for_all_viewers() -> None:
         assert source.described == before + 1
 
 
+async def test_changes_are_sent_alone_and_everything_after_a_skipped_one() -> None:
+    source, slow, quick = Changes(), Browser(), Browser()
+    async with streaming(source) as stream, watching(stream, slow, quick):
+        await until(lambda: slow.events and quick.events)
+        assert slow.events == quick.events == [b"data: 0\n\n"]
+        slow.takes.clear()
+        for number in range(1, 5):
+            source.number = number
+            await until(lambda n=number: quick.events[-1] == b"data: change to %d\n\n" % n)  # type: ignore[misc]
+        slow.takes.set()
+        await until(lambda: slow.events[-1] == b"data: 4\n\n")
+
+
+async def test_a_view_that_does_not_exist_has_no_events() -> None:
+    browser = Browser()
+    browser.scope["query_string"] = b"view=nothing"
+    await stream_of(Source())(browser.scope, browser.receive, browser.send)
+    assert browser.sent[0]["status"] == 404
+
+
 async def test_a_slow_viewer_gets_the_newest_and_holds_up_nobody() -> None:
     source, slow, quick = Source(), Browser(), Browser()
     async with streaming(source) as stream, watching(stream, slow, quick):
@@ -148,12 +183,13 @@ async def test_an_unchanged_status_is_sent_again_as_a_sign_of_life(monkeypatch: 
 async def test_nothing_is_checked_without_viewers() -> None:
     looked = 0
 
-    def look() -> int:
-        nonlocal looked
-        looked += 1
-        return looked
+    class Watched(Source):
+        def signature(self) -> object:
+            nonlocal looked
+            looked += 1
+            return looked
 
-    stream = Stream(lambda: b"", look)
+    stream = stream_of(Watched())
     task = asyncio.create_task(stream.run())
     browser = Browser()
     async with watching(stream, browser):
@@ -186,7 +222,7 @@ async def test_all_viewers_end_when_the_page_does() -> None:
 
 async def test_a_request_for_the_head_alone_does_not_add_a_viewer() -> None:
     browser = Browser("HEAD")
-    stream = Stream(lambda: b"", lambda: None)
+    stream = stream_of(Source())
     await stream(browser.scope, browser.receive, browser.send)
     assert [message["type"] for message in browser.sent] == ["http.response.start", "http.response.body"]
     assert not len(stream)

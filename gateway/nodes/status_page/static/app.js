@@ -1,22 +1,39 @@
-// Receives the gateway's status events and keeps the chosen view up to date.
+// The frame of the page: it receives the gateway's events, shows the chosen view, and says when it has lost the gateway.
 
 import { h, setText } from "./dom.js";
-import { moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
-import * as flow from "./flow.js";
-import * as registers from "./registers.js";
-import * as telegram from "./telegram.js";
-import * as clients from "./clients.js";
-import * as connect from "./connect.js";
-import * as charts from "./charts.js";
+import { icon } from "./drawing.js";
+import { mark, meterState, pill } from "./marks.js";
+import { ageWords, language, moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
 
-const VIEWS = { flow, registers, telegram, clients, connect, charts };
+// The views in the order of their tabs. A module is loaded when its view is first opened.
+const VIEWS = {
+  flow: () => import("./flow.js"),
+  charts: () => import("./charts.js"),
+  registers: () => import("./registers.js"),
+  telegram: () => import("./telegram.js"),
+  clients: () => import("./clients.js"),
+  connect: () => import("./connect.js"),
+};
+const HIDDEN = {};
+const REPLACED_WHILE_BROKEN = ["now", "flow", "fleet", "charts"];
+const FEW_METERS = 3;
 const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
 const RETRY_MS = 3_000;
+const BEAT_MS = 250;
+const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and what is shown is of before
+const THEMES = ["auto", "dark", "light"];
 
-const gateway = { status: null, receivedAt: 0, isLost: false, showsIdentifiers: false };
+const phone = matchMedia("(max-width: 760px)");
+const gateway = { status: null, event: null, path: [], receivedAt: 0, isLost: false, showsIdentifiers: false };
+const summary = pill(document.getElementById("pill"));
+const main = document.getElementById("view");
 let view = null;
+let viewName = "";
+let events = null;
+let watchdog = null;
 let isRefreshing = false;
 let isOutdated = false;
+let drawnTabs = "";
 
 // Seconds since the newest event, so that the ages on the page keep growing.
 gateway.elapsed = () => (performance.now() - gateway.receivedAt) / 1000;
@@ -27,18 +44,25 @@ gateway.get = async (path, parameters = {}) => {
   return response.json();
 };
 
+gateway.restream = listen;
+
 function receive(event) {
-  gateway.status = JSON.parse(event.data);
+  gateway.event = JSON.parse(event.data);
+  if (gateway.event.nodes) gateway.status = gateway.event;
   gateway.receivedAt = performance.now();
   setLost(false);
   showProblems();
-  showSummary();
+  if (wantedView() !== viewName) {
+    choose();
+    return;
+  }
+  showFrame();
   view?.update();
   refresh();
 }
 
 async function refresh() {
-  if (!view?.refresh || !gateway.status?.is_serving) return;
+  if (!view?.refresh || !gateway.event?.is_serving) return;
   // One request at a time: on a slow network, requests would queue up. What is chosen meanwhile needs another one; while
   // the meter is offline, no event would bring it.
   isOutdated = true;
@@ -57,15 +81,27 @@ async function refresh() {
 }
 
 function setLost(isLost) {
+  if (gateway.isLost === isLost) return;
   gateway.isLost = isLost;
   document.body.classList.toggle("lost", isLost);
+  showFrame();
+  if (isLost && gateway.event && view?.update) view.update();
+}
+
+// Only what lasts is announced: a page that was hidden gets an event at once when it is shown again.
+function showBanner() {
   const banner = document.getElementById("banner");
-  banner.hidden = !isLost;
-  setText(banner, isLost ? t("lost") : "");
+  const isShown = gateway.isLost && gateway.elapsed() > 2;
+  banner.hidden = !isShown;
+  if (!isShown || banner.firstChild) {
+    if (!isShown) banner.replaceChildren();
+    return;
+  }
+  banner.replaceChildren(mark("stale"), h("span", {}, t("lost")));
 }
 
 function showProblems() {
-  const { problems, warnings, is_serving: isServing } = gateway.status;
+  const { problems, warnings, is_serving: isServing } = gateway.event;
   setText(document.getElementById("problems-title"), t(isServing ? "problems" : "problems_none_served"));
   listProblems("problems", problems);
   listProblems("warnings", warnings);
@@ -74,6 +110,9 @@ function showProblems() {
 
 function listProblems(id, problems) {
   const section = document.getElementById(id);
+  const key = JSON.stringify([language, problems]);
+  if (section.dataset.shown === key) return;
+  section.dataset.shown = key;
   section.hidden = problems.length === 0;
   section.querySelector("ul").replaceChildren(...problems.map((problem) => {
     const { place, translation, english } = problemText(problem);
@@ -82,7 +121,7 @@ function listProblems(id, problems) {
 }
 
 function showReload() {
-  const { reload } = gateway.status;
+  const { reload } = gateway.event;
   const footer = document.getElementById("reload");
   footer.hidden = !reload?.is_applied;
   if (footer.hidden) return;
@@ -90,64 +129,132 @@ function showReload() {
   setText(footer, t("reloaded", { at: moment(reload.at), changes }));
 }
 
+// The pill: the state of the only meter, or how many are fresh. Only its word is announced.
 function showSummary() {
-  const { meters } = gateway.status;
-  // A screen reader reads each change aloud, so this text contains no number that changes all the time.
-  setText(document.getElementById("summary"), meters.map(({ name: meter, age_s: ageS, is_fresh: isFresh }) => {
-    if (ageS === null) return t("summary_no_telegram", { meter });
-    return isFresh ? t("summary_online", { meter }) : t("summary_offline", { meter, since: moment(gateway.status.at - ageS) });
-  }).join(" · "));
-  setText(document.getElementById("power"), meters.filter((meter) => meter.is_fresh && meter.power_net_w !== null)
-    .map((meter) => `${meters.length > 1 ? `${meter.name} ` : ""}${number(meter.power_net_w)} W`).join(" · "));
-}
-
-function choose(name, focus = false) {
-  const wanted = name in VIEWS ? name : "flow";
-  for (const tab of document.querySelectorAll("[role=tab]")) {
-    const isChosen = tab.dataset.view === wanted;
-    tab.setAttribute("aria-selected", isChosen);
-    tab.tabIndex = isChosen ? 0 : -1;
-    if (isChosen && focus) tab.focus();
+  const { event } = gateway;
+  if (!event) return;
+  if (gateway.isLost) {
+    summary.show("lost", t("state_lost"));
+    return;
   }
-  const main = document.getElementById("view");
-  main.setAttribute("aria-labelledby", `tab-${wanted}`);
-  view = VIEWS[wanted].create(gateway, refresh);
+  if (!event.is_serving) {
+    summary.show("stale", t("state_broken"));
+    return;
+  }
+  const { meters, counts } = event;
+  if (meters.length === 1) {
+    const { state, age } = meterState(meters[0], gateway.elapsed(), false);
+    const isSimulated = meters[0].is_simulated && state === "fresh";
+    summary.show(isSimulated ? "simulated" : state, t(isSimulated ? "state_simulated" : `state_${state}`), age === null ? "" : ageWords(age));
+    return;
+  }
+  const states = meters.length ? meters.map((meter) => meterState(meter, gateway.elapsed(), false).state) : null;
+  const of = (state) => (states ? states.filter((each) => each === state).length : counts[state]);
+  const all = states ? states.length : counts.fresh + counts.late + counts.stale + counts.never;
+  const good = of("fresh") + of("late");
+  const worst = good < all ? (of("stale") ? "stale" : "never") : of("late") ? "late" : "fresh";
+  summary.show(worst, t("state_some", { fresh: number(good), all: number(all) }));
+}
+
+function showFrame() {
+  showTabs();
+  showBanner();
+  showSummary();
+}
+
+function meterCount() {
+  const { event } = gateway;
+  if (!event) return 1;
+  const { fresh, late, stale, never } = event.counts;
+  return fresh + late + stale + never;
+}
+
+function names() {
+  const known = Object.keys(VIEWS).filter((name) => name !== "fleet");
+  if (!VIEWS.fleet || meterCount() < 2) return known;
+  if (meterCount() > FEW_METERS) return ["fleet", ...known];
+  return [...known.slice(0, 2), "fleet", ...known.slice(2)];
+}
+
+// The view of the address, by default the first one; while nothing is served, the one that says why.
+function wantedView() {
+  const asked = location.hash.slice(1).split("/")[0];
+  const name = asked in VIEWS ? asked : names()[0];
+  if (HIDDEN.broken && gateway.event?.is_serving === false && REPLACED_WHILE_BROKEN.includes(name)) return "broken";
+  return name;
+}
+
+async function choose() {
+  const name = wantedView();
+  viewName = name;
+  gateway.path = location.hash.slice(1).split("/").slice(1).map(decodeURIComponent);
+  document.title = `${t(name)} · DSMR Modbus gateway`;
+  showTabs();
+  const { create } = await (VIEWS[name] ?? HIDDEN[name])();
+  if (viewName !== name) return;
+  view?.close?.();
+  view = create(gateway, refresh);
+  if (!view.element.querySelector("h1")) view.element.prepend(h("h1", { class: "vh" }, t(name)));
   main.replaceChildren(view.element);
-  if (gateway.status) view.update();
-  refresh();
+  main.dataset.view = name;
+  listen();
 }
 
-function makeTabs() {
-  const names = Object.keys(VIEWS);
-  const tabs = names.map((name) => h("button", {
-    id: `tab-${name}`, role: "tab", type: "button", "data-view": name, "aria-controls": "view",
-    onclick: () => { location.hash = name; },
-    onkeydown: (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      const next = names[(names.indexOf(name) + step + names.length) % names.length];
-      history.replaceState(null, "", `#${next}`);
-      choose(next, true);
-    },
-  }, t(name)));
-  document.getElementById("tabs").replaceChildren(...tabs);
+function link(name) {
+  return h("a", { id: `tab-${name}`, href: `#${name}`, "aria-current": name === viewName ? "page" : null }, icon(name), t(name),
+    name === "clients" && gateway.event?.has_advice ? mark("warning", t("state_advice")) : null);
 }
 
+// A phone has the most used views in a bar at the bottom, and the others behind a button.
+function showTabs() {
+  const all = names();
+  const key = JSON.stringify([all, viewName, language, phone.matches, gateway.event?.has_advice]);
+  if (key === drawnTabs) return;
+  drawnTabs = key;
+  const tabs = document.getElementById("tabs");
+  const focused = tabs.contains(document.activeElement) ? document.activeElement.id : null;
+  const first = phone.matches ? [...new Set([all[0], "flow", "charts", "clients"])] : all;
+  tabs.replaceChildren(...first.map(link));
+  if (phone.matches) tabs.append(...moreTabs(all.filter((name) => !first.includes(name))));
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+function moreTabs(others) {
+  const list = h("div", { class: "more", id: "more" }, others.map(link));
+  const toggle = (isOpen) => {
+    list.classList.toggle("open", isOpen);
+    button.setAttribute("aria-expanded", isOpen);
+  };
+  const button = h("button", { id: "more-button", type: "button", "aria-expanded": "false", "aria-controls": "more", onclick: () => toggle(!list.classList.contains("open")) },
+    icon("more"), t("more"));
+  list.addEventListener("click", () => toggle(false));
+  list.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    toggle(false);
+    button.focus();
+  });
+  return [button, list];
+}
+
+// One stream at a time, with what the view wants. A hidden page has none.
 function listen() {
-  const events = new EventSource("events");
-  let watchdog = null;
+  stop();
+  if (document.hidden) return;
+  const query = new URLSearchParams(view?.stream ?? {}).toString();
+  events = new EventSource(`events${query && `?${query}`}`);
+  const own = events;
   const restart = () => {
-    clearTimeout(watchdog);
-    events.close();
+    if (own !== events) return;
+    stop();
     setLost(true);
-    setTimeout(listen, RETRY_MS);
+    watchdog = setTimeout(listen, RETRY_MS);
   };
   const watch = () => {
     clearTimeout(watchdog);
     watchdog = setTimeout(restart, SILENCE_MS);
   };
   events.onmessage = (event) => {
+    if (own !== events) return;
     watch();
     receive(event);
   };
@@ -155,33 +262,84 @@ function listen() {
   watch();
 }
 
-async function showInLanguage(language) {
-  await setLanguage(language);
-  makeTabs();
-  choose(location.hash.slice(1));
-  if (gateway.status) { showProblems(); showSummary(); }
+function stop() {
+  clearTimeout(watchdog);
+  events?.close();
+  events = null;
+}
+
+// What a page shows that was hidden, asleep or kept by the browser is old until the first event.
+function wake() {
+  if (document.hidden) {
+    stop();
+    return;
+  }
+  setLost(true);
+  listen();
+}
+
+async function showInLanguage(wanted) {
+  await setLanguage(wanted);
+  const [other, title] = wanted === "nl" ? ["EN", "English"] : ["NL", "Nederlands"];
+  const button = document.getElementById("language");
+  button.setAttribute("aria-label", `${other}: ${title}`);
+  button.lang = other.toLowerCase();
+  setText(button, other);
+  button.onclick = () => {
+    localStorage.setItem("language", other.toLowerCase());
+    showInLanguage(other.toLowerCase());
+  };
+  setTheme(localStorage.getItem("theme") ?? "auto");
+  document.getElementById("banner").replaceChildren();
+  if (gateway.event) showProblems();
+  await choose();
+  showFrame();
 }
 
 function setTheme(theme) {
+  const button = document.getElementById("theme");
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  button.setAttribute("aria-label", `${t("theme")}: ${t(`theme_${theme}`)}`);
+  button.title = button.getAttribute("aria-label");
+  button.onclick = () => {
+    const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    localStorage.setItem("theme", next);
+    setTheme(next);
+  };
 }
 
-const theme = document.getElementById("theme");
-theme.value = localStorage.getItem("theme") ?? "auto";
-setTheme(theme.value);
-theme.onchange = () => {
-  localStorage.setItem("theme", theme.value);
-  setTheme(theme.value);
-};
-const language = document.getElementById("language");
-language.value = preferredLanguage();
-language.onchange = () => {
-  localStorage.setItem("language", language.value);
-  showInLanguage(language.value);
-};
+let beats = 0;
+let lastBeat = Date.now();
+setInterval(() => {
+  const before = lastBeat;
+  lastBeat = Date.now();
+  if (document.hidden) return;
+  if (lastBeat - before > ASLEEP_MS) wake();
+  if (!gateway.event) return;
+  view?.beat?.();
+  beats += 1;
+  if (beats % (1000 / BEAT_MS)) return;
+  showFrame();
+  view?.tick?.();
+}, BEAT_MS);
 
-await showInLanguage(language.value);
-addEventListener("hashchange", () => choose(location.hash.slice(1)));
-setInterval(() => { if (gateway.status) view?.tick?.(); }, 1000);
-listen();
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+addEventListener("hashchange", () => {
+  scrollTo(0, 0);
+  choose();
+});
+addEventListener("visibilitychange", wake);
+addEventListener("pageshow", (event) => { if (event.persisted) wake(); });
+phone.addEventListener("change", showTabs);
+let width = innerWidth;
+new ResizeObserver(() => {
+  if (innerWidth === width) return;
+  width = innerWidth;
+  view?.resize?.();
+}).observe(document.documentElement);
+
+await showInLanguage(preferredLanguage());

@@ -92,7 +92,7 @@ function scales(lowest, highest, first, now, format) {
   const axes = [
     ...levels.map((value) => s("g", {}, s("path", { class: value === 0 ? "zero" : "axis", d: `M${LEFT} ${y(value)}H${width - 8}` }), s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, format(value)))),
     ...(width < NARROW ? [4, 0] : [4, 3, 2, 1, 0]).map((quarters) => s("text", { x: x(now - 15 * minutes * quarters), y: HEIGHT - 6, "text-anchor": ["end", "middle", "middle", "middle", "start"][quarters] },
-      quarters ? t("minutes_ago", { n: number(minutes * quarters / 4) }) : t("now"))),
+      quarters ? t("minutes_ago", { n: number(minutes * quarters / 4) }) : t("axis_now"))),
   ];
   return { x, y, axes };
 }

@@ -90,6 +90,33 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
+// With the sign of a direction: a true minus, and a plus.
+export function signed(value, digits = 0) {
+  const text = fixed(Math.abs(value), digits);
+  if (Number(Math.abs(value).toFixed(digits)) === 0) return text;
+  return (value < 0 ? "−" : "+") + text;
+}
+
+// With so many digits after the point; thousands have a thin space from 10,000 on.
+export function fixed(value, digits = 0) {
+  const format = new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= 10_000 });
+  return format.formatToParts(value).map(({ type, value: part }) => (type === "group" ? "\u202f" : type === "minusSign" ? "−" : part)).join("");
+}
+
+// An age that is looked at while it grows: 0.4 s, 47 s, 4 min 12 s, 3 h 05 min.
+export function ageWords(seconds) {
+  if (seconds < 9.95) return t("age_s", { n: fixed(seconds, 1) });
+  if (seconds < 99.5) return t("age_s", { n: fixed(seconds) });
+  const [minutes, rest] = [Math.floor(seconds / 60), String(Math.floor(seconds % 60)).padStart(2, "0")];
+  if (seconds < 3600) return t("age_min_s", { min: minutes, s: rest });
+  if (seconds < 172_800) return t("age_h_min", { h: Math.floor(seconds / 3600), min: String(minutes % 60).padStart(2, "0") });
+  return t("age_d", { n: fixed(seconds / 86400) });
+}
+
+export function hours(unix) {
+  return new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(unix * 1000));
+}
+
 export function clock(unix) {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(unix * 1000));
 }

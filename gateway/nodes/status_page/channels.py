@@ -1,0 +1,51 @@
+"""The channels of the page: what each view is sent. A view without one gets the status of the whole gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+
+from gateway.nodes.status_page.json_text import to_json
+from gateway.nodes.status_page.overview import status
+from gateway.nodes.status_page.query import Page
+from gateway.nodes.status_page.stream import LOOK_EVERY_S, Channel
+
+_STATUS = ""
+"""Name of the channel for a request without `view`."""
+
+
+class StatusChannel:
+    """The status of the whole gateway, as in `/api/status`."""
+
+    every_s = LOOK_EVERY_S
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def signature(self) -> object:
+        """Return a value that changes with each telegram and each status."""
+        return self._page.signature()
+
+    def whole(self) -> bytes:
+        """Return the status."""
+        return to_json(status(self._page.gateway, self._page.started))
+
+    change = whole
+
+
+_VIEWS: Mapping[str, Callable[[Page, Mapping[str, str]], Channel]] = {
+    _STATUS: lambda page, _parameters: StatusChannel(page),
+}
+"""The channel for each value of `view`."""
+
+
+class Channels:
+    """Finds the channel for a request."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def __call__(self, parameters: Mapping[str, str]) -> tuple[Hashable, Callable[[], Channel]] | None:
+        """Return the key of the channel for the parameters of a request, and a function that makes it."""
+        view, meter = parameters.get("view", _STATUS), parameters.get("meter", "")
+        make = _VIEWS.get(view)
+        return ((view, meter), lambda: make(self._page, parameters)) if make else None
