@@ -12,6 +12,9 @@ folder=$(cd "$1" && pwd)
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 022
+# One date for all files, the one that hatchling gives those of the wheel, so that two builds give the same package.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1580601600}
+export SOURCE_DATE_EPOCH
 
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
