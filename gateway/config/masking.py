@@ -46,6 +46,7 @@ _PATHS = frozenset(
         "ca",
         "map",
         "audit",
+        "state_dir",
     )
 )
 _DEVICE = re.compile(r"/dev/tty[A-Za-z]{1,4}[0-9]{1,3}|[0-9]{1,5}")

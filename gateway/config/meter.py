@@ -121,6 +121,7 @@ class MeterKeys(BaseModel):
     stopbits: Literal[1, 2] | None = None
     watchdog: Duration = 30.0
     stale_after: Duration | None = None
+    main_fuse: int | None = Field(default=None, ge=1, le=1000)
     simulate: bool = False
 
 

@@ -32,6 +32,8 @@ class Config(BaseModel):
     push: PushConfig | None = None
     status_page: StatusPageConfig | None = None
     audit: str | None = Field(default=None, min_length=1)
+    state_dir: Path | None = None
+    """Folder for what is remembered over a restart."""
 
     def all_meters(self) -> dict[str, MeterConfig]:
         """Return the meters by name; a single one under `meter:` has the name `meter`."""
