@@ -96,7 +96,7 @@ class DsmrParser(Node):
         # than they came. Only a pause in both times is a pause of the meter.
         pause_s = min(arrived - self._last_bytes, moment - self._last_read)
         if pause_s > self._gap_s:
-            self._end_by_pause()
+            self.end_telegram()
         elif pause_s > INNER_PAUSE_S and self._reader.is_in_lines:
             self._has_paused = True
         self._last_bytes, self._last_read = arrived, moment
@@ -146,9 +146,10 @@ class DsmrParser(Node):
     def _look_for_silence(self, moment: float) -> None:  # after a late look, the next one decides
         is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment
         if self._reader.pending and not is_late and moment - self._last_read > self._gap_s:
-            self._end_by_pause()
+            self.end_telegram()
 
-    def _end_by_pause(self) -> None:
+    def end_telegram(self) -> None:
+        """End a telegram that has begun: its last byte has come, though no checksum shows that."""
         for item in self._reader.silence():
             self._take(item, self._last_bytes)
 
@@ -262,9 +263,8 @@ class DsmrParser(Node):
             text = f"{verb} {meter}: {len(received.readings.lines)} readings"
             self.log(logging.INFO, text, alike=f"{verb} {key[0]}")
             if any(code.startswith(CHANNEL_1) for code in received.readings.codes):
-                self.log(
-                    logging.INFO, f"the meter's own codes begin with {CHANNEL_1}, as in Switzerland; they are read"
-                )
+                text = f"the meter's own codes begin with {CHANNEL_1}, as in Switzerland; they are read"
+                self.log(logging.INFO, text)
             if mismatch:
                 problem, hint = mismatch
                 self.log(logging.WARNING, f"dsmr_version {problem}. {hint}, or readings may be absent or wrong")

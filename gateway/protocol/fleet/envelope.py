@@ -25,6 +25,8 @@ from gateway.protocol.fleet.topics import is_valid_id
 CHECKED, UNCHECKED = "ok", "none"
 MAX_HELD_MS = 10**10
 """Largest time in milliseconds: 115 days."""
+ROUNDING_MS = 1e-6
+"""Error of a floating point number that is not rounded up to another millisecond."""
 _NUMBERS = ("boot", "seq", "held", "delay")
 _ONCE = frozenset({"edge", "crc", *_NUMBERS})
 
@@ -99,4 +101,4 @@ def _checked(found: dict[str, str], ticks: tuple[Tick, ...]) -> Envelope | Bad:
 
 
 def _milliseconds(seconds: float) -> str:
-    return str(min(max(ceil(seconds * 1000), 0), MAX_HELD_MS))
+    return str(min(max(ceil(seconds * 1000 - ROUNDING_MS), 0), MAX_HELD_MS))

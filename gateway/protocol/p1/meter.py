@@ -21,7 +21,7 @@ from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Reading, Readings, read_ahead, read_body
-from gateway.protocol.p1.serving import LATE, REPEATING, Received, Serving
+from gateway.protocol.p1.serving import LATE, REPEATING, UNPROVEN, Received, Serving
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant, detect
 
@@ -54,6 +54,9 @@ class _Interpreted(NamedTuple):
 
 class MeterState:
     """Newest readings and counts of one meter."""
+
+    written_after = UNPROVEN
+    """Moment after which the next telegram was written; set before its bytes where its way proves one."""
 
     def __init__(
         self,
@@ -188,8 +191,9 @@ class MeterState:
         self._confirmation.accept(readings, arrived)
         is_whole = plausible is readings
         interpreted = found.interpreted if is_whole else interpret(plausible, variant, found.detected)
-        suffix = self.guards.suffix
-        return Received(telegram, interpreted, variant, arrived, arrived_at, found.detected, arrived, withheld, suffix)
+        suffix, detected, after = self.guards.suffix, found.detected, self.written_after
+        moments = arrived, arrived_at
+        return Received(telegram, interpreted, variant, *moments, detected, arrived, withheld, suffix, after)
 
     def _interpret(self, lines: bytes) -> _Interpreted:
         """Return the readings of a telegram on its own."""

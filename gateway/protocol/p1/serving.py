@@ -23,6 +23,8 @@ COUNTERS = tuple(
     f"energy_{direction}{tariff}" for direction in ("import", "export") for tariff in ("", "_t1", "_t2", "_t3", "_t4")
 )
 """Names of the readings that only rise; lower values show a telegram of the past."""
+UNPROVEN = float("inf")
+"""In place of a moment after which a telegram was written, for one whose way proves nothing."""
 LATE = {Condition.LATE, Condition.LATE_OR_CLOCK_SET}
 """Conditions that set the status bit "telegrams come late"."""
 REPEATING = {Condition.REPEATING, Condition.REPLAYING}
@@ -48,6 +50,8 @@ class Received:
     """Implausible readings; they are absent."""
     suffix: str = ""
     """Suffix that tells its meter from another one of the same identity."""
+    written_after: float = UNPROVEN
+    """Moment after which the meter wrote it, where its way proves one: its age is not less than since then."""
 
 
 class Serving:
@@ -124,8 +128,9 @@ class Serving:
         served = None
         if shown is not None:
             served = self._kept[shown.token]
-            if served.measured != shown.measured:
-                served = self._kept[shown.token] = replace(served, measured=shown.measured)
+            measured = min(shown.measured, served.written_after)
+            if served.measured != measured:
+                served = self._kept[shown.token] = replace(served, measured=measured)
         used = timeline.tokens
         self._kept = {token: kept for token, kept in self._kept.items() if token in used}
         self.is_pending = timeline.next_change is not None and now < timeline.next_change

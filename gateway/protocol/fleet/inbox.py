@@ -1,0 +1,105 @@
+"""The messages of one meter: which of them are used, and after which moment their telegrams were written.
+
+A message is used if a tick of this run of the gateway proves its age (`ticks`) and it is the newest (`newest`). A
+message that a broker had stored may be of any age, and is never used. Neither are those whose envelope cannot be read.
+
+Another program may publish telegrams without an envelope. They are used as long as no edge publishes those of the same
+meter. Nothing proves how long they were under way before the broker; the meter's clock shows later delays, as for
+telegrams of every other line. The answer to a ping shows how long they waited at the broker at most: it waits behind
+them in the same queue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from gateway.protocol.fleet.envelope import Bad, Envelope, decode
+from gateway.protocol.fleet.newest import Newest, Numbers, Order, Stamp
+from gateway.protocol.fleet.ticks import Ticks
+
+NEVER = float("-inf")
+
+
+class Outcome(Enum):
+    """The use that is made of a message."""
+
+    USED = "used"
+    USED_WITHOUT_ENVELOPE = "used, without envelope"
+    COPY = "copies"
+    OLDER = "older than another"
+    OTHER_METER = "of another meter"
+    RETAINED = "retained"
+    BAD_ENVELOPE = "bad envelope"
+    WITHOUT_ENVELOPE = "without envelope"
+    WITHOUT_TICK = "without tick"
+    TOO_OLD = "too old"
+    NOT_A_TELEGRAM = "not a telegram"
+
+
+ORDERS = {Order.COPY: Outcome.COPY, Order.OLDER: Outcome.OLDER, Order.OTHER_METER: Outcome.OTHER_METER}
+
+
+class Incoming(NamedTuple):
+    """A message as it arrived."""
+
+    edge: str
+    """The edge that its topic names."""
+    properties: Iterable[tuple[str, str]]
+    is_retained: bool
+    arrived: float
+    forwarded_after: float
+    """Moment after which the broker forwarded it, as the answer to a ping shows."""
+    stamps: Callable[[], tuple[Stamp, Stamp | None]]
+    """Returns the stamp of its telegram, and of the one in use."""
+
+
+class Verdict(NamedTuple):
+    """The use of a message."""
+
+    outcome: Outcome
+    written_after: float = NEVER
+    """For one that is used, the moment after which its telegram was written."""
+    reason: str = ""
+    """For a bad envelope, the property that is wrong."""
+
+
+class Inbox:
+    """The messages of one meter, from all of its brokers."""
+
+    __slots__ = ("_has_envelopes", "newest", "outcomes")
+
+    def __init__(self) -> None:
+        self.newest = Newest()
+        self.outcomes: Counter[Outcome] = Counter()
+        self._has_envelopes = False
+
+    def take(self, incoming: Incoming, ticks: Ticks) -> Verdict:
+        """Return the use of a message that arrives now."""
+        verdict = Verdict(Outcome.RETAINED) if incoming.is_retained else self._judge(incoming, ticks)
+        self.outcomes[verdict.outcome] += 1
+        return verdict
+
+    def _judge(self, incoming: Incoming, ticks: Ticks) -> Verdict:
+        envelope = decode(incoming.properties)
+        if envelope is None:
+            if self._has_envelopes:
+                return Verdict(Outcome.WITHOUT_ENVELOPE)
+            return Verdict(Outcome.USED_WITHOUT_ENVELOPE, incoming.forwarded_after)
+        if isinstance(envelope, Bad):
+            return Verdict(Outcome.BAD_ENVELOPE, reason=envelope.reason)
+        if envelope.edge != incoming.edge:
+            return Verdict(Outcome.BAD_ENVELOPE, reason="edge is another one than in the topic")
+        return self._order(envelope, incoming, ticks)
+
+    def _order(self, envelope: Envelope, incoming: Incoming, ticks: Ticks) -> Verdict:
+        sent_after = ticks.moment_of(envelope.ticks)
+        if sent_after is None:
+            return Verdict(Outcome.TOO_OLD if ticks.is_own(envelope.ticks) else Outcome.WITHOUT_TICK)
+        self._has_envelopes = True
+        written_after = sent_after - envelope.held_s - envelope.delay_s
+        numbers = Numbers(envelope.edge, envelope.boot, envelope.seq)
+        order = self.newest.take(numbers, incoming.arrived, sent_after, written_after, incoming.stamps)
+        return Verdict(ORDERS.get(order, Outcome.USED), written_after)

@@ -1,0 +1,89 @@
+"""A message is used if a tick of this run proves its age; what cannot be used has its reason and changes nothing."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.protocol.fleet.envelope import Envelope, encode
+from gateway.protocol.fleet.inbox import Inbox, Incoming, Outcome, Verdict
+from gateway.protocol.fleet.newest import Stamp
+from gateway.protocol.fleet.ticks import KEPT_TICKS, Tick, Ticks
+
+PING = 3.0
+
+
+def incoming(properties: object, arrived: float = 10.0, *, edge: str = "e", is_retained: bool = False) -> Incoming:
+    stamp = Stamp(0, "A")
+    return Incoming(edge, properties, is_retained, arrived, PING, lambda: (stamp, stamp))  # type: ignore[arg-type]
+
+
+def properties(*ticks: Tick, seq: int = 1, held: float = 0.0, delay: float = 0.0) -> object:
+    return encode(Envelope("e", 1, seq, held, delay, True, ticks))
+
+
+def test_the_age_counts_from_the_tick_and_what_the_edge_knows_of() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    tick = ticks.next(9.5)
+    assert inbox.take(incoming(properties(tick)), ticks) == Verdict(Outcome.USED, 9.5)
+    later = properties(tick, seq=2, held=0.25, delay=2.0)
+    assert inbox.take(incoming(later), ticks) == Verdict(Outcome.USED, 7.25)
+    assert inbox.take(incoming(later), ticks).outcome is Outcome.COPY
+
+
+def test_a_message_without_a_tick_of_this_run_proves_nothing() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    assert inbox.take(incoming(properties()), ticks) == Verdict(Outcome.WITHOUT_TICK)
+    assert inbox.take(incoming(properties(Tick("g", 2, 1))), ticks) == Verdict(Outcome.WITHOUT_TICK)
+    first = ticks.next(0.0)
+    for _ in range(KEPT_TICKS):
+        ticks.next(1.0)
+    assert inbox.take(incoming(properties(first)), ticks) == Verdict(Outcome.TOO_OLD)
+    assert inbox.take(incoming(properties(ticks.next(2.0))), ticks).outcome is Outcome.USED, "nothing was remembered"
+
+
+def test_a_stored_message_is_never_used() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    message = properties(ticks.next(9.5))
+    assert inbox.take(incoming(message, is_retained=True), ticks) == Verdict(Outcome.RETAINED)
+    assert inbox.take(incoming((), is_retained=True), ticks) == Verdict(Outcome.RETAINED)
+    assert inbox.take(incoming(message), ticks).outcome is Outcome.USED
+
+
+def test_a_bad_envelope_has_its_reason() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    good = properties(ticks.next(9.5))
+    assert inbox.take(incoming(good[1:]), ticks) == Verdict(  # type: ignore[index]
+        Outcome.BAD_ENVELOPE, reason="edge is missing"
+    )
+    other = inbox.take(incoming(good, edge="f"), ticks)
+    assert other == Verdict(Outcome.BAD_ENVELOPE, reason="edge is another one than in the topic")
+
+
+def test_telegrams_of_another_program_are_used_until_an_edge_publishes() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    assert inbox.take(incoming(()), ticks) == Verdict(Outcome.USED_WITHOUT_ENVELOPE, PING)
+    assert inbox.take(incoming(properties()), ticks).outcome is Outcome.WITHOUT_TICK
+    assert inbox.take(incoming(()), ticks).outcome is Outcome.USED_WITHOUT_ENVELOPE
+    assert inbox.take(incoming(properties(ticks.next(9.5))), ticks).outcome is Outcome.USED
+    assert inbox.take(incoming(()), ticks).outcome is Outcome.WITHOUT_ENVELOPE
+
+
+PROPERTIES = st.lists(
+    st.tuples(st.sampled_from(["edge", "boot", "seq", "held", "delay", "crc", "tick", "x"]), st.text(max_size=9)),
+    max_size=9,
+)
+
+
+@given(st.lists(st.tuples(PROPERTIES, st.booleans()), max_size=9))
+def test_garbage_is_never_used_and_never_in_the_way(messages: list[tuple[list[tuple[str, str]], bool]]) -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    for garbage, is_retained in messages:
+        verdict = inbox.take(incoming(garbage, is_retained=is_retained), ticks)
+        if verdict.outcome is Outcome.USED_WITHOUT_ENVELOPE:
+            assert not is_retained
+            assert all(name == "x" for name, _ in garbage)
+        else:
+            assert verdict.outcome is not Outcome.USED
+    assert inbox.take(incoming(properties(ticks.next(9.5))), ticks) == Verdict(Outcome.USED, 9.5)
+    assert inbox.outcomes.total() == len(messages) + 1
