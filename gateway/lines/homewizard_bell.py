@@ -85,7 +85,7 @@ class Bell:
             Exception: the reason for its end.
 
         """
-        from gateway.lines.http_client import close_websocket, websocket_session  # noqa: PLC0415
+        from gateway.lines.http_client import WAITING, close_websocket, websocket_session  # noqa: PLC0415
 
         session = websocket_session(tls)
         socket = None
@@ -97,6 +97,7 @@ class Bell:
                     autoping=False,
                     max_msg_size=MAX_MESSAGE_BYTES,
                     server_hostname=pairing.name,
+                    timeout=WAITING,
                 )
             while True:
                 await self._take_next(socket, pairing)

@@ -19,7 +19,9 @@ from gateway.problems.system import connection_problem, connection_timeout
 from gateway.transport.client_tls import tls_problem
 
 CLOSE_S = 0.5
-"""Longest time for which the other end's part of the close of a WebSocket is awaited."""
+"""Longest time in which the close of a WebSocket can be sent."""
+WAITING = aiohttp.ClientWSTimeout(ws_close=0.0)
+"""The other end's part of a close is not awaited: it could send frames without end in its place."""
 _HINTS = {
     401: "It wants a token. If token_file is set, is that token of this device, and still valid?",
     403: "Is reading allowed in the settings of the device?",

@@ -2,6 +2,9 @@
 
 A frame need not be a telegram: the content of text and binary frames is one stream of bytes. The other end is pinged
 while nothing comes, so that one that is gone is noticed, also behind a proxy that keeps the connection open.
+
+Each frame costs time, however little it contains. So frames are counted, also pings and those without content, and a
+source that sends too many is disconnected. The pause until the next connection grows, as after any failure.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.lines.line import Line, Receive
-from gateway.problems.problem import ProblemError, problem_of
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.runtime.clock import now
+from gateway.runtime.log import LineBudget
 from gateway.transport.socket_options import watch_peer
 from gateway.transport.timed_reading import read_in_time
 
@@ -23,8 +28,23 @@ MAX_MESSAGE_BYTES = 16_384
 """Largest message, of one frame or of several: two of the longest telegrams."""
 MESSAGE_TOO_BIG = 1009
 """Status code of a WebSocket for a message that is too large (RFC 6455, 7.4.1)."""
+MAX_FRAMES_PER_S = 500
+"""Largest number of frames in a second, with pings: a telegram in pieces of 12 characters has about 100.
+
+As many are read without a pause, which takes some milliseconds.
+"""
 PING_EVERY_S = 10.0
 """Time without a frame after which the other end is pinged. It has half of that time to respond."""
+
+_FLOOD = problem_of(
+    "websocket-flood",
+    f"the source sends more than {MAX_FRAMES_PER_S} WebSocket frames a second",
+    "Restart the source. If that does not help, this is not the address of P1 telegrams",
+    short="too many WebSocket frames",
+)
+_CABLE = "Is the cable of the source in the P1 port of the meter? If so, restart the source"
+_NO_MESSAGE = problem_of("no-message", "no message comes over the WebSocket", _CABLE)
+_EMPTY = problem_of("empty-messages", "the messages of the source are empty", _CABLE)
 
 
 class WebSocketLine(Line):
@@ -40,10 +60,11 @@ class WebSocketLine(Line):
         """
         self._url, self._ca = url, ca
         self._reading: asyncio.Task[None] | None = None
+        self._empty: int | None = None
 
     async def open(self, receive: Receive) -> asyncio.Future[Exception | None]:
         """Connect, and resolve the name each time."""
-        from gateway.lines.http_client import client_problem, websocket_session  # noqa: PLC0415 - where there is one
+        from gateway.lines.http_client import WAITING, client_problem, websocket_session  # noqa: PLC0415 - if needed
         from gateway.transport.client_tls import trust  # noqa: PLC0415
 
         tls = await read_in_time(trust, self._ca) if self._url.startswith("wss:") else False
@@ -53,10 +74,12 @@ class WebSocketLine(Line):
                 socket = await session.ws_connect(
                     self._url,
                     autoclose=False,
+                    autoping=False,
                     compress=0,
                     decode_text=False,
                     heartbeat=PING_EVERY_S,
                     max_msg_size=MAX_MESSAGE_BYTES,
+                    timeout=WAITING,
                 )
         except BaseException as error:
             await session.close()
@@ -66,7 +89,8 @@ class WebSocketLine(Line):
         if (sock := socket.get_extra_info("socket")) is not None:
             watch_peer(sock)
         closed = asyncio.get_running_loop().create_future()
-        self._reading = asyncio.create_task(_read_until_closed(session, socket, receive, closed))
+        self._empty = 0
+        self._reading = asyncio.create_task(self._read_until_closed(session, socket, receive, closed))
         try:
             await asyncio.sleep(0)  # a task that is cancelled before it begins would not close the session
         except asyncio.CancelledError:
@@ -80,41 +104,61 @@ class WebSocketLine(Line):
         if self._reading:
             self._reading.cancel()
 
+    def silence(self) -> Problem | None:
+        """Return that no content has come over an open WebSocket; None once some has."""
+        if self._empty is None:
+            return None
+        return _EMPTY if self._empty else _NO_MESSAGE
 
-async def _read_until_closed(
-    session: ClientSession,
-    socket: ClientWebSocketResponse[bool],
-    receive: Receive,
-    closed: asyncio.Future[Exception | None],
-) -> None:
-    """Read until the line ends; then set the result of `closed` to the error that ended it, or to None."""
-    from gateway.lines.http_client import close_websocket  # noqa: PLC0415 - only where there is such a line
+    async def _read_until_closed(
+        self,
+        session: ClientSession,
+        socket: ClientWebSocketResponse[bool],
+        receive: Receive,
+        closed: asyncio.Future[Exception | None],
+    ) -> None:
+        """Read until the line ends; then set the result of `closed` to the error that ended it, or to None."""
+        from gateway.lines.http_client import close_websocket  # noqa: PLC0415 - only where there is such a line
 
-    error: Exception | None = None
-    try:
-        error = await _read(socket, receive)
-    except asyncio.CancelledError:
-        pass  # the line was closed here, which is the only way to cancel
-    finally:
-        await close_websocket(session, socket)
-        if not closed.done():
-            closed.set_result(error)
+        error: Exception | None = None
+        try:
+            error = await self._read(socket, receive)
+        except asyncio.CancelledError:
+            pass  # the line was closed here, which is the only way to cancel
+        except OSError as reason:  # a pong could not be sent
+            error = reason
+        finally:
+            # A close in order would read all the frames of a flood that are here already.
+            is_flood = isinstance(error, ProblemError) and error.problem is _FLOOD
+            await close_websocket(session, None if is_flood else socket)
+            if not closed.done():
+                closed.set_result(error)
 
+    async def _read(self, socket: ClientWebSocketResponse[bool], receive: Receive) -> Exception | None:
+        """Pass the content of all frames on; return the error that ended the WebSocket, or None."""
+        from aiohttp import WSMsgType  # noqa: PLC0415 - only where there is such a line
 
-async def _read(socket: ClientWebSocketResponse[bool], receive: Receive) -> Exception | None:
-    """Pass the content of all frames on; return the error that ended the WebSocket, or None."""
-    from aiohttp import WSMsgType  # noqa: PLC0415 - only where there is such a line
+        budget = LineBudget(now(), MAX_FRAMES_PER_S, 1 / MAX_FRAMES_PER_S)
+        while True:
+            # Frames that are here already come without a pause. Reading stops only where the budget ends.
+            message = await socket.receive()
+            if message.type is WSMsgType.ERROR:
+                return _error(message.data)
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return _error(socket.exception())
+            if not budget.allows(now()):
+                return ProblemError(_FLOOD)
+            if message.type is WSMsgType.PING:
+                await socket.pong(message.data)
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._take(message.data, receive)
 
-    while True:
-        message = await socket.receive()
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            if message.data:
-                receive(message.data)
-            await asyncio.sleep(0)  # others have their turn, however many frames come
-        elif message.type is WSMsgType.ERROR:
-            return _error(message.data)
-        elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
-            return _error(socket.exception())
+    def _take(self, content: bytes, receive: Receive) -> None:
+        if content:
+            self._empty = None
+            receive(content)
+        elif self._empty is not None:
+            self._empty += 1
 
 
 def _error(error: BaseException | None) -> Exception | None:

@@ -138,7 +138,7 @@ class P1Port(Node):
             # A pause ends a telegram without a checksum, so that it is accepted when no bytes come.
             self._look_for_telegram()
             if closed.done():
-                return self._diagnosis(is_closed=True) or _line_closed(closed.result())
+                return _line_closed(closed.result(), self._diagnosis(is_closed=True))
             if now() >= self._deadline:
                 return self._diagnosis(is_closed=False) or line.silence() or self._silence()
             self._arrivals.tick(now())
@@ -293,8 +293,8 @@ class P1Port(Node):
         await asyncio.sleep(pause)
 
 
-def _line_closed(error: Exception | None) -> Problem:
-    if isinstance(error, ProblemError):
-        return error.problem
+def _line_closed(error: Exception | None, diagnosis: Problem | None) -> Problem:
+    if known := (error.problem if isinstance(error, ProblemError) else diagnosis):
+        return known
     what = "the other end closed the connection" + (f" ({error})" if error else "")
     return problem_of("line-closed", what, short="the other end closed", reason=str(error or ""))

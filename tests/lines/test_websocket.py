@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -243,24 +243,60 @@ async def test_a_quiet_peer_that_responds_to_pings_stays(monkeypatch: pytest.Mon
         await asyncio.wait_for(closed, LIMIT_S)
 
 
-async def test_a_flood_leaves_time_for_others() -> None:
-    async def serve(websocket: web.WebSocketResponse) -> None:
-        while not websocket.closed:
-            await websocket.send_bytes(b"x")
+@pytest.mark.parametrize(
+    "frame", [b"\x82\x00", b"\x82\x01x", b"\x89\x00", b"\x8a\x00"], ids=["empty", "tiny", "ping", "pong"]
+)
+async def test_a_source_that_floods_frames_is_disconnected_and_the_port_says_so(frame: bytes) -> None:
+    async def flood(served: web.WebSocketResponse) -> None:
+        with suppress(ConnectionError):
+            while True:
+                await raw_frames(served, frame, 5000)
 
+    async with dongle(flood) as device:
+        bench = Bench([("dongle", WebSocketLine(f"ws://127.0.0.1:{device.port}/ws"))])
+        async with running(bench):
+            await until(lambda: bench.port.status.label.code == "retrying" and device.connected >= 2)
+            assert "more than 500 WebSocket frames a second" in str(bench.port.details()["last_trouble"])
+
+
+async def raw_frames(served: web.WebSocketResponse, frame: bytes, count: int) -> None:
+    transport = served._req.transport  # type: ignore[union-attr]
+    if transport is None or transport.is_closing():
+        raise ConnectionError
+    transport.write(frame * count)
+    await asyncio.sleep(0.01)
+
+
+async def test_a_telegram_in_the_smallest_pieces_of_a_serial_line_is_no_flood() -> None:
     received = bytearray()
+
+    async def serve(served: web.WebSocketResponse) -> None:
+        for at in range(0, len(TELEGRAM), 4):
+            await served.send_bytes(TELEGRAM[at : at + 4])
+        await stay(served)
+
     async with dongle(serve) as device:
         line = WebSocketLine(f"ws://127.0.0.1:{device.port}/ws")
-        closed = await line.open(received.extend)
-        turns = 0
-        while len(received) < 5000:
-            before = len(received)
-            await asyncio.sleep(0)
-            turns += 1
-            assert len(received) - before <= 2
-        assert turns >= 2500
+        await line.open(received.extend)
+        await until(lambda: received == TELEGRAM)
+        assert line.silence() is None
         line.close()
-        await asyncio.wait_for(closed, LIMIT_S)
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"", "empty-messages"), (None, "no-message")])
+async def test_a_websocket_without_content_is_not_reported_as_a_serial_port(content: bytes | None, code: str) -> None:
+    async def serve(served: web.WebSocketResponse) -> None:
+        if content is not None:
+            await served.send_bytes(content)
+        await stay(served)
+
+    async with dongle(serve) as device:
+        line = WebSocketLine(f"ws://127.0.0.1:{device.port}/ws")
+        assert line.silence() is None
+        bench = Bench([("dongle", line)], watchdog_s=0.3)
+        async with running(bench):
+            await until(lambda: "Is the cable of the source" in str(bench.port.details()["last_trouble"]))
+            await until(lambda: (silence := line.silence()) and silence.code == code)
 
 
 @pytest.mark.parametrize(
