@@ -11,11 +11,11 @@ from gateway.config import Config, Maps
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.yaml_file import FileError
 from gateway.nodes.control import Control, socket_path
-from gateway.nodes.status_page.observation import Reload, ServedUnits
+from gateway.nodes.status_page.observation import Reload, ServedReaders, ServedUnits
 from gateway.problems.problem import Problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
-from gateway.runtime.flow import Flow
+from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health
 from gateway.runtime.report_data import describe
 from gateway.service.node_settings import status_page_settings
@@ -36,6 +36,8 @@ class ConfigErrorGateway:
     is_serving = False
     meters: Mapping[str, MeterState] = {}
     served: Sequence[ServedUnits] = ()
+    readers: Sequence[ServedReaders] = ()
+    lines: Mapping[str, Node] = {}
     warnings: Sequence[Problem] = ()
     reloaded: Reload | None = None
 

@@ -22,7 +22,7 @@ from gateway.config.status_page import StatusPageConfig
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
-from gateway.nodes.status_page.observation import Reload, ServedUnits
+from gateway.nodes.status_page.observation import Reload, ServedReaders, ServedUnits
 from gateway.problems.problem import Problem
 from gateway.protocol import crc16
 from gateway.protocol.modbus.advice import advice_text, advise
@@ -110,6 +110,17 @@ class Wiring:
         return self._servers.served
 
     @property
+    def readers(self) -> Sequence[ServedReaders]:
+        """Return the passthroughs with their readers."""
+        passthroughs = [offer.passthrough for offer in self._offers.values()]
+        return [ServedReaders(each.name, each.meter, each.clients) for each in passthroughs]
+
+    @property
+    def lines(self) -> Mapping[str, Node]:
+        """Return the node that reads each meter, by the name of the meter."""
+        return {name: source.node for (name, _), source in self._sources.items()}
+
+    @property
     def warnings(self) -> Sequence[Problem]:
         """Return what has to be done soon about files that the configuration names."""
         return [warning for each in (self.secrets, self.audit) if each for warning in each.warnings]
@@ -128,7 +139,7 @@ class Wiring:
         """Return the likely mistake in a request to the server of that name; an empty text if there is none."""
         units = next((each.units for each in self.servers if each.name == server), None)
         advice = advise(exchange, units) if units else None
-        return advice_text(advice, exchange.unit_id) if advice else ""
+        return advice_text(advice, exchange) if advice else ""
 
     async def change(self, config: Config, maps: Maps) -> None:
         """Take over another configuration; meters and servers that are in both stay connected."""

@@ -32,8 +32,8 @@ def test_a_likely_mistake_is_a_line_below_its_request(tmp_path: Path, monkeypatc
         lines = invoke("requests").stdout.splitlines()
         data = [json.loads(line) for line in invoke("requests", "--json").stdout.splitlines()]
     assert "exception 0x02" in lines[0]
-    assert lines[1].strip().startswith("A number from a manual? ")
-    assert lines[3].strip() == "Unit 9 is not configured. Unit 1 is configured."
+    assert lines[1].strip().startswith("Read power_net_l2 at address 108 instead of 40109.")
+    assert lines[3].strip() == "Read unit 1 instead of unit 9. Unit 9 is not configured."
     assert [each["advice"] for each in data] == [lines[1].strip(), lines[3].strip()]
 
 

@@ -266,9 +266,9 @@ def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: S
         client.ask(read_request(40_101, 2))
         visitor = visit()
         page = visitor.open("clients")
-        page.get_by_text("Off by one? power_net is at address 100.").first.wait_for()
+        page.get_by_text("Read power_net at address 100 instead of 101.").first.wait_for()
         page.get_by_text("Unit 99 is not configured.").first.wait_for()
-        page.get_by_text("A number from a manual? power_net is at address 100, counted from 0.").first.wait_for()
+        page.get_by_text("Read power_net at address 100 instead of 40101.").first.wait_for()
         page.get_by_text("(connected)").first.wait_for()
         visitor.screenshot("clients")
         page.get_by_label("only likely mistakes").check()
@@ -383,7 +383,7 @@ def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sidew
         client.ask(read_request(101, 2))
         client.ask(read_request(3, 1))
     page = visit(viewport=PHONE, has_touch=True, is_mobile=True).open("clients")
-    page.get_by_text("Off by one? power_net is at address 100.").first.wait_for()
+    page.get_by_text("Read power_net at address 100 instead of 101.").first.wait_for()
     # The rows are drawn again all the time, so all of them are read in one call.
     edges = page.evaluate(
         "[...document.querySelectorAll('.advice')].map((row) => row.getBoundingClientRect())"

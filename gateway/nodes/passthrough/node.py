@@ -70,7 +70,7 @@ class Passthrough(Node):
         self.telegrams_missed = 0
         self.bytes_sent = 0
         self.bytes_swallowed = 0
-        self._meter = meter
+        self.meter = meter
         # The way back over the wire from the P1 port: no output, since the answer says if the line took the bytes.
         self._line = line
         self._in_force = in_force
@@ -112,7 +112,7 @@ class Passthrough(Node):
         for note in self.listening.receivers:
             note(self.settings.host, self.port)
         self.ready.set()
-        text = f"P1 of {self._meter.name} ({self.settings.mode}): connect to {where}"
+        text = f"P1 of {self.meter.name} ({self.settings.mode}): connect to {where}"
         self.log(logging.INFO, text, alike=f"P1 ({self.settings.mode}): connect to the addresses of these passthroughs")
         try:
             while True:
@@ -168,9 +168,9 @@ class Passthrough(Node):
     def welcome(self, client: Reader) -> None:
         """Serve a reader from its first telegram on."""
         self._waiting.add(client)
-        served = self._meter.served
+        served = self.meter.served
         moment = now()
-        if self.settings.greets_with_newest and served and self._meter.is_fresh(moment):
+        if self.settings.greets_with_newest and served and self.meter.is_fresh(moment):
             self._send_telegram(client, served.telegram.raw, moment)
 
     def see_off(self, client: Reader) -> None:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access, Refusal
 from gateway.nodes.status_page.frame import unix_time
+from gateway.nodes.status_page.hosts import prepare_names
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.known_clients import known_clients
 from gateway.nodes.status_page.observation import Gateway
@@ -72,6 +73,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         Route("/events", stream),
         share("/api/status", lambda _query: ((), at_once(lambda: status(gateway, page.started)))),
         share("/api/registers", _registers),
+        share("/api/hosts", lambda _query: ((), lambda: _hosts(page))),
         share("/api/requests", lambda query: _requests(query, gateway)),
         share("/api/telegram", _telegram),
         share("/api/history", _history),
@@ -113,6 +115,11 @@ def _registers(query: Query) -> tuple[Hashable, Make]:
 def _requests(query: Query, gateway: Gateway) -> tuple[Hashable, Make]:
     limit = query.limit(requests.REQUESTS_SHOWN)
     return limit, at_once(lambda: requests.requests(gateway.served, limit))
+
+
+async def _hosts(page: Page) -> bytes:
+    await asyncio.to_thread(prepare_names)
+    return to_json(page.book.hosts())
 
 
 def _telegram(query: Query) -> tuple[Hashable, Make]:

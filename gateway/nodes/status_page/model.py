@@ -146,59 +146,6 @@ class StatusView(FrameView):
 
 
 @dataclass(frozen=True, slots=True)
-class AdviceView:
-    """The likely mistake in a request."""
-
-    mistake: str
-    instead: int | None
-    register: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RequestView:
-    """A request and its response."""
-
-    at: float
-    server: str
-    client: str
-    unit_id: int
-    function_code: int
-    address: int | None
-    count: int | None
-    exception: int | None
-    is_answered: bool
-    words: str
-    """First registers of the response, in hexadecimal."""
-    advice: AdviceView | None
-
-
-@dataclass(frozen=True, slots=True)
-class ClientView:
-    """A client that is connected, or that recently sent a request over UDP or a serial line."""
-
-    server: str
-    client: str
-    is_connected: bool
-    role: str
-    unit_id: int | None
-    function_code: int | None
-    last_at: float | None
-    answers: int
-    requests_per_s: float | None
-    errors: int
-    """Exception responses to the newest requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """The clients and their newest requests."""
-
-    clients: list[ClientView]
-    requests: list[RequestView]
-    """Newest first."""
-
-
-@dataclass(frozen=True, slots=True)
 class HealthView:
     """The health of the gateway."""
 

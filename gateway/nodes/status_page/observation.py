@@ -11,7 +11,7 @@ from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import SerialSettings
-from gateway.runtime.flow import Flow
+from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health
 from gateway.transport.clients import Admission
 
@@ -48,12 +48,16 @@ class ListenSettings(Protocol):
         """Return the rules for accepting clients."""
 
 
-class ConnectedClient(Protocol):
-    """A connected client."""
+class ConnectedReader(Protocol):
+    """A connected reader of a passthrough, or a connected client."""
 
     @property
     def name(self) -> str:
-        """Return the address of the client, as in the monitor."""
+        """Return its address and port; for a client, as in the monitor."""
+
+
+class ConnectedClient(ConnectedReader, Protocol):
+    """A connected client."""
 
     @property
     def role(self) -> str:
@@ -102,6 +106,17 @@ class ServedUnits:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedReaders:
+    """A passthrough with its meter and its readers."""
+
+    name: str
+    """Name of the node."""
+    meter: MeterState
+    clients: Iterable[ConnectedReader]
+    """The connected readers, as they are at the time of the iteration."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """The result of a reload."""
 
@@ -127,6 +142,14 @@ class Gateway(Protocol):
     @property
     def served(self) -> Sequence[ServedUnits]:
         """Return the servers with their units, in the order of the configuration."""
+
+    @property
+    def readers(self) -> Sequence[ServedReaders]:
+        """Return the passthroughs with their readers."""
+
+    @property
+    def lines(self) -> Mapping[str, Node]:
+        """Return the node that reads each meter, by the name of the meter."""
 
     @property
     def problems(self) -> Sequence[Problem]:

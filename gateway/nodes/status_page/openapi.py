@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1), made from the classes of `model.py`."""
+"""The description of the API (OpenAPI 3.1), made from the classes of its data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
-from gateway.nodes.status_page import model, readings_model
+from gateway.nodes.status_page import client_views, model, readings_model
 from gateway.nodes.status_page.known_clients import KnownClients
 from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
@@ -75,7 +75,8 @@ _PATHS = [
         [_SERVER, _UNIT, _IDENTIFIERS],
         (400, 404),
     ),
-    _Path("/api/requests", "The clients and their newest requests", model.Requests, [_LIMIT], (400,)),
+    _Path("/api/requests", "The clients and their newest requests", client_views.Requests, [_LIMIT], (400,)),
+    _Path("/api/hosts", "The clients by host, and their likely mistakes", client_views.Hosts, [], ()),
     _Path(
         "/api/telegram",
         "The newest telegram of a meter",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from gateway.nodes.status_page.hosts import HostBook
 from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
 from gateway.problems.quoting import quoted
 from gateway.protocol.p1.history import History
@@ -22,6 +23,7 @@ class Page:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.started = now()
+        self.book = HostBook(gateway)
         self._histories: dict[MeterState, History] = {}
 
     def history(self, meter: MeterState) -> History:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.maps.table import ABSENT, shown, step
+from gateway.nodes.status_page.decoded import MASK
 from gateway.nodes.status_page.frame import age
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
 from gateway.nodes.status_page.readings_model import Registers, RegisterView
@@ -18,7 +19,6 @@ PIECE = 8
 """Number of registers that are shown without a pause."""
 ATTEMPTS = 3
 """Number of attempts after which all registers are shown without a pause."""
-MASK = "•" * 6
 
 
 async def registers(served: ServedUnits, unit: ServedUnit, *, is_masked: bool) -> Registers:

@@ -1,14 +1,14 @@
-"""The clients, their newest requests, and the likely mistakes in these."""
+"""The clients, their newest requests with the values that they got, and the likely mistakes in these."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from gateway.nodes.status_page.client_views import AdviceView, ClientView, Requests, RequestView
+from gateway.nodes.status_page.decoded import MASK, Decoded, values_in
 from gateway.nodes.status_page.frame import unix_time
-from gateway.nodes.status_page.model import AdviceView, ClientView, Requests, RequestView
 from gateway.nodes.status_page.observation import ObservedServer, ServedUnits
-from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.modbus.advice import Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.modbus.pdu import ReadRequest, decode_read, exception_in
@@ -19,6 +19,13 @@ REQUESTS_SHOWN = 200
 REGISTERS_SHOWN = 8
 RATE_WINDOW_S = 10.0
 """Time over which the requests per second of a client are counted."""
+BURST_S = 2.0
+"""Time that a few requests have to extend over for a rate; those of one moment are a burst."""
+MANY, MAX_BURST = 2, 50
+"""Smallest number of requests with a rate, and the number from which on they are not a burst."""
+NO_VALUES = Decoded([], 0)
+
+AdviceKey = tuple[str, int, bytes, bytes]
 
 
 def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requests:
@@ -32,30 +39,58 @@ def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requ
         key=lambda pair: pair[0].at,
         reverse=True,
     )
-    advices: dict[tuple[str, int, bytes, bytes], Advice | None] = {}
+    advices: dict[AdviceKey, Advice | None] = {}
     return Requests(
         clients=[client for each in served for client in _clients(each.server)],
         requests=[_request(exchange, server, advices) for exchange, server in newest[:limit]],
     )
 
 
-def _request(
-    exchange: Exchange, server: ObservedServer, advices: dict[tuple[str, int, bytes, bytes], Advice | None]
-) -> RequestView:
+def host_of(client: str) -> str:
+    """Return the host of a client by its name in the monitor: the name without the port."""
+    host, colon, port = client.rpartition(":")
+    return host.strip("[]") if colon and port.isdecimal() else client
+
+
+def advice_key(exchange: Exchange, server: ObservedServer) -> AdviceKey:
+    """Return a key for the advice on a request: clients repeat their requests, and it is the same for all of them."""
+    response = exchange.response
+    return server.name, exchange.unit_id, exchange.request, response[:2] if response else b""
+
+
+def decoded(exchange: Exchange, server: ObservedServer) -> Decoded:
+    """Return the first values in the response to a request; none if it has none."""
+    unit, read, response = (
+        server.responder.units.by_id[exchange.unit_id],
+        decode_read(exchange.request),
+        exchange.response,
+    )
+    if unit is None or read is None or not response or exception_in(response) is not None:
+        return NO_VALUES
+    return values_in(unit.register_map, read, response[2:])
+
+
+def advice_view(advice: Advice) -> AdviceView:
+    """Return the view of an advice."""
+    return AdviceView(advice.mistake.value, advice.instead, advice.register)
+
+
+def _request(exchange: Exchange, server: ObservedServer, advices: dict[AdviceKey, Advice | None]) -> RequestView:
     response, read = exchange.response, decode_read(exchange.request)
     exception = exception_in(response)
-    # Clients repeat their requests, and the advice for a repeated request is the same.
-    key = (server.name, exchange.unit_id, exchange.request, response[:2] if response else b"")
+    key = advice_key(exchange, server)
     if key not in advices:
         advices[key] = advise(exchange, server.responder.units)
     advice = advices[key]
     unit = server.responder.units.by_id[exchange.unit_id]
     is_masked = bool(unit and read and _reveals(unit.register_map, read))
     words = response[2 : 2 + 2 * REGISTERS_SHOWN].hex(" ", 2) if response and exception is None else ""
+    values = decoded(exchange, server)
     return RequestView(
         at=unix_time(exchange.at),
         server=server.name,
         client=exchange.client,
+        host=host_of(exchange.client),
         unit_id=exchange.unit_id,
         function_code=exchange.request[0],
         address=read.address if read else None,
@@ -63,7 +98,9 @@ def _request(
         exception=exception,
         is_answered=response is not None,
         words=MASK if words and is_masked else words,
-        advice=AdviceView(advice.mistake.value, advice.instead, advice.register) if advice else None,
+        values=values.values,
+        more_values=values.more,
+        advice=advice_view(advice) if advice else None,
     )
 
 
@@ -97,18 +134,24 @@ def _client(
         function_code=last.request[0] if last else None,
         last_at=unix_time(last.at) if last else None,
         answers=responses,
-        requests_per_s=_rate(exchanges),
+        requests_per_s=rate([each.at for each in exchanges], now()),
         errors=sum(1 for each in exchanges if exception_in(each.response) is not None),
     )
 
 
-def _rate(exchanges: Sequence[Exchange]) -> float | None:
-    """Return the requests per second among the newest exchanges; None without any."""
-    if not exchanges:
+def rate(moments: Sequence[float], moment: float) -> float | None:
+    """Return how often per second something happened, by the newest of its moments; None if it never did.
+
+    Args:
+        moments: its newest moments, oldest first.
+        moment: now, on the same clock.
+
+    """
+    if not moments:
         return None
-    moment = now()
-    recent = [each.at for each in exchanges if moment - each.at <= RATE_WINDOW_S]
-    if len(recent) < 2:
+    recent = [each for each in moments if moment - each <= RATE_WINDOW_S]
+    elapsed = moment - recent[0] if recent else 0.0
+    if len(recent) < MANY or (elapsed < BURST_S and len(recent) < MAX_BURST):
         return round(len(recent) / RATE_WINDOW_S, 1)
-    # The monitor of a busy server keeps less than the whole window.
-    return round((len(recent) - 1) / max(moment - recent[0], 0.001), 1)
+    # Only so many moments are kept: for a busy server, less than the whole window.
+    return round((len(recent) - 1) / max(elapsed, 0.001), 1)

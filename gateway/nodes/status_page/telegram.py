@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.nodes.status_page.decoded import MASK
 from gateway.nodes.status_page.frame import age, identification, unix_time
 from gateway.nodes.status_page.readings_model import (
     BucketView,
@@ -10,7 +11,6 @@ from gateway.nodes.status_page.readings_model import (
     TelegramVerdictView,
     TelegramView,
 )
-from gateway.nodes.status_page.registers import MASK
 from gateway.protocol.p1.history import BUCKET_S, Bucket, History
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Reading

@@ -65,25 +65,71 @@ class Advice:
 
 
 _TEXTS = {
-    Mistake.UNIT_ID: "Unit {unit} is not configured. {instead}",
-    Mistake.ONE_OFF: "Off by one? {register} is at address {instead}.",
-    Mistake.MANUAL_NUMBER: "A number from a manual? {register} is at address {instead}, counted from 0.",
-    Mistake.OTHER_UNIT: "Wrong unit id? Unit {instead} has {register} at this address.",
-    Mistake.OTHER_FUNCTION: "Wrong function code? {register} is read with function code {instead}.",
-    Mistake.MAP: "Wrong register map? No unit has a register at this address.",
-    Mistake.FUNCTION: "This function code is not supported. {instead}",
-    Mistake.QUANTITY: "A request can read 1 to {instead} registers.",
-    Mistake.ABSENT_VALUE: "The meter does not send {register}. The request is valid.",
-    Mistake.SILENT_METER: "The meter is offline. The request is valid.",
+    Mistake.UNIT_ID: (
+        "Read unit {instead} instead of unit {unit}.",
+        "Unit {unit} is not configured.",
+    ),
+    Mistake.ONE_OFF: (
+        "Read {register} at address {instead} instead of {address}.",
+        "Address {address} is off by one. Some programs count addresses from 1, the gateway counts from 0.",
+    ),
+    Mistake.MANUAL_NUMBER: (
+        "Read {register} at address {instead} instead of {address}.",
+        "{address} is a number from a manual, which counts from 40001 or 30001. Addresses count from 0.",
+    ),
+    Mistake.OTHER_UNIT: (
+        "Read unit {instead} instead of unit {unit}.",
+        "Unit {unit} has no register at address {address}. Unit {instead} has {register} there.",
+    ),
+    Mistake.OTHER_FUNCTION: (
+        "Read {register} with function code {instead} instead of {function}.",
+        "The register map has another table of registers for function code {function}.",
+    ),
+    Mistake.MAP: (
+        "Choose the register map that this client expects.",
+        "No unit has a register at address {address}.",
+    ),
+    Mistake.FUNCTION: (
+        "Use function code {instead} instead of {function}.",
+        "Function code {function} is not supported.",
+    ),
+    Mistake.QUANTITY: (
+        "Read 1 to {instead} registers with one request.",
+        "The request asks for {count} registers.",
+    ),
+    Mistake.ABSENT_VALUE: (
+        "The request is valid.",
+        "The meter does not send {register}.",
+    ),
+    Mistake.SILENT_METER: (
+        "The request is valid.",
+        "The meter is offline.",
+    ),
 }
-_INSTEAD_TEXTS = {Mistake.UNIT_ID: "Unit {} is configured.", Mistake.FUNCTION: "Use function code {}."}
-"""Sentences for mistakes whose `instead` is not always known."""
+"""For each mistake, the sentence about what to change, and the one with the reason."""
+_OPEN_TEXTS = {
+    Mistake.UNIT_ID: "Read a unit that is configured.",
+    Mistake.FUNCTION: "Turn this request off in the client, if that is possible.",
+}
+"""Sentences about the change for mistakes whose `instead` is not known."""
+BLAMELESS = frozenset((Mistake.ABSENT_VALUE, Mistake.SILENT_METER))
+"""The outcomes that are no mistake of the client."""
 
 
-def advice_text(advice: Advice, unit_id: int) -> str:
-    """Return an advice for a request to `unit_id` as a text; the status page has the same texts."""
-    instead = "" if advice.instead is None else _INSTEAD_TEXTS.get(advice.mistake, "{}").format(advice.instead)
-    return _TEXTS[advice.mistake].format(unit=unit_id, instead=instead, register=advice.register).rstrip()
+def advice_text(advice: Advice, exchange: Exchange) -> str:
+    """Return an advice for a request: what to change, and the reason. The status page has the same texts."""
+    read = decode_read(exchange.request)
+    change, reason = _TEXTS[advice.mistake]
+    if advice.instead is None:
+        change = _OPEN_TEXTS.get(advice.mistake, change)
+    return f"{change} {reason}".format(
+        unit=exchange.unit_id,
+        function=exchange.request[0],
+        address=read.address if read else None,
+        count=read.count if read else None,
+        instead=advice.instead,
+        register=advice.register,
+    )
 
 
 def advise(exchange: Exchange, units: UnitTable) -> Advice | None:

@@ -14,7 +14,8 @@ import pytest
 from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_errors import TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
-from gateway.protocol.modbus.advice import _INSTEAD_TEXTS, _TEXTS, Advice, Mistake, advice_text
+from gateway.protocol.modbus.advice import _OPEN_TEXTS, _TEXTS, Advice, Mistake, advice_text
+from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.status import TEXTS
 from tests.certificates import make_certificates
@@ -180,9 +181,12 @@ async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
 
 def test_the_command_line_gives_the_same_advice_as_the_page() -> None:
     page = texts("en")["page"]
-    for mistake, text in _TEXTS.items():
-        assert page[f"advice_{mistake.replace(' ', '_')}"] == text
-    for mistake, text in _INSTEAD_TEXTS.items():
-        assert page[f"advice_{mistake.split()[0]}_instead"] == text.replace("{}", "{instead}")
+    for mistake, (change, reason) in _TEXTS.items():
+        assert page[f"advice_{mistake.replace(' ', '_')}"] == change
+        assert page[f"advice_{mistake.replace(' ', '_')}_reason"] == reason
+    for mistake, text in _OPEN_TEXTS.items():
+        assert page[f"advice_{mistake.replace(' ', '_')}_open"] == text
+    exchange = Exchange(0, "client", 1, bytes.fromhex("0300650002"), b"\x83\x02")
     for mistake in Mistake:
-        assert "{" not in advice_text(Advice(mistake, 3, "power_net"), 1)
+        assert "{" not in advice_text(Advice(mistake, 3, "power_net"), exchange)
+        assert "None" not in advice_text(Advice(mistake, register="power_net"), exchange) or mistake not in _OPEN_TEXTS

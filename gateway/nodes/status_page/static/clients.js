@@ -79,9 +79,9 @@ function manualNumber({ address, function_code: functionCode }) {
   return address < 9999 ? base * 10_000 + address + 1 : base * 100_000 + address + 1;
 }
 
-function advise({ unit_id: unit, advice }) {
-  const kind = advice.mistake.replace(/ /g, "_");
-  const more = { unit_id: "advice_unit_instead", function: "advice_function_instead" }[kind];
-  const instead = more ? (advice.instead === null ? "" : t(more, { instead: advice.instead })) : advice.instead;
-  return t(`advice_${kind}`, { unit, instead, register: advice.register ?? "" });
+function advise({ unit_id: unit, function_code: functionCode, address, count, advice }) {
+  const kind = `advice_${advice.mistake.replace(/ /g, "_")}`;
+  const values = { unit, function: functionCode, address, count, instead: advice.instead, register: advice.register ?? "" };
+  const isOpen = advice.instead === null && ["unit id", "function"].includes(advice.mistake);
+  return `${t(isOpen ? `${kind}_open` : kind, values)} ${t(`${kind}_reason`, values)}`;
 }
