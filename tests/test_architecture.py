@@ -215,6 +215,9 @@ SELDOM = (
     "aiohttp",
     "gateway.lines.http",
     "gateway.lines.homewizard",
+    "paho",
+    "gateway.nodes.mqtt_broker",
+    "gateway.service.fleet",
 )
 """What a gateway with a meter over TCP and a Modbus/TCP server has no use for."""
 

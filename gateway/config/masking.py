@@ -29,6 +29,7 @@ _CHOICES = frozenset(
         "content",
         "on_meter_loss",
         "greet",
+        "publish",
         "revision",
     )
 )

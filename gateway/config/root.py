@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.config.defaults import DefaultsConfig
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
+from gateway.config.mqtt import MqttConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
@@ -30,6 +31,7 @@ class Config(BaseModel):
     modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1, max_length=MAX_LISTENERS)
     passthrough: list[PassthroughConfig] = Field(default=[], max_length=MAX_LISTENERS)
     push: PushConfig | None = None
+    mqtt: MqttConfig | None = None
     status_page: StatusPageConfig | None = None
     audit: str | None = Field(default=None, min_length=1)
     state_dir: Path | None = None

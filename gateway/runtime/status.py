@@ -59,6 +59,8 @@ TEXTS: Mapping[str, str] = {
     "telegram-repeated": "a telegram came twice",
     "invocation-counter-fell": "an old telegram came again",
     "telegram-not-encrypted": "telegrams are not encrypted",
+    # MQTT brokers
+    "broker-connected": "connected",
     # Telegrams and readings
     "no-telegram-yet": "no telegram yet",
     "none-accepted-yet": "{count} refused, none accepted yet",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gateway.nodes.push_listener import PushListener
     from gateway.nodes.status_page.node import StatusPage
     from gateway.service.audit_log import AuditLog
+    from gateway.service.fleet import Fleet
     from gateway.service.secret_files import SecretFiles
 
 MANY_METERS = 20
@@ -77,6 +78,7 @@ class Wiring:
         self._servers = Servers(folder)
         self._offers: dict[tuple[tuple[str, int], int], _Offer] = {}
         self._push: tuple[str, PushListener] | None = None
+        self._fleet: Fleet | None = None
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
         self._control = Control(
@@ -175,6 +177,7 @@ class Wiring:
         self._monitors.clear()
         self._monitors.update({server.name: server.responder.monitor for server in self.servers})
         self._nodes += [node for offer in self._offers.values() for node in offer if node]
+        self._connect_fleet(config)
         self._connect_page(config.status_page)
         self._nodes.append(self._control)
 
@@ -212,6 +215,14 @@ class Wiring:
             self._push = key, PushListener(f"push {config.push}", push_settings(config.push, self._folder))
         connect_posts(self._push[1], config, sources, self._folder)
         self._nodes.append(self._push[1])
+
+    def _connect_fleet(self, config: Config) -> None:
+        if config.mqtt is None and self._fleet is None:
+            return
+        from gateway.service.fleet import Fleet  # noqa: PLC0415 - only where there are brokers
+
+        self._fleet = self._fleet or Fleet(self._folder)
+        self._nodes += self._fleet.connect(config)
 
     def _connect_page(self, config: StatusPageConfig | None) -> None:
         if config is None:

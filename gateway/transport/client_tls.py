@@ -4,30 +4,58 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.problems.problem import Place, Problem, ProblemError, problem_of
 from gateway.problems.system import file_problem
 from gateway.transport.secret_file import read_secret
 
 
-def trust(ca: Path | None) -> ssl.SSLContext:
+class ClientCertificate(NamedTuple):
+    """The PEM files with the certificate that the gateway shows to the other end, and with its key."""
+
+    certificate: Path
+    key: Path
+
+
+def trust(ca: Path | None, own: ClientCertificate | None = None) -> ssl.SSLContext:
     """Return a context that checks the certificate and the name of the other end; it reads files.
 
     Args:
         ca: PEM file of the only authorities that are trusted; None for those of the system.
+        own: the certificate to show to the other end; None for none.
 
     Raises:
-        ProblemError: the file cannot be read, or holds no certificate.
+        ProblemError: a file cannot be read, or does not hold what it should.
 
     """
-    if ca is None:
-        return ssl.create_default_context()
     try:
-        content = read_secret(ca).decode("ascii", "ignore")  # a comment may have other characters
+        content = read_secret(ca).decode("ascii", "ignore") if ca else ""  # a comment may have other characters
         # An empty text would mean the authorities of the system.
-        return ssl.create_default_context(cadata=content or "nothing")
+        context = ssl.create_default_context(cadata=(content or "nothing") if ca else None)
     except OSError as error:
+        assert ca
         raise _ca_problem(error, ca) from error
+    if own:
+        _show(context, own)
+    return context
+
+
+def _show(context: ssl.SSLContext, own: ClientCertificate) -> None:
+    """Load the certificate of this end, and its key."""
+    try:
+        for path in own:
+            read_secret(path)  # a pipe or a device would keep the library waiting
+    except OSError as error:
+        raise ProblemError(file_problem(error, Place(str(path))), error.errno) from error
+    try:
+        # Without a password, the library would ask for one on the terminal.
+        context.load_cert_chain(own.certificate, own.key, password="")
+    except OSError as error:
+        what = "the certificate and the key cannot be used together"
+        hint = "Use the key of that certificate, in PEM form and without a password"
+        short, place = "certificate and key do not fit", Place(str(own.key))
+        raise ProblemError(problem_of("client-key-unusable", what, hint, short=short, place=place)) from error
 
 
 def tls_problem(error: Exception) -> Problem:

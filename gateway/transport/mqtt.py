@@ -17,18 +17,21 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.problems.problem import Place, Problem, ProblemError, problem_of
-from gateway.problems.quoting import cut, quoted
+from gateway.problems.problem import Place, ProblemError
 from gateway.problems.system import connection_problem, connection_timeout, file_problem
-from gateway.transport.client_tls import tls_problem, trust
+from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
 from gateway.transport.mqtt_connection import Connection, PahoClient, no_response
+from gateway.transport.mqtt_message import Message, message_of, properties_of
+from gateway.transport.mqtt_problems import disconnected, ended, login_refused, too_old, topic_refused
 from gateway.transport.secret_file import read_secret
 from gateway.transport.timed_reading import read_in_time
+
+__all__ = ["Broker", "Message", "MqttClient", "Options"]
 
 CONNECT_TIMEOUT_S = 10.0
 RESPONSE_TIMEOUT_S = 5.0
@@ -36,8 +39,11 @@ RESPONSE_TIMEOUT_S = 5.0
 
 _OLD_PROTOCOL = 132
 """Reason code of a broker that does not speak this version of MQTT."""
-_LOGIN_REFUSED = (134, 135)
-"""Reason codes for a wrong user or password, and for a user without rights (MQTT 5.0, 3.2.2.2)."""
+DEFAULT_WINDOW = 65_535
+"""Number of messages that may wait for an acknowledgement if a broker does not limit it (MQTT 5.0, 3.2.2.3.3)."""
+
+OnDone = Callable[[Any], None]
+"""Called once with the broker's reason code for a message, or None if the connection ends before it comes."""
 
 T = TypeVar("T")
 
@@ -53,15 +59,21 @@ class Broker:
     password_file: Path | None = None
     ca: Path | None = None
     """PEM file of the only authorities that are trusted; None for those of the system."""
+    certificate: ClientCertificate | None = None
+    """The certificate of this client, and its key; None for none."""
 
 
-class Message(NamedTuple):
-    """A message on a topic."""
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The way in which a client connects."""
 
-    topic: str
-    payload: bytes
-    is_retained: bool = False
-    """True if the broker had stored the message, which may then be of any age."""
+    client_id: str | None = None
+    """The id at the broker, which ends another connection with it; None for a random one."""
+    will: Message | None = None
+    """The message that the broker publishes, and stores, when this client is gone without closing."""
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    needs_new: bool = False
+    """True to refuse a broker that does not speak MQTT 5."""
 
 
 class MqttClient:
@@ -73,7 +85,7 @@ class MqttClient:
         on_message: Callable[[Message], None],
         on_skipped: Callable[[int], None],
         max_per_s: int,
-        will: Message | None = None,
+        options: Options = Options(),
     ) -> None:
         """Prepare a client.
 
@@ -82,15 +94,18 @@ class MqttClient:
             on_message: called with each message that is subscribed to, as it comes.
             on_skipped: called with the size of a message that is too long and is not read.
             max_per_s: largest number of packets within a second; a broker that sends more is disconnected.
-            will: the message that the broker publishes, and stores, when this client is gone without closing.
+            options: how the client connects.
 
         """
         self._on_skipped = on_skipped
-        self._max_per_s = max_per_s
+        self.max_per_s = max_per_s
         self._broker = broker
         self._on_message = on_message
-        self._will = will
-        self._versions = [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311]
+        self._options = options
+        self._window = DEFAULT_WINDOW
+        self._can_store = True
+        self._unacknowledged: dict[int, OnDone] = {}
+        self._versions = [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311][: 1 if options.needs_new else 2]
         self._paho: PahoClient | None = None
         self._connection: Connection | None = None
 
@@ -105,11 +120,11 @@ class MqttClient:
         """
         try:
             tls, password = await read_in_time(self._read_files)
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self._options.connect_timeout_s):
                 return await self._log_in(tls, password)
         except TimeoutError:
             self.close()
-            raise ProblemError(connection_timeout(CONNECT_TIMEOUT_S), errno.ETIMEDOUT) from None
+            raise ProblemError(connection_timeout(self._options.connect_timeout_s), errno.ETIMEDOUT) from None
         except ProblemError:
             self.close()
             raise
@@ -128,6 +143,17 @@ class MqttClient:
             OSError: the broker refuses one of them, or does not respond.
 
         """
+        for topic, code in (await self.subscribe_each(topics)).items():
+            self.close()
+            raise ProblemError(topic_refused(topic, code))
+
+    async def subscribe_each(self, topics: Sequence[str]) -> dict[str, Any]:
+        """Subscribe to topics as `subscribe` does, and return those that the broker refuses, with its reason codes.
+
+        Raises:
+            OSError: the broker does not respond.
+
+        """
         connection, paho = self._connection, self._paho
         assert connection
         assert paho
@@ -137,30 +163,54 @@ class MqttClient:
         connection.subscription = asyncio.get_running_loop().create_future()
         paho.subscribe(wanted)
         codes = await self._response(connection, connection.subscription)
-        for topic, code in zip(topics, codes or (), strict=False):
-            if code.is_failure:
-                self.close()
-                what = f"the broker refuses the topic {quoted(topic)}: {cut(str(code))}"
-                hint = "Allow this user to read the topic, in the access list of the broker"
-                raise ProblemError(problem_of("mqtt-topic-refused", what, hint, short="the broker refuses the topic"))
         if codes is None:
-            raise ProblemError(_ended(connection))
+            raise ProblemError(ended(connection.closed.result()))
+        return {topic: code for topic, code in zip(topics, codes, strict=False) if code.is_failure}
 
-    def publish(self, message: Message, qos: int = 0) -> bool:
-        """Publish a message; False if there is no connection, or the broker takes no more now."""
-        if not (self._paho and self._connection and not self._connection.closed.done() and self._connection.has_room):
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """End the subscriptions to topics, without waiting for the broker."""
+        if self._paho and topics:
+            self._paho.unsubscribe([*topics])
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether a message can be published now: the broker is there, and takes more."""
+        connection = self._connection
+        is_open = connection is not None and not connection.closed.done() and connection.has_room
+        return is_open and len(self._unacknowledged) < self._window
+
+    @property
+    def ping_moment(self) -> float:
+        """Return the moment at which the newest ping with a response was sent; messages since then are no older."""
+        return self._connection.ping_moment if self._connection else float("-inf")
+
+    def publish(self, message: Message, qos: int = 0, on_done: OnDone | None = None) -> bool:
+        """Publish a message; False if there is no connection, or the broker takes no more now.
+
+        Args:
+            message: the message.
+            qos: 0, or 1 for a message that the broker acknowledges.
+            on_done: called once if True is returned and `qos` is 1.
+
+        """
+        if not (self._paho and self.has_room):
             return False
-        self._paho.publish(message.topic, message.payload, qos, message.is_retained)
+        is_new = self._paho.protocol == MQTTProtocolVersion.MQTTv5
+        is_stored = message.is_retained and self._can_store
+        properties = properties_of(message) if is_new else None
+        info = self._paho.publish(message.topic, message.payload, qos, is_stored, properties)
+        if qos and on_done:
+            self._unacknowledged[info.mid] = on_done
         return True
 
-    def close(self) -> None:
-        """Close the connection at once; the broker does not publish the will."""
+    def close(self, *, with_will: bool = False) -> None:
+        """Close the connection at once; the broker publishes the will only if `with_will`."""
         if self._connection:
-            self._connection.finish()
+            self._connection.finish(with_will=with_will)
 
     def _read_files(self) -> tuple[ssl.SSLContext | None, str | None]:
         broker = self._broker
-        tls = trust(broker.ca) if broker.is_tls else None
+        tls = trust(broker.ca, broker.certificate) if broker.is_tls else None
         try:
             password = read_secret(broker.password_file) if broker.password_file else None
         except OSError as error:
@@ -170,49 +220,62 @@ class MqttClient:
     async def _log_in(self, tls: ssl.SSLContext | None, password: str | None) -> asyncio.Future[Exception | None]:
         connection = await self._attempt(self._versions[0], tls, password)
         code = await self._response(connection, connection.login)
-        if len(self._versions) > 1 and (code is None or code.value == _OLD_PROTOCOL):
+        is_old = code is not None and code.value == _OLD_PROTOCOL
+        if len(self._versions) > 1 and (code is None or is_old):
             connection.finish()
             connection = await self._attempt(self._versions[1], tls, password)
             code = await self._response(connection, connection.login)
             if code is not None and not code.is_failure:
                 del self._versions[0]
         if code is None:
-            raise ProblemError(_ended(connection))
+            raise ProblemError(ended(connection.closed.result()))
         if code.is_failure:
-            raise ProblemError(_refusal(code))
+            raise ProblemError(too_old() if is_old and self._options.needs_new else login_refused(code))
         connection.begin_pings()
+        connection.closed.add_done_callback(self._forget)
         return connection.closed
 
     async def _attempt(
         self, version: MQTTProtocolVersion, tls: ssl.SSLContext | None, password: str | None
     ) -> Connection:
         """Connect, and send the login in a version of the protocol."""
-        host, port = self._broker.host, self._broker.port
+        host, port, options = self._broker.host, self._broker.port, self._options
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: Connection(self._on_skipped, self._max_per_s), host, port, ssl=tls
+            lambda: Connection(self._on_skipped, self.max_per_s), host, port, ssl=tls
         )
         self._connection = connection
-        self._paho = paho = PahoClient(
-            CallbackAPIVersion.VERSION2,
-            f"dsmr-gateway-{secrets.token_hex(4)}",
-            protocol=version,
-            reconnect_on_failure=False,
-        )
+        name = options.client_id or f"dsmr-gateway-{secrets.token_hex(4)}"
+        self._paho = paho = PahoClient(CallbackAPIVersion.VERSION2, name, protocol=version, reconnect_on_failure=False)
+        paho.max_inflight_messages_set(0)  # `has_room` keeps to the broker's limit
         if self._broker.user is not None:
             paho.username_pw_set(self._broker.user, password)
-        if self._will:
-            paho.will_set(self._will.topic, self._will.payload, 1, retain=True)
-        paho.on_connect = lambda _client, _data, _flags, code, _properties: _settle(connection.login, code)
+        if will := options.will:
+            paho.will_set(will.topic, will.payload, 1, retain=True)
+        paho.on_connect = lambda _client, _data, _flags, *found: self._note_login(connection, *found)
         paho.on_subscribe = lambda _client, _data, _mid, codes, _properties: _settle(connection.subscription, codes)
-        paho.on_message = lambda _client, _data, message: self._on_message(
-            Message(message.topic, bytes(message.payload), bool(message.retain))
-        )
+        paho.on_publish = lambda _client, _data, mid, code, _properties: self._note_done(mid, code)
+        paho.on_message = lambda _client, _data, message: self._on_message(message_of(message))
         paho.on_disconnect = lambda _client, _data, flags, code, _properties: (
-            connection.finish(_disconnected(code)) if flags.is_disconnect_packet_from_server else None
+            connection.finish(disconnected(code)) if flags.is_disconnect_packet_from_server else None
         )
         connection.begin(paho, host, port)
         return connection
+
+    def _note_login(self, connection: Connection, code: Any, properties: Any) -> None:
+        self._window = getattr(properties, "ReceiveMaximum", DEFAULT_WINDOW)
+        self._can_store = bool(getattr(properties, "RetainAvailable", True))
+        _settle(connection.login, code)
+
+    def _note_done(self, mid: int, code: Any) -> None:
+        if on_done := self._unacknowledged.pop(mid, None):
+            on_done(code)
+
+    def _forget(self, _closed: asyncio.Future[Exception | None]) -> None:
+        """Report all messages that will get no acknowledgement any more."""
+        unacknowledged, self._unacknowledged = self._unacknowledged, {}
+        for on_done in unacknowledged.values():
+            on_done(None)
 
     async def _response(self, connection: Connection, response: asyncio.Future[T]) -> T | None:
         """Return the broker's response; None if the connection ends before.
@@ -234,29 +297,3 @@ class MqttClient:
 def _settle(future: asyncio.Future[T], value: T) -> None:
     if not future.done():
         future.set_result(value)
-
-
-def _ended(connection: Connection) -> Problem:
-    """Return why a connection ended while a response was awaited."""
-    error = connection.closed.result()
-    if isinstance(error, ProblemError):
-        return error.problem
-    what = "the broker closes the connection without a response"
-    hint = "Look in its log. Is the port right? Most brokers have 1883, and 8883 with mqtts://"
-    return problem_of("mqtt-closed", what, hint, short="the broker closes the connection")
-
-
-def _refusal(code: Any) -> Problem:
-    """Return why a broker refuses a login."""
-    reason = cut(str(code))
-    if code.value in _LOGIN_REFUSED:
-        what = f"the broker refuses the login: {reason}"
-        hint = "Check user and password_file, and what the broker allows this user"
-        return problem_of("mqtt-login-refused", what, hint, short="the broker refuses the login")
-    what = f"the broker refuses the connection: {reason}"
-    return problem_of("mqtt-refused", what, "Look in the log of the broker", short="the broker refuses the connection")
-
-
-def _disconnected(code: Any) -> Problem:
-    what = f"the broker ended the connection: {cut(str(code))}"
-    return problem_of("mqtt-ended", what, "Look in the log of the broker", short="the broker ended the connection")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.runtime.clock import now
@@ -24,13 +26,15 @@ KEEPALIVE_S = 5
 PING_EVERY_S = 1.0
 MAX_OPEN_PINGS = 3
 """Number of pings without a response after which a broker counts as gone."""
-READ_BYTES = 4096
+READ_BYTES = 16_384
 MAX_UNSENT_BYTES = 65_536
 """Number of bytes that may wait for a broker which does not read, before nothing more is published."""
 
 _PINGREQ, _DISCONNECT = b"\xc0\x00", b"\xe0\x00"
+_DISCONNECT_WITH_WILL = b"\xe0\x01\x04"
+"""Disconnect with reason code 4: the broker publishes the will (MQTT 5.0, 3.14.2.1)."""
 _PINGRESP = 0xD0
-_CONNACK = 0x20
+_CONNACK, _PUBACK = 0x20, 0x40
 _QOS_BITS = 0x06
 
 NOT_MQTT = problem_of(
@@ -62,7 +66,11 @@ class Connection(asyncio.BufferedProtocol):
         self._paho: PahoClient | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._open_pings = 0
+        self._open_pings: deque[float] = deque()
+        """The moments at which pings without a response were sent."""
+        self.ping_moment = float("-inf")
+        """The moment at which the newest ping with a response was sent. Responses come in the order of messages, so
+        the broker has sent every message since that response after this moment."""
         self._is_first = True
         self._count = self._counted_since = 0.0
         self.closed: asyncio.Future[Exception | None] = loop.create_future()
@@ -147,19 +155,22 @@ class Connection(asyncio.BufferedProtocol):
         """Return whether more may be published."""
         return self._transport is not None and self._transport.get_write_buffer_size() < MAX_UNSENT_BYTES
 
-    def finish(self, problem: Problem | None = None) -> None:
-        """Close at once, for a reason if there is one."""
+    def finish(self, problem: Problem | None = None, *, with_will: bool = False) -> None:
+        """Close at once, for a reason if there is one; the broker publishes the will only if `with_will`."""
         self._end(ProblemError(problem) if problem else None)
         if self._transport:
-            if not self._transport.is_closing():
-                self._transport.write(_DISCONNECT)
+            is_new = self._paho is not None and self._paho.protocol == MQTTProtocolVersion.MQTTv5
+            # A broker of MQTT 3.1.1 publishes the will when the connection ends without a word.
+            last = (_DISCONNECT_WITH_WILL if is_new else b"") if with_will else _DISCONNECT
+            if last and not self._transport.is_closing():
+                self._transport.write(last)
             self._transport.abort()
 
     def _ping(self) -> None:
-        if self._open_pings >= MAX_OPEN_PINGS:
+        if len(self._open_pings) >= MAX_OPEN_PINGS:
             self.finish(no_response(MAX_OPEN_PINGS * PING_EVERY_S))
             return
-        self._open_pings += 1
+        self._open_pings.append(now())
         self.send(_PINGREQ)
         self.begin_pings()
 
@@ -182,13 +193,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def _take(self, packet: bytes | int) -> None:
         assert self._paho
-        self._count_packet(packet if isinstance(packet, int) else 1)
+        kind = PUBLISH if isinstance(packet, int) else packet[0] & 0xF0
+        if kind != _PUBACK:
+            self._count_packet(packet if isinstance(packet, int) else 1)
         if isinstance(packet, int):
             self._on_skipped(packet)
             return
-        kind = packet[0] & 0xF0
         if kind == _PINGRESP:
-            self._open_pings = 0
+            if self._open_pings:
+                self.ping_moment = self._open_pings.popleft()
             return
         is_unknown = not self.login.done() and kind != _CONNACK
         # Nothing else is subscribed to, and paho would store the messages until the broker has confirmed them.

@@ -12,7 +12,7 @@ import pytest
 from gateway.lines.mqtt import MAX_PER_S, MqttLine, telegram_of
 from gateway.problems.problem import ProblemError
 from gateway.transport import mqtt
-from gateway.transport.mqtt import Broker, Message, MqttClient
+from gateway.transport.mqtt import Broker, Message, MqttClient, Options
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
 from tests.conftest import own_telegram
 from tests.waiting import until
@@ -270,7 +270,8 @@ async def test_a_refused_topic_is_a_problem_that_says_so() -> None:
         ([message(b"x")] * (MAX_PER_S * 20), "mqtt-flood"),
         ([message(b"x" * (MAX_PACKET_BYTES * MAX_PER_S))], "mqtt-flood"),
         ([message(TELEGRAM, flags=2)], "not-mqtt"),
-        ([b"\xe0\x02\x8e\x00"], "mqtt-ended"),
+        ([b"\xe0\x02\x8b\x00"], "mqtt-ended"),
+        ([b"\xe0\x02\x8e\x00"], "mqtt-taken-over"),
         ([b"\x30\x02\x00\x50"], "not-mqtt"),
     ],
 )
@@ -332,8 +333,8 @@ async def test_a_client_logs_in_with_its_password_and_will_and_publishes(tmp_pat
 
     async with broker(serve) as port:
         where = Broker("127.0.0.1", port, user="me", password_file=tmp_path / "password")
-        will = Message("status", b"offline", is_retained=True)
-        client = MqttClient(where, lambda _message: None, lambda _size: None, MAX_PER_S, will)
+        options = Options(will=Message("status", b"offline", is_retained=True))
+        client = MqttClient(where, lambda _message: None, lambda _size: None, MAX_PER_S, options)
         assert not client.publish(Message("a", b"b"))
         await client.connect()
         assert client.publish(Message("a", b"b", is_retained=True))

@@ -1,0 +1,40 @@
+"""Settings of a broker, and what other nodes ask it for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.transport.addresses import place_of
+from gateway.transport.mqtt import Broker, Message
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """A broker, and how the gateway logs in."""
+
+    broker: Broker
+    client_id: str
+    """Id at the broker; another client with the same id ends this connection."""
+    will: Message | None = None
+    """The message that the broker publishes when the connection ends, however it ends."""
+    needs_new: bool = True
+    """True to refuse a broker that does not speak MQTT 5."""
+
+    @property
+    def place(self) -> str:
+        """Return host and port in lower case, which name the broker."""
+        return place_of(self.broker.host, self.broker.port).lower()
+
+
+class Subscription(NamedTuple):
+    """The topics that a node wants to receive from a broker."""
+
+    topics: Sequence[str]
+    """Topic filters, in which `+` is any level and `#` all further levels (MQTT 5.0, 4.7.1).
+
+    They should not overlap: a broker may send a message once for each filter, and each copy is passed on.
+    """
+    take: Callable[[Message], None]
+    """Called at once with each message."""

@@ -1,0 +1,64 @@
+"""Problems with an MQTT broker, from its reason codes (MQTT 5.0, 2.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.problems.problem import Problem, ProblemError, problem_of
+from gateway.problems.quoting import cut, quoted
+
+_REFUSED_LOGINS = (134, 135)
+"""Reason codes for a wrong user or password, and for a user without rights (MQTT 5.0, 3.2.2.2)."""
+_SESSION_TAKEN_OVER = 142
+"""Reason code for a client whose id another one has logged in with."""
+
+
+def ended(error: Exception | None) -> Problem:
+    """Return why a connection ended while a response was awaited."""
+    if isinstance(error, ProblemError):
+        return error.problem
+    what = "the broker closes the connection without a response"
+    hint = "Look in its log. Is the port right? Most brokers have 1883, and 8883 with mqtts://"
+    return problem_of("mqtt-closed", what, hint, short="the broker closes the connection")
+
+
+def login_refused(code: Any) -> Problem:
+    """Return why a broker refuses a login."""
+    reason = cut(str(code))
+    if code.value in _REFUSED_LOGINS:
+        what = f"the broker refuses the login: {reason}"
+        hint = "Check user and password_file, and what the broker allows this user"
+        return problem_of("mqtt-login-refused", what, hint, short="the broker refuses the login")
+    what = f"the broker refuses the connection: {reason}"
+    return problem_of("mqtt-refused", what, "Look in the log of the broker", short="the broker refuses the connection")
+
+
+def disconnected(code: Any) -> Problem:
+    """Return why a broker ended the connection."""
+    if code.value == _SESSION_TAKEN_OVER:
+        what = "another client has logged in with the client id of this gateway"
+        hint = "Give each gateway an edge of its own, and name each broker once"
+        return problem_of("mqtt-taken-over", what, hint, short="another client has the same id")
+    what = f"the broker ended the connection: {cut(str(code))}"
+    return problem_of("mqtt-ended", what, "Look in the log of the broker", short="the broker ended the connection")
+
+
+def topic_refused(topic: str, code: Any) -> Problem:
+    """Return that a broker refuses the subscription to a topic."""
+    what = f"the broker refuses the topic {quoted(topic)}: {cut(str(code))}"
+    hint = "Allow this user to read the topic, in the access list of the broker"
+    return problem_of("mqtt-topic-refused", what, hint, short="the broker refuses the topic")
+
+
+def message_refused(topic: str, code: Any) -> Problem:
+    """Return that a broker refuses a message that was published."""
+    what = f"the broker refuses the message on {quoted(topic)}: {cut(str(code))}"
+    hint = "Allow this user to write the topic, in the access list of the broker"
+    return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
+
+
+def too_old() -> Problem:
+    """Return that a broker does not speak MQTT 5."""
+    what = "the broker only speaks MQTT 3.1.1, and telegrams need MQTT 5"
+    hint = "Use a broker with MQTT 5, such as mosquitto 2"
+    return problem_of("mqtt-too-old", what, hint, short="the broker has no MQTT 5")

@@ -1,0 +1,96 @@
+"""`mqtt:` in the configuration: its defaults, and everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import load_config
+from gateway.config.mqtt import BrokerAddress
+from gateway.files.yaml_file import FileError
+
+LEAST = "mqtt:\n  brokers: [mqtt://broker.local]\n"
+
+
+def load_text(folder: Path, text: str) -> list[str]:
+    """Return the problems of a configuration, each without the name of the file."""
+    path = folder / "gateway.yaml"
+    path.write_text(text)
+    try:
+        load_config(path, {})
+    except FileError as error:
+        return [str(problem).removeprefix(f"{path}:") for problem in error.problems]
+    return []
+
+
+def test_the_least_configuration_has_a_broker(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(LEAST)
+    mqtt = load_config(path, {}).mqtt
+    assert mqtt
+    assert mqtt.addresses == [BrokerAddress("mqtt", "broker.local", 1883)]
+    assert (mqtt.prefix, mqtt.publish, mqtt.login) == ("dsmr/v1", [], None)
+    assert mqtt.edge_name, "the name of this machine"
+
+
+def test_the_user_is_the_edge_where_there_is_a_password(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"{LEAST}  edge: site-12\n  password_file: mqtt.password\n")
+    mqtt = load_config(path, {}).mqtt
+    assert mqtt
+    assert mqtt.login == "site-12"
+    path.write_text(f"{LEAST}  edge: 12\n  user: me\n  password_file: mqtt.password\n")
+    mqtt = load_config(path, {}).mqtt
+    assert mqtt
+    assert (mqtt.edge_name, mqtt.login) == ("12", "me")
+
+
+@pytest.mark.parametrize(
+    ("broker", "begin"),
+    [
+        ("broker.local", "2:13: mqtt.brokers[0]: 'broker.local' is not the address of a broker. Write it like mqtt://"),
+        ("http://broker.local", "2:13: mqtt.brokers[0]: 'http://broker.local' is not the address of a broker."),
+        ("mqtt://:1883", "2:13: mqtt.brokers[0]: 'mqtt://:1883' does not name a host and a port."),
+        ("mqtt://a:b", "2:13: mqtt.brokers[0]: 'mqtt://a:b' does not name a host and a port."),
+        ("mqtt://a:70000", "2:13: mqtt.brokers[0]: 'mqtt://a:70000' does not name a host and a port."),
+        ("mqtt://a/dsmr", "2:13: mqtt.brokers[0]: the address of a broker has no topic (found 'mqtt://a/dsmr'). Write"),
+        ("mqtt://me:s3cret@a", "1:1: mqtt: the address of a broker contains no user and no password. They"),
+    ],
+)
+def test_what_is_not_the_address_of_a_broker_is_named(tmp_path: Path, broker: str, begin: str) -> None:
+    (problem,) = load_text(tmp_path, f"mqtt:\n  brokers: ['{broker}']\n")
+    assert problem.startswith(begin)
+    assert "s3cret" not in problem
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    text = (
+        "mqtt:\n  brokers: [mqtt://a, nothing]\n  edge: a/b\n  prefix: /dsmr/+\n"
+        "  publish: [telegrams, reading]\n  pasword_file: x\n"
+    )
+    problems = load_text(tmp_path, text)
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "mqtt.brokers[1]",
+        "mqtt.edge",
+        "mqtt.prefix",
+        "mqtt.publish[1]",
+        "mqtt.pasword_file",
+    ]
+    assert "Did you mean readings?" in problems[3]
+    assert "Did you mean password_file?" in problems[4]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("mqtt: {}", "1:1: mqtt.brokers: is missing. Add brokers:"),
+        ("mqtt: {brokers: []}", "1:8: mqtt.brokers: at least 1 entry is expected"),
+        ("mqtt: {brokers: [mqtt://a, 'mqtt://A:1883']}", "1:1: mqtt: the broker a is named twice."),
+        ("mqtt: {brokers: [mqtt://a], ca: ca.pem}", "1:1: mqtt: ca cannot be used without TLS. Write mqtts:// in"),
+        ("mqtt: {brokers: [mqtts://a], certificate: a.pem}", "1:1: mqtt: certificate needs key. Add key:"),
+    ],
+)
+def test_what_is_missing_or_contradicts_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    (found,) = load_text(tmp_path, text)
+    assert found.startswith(problem)
