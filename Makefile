@@ -36,17 +36,20 @@ WHEELS :=
 setup: $(STAMP)
 
 # Without build isolation, so that what builds a library is pinned too.
-INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+INSTALL = $(BIN)/pip install --disable-pip-version-check
 PINNED = --require-hashes --no-build-isolation --requirement
+# Counts the libraries instead of the hundreds of lines of pip, and ends as pip ended.
+SHOW = awk '/^Collecting/ { printf "\r%4d libraries", ++n } /^Installing/ { printf ", installing them" } { fflush() } \
+  /^ERROR/ { is_bad = 1 } is_bad; END { printf "\n"; exit is_bad }'
 
 $(STAMP): pyproject.toml requirements-dev.txt docker/requirements-build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
 	@echo "Installing the libraries into $(VENV); this takes a minute"
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) $(PINNED) docker/requirements-build.txt
-	$(INSTALL) $(PINNED) requirements-dev.txt
-	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@{ $(INSTALL) $(PINNED) docker/requirements-build.txt 2>&1 || echo ERROR; } | $(SHOW)
+	@{ $(INSTALL) $(PINNED) requirements-dev.txt 2>&1 || echo ERROR; } | $(SHOW)
+	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup

@@ -30,7 +30,7 @@ connection: &p1
 TYPED_AT_LEAST = [
     "make run",
     "mbpoll",
-    ".venv/bin/dsmr-gateway probe",
+    ".venv/bin/dsmr-gateway setup",
     "make run CONFIG=",
     "pipx install",
     "dsmr-gateway run",
@@ -79,7 +79,7 @@ class User:
             if command.startswith("mbpoll"):
                 assert re.search(r"^\[100\]:\s+-?\d+$", shown, re.MULTILINE), shown
             return
-        # The README shows one or two configurations, and then one command for each of them; or `probe` has written one.
+        # The README shows one or two configurations, and then one command for each of them; or `setup` has written one.
         for configuration in self._configurations or [None]:
             if configuration:
                 self.terminal.write(configuration)

@@ -32,7 +32,7 @@ grep -rlI "$root" "$root$environment/bin" "$root$environment/pyvenv.cfg" | xargs
 python3 -m compileall -q -f -j 0 -s "$root" -p / --invalidation-mode unchecked-hash "$root$environment/lib"
 
 ln -s "../lib/dsmr-gateway/bin/dsmr-gateway" "$root/usr/bin/dsmr-gateway"
-cp "$here/../systemd/dsmr-gateway.service" "$root/usr/lib/systemd/system/"
+cp "$source/gateway/service/dsmr-gateway.service" "$root/usr/lib/systemd/system/"
 cp "$here/gateway.yaml" "$root/etc/dsmr-gateway/"
 cp "$source/LICENSE" "$root/usr/share/doc/dsmr-gateway/copyright"
 cp -r "$source/CHANGELOG.md" "$source"/docs/* "$root/usr/share/doc/dsmr-gateway/"

@@ -13,6 +13,7 @@ EXIT_CONFIGURATION = 78
 COMMANDS = {
     "run": "Run the gateway.",
     "check": "Check a configuration and this machine.",
+    "setup": "Find the meter, and write the configuration for it.",
     "probe": "Find the meter on a serial port or on the network.",
     "pair": "Let a HomeWizard P1 Meter give the gateway a token.",
     "simulate": "Send the telegrams of a simulated household.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from gateway.cli.output import echo
-from gateway.cli.parameters import DEFAULT_CONFIG, EVERY_ADDRESS, MapName, named_map, unit_id_or_default
+from gateway.cli.parameters import EVERY_ADDRESS, MapName, default_config, named_map, unit_id_or_default
 
 if TYPE_CHECKING:
     from gateway.config.modbus import ModbusConfig
@@ -74,7 +74,7 @@ def _units(config: Path | None, choice: _Choice) -> list[ExportedUnit]:
     from gateway.exports import ExportedUnit, Target
     from gateway.files.yaml_file import is_there
 
-    path = config or Path(DEFAULT_CONFIG)
+    path = config or default_config()
     if config or is_there(path) or is_overridden(os.environ):
         return _configured(path, choice)
     if not choice.host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ TABLE_FORMATS = ("text", "markdown", "csv", "json")
 """Names in `gateway.maps.table.FORMATS`, written here so that `--help` does not import them; a test compares."""
 VERSIONS = tuple(VARIANTS)
 DEFAULT_CONFIG = "gateway.yaml"
+SERVICE_CONFIG = Path("/etc/dsmr-gateway/gateway.yaml")
+"""Configuration of the service of systemd."""
 EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing listens on them here
 """Addresses to listen on that no client can connect to."""
 
@@ -64,8 +67,22 @@ form_option = click.option(
     "--format", "form", type=click.Choice(TABLE_FORMATS), default="text", show_default=True, help="Format of the table."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-config_argument = click.argument("config", type=click.Path(path_type=Path, readable=False), default=DEFAULT_CONFIG)
-"""Path of the configuration. click does not test that it can be read: the loader reports that, with its exit code."""
+
+
+def default_config() -> Path:
+    """Return gateway.yaml in this folder; where there is none, that of the service, if this user can read it."""
+    from gateway.files.yaml_file import is_there
+
+    here = Path(DEFAULT_CONFIG)
+    return SERVICE_CONFIG if not is_there(here) and os.access(SERVICE_CONFIG, os.R_OK) else here
+
+
+_config_path = click.Path(path_type=Path, readable=False)
+"""Type of the path of a configuration, which the loader opens: it reports the reason and has an exit code for it."""
+new_config_argument = click.argument("config", type=_config_path, default=DEFAULT_CONFIG)
+"""Configuration to run."""
+config_argument = click.argument("config", type=_config_path, default=default_config)
+"""Configuration to look at."""
 
 
 def unit_id_or_default(unit: int | None, register_map: RegisterMap) -> int:

@@ -12,8 +12,8 @@ from click.core import ParameterSource
 
 from gateway.cli.output import echo
 from gateway.cli.parameters import (
-    DEFAULT_CONFIG,
     EVERY_ADDRESS,
+    default_config,
     form_option,
     map_option,
     named_map,
@@ -103,7 +103,7 @@ def _choose(host: str | None, port: int | None, unit_id: int | None, name: str |
         host, port = address
     if host and (port or host not in _HERE):
         return _Target(host, port or MODBUS_PORT, unit_id, name or DEFAULT_MAP)
-    path = Path(DEFAULT_CONFIG)
+    path = default_config()
     if host and not is_there(path):
         return _Target(host, MODBUS_PORT, unit_id, name or DEFAULT_MAP, _USUAL_PORT.format(demo_port=run.DEMO_PORT))
     chosen = _configured(path, unit_id)
@@ -134,6 +134,7 @@ def _configured(path: Path, unit_id: int | None) -> _Target:
     host, port = server.address.host, server.address.port
     first = next(iter(server.units)) if unit_id is None else unit_id
     name = server.units[first].map if first in server.units else DEFAULT_MAP
+    name = str(path.parent / name) if (path.parent / name).is_file() else name
     return _Target(LOOPBACK if host in EVERY_ADDRESS else host, port, first, name, f"the first server in {path}")
 
 

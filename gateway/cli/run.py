@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from gateway.cli import EXIT_CONFIGURATION
 from gateway.cli.output import echo
-from gateway.cli.parameters import config_argument
+from gateway.cli.parameters import new_config_argument
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,7 +43,7 @@ _ONLY = "There is no {path}: using the only serial port, {port}, and defaults fo
 
 
 @click.command("run")
-@config_argument
+@new_config_argument
 @click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
 @click.option("--uvloop", is_flag=True, help="Use the event loop of uvloop, which takes more requests a second.")
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")

@@ -141,7 +141,7 @@ async def _run(pieces: Iterator[Piece], version: str, device: str | None, host: 
     from gateway.transport.pseudo_terminal import PseudoTerminal
 
     meter = MeterState("simulation", None, is_simulated=True)
-    terminal = PseudoTerminal()
+    terminal = PseudoTerminal(echo)
     output: LineOutput | Passthrough
     if device == PTY:
         output = LineOutput("output", "a pseudo terminal", terminal)

@@ -56,7 +56,8 @@ class SerialLine(Line):
             problem = await asyncio.to_thread(why_not_opened, error, self.device)
             raise ProblemError(problem, error.errno) from error
         self._transport = transport
-        self._guard(transport.serial.fileno())
+        self._descriptor = transport.serial.fileno()
+        self._guard(self._descriptor)
         return receiver.closed
 
     def _guard(self, descriptor: int) -> None:
@@ -81,4 +82,7 @@ class SerialLine(Line):
     def close(self) -> None:
         """Close the device."""
         if self._transport:
+            with suppress(OSError):
+                # A pseudo terminal would keep the lock, and nobody but root could open it again.
+                fcntl.ioctl(self._descriptor, termios.TIOCNXCL)
             self._transport.abort()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -14,6 +16,28 @@ SOURCE_BITS = 64
 def place_of(host: str, port: int) -> str:
     """Return the address and port as text; `*` means all addresses of the machine."""
     return f"{f'[{host}]' if ':' in host else host or '*'}:{port}"
+
+
+def own_address() -> str:
+    """Return the address of this machine in its network, which other machines can connect to; empty without a network.
+
+    It is the one that the machine would send from to an address elsewhere; nothing is sent.
+    """
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):  # RFC 5737, RFC 3849
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((elsewhere, 9))
+            return str(sock.getsockname()[0])
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can connect to a host name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:

@@ -140,7 +140,7 @@ def test_on_a_terminal_the_user_is_asked_which_one(network: Neighbourhood, monke
         asked.append((text, options["default"]))
         return answers.pop(0)
 
-    monkeypatch.setattr("gateway.cli.probe.is_terminal", lambda: True)
+    monkeypatch.setattr("gateway.cli.searching.is_terminal", lambda: True)
     monkeypatch.setattr(click, "prompt", prompt)
     with fed_pty(own_telegram("v40_landisgyr-e350")) as device, fed_pty(TELEGRAM) as other:
         monkeypatch.setattr(probing, "serial_ports", lambda: [device, other])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import tty
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,17 @@ from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.simulation.household import SCENARIOS, Scenario
 from tests.cli.calling import invoke
 from tests.conftest import own_telegram
-from tests.peers.harness import LIMIT_S, Gateway, Program, free_port, gateway_command, running, wait_until
+from tests.peers.harness import (
+    LIMIT_S,
+    Gateway,
+    Program,
+    as_nobody,
+    free_port,
+    gateway_command,
+    open_folder,
+    running,
+    wait_until,
+)
 
 
 def simulation(folder: Path, *arguments: str) -> Program:
@@ -64,6 +75,18 @@ def test_a_gateway_reads_the_pseudo_terminal_that_it_makes(tmp_path: Path) -> No
             assert "2.2" in gateway.log
         program.signal(signal.SIGINT)
         assert program.wait() == 0
+
+
+def test_one_reader_after_the_other_reads_it_without_the_rights_of_root() -> None:
+    with open_folder() as folder:
+        prefix = as_nobody(folder)
+        program = Program([*prefix, gateway_command(), "simulate", "--device", "pty", "--speed", "20"], folder, "sim")
+        with running(program):
+            (device,) = program.wait_for_log(r"(?m)^/dev/pts/\d+$")[:1]
+            for _ in range(2):
+                command = [*prefix, gateway_command(), "probe", device, "--json"]
+                probed = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+                assert probed.returncode == 0, probed.stdout
 
 
 def test_it_writes_to_a_serial_device_that_is_given(tmp_path: Path) -> None:

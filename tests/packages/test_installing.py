@@ -138,7 +138,7 @@ def test_systemd_is_asked_about_the_unit_that_there_is() -> None:
 @pytest.mark.parametrize("drop_in", fences("ini"), ids=lambda text: text.splitlines()[1].partition("=")[0])
 def test_a_drop_in_is_understood(drop_in: str, tmp_path: Path) -> None:
     unit = tmp_path / "dsmr-gateway.service"
-    text = (ROOT / "docker" / "systemd" / unit.name).read_text()
+    text = (ROOT / "gateway" / "service" / unit.name).read_text()
     unit.write_text(text.replace("/usr/bin/dsmr-gateway", "/bin/true") + drop_in)
     result = analyze("verify", "--man=no", unit)
     assert (result.returncode, result.stderr) == (0, "")
@@ -166,8 +166,7 @@ def machine(image: SnapshotEncoder) -> Iterator[Path]:
     with open_folder() as folder:
         layer = folder / "machine"
         shutil.copytree(image.context, layer / "project")
-        for name in ("debian", "systemd"):
-            shutil.copytree(ROOT / "docker" / name, layer / "project" / "docker" / name)
+        shutil.copytree(ROOT / "docker" / "debian", layer / "project" / "docker" / "debian")
         yield layer
 
 

@@ -29,7 +29,7 @@ from tests.peers.harness import (
     running,
 )
 
-UNIT = ROOT / "docker" / "systemd" / "dsmr-gateway.service"
+UNIT = ROOT / "gateway" / "service" / "dsmr-gateway.service"
 MOST_EXPOSURE = 2.0
 CAPABILITY = "net_bind_service"
 MODBUS_PORT = 502

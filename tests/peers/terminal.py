@@ -102,8 +102,8 @@ class Terminal:
         return self._ends(command)
 
     def _saves(self, command: str) -> str:
-        """Choose the first of the two meters of this machine, as a user does who is asked."""
-        return self._ends_without_a_gateway(f"{command} --choose 1")
+        """Choose the first of the two meters of this machine, and replace what is there, as a user who is asked."""
+        return self._ends_without_a_gateway(f"{command} --choose 1{' --replace' if ' setup' in command else ''}")
 
     def _goes_on(self, command: str) -> str:
         """Until it has shown something."""
@@ -130,7 +130,7 @@ class Terminal:
 _ACTS: dict[str, Callable[[Terminal, str], str]] = {
     r"make run( CONFIG=\S+)?|dsmr-gateway run( \S+)?": Terminal.run,
     r"pipx install '\.\[mdns\]'": Terminal._install,
-    r"\S*dsmr-gateway probe --save \S+": Terminal._saves,
+    r"\S*dsmr-gateway (probe --save \S+|setup)": Terminal._saves,
     r"dsmr-gateway probe.*": Terminal._ends_without_a_gateway,
     r"dsmr-gateway \S+ .*(--follow|-f|--watch|-w)|nc .*": Terminal._goes_on,
     r"dsmr-gateway (check|maps|map|export|schema|import-ser2net|--version|--help)\b.*": Terminal._ends,

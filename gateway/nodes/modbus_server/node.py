@@ -20,6 +20,7 @@ from gateway.protocol.modbus.tcp import respond_tcp
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
+from gateway.transport.addresses import own_address, place_of
 from gateway.transport.clients import Clients
 from gateway.transport.serial_device import why_not_opened
 from gateway.transport.shares import turned_away_details
@@ -82,13 +83,19 @@ class ModbusServer(Node):
         self.port = listener.bound_port or self.port
         self.ready.set()
         what = f"Modbus {self.settings.transport}: connect to"
-        text = f"{what} {self.settings}, {numbered('unit id', self.units.wired)}"
+        text = f"{what} {self.settings}{self._from_elsewhere()}, {numbered('unit id', self.units.wired)}"
         self.log(logging.INFO, text, alike=f"{what} the addresses of these servers")
         try:
             await self._watch(listener)
         finally:
             self.clients.close()
             await listener.shutdown()  # type: ignore[no-untyped-call]
+
+    def _from_elsewhere(self) -> str:
+        """Return the address for clients on other machines, in parentheses; empty where the settings name it."""
+        if self.settings.serial or self.settings.host or not (address := own_address()):
+            return ""
+        return f" (from other machines {place_of(address, self.port)})"
 
     async def _watch(self, listener: Listener) -> None:
         while True:

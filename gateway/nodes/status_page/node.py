@@ -23,7 +23,7 @@ from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
-from gateway.transport.addresses import place_of
+from gateway.transport.addresses import is_loopback, own_address, place_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS
 from gateway.transport.http_gate import Gate
 from gateway.transport.http_server import PageServer
@@ -94,7 +94,7 @@ class StatusPage(Node):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         streaming = asyncio.create_task(self._stream.run())
         self.ready.set()
-        self.log(logging.INFO, f"status page: open http://{place_of(self.settings.host or 'localhost', self.port)}")
+        self.log(logging.INFO, f"status page: open {_address(self.settings.host, self.port)}")
         try:
             while not (serving.done() or streaming.done()):
                 self._show()
@@ -137,3 +137,10 @@ class StatusPage(Node):
             self.show(Colour.GREEN, Mark.DOT, "viewer" if count == 1 else "viewers", count=count)
         else:
             self.show(Colour.GREEN, Mark.RING, "no-viewer")
+
+
+def _address(host: str, port: int) -> str:
+    """Return the address that browsers open, and from where they can."""
+    if is_loopback(host):
+        return f"http://{place_of(host, port)} on this machine; other machines need listen and password_file"
+    return f"http://{place_of(host or own_address() or 'localhost', port)}"
