@@ -2,15 +2,22 @@
 
 In: bytes of the line. Out: the bytes of each telegram in clear text, with the moment of arrival of its last byte.
 Everything else that comes over the line is dropped. A telegram in clear text is dropped too: anybody could send one.
+
+The invocation counters are written to a file, because otherwise whoever has recorded telegrams could send them after a
+restart, at the meter's own pace, and nothing would show that they are old. They belong to the keys: with other keys a
+meter may begin again, and old telegrams cannot be decrypted any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -22,8 +29,14 @@ from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark
 from gateway.transport.secret_file import read_key
-from gateway.transport.timed_reading import read_in_time
+from gateway.transport.state_file import put_aside, read_state, write_state
+from gateway.transport.timed_reading import READ_LIMIT_S, read_in_time
 
+SAVE_EVERY_S = 60.0
+"""Time after which new invocation counters are written."""
+MAX_COUNTERS_BYTES = 4096
+LAST_SAVE_S = 2.0
+"""Longest time that the end of the node waits for its file."""
 _FIRST_BLOCK = (2).to_bytes(4, "big")
 """Number of the first block of text in Galois/Counter Mode with a nonce of 12 bytes (NIST SP 800-38D, 7.1)."""
 
@@ -84,8 +97,21 @@ class Decryption(Node):
 
     kind = "decryption"
 
-    def __init__(self, name: str, key_file: Path, authentication_key_file: Path | None) -> None:
+    def __init__(
+        self, name: str, key_file: Path, authentication_key_file: Path | None, counters_file: Path | None = None
+    ) -> None:
+        """Decrypt with the keys in these files.
+
+        Args:
+            name: the node's name.
+            key_file: file with the encryption key.
+            authentication_key_file: file with the authentication key; None if there is none.
+            counters_file: file that keeps the invocation counters over a restart; None to keep none.
+
+        """
         super().__init__(name)
+        self._counters_file = counters_file
+        self._saved: Mapping[bytes, int] = {}
         self._key_file = key_file
         self._authentication_key_file = authentication_key_file
         self._keys: dict[Path, bytes] = {}
@@ -111,10 +137,15 @@ class Decryption(Node):
             except OSError as error:
                 self.show(Colour.RED, Mark.RING, "key-file-unusable", file=path.name)
                 raise ProblemError(file_problem(error, Place(str(path))), error.errno) from error
-        self._use(keys)
+        self._use(keys, await self._read_counters(keys))
         self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()
-        await asyncio.Event().wait()
+        try:
+            while True:
+                await asyncio.sleep(SAVE_EVERY_S)
+                await self._save()
+        finally:
+            await self._save(LAST_SAVE_S)
 
     def renew_keys(self, keys: Mapping[Path, bytes]) -> None:
         """Take new keys, by file; the next telegram is decrypted with them."""
@@ -143,13 +174,78 @@ class Decryption(Node):
     def _key_files(self) -> list[Path]:
         return [path for path in (self._key_file, self._authentication_key_file) if path]
 
-    def _use(self, keys: dict[Path, bytes]) -> None:
+    async def _read_counters(self, keys: Mapping[Path, bytes]) -> Mapping[bytes, int]:
+        if self._counters_file is None:
+            return {}
+        try:
+            self._saved = await read_in_time(read_counters, self._counters_file, list(keys.values()))
+        except OSError as error:
+            text = f"the invocation counters of before the start are not known: {error}"
+            self.log(logging.WARNING, f"{text}. Old telegrams cannot be told from new ones until new ones have come")
+        return self._saved
+
+    async def _save(self, limit_s: float = READ_LIMIT_S) -> None:
+        """Write the invocation counters, if there are new ones."""
+        counters = dict(self._reader.counters) if self._reader else {}
+        if self._counters_file is None or counters == self._saved:
+            return
+        try:
+            keys = list(self._keys.values())
+            await read_in_time(write_counters, self._counters_file, keys, counters, limit_s=limit_s)
+            self._saved = counters
+        except OSError as error:
+            text = f"the invocation counters cannot be written: {error}"
+            self.log_seldom(logging.WARNING, f"{text}. After a restart, old telegrams cannot be told from new ones")
+
+    def _use(self, keys: dict[Path, bytes], counters: Mapping[bytes, int] = MappingProxyType({})) -> None:
         self._keys = keys
         if len(keys) == len(set(self._key_files())):
             path = self._authentication_key_file
-            self._reader = DecryptingReader(AesGcm(keys[self._key_file], keys[path] if path else None))
+            self._reader = DecryptingReader(AesGcm(keys[self._key_file], keys[path] if path else None), counters)
 
     def _note(self, fault: Fault) -> None:
         self._faults[fault] += 1
         self.show(Colour.RED if fault in _GRIEVOUS else Colour.YELLOW, Mark.DOT, fault.value)
-        self.log_seldom(logging.WARNING, LOG_TEXTS[fault])
+        text = LOG_TEXTS[fault]
+        if fault is Fault.COUNTER_FELL and self._counters_file:
+            text += f" without the file {self._counters_file}"
+        self.log_seldom(logging.WARNING, text)
+
+
+def counters_file(folder: Path, meter: str) -> Path:
+    """Return the file of a meter; its name may have characters that a file cannot have."""
+    return folder / f"invocation-counters-{hashlib.sha256(meter.encode()).hexdigest()[:12]}"
+
+
+def read_counters(path: Path, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the counter of each system title; none where there is no file, or it belongs to other keys.
+
+    Raises:
+        OSError: the file cannot be read, or has other content; then it is renamed.
+
+    """
+    content = read_state(path, MAX_COUNTERS_BYTES)
+    if content is None:
+        return {}
+    try:
+        held = json.loads(content)
+        counters = {bytes.fromhex(title): int(counter) for title, counter in held["counters"].items()}
+        is_of_these_keys = held["keys"] == _digest_of(keys)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise OSError(f"{put_aside(path)} has other content, and was renamed to this") from error
+    return counters if is_of_these_keys else {}
+
+
+def write_counters(path: Path, keys: Sequence[bytes], counters: Mapping[bytes, int]) -> None:
+    """Write the counters.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    """
+    held = {"keys": _digest_of(keys), "counters": {title.hex(): counter for title, counter in counters.items()}}
+    write_state(path, json.dumps(held).encode())
+
+
+def _digest_of(keys: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"keys of " + b"".join(keys)).hexdigest()[:32]

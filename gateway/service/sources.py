@@ -59,8 +59,16 @@ class Source(NamedTuple):
             self.node.line_bytes.connect(self.parser, self.parser)
 
 
-def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
-    """Make a meter with the nodes that read it; relative paths begin at `folder`."""
+def make_source(name: str, config: MeterConfig, folder: Path, state: Path | None) -> Source:
+    """Make a meter with the nodes that read it.
+
+    Args:
+        name: the meter's name.
+        config: its part of the configuration.
+        folder: the folder where relative paths begin.
+        state: the folder for what is remembered over a restart; None if there is none.
+
+    """
     variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
     meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
     lines = p1_connections(config, folder)
@@ -72,11 +80,12 @@ def make_source(name: str, config: MeterConfig, folder: Path) -> Source:
         return Source(meter, simulated, parser, None, lines[0][1], simulated.kind, usual)
     decryption = None
     if config.decryption:
-        from gateway.nodes.decryption import Decryption  # noqa: PLC0415 - only where there is one
+        from gateway.nodes.decryption import Decryption, counters_file  # noqa: PLC0415 - only where there is one
 
         keys = config.decryption
         authentication_key_file = keys.authentication_key_file and folder / keys.authentication_key_file
-        decryption = Decryption(f"{name}/decryption", folder / keys.key_file, authentication_key_file)
+        counters = state and counters_file(state, name)
+        decryption = Decryption(f"{name}/decryption", folder / keys.key_file, authentication_key_file, counters)
     port = P1Port(f"{name}/port", meter, lines, config.watchdog, is_decrypted=decryption is not None)
     title = config.parsed_source.kind.title if config.parsed_source else port.kind
     return Source(meter, port, parser, decryption, lines[0][1], title, usual)

@@ -40,6 +40,7 @@ from gateway.service.node_settings import (
 from gateway.service.own_sources import describe_sources
 from gateway.service.servers import Servers, key_of, numbered
 from gateway.service.sources import Source, connect_passthrough, connect_posts, make_source
+from gateway.service.state_folder import state_folder
 
 if TYPE_CHECKING:
     from gateway.nodes.announcement import Announcement
@@ -158,8 +159,9 @@ class Wiring:
         for node in self._nodes:
             node.disconnect()
         self._nodes = []
+        state = state_folder(config, self._folder)
         self._sources = {
-            key: self._sources.get(key) or make_source(name, meter, self._folder)
+            key: self._sources.get(key) or make_source(name, meter, self._folder, state)
             for name, meter in config.all_meters().items()
             for key in [(name, key_of(meter))]
         }

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.lines.tcp import TcpLine
-from gateway.nodes.decryption import LOG_TEXTS, Decryption
+from gateway.nodes import decryption
+from gateway.nodes.decryption import LOG_TEXTS, Decryption, read_counters
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.p1_port import Lines, P1Port
 from gateway.problems.problem import ProblemError
@@ -17,7 +18,7 @@ from gateway.protocol.p1.decryption import Fault
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.status import Colour
-from tests.ciphering import AUTHENTICATION_KEY, KEY, LUXEMBOURG, OTHER_KEY, encrypted, telegram_at
+from tests.ciphering import AUTHENTICATION_KEY, KEY, LUXEMBOURG, OTHER_KEY, TITLE, encrypted, telegram_at
 from tests.nodes.p1_bench import Ser2net, ser2net
 from tests.waiting import running, until
 
@@ -34,7 +35,8 @@ class Bench:
             authentication_key_file.write_text(authentication_key.hex(" ").upper() + "\n")
         self.meter = MeterState("meter", None)
         self.parser = DsmrParser("parser", self.meter, gap_s=1.0)
-        self.node = Decryption("decryption", self.key_file, authentication_key_file)
+        self.counters = folder / "state" / "counters"
+        self.node = Decryption("decryption", self.key_file, authentication_key_file, self.counters)
         self.node.line_bytes.connect(self.parser, self.parser)
 
     def feed(self, *frames: bytes) -> str:
@@ -149,6 +151,58 @@ async def test_nothing_shows_the_keys(tmp_path: Path) -> None:
         shown = f"{bench.node!r} {bench.node.details()} {vars(bench.node)['_reader']!r} {bench.node._reader._cipher!r}"  # type: ignore[union-attr]
     assert SECRET not in shown.lower()
     assert AUTHENTICATION_KEY.hex() not in shown.lower()
+
+
+def counters_in(folder: Path) -> dict[bytes, int]:
+    return read_counters(folder / "state" / "counters", [KEY])
+
+
+async def test_the_counters_survive_a_restart_and_belong_to_their_key(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    for counter, status in ((5, "telegrams-decrypted"), (5, Fault.REPEATED), (6, "telegrams-decrypted")):
+        bench = Bench(tmp_path)
+        async with running(bench.node):
+            assert bench.feed(encrypted(telegram_at(counter), counter)) == status
+    assert counters_in(tmp_path) == {TITLE: 6}
+    bench = Bench(tmp_path, OTHER_KEY)
+    async with running(bench.node):
+        assert bench.feed(encrypted(telegram_at(1), 1, key=OTHER_KEY)) == "telegrams-decrypted"
+    assert counters_in(tmp_path) == {}
+    assert KEY.hex() not in bench.counters.read_text()
+
+
+async def test_the_counters_are_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decryption, "SAVE_EVERY_S", 0.01)
+    (tmp_path / "state").mkdir()
+    bench = Bench(tmp_path)
+    async with running(bench.node):
+        for counter in (1, 2):
+            bench.feed(encrypted(telegram_at(counter), counter))
+            await until(lambda n=counter: counters_in(tmp_path) == {TITLE: n}, "the file")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"counters": 1}', b'{"counters": {"x": 1}, "keys": ""}', b"\xff" * 5000]
+)
+async def test_a_file_of_counters_that_cannot_be_used_is_reported_and_costs_no_telegram(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").mkdir()
+    bench = Bench(tmp_path)
+    bench.counters.write_bytes(content)
+    async with running(bench.node):
+        assert bench.feed(encrypted(LUXEMBOURG)) == "telegrams-decrypted"
+    assert "the invocation counters of before the start are not known" in caplog.text
+    assert counters_in(tmp_path) == {TITLE: 1}
+
+
+async def test_a_folder_that_is_not_there_is_reported_and_costs_no_telegram(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench.node):
+        assert bench.feed(encrypted(LUXEMBOURG)) == "telegrams-decrypted"
+    assert "the invocation counters cannot be written" in caplog.text
 
 
 async def port_of(bench: Bench, served: Ser2net) -> tuple[P1Port, asyncio.Task[None]]:

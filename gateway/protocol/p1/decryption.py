@@ -12,6 +12,7 @@ its end. The invocation counter rises with each telegram of a meter. One that do
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -80,14 +81,16 @@ class _Begun(NamedTuple):
 class DecryptingReader:
     """Cuts a stream of bytes into encrypted telegrams, however the bytes are grouped, and decrypts them."""
 
-    def __init__(self, cipher: Cipher) -> None:
+    def __init__(self, cipher: Cipher, counters: Mapping[bytes, int] = {}) -> None:
+        """Begin with the highest invocation counters so far, by system title; empty where none is known."""
         self._cipher = cipher
         self._buffer = bytearray()
         self._begun: list[_Begun] = []
         self._searched = 0
         self._last_bytes = float("-inf")
         self._plain_tail = b""
-        self._counters: dict[bytes, int] = {}
+        self.counters = dict(counters)
+        """Highest invocation counter of each system title."""
         self._failures = FAILURES_OF_WRONG_KEY
 
     def feed(self, data: bytes, arrived: float) -> list[bytes | Fault]:
@@ -168,10 +171,10 @@ class DecryptingReader:
         if isinstance(text, Fault):
             return self._note_failure(text)
         self._failures = 0
-        number, last = int.from_bytes(counter, "big"), self._counters.pop(title, -1)
-        self._counters[title] = max(number, last)
-        while len(self._counters) > MAX_TITLES:
-            del self._counters[next(iter(self._counters))]
+        number, last = int.from_bytes(counter, "big"), self.counters.pop(title, -1)
+        self.counters[title] = max(number, last)
+        while len(self.counters) > MAX_TITLES:
+            del self.counters[next(iter(self.counters))]
         if number > last:
             return text
         return Fault.REPEATED if number == last else Fault.COUNTER_FELL

@@ -146,7 +146,7 @@ def test_another_meter_begins_with_a_counter_of_its_own_and_few_are_kept() -> No
     for number in range(3 * MAX_TITLES):
         frame = encrypted(LUXEMBOURG, 100 - number, title=b"METER%03d" % number)
         assert decrypting.feed(frame, 0.0) == [LUXEMBOURG]
-    assert len(decrypting._counters) == MAX_TITLES
+    assert len(decrypting.counters) == MAX_TITLES
 
 
 # --- what does not belong there
