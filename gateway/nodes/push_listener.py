@@ -52,11 +52,13 @@ MAX_DROPPED_BYTES = 131_072
 MAX_FIELDS = 20
 BODY_TIMEOUT_S = 5.0
 BURST_POSTS = 30
-"""Largest number of posts that one address can send at once."""
+"""Largest number of posts with one token at once.
+
+Posts are not counted by address: many dataloggers may share one. Whoever has no token has its shares of the connections
+and of the turns by address (`http_gate`), and waits for the responses to wrong tokens (`guessing`).
+"""
 SECONDS_PER_POST = 0.2
 """Seconds for each post after that: a meter sends once a second."""
-MAX_SOURCES = 1000
-"""Largest number of addresses whose posts are counted. Beyond it, the oldest are removed."""
 OTHER_PORT = 8082
 FORM = "application/x-www-form-urlencoded"
 NAMES = (b"token", b"bearer")
@@ -111,7 +113,7 @@ class PushListener(Node):
         self.turned_away = Counter[TurnedAway]()
         self._entrance: HttpsEntrance | None = None
         self._tokens: dict[Path, bytes] = {}
-        self._budgets: dict[str, LineBudget] = {}
+        self._budgets: dict[Path, LineBudget] = {}
         self._guessing = Guessing(lambda text: self.log_seldom(logging.WARNING, text.replace("passwords", "tokens")))
 
     def details(self) -> Details:
@@ -213,7 +215,7 @@ class PushListener(Node):
             scope.get("state", {}).get("recognise", bool)()
         limit = MAX_DROPPED_BYTES if isinstance(found, Recipient) else MAX_BODY_BYTES
         body = await read_body(receive, limit, MAX_BODY_BYTES + 1, BODY_TIMEOUT_S)
-        response = found if isinstance(found, _Response) else self._take(found, headers, body, source_of(address))
+        response = found if isinstance(found, _Response) else self._take(found, headers, body)
         self.responses[response.status] += 1
         if response.delayed_for:
             await self._guessing.delay(response.delayed_for)
@@ -247,9 +249,9 @@ class PushListener(Node):
             return _Response(401, "The token is wrong.")
         return _Response(429, "Too many wrong tokens.", wait_s, source)
 
-    def _take(self, recipient: Recipient, headers: Mapping[bytes, bytes], body: bytes | None, source: str) -> _Response:
+    def _take(self, recipient: Recipient, headers: Mapping[bytes, bytes], body: bytes | None) -> _Response:
         """Pass the telegram of a body on; return the response."""
-        if not self._has_budget(source):
+        if not self._has_budget(recipient):
             return _Response(429, "Too many telegrams.", 1.0)
         if body is None or len(body) > MAX_BODY_BYTES:
             return _Response(413, f"More than {MAX_BODY_BYTES} bytes, or too slow.")
@@ -265,13 +267,11 @@ class PushListener(Node):
             return _Response(400, f"The telegram is refused: {refused[0].reason}.")
         return _Response(201, "")
 
-    def _has_budget(self, source: str) -> bool:
-        """Return whether an address may post now, and count the post."""
-        budget = self._budgets.pop(source, None) or LineBudget(now(), BURST_POSTS, SECONDS_PER_POST)
-        while len(self._budgets) >= MAX_SOURCES:
-            del self._budgets[next(iter(self._budgets))]
-        self._budgets[source] = budget
-        return budget.allows(now())
+    def _has_budget(self, recipient: Recipient) -> bool:
+        """Return whether a telegram of this meter may be posted now, and count the post."""
+        moment = now()
+        budget = self._budgets.setdefault(recipient.token_file, LineBudget(moment, BURST_POSTS, SECONDS_PER_POST))
+        return budget.allows(moment)
 
 
 def _telegram_in(body: bytes) -> bytes:

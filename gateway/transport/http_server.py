@@ -172,8 +172,8 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
 
     @property
     def is_responding(self) -> bool:
-        """Return whether a request has not got its whole response yet."""
-        return self.cycle is not None and not self.cycle.response_complete
+        """Return whether a request waits for its turn, or has not got its whole response yet."""
+        return self._waits_for_turn or (self.cycle is not None and not self.cycle.response_complete)
 
     def _recognise(self) -> None:
         """Note that a request of this connection had access."""
