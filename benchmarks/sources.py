@@ -44,10 +44,13 @@ from benchmarks.freshness import CADENCE_S, GATEWAY_ADDRESS, LAST_BYTES, PIECE_B
 from benchmarks.measure import MS, machine, show
 from benchmarks.p1_line import cpu_s
 from benchmarks.running import LOAD_CORE, Program, free_port, missing, on_core
+from gateway.lines.homewizard_identity import Pairing
 from gateway.nodes.push_listener import PATH
 from gateway.protocol.com_port import ComPortServer
 from gateway.protocol.p1.variants import FAST_LINE
 from gateway.protocol.telnet import TelnetStream, escape
+from tests.lines.homewizard_device import SERIAL, HomeWizard, Maker, homewizard
+from tests.lines.homewizard_device import TOKEN as HOME_WIZARD_TOKEN
 
 TURN_S = 0.06
 """Time of a source in each second; a device that is asked has the rest of the second."""
@@ -222,6 +225,28 @@ def http_device(stack: ExitStack, _folder: Folder) -> Source:
     return Source({"source": f"http://127.0.0.1:{device.port}/telegram"}, at_once(device.set), is_slow=True)
 
 
+def homewizard_meter(stack: ExitStack, folder: Folder) -> Source:
+    maker, devices, loop = Maker(folder), list[HomeWizard](), asyncio.new_event_loop()
+    is_ready, is_over = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with homewizard(maker) as device:
+            devices.append(device)
+            is_ready.set()
+            await is_over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(lambda: loop.call_soon_threadsafe(is_over.set))
+    is_ready.wait()
+    (folder / "homewizard.token").write_bytes(Pairing(SERIAL, HOME_WIZARD_TOKEN).content)
+    place = f"homewizard://localhost:{devices[0].port}"
+    settings = {"source": place, "token_file": "homewizard.token", "ca": maker.ca.name}
+    ring = at_once(lambda telegram: asyncio.run_coroutine_threadsafe(devices[0].set_telegram(telegram), loop))
+    return Source(settings, ring, is_slow=True)
+
+
 def websocket(stack: ExitStack, _folder: Folder) -> Source:
     device = Device()
     stack.callback(device.close)
@@ -274,6 +299,7 @@ KINDS: Mapping[str, Kind] = {
     "MQTT (mosquitto)": mqtt,
     "push": push,
     "HTTP, polled": http_device,
+    "HomeWizard, API v2": homewizard_meter,
 }
 """Row of the table → the function that makes the source; the first one is what the others are compared with."""
 
