@@ -99,3 +99,27 @@ def client_context(folder: Path, *, with_certificate: bool = True, name: str = "
     if with_certificate:
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     return context
+
+
+HOST_CERTIFICATES = (
+    ("localhost", "ca.pem", ""),
+    ("other.example", "ca.pem", "certificate-refused"),
+    ("localhost", None, "certificate-refused"),
+    ("localhost", "server.key", "ca-without-certificate"),
+    ("localhost", "empty.pem", "ca-without-certificate"),
+    ("localhost", "missing.pem", "no-such-file"),
+)
+"""Name in the certificate of a host, file of the authorities to trust → code of the problem, empty for none.
+
+The host is `localhost`. None as the file stands for the authorities of the system.
+"""
+
+
+def host_tls(folder: Path, name: str) -> ssl.SSLContext:
+    """Make an authority and the other files of `HOST_CERTIFICATES`; return the TLS context of a host of this name."""
+    make_certificates(folder)
+    (folder / "empty.pem").touch()  # which is not a reason to trust the authorities of the system
+    files = add_certificate(folder, "host", host=name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    return context

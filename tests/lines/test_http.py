@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import ssl
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from gateway.lines import http
 from gateway.lines.http import MAX_BODY_BYTES, HttpLine, retry_after
 from gateway.problems.problem import ProblemError
 from gateway.runtime.clock import unix_now
-from tests.certificates import add_certificate, make_certificates
+from tests.certificates import HOST_CERTIFICATES, host_tls
 from tests.lines.http_device import TELEGRAM, Device, device, serving
 from tests.nodes.p1_bench import Bench, running
 from tests.protocol.p1.stream import later, stamped, unchecked
@@ -243,24 +242,11 @@ async def test_a_file_without_a_token_is_refused(tmp_path: Path, content: str) -
     assert await problem_at("http://127.0.0.1:1/", None, tmp_path / "missing") == "no-such-file"
 
 
-@pytest.mark.parametrize(
-    ("name", "ca", "code"),
-    [
-        ("localhost", "ca.pem", ""),
-        ("other.example", "ca.pem", "certificate-refused"),
-        ("localhost", None, "certificate-refused"),
-        ("localhost", "server.key", "ca-without-certificate"),
-        ("localhost", "empty.pem", "ca-without-certificate"),
-    ],
-)
+@pytest.mark.parametrize(("name", "ca", "code"), HOST_CERTIFICATES)
 async def test_only_the_certificate_of_this_host_by_a_trusted_authority_is_accepted(
     tmp_path: Path, name: str, ca: str | None, code: str
 ) -> None:
-    make_certificates(tmp_path)
-    (tmp_path / "empty.pem").touch()  # which is not a reason to trust the authorities of the system
-    files = add_certificate(tmp_path, "dongle", host=name)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(files.certificate, files.key)
+    tls = host_tls(tmp_path, name)
     async with device(tls) as served:
         url = f"https://localhost:{served.port}/telegram"
         if code:

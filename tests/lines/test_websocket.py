@@ -16,7 +16,7 @@ from gateway.lines import websocket
 from gateway.lines.websocket import MAX_MESSAGE_BYTES, WebSocketLine
 from gateway.problems.problem import ProblemError
 from gateway.runtime.clock import unix_now
-from tests.certificates import add_certificate, make_certificates
+from tests.certificates import HOST_CERTIFICATES, host_tls
 from tests.conftest import own_telegram
 from tests.nodes.p1_bench import Bench, running
 from tests.protocol.p1.stream import stamped
@@ -299,23 +299,11 @@ async def test_a_websocket_without_content_is_not_reported_as_a_serial_port(cont
             await until(lambda: (silence := line.silence()) and silence.code == code)
 
 
-@pytest.mark.parametrize(
-    ("name", "ca", "code"),
-    [
-        ("localhost", "ca.pem", ""),
-        ("other.example", "ca.pem", "certificate-refused"),
-        ("localhost", None, "certificate-refused"),
-        ("localhost", "server.key", "ca-without-certificate"),
-        ("localhost", "missing.pem", "no-such-file"),
-    ],
-)
+@pytest.mark.parametrize(("name", "ca", "code"), HOST_CERTIFICATES)
 async def test_only_the_certificate_of_this_host_by_a_trusted_authority_is_accepted(
     tmp_path: Path, name: str, ca: str | None, code: str
 ) -> None:
-    make_certificates(tmp_path)
-    files = add_certificate(tmp_path, "dongle", host=name)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(files.certificate, files.key)
+    tls = host_tls(tmp_path, name)
 
     async def serve(websocket: web.WebSocketResponse) -> None:
         await websocket.send_bytes(TELEGRAM)
