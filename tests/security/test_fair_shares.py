@@ -25,6 +25,7 @@ from gateway.transport.peer import Peer
 from gateway.transport.shares import TurnedAway, room_for
 from tests.nodes.passthrough_bench import Bench
 from tests.nodes.status_page.bench import LIMIT_S, serving
+from tests.nodes.status_page.test_stream import Source
 from tests.nodes.test_connections import ask_all, client_of, is_closed
 from tests.nodes.transports import make_unit, serve
 from tests.waiting import running, until
@@ -176,7 +177,7 @@ async def test_idle_connections_to_the_page_lock_no_other_address_out(
 
 async def test_viewers_of_one_address_make_room_for_a_viewer_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MAX_VIEWERS", 2)
-    events = Stream(lambda: b"{}", lambda: 0)
+    events = Stream(lambda _parameters: ("", Source))
     statuses: dict[str, int] = {}
 
     async def view(name: str, source: str) -> None:
