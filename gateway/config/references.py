@@ -26,6 +26,9 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
     if config.meter is not None and config.meters:
         hint = "Keep one of them"
         problems.append(document.problem(("meter",), "meter-and-meters", "meter: and meters: are both given", hint))
+    if not config.modbus and not config.publishes and ("modbus",) not in lost:
+        hint = "Add a server, or mqtt with publish for a gateway that only publishes"
+        problems.append(document.problem(("modbus",), "no-server", "there is no server", hint))
     for index, server in enumerate(config.modbus):
         here = ("modbus", index)
         for unit_id, unit in server.units.items():

@@ -29,6 +29,8 @@ def config_remarks(document: Document, config: Config) -> list[str]:
 
 def _unserved(document: Document, config: Config) -> Iterator[Problem]:
     """Yield one problem for all meters that neither a unit nor a passthrough serves."""
+    if config.publishes:
+        return
     meters = config.all_meters()
     users = [unit.meter for server in config.modbus for unit in server.units.values()]
     served = {name or next(iter(meters)) for name in (*users, *(each.meter for each in config.passthrough))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.defaults import DefaultsConfig
 from gateway.config.meter import MeterConfig
@@ -28,7 +28,7 @@ class Config(BaseModel):
     """A table with more meters, units and servers, which are in `meters` and `modbus` already."""
     defaults: DefaultsConfig | None = None
     """Values that the meters, units and servers have already."""
-    modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], min_length=1, max_length=MAX_LISTENERS)
+    modbus: list[ModbusConfig] = Field(default_factory=lambda: [ModbusConfig()], max_length=MAX_LISTENERS)
     passthrough: list[PassthroughConfig] = Field(default=[], max_length=MAX_LISTENERS)
     push: PushConfig | None = None
     mqtt: MqttConfig | None = None
@@ -36,6 +36,18 @@ class Config(BaseModel):
     audit: str | None = Field(default=None, min_length=1)
     state_dir: Path | None = None
     """Folder for what is remembered over a restart."""
+
+    @model_validator(mode="after")
+    def _serve_nobody(self) -> Config:
+        """Leave out the default server where it could not tell which meter it serves, and nobody has to be served."""
+        if self.publishes and "modbus" not in self.model_fields_set and len(self.meters) > 1:
+            self.modbus = []
+        return self
+
+    @property
+    def publishes(self) -> bool:
+        """Return whether telegrams or readings go to MQTT brokers."""
+        return bool(self.mqtt and self.mqtt.publish)
 
     def all_meters(self) -> dict[str, MeterConfig]:
         """Return the meters by name; a single one under `meter:` has the name `meter`."""

@@ -101,9 +101,14 @@ class _Adding:
         """Report that there is no server, if that is so."""
         if self._is_default_server and not self._servers:
             del self._data["modbus"]
-            if not self._table.problems and self._table.rows:
+            if not self._table.problems and self._table.rows and not self._publishes():
                 what, hint = "no row has a unit id: no client could read these meters", "Add a column unit"
                 self._table.refuse(next(iter(self._table.columns.values())), "no-units", what, hint)
+
+    def _publishes(self) -> bool:
+        """Return whether the configuration sends what the meters say to brokers."""
+        mqtt = self._data.get("mqtt")
+        return isinstance(mqtt, dict) and bool(mqtt.get("publish"))
 
     def _add_meter(self, row: Row, name: Cell) -> bool:
         loc: Loc = ("meters", name.text)

@@ -61,6 +61,8 @@ TEXTS: Mapping[str, str] = {
     "telegram-not-encrypted": "telegrams are not encrypted",
     # MQTT brokers
     "broker-connected": "connected",
+    "no-broker": "no broker is connected",
+    "publishing": "{count} meters",
     # Telegrams and readings
     "no-telegram-yet": "no telegram yet",
     "none-accepted-yet": "{count} refused, none accepted yet",

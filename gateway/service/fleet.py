@@ -5,14 +5,24 @@ Imported only where `mqtt:` is configured.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config import Config
 from gateway.config.mqtt import BrokerAddress, MqttConfig
-from gateway.nodes.mqtt_broker import BrokerSettings, MqttBroker
+from gateway.nodes.mqtt_broker import BrokerSettings, MqttBroker, Subscription
+from gateway.nodes.mqtt_publisher.channel import Channel
+from gateway.nodes.mqtt_publisher.telegrams import Edge, TelegramPublisher
+from gateway.protocol.fleet.presence import EdgeStatus, encode_status
+from gateway.protocol.fleet.rendezvous import brokers_of
+from gateway.protocol.fleet.topics import status_topic, tick_filter
 from gateway.runtime.flow import Node
+from gateway.service.boot import next_boot
+from gateway.service.sources import Source
+from gateway.service.state_folder import state_folder
 from gateway.transport.client_tls import ClientCertificate
-from gateway.transport.mqtt import Broker
+from gateway.transport.mqtt import Broker, Message
 
 
 class Fleet:
@@ -23,19 +33,52 @@ class Fleet:
         self._folder = folder
         self.brokers: list[MqttBroker] = []
         """The brokers, in the order of the configuration."""
+        self._boot = 0
+        self._sequences = Counter[str]()
+        self._telegrams: TelegramPublisher | None = None
 
-    def connect(self, config: Config) -> list[Node]:
+    def connect(self, config: Config, sources: Mapping[str, Source]) -> list[Node]:
         """Make the nodes that do not exist yet, connect all, and return them in their order."""
         if config.mqtt is None:
-            self.brokers = []
+            self.brokers, self._telegrams = [], None
             return []
+        if config.mqtt.publish and not self._boot:
+            self._boot = next_boot(state_folder(config, self._folder))
+        edge = Edge(config.mqtt.edge_name, self._boot, config.mqtt.prefix)
         known = {each.settings: each for each in self.brokers}
-        settings = [broker_settings(config.mqtt, address, self._folder) for address in config.mqtt.addresses]
+        settings = [broker_settings(config.mqtt, address, self._folder, edge) for address in config.mqtt.addresses]
         self.brokers = [known.get(each) or MqttBroker(each) for each in settings]
-        return [*self.brokers]
+        # What came over MQTT is not sent there again: it would come back as the telegrams of another edge.
+        own = {name: sources[name] for name, meter in config.all_meters().items() if meter.source != "mqtt"}
+        channels = self._channels(own)
+        return [*self.brokers, *self._connect_telegrams(config.mqtt, edge, channels, own)]
+
+    def _channels(self, sources: Mapping[str, Source]) -> dict[str, Channel]:
+        """Return each meter with its brokers."""
+        by_place = {broker.place: broker for broker in self.brokers}
+        return {
+            name: Channel(source.meter, [by_place[place] for place in brokers_of(name, list(by_place))])
+            for name, source in sources.items()
+        }
+
+    def _connect_telegrams(
+        self, config: MqttConfig, edge: Edge, channels: Mapping[str, Channel], sources: Mapping[str, Source]
+    ) -> list[Node]:
+        if "telegrams" not in config.publish:
+            self._telegrams = None
+            return []
+        if self._telegrams is None or self._telegrams.edge != edge:
+            self._telegrams = TelegramPublisher(edge, self._sequences)
+        publisher = self._telegrams
+        for broker in self.brokers:
+            publisher.messages.connect(broker, broker)
+            broker.messages.connect(publisher, Subscription([tick_filter(edge.prefix)], publisher.take_tick))
+        for name, channel in channels.items():
+            sources[name].parser.readings.connect(publisher, publisher.watch(channel))
+        return [publisher]
 
 
-def broker_settings(config: MqttConfig, address: BrokerAddress, folder: Path) -> BrokerSettings:
+def broker_settings(config: MqttConfig, address: BrokerAddress, folder: Path, edge: Edge) -> BrokerSettings:
     """Return the settings of one broker; paths begin at `folder`."""
     own = None
     if address.is_tls and config.certificate and config.key:
@@ -49,4 +92,12 @@ def broker_settings(config: MqttConfig, address: BrokerAddress, folder: Path) ->
         ca=config.ca and folder / config.ca,
         certificate=own,
     )
-    return BrokerSettings(broker, f"dsmr-gateway-{config.edge_name}")
+    will, birth = (_status(edge, is_online=False), _status(edge, is_online=True)) if config.publish else (None, None)
+    needs_new = not config.publish or "telegrams" in config.publish
+    return BrokerSettings(broker, f"dsmr-gateway-{edge.name}", will, birth, needs_new)
+
+
+def _status(edge: Edge, *, is_online: bool) -> Message:
+    """Return the stored message that says whether this gateway is online."""
+    payload = encode_status(EdgeStatus(is_online, edge.boot))
+    return Message(status_topic(edge.prefix, edge.name), payload, is_retained=True)

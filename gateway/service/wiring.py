@@ -179,7 +179,7 @@ class Wiring:
         self._monitors.clear()
         self._monitors.update({server.name: server.responder.monitor for server in self.servers})
         self._nodes += [node for offer in self._offers.values() for node in offer if node]
-        self._connect_fleet(config)
+        self._connect_fleet(config, by_name)
         self._connect_page(config.status_page)
         self._nodes.append(self._control)
 
@@ -218,13 +218,13 @@ class Wiring:
         connect_posts(self._push[1], config, sources, self._folder)
         self._nodes.append(self._push[1])
 
-    def _connect_fleet(self, config: Config) -> None:
+    def _connect_fleet(self, config: Config, sources: Mapping[str, Source]) -> None:
         if config.mqtt is None and self._fleet is None:
             return
         from gateway.service.fleet import Fleet  # noqa: PLC0415 - only where there are brokers
 
         self._fleet = self._fleet or Fleet(self._folder)
-        self._nodes += self._fleet.connect(config)
+        self._nodes += self._fleet.connect(config, sources)
 
     def _connect_page(self, config: StatusPageConfig | None) -> None:
         if config is None:

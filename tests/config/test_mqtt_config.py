@@ -94,3 +94,28 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 def test_what_is_missing_or_contradicts_is_named(tmp_path: Path, text: str, problem: str) -> None:
     (found,) = load_text(tmp_path, text)
     assert found.startswith(problem)
+
+
+PUBLISHING = f"{LEAST}  publish: [telegrams]\n"
+TABLE = "name,simulate\nflat1,true\nflat2,true\n"
+
+
+def test_a_gateway_that_only_publishes_needs_no_server(tmp_path: Path) -> None:
+    (tmp_path / "meters.csv").write_text(TABLE)
+    for meters in ("meters: {a: {}, b: {}}", "meter: {}\nmodbus: []", "meters_file: meters.csv"):
+        path = tmp_path / "gateway.yaml"
+        path.write_text(f"{PUBLISHING}{meters}\n")
+        assert load_config(path, {}).modbus == []
+    path.write_text(PUBLISHING)
+    assert len(load_config(path, {}).modbus) == 1, "one meter is served as without mqtt"
+
+
+def test_a_gateway_that_publishes_nothing_needs_a_server(tmp_path: Path) -> None:
+    (tmp_path / "meters.csv").write_text(TABLE)
+    assert load_text(tmp_path, f"{LEAST}modbus: []\n") == [
+        "3:1: modbus: there is no server. Add a server, or mqtt with publish for a gateway that only publishes"
+    ]
+    (problem,) = load_text(tmp_path, f"{LEAST}meters: {{a: {{}}, b: {{}}}}\n")
+    assert "there are several meters, and none is chosen" in problem
+    (problem,) = load_text(tmp_path, f"{LEAST}meters_file: meters.csv\n")
+    assert "no row has a unit id" in problem

@@ -192,6 +192,8 @@ class MqttBroker(Node):
             if self._is_logged_as_lost:
                 self._is_logged_as_lost = False
                 self.log(logging.INFO, "connected")
+            if birth := self.settings.birth:
+                self._outbox.offer(birth.topic, lambda: birth)
         for note in self.states.receivers:
             note(is_connected)
         self._send()

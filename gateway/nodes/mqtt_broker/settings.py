@@ -19,6 +19,8 @@ class BrokerSettings:
     """Id at the broker; another client with the same id ends this connection."""
     will: Message | None = None
     """The message that the broker publishes when the connection ends, however it ends."""
+    birth: Message | None = None
+    """The message that is published after each login."""
     needs_new: bool = True
     """True to refuse a broker that does not speak MQTT 5."""
 

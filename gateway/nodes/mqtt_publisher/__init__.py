@@ -1,0 +1,1 @@
+"""MQTT publishers: what goes out to MQTT brokers, telegrams and readings."""

@@ -1,0 +1,44 @@
+"""The number of a start is larger than that of each earlier one, as long as the file or the clock is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.service import boot
+from gateway.service.boot import FILE, next_boot
+
+NOW = 1_790_000_000
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    moments = [float(NOW)]
+    monkeypatch.setattr(boot, "unix_now", lambda: moments[-1])
+    return moments
+
+
+def test_each_start_has_a_larger_number_also_if_the_clock_was_set_back(tmp_path: Path, clock: list[float]) -> None:
+    assert next_boot(tmp_path) == NOW
+    assert next_boot(tmp_path) == NOW + 1
+    clock.append(0.0)
+    assert next_boot(tmp_path) == NOW + 2
+    clock.append(NOW + 100.0)
+    assert next_boot(tmp_path) == NOW + 100
+    assert (tmp_path / FILE).read_text() == f"{NOW + 100}\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\xff", b"9" * 31])
+def test_a_file_that_holds_no_number_is_replaced(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    assert next_boot(tmp_path) >= NOW
+    assert next_boot(tmp_path) > NOW
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_without_a_file_the_clock_numbers_the_start_and_the_log_says_so(
+    tmp_path: Path, has_folder: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert next_boot(tmp_path / "gone" if has_folder else None) == NOW
+    assert ("cannot be used" if has_folder else "there is no state_dir") in caplog.text
