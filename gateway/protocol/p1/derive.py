@@ -94,17 +94,40 @@ def _tariff_sum(way: str) -> tuple[frozenset[str], Compute]:
     return frozenset({name, *parts, *unnamed}), compute
 
 
+_PHASE_QUANTITIES = ("voltage", "current", "power_net", *(f"power_{way}" for way in WAYS))
+_OTHER_PHASES = frozenset(f"{quantity}{suffix}" for quantity in _PHASE_QUANTITIES for suffix in PHASE_SUFFIXES[2:])
+_POWERS_L1 = frozenset(f"power_{name}_l1" for name in ("net", *WAYS))
+
+
+def _power_of_one_phase(values: Mapping[str, Value], without_value: AbstractSet[str]) -> Value | None:
+    """Return the total net power if it is that of L1: of a meter that sends a current of L1, and nothing of L2 and L3.
+
+    Some meters with one phase, in Belgium, Hungary and Lithuania, send their power as a total only.
+    """
+    lines = values.keys() | without_value
+    if "current_l1" not in values or not _OTHER_PHASES.isdisjoint(lines) or not _POWERS_L1.isdisjoint(lines):
+        return None
+    taken, given = (values.get(f"power_{way}") for way in WAYS)
+    if isinstance(taken, Decimal) and isinstance(given, Decimal):
+        return values.get("power_net", taken - given)
+    return values.get("power_net")
+
+
 def _phase(suffix: str) -> tuple[frozenset[str], Compute]:
     """Return the group of the net power, and of the signed current that follows from it."""
     net, imported, exported = (f"power_{way}{suffix}" for way in ("net", *WAYS))
     current, signed = f"current{suffix}", f"current_signed{suffix}"
 
-    def compute(values: Mapping[str, Value], *_: object) -> Derived:
+    def compute(values: Mapping[str, Value], _: Mapping[str, str], without_value: AbstractSet[str]) -> Derived:
         found: dict[str, Value] = {}
         units: dict[str, str] = {}
         power, taken, given = values.get(net), values.get(imported), values.get(exported)
         if power is None and isinstance(taken, Decimal) and isinstance(given, Decimal):
-            power = found[net] = taken - given
+            power = taken - given
+        elif power is None and suffix == "_l1":
+            power = _power_of_one_phase(values, without_value)
+        if power is not None and net not in values:
+            found[net] = power
             units[net] = "W"
         amperes = values.get(current) if suffix else None
         if isinstance(amperes, Decimal):
@@ -115,7 +138,8 @@ def _phase(suffix: str) -> tuple[frozenset[str], Compute]:
                 units[signed] = "A"
         return Derived(found, units)
 
-    return frozenset({net, imported, exported, current}), compute
+    totals = {"power_net", *(f"power_{way}" for way in WAYS)} if suffix == "_l1" else set()
+    return frozenset({net, imported, exported, current, *totals}), compute
 
 
 def _identity(values: Mapping[str, Value], *_: object) -> Derived:

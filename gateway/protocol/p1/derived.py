@@ -80,6 +80,8 @@ class Derivation(NamedTuple):
     is_text: bool = False
     medium: str = ""
     """Medium that the reading is about, for `Uses.MEDIUM`."""
+    otherwise: tuple[str, ...] = ()
+    """Names of the readings that it follows from if the telegram has none of its inputs."""
 
 
 def _derivations() -> Iterator[Derivation]:
@@ -90,7 +92,10 @@ def _derivations() -> Iterator[Derivation]:
             yield Derivation(f"energy_{way}_{tariff_name}", "Wh", tariffs[:2], Uses.EQUAL)
     yield Derivation("tariff_is_low", None, ("tariff",))
     for suffix in PHASE_SUFFIXES:
-        yield Derivation(f"power_net{suffix}", "W", (f"power_import{suffix}", f"power_export{suffix}"))
+        inputs = (f"power_import{suffix}", f"power_export{suffix}")
+        yield Derivation(
+            f"power_net{suffix}", "W", inputs, otherwise=("power_net", "current_l1") if suffix == "_l1" else ()
+        )
     for suffix in PHASE_SUFFIXES[1:]:
         yield Derivation(f"current_signed{suffix}", "A", (f"current{suffix}", f"power_net{suffix}"))
     for unit, name in LIMITER_NAMES.items():

@@ -115,4 +115,6 @@ def _inputs_used(derivation: Derivation, readings: Readings, with_value: Abstrac
         else:
             channel = channel_of(medium, values, readings.units, channels_read(values))
         return [each for each in inputs if each.startswith(f"mbus{channel}_")]
+    if derivation.otherwise and derivation.name in values and with_value.isdisjoint(inputs):
+        return list(derivation.otherwise)
     return list(inputs)

@@ -81,6 +81,35 @@ def test_net_power_that_the_meter_sends_is_left_alone() -> None:
     assert values["power_net"] == Decimal("-458.90")
 
 
+TOTALS = ("1-0:1.7.0(00.000*kW)", "1-0:2.7.0(01.250*kW)")
+
+
+def test_the_power_of_a_meter_with_one_phase_is_that_of_l1() -> None:
+    values = values_of(*TOTALS, "1-0:32.7.0(231.0*V)", "1-0:31.7.0(005*A)")
+    assert (values["power_net_l1"], values["current_signed_l1"]) == (-1250, -5)
+    assert values_of("1-0:16.7.0(-001250*W)", "1-0:31.7.0(005*A)")["power_net_l1"] == -1250
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "1-0:52.7.0(231.0*V)",
+        "1-0:71.7.0(001*A)",
+        "1-0:71.7.0()",
+        "1-0:41.7.0(00.100*kW)",
+        "1-0:21.7.0()",
+        "1-0:22.7.0(00.100*kW)",
+    ],
+)
+def test_the_total_is_not_the_power_of_l1_if_a_line_shows_more_phases_or_another_power_of_l1(other: str) -> None:
+    values = read(only(telegram_of(*TOTALS, "1-0:31.7.0(005*A)", other))).values
+    assert "power_net_l1" not in values
+
+
+def test_a_total_alone_shows_no_power_of_l1() -> None:
+    assert "power_net_l1" not in values_of(*TOTALS)
+
+
 # --- the limiter
 
 
@@ -239,7 +268,8 @@ def derived_in(name: str) -> tuple[Values, dict[str, str], Values, dict[str, str
 def inputs_on_lines(name: str) -> set[str]:
     if name not in DERIVATIONS:
         return {name, f"{name}_time"}
-    return {each for used in DERIVATIONS[name].inputs for each in (*inputs_on_lines(used), used, f"{used}_time")}
+    inputs = DERIVATIONS[name].inputs + DERIVATIONS[name].otherwise
+    return {each for used in inputs for each in (*inputs_on_lines(used), used, f"{used}_time")}
 
 
 @pytest.mark.parametrize("telegram", GOOD)

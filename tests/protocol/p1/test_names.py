@@ -47,6 +47,7 @@ def codes(name: str, readings: Readings) -> list[str]:
         ("be_fluvius", "demand_peak_2", ["0-0:98.1.0"]),
         ("be_fluvius", "demand_peak_2_time", ["0-0:98.1.0"]),
         ("hu_eon", "equipment_identifier", ["0-0:42.0.0"]),
+        ("be_iskra-ie5", "power_net_l1", ["1-0:1.7.0", "1-0:2.7.0", "1-0:31.7.0"]),
     ],
 )
 def test_a_name_comes_from_these_lines(telegram: str, name: str, expected: list[str]) -> None:
