@@ -60,6 +60,16 @@ _VOLTS = ("236.2", "238.9", "235.5")
 _SOLAR = own_telegram("v50_iskra-am550-solar")
 _MIXED = _read(_SOLAR)
 
+
+def _without(*left_out: str) -> Values:
+    return {name: value for name, value in _MIXED.items() if not name.startswith(left_out)}
+
+
+def _of_l1(*quantities: str) -> Values:
+    """Return the house with these quantities of L1 only."""
+    return _without(*(f"{quantity}_{phase}" for quantity in quantities for phase in ("l2", "l3")))
+
+
 HOUSEHOLDS: Mapping[str, Values] = {
     "importing": _read(own_telegram("v50_sagemcom-t210d")),
     "exporting": _house(("-1880", "-3811", "-496"), currents=("8", "16", "2"), voltages=_VOLTS),
@@ -72,12 +82,18 @@ HOUSEHOLDS: Mapping[str, Values] = {
     "DSMR 4, one phase": _read(own_telegram("v42_landisgyr-zcf110")),
     "totals only": _house((), total="-4200"),
     "Belgium": _read(own_telegram("be_fluvius")),
+    "Belgium, one phase": _read(own_telegram("be_iskra-ie5")),
     "Sweden": _read(own_telegram("se_aidon")),
     "65 kW": _house(("21667", "21666", "21667"), currents=("94", "94", "94"), voltages=_VOLTS),
     "200 MWh": _house(
         ("188", "3811", "496"), currents=("1", "16", "2"), voltages=_VOLTS, energy=("200000123", "150000456")
     ),
     "idle": _house(("0", "0", "0"), currents=("0", "0", "0"), voltages=_VOLTS),
+    "import and export at once": {**_MIXED, "power_import": Decimal(500), "power_export": Decimal(3627)},
+    "currents, and power in total": _without("power_net_l", "power_import_l", "power_export_l", "current_signed"),
+    "power of three phases, current of one": _of_l1("current", "current_signed"),
+    "currents of three phases, power of one": _of_l1("power_net", "power_import", "power_export", "current_signed"),
+    "voltage of one of three phases": _of_l1("voltage"),
     "a withheld counter": {name: value for name, value in _MIXED.items() if name != "energy_import"},
     "power of two phases": {
         name: value
@@ -85,13 +101,21 @@ HOUSEHOLDS: Mapping[str, Values] = {
         if not (name.endswith("_l2") and name.startswith(("power", "current_signed")))
     },
 }
-POWERS = tuple(name for name in HOUSEHOLDS if name != "power of two phases")
+PARTIAL = ("currents of three phases, power of one", "power of two phases")
+"""Households with power of some phases only."""
+POWERS = tuple(name for name in HOUSEHOLDS if name not in PARTIAL)
 """Households with power in total, and of all phases or of none."""
-CURRENTS = tuple(name for name in POWERS if name not in ("DSMR 2.2", "totals only"))
+PHASES = tuple(name for name in POWERS if name not in ("DSMR 2.2", "totals only", "currents, and power in total"))
+"""Households with power of each phase."""
+CURRENTS = tuple(name for name in PHASES if name != "power of three phases, current of one")
 """Households with power and current of each phase."""
 ENERGY = tuple(name for name in HOUSEHOLDS if name != "a withheld counter")
 """Households with energy."""
+PHASES_AND_ENERGY = tuple(name for name in PHASES if name in ENERGY)
+"""Households with power of each phase, and energy."""
 CURRENTS_AND_ENERGY = tuple(name for name in CURRENTS if name in ENERGY)
 """Households with power and current of each phase, and energy."""
-WHOLE = tuple(name for name in CURRENTS_AND_ENERGY if "DSMR" not in name)
+VOLTAGES = tuple(name for name in PHASES_AND_ENERGY if "DSMR" not in name and "voltage of one" not in name)
+"""Households with power and voltage of each phase, and energy."""
+WHOLE = tuple(name for name in VOLTAGES if name in CURRENTS)
 """Households with power, voltage and current of each phase, and energy."""

@@ -60,7 +60,7 @@ CLIENTS = [
         Read(3, 1000, 34, {"energy_import": Field(1002, "f32l", 1000), "power_net": Field(1008, "f32l"),
                            **phases("voltage", 1018 + 0, "f32l")}),
         Read(3, 1100, 82, {"energy_export": Field(1112, "f32l", 1000), **phases("current", 1162, "f32l")}),
-    ], ("power_net", *PHASE_POWERS, *_VOLTAGES), households.WHOLE),
+    ], ("power_net", *PHASE_POWERS, *_VOLTAGES), households.VOLTAGES),
     _inverter("Huawei", "huawei-dtsu666-h", "salakrzy/DTSU666_CHINT_to_HUAWEI_translator", [
         Read(3, 0x0836, 80, {
             **phases("current", 0x0836, "f32"), **phases("voltage", 0x083E, "f32"),
@@ -76,7 +76,7 @@ CLIENTS = [
         Read(3, 119, 1),
         Read(3, 356, 8, phases("power_net", 356, "s32") | {"power_net": Field(362, "s32")}),
     ], ("power_net", *PHASE_POWERS, "energy_import", "energy_export"),
-        households.CURRENTS_AND_ENERGY,
+        households.PHASES_AND_ENERGY,
         set_up=[(Read(3, 63, 1), "00fe"), (Read(3, 20480, 1), "20d5")]),
     _inverter("SolaX", "eastron-sdm230", "syssi/esphome-solax-x1-mini, issue 20", [
         Read(4, 0x000C, 2, {"power_net": Field(0x0C, "f32")}),
@@ -85,7 +85,8 @@ CLIENTS = [
         _GROWATT[1], _GROWATT[2], Read(4, 0x0000, 20),
     ], ("power_net",), households.ENERGY, expected={"current_l1": _current_of_one_phase}),
     _inverter("Growatt SDM120", "eastron-sdm120", "Legebox' log of a search", _GROWATT,
-        ("power_net", "voltage_l1", "current_l1"), ("one phase", "40 kW on one phase"), household="one phase"),
+        ("power_net", "voltage_l1", "current_l1"), 
+        ("one phase", "40 kW on one phase", "Belgium, one phase"), household="one phase"),
     _inverter("FoxESS", "foxess-dtsu666", "MartB/foxess_dtsu666, registers.py", [
         Read(3, 0x1510, 64, _PRIMARY),
         Read(3, 0x151E, 14, phases("power_net", 0x151E, "f32", 1000)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,18 @@ def server_of(client: Client) -> Server:
     return Server(map_names()[client.map])
 
 
+def phases_of(quantity: str, values: Values) -> set[str]:
+    return {phase for phase in ("l1", "l2", "l3") if f"{quantity}_{phase}" in values}
+
+
 def has_one_phase(values: Values) -> bool:
-    return not {"power_net_l2", "power_net_l3"} & values.keys()
+    return not (phases_of("power_net", values) | phases_of("current", values)) - {"l1"}
+
+
+def is_partial(values: Values) -> bool:
+    """Return whether the telegram lacks power or current of a phase that it shows elsewhere."""
+    power, current = phases_of("power_net", values), phases_of("current", values)
+    return len(power) == 2 or bool(current and power != current)
 
 
 def allowed(client: Client, quantity: str, values: Values) -> list[float | None]:
@@ -57,8 +68,7 @@ def is_close(client: Client, quantity: str, seen: float | None, number: float | 
 def faults(client: Client, seen: Seen | None, values: Values) -> list[str]:
     """Return the quantities of which the client has a wrong idea."""
     # If the map does not show this telegram, or a value in a read has no code, the client has nothing.
-    has_two_phases = len({"power_net_l2", "power_net_l3"} & values.keys()) == 1
-    nothing = [None] if has_two_phases or server_of(client).unit.register_map.lacking(values) else []
+    nothing = [None] if is_partial(values) or server_of(client).unit.register_map.lacking(values) else []
     return [
         f"{quantity}: {number}"
         for quantity, number in (seen or {}).items()
@@ -79,6 +89,15 @@ def test_a_client_has_the_truth_or_no_value(client: Client, household: str) -> N
     server = server_of(client)
     server.show(HOUSEHOLDS[household])
     assert faults(client, client.look(server), HOUSEHOLDS[household]) == []
+
+
+@pytest.mark.parametrize("name", ["evcc kostal-ksem", "evcc sunspec-203-filled"])
+def test_evcc_gets_no_current_that_its_meter_cannot_show(name: str) -> None:
+    (client,) = (each for each in CLIENTS if each.name == name)
+    server = server_of(client)
+    large = {f"current{signed}_l{phase}": Decimal(330) for signed in ("", "_signed") for phase in (1, 2, 3)}
+    server.show({**HOUSEHOLDS["exporting"], **large})
+    assert set((client.look(server) or {}).values()) == {None}
 
 
 @pytest.mark.parametrize("client", [each for each in CLIENTS if each.served is not None], ids=lambda each: each.name)
