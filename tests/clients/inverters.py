@@ -85,7 +85,7 @@ CLIENTS = [
         _GROWATT[1], _GROWATT[2], Read(4, 0x0000, 20),
     ], ("power_net",), households.ENERGY, expected={"current_l1": _current_of_one_phase}),
     _inverter("Growatt SDM120", "eastron-sdm120", "Legebox' log of a search", _GROWATT,
-        ("power_net", "voltage_l1", "current_l1"), 
+        ("power_net", "voltage_l1", "current_l1"),
         ("one phase", "40 kW on one phase", "Belgium, one phase"), household="one phase"),
     _inverter("FoxESS", "foxess-dtsu666", "MartB/foxess_dtsu666, registers.py", [
         Read(3, 0x1510, 64, _PRIMARY),
