@@ -9,6 +9,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,8 +120,6 @@ class MapSource:
         for part in reversed(self._chain):
             self._settings |= part.file.settings
         self._compiled: RegisterMap | None = None
-        self._varying: list[PlacedEntry] = []
-        """The entries that name a setting."""
 
     def compile(self, settings: Mapping[str, int | float] | None = None) -> RegisterMap:
         """Return the compiled map, with the numbers of a unit for the settings of the map and its `unit_id`.
@@ -140,21 +139,23 @@ class MapSource:
         return compiled
 
     def _compile_all(self) -> RegisterMap:
-        chain, constants = self._chain, self._constants()
+        chain, whole = self._chain, self._whole(self._constants())
         documents = {key: _nearest(chain, key).document for key in _INHERITED}
         knows_blocks = self._is_whole and not any("blocks" in part.lost for part in chain)
-        compiled, problems = compile_map(
-            self._whole(constants), self._placed, self._without, documents, knows_blocks=knows_blocks
-        )
+        compiled, problems = compile_map(whole, self._placed, self._without, documents, knows_blocks=knows_blocks)
         if self._problems or problems:
             raise FileError(in_order([*self._problems, *problems]))
         if not self._placed:
             hint = "Add registers:, or extends: with the name of a map"
             raise FileError([chain[0].document.problem((), "no-registers", "there is no register in this map", hint)])
         compiled.digest = b"".join(part.document.digest for part in chain)
-        mentions = re.compile(rf"\b(?:{'|'.join(constants)})\b")
-        self._varying = [item for item in self._placed if mentions.search(item.entry.model_dump_json())]
         return compiled
+
+    @cached_property
+    def _varying(self) -> list[PlacedEntry]:
+        """Return the entries that name a setting."""
+        mentions = re.compile(rf"\b(?:{'|'.join(self._constants())})\b")
+        return [item for item in self._placed if mentions.search(item.entry.model_dump_json())]
 
     def _constants(self) -> dict[str, int | float]:
         return {UNIT_ID: _nearest(self._chain, "unit_id").file.unit_id or 1, **self._settings}

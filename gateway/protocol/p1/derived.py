@@ -92,9 +92,9 @@ def _derivations() -> Iterator[Derivation]:
             yield Derivation(f"energy_{way}_{tariff_name}", "Wh", tariffs[:2], Uses.EQUAL)
     yield Derivation("tariff_is_low", None, ("tariff",))
     for suffix in PHASE_SUFFIXES:
-        inputs = (f"power_import{suffix}", f"power_export{suffix}")
+        powers = (f"power_import{suffix}", f"power_export{suffix}")
         yield Derivation(
-            f"power_net{suffix}", "W", inputs, otherwise=("power_net", "current_l1") if suffix == "_l1" else ()
+            f"power_net{suffix}", "W", powers, otherwise=("power_net", "current_l1") if suffix == "_l1" else ()
         )
     for suffix in PHASE_SUFFIXES[1:]:
         yield Derivation(f"current_signed{suffix}", "A", (f"current{suffix}", f"power_net{suffix}"))

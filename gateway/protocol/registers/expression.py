@@ -91,7 +91,7 @@ def compile_expression(text: str, constants: Mapping[str, int | float] | None = 
         tree = ast.parse(text.strip(), mode="eval").body
         if constants and any(name in text for name in constants):
             tree = _Constants(constants).visit(tree)
-        if _depth(tree) > MAX_DEPTH:
+        if len(text) > MAX_DEPTH and _depth(tree) > MAX_DEPTH:  # each level takes a character
             raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
         evaluate = _compile(tree, text)
     except ExpressionError:

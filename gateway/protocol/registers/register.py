@@ -9,7 +9,7 @@ would look like a measured one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -85,16 +85,17 @@ class Register:
     """True if only a read of exactly its registers gets it."""
     refuses_absent: bool = False
     """True if reads that include it get an exception while it is absent: its clients know no code for absent."""
+    place: int = field(init=False)
+    """Its first place: its address, counted on through the tables of its map."""
+
+    def __post_init__(self) -> None:
+        place = TABLE * table_of(self.function_code, is_alone=self.is_alone) + self.address
+        object.__setattr__(self, "place", place)
 
     @property
     def end(self) -> int:
         """Return the first address after it."""
         return self.address + self.length
-
-    @property
-    def place(self) -> int:
-        """Return its first place: its address, counted on through the tables of its map."""
-        return TABLE * table_of(self.function_code, is_alone=self.is_alone) + self.address
 
     def is_read_by(self, function_code: int) -> bool:
         """Return whether reads with this function code get it, if its map has that function code at all."""
