@@ -63,3 +63,24 @@ def long_functions(path: Path) -> list[str]:
 
 def test_no_function_is_too_long_to_read() -> None:
     assert [name for path in MODULES for name in long_functions(path)] == list(LONGER_FUNCTIONS)
+
+
+def nameless_tasks(path: Path) -> list[str]:
+    """The tasks of a module that have no name, or that nothing keeps: asyncio may drop those while they run."""
+    tree = ast.parse(path.read_text())
+    started = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(STARTS)
+    ]
+    dropped = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        f"{named(path)}:{call.lineno}"
+        for call in started
+        if call in dropped or "name" not in {keyword.arg for keyword in call.keywords}
+    ]
+
+
+STARTS = ("create_task", "ensure_future")
+
+
+def test_every_task_has_a_name_and_an_owner() -> None:
+    assert [place for path in MODULES for place in nameless_tasks(path)] == []

@@ -210,7 +210,7 @@ async def _look_for(v2: HomeWizardV2Line) -> None:
 
 async def _beside(work: Coroutine[None, None, None], companion: Coroutine[None, None, None]) -> None:
     """Run two coroutines until the first of them ends, and raise its error."""
-    tasks = [asyncio.create_task(work), asyncio.create_task(companion)]
+    tasks = [asyncio.create_task(work, name="work"), asyncio.create_task(companion, name="companion")]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -84,7 +84,9 @@ class HttpLine(Line):
             asked = now()
             self._changes.take(await self._get(session, FIRST_RESPONSE_S), asked, now(), pace.poll_s)
             closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-            self._polling = asyncio.create_task(self._poll_until_closed(session, pace, receive, closed))
+            self._polling = asyncio.create_task(
+                self._poll_until_closed(session, pace, receive, closed), name="poll over HTTP"
+            )
             await asyncio.sleep(0)  # a task that is cancelled before it begins would not close the session
         except BaseException:
             self.close()

@@ -90,7 +90,9 @@ class WebSocketLine(Line):
             watch_peer(sock)
         closed = asyncio.get_running_loop().create_future()
         self._empty = 0
-        self._reading = asyncio.create_task(self._read_until_closed(session, socket, receive, closed))
+        self._reading = asyncio.create_task(
+            self._read_until_closed(session, socket, receive, closed), name="read WebSocket"
+        )
         try:
             await asyncio.sleep(0)  # a task that is cancelled before it begins would not close the session
         except asyncio.CancelledError:

@@ -158,7 +158,7 @@ class PushListener(Node):
 
         gate = Gate(lambda _address: True, self._note_turned_away, MAX_BODY_BYTES + MAX_TELEGRAM_BYTES)
         server = PageServer(respond, self._is_allowed, gate, entrance)
-        serving = asyncio.create_task(server.serve([listener]))
+        serving = asyncio.create_task(server.serve([listener]), name="push server")
         self.show(Colour.GREEN, Mark.DOT, "ready")
         self.ready.set()
         self.log(

@@ -218,7 +218,7 @@ class Flow:
 
 
 async def _first(*events: asyncio.Event) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    waiting = [asyncio.create_task(event.wait(), name="wait for an event") for event in events]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:

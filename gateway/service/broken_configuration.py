@@ -69,7 +69,7 @@ async def wait_until_valid(
 ) -> tuple[Config, Maps] | None:
     """Show the problems until `load` returns a configuration; return None when `stop` is set first."""
     over = asyncio.Event()
-    showing = asyncio.create_task(gateway.flow.run(over))
+    showing = asyncio.create_task(gateway.flow.run(over), name="flow without configuration")
     valid = None
     while not (valid or stop.is_set()):
         if problems != gateway.problems:

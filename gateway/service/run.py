@@ -165,10 +165,10 @@ async def _run(load: Load, path: Path) -> int:
         return status_line(wiring.meters.values(), wiring.flow.nodes, now())
 
     def started() -> None:
-        background.append(loop.create_task(reload_when_asked(wiring, load, reload, manager)))
-        background.append(loop.create_task(secrets.watch()))
+        background.append(loop.create_task(reload_when_asked(wiring, load, reload, manager), name="reload"))
+        background.append(loop.create_task(secrets.watch(), name="watch secret files"))
         if manager.is_there:
-            background.append(loop.create_task(manager.report(status)))
+            background.append(loop.create_task(manager.report(status), name="report to systemd"))
         settle()
 
     await wiring.flow.run(stop, started)
@@ -231,7 +231,9 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
         if page is None:
             raise
         gateway = ConfigErrorGateway(page, path.parent)
-        reporting = asyncio.create_task(manager.report(lambda: gateway.health(counts_meters=False).reason))
+        reporting = asyncio.create_task(
+            manager.report(lambda: gateway.health(counts_meters=False).reason), name="report to systemd"
+        )
         try:
             return await wait_until_valid(error.problems, gateway, load, stop)
         finally:

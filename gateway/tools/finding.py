@@ -78,7 +78,9 @@ async def find(ports: Sequence[str], network: Network, attempt: Try, limit_s: fl
     def start(chosen: list[Candidate]) -> int:
         """Try candidates; return the number of those that are left out."""
         room = MAX_SHOWN - len(tries)
-        tries.extend(asyncio.create_task(_try(each, gate, attempt, limit_s)) for each in chosen[:room])
+        tries.extend(
+            asyncio.create_task(_try(each, gate, attempt, limit_s), name=f"try {each}") for each in chosen[:room]
+        )
         return len(chosen) - len(chosen[:room])
 
     try:

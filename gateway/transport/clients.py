@@ -155,7 +155,9 @@ class Clients(Generic[C]):
             client.begin(transport)
         else:
             early = self._tls.hold(transport, client)  # type: ignore[arg-type]
-            task = asyncio.get_running_loop().create_task(self._handshake(client, transport, self._tls, early))
+            task = asyncio.get_running_loop().create_task(
+                self._handshake(client, transport, self._tls, early), name="handshake"
+            )
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 

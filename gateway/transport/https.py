@@ -43,7 +43,9 @@ class HttpsEntrance:
     ) -> None:
         """Call `begin` with the secured transport after the handshake; or close, and call `connection_lost`."""
         early = self._tls.hold(transport, connection)
-        task = asyncio.get_running_loop().create_task(self._handshake(connection, transport, source, begin, early))
+        task = asyncio.get_running_loop().create_task(
+            self._handshake(connection, transport, source, begin, early), name="handshake"
+        )
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 

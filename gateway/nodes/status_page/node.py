@@ -91,8 +91,8 @@ class StatusPage(Node):
         app = make_app(self._page, self._stream, access, self.settings.framed_by)
         self.gate = gate = Gate(access.needs_password, self._note_turned_away)
         self._server = server = PageServer(app, access.is_allowed, gate)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        streaming = asyncio.create_task(self._stream.run())
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="page server")
+        streaming = asyncio.create_task(self._stream.run(), name="page events")
         self.ready.set()
         self.log(logging.INFO, f"status page: open {_address(self.settings.host, self.port)}")
         try:

@@ -40,7 +40,9 @@ class Shared:
             self._made.pop(key, None)
             if len(self._made) >= MAX_SHARED:
                 del self._made[next(iter(self._made))]
-            made = self._made[key] = _Made(asyncio.ensure_future(_awaited(make)), signature, moment)
+            made = self._made[key] = _Made(
+                asyncio.create_task(_awaited(make), name=f"response {key}"), signature, moment
+            )
         return await asyncio.shield(made.body)
 
 

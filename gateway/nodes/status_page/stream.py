@@ -192,7 +192,7 @@ class Stream:
         self._viewers[viewer] = source
         broadcast.viewers.append(viewer)
         self._arrivals.set()
-        leaving = asyncio.create_task(_await_end(receive, viewer))
+        leaving = asyncio.create_task(_await_end(receive, viewer), name="viewer leaves")
         try:
             viewer.show(broadcast.whole())
             while True:
