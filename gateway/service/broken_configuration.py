@@ -11,13 +11,14 @@ from gateway.config import Config, Maps
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.yaml_file import FileError
 from gateway.nodes.control import Control, socket_path
-from gateway.nodes.status_page.observation import Reload, ServedReaders, ServedUnits
-from gateway.problems.problem import Problem
+from gateway.nodes.status_page.observation import Excerpt, Reload, ServedReaders, ServedUnits
+from gateway.problems.problem import Place, Problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health
 from gateway.runtime.report_data import describe
+from gateway.service.excerpts import excerpts_in_time
 from gateway.service.node_settings import status_page_settings
 from gateway.service.timed_load import load_in_time
 
@@ -46,6 +47,7 @@ class ConfigErrorGateway:
         from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
 
         self.problems: Sequence[Problem] = ()
+        self.excerpts: Mapping[Place, Excerpt] = {}
         self._started = now()
         page = StatusPage(f"status page {config}", status_page_settings(config, folder), self)
         self.flow = Flow([page, Control(socket_path(), {}, self.health, self._describe, problems=self._texts)])
@@ -73,6 +75,7 @@ async def wait_until_valid(
     valid = None
     while not (valid or stop.is_set()):
         if problems != gateway.problems:
+            gateway.excerpts = await excerpts_in_time(problems)
             gateway.problems = problems
             for problem in problems:
                 _log.error("configuration: %s", problem)

@@ -20,6 +20,7 @@ from gateway.runtime.clock import now
 from gateway.runtime.memory import settle
 from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
+from gateway.service.excerpts import excerpts_in_time
 from gateway.service.file_look import look_at_files
 from gateway.service.reload import prepare, refuse, take_over
 from gateway.service.secret_files import SecretFiles
@@ -248,6 +249,7 @@ async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, m
             try:
                 await take_over(wiring, await load_in_time(prepare, wiring, load))
             except FileError as error:
+                wiring.excerpts = await excerpts_in_time(error.problems)
                 refuse(wiring, error.problems)
             except SystemExit:  # there is no file, and the command has printed how to write one
                 _log.error("reload: nothing is changed; write the file and start again")

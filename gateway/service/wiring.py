@@ -22,8 +22,8 @@ from gateway.config.status_page import StatusPageConfig
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
-from gateway.nodes.status_page.observation import Reload, ServedReaders, ServedUnits
-from gateway.problems.problem import Problem
+from gateway.nodes.status_page.observation import Excerpt, Reload, ServedReaders, ServedUnits
+from gateway.problems.problem import Place, Problem
 from gateway.protocol import crc16
 from gateway.protocol.modbus.advice import advice_text, advise
 from gateway.protocol.modbus.monitor import Exchange, Monitor
@@ -89,6 +89,8 @@ class Wiring:
         self.configured = config, maps
         self.problems: Sequence[Problem] = ()
         """The problems of the configuration at the last reload, which therefore changed nothing."""
+        self.excerpts: Mapping[Place, Excerpt] = {}
+        """The lines of the files around these problems."""
         self.secrets: SecretFiles | None = None
         self.audit: AuditLog | None = None
         self.reloaded: Reload | None = None

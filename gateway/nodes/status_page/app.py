@@ -74,6 +74,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         share("/api/status", lambda _query: ((), at_once(lambda: status(gateway, page.started)))),
         share("/api/registers", _registers),
         share("/api/hosts", lambda _query: ((), lambda: _hosts(page))),
+        share("/api/changes", lambda _query: ((), at_once(page.journal.changes))),
         share("/api/requests", lambda query: _requests(query, gateway)),
         share("/api/telegram", _telegram),
         share("/api/history", _history),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 
+from gateway.nodes.status_page.fleet import FleetChannel
+from gateway.nodes.status_page.flow_view import FlowChannel
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
@@ -27,13 +29,16 @@ class StatusChannel:
 
     def whole(self) -> bytes:
         """Return the status."""
-        return to_json(status(self._page.gateway, self._page.started))
+        page = self._page
+        return to_json(status(page.gateway, page.started, has_advice=page.clients.has_mistake))
 
     change = whole
 
 
 _VIEWS: Mapping[str, Callable[[Page, Mapping[str, str]], Channel]] = {
     _STATUS: lambda page, _parameters: StatusChannel(page),
+    "fleet": lambda page, _parameters: FleetChannel(page),
+    "flow": lambda page, parameters: FlowChannel(page, parameters.get("meter", "")),
 }
 """The channel for each value of `view`."""
 

@@ -31,17 +31,17 @@ class FrameFields(TypedDict):
     has_advice: bool
 
 
-def frame(gateway: Gateway, moment: float, meters: Iterable[MeterState]) -> FrameFields:
+def frame(gateway: Gateway, moment: float, meters: Iterable[MeterState], *, has_advice: bool = False) -> FrameFields:
     """Return the fields of a `FrameView` with these meters."""
     return {
         "at": round(unix_now(), 3),
         "counts": counts(gateway.meters.values(), moment),
         "meters": [meter_view(meter, moment) for meter in meters],
-        "problems": [problem_view(problem) for problem in gateway.problems],
+        "problems": [problem_view(each, gateway.excerpts.get(each.place)) for each in gateway.problems],
         "warnings": [problem_view(warning) for warning in gateway.warnings],
         "reload": _reload(gateway.reloaded),
         "is_serving": gateway.is_serving,
-        "has_advice": False,
+        "has_advice": has_advice,
     }
 
 

@@ -18,13 +18,14 @@ from gateway.nodes.status_page.observation import Gateway, ObservedServer, Serve
 from gateway.nodes.status_page.requests import (
     NO_VALUES,
     AdviceKey,
+    KnownAdvices,
     advice_key,
     advice_view,
     decoded,
     host_of,
     rate,
 )
-from gateway.protocol.modbus.advice import BLAMELESS, Advice, advise
+from gateway.protocol.modbus.advice import Advice
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.modbus.pdu import ExceptionCode, decode_read, exception_in
 from gateway.protocol.p1.names import GATEWAY_PREFIX
@@ -32,14 +33,12 @@ from gateway.runtime.clock import now, unix_now
 
 MAX_HOSTS = 100
 """Largest number of hosts that are shown."""
+SHARED_S = 0.9
+"""Time for which a list of hosts is shared."""
 MAX_ADVICES = 10
 """Largest number of mistakes that are shown."""
 MISTAKES_FOR_S = 600.0
 """Time for which a mistake is shown after its last request."""
-MAX_NEW_ADVICES = 50
-"""Largest number of different requests for which a mistake is looked for at once; a scanner sends a thousand."""
-MAX_KNOWN_ADVICES = 1000
-"""Number of different requests whose mistakes are remembered."""
 MAX_GUESSES = 2
 """Largest number of clients that are named for a register map; with more, the name would be no help."""
 NAMES_READ = 3
@@ -66,11 +65,21 @@ class HostBook:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._advices: dict[tuple[AdviceKey, int], Advice | None] = {}
+        self.advices = KnownAdvices()
+        self._made: tuple[float, Hosts] | None = None
 
     def hosts(self) -> Hosts:
-        """Return the hosts of all clients and readers, those with a mistake first, then the newest first."""
-        moment, served = now(), self._gateway.served
+        """Return the hosts of all clients and readers, those with a mistake first, then the newest first.
+
+        They are found again once in `SHARED_S`.
+        """
+        moment = now()
+        if self._made is None or moment - self._made[0] > SHARED_S:
+            self._made = moment, self._find(moment)
+        return self._made[1]
+
+    def _find(self, moment: float) -> Hosts:
+        served = self._gateway.served
         by_unit = {(each.server.name, unit.unit_id): unit.meter.name for each in served for unit in each.units}
         groups = _grouped(served)
         advices = self._advices_for(groups, moment)
@@ -85,10 +94,6 @@ class HostBook:
         newest = sorted(advices, key=lambda each: each.last_at, reverse=True)[:MAX_ADVICES]
         return Hosts(round(unix_now(), 3), round(per_s, 1), newest, views[:MAX_HOSTS], more)
 
-    def has_mistake(self) -> bool:
-        """Return whether a client has recently sent a request that is likely a mistake."""
-        return bool(self._advices_for(_grouped(self._gateway.served), now()))
-
     def _advices_for(self, groups: Iterable[_Host], moment: float) -> list[HostAdviceView]:
         found: dict[tuple[str, AdviceKey], list[Exchange]] = {}
         servers: dict[str, ObservedServer] = {}
@@ -97,24 +102,13 @@ class HostBook:
             for exchange, server in group.exchanges:
                 if moment - exchange.at <= MISTAKES_FOR_S:
                     found.setdefault((group.host, advice_key(exchange, server)), []).append(exchange)
-        left, views = MAX_NEW_ADVICES, []
+        self.advices.begin()
+        views = []
         for (host, key), exchanges in found.items():
             server = servers[key[0]]
-            remembered = key, id(server.responder.units)
-            if remembered not in self._advices:
-                if not left:
-                    continue
-                left -= 1
-                self._remember(remembered, advise(exchanges[-1], server.responder.units))
-            advice = self._advices[remembered]
-            if advice and advice.mistake not in BLAMELESS:
+            if advice := self.advices.mistake(exchanges[-1], server):
                 views.append(_advice_view(host, server, exchanges, advice))
         return views
-
-    def _remember(self, key: tuple[AdviceKey, int], advice: Advice | None) -> None:
-        if len(self._advices) >= MAX_KNOWN_ADVICES:
-            del self._advices[next(iter(self._advices))]
-        self._advices[key] = advice
 
 
 def _grouped(served: Sequence[ServedUnits]) -> list[_Host]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.nodes.status_page.observation import Excerpt
 from gateway.problems.problem import Problem
 from gateway.runtime.status import Label, Status
 
@@ -36,6 +37,14 @@ class MarkView:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLineView:
+    """A line of a file."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemView:
     """A problem of the configuration."""
 
@@ -57,20 +66,25 @@ class ProblemView:
     """Values in the texts by name, for a translation of the code."""
     text: str
     """Place, sentence and hint in one line, as in `faults`."""
+    lines: list[SourceLineView]
+    """The lines of the file around the place, without secrets; empty if there are none."""
+    length: int
+    """Number of characters of the word at the place."""
 
 
 def mark_view(status: Status) -> MarkView:
     """Return the view of a node's status."""
-    return MarkView(status.colour.value, status.mark.value, status.text, _label_view(status.label))
+    return MarkView(status.colour.value, status.mark.value, status.text, label_view(status.label))
 
 
-def _label_view(label: Label) -> LabelView:
-    values = {name: _label_view(value) if isinstance(value, Label) else value for name, value in label.values.items()}
+def label_view(label: Label) -> LabelView:
+    """Return the view of a label."""
+    values = {name: label_view(value) if isinstance(value, Label) else value for name, value in label.values.items()}
     return LabelView(label.code, values, label.text)
 
 
-def problem_view(problem: Problem) -> ProblemView:
-    """Return the view of a problem."""
+def problem_view(problem: Problem, excerpt: Excerpt | None = None) -> ProblemView:
+    """Return the view of a problem, with the lines around it."""
     place = problem.place
     return ProblemView(
         code=problem.code,
@@ -83,4 +97,6 @@ def problem_view(problem: Problem) -> ProblemView:
         hint=problem.hint,
         values=dict(problem.values),
         text=str(problem),
+        lines=[SourceLineView(number, text) for number, text in excerpt.lines] if excerpt else [],
+        length=excerpt.length if excerpt else 0,
     )

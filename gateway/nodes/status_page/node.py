@@ -21,6 +21,7 @@ from gateway.problems.system import file_problem, listening_problem
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusedTelegram
+from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.transport.addresses import is_loopback, own_address, place_of
@@ -98,6 +99,7 @@ class StatusPage(Node):
         try:
             while not (serving.done() or streaming.done()):
                 self._show()
+                self._page.journal.look(now())
                 await asyncio.wait([serving, streaming], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
             for task in (serving, streaming):
                 if task.done():

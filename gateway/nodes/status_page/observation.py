@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.problems.problem import Problem
+from gateway.problems.problem import Place, Problem
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
@@ -117,6 +117,16 @@ class ServedReaders:
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The lines of a file around a problem."""
+
+    lines: tuple[tuple[int, str], ...]
+    """Each with its number, from 1."""
+    length: int
+    """Number of characters of the word at the place of the problem."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """The result of a reload."""
 
@@ -154,6 +164,10 @@ class Gateway(Protocol):
     @property
     def problems(self) -> Sequence[Problem]:
         """Return the problems of the configuration file as it is now."""
+
+    @property
+    def excerpts(self) -> Mapping[Place, Excerpt]:
+        """Return the lines of the files around the problems, by their places; not all problems have some."""
 
     @property
     def warnings(self) -> Sequence[Problem]:

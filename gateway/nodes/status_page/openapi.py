@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
-from gateway.nodes.status_page import client_views, model, readings_model
+from gateway.nodes.status_page import client_views, journal, model, readings_model
 from gateway.nodes.status_page.known_clients import KnownClients
 from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
@@ -77,6 +77,7 @@ _PATHS = [
     ),
     _Path("/api/requests", "The clients and their newest requests", client_views.Requests, [_LIMIT], (400,)),
     _Path("/api/hosts", "The clients by host, and their likely mistakes", client_views.Hosts, [], ()),
+    _Path("/api/changes", "The newest changes of state", journal.Changes, [], ()),
     _Path(
         "/api/telegram",
         "The newest telegram of a meter",

@@ -15,12 +15,12 @@ from gateway.runtime.clock import now
 from gateway.version import version
 
 
-def status(gateway: Gateway, started: float) -> StatusView:
+def status(gateway: Gateway, started: float, *, has_advice: bool = False) -> StatusView:
     """Return the status; `started` is the start of the gateway, in seconds of its clock."""
     moment = now()
     flow = gateway.flow
     return StatusView(
-        **frame(gateway, moment, gateway.meters.values()),
+        **frame(gateway, moment, gateway.meters.values(), has_advice=has_advice),
         version=version(),
         running_s=round(moment - started, 1),
         nodes=[

@@ -5,7 +5,9 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from gateway.nodes.status_page.client_watch import ClientWatch
 from gateway.nodes.status_page.hosts import HostBook
+from gateway.nodes.status_page.journal import Journal
 from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
 from gateway.problems.quoting import quoted
 from gateway.protocol.p1.history import History
@@ -24,6 +26,8 @@ class Page:
         self.gateway = gateway
         self.started = now()
         self.book = HostBook(gateway)
+        self.clients = ClientWatch(gateway, self.book.advices)
+        self.journal = Journal(gateway, self.clients)
         self._histories: dict[MeterState, History] = {}
 
     def history(self, meter: MeterState) -> History:

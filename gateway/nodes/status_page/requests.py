@@ -9,7 +9,7 @@ from gateway.nodes.status_page.client_views import AdviceView, ClientView, Reque
 from gateway.nodes.status_page.decoded import MASK, Decoded, values_in
 from gateway.nodes.status_page.frame import unix_time
 from gateway.nodes.status_page.observation import ObservedServer, ServedUnits
-from gateway.protocol.modbus.advice import Advice, advise
+from gateway.protocol.modbus.advice import BLAMELESS, Advice, advise
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.modbus.pdu import ReadRequest, decode_read, exception_in
 from gateway.protocol.registers.register_map import RegisterMap
@@ -25,7 +25,41 @@ MANY, MAX_BURST = 2, 50
 """Smallest number of requests with a rate, and the number from which on they are not a burst."""
 NO_VALUES = Decoded([], 0)
 
+MAX_NEW_ADVICES = 50
+"""Largest number of different requests for which a mistake is looked for at once; a scanner sends a thousand."""
+MAX_KNOWN_ADVICES = 1000
+"""Number of different requests whose mistakes are remembered."""
+
 AdviceKey = tuple[str, int, bytes, bytes]
+
+
+class KnownAdvices:
+    """The likely mistakes in requests; each different request is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[AdviceKey, int], Advice | None] = {}
+        self._left = MAX_NEW_ADVICES
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def begin(self) -> None:
+        """Allow so many new requests again; call it before the requests of one moment."""
+        self._left = MAX_NEW_ADVICES
+
+    def mistake(self, exchange: Exchange, server: ObservedServer) -> Advice | None:
+        """Return the mistake of the client in a request; None if there is none, or too many are new."""
+        units = server.responder.units
+        key = advice_key(exchange, server), id(units)
+        if key not in self._known:
+            if not self._left:
+                return None
+            self._left -= 1
+            if len(self._known) >= MAX_KNOWN_ADVICES:
+                del self._known[next(iter(self._known))]
+            self._known[key] = advise(exchange, units)
+        advice = self._known[key]
+        return None if advice is None or advice.mistake in BLAMELESS else advice
 
 
 def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requests:

@@ -19,6 +19,7 @@ PATHS = [
         "/static/texts/nl.json",
         "/api/status",
         "/api/registers",
+        "/api/changes",
         "/api/hosts",
         "/api/requests",
         "/api/telegram",

@@ -57,4 +57,4 @@ async def test_a_reload_shows_the_new_flow_and_keeps_the_history(bench: Bench, t
     bench.wiring.problems = [problem]
     status = (await bench.get("/api/status")).data
     assert status["faults"] == ["gateway.yaml:1:1: modbsu: unknown key"]
-    assert status["problems"] == [as_data(problem)]
+    assert status["problems"] == [{**as_data(problem), "lines": [], "length": 0}]

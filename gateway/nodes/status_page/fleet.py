@@ -1,0 +1,168 @@
+"""The view of many meters: everything once, and then once a second what has changed, made once for all viewers.
+
+A telegram of a meter is three numbers: its position, the power and the age. All else about a meter changes seldom and
+is a row of its own. The page counts the ages on, so a meter that sends nothing needs no event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from gateway.nodes.status_page.frame import frame, late_after_s
+from gateway.nodes.status_page.json_text import to_json
+from gateway.nodes.status_page.labels import LabelView, label_view
+from gateway.nodes.status_page.model import FrameView
+from gateway.nodes.status_page.query import Page
+from gateway.protocol.p1.meter import MeterState
+from gateway.runtime.clock import now
+from gateway.runtime.flow import Node
+from gateway.runtime.status import Label
+
+UPDATE_EVERY_S = 1.0
+FEW_METERS = 3
+"""Largest number of meters that are in the frame of each event."""
+NO_TELEGRAM = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetMeterView:
+    """The name of a meter, and where it is read."""
+
+    name: str
+    line: str
+    """Address or device that it is read from."""
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRowView:
+    """The state of a meter, without its newest telegram."""
+
+    position: int
+    """Its position among the meters, from 0."""
+    has_sent: bool
+    """False before its first telegram."""
+    due_s: float
+    late_after_s: float
+    stale_after_s: float
+    interval_s: float | None
+    errors: int
+    """Telegrams that were refused in the last 24 hours."""
+    clients: int
+    """Hosts that read it."""
+    label: LabelView
+    """Status of the node that reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView(FrameView):
+    """An event of the fleet."""
+
+    fleet: list[FleetMeterView] | None = None
+    """All meters, in the first event and after a reload; then `rows` and `telegrams` have all of them too."""
+    rows: list[FleetRowView] = field(default_factory=list)
+    """The rows that have changed."""
+    telegrams: list[int | None] = field(default_factory=list)
+    """For each meter with a new telegram: its position, the net power in watts, and the age in tenths of seconds."""
+
+
+_Row = tuple[bool, float, float, float, float | None, int, int, str, tuple[str, ...]]
+"""The values of a row that decide whether it is sent."""
+
+
+class FleetChannel:
+    """The events of the fleet."""
+
+    every_s = UPDATE_EVERY_S
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._serial = 0
+        self._meters: list[MeterState] = []
+        self._measured: list[float] = []
+        """The moment at which the telegram of each meter was written that was sent last."""
+        self._rows: list[_Row] = []
+        self._errors: dict[MeterState, tuple[int, float, int]] = {}
+
+    def signature(self) -> object:
+        """Return another value each second, and after each change that was sent."""
+        return int(now()), self._serial
+
+    def whole(self) -> bytes:
+        """Return all meters."""
+        meters = list(self._page.gateway.meters.values())
+        return self._event(meters, whole=True, measured=[], rows=[])
+
+    def change(self) -> bytes:
+        """Return the meters that have changed since the last call; after a reload, all."""
+        self._serial += 1
+        meters = list(self._page.gateway.meters.values())
+        is_same = len(meters) == len(self._meters) and all(a is b for a, b in zip(meters, self._meters, strict=True))
+        if not is_same:
+            self._meters = meters
+            self._measured, self._rows = [], []
+            self._errors = {meter: self._errors[meter] for meter in meters if meter in self._errors}
+        return self._event(meters, whole=not is_same, measured=self._measured, rows=self._rows)
+
+    def _event(self, meters: list[MeterState], *, whole: bool, measured: list[float], rows: list[_Row]) -> bytes:
+        """Return an event with what differs from `measured` and `rows`, which then hold what it has."""
+        moment, gateway = now(), self._page.gateway
+        fields = frame(
+            gateway, moment, meters if len(meters) <= FEW_METERS else (), has_advice=self._page.clients.has_mistake
+        )
+        clients, lines = self._page.clients.readers_by_meter(), gateway.lines
+        changed: list[FleetRowView] = []
+        telegrams: list[int | None] = []
+        for position, meter in enumerate(meters):
+            served = meter.served
+            written = served.measured if served else NO_TELEGRAM
+            if position >= len(measured) or measured[position] != written:
+                measured[position : position + 1] = [written]
+                telegrams += position, _watts(meter), round(10 * (moment - written)) if served else None
+            node = lines[meter.name]
+            row = self._row(meter, clients.get(meter.name, 0), node, moment)
+            if position >= len(rows) or rows[position] != row:
+                rows[position : position + 1] = [row]
+                changed.append(FleetRowView(position, *row[:7], label_view(node.status.label)))
+        fleet = [FleetMeterView(each.name, _line(lines[each.name]), each.is_simulated) for each in meters]
+        return to_json(FleetView(**fields, fleet=fleet if whole else None, rows=changed, telegrams=telegrams))
+
+    def _row(self, meter: MeterState, clients: int, node: Node, moment: float) -> _Row:
+        interval = meter.interval_s
+        return (
+            meter.newest is not None,
+            meter.cadence_s,
+            late_after_s(meter),
+            meter.stale_after_s,
+            None if interval is None else float(round(interval)) if interval > 1 else round(interval, 1),
+            self._errors_of(meter, moment),
+            clients,
+            *_words(node.status.label),
+        )
+
+    def _errors_of(self, meter: MeterState, moment: float) -> int:
+        """Return the refused telegrams of a day, counted again after another one, and once in some minutes."""
+        total = meter.refused.total()
+        if not total:
+            return 0
+        known = self._errors.get(meter)
+        if known is None or known[0] != total or moment - known[1] > 300:
+            known = self._errors[meter] = total, moment, sum(each.refused for each in self._page.history(meter).buckets)
+        return known[2]
+
+
+def _words(label: Label) -> tuple[str, tuple[str, ...]]:
+    """Return the code of a label and the texts in it; its numbers count seconds, which the page does itself."""
+    texts = (each.code if isinstance(each, Label) else each for each in label.values.values())
+    return label.code, tuple(each for each in texts if isinstance(each, str))
+
+
+def _line(node: Node) -> str:
+    return str(node.details().get("line") or node.label)
+
+
+def _watts(meter: MeterState) -> int | None:
+    values = meter.served.readings.values if meter.served else {}
+    power = values.get("power_net", values.get("power_import"))
+    return round(power) if isinstance(power, Decimal) else None

@@ -1,0 +1,73 @@
+"""The flow of a few meters: what passes over each wire, and who reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.nodes.status_page.flow_view import FlowChannel
+from gateway.nodes.status_page.query import Page
+from tests.nodes.status_page.bench import PAGE, SEVERAL, Bench, serving
+from tests.nodes.status_page.test_fleet import FOUR, settle
+from tests.peers.harness import ModbusClient, read_request
+from tests.waiting import until
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with serving(tmp_path, SEVERAL + PAGE) as bench:
+        yield bench
+
+
+def read(channel: FlowChannel) -> Any:
+    return json.loads(channel.whole())
+
+
+async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
+    def ask() -> None:
+        with ModbusClient(bench.wiring.servers[0].port) as client:
+            for _ in range(10):
+                client.ask(read_request(100, 2), 1)
+
+    await until(lambda: all(meter.served for meter in bench.wiring.meters.values()))
+    await asyncio.to_thread(ask)
+    page = Page(bench.wiring)
+    flow = read(FlowChannel(page, ""))
+    assert flow["shown"] == ["house", "barn"]
+    assert flow["names"] == []
+    assert [meter["name"] for meter in flow["meters"]] == ["house", "barn"]
+    kinds = {node["name"]: node["kind"] for node in flow["nodes"]}
+    assert "control" not in kinds.values()
+    by_end = {(wire["source"], kinds[wire["target"]]): wire for wire in flow["wires"]}
+    server = bench.wiring.servers[0].name
+    unit = f"{server.removeprefix('modbus ')}/1"
+    to_server = by_end[unit, "Modbus server"]
+    assert (to_server["unit"], to_server["per_s"], to_server["is_alive"]) == ("requests", 1.0, True)
+    assert by_end["house/parser", "register map"]["power_w"] is not None
+    assert by_end["house/parser", "status page"]["unit"] == "telegrams"
+    (client,) = flow["clients"]
+    assert (client["host"], client["servers"]) == ("127.0.0.1", [server])
+    assert flow["totals"]["requests"] == 10
+    assert all(node["since"] > 1e9 for node in flow["nodes"])
+
+
+async def test_among_many_meters_one_is_shown_with_all_that_its_telegrams_pass(tmp_path: Path) -> None:
+    async with serving(tmp_path, FOUR + PAGE, waits=False) as bench:
+        await settle(bench)
+        page = Page(bench.wiring)
+        flow = read(FlowChannel(page, "c"))
+        assert (flow["shown"], flow["names"]) == (["c"], ["a", "b", "c", "d"])
+        kinds = sorted(node["kind"] for node in flow["nodes"])
+        assert kinds == ["DSMR parser", "Modbus server", "register map", "simulated meter", "status page"]
+        assert flow["meters"] == []
+        assert read(FlowChannel(page, "no such meter"))["shown"] == ["a"]
+        channel = FlowChannel(page, "c")
+        before = channel.signature()
+        accepted = bench.wiring.meters["c"].accepted
+        await until(lambda: bench.wiring.meters["c"].accepted != accepted)
+        assert channel.signature() != before
