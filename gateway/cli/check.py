@@ -105,7 +105,7 @@ def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Probl
     problems: list[Problem] = []
     remarks: list[str] = []
     for loc, meter in settings.located_meters():
-        if meter.simulate or meter.is_pushed:
+        if meter.simulate or (meter.parsed_source and meter.parsed_source.is_bare):
             continue
         keys = meter_keys(meter, path.parent)
         findings = asyncio.run(probe(p1_connections(meter, path.parent), keys=keys))

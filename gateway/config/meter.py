@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.address import host_name, split_address, split_url, tcp_port
-from gateway.config.source import PUSH, SCHEMES, Source, check_source, has_password, split_source
+from gateway.config.source import BROKERS, PUSH, SCHEMES, Source, check_source, has_password, split_source
 from gateway.config.types import Duration, Host
 from gateway.files.validation import invalid, suggest
 from gateway.problems.quoting import cut, quoted
@@ -192,6 +192,12 @@ class MeterConfig(MeterKeys):
     def is_pushed(self) -> bool:
         """Return whether another program posts the telegrams."""
         return self.source == PUSH
+
+    @property
+    def is_from_brokers(self) -> bool:
+        """Return whether the telegrams come over the brokers of `mqtt:`."""
+        source = self.parsed_source
+        return source is not None and source.scheme == BROKERS
 
     @property
     def device(self) -> str:

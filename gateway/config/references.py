@@ -44,7 +44,8 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
             what, hint = "the meter is not on a serial port", "Only a serial port of this machine can be written to"
             problems.append(document.problem((*here, "writable"), "meter-not-writable", what, hint))
         problems += _check_content(document, config, index, passthrough)
-    return problems + _check_push(document, config, lost) + _check_addresses(document, config, lost)
+    problems += _check_push(document, config, lost) + _check_brokers(document, config, lost)
+    return problems + _check_addresses(document, config, lost)
 
 
 def _check_content(document: Document, config: Config, index: int, passthrough: PassthroughConfig) -> list[Problem]:
@@ -74,6 +75,19 @@ def _check_push(document: Document, config: Config, lost: Collection[Loc]) -> li
     return [
         document.problem((*loc, "source"), "push-missing", "there is no port that telegrams are posted to", hint)
         for loc in ([("meters", name) for name in pushed] if config.meters else [("meter",)] * len(pushed))
+    ]
+
+
+def _check_brokers(document: Document, config: Config, lost: Collection[Loc]) -> list[Problem]:
+    """Return which meters need brokers, if there are none."""
+    if config.mqtt or ("mqtt",) in lost:
+        return []
+    what = "there are no brokers that the telegrams come over"
+    hint = 'Add mqtt: {brokers: ["mqtt://broker.local"]} at the beginning of a line, or write the URL of one topic'
+    return [
+        document.problem((*loc, "source"), "brokers-missing", what, hint)
+        for loc, meter in config.located_meters()
+        if meter.is_from_brokers and not meter.simulate
     ]
 
 

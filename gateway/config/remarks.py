@@ -58,9 +58,9 @@ def _shared_sources(document: Document, config: Config) -> Iterator[Problem]:
 
 def _network_source(meter: MeterConfig) -> tuple[str, str, str] | None:
     """Return host, port and path of a meter on the network; None for another one."""
-    if meter.simulate or meter.is_pushed:
+    if meter.simulate:
         return None
-    if source := meter.parsed_source:
+    if (source := meter.parsed_source) and not source.is_bare:
         return source.host.lower(), str(source.port), source.path
     return (meter.host.lower(), meter.port or "", "/") if meter.host else None
 

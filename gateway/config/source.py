@@ -17,6 +17,10 @@ MAX_SOURCE_CHARACTERS = 500
 
 PUSH = "push"
 """Source of a meter whose telegrams are posted to the gateway; it has no address."""
+BROKERS = "brokers"
+"""Scheme of the source `mqtt`: the telegrams come over the brokers of `mqtt:`, on the topic with the meter's name."""
+BARE = {PUSH: PUSH, "mqtt": BROKERS}
+"""Text of each source without an address to its scheme."""
 HOMEWIZARD = "homewizard"
 """Scheme of a HomeWizard P1 Meter, whose paths are known."""
 
@@ -49,6 +53,7 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "ws": Scheme("WebSocket", 80, "ws://192.168.1.22/ws"),
     PUSH: Scheme("posted telegrams", 0, PUSH, frozenset({"token_file"})),
+    BROKERS: Scheme("MQTT meter", 0, "mqtt"),
     "wss": Scheme("WebSocket", 443, "wss://p1.example.org/ws", frozenset({"ca"})),
     "mqtt": Scheme("MQTT topic", 1883, "mqtt://broker.local/dsmr/raw", _LOGIN),
     "mqtts": Scheme("MQTT topic", 8883, "mqtts://broker.local/dsmr/raw", _LOGIN | {"ca"}),
@@ -78,11 +83,16 @@ class Source(NamedTuple):
     @property
     def title(self) -> str:
         """Return the beginning of the text, which says the kind."""
-        return self.scheme if self.scheme == PUSH else f"{self.scheme}://"
+        return str(self) if self.is_bare else f"{self.scheme}://"
+
+    @property
+    def is_bare(self) -> bool:
+        """Return whether the source has no address."""
+        return self.scheme in BARE.values()
 
     def __str__(self) -> str:
-        if self.scheme == PUSH:
-            return PUSH
+        if self.is_bare:
+            return self.kind.example
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{'' if self.path == '/' else self.path}"
 
@@ -94,12 +104,12 @@ def split_source(text: str) -> Source:
         PydanticCustomError: it is not the URL of a known kind of source.
 
     """
-    if text == PUSH:
-        return Source(PUSH, "", 0, "/")
+    if text in BARE:
+        return Source(BARE[text], "", 0, "/")
     scheme, _, rest = text.partition("://")
-    kind = SCHEMES.get(scheme)
+    kind = None if scheme in BARE.values() else SCHEMES.get(scheme)
     if kind is None or not rest:
-        known = [each if each == PUSH else f"{each}://" for each in SCHEMES]
+        known = [*[f"{each}://" for each in SCHEMES if each not in BARE.values()], *BARE]
         hint = suggest(f"{scheme}://", known) or f"It begins with one of: {', '.join(known)}"
         raise invalid("unknown-source", f"{quoted(text)} is not a source of telegrams", hint)
     example = f"Write it like {kind.example}"

@@ -63,6 +63,7 @@ TEXTS: Mapping[str, str] = {
     "broker-connected": "connected",
     "no-broker": "no broker is connected",
     "publishing": "{count} meters",
+    "meters-online": "{count} of {total} meters online",
     # Telegrams and readings
     "no-telegram-yet": "no telegram yet",
     "none-accepted-yet": "{count} refused, none accepted yet",

@@ -14,11 +14,13 @@ from gateway.config.mqtt import BrokerAddress, MqttConfig
 from gateway.nodes.mqtt_broker import BrokerSettings, MqttBroker, Subscription
 from gateway.nodes.mqtt_publisher.channel import Channel
 from gateway.nodes.mqtt_publisher.telegrams import Edge, TelegramPublisher
+from gateway.nodes.mqtt_receiver import MqttReceiver
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
 from gateway.protocol.fleet.rendezvous import brokers_of
 from gateway.protocol.fleet.topics import status_topic, tick_filter
 from gateway.runtime.flow import Node
 from gateway.service.boot import next_boot
+from gateway.service.fleet_receiver import connect_receiver
 from gateway.service.sources import Source
 from gateway.service.state_folder import state_folder
 from gateway.transport.client_tls import ClientCertificate
@@ -36,11 +38,13 @@ class Fleet:
         self._boot = 0
         self._sequences = Counter[str]()
         self._telegrams: TelegramPublisher | None = None
+        self.receiver: MqttReceiver | None = None
+        """The node for all meters whose telegrams come over the brokers."""
 
     def connect(self, config: Config, sources: Mapping[str, Source]) -> list[Node]:
         """Make the nodes that do not exist yet, connect all, and return them in their order."""
         if config.mqtt is None:
-            self.brokers, self._telegrams = [], None
+            self.brokers, self._telegrams, self.receiver = [], None, None
             return []
         if config.mqtt.publish and not self._boot:
             self._boot = next_boot(state_folder(config, self._folder))
@@ -49,9 +53,11 @@ class Fleet:
         settings = [broker_settings(config.mqtt, address, self._folder, edge) for address in config.mqtt.addresses]
         self.brokers = [known.get(each) or MqttBroker(each) for each in settings]
         # What came over MQTT is not sent there again: it would come back as the telegrams of another edge.
-        own = {name: sources[name] for name, meter in config.all_meters().items() if meter.source != "mqtt"}
+        own = {name: sources[name] for name, meter in config.all_meters().items() if not meter.is_from_brokers}
         channels = self._channels(own)
-        return [*self.brokers, *self._connect_telegrams(config.mqtt, edge, channels, own)]
+        self.receiver = connect_receiver(self.receiver, config.mqtt, self.brokers, sources)
+        received = [self.receiver] if self.receiver else []
+        return [*received, *self.brokers, *self._connect_telegrams(config.mqtt, edge, channels, own)]
 
     def _channels(self, sources: Mapping[str, Source]) -> dict[str, Channel]:
         """Return each meter with its brokers."""

@@ -99,6 +99,7 @@ _MAKERS: Mapping[str, Callable[[Source, MeterConfig, Path, list[SerialSettings]]
     "homewizard": _homewizard,
     "rfc2217": _rfc2217,
     "push": _push,
+    "brokers": lambda *_: [],  # the brokers have connections of their own, for all meters
     "ws": _websocket,
     "wss": _websocket,
     "mqtt": _mqtt,

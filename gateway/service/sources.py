@@ -19,6 +19,7 @@ from gateway.service.node_settings import p1_connections, simulated_meter_node
 
 if TYPE_CHECKING:
     from gateway.nodes.decryption import Decryption
+    from gateway.nodes.mqtt_receiver import MqttMeter
     from gateway.nodes.passthrough import Passthrough
     from gateway.nodes.push_listener import PushListener
     from gateway.nodes.simulated_meter import SimulatedMeterNode
@@ -28,16 +29,18 @@ class Source(NamedTuple):
     """A meter, and the nodes that read it."""
 
     meter: MeterState
-    node: P1Port | SimulatedMeterNode
+    node: P1Port | SimulatedMeterNode | MqttMeter
     parser: DsmrParser
     decryption: Decryption | None
     """The node between `node` and `parser`, for a meter that encrypts its telegrams."""
-    line: Line
-    """The first of its lines."""
+    line: Line | None
+    """The first of its lines; None for a meter whose telegrams come over brokers."""
     title: str
     """Label of the node that reads it."""
     usual_settings: SerialSettings
     """Speed and form of a byte of a port with its version."""
+    over_mqtt: MqttMeter | None = None
+    """The node that reads it, if its telegrams come over the brokers of `mqtt:`."""
 
     @property
     def nodes(self) -> list[Node]:
@@ -57,6 +60,8 @@ class Source(NamedTuple):
             self.decryption.line_bytes.connect(self.parser, self.parser)
         else:
             self.node.line_bytes.connect(self.parser, self.parser)
+        if self.over_mqtt:
+            self.over_mqtt.ends.connect(self.parser, self.parser.end_telegram)
 
 
 def make_source(name: str, config: MeterConfig, folder: Path, state: Path | None) -> Source:
@@ -73,11 +78,13 @@ def make_source(name: str, config: MeterConfig, folder: Path, state: Path | None
     meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
     lines = p1_connections(config, folder)
     usual = variant.line if variant else FAST_LINE
+    if config.is_from_brokers and not config.simulate:
+        return _from_brokers(meter, usual)
     is_slow = all(isinstance(line, SerialLine) and line.is_slow for _, line in lines)
     parser = DsmrParser(f"{name}/parser", meter, GAP_SLOW_S if is_slow else GAP_FAST_S)
     if config.simulate:
         simulated = simulated_meter_node(name, config, meter)
-        return Source(meter, simulated, parser, None, lines[0][1], simulated.kind, usual)
+        return Source(meter, simulated, parser, None, lines[0][1] if lines else None, simulated.kind, usual)
     decryption = None
     if config.decryption:
         from gateway.nodes.decryption import Decryption, counters_file  # noqa: PLC0415 - only where there is one
@@ -89,6 +96,15 @@ def make_source(name: str, config: MeterConfig, folder: Path, state: Path | None
     port = P1Port(f"{name}/port", meter, lines, config.watchdog, is_decrypted=decryption is not None)
     title = config.parsed_source.kind.title if config.parsed_source else port.kind
     return Source(meter, port, parser, decryption, lines[0][1], title, usual)
+
+
+def _from_brokers(meter: MeterState, usual: SerialSettings) -> Source:
+    """Make a meter whose telegrams come over brokers; the receiver of their messages connects it."""
+    from gateway.nodes.mqtt_receiver import MqttMeter  # noqa: PLC0415 - only where there is one
+
+    node = MqttMeter(f"{meter.name}/mqtt", meter)
+    parser = DsmrParser(f"{meter.name}/parser", meter, GAP_FAST_S)
+    return Source(meter, node, parser, None, None, node.kind, usual, node)
 
 
 def connect_passthrough(passthrough: Passthrough, source: Source) -> None:

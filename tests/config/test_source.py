@@ -101,6 +101,7 @@ def test_each_kind_of_source_has_an_example_that_is_valid_and_a_line(scheme: str
     config = MeterConfig.model_validate({"source": SCHEMES[scheme].example, **token})
     assert config.parsed_source
     assert config.parsed_source.scheme == scheme
+    assert split_source(str(config.parsed_source)) == config.parsed_source
     assert config.parsed_source.kind.keys <= MeterConfig.model_fields.keys()
 
 

@@ -72,6 +72,9 @@ _TOTALS = {
         "frames and datagrams that are no single request, such as responses of another server",
     ),
     "messages_received": ("mqtt_messages_received", "messages received from an MQTT broker"),
+    "messages_used": ("mqtt_messages_used", "messages whose telegrams were used"),
+    "messages_copied": ("mqtt_messages_copied", "messages that came before over another broker, or were older"),
+    "messages_unused": ("mqtt_messages_unused", "messages that could not be used: stored, of unknown age, not valid"),
     "messages_published": ("mqtt_messages_published", "messages that an MQTT broker acknowledged"),
     "messages_replaced": (
         "mqtt_messages_replaced",

@@ -34,7 +34,7 @@ class Outcome(Enum):
     RETAINED = "retained"
     BAD_ENVELOPE = "bad envelope"
     WITHOUT_ENVELOPE = "without envelope"
-    WITHOUT_TICK = "without tick"
+    UNKNOWN_AGE = "of unknown age"
     TOO_OLD = "too old"
     NOT_A_TELEGRAM = "not a telegram"
 
@@ -51,7 +51,7 @@ class Incoming(NamedTuple):
     is_retained: bool
     arrived: float
     forwarded_after: float
-    """Moment after which the broker forwarded it, as the answer to a ping shows."""
+    """Moment after which the broker forwarded it, as the answer to a ping shows; NEVER before the first answer."""
     stamps: Callable[[], tuple[Stamp, Stamp | None]]
     """Returns the stamp of its telegram, and of the one in use."""
 
@@ -87,6 +87,8 @@ class Inbox:
         if envelope is None:
             if self._has_envelopes:
                 return Verdict(Outcome.WITHOUT_ENVELOPE)
+            if incoming.forwarded_after == NEVER:
+                return Verdict(Outcome.UNKNOWN_AGE)
             return Verdict(Outcome.USED_WITHOUT_ENVELOPE, incoming.forwarded_after)
         if isinstance(envelope, Bad):
             return Verdict(Outcome.BAD_ENVELOPE, reason=envelope.reason)
@@ -97,7 +99,7 @@ class Inbox:
     def _order(self, envelope: Envelope, incoming: Incoming, ticks: Ticks) -> Verdict:
         sent_after = ticks.moment_of(envelope.ticks)
         if sent_after is None:
-            return Verdict(Outcome.TOO_OLD if ticks.is_own(envelope.ticks) else Outcome.WITHOUT_TICK)
+            return Verdict(Outcome.TOO_OLD if ticks.is_own(envelope.ticks) else Outcome.UNKNOWN_AGE)
         self._has_envelopes = True
         written_after = sent_after - envelope.held_s - envelope.delay_s
         numbers = Numbers(envelope.edge, envelope.boot, envelope.seq)

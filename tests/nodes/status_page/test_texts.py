@@ -28,6 +28,7 @@ meters:
   house: {simulate: true}
   barn: {port: /dev/no-such-device, decryption: {key_file: key}}
   farm: {source: push, token_file: token}
+  flat: {source: mqtt}
   dongle: {source: "homewizard://127.0.0.1:1", token_file: token}
 push: {listen: "127.0.0.1:0"}
 mqtt: {brokers: ["mqtt://127.0.0.1:1"], publish: [telegrams]}

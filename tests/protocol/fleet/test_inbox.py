@@ -33,8 +33,8 @@ def test_the_age_counts_from_the_tick_and_what_the_edge_knows_of() -> None:
 
 def test_a_message_without_a_tick_of_this_run_proves_nothing() -> None:
     ticks, inbox = Ticks("g", 1), Inbox()
-    assert inbox.take(incoming(properties()), ticks) == Verdict(Outcome.WITHOUT_TICK)
-    assert inbox.take(incoming(properties(Tick("g", 2, 1))), ticks) == Verdict(Outcome.WITHOUT_TICK)
+    assert inbox.take(incoming(properties()), ticks) == Verdict(Outcome.UNKNOWN_AGE)
+    assert inbox.take(incoming(properties(Tick("g", 2, 1))), ticks) == Verdict(Outcome.UNKNOWN_AGE)
     first = ticks.next(0.0)
     for _ in range(KEPT_TICKS):
         ticks.next(1.0)
@@ -62,8 +62,10 @@ def test_a_bad_envelope_has_its_reason() -> None:
 
 def test_telegrams_of_another_program_are_used_until_an_edge_publishes() -> None:
     ticks, inbox = Ticks("g", 1), Inbox()
+    before_ping = incoming(())._replace(forwarded_after=float("-inf"))
+    assert inbox.take(before_ping, ticks) == Verdict(Outcome.UNKNOWN_AGE)
     assert inbox.take(incoming(()), ticks) == Verdict(Outcome.USED_WITHOUT_ENVELOPE, PING)
-    assert inbox.take(incoming(properties()), ticks).outcome is Outcome.WITHOUT_TICK
+    assert inbox.take(incoming(properties()), ticks).outcome is Outcome.UNKNOWN_AGE
     assert inbox.take(incoming(()), ticks).outcome is Outcome.USED_WITHOUT_ENVELOPE
     assert inbox.take(incoming(properties(ticks.next(9.5))), ticks).outcome is Outcome.USED
     assert inbox.take(incoming(()), ticks).outcome is Outcome.WITHOUT_ENVELOPE
