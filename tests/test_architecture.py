@@ -50,7 +50,7 @@ ROOMS = {
     "files": Room("Reads YAML with the place of every value, and validates it.", "problems"),
     "maps": Room("Turns a file into a register map.", f"{CORE} files"),
     "config": Room("The keys of the configuration, and what is wrong with them.", f"{CORE} files maps"),
-    "exports": Room("Configurations for other programs, made from a register map.", "protocol maps"),
+    "exports": Room("Configurations for other programs, made from register maps and readings.", "protocol maps"),
     "ser2net": Room("Turns a ser2net configuration into one of the gateway.", "problems files config"),
     "simulation": Room("Meters and households that do not exist; takes the time as an argument.", f"{CORE} files"),
     "runtime": Room("What every node runs on; knows no type of node.", CORE),
@@ -62,7 +62,7 @@ ROOMS = {
     ),
     "service": Room(
         "Makes the nodes of a configuration, connects them and runs them.",
-        f"{CORE} config files lines maps nodes runtime simulation transport version",
+        f"{CORE} config exports files lines maps nodes runtime simulation transport version",
     ),
     "tools": Room(
         "What the commands do besides running the gateway; prints nothing.",

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from gateway.config import Config
 from gateway.config.mqtt import BrokerAddress, MqttConfig
+from gateway.exports.home_assistant_mqtt import STATUS_TOPIC
 from gateway.nodes.mqtt_broker import BrokerSettings, MqttBroker, Subscription
-from gateway.nodes.mqtt_publisher.channel import Channel
-from gateway.nodes.mqtt_publisher.telegrams import Edge, TelegramPublisher
+from gateway.nodes.mqtt_publisher.channel import Channel, Edge
+from gateway.nodes.mqtt_publisher.readings import ReadingsPublisher
+from gateway.nodes.mqtt_publisher.telegrams import TelegramPublisher
 from gateway.nodes.mqtt_receiver import MqttReceiver
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
 from gateway.protocol.fleet.rendezvous import brokers_of
@@ -38,26 +41,29 @@ class Fleet:
         self._boot = 0
         self._sequences = Counter[str]()
         self._telegrams: TelegramPublisher | None = None
+        self._readings: ReadingsPublisher | None = None
         self.receiver: MqttReceiver | None = None
         """The node for all meters whose telegrams come over the brokers."""
 
     def connect(self, config: Config, sources: Mapping[str, Source]) -> list[Node]:
         """Make the nodes that do not exist yet, connect all, and return them in their order."""
         if config.mqtt is None:
-            self.brokers, self._telegrams, self.receiver = [], None, None
+            self.brokers, self._telegrams, self._readings, self.receiver = [], None, None, None
             return []
         if config.mqtt.publish and not self._boot:
             self._boot = next_boot(state_folder(config, self._folder))
         edge = Edge(config.mqtt.edge_name, self._boot, config.mqtt.prefix)
         known = {each.settings: each for each in self.brokers}
-        settings = [broker_settings(config.mqtt, address, self._folder, edge) for address in config.mqtt.addresses]
+        settings = [broker_settings(config, address, self._folder, edge) for address in config.mqtt.addresses]
         self.brokers = [known.get(each) or MqttBroker(each) for each in settings]
         # What came over MQTT is not sent there again: it would come back as the telegrams of another edge.
-        own = {name: sources[name] for name, meter in config.all_meters().items() if not meter.is_from_brokers}
-        channels = self._channels(own)
+        own = [name for name, meter in config.all_meters().items() if not meter.is_from_brokers]
+        everyone = self._channels(sources)
         self.receiver = connect_receiver(self.receiver, config.mqtt, self.brokers, sources)
-        received = [self.receiver] if self.receiver else []
-        return [*received, *self.brokers, *self._connect_telegrams(config.mqtt, edge, channels, own)]
+        nodes: list[Node] = [self.receiver] if self.receiver else []
+        nodes += self.brokers
+        nodes += self._connect_telegrams(config.mqtt, edge, {name: everyone[name] for name in own}, sources)
+        return nodes + self._connect_readings(config.mqtt, edge, everyone, sources)
 
     def _channels(self, sources: Mapping[str, Source]) -> dict[str, Channel]:
         """Return each meter with its brokers."""
@@ -83,9 +89,31 @@ class Fleet:
             sources[name].parser.readings.connect(publisher, publisher.watch(channel))
         return [publisher]
 
+    def _connect_readings(
+        self, config: MqttConfig, edge: Edge, channels: Mapping[str, Channel], sources: Mapping[str, Source]
+    ) -> list[Node]:
+        is_for_home_assistant = "home_assistant" in config.publish
+        if not is_for_home_assistant and "readings" not in config.publish:
+            self._readings = None
+            return []
+        publisher = self._readings
+        if not publisher or (publisher.edge, publisher.is_for_home_assistant) != (edge, is_for_home_assistant):
+            publisher = self._readings = ReadingsPublisher(edge, is_for_home_assistant=is_for_home_assistant)
+        publisher.keep(set(channels))
+        for broker in self.brokers:
+            publisher.messages.connect(broker, broker)
+            broker.states.connect(publisher, partial(publisher.note_broker, broker))
+            if is_for_home_assistant:
+                broker.messages.connect(publisher, Subscription([STATUS_TOPIC], publisher.take_birth))
+        for name, channel in channels.items():
+            sources[name].parser.readings.connect(publisher, publisher.watch(channel))
+        return [publisher]
 
-def broker_settings(config: MqttConfig, address: BrokerAddress, folder: Path, edge: Edge) -> BrokerSettings:
-    """Return the settings of one broker; paths begin at `folder`."""
+
+def broker_settings(whole: Config, address: BrokerAddress, folder: Path, edge: Edge) -> BrokerSettings:
+    """Return the settings of one broker of a configuration; paths begin at `folder`."""
+    config = whole.mqtt
+    assert config
     own = None
     if address.is_tls and config.certificate and config.key:
         own = ClientCertificate(folder / config.certificate, folder / config.key)
@@ -99,7 +127,8 @@ def broker_settings(config: MqttConfig, address: BrokerAddress, folder: Path, ed
         certificate=own,
     )
     will, birth = (_status(edge, is_online=False), _status(edge, is_online=True)) if config.publish else (None, None)
-    needs_new = not config.publish or "telegrams" in config.publish
+    # An older protocol has no room for the envelope of a telegram.
+    needs_new = "telegrams" in config.publish or any(each.is_from_brokers for each in whole.all_meters().values())
     return BrokerSettings(broker, f"dsmr-gateway-{edge.name}", will, birth, needs_new)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.protocol.fleet.envelope import Envelope, decode
 from gateway.protocol.fleet.ticks import Tick
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from tests.peers.harness import SIMULATED, Gateway, free_port, running, wait_until
-from tests.peers.test_mqtt import Mosquitto
+from tests.peers.test_mqtt import FIRST_NET_W, STALE_AFTER_S, TOPIC, Mosquitto, publishing, telegram
 
 EDGE = "dsmr/v1/site-12"
 LIMIT_OF_METER_S = 5
@@ -55,20 +55,33 @@ def seeing(port: int) -> Iterator[Seen]:
         seen.client.loop_stop()
 
 
-def publisher(folder: Path, *ports: int, servers: bool = True, **mqtt: object) -> Gateway:
+def publisher(
+    folder: Path, *ports: int, servers: bool = True, meter: Mapping[str, object] = SIMULATED, **mqtt: object
+) -> Gateway:
     brokers = [f"mqtt://127.0.0.1:{port}" for port in ports]
     given = {"brokers": brokers, "edge": "site-12", "publish": ["telegrams"], **mqtt}
     (folder / "state").mkdir(parents=True, exist_ok=True)
     settings = {"mqtt": given, "state_dir": "state", **({} if servers else {"modbus": []})}
-    return Gateway(folder, SIMULATED, settings=settings, waits=servers)
+    return Gateway(folder, meter, settings=settings, waits=servers)
 
 
-def test_telegrams_arrive_unchanged_with_their_envelope_and_the_status_of_the_edge(tmp_path: Path) -> None:
-    port = free_port()
-    with running(Mosquitto(tmp_path, port)), seeing(port) as seen:
-        gateway = publisher(tmp_path / "edge", port, servers=False)
+def test_telegrams_go_unchanged_to_two_of_three_brokers_with_what_proves_their_age(tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(3)]
+    folders = [tmp_path / str(port) for port in ports]
+    for folder in folders:
+        folder.mkdir()
+    brokers = [Mosquitto(folder, port) for folder, port in zip(folders, ports, strict=True)]
+    with running(*brokers), seeing(ports[0]) as one, seeing(ports[1]) as two, seeing(ports[2]) as three:
+        gateway = publisher(tmp_path / "edge", *ports, servers=False)
         with running(gateway):
-            wait_until(lambda: len(seen.envelopes()) >= 2, "two telegrams")
+            everyone = [one, two, three]
+            online = [json.loads(seen.newest(f"{EDGE}/status").payload) for seen in everyone]
+            assert [each["state"] for each in online] == ["online"] * 3
+            wait_until(lambda: sum(len(seen.envelopes()) >= 2 for seen in everyone) == 2, "telegrams at two brokers")
+            left, right = [index for index, seen in enumerate(everyone) if seen.envelopes()]
+            killed, seen = brokers[left], everyone[right]
+            shared = [{each.seq for each in everyone[index].envelopes()} for index in (left, right)]
+            assert shared[0] & shared[1], "copies have the same number"
             message = seen.on(f"{EDGE}/meter/telegram")[0]
             (telegram,) = TelegramReader().feed(message.payload)
             assert isinstance(telegram, Telegram)
@@ -76,56 +89,47 @@ def test_telegrams_arrive_unchanged_with_their_envelope_and_the_status_of_the_ed
             assert telegram.raw == message.payload
             assert message.properties.MessageExpiryInterval == LIMIT_OF_METER_S
             first, second = seen.envelopes()[:2]
-            assert (first.edge, first.seq, second.seq) == ("site-12", 1, 2)
-            assert first.boot == second.boot
+            assert (first.edge, first.boot, second.seq) == ("site-12", online[0]["boot"], first.seq + 1)
             assert 0 <= first.held_s < LIMIT_OF_METER_S
             assert not first.ticks
-            # Ticks are echoed as soon as they come, those of each serving gateway.
+            # The newest tick of each serving gateway is echoed, whichever broker brought it.
             seen.client.publish("dsmr/v1/_tick/one", b"7:1")
-            seen.client.publish("dsmr/v1/_tick/two", b"8:4", retain=True)
+            everyone[3 - left - right].client.publish("dsmr/v1/_tick/two", b"8:4")
             seen.client.publish("dsmr/v1/_tick/one", b"7:2")
-            wait_until(
-                lambda: set(seen.envelopes()[-1].ticks) == {Tick("one", 7, 2), Tick("two", 8, 4)}, "the newest ticks"
-            )
-            online = seen.newest(f"{EDGE}/status")
-            assert json.loads(online.payload) == {"state": "online", "boot": first.boot}
+            ticks = {Tick("one", 7, 2), Tick("two", 8, 4)}
+            wait_until(lambda: set(seen.envelopes()[-1].ticks) == ticks, "the newest ticks")
+            killed.kill()
+            count = len(seen.envelopes())
+            gateway.wait_for_log(f"node=mqtt 127.0.0.1:{ports[left]}: .*; trying again until it works")
+            wait_until(lambda: len(seen.envelopes()) >= count + 2, "telegrams at the other one")
             gateway.kill()
             wait_until(lambda: b"offline" in seen.newest(f"{EDGE}/status").payload, "the will")
             assert json.loads(seen.newest(f"{EDGE}/status").payload)["boot"] == first.boot
-        with running(publisher(tmp_path / "edge", port, servers=False)):
-            wait_until(lambda: seen.envelopes()[-1].boot > first.boot, "a later start")
-            assert seen.envelopes()[-1].seq == 1
-        # An orderly end is told by the will too.
-        wait_until(lambda: b"offline" in seen.newest(f"{EDGE}/status").payload, "the end")
 
 
-def test_with_three_brokers_a_meter_goes_to_two_and_a_killed_one_is_no_failure(tmp_path: Path) -> None:
-    ports = [free_port() for _ in range(3)]
-    folders = [tmp_path / str(port) for port in ports]
-    for folder in folders:
-        folder.mkdir()
-    brokers = [Mosquitto(folder, port) for folder, port in zip(folders, ports, strict=True)]
-    with running(*brokers), seeing(ports[0]) as one, seeing(ports[1]) as two, seeing(ports[2]) as three:
-        gateway = publisher(tmp_path / "edge", *ports)
-        with running(gateway):
-            everyone = [one, two, three]
-            for seen in everyone:
-                assert json.loads(seen.newest(f"{EDGE}/status").payload)["state"] == "online"
-            wait_until(lambda: sum(bool(seen.envelopes()) for seen in everyone) == 2, "telegrams at two brokers")
-            first, second = [index for index, seen in enumerate(everyone) if seen.envelopes()]
-            wait_until(lambda: min(len(everyone[each].envelopes()) for each in (first, second)) >= 2, "more telegrams")
-            shared = [{each.seq for each in everyone[index].envelopes()} for index in (first, second)]
-            assert shared[0] & shared[1], "copies have the same number"
-            brokers[first].kill()
-            count = len(everyone[second].envelopes())
-            gateway.wait_for_log(f"node=mqtt 127.0.0.1:{ports[first]}: .*; trying again until it works")
-            wait_until(lambda: len(everyone[second].envelopes()) >= count + 2, "telegrams at the other one")
-
-
-def test_an_edge_that_may_not_write_its_topic_is_told_so(tmp_path: Path) -> None:
-    (tmp_path / "acl").write_text("topic write dsmr/v1/site-13/#\ntopic read #\n")
+def test_readings_are_json_while_they_are_fresh_and_home_assistant_is_told_what_there_is(tmp_path: Path) -> None:
     port = free_port()
-    with running(Mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {tmp_path / 'acl'}")):
-        gateway = publisher(tmp_path / "edge", port)
+    meter = {"source": f"mqtt://127.0.0.1:{port}/{TOPIC}", "stale_after": f"{STALE_AFTER_S:g}s"}
+    with running(Mosquitto(tmp_path, port)), seeing(port) as seen:
+        gateway = publisher(tmp_path / "edge", port, servers=False, meter=meter, publish=["home_assistant"])
         with running(gateway):
-            gateway.wait_for_log(r"refuses the message on 'dsmr/v1/site-12/meter/telegram': Not authorized\. Allow")
+            assert seen.newest(f"{EDGE}/meter/availability").payload == b"offline", "no telegram yet"
+            with publishing(port, telegram):
+                wait_until(lambda: seen.newest(f"{EDGE}/meter/availability").payload == b"online", "a fresh meter")
+                message = seen.newest(f"{EDGE}/meter/readings")
+                assert not message.retain
+                found = json.loads(message.payload)
+                assert found["readings"]["power_net"] == {"value": FIRST_NET_W, "unit": "W"}
+                assert (found["meter"], found["fresh"], found["stale_after_s"]) == ("meter", True, STALE_AFTER_S)
+                assert 0 <= found["age_s"] <= STALE_AFTER_S
+                assert "equipment_identifier" not in found["readings"]
+                topic = "homeassistant/device/dsmr_gateway_site-12_meter/config"
+                config = json.loads(seen.newest(topic).payload)
+                assert config["components"].keys() <= found["readings"].keys(), "only what the meter sends"
+                assert config["components"]["power_net"]["default_entity_id"] == "sensor.meter_power_net"
+                described = len(seen.on(topic))
+                seen.client.publish("homeassistant/status", b"online", qos=1)
+                wait_until(lambda: len(seen.on(topic)) == described + 1, "the description again")
+            wait_until(lambda: seen.newest(f"{EDGE}/meter/availability").payload == b"offline", "a stale meter")
+            wait_until(lambda: not json.loads(seen.newest(f"{EDGE}/meter/readings").payload)["fresh"], "its message")
+            assert json.loads(seen.newest(f"{EDGE}/meter/readings").payload)["readings"] == {}

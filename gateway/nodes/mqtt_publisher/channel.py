@@ -1,4 +1,4 @@
-"""The brokers of one meter, as a publisher sees them."""
+"""The parts that publishers share: this gateway as it names itself, and the brokers of a meter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from typing import NamedTuple, Protocol
 
 from gateway.protocol.p1.meter import MeterState
 from gateway.transport.mqtt import Message
+
+
+class Edge(NamedTuple):
+    """This gateway, as it names itself in what it publishes."""
+
+    name: str
+    boot: int
+    """Number of this start of the gateway."""
+    prefix: str
+    """The beginning of all topics."""
 
 
 class MessageBroker(Protocol):

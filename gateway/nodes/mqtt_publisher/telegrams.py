@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from math import ceil
-from typing import NamedTuple
 
-from gateway.nodes.mqtt_publisher.channel import Channel, MessageBroker
+from gateway.nodes.mqtt_publisher.channel import Channel, Edge, MessageBroker
 from gateway.protocol.fleet.envelope import Envelope, encode
 from gateway.protocol.fleet.ticks import SeenTicks, decode_tick
 from gateway.protocol.fleet.topics import TickTopic, parse, telegram_topic
@@ -28,16 +27,6 @@ from gateway.transport.mqtt import Message
 
 LOOK_S = 1.0
 CONTENT_TYPE = "text/plain"
-
-
-class Edge(NamedTuple):
-    """This gateway, as it names itself in what it publishes."""
-
-    name: str
-    boot: int
-    """Number of this start of the gateway."""
-    prefix: str
-    """The beginning of all topics."""
 
 
 class TelegramPublisher(Node):

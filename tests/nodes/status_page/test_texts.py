@@ -31,7 +31,7 @@ meters:
   flat: {source: mqtt}
   dongle: {source: "homewizard://127.0.0.1:1", token_file: token}
 push: {listen: "127.0.0.1:0"}
-mqtt: {brokers: ["mqtt://127.0.0.1:1"], publish: [telegrams]}
+mqtt: {brokers: ["mqtt://127.0.0.1:1"], publish: [telegrams, readings]}
 modbus: [{listen: "127.0.0.1:0", units: {1: {meter: house}, 2: {meter: barn}}}]
 passthrough:
   - {meter: house, listen: "127.0.0.1:0", tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}}
