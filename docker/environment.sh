@@ -37,4 +37,7 @@ for named in "$folder"/lib/python3*/site-packages/*.dist-info/direct_url.json; d
 done
 pip uninstall --yes setuptools pip
 find "$folder/bin" -type f ! -name dsmr-gateway -delete
+# The hashes of commands depend on where they were installed.
+sed -i -e 's#^\(\.\./\.\./\.\./bin/dsmr-gateway\),.*#\1,,#' -e '/^\.\.\/\.\.\/\.\.\/bin\/.*,sha256/d' \
+  "$folder"/lib/python3*/site-packages/*.dist-info/RECORD
 "$folder/bin/dsmr-gateway" --version
