@@ -17,6 +17,7 @@ COMMANDS = {
     "probe": "Find the meter on a serial port or on the network.",
     "pair": "Let a HomeWizard P1 Meter give the gateway a token.",
     "simulate": "Send the telegrams of a simulated household.",
+    "reload": "Let the running gateway read its configuration again.",
     "requests": "Show the requests of Modbus clients to the running gateway.",
     "health": "Show whether the running gateway works.",
     "maps": "List the built-in register maps.",

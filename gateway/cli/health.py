@@ -25,6 +25,7 @@ class _Health(NamedTuple):
     is_healthy: bool
     reason: str
     since: datetime
+    note: str = ""
 
 
 @click.command("health")
@@ -47,6 +48,8 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
         echo_json(health._asdict() | {"since": health.since.timestamp()}, indent=None)
     else:
         echo(f"{health.reason}, since {health.since:%Y-%m-%d %H:%M:%S}")
+        if health.note:
+            echo(health.note, err=True)
     sys.exit(0 if health.is_healthy else 1)
 
 
@@ -102,7 +105,7 @@ def _health_in(text: bytes) -> _Health:
     if not (isinstance(is_healthy, bool) and isinstance(reason, str) and isinstance(since, (int, float))):
         raise ValueError(_OTHER)
     try:
-        return _Health(is_healthy, reason, datetime.fromtimestamp(since).astimezone())
+        return _Health(is_healthy, reason, datetime.fromtimestamp(since).astimezone(), str(data.get("note", "")))
     except (OverflowError, OSError, ValueError):
         raise ValueError(_OTHER) from None
 

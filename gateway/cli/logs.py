@@ -19,17 +19,16 @@ def occupy_standard_descriptors() -> None:
     os.close(descriptor)
 
 
-def set_up_logging(*, verbose: bool) -> None:
-    """Log to stderr, one line per record; with `verbose` also debug records."""
-    from gateway.runtime.log import CleanFormatter, QueuedHandler
+def set_up_logging(level: str | None = None, form: str | None = None) -> None:
+    """Log to stderr, one line of `text` or `json` per record of `level` or above it; by default text from info on."""
+    from gateway.runtime.log import QueuedHandler, make_formatter
 
-    level = logging.DEBUG if verbose else logging.INFO
     root = logging.getLogger()
     if not root.handlers:
         handler = QueuedHandler(STDERR)
-        handler.setFormatter(CleanFormatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(make_formatter(form or "text"))
         root.addHandler(handler)
-        root.setLevel(level)
+        root.setLevel((level or "info").upper())
     logging.addLevelName(logging.INFO, "info")
     logging.addLevelName(logging.WARNING, "warning")
     logging.addLevelName(logging.ERROR, "error")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gateway.service.broken_configuration import Load
 
 DEMO_PORT = 5020
+LEVELS = ("debug", "info", "warning", "error")
+FORMS = ("text", "json")
+"""Levels and forms of `gateway.config.log`, written here so that `--help` does not import it; a test compares."""
 
 _MINIMAL = """\
 There is no {path}. Write one, for a cable:
@@ -46,24 +49,38 @@ _ONLY = "There is no {path}: using the only serial port, {port}, and defaults fo
 @new_config_argument
 @click.option("--demo", is_flag=True, help=f"A simulated household on Modbus/TCP port {DEMO_PORT}; no meter needed.")
 @click.option("--uvloop", is_flag=True, help="Use the event loop of uvloop, which takes more requests a second.")
-@click.option("--verbose", "-v", is_flag=True, help="Log more.")
+@click.option("--verbose", "-v", is_flag=True, help="Log more, as --log-level debug does.")
+@click.option("--log-level", "level", type=click.Choice(LEVELS), help="Log lines of this level and above it.")
+@click.option("--log-format", "form", type=click.Choice(FORMS), help="Form of the lines of the log.")
 @click.pass_context
-def run_command(ctx: click.Context, config: Path, *, demo: bool, uvloop: bool, verbose: bool) -> None:
+def run_command(
+    ctx: click.Context,
+    config: Path,
+    *,
+    demo: bool,
+    uvloop: bool,
+    verbose: bool,
+    level: str | None,
+    form: str | None,
+) -> None:
     """Run the gateway with CONFIG, by default gateway.yaml.
 
-    Without either, it uses the serial port that a P1 cable is on, if there is only one.
+    Without either, it uses the serial port that a P1 cable is on, if there is only one. Options for the log come before
+    `log:` in CONFIG.
     """
     import asyncio
     import logging
 
     from gateway.cli.logs import occupy_standard_descriptors, set_up_logging
+    from gateway.service.log_settings import LogSettings
     from gateway.service.run import ConfigSource, run_gateway
 
     occupy_standard_descriptors()
-    set_up_logging(verbose=verbose)
+    log = LogSettings("debug" if verbose else level, form)
+    set_up_logging(log.level, log.form)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
     source = _demo if demo else ConfigSource(config, _reader(config, is_given=is_given))
-    exit_code = run_gateway(source, config, _uvloop if uvloop else asyncio.new_event_loop)
+    exit_code = run_gateway(source, config, _uvloop if uvloop else asyncio.new_event_loop, log)
     logging.shutdown()
     # A thread that still waits for a name server or for a device's driver must not delay the end.
     os._exit(exit_code)

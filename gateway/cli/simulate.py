@@ -82,7 +82,7 @@ def simulate_command(
             "--device writes to a serial line, --port and --host listen on TCP. Give only one of them"
         )
     occupy_standard_descriptors()
-    set_up_logging(verbose=False)
+    set_up_logging()
     chosen = Scenario(scenario) if scenario else None
     pieces = _replay(replay, speed) if replay else _household(version, seed, chosen, speed)
     if chosen is Scenario.FAULTS:

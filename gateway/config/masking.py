@@ -29,6 +29,8 @@ _CHOICES = frozenset(
         "content",
         "on_meter_loss",
         "greet",
+        "level",
+        "format",
         "publish",
         "revision",
     )

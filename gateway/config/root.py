@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.defaults import DefaultsConfig
+from gateway.config.log import LogConfig
 from gateway.config.meter import MeterConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.mqtt import MqttConfig
@@ -33,6 +34,7 @@ class Config(BaseModel):
     push: PushConfig | None = None
     mqtt: MqttConfig | None = None
     status_page: StatusPageConfig | None = None
+    log: LogConfig = Field(default_factory=LogConfig)
     audit: str | None = Field(default=None, min_length=1)
     state_dir: Path | None = None
     """Folder for what is remembered over a restart."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from gateway.problems.problem import Problem
+from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.protocol.p1.variants import SerialSettings
 
 Receive = Callable[[bytes], None]
@@ -75,3 +75,17 @@ class StreamReceiver(Receiver, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass bytes on."""
         self._receive(data)
+
+
+def closing_problem(error: Exception | None, diagnosis: Problem | None) -> Problem:
+    """Return the problem of a line that is closed.
+
+    Args:
+        error: the result of its future.
+        diagnosis: what its bytes show to be wrong; None for nothing.
+
+    """
+    if known := (error.problem if isinstance(error, ProblemError) else diagnosis):
+        return known
+    what = "the other end closed the connection" + (f" ({error})" if error else "")
+    return problem_of("line-closed", what, short="the other end closed", reason=str(error or ""))

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +43,7 @@ MAX_ANSWER_LINE_BYTES = 1_000_000
 FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
 FULL = "too many programs are connected to the socket of the gateway: new connections are refused"
 HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
-SOURCES = b"sources\n"
+SOURCES, RELOAD = b"sources\n", b"reload\n"
 
 
 class Assess(Protocol):
@@ -86,6 +86,7 @@ class Control(Node):
         advise: Callable[[str, Exchange], str] = lambda _server, _exchange: "",
         problems: Callable[[], Sequence[str]] = tuple,
         sources: Callable[[], Mapping[str, object]] = dict,
+        reload: Callable[[], Awaitable[Mapping[str, object]]] | None = None,
     ) -> None:
         """Prepare the socket `path`.
 
@@ -97,6 +98,7 @@ class Control(Node):
             advise: returns the likely mistake in a request to a server; empty if there is none.
             problems: returns the problems of the configuration that keep the gateway from serving.
             sources: returns the places that the gateway reads, so that `probe` leaves them alone.
+            reload: reloads the configuration, and returns the result; None where nothing is served.
 
         """
         super().__init__("control")
@@ -104,6 +106,7 @@ class Control(Node):
         self._advise = advise
         self._problems = problems
         self._sources = sources
+        self._reload = reload
         self._path = path
         self._monitors = monitors
         self._assess = assess
@@ -210,6 +213,9 @@ class Control(Node):
                 await self._send_requests(reader, writer, is_endless=question == FOLLOW)
             finally:
                 self._viewers -= 1
+        elif question == RELOAD:
+            refusal = {"is_applied": False, "changes": [], "problems": list(self._problems())}
+            writer.write(json.dumps(await self._reload() if self._reload else refusal).encode() + b"\n")
         elif question in (HEALTH, HEALTH_WITH_METERS):
             writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
 
@@ -244,7 +250,8 @@ class Control(Node):
 
 def _verdict(health: Health) -> bytes:
     since = round(unix_time(health.since), 3)
-    return json.dumps({"is_healthy": health.is_good, "reason": health.reason, "since": since}).encode() + b"\n"
+    data = {"is_healthy": health.is_good, "reason": health.reason, "since": since, "note": health.note}
+    return json.dumps(data).encode() + b"\n"
 
 
 def _line(server: str, exchange: Exchange, advice: str) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from itertools import cycle
 
-from gateway.lines.line import Line
+from gateway.lines.line import Line, closing_problem
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
 from gateway.protocol.freshness import PAUSE_S, ArrivalClock
@@ -19,6 +19,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
 from gateway.protocol.p1.variants import SerialSettings
 from gateway.runtime.clock import now
+from gateway.runtime.flapping import Flapping
 from gateway.runtime.flow import Backoff, Details, Node
 from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import Colour, Mark, label_of
@@ -83,6 +84,7 @@ class P1Port(Node):
         self._is_decrypted = is_decrypted
         self._patience_s = min(watchdog_s, SEARCH_DWELL_S) if len(lines) > 1 else watchdog_s
         self._backoff = Backoff()
+        self._flapping = Flapping()
         self._sample = bytearray()
         self._has_telegram = False
         self._accepted = self._unconfirmed = self._refused = 0
@@ -138,7 +140,7 @@ class P1Port(Node):
             # A pause ends a telegram without a checksum, so that it is accepted when no bytes come.
             self._look_for_telegram()
             if closed.done():
-                return _line_closed(closed.result(), self._diagnosis(is_closed=True))
+                return closing_problem(closed.result(), self._diagnosis(is_closed=True))
             if now() >= self._deadline:
                 return self._diagnosis(is_closed=False) or line.silence() or self._silence()
             self._arrivals.tick(now())
@@ -177,7 +179,8 @@ class P1Port(Node):
             if self._closed_early < MANY_CLOSED:
                 self._last_problem = None
                 self._problems.clear()
-                self.log(logging.INFO, f"telegrams come in over {self._current[0]}", alike="telegrams come in")
+                if not self._flapping.is_damped:
+                    self.log(logging.INFO, f"telegrams come in over {self._current[0]}", alike="telegrams come in")
 
     def _begin(self) -> None:
         """Begin with an open line. uvloop may deliver its first bytes before `open` returns."""
@@ -231,6 +234,8 @@ class P1Port(Node):
     def _show_receiving(self) -> None:
         """Show how telegrams come in, after the first one over this line."""
         meter, name, moment = self._meter, self._current[0], now()
+        if text := self._flapping.settle(moment):
+            self.log(logging.INFO, f"{name}: {text}", alike=text)
         silent_s = moment - meter.newest.arrived if meter.newest else 0.0
         if meter.other_meter(moment):
             self.show(Colour.YELLOW, Mark.DOT, "two-meters")
@@ -287,14 +292,8 @@ class P1Port(Node):
         self._last_problem = problem
         is_known = problem in self._problems.values()  # one line per change of state
         self._problems[name] = problem
-        if not is_known:
-            self.log(logging.WARNING, f"{name}: {problem}; {remedy}", alike=f"{problem.short}; {remedy}")
+        note = self._flapping.note_loss(now()) if self._has_telegram else None if self._flapping.is_damped else ""
+        if not is_known and note is not None:
+            self.log(logging.WARNING, f"{name}: {problem}; {remedy}{note}", alike=f"{problem.short}; {remedy}")
         self._has_telegram = False
         await asyncio.sleep(pause)
-
-
-def _line_closed(error: Exception | None, diagnosis: Problem | None) -> Problem:
-    if known := (error.problem if isinstance(error, ProblemError) else diagnosis):
-        return known
-    what = "the other end closed the connection" + (f" ({error})" if error else "")
-    return problem_of("line-closed", what, short="the other end closed", reason=str(error or ""))

@@ -5,6 +5,7 @@ In: readings. Out: snapshots of all registers, each of which replaces the one be
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Protocol
 
@@ -14,12 +15,16 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.registers.snapshot import Snapshot
+from gateway.runtime.clock import now
+from gateway.runtime.flapping import Flapping
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark
 from gateway.runtime.ticking import look_each
 
 TICK_S = 1.0
+AFTER_LIMIT_S = 0.005
+"""Time after the limit at which readings are looked at: timers of the event loop may be early by a clock's tick."""
 WHEN_STALE = {
     OnStale.EXCEPTION: "a read of them gets exception 0x0B",
     OnStale.SILENT: "a read of them gets no response",
@@ -64,6 +69,8 @@ class RegisterMapNode(Node):
         """Snapshot of readings that may be served next."""
         self._is_stale: bool | None = None
         """None until the readings have been fresh."""
+        self._flapping = Flapping()
+        self._limit_timer: asyncio.TimerHandle | None = None
         self._unfit: tuple[str, ...] = ()
         self._lacking: list[str] = []
         self._most_present = 0
@@ -107,9 +114,7 @@ class RegisterMapNode(Node):
         if draft is None or draft.values is not values:
             draft = self._unit.register_map.readings.encode(values, self._newest)
         snapshot = self._newest = draft
-        stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
-        for sink in self.snapshots.receivers:
-            sink.publish(snapshot, fresh_until(received.measured, stale_after))
+        self._publish(snapshot, received.measured)
         self.unfit += len(snapshot.unfit)
         self._most_present = max(self._most_present, snapshot.present)
         if snapshot.unfit != self._unfit:
@@ -117,6 +122,13 @@ class RegisterMapNode(Node):
             if snapshot.unfit:
                 what = "values do not fit their registers"
                 self.log(logging.WARNING, f"{what}: {', '.join(snapshot.unfit)}", alike=what)
+
+    def _publish(self, snapshot: Snapshot, measured: float) -> None:
+        stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s
+        for sink in self.snapshots.receivers:
+            sink.publish(snapshot, fresh_until(measured, stale_after))
+        if self._is_stale:
+            self._note_freshness(now())
 
     def _withdraw(self) -> None:
         self._newest = None
@@ -127,11 +139,20 @@ class RegisterMapNode(Node):
         """Keep the status current until cancelled."""
         self.show(Colour.GREY, Mark.RING, "no-readings-yet")
         self.ready.set()
-        await look_each(TICK_S, self._look)
+        try:
+            await look_each(TICK_S, self._look)
+        finally:
+            if self._limit_timer:
+                self._limit_timer.cancel()
 
     def _look(self, moment: float) -> None:
         self._note_freshness(moment)
         self._show(moment)
+        left = self._unit.fresh_until - moment
+        if 0 <= left < TICK_S:
+            # The limit is before the next look: the log has the time of the limit.
+            loop = asyncio.get_running_loop()
+            self._limit_timer = loop.call_later(left + AFTER_LIMIT_S, lambda: self._note_freshness(now()))
 
     def _note_freshness(self, moment: float) -> None:
         """Log when readings become stale, and when they are fresh again."""
@@ -140,9 +161,13 @@ class RegisterMapNode(Node):
             on_stale = self._unit.on_stale
             if on_stale is OnStale.HOLD and self._unit.snapshot is None:
                 on_stale = OnStale.EXCEPTION  # the values are withdrawn
-            self.log(logging.WARNING, f"the readings are stale: {WHEN_STALE[on_stale]}")
-        elif self._is_stale and not is_stale:
+            if (note := self._flapping.note_loss(moment)) is not None:
+                text = f"the readings are stale: {WHEN_STALE[on_stale]}"
+                self.log(logging.WARNING, f"{text}{note}", alike=text)
+        elif self._is_stale and not is_stale and not self._flapping.is_damped:
             self.log(logging.INFO, "the readings are fresh again")
+        elif not is_stale and (text := self._flapping.settle(moment)):
+            self.log(logging.INFO, f"fresh readings: {text}", alike="fresh readings again without interruption")
         if self._is_stale is not None or not is_stale:
             self._is_stale = is_stale
 

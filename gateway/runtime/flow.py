@@ -89,7 +89,7 @@ def _gathering() -> Gathering:
 
 
 def _write(level: int, names: str, text: str) -> None:
-    _log.log(level, "node=%s: %s", names, text)
+    _log.log(level, "node=%s: %s", names, text, extra={"node": names, "text": text})
 
 
 def end_gathering() -> None:
@@ -159,7 +159,8 @@ class Node(ABC):
         left_out = self._budget.left_out + self._error_budget.left_out
         self._budget.left_out = self._error_budget.left_out = 0
         note = f" ({left_out} lines left out)" if left_out else ""
-        _log.log(level, "node=%s: %s%s", self.name, message, note, exc_info=error)
+        text = f"{message}{note}"
+        _log.log(level, "node=%s: %s", self.name, text, exc_info=error, extra={"node": self.name, "text": text})
 
     def log_seldom(self, level: int, message: str, error: BaseException | None = None, *, alike: str = "") -> None:
         """Log as `log` does, but the same message only once in `SELDOM_S`."""

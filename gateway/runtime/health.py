@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gateway.problems.listing import listed
@@ -20,6 +20,8 @@ class Health:
     """`GOOD`, or everything that is wrong."""
     since: float
     """The moment since when this is so, in seconds of the gateway's clock."""
+    note: str = ""
+    """A problem that a restart would make worse, and that is therefore not in the reason; empty for none."""
 
     @property
     def is_good(self) -> bool:
@@ -27,13 +29,21 @@ class Health:
         return self.reason == GOOD
 
 
-def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, now: float) -> Health:
+def assess(
+    nodes: Iterable[Node],
+    meters: Collection[MeterState],
+    started: float,
+    now: float,
+    refused: Health | None = None,
+) -> Health:
     """Return what is wrong with these nodes and meters, the oldest problem first.
 
-    A check for restarts gives no meters: a restart of the gateway does not bring a meter online.
+    A check for restarts gives no meters: a restart of the gateway does not bring a meter online. For such a check the
+    reload that was `refused` is only a note, because the gateway would not start again with such a configuration.
     """
     good_since = started
-    problems = []
+    problems = [refused] if refused and meters else []
+    note = refused.reason if refused and not meters else ""
     for node in nodes:
         if node.reads_meter:
             continue
@@ -52,6 +62,6 @@ def assess(nodes: Iterable[Node], meters: Iterable[MeterState], started: float, 
             problems.append(Health(f"{meter.name}: {reason}", since))
         good_since = max(good_since, meter.fresh_since)
     if not problems:
-        return Health(GOOD, good_since)
+        return Health(GOOD, good_since, note)
     problems.sort(key=lambda problem: problem.since)
-    return Health(listed([problem.reason for problem in problems], between="; "), problems[0].since)
+    return Health(listed([problem.reason for problem in problems], between="; "), problems[0].since, note)

@@ -9,11 +9,13 @@ A source that changes its state each second would still fill a disk. Each node t
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import queue
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.protocol.p1.redaction import mask_identifiers
@@ -81,6 +83,35 @@ class CleanFormatter(logging.Formatter):
         if not record.exc_info and not record.stack_info:
             lines = ["\\n".join(lines)]
         return "\n".join(shorten(line, MAX_LINE_CHARACTERS) for line in lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats each record as a line of JSON in ASCII, cleaned and masked as `CleanFormatter` does.
+
+    A line has `time` in UTC, `level`, `message`, for a line of a node `node`, and for an error that nobody expected
+    `exception`, the lines of its traceback.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields: dict[str, object] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname}
+        if node := getattr(record, "node", None):
+            fields["node"] = _one_line(node)
+        fields["message"] = _one_line(getattr(record, "text", None) or record.getMessage())
+        if record.exc_info:
+            lines = self.formatException(record.exc_info).split("\n")
+            fields["exception"] = [shorten(clean(mask_identifiers(line)), MAX_LINE_CHARACTERS) for line in lines]
+        return json.dumps(fields)
+
+
+def _one_line(text: str) -> str:
+    return shorten(clean(mask_identifiers(text)), MAX_LINE_CHARACTERS)
+
+
+def make_formatter(form: str) -> logging.Formatter:
+    """Return the formatter of lines of `text` or of `json`."""
+    return JsonFormatter() if form == "json" else CleanFormatter("%(asctime)s %(levelname)s %(message)s")
 
 
 def shorten(text: str, most: int) -> str:

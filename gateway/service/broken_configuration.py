@@ -41,6 +41,7 @@ class ConfigErrorGateway:
     lines: Mapping[str, Node] = {}
     warnings: Sequence[Problem] = ()
     reloaded: Reload | None = None
+    reload_counts: Mapping[str, int] = {}
 
     def __init__(self, config: StatusPageConfig, folder: Path) -> None:
         """Show the page of `config`; relative paths in it begin at `folder`."""

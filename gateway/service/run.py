@@ -15,14 +15,14 @@ from gateway.config import Config, Maps, load_status_page
 from gateway.files.regular_file import accessing
 from gateway.files.yaml_file import FileError, is_there
 from gateway.problems.problem import Place, problem_of
-from gateway.runtime.audit import ACCEPTED, REFUSED, Event, record
+from gateway.runtime.audit import ACCEPTED, Event, record
 from gateway.runtime.clock import now
 from gateway.runtime.memory import settle
 from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
-from gateway.service.excerpts import excerpts_in_time
 from gateway.service.file_look import look_at_files
-from gateway.service.reload import prepare, refuse, take_over
+from gateway.service.log_settings import LogSettings
+from gateway.service.reload import reload_when_asked
 from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager, status_line
 from gateway.service.timed_load import is_temporary, load_in_time
@@ -78,13 +78,16 @@ def _is_empty(path: Path) -> bool:
         return False  # `load` reports what prevents reading it
 
 
-def run_gateway(load: Load, path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> int:
+def run_gateway(
+    load: Load, path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop], log: LogSettings | None = None
+) -> int:
     """Run until stopped, and return the exit code.
 
     Args:
         load: reads the configuration.
         path: the file of the configuration.
         new_loop: makes the event loop.
+        log: the choices of the command line for the log.
 
     Raises:
         FileError: the configuration cannot be used, and has no status page that could show why.
@@ -94,7 +97,7 @@ def run_gateway(load: Load, path: Path, new_loop: Callable[[], asyncio.AbstractE
     loop = new_loop()
     loop.set_exception_handler(FileLimitLog())
     try:
-        return loop.run_until_complete(_run(load, path))
+        return loop.run_until_complete(_run(load, path, log or LogSettings()))
     except FileError as error:
         loop.close()
         if not is_temporary(error):
@@ -145,7 +148,7 @@ class FileLimitLog:
             )
 
 
-async def _run(load: Load, path: Path) -> int:
+async def _run(load: Load, path: Path, log: LogSettings) -> int:
     stop, reload = asyncio.Event(), asyncio.Event()
     loop, manager = asyncio.get_running_loop(), ServiceManager(os.environ)
 
@@ -154,7 +157,9 @@ async def _run(load: Load, path: Path) -> int:
     if loaded is None:
         _log.info("stopped")
         return EXIT_CONFIGURATION
+    log.apply(loaded[0].log)
     wiring = Wiring(*loaded, path.parent)
+    wiring.log_settings, wiring.reloads.asked = log, reload
     secrets = wiring.secrets = SecretFiles(path)
     audit = wiring.audit = AuditLog(path)
     await _begin_audit(audit, loaded[0])
@@ -239,23 +244,3 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
             return await wait_until_valid(error.problems, gateway, load, stop)
         finally:
             reporting.cancel()
-
-
-async def reload_when_asked(wiring: Wiring, load: Load, reload: asyncio.Event, manager: ServiceManager) -> None:
-    """Read the configuration and its maps again whenever `reload` is set; keep the old ones if they have problems."""
-    while await reload.wait():
-        reload.clear()
-        with manager.reloading():
-            try:
-                await take_over(wiring, await load_in_time(prepare, wiring, load))
-            except FileError as error:
-                wiring.excerpts = await excerpts_in_time(error.problems)
-                refuse(wiring, error.problems)
-            except SystemExit:  # there is no file, and the command has printed how to write one
-                _log.error("reload: nothing is changed; write the file and start again")
-                record(Event.RELOAD, REFUSED, detail="there is no file")
-            except Exception as error:
-                _log.exception("reload: nothing is changed")
-                record(Event.RELOAD, REFUSED, detail=f"failed: {type(error).__name__}")
-            else:
-                _log.info("reloaded")

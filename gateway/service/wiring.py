@@ -38,6 +38,7 @@ from gateway.service.node_settings import (
     status_page_settings,
 )
 from gateway.service.own_sources import describe_sources
+from gateway.service.reload_record import ReloadRecord
 from gateway.service.servers import Servers, key_of, numbered
 from gateway.service.sources import Source, connect_passthrough, connect_posts, make_source
 from gateway.service.state_folder import state_folder
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from gateway.nodes.status_page.node import StatusPage
     from gateway.service.audit_log import AuditLog
     from gateway.service.fleet import Fleet
+    from gateway.service.log_settings import LogSettings
     from gateway.service.secret_files import SecretFiles
 
 MANY_METERS = 20
@@ -82,8 +84,15 @@ class Wiring:
         self._fleet: Fleet | None = None
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
+        self.reloads = ReloadRecord()
         self._control = Control(
-            socket_path(), self._monitors, self.health, self._describe, self._advise, sources=self._describe_sources
+            socket_path(),
+            self._monitors,
+            self.health,
+            self._describe,
+            self._advise,
+            sources=self._describe_sources,
+            reload=self.reloads.ask,
         )
         self._nodes: list[Node] = []
         self.configured = config, maps
@@ -93,7 +102,7 @@ class Wiring:
         """The lines of the files around these problems."""
         self.secrets: SecretFiles | None = None
         self.audit: AuditLog | None = None
-        self.reloaded: Reload | None = None
+        self.log_settings: LogSettings | None = None
         self.is_serving = True
         self._started = now()
         self._build(config, maps)
@@ -130,9 +139,20 @@ class Wiring:
         """Return what has to be done soon about files that the configuration names."""
         return [warning for each in (self.secrets, self.audit) if each for warning in each.warnings]
 
+    @property
+    def reloaded(self) -> Reload | None:
+        """Return the last reload; None before the first."""
+        return self.reloads.last
+
+    @property
+    def reload_counts(self) -> Mapping[str, int]:
+        """Return the number of reloads by result."""
+        return self.reloads.counts
+
     def health(self, *, counts_meters: bool) -> Health:
         """Return the health of the gateway, including that of its meters if `counts_meters`."""
-        return assess(self.flow.nodes, self.meters.values() if counts_meters else (), self._started, now())
+        meters = self.meters.values() if counts_meters else ()
+        return assess(self.flow.nodes, meters, self._started, now(), self.reloads.refused)
 
     def _describe(self) -> Mapping[str, object]:
         return describe(self.meters, self.flow.nodes, now())

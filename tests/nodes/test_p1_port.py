@@ -182,6 +182,27 @@ async def test_the_same_problem_is_reported_once_however_often_it_is_tried(
     assert messages(caplog) == ["p1.local:2001: the other end closed the connection; trying again until it works"]
 
 
+async def test_a_host_that_comes_and_goes_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.nodes.p1_port.Backoff.next", lambda _backoff: 0.02)
+    monkeypatch.setattr("gateway.nodes.p1_port.PACE", 0.01)
+    monkeypatch.setattr("gateway.nodes.p1_port.MANY_CLOSED", 100)
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        async with running(bench):
+            for count in range(1, 9):
+                await until(lambda: served.clients)
+                served.send(TELEGRAM)
+                await until(lambda n=count: bench.meter.accepted >= n)  # type: ignore[misc]
+                served.refuse()
+                await until(lambda: bench.port.status.colour is Colour.RED)
+    lost = [text for text in messages(caplog) if "closed the connection" in text]
+    assert len(lost) == 4
+    assert lost[3].endswith("(4 times within 10 minutes; further ones are counted and logged each 10 minutes)")
+    assert sum(text.startswith("telegrams come in over") for text in messages(caplog)) == 4
+
+
 async def test_half_a_telegram_and_the_half_of_another_after_a_loss_make_no_telegram() -> None:
     async with ser2net() as served:
         bench = over_tcp(served)

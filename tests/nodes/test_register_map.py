@@ -177,6 +177,33 @@ async def test_the_log_says_when_readings_become_stale_and_when_they_are_fresh_a
     assert messages(caplog) == [f"the readings are stale: {told}", "the readings are fresh again"]
 
 
+async def test_readings_that_are_stale_again_and_again_do_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    for number in range(10):
+        moment = 100.0 + 20 * number
+        monkeypatch.setattr(register_map, "now", lambda moment=moment: moment)
+        bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, moment)
+        bench.node._note_freshness(moment)
+        bench.node._note_freshness(moment + 10)
+    stale = [text for text in messages(caplog) if "stale" in text]
+    assert len(stale) == 4
+    assert "4 times within 10 minutes" in stale[3]
+    # It is fresh again as soon as a telegram is served, and not at the next look.
+    assert messages(caplog).count("the readings are fresh again") == 3
+
+
+async def test_readings_are_logged_as_stale_at_the_limit_of_their_unit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, stale_after_s=0.3)
+    async with running(bench.node):
+        bench.take({"power_net": Decimal(7), "voltage_l1": Decimal(230)}, now())
+        bench.node._look(now())
+        await until(lambda: "stale" in caplog.text)
+
+
 async def test_a_telegram_that_does_not_tell_what_the_map_requires_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

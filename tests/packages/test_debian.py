@@ -266,7 +266,7 @@ def test_it_reads_its_configuration_again_and_refuses_a_wrong_one(service: Boote
     read = ("dsmr-gateway", "read", "127.0.0.1", "--port=503")
     wait_until(lambda: service.tell(*read).returncode == 0, "the other port")
     write_config(service, WRONG)
-    service.tell("systemctl", "reload", UNIT)
+    assert service.tell("systemctl", "reload", UNIT).returncode != 0
     wait_until(lambda: "nothing is changed" in service.run("journalctl", "-u", UNIT), "the fault in the journal")
     assert main_pid(service) == pid
 

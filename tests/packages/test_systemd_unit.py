@@ -85,7 +85,7 @@ def test_systemd_understands_every_line_of_it(tmp_path: Path) -> None:
         ("RuntimeDirectory", [SERVICE_FOLDER.name]),
         ("DevicePolicy", ["closed"]),
         ("DeviceAllow", ["char-ttyUSB rw", "char-ttyACM rw", "char-ttyAMA rw", "char-ttyS rw"]),
-        ("ExecReload", ["/bin/kill -HUP $MAINPID"]),
+        ("ExecReload", ["/usr/bin/dsmr-gateway reload"]),
     ],
 )
 def test_it_contains_what_the_documentation_promises(name: str, values: list[str]) -> None:

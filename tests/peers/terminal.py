@@ -20,7 +20,7 @@ NOT_TYPED = {
 }
 """Commands that no test types → why not."""
 
-_RELOADED = r"info reloaded\n"
+_RELOADED = r"info reloaded: "
 _LISTENS = re.compile(r"connect to (\S+):([0-9]+)")
 
 

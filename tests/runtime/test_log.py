@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies
 
-from gateway.runtime.log import MAX_LINE_CHARACTERS, CleanFormatter, QueuedHandler, clean
+from gateway.runtime.log import MAX_LINE_CHARACTERS, CleanFormatter, JsonFormatter, QueuedHandler, clean
 
 
 @pytest.fixture
@@ -109,3 +110,28 @@ def test_a_clean_text_is_one_line_of_characters_that_show(text: str) -> None:
     assert all(character.isprintable() or not character.isascii() for character in clean(text))
     assert len(clean(text).splitlines()) <= 1
     assert clean(clean(text)) == clean(text)
+
+
+def test_a_line_of_json_has_its_node_and_one_object_whatever_it_holds() -> None:
+    logging.addLevelName(logging.INFO, "info")
+    entry = logging.LogRecord("gateway", logging.INFO, "", 0, "node=%s: %s", ("house/port", "a"), None)
+    entry.node, entry.text = "house/port", 'a\x1b["\n4530303034303031393837363534333231'
+    line = JsonFormatter().format(entry)
+    assert line.isascii()
+    assert "\n" not in line
+    data = json.loads(line)
+    assert (data["level"], data["node"]) == ("info", "house/port")
+    assert data["message"].startswith('a\\x1b["\\n')
+    assert "4530303034303031393837363534333231" not in line
+
+
+def test_a_line_of_json_has_the_traceback_as_a_list() -> None:
+    try:
+        raise ValueError("a\x1bb")
+    except ValueError as error:
+        trace = (ValueError, error, error.__traceback__)
+        entry = logging.LogRecord("gateway", logging.ERROR, "", 0, "failed %d", (3,), trace)
+    data = json.loads(JsonFormatter().format(entry))
+    assert data["message"] == "failed 3"
+    assert data["exception"][-1] == "ValueError: a\\x1bb"
+    assert "node" not in data

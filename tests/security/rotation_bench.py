@@ -17,7 +17,7 @@ from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.passthrough import Passthrough
 from gateway.nodes.status_page.node import StatusPage
 from gateway.service.file_look import look_at_files
-from gateway.service.run import reload_when_asked
+from gateway.service.reload import reload_when_asked
 from gateway.service.secret_files import SecretFiles
 from gateway.service.systemd import ServiceManager
 from gateway.service.wiring import Wiring

@@ -19,7 +19,7 @@ from gateway.cli.run import config_without_file
 from gateway.config import Config, Maps, load_maps
 from gateway.config.meter import MeterConfig
 from gateway.service.broken_configuration import Load
-from gateway.service.run import reload_when_asked
+from gateway.service.reload import reload_when_asked
 from gateway.service.systemd import ServiceManager
 from gateway.service.wiring import Wiring
 from tests.config.faults import FOLDER, FOUR_LINES, FOUR_PROBLEMS

@@ -178,6 +178,10 @@ class Gateway(Protocol):
         """Return the last reload; None before the first."""
 
     @property
+    def reload_counts(self) -> Mapping[str, int]:
+        """Return the number of reloads by result."""
+
+    @property
     def is_serving(self) -> bool:
         """Return False while the configuration cannot be used."""
 

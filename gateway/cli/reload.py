@@ -1,0 +1,44 @@
+"""`dsmr-gateway reload`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from gateway.cli import EXIT_CONFIGURATION
+from gateway.cli.output import echo, echo_json
+from gateway.cli.parameters import json_option
+
+
+@click.command("reload")
+@json_option
+def reload_command(*, as_json: bool) -> None:
+    """Let the running gateway read its configuration again, and show what has changed.
+
+    If the configuration has a problem, nothing changes, and the exit code is 78; it is 1 if no gateway is running.
+    """
+    import asyncio
+
+    from gateway.nodes.control import RELOAD, ask, running_socket_path
+
+    path, lines = running_socket_path(), list[bytes]()
+    try:
+        asyncio.run(ask(path, RELOAD, lines.append))
+        result = json.loads(lines[0])
+    except OSError as error:
+        echo(f"No gateway is running that this user has access to ({path}: {error.strerror}).", err=True)
+        sys.exit(1)
+    except (IndexError, ValueError):
+        echo("The gateway has not responded. Its log has the reason.", err=True)
+        sys.exit(1)
+    if as_json:
+        echo_json(result)
+    elif result["is_applied"]:
+        echo(f"Reloaded: {'; '.join(result['changes']) or 'nothing has changed'}")
+    else:
+        echo("Nothing is changed, because the configuration has problems:", err=True)
+        for problem in result["problems"]:
+            echo(problem, err=True)
+    sys.exit(0 if result["is_applied"] else EXIT_CONFIGURATION)
