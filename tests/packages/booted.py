@@ -45,6 +45,8 @@ ln -s pts/ptmx $root/dev/ptmx
 {"; ".join(f"mknod -m 666 $root/dev/{name} c {major} {minor}" for name, (major, minor) in DEVICES.items())}
 # Images of containers have one, which forbids packages to start anything.
 rm -f $root/usr/sbin/policy-rc.d
+# systemd mounts the credentials of a service in a namespace of its own, from which they have to come back.
+mount --make-rshared $root
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
   chroot $root {SYSTEMD} --system --unit={TARGET} --show-status=0
 """

@@ -226,6 +226,33 @@ def test_every_listener_works_in_the_sandbox(service: Booted, tmp_path: Path) ->
     service.wait_for(UNIT, ActiveState="active", SubState="running")
 
 
+CREDENTIAL = """\
+meter: {simulate: true}
+modbus: [{listen: ":502"}]
+status_page: {listen: ":8080", password_file: /run/credentials/dsmr-gateway.service/page.password}
+"""
+
+
+def test_a_secret_that_only_root_may_read_reaches_it_as_a_credential(service: Booted) -> None:
+    drop_in = f"/etc/systemd/system/{UNIT}.d/credential.conf"
+    service.write("/etc/dsmr-gateway/page.password", PASSWORD.encode(), 0o600)
+    service.write(drop_in, b"[Service]\nLoadCredential=page.password:/etc/dsmr-gateway/page.password\n")
+    write_config(service, CREDENTIAL)
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "restart", UNIT)
+    wait_until(lambda: "newest telegram" in service.property_of(UNIT, "StatusText"), "a telegram in the status")
+    connect = ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080")
+    wait_until(lambda: service.tell(*connect).returncode == 0, lambda: service.run("journalctl", "--unit", UNIT))
+    assert page_status(service, None) == 401
+    assert page_status(service, PASSWORD) == 200
+    assert lines_about(service, "page.password") == "", "its rights are not complained about"
+    service.run("rm", "/etc/dsmr-gateway/page.password", drop_in)
+    write_config(service, HOUSEHOLD)
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "restart", UNIT)
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
+
+
 def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), LIMIT_S)
 
