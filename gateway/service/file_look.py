@@ -68,7 +68,7 @@ def look_at_files(config: Config, path: Path) -> Look:
 
 
 def certificates(config: Config) -> Iterator[tuple[Loc, CertificateConfig]]:
-    """Yield the TLS settings of each listener, with their place in the configuration."""
+    """Yield the certificates of this gateway, those of listeners first, with their place in the configuration."""
     for index, server in enumerate(config.modbus):
         if server.tls:
             yield ("modbus", index, "tls"), server.tls
@@ -77,10 +77,19 @@ def certificates(config: Config) -> Iterator[tuple[Loc, CertificateConfig]]:
             yield ("passthrough", index, "tls"), passthrough.tls
     if config.push and config.push.tls:
         yield ("push", "tls"), config.push.tls
+    if (mqtt := config.mqtt) and mqtt.certificate and mqtt.key:
+        yield ("mqtt",), CertificateConfig(certificate=mqtt.certificate, key=mqtt.key)
+
+
+def broker_files(config: Config, folder: Path) -> Iterator[tuple[Loc, str, Path]]:
+    """Yield the password and the authorities of MQTT brokers: place in the configuration, key and file."""
+    for key in ("password_file", "ca") if config.mqtt else ():
+        if path := getattr(config.mqtt, key):
+            yield ("mqtt", key), key, folder / path
 
 
 def tls_places(config: Config, folder: Path) -> dict[TlsFiles, list[Loc]]:
-    """Return the files of TLS listeners, each with its places: several listeners may share files."""
+    """Return the files of these certificates, each with its places: several listeners may share files."""
     found: dict[TlsFiles, list[Loc]] = {}
     for loc, tls in certificates(config):
         found.setdefault(tls_files(tls, folder), []).append(loc)
@@ -93,6 +102,7 @@ def _secrets(config: Config, folder: Path) -> Iterator[tuple[Loc, Path]]:
         yield (*locs[0], "key"), files.key
     if (page := config.status_page) and page.password_file:
         yield ("status_page", "password_file"), folder / page.password_file
+    yield from ((loc, path) for loc, key, path in broker_files(config, folder) if key == "password_file")
     for loc, meter in config.located_meters():
         for key, file in (("password_file", meter.password_file), ("token_file", meter.token_file)):
             if file:
@@ -107,7 +117,7 @@ def _all_files(config: Config, folder: Path) -> dict[Path, None]:
     paths = [path for files in tls for path in (files.certificate, files.key, files.client_ca) if path]
     if config.status_page and config.status_page.password_file:
         paths.append(folder / config.status_page.password_file)
-    paths += [path for _, _, path in meter_files(config, folder)]
+    paths += [path for files in (meter_files, broker_files) for _, _, path in files(config, folder)]
     return dict.fromkeys(paths)
 
 

@@ -20,10 +20,10 @@ from gateway.problems.problem import Problem
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now
 from gateway.runtime.flow import Node
-from gateway.service.file_look import Look, look_at_files, tls_places
+from gateway.service.file_look import Look, broker_files, look_at_files, tls_places
 from gateway.service.meter_files import key_files, shared_tokens, token_files
 from gateway.transport.clients import Clients
-from gateway.transport.secret_file import read_key, read_token
+from gateway.transport.secret_file import read_key, read_secret, read_token
 
 if TYPE_CHECKING:
     from gateway.transport.tls import ServerTls, TlsFiles
@@ -51,6 +51,8 @@ class Renewal:
     """Digest of each new token, by its file."""
     keys: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     """Each new key of a meter, by its file."""
+    logins: frozenset[Path] = frozenset()
+    """The files with a new password or new authorities for MQTT brokers."""
     changes: Sequence[str] = ()
     """A text for each change."""
     look: Look = NOTHING_SEEN
@@ -95,10 +97,11 @@ class SecretFiles:
         if password:
             changes.append("status_page.password_file: new password")
         renewed = self._read_meters(config, digests, changes, refused)
+        logins = self._read_logins(config, digests, changes, refused)
         if problems or refused:
             document = read_document(self._path)
             raise FileError([problem.at(document.place(loc)) for loc, problem in (*problems, *refused)])
-        return Renewal(loaded, password, renewed["token"], renewed["key"], changes, look)
+        return Renewal(loaded, password, renewed["token"], renewed["key"], logins, changes, look)
 
     def _read_meters(
         self, config: Config, digests: Mapping[Path, bytes], changes: list[str], refused: list[Located]
@@ -117,6 +120,25 @@ class SecretFiles:
                     refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
         refused += shared_tokens(config, self._path.parent)
         return renewed
+
+    def _read_logins(
+        self, config: Config, digests: Mapping[Path, bytes], changes: list[str], refused: list[Located]
+    ) -> frozenset[Path]:
+        """Return the files for MQTT brokers that are new; add what has changed, and what is wrong with a file."""
+        renewed = set[Path]()
+        for loc, key, path in broker_files(config, self._path.parent):
+            if digests[path] == self._look.digests.get(path):
+                continue
+            from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there are brokers
+
+            try:
+                (trust if key == "ca" else read_secret)(path)
+                renewed.add(path)
+                changes.append(f"{dotted(loc)}: new {'authorities' if key == 'ca' else 'password'}")
+            except OSError as error:
+                problem = file_problem(error)
+                refused.append((loc, replace(problem, what=f"{path}: {problem.what}")))
+        return frozenset(renewed)
 
     async def watch(self) -> None:
         """Report each day what expires soon, until cancelled."""
@@ -183,6 +205,9 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         take_keys = getattr(node, "renew_keys", None)
         if take_keys and renewal.keys:
             take_keys(renewal.keys)
+        take_logins = getattr(node, "renew_login", None)
+        if take_logins and renewal.logins:
+            take_logins(renewal.logins)
 
 
 def _load(files: TlsFiles, *, is_replaced: bool) -> tuple[Sequence[tuple[str, Problem]], ServerTls | None]:

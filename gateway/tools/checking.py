@@ -22,7 +22,7 @@ from gateway.problems.problem import Problem, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem
 from gateway.runtime.clock import utc_now
 from gateway.service.audit_log import audit_problem
-from gateway.service.file_look import certificates, look_at_files
+from gateway.service.file_look import broker_files, certificates, look_at_files
 from gateway.service.meter_files import key_files, shared_tokens, token_files
 from gateway.service.node_settings import tls_files
 from gateway.tools.host_names import unresolved
@@ -50,6 +50,10 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
     for loc, tls in certificates(config):
         problems += _check_tls(document, loc, tls, folder)
     problems += _check_meter_files(document, config, folder)
+    for loc, key, path in broker_files(config, folder):
+        from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there are brokers
+
+        problems += _check_file(document, loc, path, trust if key == "ca" else read_secret)
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -124,6 +128,8 @@ def _hosts(config: Config) -> Iterator[tuple[Loc, str]]:
         source = meter.parsed_source
         if not meter.simulate and (host := source.host if source else meter.host):
             yield (*loc, "source" if source else "host"), host
+    for index, broker in enumerate(config.mqtt.addresses if config.mqtt else ()):
+        yield ("mqtt", "brokers", index), broker.host
 
 
 def _listening(

@@ -192,8 +192,10 @@ async def test_a_refused_login_is_named_and_a_new_password_is_used(tmp_path: Pat
         node = broker_at(port, **({"user": "edge", "password_file": secret} if has_password else {}))
         if has_password:
             async with connected(node):
-                node.renew_login()
+                node.renew_login({tmp_path / "other"})
+                node.renew_login({secret})
                 await until(lambda: node.connections == 2)
+                assert not node.recent_problems
             return
         task = asyncio.create_task(node.run())
         await until(lambda: node.status.label.code == "retrying")

@@ -96,6 +96,27 @@ def test_all_that_is_missing_is_reported_at_once_with_its_place(tmp_path: Path) 
     assert all("trying again" not in line for line in lines)
 
 
+def test_the_files_and_hosts_of_brokers_are_looked_at_as_well(tmp_path: Path) -> None:
+    (tmp_path / "open").write_text("s3cret\n")
+    (tmp_path / "open").chmod(0o644)
+    text = (
+        "meter: {simulate: true}\nmodbus: []\nmqtt:\n  brokers: [mqtts://broker.invalid]\n  password_file: %s\n"
+        "  ca: no.pem\n  certificate: no.pem\n  key: no.key\n  publish: [readings]\n"
+    )
+    found = told(tmp_path, text % "no")
+    assert [each.partition(": ")[0] for each in found] == ["4:13", "5:3", "6:3", "7:3", "8:3"]
+    assert "the name broker.invalid is not found" in found[0]
+    assert all("no such file" in each for each in found[1:])
+    result = check(
+        tmp_path,
+        "meter: {simulate: true}\nmodbus: []\nmqtt: {brokers: [mqtt://127.0.0.1:1],"
+        " password_file: open, publish: [readings]}\n",
+    )
+    assert result.exit_code == 0
+    assert "can read or change" in result.stdout + result.stderr
+    assert "s3cret" not in result.stdout + result.stderr
+
+
 def test_udp_ports_are_looked_at_as_well(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.matcher import MQTTMatcher as Matcher
 
@@ -25,6 +26,9 @@ from gateway.runtime.status import Colour, Mark, label_of
 from gateway.runtime.ticking import look_each
 from gateway.transport.mqtt import Message, MqttClient, Options
 from gateway.transport.mqtt_problems import message_refused, topic_refused
+
+if TYPE_CHECKING:
+    from gateway.transport.tls import ServerTls, TlsFiles
 
 CONNECT_TIMEOUT_S = 3.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
@@ -68,6 +72,7 @@ class MqttBroker(Node):
         self._matched: tuple[Subscription, ...] = ()
         self._takers: Any = _no_takers()
         self._pause_bound = FIRST_PAUSE_S
+        self._reconnects = False
         self._last_problem: Problem | None = None
         self._is_logged_as_lost = True
         self._refused: tuple[float, Problem] | None = None
@@ -114,9 +119,21 @@ class MqttBroker(Node):
         """Publish a message with QoS 0 now; False if that is not possible."""
         return self.is_connected and self._client.publish(message)
 
-    def renew_login(self) -> None:
-        """Connect again, with the password and certificate that the files hold now."""
+    def renew_login(self, files: Collection[Path]) -> None:
+        """Connect again if the password or the authorities of this broker are in one of these files."""
+        broker = self.settings.broker
+        if broker.password_file in files or broker.ca in files:
+            self._reconnect()
+
+    def renew_tls(self, renewed: Mapping[TlsFiles, ServerTls]) -> None:
+        """Connect again if the certificate that is shown to this broker is among these."""
+        own = self.settings.broker.certificate
+        if any(own == (files.certificate, files.key) for files in renewed):
+            self._reconnect()
+
+    def _reconnect(self) -> None:
         if self.is_connected:
+            self._reconnects = True
             self._client.close()
 
     # The connection
@@ -129,6 +146,9 @@ class MqttBroker(Node):
             while True:
                 begun = now()
                 problem = await self._connect()
+                if self._reconnects:
+                    self._reconnects = False
+                    continue
                 if now() - begun > STEADY_S:
                     self._pause_bound, self._last_problem = FIRST_PAUSE_S, None
                 await self._pause(problem)
