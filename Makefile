@@ -3,6 +3,8 @@
 # make check    check types and style
 # make test     set up, check, and run every test
 # make prove    run the whole gateway in simulated time under faults; SEEDS and SECONDS set the length
+# make prove-all   run the long proofs, and write their figures into docs/reliability.md
+# make bounds   run the core's tests with the lowest and the newest allowed libraries, on each of PYTHONS
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
 # make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed, and
@@ -21,6 +23,7 @@ BIN := $(VENV)/bin
 JOBS ?= 3
 SEEDS ?= 20
 SECONDS ?= 600
+PYTHONS ?= 3.11 3.12 3.13
 STAMP := $(VENV)/.set-up
 
 # Each tool has an environment of its own, made at its first use.
@@ -31,7 +34,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test prove check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
+.PHONY: setup run test prove prove-all bounds check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
 
 setup: $(STAMP)
 
@@ -79,6 +82,13 @@ test: setup peers check
 # Each run of a seed is the same; the first violation ends it, with the seed and the faults of that run.
 prove: setup
 	$(BIN)/python -m tests.simulation.prove --seeds $(SEEDS) --seconds $(SECONDS)
+
+# PROOFS names some of them.
+prove-all: setup
+	$(BIN)/python -m benchmarks.prove_all $(PROOFS)
+
+bounds: $(TOOLS)/uv
+	sh tests/bounds.sh $(TOOLS)/uv/bin/uv $(PYTHONS)
 
 pages: setup
 	$(BIN)/dsmr-gateway schema map > register_maps/map.schema.json

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -28,6 +31,19 @@ def build(kind: str, source: Path, folder: Path) -> Path:
     assert result.returncode == 0, result.stdout + result.stderr
     (path,) = folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")
     return path
+
+
+def test_each_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [requirement for each in project["optional-dependencies"].values() for requirement in each]
+    declared = {re.split(r"[<>=; ]", each)[0].replace("-", "_").lower() for each in project["dependencies"] + extras}
+    named_otherwise = {"paho": "paho_mqtt", "yaml": "pyyaml"}
+    nodes = [node for path in (ROOT / "gateway").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    imported = {name.split(".")[0] for name in names}
+    libraries = {named_otherwise.get(name, name) for name in imported - sys.stdlib_module_names - {"gateway"}}
+    assert libraries - declared == set()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""The page of promises has a figure, a command and a date for each, and the commands' output is read."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks.prove_all import PAGE, PROOFS, Proof
+from tests.conftest import ROOT
+
+OUTPUTS: dict[str, tuple[str, str]] = {
+    "faults": (
+        "3.5 simulated hours in 196 s, 59740 responses checked ({'good': 59740}), 458 faults of 21 kinds, 0 violations",
+        "59,740 responses in 3.5 simulated hours with 458 faults of 21 kinds: 0 violations",
+    ),
+    "memory": (
+        (
+            "after    5000 telegrams: 55.2 MB\nafter   55000 telegrams: 55.2 MB, +0.00 MB\n"
+            "after  205000 telegrams: 55.3 MB, +0.10 MB\n7600 telegrams per second\n"
+        ),
+        "55.2 MB after 5,000 telegrams, 55.3 MB after 205,000",
+    ),
+    "siege": (
+        (
+            "before:\n  gateway: 482 responses, 0 missed, 0 wrong; median 0.19, p99 1.60, longest 5 ms\n\n"
+            "600 s of 11 attacks at once:\n  gateway: 54012 responses, 0 missed, 0 wrong; median 0.42, p99 4.50, "
+            "longest 30 ms\nverdict: the healthy client missed no response\n"
+        ),
+        "54,012 responses, 0 missed, 0 with two telegrams mixed; the longest took 30 ms",
+    ),
+    "passthrough": (
+        (
+            "ser2net: 20 readers received each of 86400 telegrams, byte for byte, in 26 s\n\n"
+            "telegrams: 20 readers received each of 86400 telegrams, byte for byte, in 20 s\n"
+        ),
+        "86,400 telegrams to 20 readers, byte for byte",
+    ),
+}
+"""Name of a proof → what its command prints, and the figure."""
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_the_figure_is_found_in_what_the_command_prints(name: str) -> None:
+    (proof,) = (each for each in PROOFS if each.name == name)
+    output, figure = OUTPUTS[name]
+    assert proof.read(output) == figure
+
+
+def test_a_promise_that_is_not_kept_has_no_figure() -> None:
+    (proof,) = (each for each in PROOFS if each.name == "siege")
+    assert proof.read(OUTPUTS["siege"][0].replace("the healthy client missed no response", "NOT AS PROMISED")) is None
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
+def test_the_command_of_a_proof_is_a_program_of_the_checkout(proof: Proof) -> None:
+    module = proof.command.split()[2].replace(".", "/")
+    assert (ROOT / f"{module}.py").is_file()
+
+
+def test_each_promise_on_the_page_has_its_figure_its_command_and_a_date() -> None:
+    commands = {proof.promise: proof.command for proof in PROOFS}
+    rows = re.findall(r"^\| (.+?) \| (.+) \| `(python .+?)` \| (\S+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert rows
+    for promise, figure, command, day in rows:
+        assert commands[promise] == command
+        assert re.search(r"\d", figure)
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", day)
