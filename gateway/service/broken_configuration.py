@@ -53,6 +53,10 @@ class ConfigErrorGateway:
         page = StatusPage(f"status page {config}", status_page_settings(config, folder), self)
         self.flow = Flow([page, Control(socket_path(), {}, self.health, self._describe, problems=self._texts)])
 
+    def main_fuse(self, meter: str) -> int | None:  # noqa: ARG002 - there are no meters
+        """Return None."""
+        return None
+
     def health(self, *, counts_meters: bool) -> Health:  # noqa: ARG002 - there are no meters
         """Return that the gateway is not healthy since it was started."""
         files = ", ".join(dict.fromkeys(Path(problem.place.file).name for problem in self.problems))

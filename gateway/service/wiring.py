@@ -149,6 +149,11 @@ class Wiring:
         """Return the number of reloads by result."""
         return self.reloads.counts
 
+    def main_fuse(self, meter: str) -> int | None:
+        """Return the current of the main fuse of a meter in A, None where it is not configured."""
+        config = self.configured[0].all_meters().get(meter)
+        return config.main_fuse if config else None
+
     def health(self, *, counts_meters: bool) -> Health:
         """Return the health of the gateway, including that of its meters if `counts_meters`."""
         meters = self.meters.values() if counts_meters else ()
@@ -185,7 +190,7 @@ class Wiring:
         self._sources = {
             key: self._sources.get(key) or make_source(name, meter, self._folder, state)
             for name, meter in config.all_meters().items()
-            for key in [(name, key_of(meter))]
+            for key in [(name, key_of(meter, but={"main_fuse"}))]
         }
         by_name = {name: source for (name, _), source in self._sources.items()}
         if len(by_name) >= MANY_METERS:
@@ -253,11 +258,13 @@ class Wiring:
             self._page = None
             return
         from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
+        from gateway.service.state_folder import state_folder  # noqa: PLC0415
 
-        key = key_of(config)
+        key = f"{key_of(config)} {self.configured[0].state_dir}"
         if self._page is None or self._page[0] != key:
             settings = status_page_settings(config, self._folder)
-            self._page = key, StatusPage(f"status page {config}", settings, self)
+            kept_in = state_folder(self.configured[0], self._folder)
+            self._page = key, StatusPage(f"status page {config}", settings, self, kept_in)
         page = self._page[1]
         for source in self._sources.values():
             source.parser.verdicts.connect(page, page.watch(source.meter))

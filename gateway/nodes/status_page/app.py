@@ -22,6 +22,7 @@ from gateway.nodes.status_page.frame import unix_time
 from gateway.nodes.status_page.hosts import prepare_names
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.known_clients import known_clients
+from gateway.nodes.status_page.now import series
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.overview import status
@@ -78,6 +79,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         share("/api/requests", lambda query: _requests(query, gateway)),
         share("/api/telegram", _telegram),
         share("/api/history", _history),
+        share("/api/series", _series),
         share("/api/clients", lambda _query: ((), lambda: asyncio.to_thread(known_clients))),
         route("/download/map", download.register_map),
         route("/download/export", download.export),
@@ -132,6 +134,12 @@ def _telegram(query: Query) -> tuple[Hashable, Make]:
 def _history(query: Query) -> tuple[Hashable, Make]:
     meter, history = query.meter_and_history()
     return meter.name, at_once(lambda: telegram.history(meter, history))
+
+
+def _series(query: Query) -> tuple[Hashable, Make]:
+    meter, history = query.meter_and_history()
+    is_day, since = query.is_day(), query.since()
+    return (meter.name, is_day, since), at_once(lambda: series(meter, history, is_day=is_day, since=since))
 
 
 async def _metrics(page: Page) -> bytes:

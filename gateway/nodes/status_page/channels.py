@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from gateway.nodes.status_page.fleet import FleetChannel
 from gateway.nodes.status_page.flow_view import FlowChannel
 from gateway.nodes.status_page.json_text import to_json
+from gateway.nodes.status_page.now import NowChannel
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
 from gateway.nodes.status_page.stream import LOOK_EVERY_S, Channel
@@ -39,6 +40,7 @@ _VIEWS: Mapping[str, Callable[[Page, Mapping[str, str]], Channel]] = {
     _STATUS: lambda page, _parameters: StatusChannel(page),
     "fleet": lambda page, _parameters: FleetChannel(page),
     "flow": lambda page, parameters: FlowChannel(page, parameters.get("meter", "")),
+    "now": lambda page, parameters: NowChannel(page, parameters.get("meter", "")),
 }
 """The channel for each value of `view`."""
 

@@ -148,7 +148,7 @@ class FleetChannel:
             return 0
         known = self._errors.get(meter)
         if known is None or known[0] != total or moment - known[1] > 300:
-            known = self._errors[meter] = total, moment, sum(each.refused for each in self._page.history(meter).buckets)
+            known = self._errors[meter] = total, moment, self._page.history(meter).refused_in_day()
         return known[2]
 
 

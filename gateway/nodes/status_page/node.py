@@ -9,10 +9,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
 from gateway.nodes.status_page.app import make_app
 from gateway.nodes.status_page.channels import Channels
+from gateway.nodes.status_page.memory import Memory
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.query import Page
 from gateway.nodes.status_page.stream import Stream
@@ -50,7 +52,8 @@ class StatusPage(Node):
 
     kind = "status page"
 
-    def __init__(self, name: str, settings: StatusPageSettings, gateway: Gateway) -> None:
+    def __init__(self, name: str, settings: StatusPageSettings, gateway: Gateway, kept_in: Path | None = None) -> None:
+        """Make the page of a gateway; it remembers its history in the folder `kept_in`, if there is one."""
         super().__init__(name)
         self.settings = settings
         self.label = f"status page {settings}"
@@ -61,6 +64,9 @@ class StatusPage(Node):
         self._access: Access | None = None
         self._server: PageServer | None = None
         self._page = Page(gateway)
+        self._memory = kept_in and Memory(
+            kept_in, self._page.histories, lambda text: self.log_seldom(logging.WARNING, text)
+        )
         self._stream = Stream(Channels(self._page))
 
     def watch(self, meter: MeterState) -> Callable[[Received | RefusedTelegram, float], None]:
@@ -94,6 +100,7 @@ class StatusPage(Node):
         self._server = server = PageServer(app, access.is_allowed, gate)
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="page server")
         streaming = asyncio.create_task(self._stream.run(), name="page events")
+        remembering = asyncio.create_task(self._memory.run(), name="page history") if self._memory else None
         self.ready.set()
         self.log(logging.INFO, f"status page: open {_address(self.settings.host, self.port)}")
         try:
@@ -106,12 +113,16 @@ class StatusPage(Node):
                     task.result()
         finally:
             streaming.cancel()
+            if remembering:
+                remembering.cancel()
             access.guessing.close()
             self._stream.close()
             server.should_exit = True
             server.cut_off()
             await asyncio.wait([serving])
             listener.close()
+            if self._memory:
+                await self._memory.end()
 
     def renew_password(self, password: bytes) -> None:
         """Require the password with this digest, also of the browsers that are connected: they have to ask again."""

@@ -185,5 +185,8 @@ class Gateway(Protocol):
     def is_serving(self) -> bool:
         """Return False while the configuration cannot be used."""
 
+    def main_fuse(self, meter: str) -> int | None:
+        """Return the current of the main fuse of a meter in A, None where it is not configured."""
+
     def health(self, *, counts_meters: bool) -> Health:
         """Return the health of the gateway, with that of its meters if `counts_meters`."""

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
-from gateway.nodes.status_page import client_views, journal, model, readings_model
+from gateway.nodes.status_page import client_views, journal, model, now_model, readings_model
 from gateway.nodes.status_page.known_clients import KnownClients
 from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
@@ -30,6 +30,16 @@ _IDENTIFIERS = {
     "name": "identifiers",
     "description": "true to show identifiers, false to mask them.",
     "schema": _FLAG | {"default": "false"},
+}
+_RANGE = {
+    "name": "range",
+    "description": "The last hour in short buckets, or the last day in long ones.",
+    "schema": {"enum": ["hour", "day"], "type": "string", "default": "hour"},
+}
+_SINCE = {
+    "name": "since",
+    "description": "Unix time of the first bucket; by default the oldest one.",
+    "schema": {"type": "number", "minimum": 0, "maximum": 4_294_967_295, "default": 0},
 }
 _LIMIT = {
     "name": "limit",
@@ -86,6 +96,7 @@ _PATHS = [
         (400, 404),
     ),
     _Path("/api/history", "The last hour of a meter", readings_model.HistoryView, [_METER], (404,)),
+    _Path("/api/series", "The last hour or day of a meter", now_model.SeriesView, [_METER, _RANGE, _SINCE], (400, 404)),
     _Path("/api/clients", "The known clients, and what to configure for each", KnownClients, [], ()),
     _Path("/healthz", "The health of the gateway; needs no password", model.HealthView, [_COUNTS_METERS], (400,)),
     _Path("/download/map", "The register map of a unit", "text/csv", [_SERVER, _UNIT], (400, 404)),
@@ -97,7 +108,13 @@ _PATHS = [
         (400, 404),
     ),
     _Path("/metrics", "Metrics for Prometheus", "text/plain", [], ()),
-    _Path("/events", "The data of /api/status, sent with each telegram and each change", "text/event-stream", [], ()),
+    _Path(
+        "/events",
+        "The data of /api/status, or of a view of the page, sent with each telegram and each change",
+        "text/event-stream",
+        [],
+        (),
+    ),
 ]
 
 _REASONS = {400: "A parameter is not valid", 404: "Not found"}

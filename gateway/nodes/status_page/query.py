@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -10,17 +13,23 @@ from gateway.nodes.status_page.hosts import HostBook
 from gateway.nodes.status_page.journal import Journal
 from gateway.nodes.status_page.observation import Gateway, ServedUnit, ServedUnits
 from gateway.problems.quoting import quoted
-from gateway.protocol.p1.history import History
+from gateway.protocol.p1.history import FULL, SMALL, History
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 
 MAX_LIMIT = 1000
 """Largest number of requests that a client of the API can ask for."""
+MANY_METERS = 100
+"""Number of meters from which on the history of each has fewer and longer buckets."""
+MAX_TIME_DIGITS = 30
+LATEST = 4_294_967_295.0
+"""Latest time that can be asked for, in unix seconds."""
+_TIME = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
 _FLAGS = {"true": True, "false": False}
 
 
 class Page:
-    """The gateway, and the last hour of each of its meters."""
+    """The gateway, and the history of each of its meters."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -31,12 +40,16 @@ class Page:
         self._histories: dict[MeterState, History] = {}
 
     def history(self, meter: MeterState) -> History:
-        """Return the last hour of `meter`, and delete that of meters that a reload removed."""
+        """Return the history of `meter`, and delete that of meters that a reload removed."""
         if meter not in self._histories:
             present = set(self.gateway.meters.values()) | {meter}
             self._histories = {each: history for each, history in self._histories.items() if each in present}
-            self._histories[meter] = History()
+            self._histories[meter] = History(SMALL if len(present) >= MANY_METERS else FULL)
         return self._histories[meter]
+
+    def histories(self) -> Mapping[MeterState, History]:
+        """Return the history of each meter of the gateway."""
+        return {meter: self.history(meter) for meter in self.gateway.meters.values()}
 
     def signature(self) -> object:
         """Return a value that changes with each telegram and each status."""
@@ -67,7 +80,7 @@ class Query:
         return meters[name]
 
     def meter_and_history(self) -> tuple[MeterState, History]:
-        """Return the meter with the given name, and its last hour."""
+        """Return the meter with the given name, and its history."""
         meter = self.meter()
         return meter, self.page.history(meter)
 
@@ -82,6 +95,20 @@ class Query:
         if unit_id not in units:
             raise HTTPException(404, f"There is no unit {unit_id}. Configured units: {', '.join(map(str, units))}.")
         return served[position], units[unit_id]
+
+    def since(self) -> float:
+        """Return the unix time from which on buckets are asked for; 0 for all."""
+        text = self.given.get("since", "0")
+        if not (len(text) < MAX_TIME_DIGITS and _TIME.fullmatch(text) and float(text) <= LATEST):
+            raise HTTPException(400, f"since must be a time in unix seconds (found {quoted(text)}).")
+        return float(text)
+
+    def is_day(self) -> bool:
+        """Return whether the last day is asked for, not the last hour."""
+        text = self.given.get("range", "hour")
+        if text not in ("hour", "day"):
+            raise HTTPException(400, f"range must be hour or day (found {quoted(text)}).")
+        return text == "day"
 
     @property
     def is_masked(self) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from itertools import islice
+
 from gateway.nodes.status_page.decoded import MASK
 from gateway.nodes.status_page.frame import age, identification, unix_time
 from gateway.nodes.status_page.readings_model import (
@@ -11,11 +15,14 @@ from gateway.nodes.status_page.readings_model import (
     TelegramVerdictView,
     TelegramView,
 )
-from gateway.protocol.p1.history import BUCKET_S, Bucket, History
+from gateway.protocol.p1.history import History
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Reading
 from gateway.protocol.p1.redaction import redact
 from gateway.runtime.clock import now
+
+RECENT = 10
+"""Number of newest telegrams whose results are shown."""
 
 
 def telegram(meter: MeterState, history: History, *, is_masked: bool) -> TelegramView:
@@ -33,7 +40,7 @@ def telegram(meter: MeterState, history: History, *, is_masked: bool) -> Telegra
         lines=[_line(reading, is_masked=is_masked) for reading in newest.readings.lines] if newest else [],
         recent=[
             TelegramVerdictView(unix_time(each.arrived), _rounded(each.interval_s), each.reason)
-            for each in reversed(history.telegrams)
+            for each in islice(reversed(history.telegrams), RECENT)
         ],
     )
 
@@ -51,20 +58,18 @@ def _line(reading: Reading, *, is_masked: bool) -> LineView:
 
 def history(meter: MeterState, history: History) -> HistoryView:
     """Return the last hour."""
-    return HistoryView(meter.name, BUCKET_S, [_bucket(bucket) for bucket in history.buckets])
+    ring = history.hour
+    rows = [(number, dict(zip(ring.columns, ring.row(number), strict=True))) for number in ring.numbers()]
+    found = [_bucket(unix_time(number * ring.length_s), row) for number, row in rows if not math.isnan(row["refused"])]
+    return HistoryView(meter.name, ring.length_s, found)
 
 
-def _bucket(bucket: Bucket) -> BucketView:
-    mean, lowest, highest = bucket.power_mean_w, bucket.power_lowest_w, bucket.power_highest_w
-    return BucketView(
-        at=unix_time(bucket.begins),
-        power_mean_w=None if mean is None else round(float(mean), 1),
-        power_lowest_w=None if lowest is None else float(lowest),
-        power_highest_w=None if highest is None else float(highest),
-        longest_interval_s=_rounded(bucket.longest_interval_s),
-        telegrams=bucket.telegrams,
-        refused=bucket.refused,
+def _bucket(at: float, row: Mapping[str, float]) -> BucketView:
+    mean, lowest, highest, longest = (
+        _rounded(None if math.isnan(row[name]) else row[name])
+        for name in ("power_mean_w", "power_lowest_w", "power_highest_w", "longest_interval_s")
     )
+    return BucketView(at, mean, lowest, highest, longest, int(row["telegrams"]), int(row["refused"]))
 
 
 def _rounded(seconds: float | None) -> float | None:

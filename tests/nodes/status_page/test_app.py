@@ -24,7 +24,7 @@ PATHS = [
         "/api/requests",
         "/api/telegram",
     ),
-    *("/api/history", "/api/clients", "/download/map", "/openapi.json", "/metrics", "/healthz"),
+    *("/api/history", "/api/series", "/api/clients", "/download/map", "/openapi.json", "/metrics", "/healthz"),
     "/download/export?format=evcc&host=gateway.lan",
 ]
 

@@ -27,6 +27,8 @@ REFUSED = [
     ("/api/requests?limit=0", 400, "limit must be a number from 1 to 1000 (found '0')."),
     ("/api/telegram?meter=barn", 404, "There is no meter 'barn'. Configured meters: meter."),
     ("/api/history?meter=", 404, "There is no meter ''. Configured meters: meter."),
+    ("/api/series?range=week", 400, "range must be hour or day (found 'week')."),
+    ("/api/series?since=now", 400, "since must be a time in unix seconds (found 'now')."),
     ("/download/export?format=excel&host=h", 400, "format must be one of home-assistant, evcc,"),
     ("/download/export?format=evcc", 400, "host must be the name or address of the gateway"),
     ("/download/export?format=evcc&host=a%22b", 400, "host must be the name or address of the gateway"),

@@ -1,11 +1,14 @@
-"""The last hour of a meter: buckets, the newest telegrams, and their bounds."""
+"""The last hour and day of a meter: buckets, the newest telegrams, their bounds, and what an earlier run kept."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 
-from gateway.protocol.p1.history import BUCKET_S, BUCKETS_KEPT, TELEGRAMS_KEPT, History
+import pytest
+
+from gateway.protocol.p1.history import FULL, HOUR_S, SMALL, TELEGRAMS_KEPT, Bucket, History, Ring
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, TelegramReader
@@ -21,55 +24,135 @@ def received(name: str = "v50_sagemcom-t210d") -> Received:
     return result
 
 
-def with_power(watts: int) -> Received:
+def with_values(**changed: float) -> Received:
     good = received()
-    readings = good.readings
-    values = {**readings.values, "power_net": Decimal(watts)}
-    changed = replace(readings, values=values)
-    return replace(good, readings=changed)
+    values = {**good.readings.values, **{name: Decimal(str(value)) for name, value in changed.items()}}
+    return replace(good, readings=replace(good.readings, values=values))
+
+
+def rows(ring: Ring) -> list[dict[str, float]]:
+    """The buckets with telegrams, with the moment at which each begins."""
+    names = list(ring.columns)
+    found = [
+        {"begins": number * ring.length_s, **dict(zip(names, ring.row(number), strict=True))}
+        for number in ring.numbers()
+    ]
+    return [row for row in found if not math.isnan(row["telegrams"])]
 
 
 def test_power_is_kept_with_its_mean_and_bounds() -> None:
     history = History()
     for at, watts in enumerate((0, -300, 600)):
-        history.note(with_power(watts), 100.0 + at)
-    (bucket,) = history.buckets
-    assert (bucket.power_lowest_w, bucket.power_mean_w, bucket.power_highest_w) == (-300, 100, 600)
-    assert (bucket.begins, bucket.telegrams, bucket.refused) == (100.0, 3, 0)
+        history.note(with_values(power_net=watts), 100.0 + at)
+    (row,) = rows(history.hour)
+    assert (row["power_lowest_w"], row["power_mean_w"], row["power_highest_w"]) == (-300, 100, 600)
+    assert (row["begins"], row["telegrams"], row["refused"]) == (100.0, 3, 0)
 
 
-def test_zero_watts_is_a_power() -> None:
+def test_phases_and_voltages_are_kept_each() -> None:
     history = History()
-    history.note(with_power(5), 100)
-    history.note(with_power(0), 101)
-    assert history.buckets[0].power_lowest_w == 0
-    history.note(with_power(7), 102)
-    assert (history.buckets[0].power_lowest_w, history.buckets[0].power_highest_w) == (0, 7)
+    history.note(with_values(power_net_l2=-40, voltage_l3=229.5), 100)
+    history.note(with_values(power_net_l2=-20, voltage_l3=231.5), 101)
+    (row,) = rows(history.hour)
+    assert row["power_l2_w"] == -30
+    assert (row["voltage_l3_lowest_v"], row["voltage_l3_highest_v"]) == (229.5, 231.5)
 
 
 def test_what_is_refused_counts_and_tells_nothing_of_power() -> None:
     history = History()
     history.note(BAD, 100)
     history.note(received(), 101)
-    (bucket,) = history.buckets
-    assert (bucket.telegrams, bucket.refused, bucket.longest_interval_s) == (1, 1, 1)
+    (row,) = rows(history.hour)
+    assert (row["telegrams"], row["refused"], row["longest_interval_s"]) == (1, 1, 1)
     assert [each.reason for each in history.telegrams] == ["checksum", None]
-    assert History().buckets == History().telegrams
+    history = History()
+    history.note(BAD, 100)
+    assert math.isnan(rows(history.hour)[0]["power_mean_w"])
 
 
-def test_the_interval_across_a_pause_is_that_of_the_bucket_after_it() -> None:
+def test_a_time_without_telegrams_is_a_gap_and_its_length_is_the_interval_after_it() -> None:
     history = History()
     for at in (100, 101, 145):
         history.note(received(), at)
-    assert [(each.begins, each.longest_interval_s) for each in history.buckets] == [(100, 1), (140, 44)]
+    assert [(row["begins"], row["longest_interval_s"]) for row in rows(history.hour)] == [(100, 1), (140, 44)]
     assert [each.interval_s for each in history.telegrams] == [None, 1, 44]
 
 
-def test_an_hour_and_ten_telegrams_are_kept() -> None:
+def test_buckets_of_an_hour_ago_are_overwritten_also_after_a_gap() -> None:
     history, good = History(), received()
-    for step in range(2 * BUCKETS_KEPT):
-        history.note(good, step * BUCKET_S)
-    assert len(history.buckets) == BUCKETS_KEPT
-    assert history.buckets[0].begins == BUCKETS_KEPT * BUCKET_S
-    assert BUCKETS_KEPT * BUCKET_S == 3600
-    assert len(history.telegrams) == TELEGRAMS_KEPT == 10
+    size = history.hour.size
+    for step in (0, 1, size, size + 1, 5 * size, 5 * size + 1):
+        history.note(good, step * FULL.short_s)
+    assert [row["begins"] for row in rows(history.hour)] == [5 * HOUR_S, 5 * HOUR_S + FULL.short_s]
+
+
+def test_the_day_has_the_same_sums_as_its_hours() -> None:
+    history = History()
+    for step in range(90):
+        history.note(with_values(power_net=step), 10.0 * step)
+        history.note(BAD, 10.0 * step + 1)
+    first, second = rows(history.day)[:2]
+    assert (first["begins"], first["telegrams"], first["refused"], first["power_mean_w"]) == (0, 30, 30, 14.5)
+    assert (second["power_lowest_w"], second["power_highest_w"]) == (30, 59)
+    assert history.refused_in_day() == 90
+
+
+def test_memory_is_bounded_however_long_it_runs() -> None:
+    history, good = History(), received()
+    before = {name: len(column) for name, column in history.hour.columns.items()}
+    for step in range(800):
+        history.note(good, step * FULL.short_s)
+    assert {name: len(column) for name, column in history.hour.columns.items()} == before
+    assert len(history.telegrams) == TELEGRAMS_KEPT
+
+    def size(layout: History) -> int:
+        return sum(4 * len(each) for ring in (layout.hour, layout.day) for each in ring.columns.values())
+
+    assert size(history) < 42_000
+    assert size(History(SMALL)) < 8_500
+
+
+def test_points_are_means_of_periods_and_none_where_nothing_came() -> None:
+    history = History()
+    for step in range(24):
+        if not 12 <= step < 18:
+            history.note(with_values(power_net=step), 1200 + 10.0 * step)
+    assert history.points(5, 60) == [None, 2.5, 8.5, None, 20.5]
+    assert History().points(2, 60) == [None, None]
+
+
+@pytest.mark.parametrize("layout", [FULL, SMALL])
+def test_a_row_becomes_the_same_bucket_again(layout: object) -> None:
+    assert layout in (FULL, SMALL)
+    bucket = Bucket(FULL, 7)
+    bucket.note(with_values(power_net=10, voltage_l1=230).readings.values)
+    bucket.note_interval(2)
+    assert Bucket.from_row(FULL, 7, bucket.row()).row() == pytest.approx(bucket.row())
+    empty = Bucket(FULL, 7).row()
+    assert [math.isnan(value) for value in Bucket.from_row(FULL, 7, empty).row()] == [
+        math.isnan(each) for each in empty
+    ]
+
+
+def test_buckets_of_an_earlier_run_fill_gaps_and_are_added_to_the_newest() -> None:
+    before = Bucket(FULL, 0)
+    before.note(with_values(power_net=100).readings.values)
+    history = History()
+    history.note(with_values(power_net=300), 1000)
+    history.note(with_values(power_net=500), 1010)
+    for number in (90, 100, 101, 102, -500):
+        history.hour.restore(number, before.row(), 1010)
+    found = {row["begins"]: row["power_mean_w"] for row in rows(history.hour)}
+    assert found == {900: 100, 1000: 300, 1010: 300}
+
+
+def test_a_meter_that_is_offline_after_a_restart_keeps_its_buckets() -> None:
+    before = Bucket(FULL, 0)
+    before.note(with_values(power_net=100).readings.values)
+    history = History()
+    history.hour.restore(90, before.row(), 1000)
+    assert [row["begins"] for row in rows(history.hour)] == [900]
+    history.note(with_values(power_net=300), 1000 + HOUR_S - 105)
+    assert [row["begins"] for row in rows(history.hour)] == [900, 1000 + HOUR_S - 110]
+    history.note(with_values(power_net=300), 1000 + HOUR_S)
+    assert 900 not in [row["begins"] for row in rows(history.hour)]
