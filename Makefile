@@ -82,6 +82,7 @@ test: setup peers check
 # Each run of a seed is the same; the first violation ends it, with the seed and the faults of that run.
 prove: setup
 	$(BIN)/python -m tests.simulation.prove --seeds $(SEEDS) --seconds $(SECONDS)
+	$(BIN)/python -m tests.simulation.prove --fleet --seeds $(SEEDS) --seconds $(SECONDS)
 
 # PROOFS names some of them.
 prove-all: setup

@@ -9,12 +9,13 @@ old number may come of them. A clock that is set while telegrams are held cannot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tests.simulation import world as simulated
 from tests.simulation.world import MODBUS_PORT, World
 
-Fault = Callable[[World], Awaitable[None]]
+Fault = Callable[[Any], Coroutine[Any, Any, None]]
 FIRST_AFTER_S = 15.0
 """Before it the meter's clock is seen to move for more than ten telegrams."""
 

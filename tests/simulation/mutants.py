@@ -10,6 +10,8 @@ from typing import Any
 from tests.simulation import world  # noqa: F401 - before anything of the gateway
 
 from gateway.nodes.dsmr_parser import DsmrParser  # isort: skip
+from gateway.protocol.fleet.inbox import Inbox, Outcome, Verdict  # isort: skip
+from gateway.protocol.fleet.ticks import Ticks  # isort: skip
 from gateway.nodes.register_map import RegisterMapNode  # isort: skip
 from gateway.protocol.modbus.unit import Unit  # isort: skip
 from gateway.protocol.p1.age import meter_clock  # isort: skip
@@ -105,6 +107,16 @@ def swap_two_telegrams() -> None:
     _patch(DsmrParser, "_serve", serve)
 
 
+def forget_ticks() -> None:
+    """Take each message as if it had been sent when it arrived."""
+    _patch(Inbox, "_judge", lambda _self, incoming, _ticks: Verdict(Outcome.USED, incoming.arrived))
+
+
+def believe_ticks_of_others() -> None:
+    """Take any tick for the newest of this gateway."""
+    _patch(Ticks, "moment_of", lambda self, ticks: max(self._moments.values(), default=None) if ticks else None)
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     rule.__name__: rule
     for rule in (
@@ -118,5 +130,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
         date_by_arrival_in_the_map,
         tear_a_snapshot,
         swap_two_telegrams,
+        forget_ticks,
+        believe_ticks_of_others,
     )
 }

@@ -111,7 +111,7 @@ class Network:
     async def adopt(self, factory: Callable[[], Any], sock: Any, host: Any, port: Any) -> tuple[Any, Any]:
         """Give a connection that was made its protocol; make it first where there is none yet."""
         if sock is None:
-            sock = object()
+            sock = _Socket()
             await self.connect(sock, self.look_up(host, port)[0][4])
         transport = self._connected.pop(sock)
         transport.sock = sock
@@ -123,6 +123,11 @@ class Network:
         """Cut all connections between two hosts."""
         for transport in list(self.link(one, other).transports):
             transport.lose(ConnectionResetError(104, "Connection reset by peer"))
+
+    def close_listeners(self, name: str) -> None:
+        """Listen no more on any port of a host, as its program has ended."""
+        for key in [key for key in self._listeners if key[0] == name]:
+            del self._listeners[key]
 
     def hold(self, one: str, other: str) -> None:
         """Let nothing through any more; what is sent waits."""

@@ -16,18 +16,20 @@ import time
 from collections import Counter
 
 from tests.simulation.faults import MIXES
+from tests.simulation.fleet import FLEET_MIXES, FleetWorld
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import World
 
-IN_TIME = {"nothing", "clock"}
+IN_TIME = {"nothing", "clock", "one broker"}
 """Mixes in which every telegram arrives in time: readings may be withheld for `MAX_STALE_S` at the longest."""
 MAX_STALE_S = 15.0
 
 
 def run(mix: str, seed: int, seconds: float) -> World:
     """Run one mix of faults."""
-    world = World(seed)
-    world.run(seconds, MIXES[mix])
+    fleet = FLEET_MIXES.get(mix)
+    world = FleetWorld(seed, edges=fleet.edges) if fleet else World(seed)
+    world.run(seconds, fleet.chaos if fleet else MIXES[mix])
     longest = world.oracle.longest_stale_s
     if mix in IN_TIME and longest > MAX_STALE_S:
         world.oracle.violate(f"readings were withheld for {longest:.1f} s though every telegram came in time")
@@ -48,7 +50,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--mix", action="append", choices=list(MIXES))
+    parser.add_argument("--mix", action="append", choices=[*MIXES, *FLEET_MIXES])
+    parser.add_argument("--fleet", action="store_true", help="all mixes with brokers between two gateways")
     parser.add_argument("--mutant", choices=list(MUTANTS))
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -61,7 +64,7 @@ def main() -> int:
         MUTANTS[given.mutant]()
     begun = time.perf_counter()
     checked, faults, simulated = Counter[str](), Counter[str](), 0.0
-    for mix in given.mix or MIXES:
+    for mix in given.mix or (FLEET_MIXES if given.fleet else MIXES):
         oldest = longest = 0.0
         for seed in range(given.first, given.first + given.seeds):
             world = run(mix, seed, given.seconds)

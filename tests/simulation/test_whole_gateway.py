@@ -55,6 +55,18 @@ def test_a_broken_rule_is_noticed(mutant: str, mix: str) -> None:
     assert f"seed {result.stdout.partition('seed ')[2].partition(',')[0]}, {mix}:" in result.stdout
 
 
+def test_every_response_is_true_with_brokers_between_two_gateways() -> None:
+    result = prove("--mix", "brokers, all at once", "--seconds", "100")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " 0 violations" in result.stdout
+
+
+@pytest.mark.parametrize("mutant", ["forget_ticks", "believe_ticks_of_others"])
+def test_a_broken_proof_of_age_is_noticed(mutant: str) -> None:
+    result = prove("--mix", "late from the start", "--seconds", "70", "--mutant", mutant)
+    assert result.returncode == 1, f"{mutant} was not noticed: {result.stdout}{result.stderr}"
+
+
 @pytest.mark.skipif(not VECTORS.is_file(), reason="the scenarios in ../shared/vectors are not here")
 def test_every_scenario_of_late_and_repeated_telegrams_is_fresh_when_it_has_to_be() -> None:
     command = [sys.executable, "-m", "tests.simulation.vectors", str(VECTORS)]

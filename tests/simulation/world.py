@@ -60,7 +60,11 @@ clock.now = MACHINE.now
 clock.unix_now = MACHINE.unix_now
 clock.is_synchronised = MACHINE.is_synchronised
 
-import gateway.config.maps  # noqa: E402 - after the clock
+from gateway.transport import listening  # noqa: E402 - after the clock
+
+listening.lengthen_queue = lambda _sockets: None  # the queue of connections is the kernel's
+
+import gateway.config.maps  # noqa: E402
 from gateway.config import load_config, load_maps  # noqa: E402
 from gateway.maps.load import load_map  # noqa: E402
 from gateway.protocol.registers.register_map import RegisterMap  # noqa: E402
@@ -251,12 +255,16 @@ class World:
         self.oracle.see_state(is_good=True, at=came)
         self.oracle.check(name, *decode(response[2:]), asked, came)
 
+    def start(self) -> None:
+        """Start the gateway, and whatever stands between it and the meter."""
+        self.on("gateway", self.gateway())
+
     def run(self, seconds: float, chaos: Callable[[World], Coroutine[Any, Any, None]] | None = None) -> Oracle:
         """Let everything run for `seconds` of virtual time."""
 
         async def whole() -> None:
             self.on("meter", self.meter.serve())
-            self.on("gateway", self.gateway())
+            self.start()
             for index in range(3):
                 self.on(f"client{index}", self.client(f"client{index}", (0.31, 0.77, 1.9)[index]))
             if chaos:
