@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
+from heapq import merge
 from pathlib import Path
 from typing import Protocol
 
@@ -224,13 +225,17 @@ class Control(Node):
     ) -> None:
         seen: dict[Monitor, int] = {}
         while not writer.is_closing():
-            fresh: list[tuple[Exchange, str]] = []
-            for name, monitor in self._monitors.items():
-                fresh += [(exchange, name) for exchange in monitor.since(seen.get(monitor, 0))]
-            # Servers come and go with a reload.
-            seen = {monitor: monitor.noted for monitor in self._monitors.values()}
+            fresh: list[list[tuple[Exchange, str]]] = []
+            noted: dict[Monitor, int] = {}
+            for name, monitor in list(self._monitors.items()):
+                found = [(exchange, name) for exchange in monitor.since(seen.get(monitor, 0))]
+                noted[monitor] = monitor.noted
+                fresh.append(found)
+                if len(found) > LINES_AT_ONCE:
+                    await self._turn(writer)
+            seen = noted  # servers come and go with a reload
             advices: dict[Hashable, str] = {}
-            for number, (exchange, name) in enumerate(sorted(fresh, key=lambda each: each[0].at), start=1):
+            for number, (exchange, name) in enumerate(merge(*fresh, key=lambda each: each[0].at), start=1):
                 # Clients repeat their requests, and the advice for a repeated request is the same.
                 key = name, exchange.unit_id, exchange.request, exchange.response and exchange.response[:2]
                 if key not in advices:

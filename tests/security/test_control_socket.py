@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway.nodes import control
-from gateway.nodes.control import HEALTH, Control, ask
+from gateway.nodes.control import HEALTH, ONCE, Control, ask
+from gateway.protocol.modbus.monitor import CountedClient, Exchange, Monitor
 from gateway.runtime.health import Health
 from gateway.transport.peer import Peer, is_trusted_owner
+from tests.waiting import running
 
 STRANGER = 65_534
 
@@ -33,6 +35,35 @@ async def asked(path: Path) -> list[bytes]:
         serving.cancel()
         await asyncio.wait([serving])
     return lines
+
+
+async def test_clients_have_turns_between_the_looks_at_busy_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitors = {f"server {number}": Monitor() for number in range(4)}
+    for monitor in monitors.values():
+        for unit in range(100):
+            monitor.note(float(unit), CountedClient("192.0.2.1", 0.0), unit, b"\3\0\0\0\1", None)
+    turns, looks, look = 0, list[int](), Monitor.since
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted_look(monitor: Monitor, noted: int) -> list[Exchange]:
+        looks.append(turns)
+        return look(monitor, noted)
+
+    monkeypatch.setattr(Monitor, "since", noted_look)
+    lines = list[bytes]()
+    async with running(Control(tmp_path / "socket", monitors, good)):
+        counting = asyncio.create_task(count_turns())
+        await ask(tmp_path / "socket", ONCE, lines.append)
+        counting.cancel()
+    assert len(lines) == 400
+    assert len(set(looks)) == len(monitors)
 
 
 def test_the_gateway_of_this_user_is_trusted(tmp_path: Path) -> None:
