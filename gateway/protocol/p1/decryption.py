@@ -31,6 +31,8 @@ FAILURES_OF_WRONG_KEY = 3
 
 _TITLE = slice(2, 10)
 _COUNTER_BYTES = 4
+_LEAST_CONTENT_BYTES = 1 + _COUNTER_BYTES + TAG_BYTES
+"""Least number of bytes of security control, counter, text and tag. A header that announces fewer is a stray one."""
 _TAGGED = 0x30
 """Security control of a frame with encryption and a tag, of security suite 0 (Green Book, 9.2.7.2.4.1)."""
 _CHECKSUM = re.compile(rb"[0-9A-Fa-f]{4}\s*")
@@ -133,7 +135,7 @@ class DecryptingReader:
             long, middle, short = match.groups()
             content = match.end() - 1
             end = content + int.from_bytes(long or middle or short, "big")
-            if end - match.start() <= MAX_FRAME_BYTES:
+            if end - content >= _LEAST_CONTENT_BYTES and end - match.start() <= MAX_FRAME_BYTES:
                 self._begun.append(_Begun(match.start(), content, end))
             self._searched = match.start() + 1
         # The last bytes may contain the beginning of a header.

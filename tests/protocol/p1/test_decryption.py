@@ -162,6 +162,17 @@ def test_a_stray_header_costs_no_telegram(authentication_key: bytes | None, stra
 
 
 @WITH_KEYS
+@pytest.mark.parametrize("length", range(18))
+def test_a_header_that_announces_less_than_a_frame_is_a_stray_one(
+    authentication_key: bytes | None, length: int
+) -> None:
+    decrypting = reader(authentication_key)
+    stray = b"\xdb\x08" + TITLE + b"\x82" + length.to_bytes(2, "big") + b"\x30" + bytes(20)
+    found = decrypting.feed(stray, 0.0) + decrypting.feed(encrypted(LUXEMBOURG), 0.0)
+    assert telegrams_in(found) == [LUXEMBOURG]
+
+
+@WITH_KEYS
 @pytest.mark.parametrize("kept", [1, 13, 14, 100, -1])
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_after_a_truncated_frame_the_next_telegram_is_read(
