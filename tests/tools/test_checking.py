@@ -103,7 +103,7 @@ def test_the_files_and_hosts_of_brokers_are_looked_at_as_well(tmp_path: Path) ->
         "meter: {simulate: true}\nmodbus: []\nmqtt:\n  brokers: [mqtts://broker.invalid]\n  password_file: %s\n"
         "  ca: no.pem\n  certificate: no.pem\n  key: no.key\n  publish: [readings]\n"
     )
-    found = told(tmp_path, text % "no")
+    found = told(tmp_path, text % "no.password")
     assert [each.partition(": ")[0] for each in found] == ["4:13", "5:3", "6:3", "7:3", "8:3"]
     assert "the name broker.invalid is not found" in found[0]
     assert all("no such file" in each for each in found[1:])
