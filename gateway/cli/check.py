@@ -83,15 +83,23 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     # A line that cannot be opened cannot be read either.
     if probes and not problems:
         problems, remarks = _probe(document, settings, path)
-    units = sum(len(server.units) for server in settings.modbus)
-    meters = len(settings.all_meters())
-    whole = f"{_count(meters, 'meter')}, {_count(units, 'unit')} on {_listening(settings)}"
     held = _HELD.format(holder=machine.running) if machine.running else ""
-    summary = f"{path} is valid: {whole}.{held}"
+    summary = f"{path} is valid: {_whole(settings)}.{held}"
     remarks_of_maps = dict.fromkeys(remark for each in checked.maps.values() for remark in each.remarks)
     warnings = [*config_remarks(document, settings), *long_waits(settings.modbus), *remarks_of_maps]
     warnings += [*never_served(settings, checked.maps), *map(str, file_warnings(settings, path))]
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
+
+
+def _whole(settings: Config) -> str:
+    """Return the numbers of what is configured."""
+    units = sum(len(server.units) for server in settings.modbus)
+    parts = [_count(len(settings.all_meters()), "meter")]
+    if settings.modbus:
+        parts.append(f"{_count(units, 'unit')} on {_listening(settings)}")
+    if settings.mqtt:
+        parts.append(_count(len(settings.mqtt.brokers), "MQTT broker"))
+    return ", ".join(parts)
 
 
 def _probe(document: Document, settings: Config, path: Path) -> tuple[list[Problem], list[str]]:

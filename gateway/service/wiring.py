@@ -3,7 +3,8 @@
 P1 port ──bytes──► DSMR parser ──readings──► register map ──snapshots──► Modbus server
    │                    ├──telegrams──► passthrough ──where it listens──► announcement
    └──bytes─────────────│───────────────────┘
-                        └──verdicts──► status page
+                        ├──verdicts──► status page
+                        └──readings──► MQTT publishers ──messages──► MQTT brokers
 
 A meter that encrypts its telegrams has a decryption between its P1 port and its parser.
 

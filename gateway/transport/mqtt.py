@@ -23,11 +23,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.problems.problem import Place, ProblemError
-from gateway.problems.system import connection_problem, connection_timeout, file_problem
+from gateway.problems.system import connection_timeout, file_problem
 from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
 from gateway.transport.mqtt_connection import Connection, PahoClient, no_response
 from gateway.transport.mqtt_message import Message, message_of, properties_of
-from gateway.transport.mqtt_problems import disconnected, ended, login_refused, too_old, topic_refused
+from gateway.transport.mqtt_problems import disconnected, ended, login_refused, not_connected, too_old, topic_refused
 from gateway.transport.secret_file import read_secret
 from gateway.transport.timed_reading import read_in_time
 
@@ -131,7 +131,7 @@ class MqttClient:
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise ProblemError(tls_problem(error)) from error
         except OSError as error:
-            raise ProblemError(connection_problem(error), error.errno) from error
+            raise ProblemError(not_connected(error), error.errno) from error
         except asyncio.CancelledError:
             self.close()
             raise

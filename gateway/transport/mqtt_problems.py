@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
-from gateway.problems.quoting import cut, quoted
+from gateway.problems.quoting import cut
+from gateway.problems.system import connection_problem
 
 _REFUSED_LOGINS = (134, 135)
 """Reason codes for a wrong user or password, and for a user without rights (MQTT 5.0, 3.2.2.2)."""
 _SESSION_TAKEN_OVER = 142
 """Reason code for a client whose id another one has logged in with."""
+
+
+def not_connected(error: OSError) -> Problem:
+    """Return why there is no connection to a broker."""
+    problem = connection_problem(error)
+    if problem.code == "connection-refused":
+        return replace(problem, hint="Is the port right, and does the broker there run?")
+    return problem
 
 
 def ended(error: Exception | None) -> Problem:
@@ -45,14 +55,14 @@ def disconnected(code: Any) -> Problem:
 
 def topic_refused(topic: str, code: Any) -> Problem:
     """Return that a broker refuses the subscription to a topic."""
-    what = f"the broker refuses the topic {quoted(topic)}: {cut(str(code))}"
+    what = f"the broker refuses the topic '{topic}': {cut(str(code))}"
     hint = "Allow this user to read the topic, in the access list of the broker"
     return problem_of("mqtt-topic-refused", what, hint, short="the broker refuses the topic")
 
 
 def message_refused(topic: str, code: Any) -> Problem:
     """Return that a broker refuses a message that was published."""
-    what = f"the broker refuses the message on {quoted(topic)}: {cut(str(code))}"
+    what = f"the broker refuses the message on '{topic}': {cut(str(code))}"
     hint = "Allow this user to write the topic, in the access list of the broker"
     return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
 

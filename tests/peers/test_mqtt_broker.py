@@ -127,6 +127,7 @@ async def test_the_newest_message_waits_for_a_broker_that_was_killed(tmp_path: P
                 ends = ("messages_published", "messages_replaced")
                 await until(lambda: sum(int(node.details()[each] or 0) for each in ends) == 6)
                 assert int(node.details()["messages_replaced"] or 0) >= 4
+                assert "ser2net" not in str(node.recent_problems)
         # An orderly end publishes the will too.
         with running(Mosquitto(tmp_path, port)):
             async with connected(receiver):

@@ -114,6 +114,7 @@ def test_the_files_and_hosts_of_brokers_are_looked_at_as_well(tmp_path: Path) ->
     )
     assert result.exit_code == 0
     assert "can read or change" in result.stdout + result.stderr
+    assert "gateway.yaml is valid: 1 meter, 1 MQTT broker." in result.stdout
     assert "s3cret" not in result.stdout + result.stderr
 
 
