@@ -20,7 +20,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # More than the two cores that tests are meant for: many tests wait for programs.
-JOBS ?= 3
+JOBS ?= 4
 SEEDS ?= 20
 SECONDS ?= 600
 PYTHONS ?= 3.11 3.12 3.13
@@ -76,8 +76,9 @@ format: setup
 
 # One worker runs all tests of a file, because they share fixtures that take long to make. The order of the files is
 # that of tests/conftest.py; pytest-xdist itself would begin with the files that have the most tests.
+# Hundreds of tests start the gateway, and each start would compile it if nothing could write what is compiled.
 test: setup peers check
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Each run of a seed is the same; the first violation ends it, with the seed and the faults of that run.
 prove: setup

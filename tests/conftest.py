@@ -8,20 +8,41 @@ import shutil
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parent.parent
 OWN_TELEGRAMS = ROOT / "tests" / "telegrams"
 SHARED_TELEGRAMS = ROOT.parent / "shared" / "telegrams"
 REQUIRE_PEERS = os.environ.get("GATEWAY_TESTS_REQUIRE_PEERS") == "1"
 
-WAITING_MOST = [ROOT / "tests" / room for room in ("peers", "packages", "simulation", "service", "cli")]
+WAITING_MOST = [ROOT / "tests" / room for room in ("packages", "peers", "", "simulation", "service", "cli")]
 """Folders whose files have few tests, and wait long for other programs or for time to pass."""
+SHARE_AN_INSTALLATION = ("tests/packages/", "tests/test_packaging.py", "tests/test_readme.py")
+"""Files that use what is built and installed once per worker, which takes longer than each of their tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first, so that none of them runs alone at the end while a worker is idle."""
     rank = {folder: number for number, folder in enumerate(WAITING_MOST)}
-    items.sort(key=lambda item: rank.get(item.path.parent, len(rank)))
+    items.sort(key=lambda item: (not _shares(item.nodeid), rank.get(item.path.parent, len(rank))))
+
+
+def _shares(nodeid: str) -> bool:
+    return nodeid.startswith(SHARE_AN_INSTALLATION)
+
+
+class ByFile(LoadFileScheduling):
+    """Gives a worker all tests of a file, and the files that share an installation to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SHARE_AN_INSTALLATION[0] if _shares(nodeid) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
+    """Use `ByFile` for `--dist loadfile`."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def own_telegram(name: str) -> bytes:

@@ -15,6 +15,7 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from itertools import accumulate, repeat
 from random import Random
 
@@ -106,8 +107,9 @@ def tariff_of(hour: int) -> int:
     return 1 if hour >= 5 * 24 or not 7 <= hour % 24 < 23 else 2
 
 
+@lru_cache(maxsize=1)
 def simulate_week(seed: int, scenario: Scenario | None = None) -> Week:
-    """Return the week of the house that `seed` selects."""
+    """Return the week of the house that `seed` selects; several meters of one house share it."""
     # Only random() returns the same numbers in every Python version.
     random = Random(seed).random  # noqa: S311 (a household needs no secret)
     panels_w = 2500 + 1100 * random()
@@ -121,13 +123,14 @@ def simulate_week(seed: int, scenario: Scenario | None = None) -> Week:
             shade = clouds * random() * (0.2 if scenario is Scenario.SOLAR else 1)
             sun = panels_w * height * (1 - shade)
             for _ in range(MINUTE_S // SLOT_S):
-                l1, l2 = loads[0] + int(25 * random()), loads[1]
+                l1 = loads[0] + int(25 * random())
                 made = int(sun * (1 - 0.04 * random()))
                 roof = made if scenario is Scenario.SOLAR else 0
-                for phase, power in zip(powers, (l1 - roof, l2 - roof, loads[2] - made), strict=True):
-                    phase.append(power)
-                for phase, power in zip(reactive, vars_, strict=True):
-                    phase.append(power)
+                powers[0].append(l1 - roof)
+                powers[1].append(loads[1] - roof)
+                powers[2].append(loads[2] - made)
+            for phase, power in zip(reactive, vars_, strict=True):
+                phase.extend(repeat(power, MINUTE_S // SLOT_S))
     return Week(powers, reactive)
 
 

@@ -9,15 +9,16 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.exports import FORMATS, ExportedUnit, ExportError, Target, export
-from gateway.maps.load import load_map, map_names
+from gateway.maps.load import map_names
 from tests.exports.bench import ALL_SORTS
 from tests.exports.readers import READERS
+from tests.maps.serving import loaded_map
 
 
 @pytest.mark.parametrize("name", map_names())
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "evcc"])
 def test_every_map_can_be_exported(name: str, form: str) -> None:
-    register_map = load_map(map_names()[name])
+    register_map = loaded_map(map_names()[name])
     text = export(form, [ExportedUnit(register_map, Target("192.0.2.1", 502, 1))])
     assert "192.0.2.1" in text
     if form in READERS:
@@ -48,6 +49,6 @@ def test_the_command_takes_the_unit_id_of_the_map_unless_given(form: str, tmp_pa
     ],
 )
 def test_a_server_that_the_program_cannot_reach_is_refused(form: str, transport: str) -> None:
-    unit = ExportedUnit(load_map(map_names()["dsmr"]), Target("h", 502, 1, transport))
+    unit = ExportedUnit(loaded_map(map_names()["dsmr"]), Target("h", 502, 1, transport))
     with pytest.raises(ExportError, match=f"cannot read dsmr, unit 1, h.* over {transport}"):
         export(form, [unit])

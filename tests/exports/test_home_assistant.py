@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from gateway.exports import ExportedUnit, Target, export
-from gateway.maps.load import find_map, load_map, map_names
+from gateway.maps.load import find_map, map_names
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.protocol.registers.decoding import decode
 from tests.exports.bench import READINGS, TARGET, VALUES, agree, map_of, values_of
 from tests.exports.readers import READERS
+from tests.maps.serving import loaded_map
 
 
 async def test_values_of_all_sorts_are_read_as_the_export_says(server: ModbusServer) -> None:
@@ -24,7 +25,7 @@ async def test_values_of_all_sorts_are_read_as_the_export_says(server: ModbusSer
 
 @pytest.mark.parametrize("name", map_names())
 def test_home_assistant_reads_every_register_of_every_map_as_it_is(name: str) -> None:
-    register_map = load_map(map_names()[name])
+    register_map = loaded_map(map_names()[name])
     snapshot = register_map.readings.encode(READINGS.values)
     reads = {
         each.name: each
@@ -42,13 +43,13 @@ def test_home_assistant_reads_every_register_of_every_map_as_it_is(name: str) ->
 
 
 def native(host: str, unit_id: int) -> ExportedUnit:
-    return ExportedUnit(load_map(find_map("dsmr", Path())), Target(host, 502, unit_id))
+    return ExportedUnit(loaded_map(find_map("dsmr", Path())), Target(host, 502, unit_id))
 
 
 def test_a_float_is_left_out_where_an_integer_shows_the_same_value() -> None:
     (hub,) = yaml.safe_load(export("home-assistant", [native("192.0.2.1", 1)]))["modbus"]
     assert not [sensor["name"] for sensor in hub["sensors"] if sensor["data_type"].startswith("float")]
-    floats = ExportedUnit(load_map(find_map("eastron-sdm630", Path())), TARGET)
+    floats = ExportedUnit(loaded_map(find_map("eastron-sdm630", Path())), TARGET)
     (hub,) = yaml.safe_load(export("home-assistant", [floats]))["modbus"]
     assert {sensor["data_type"] for sensor in hub["sensors"]} == {"float32"}
 

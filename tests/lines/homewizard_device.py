@@ -8,6 +8,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Maker:
 
     def tls(self, name: str) -> ssl.SSLContext:
         """Return the TLS context of a device whose certificate has this common name, and no other name."""
-        key = rsa.generate_private_key(65537, 2048)
+        key = _device_key()
         pem = self._folder / "device.pem"
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         own_key = key.private_bytes(
@@ -72,6 +73,12 @@ class Maker:
         signature = self._key.sign(body, padding.PKCS1v15(), hashes.SHA256())
         whole = _der(0x30, body + _SHA256_WITH_RSA + _der(0x03, b"\0" + signature))
         return x509.load_der_x509_certificate(whole).public_bytes(serialization.Encoding.PEM)
+
+
+@cache
+def _device_key() -> rsa.RSAPrivateKey:
+    """Return a key that all devices share, since making one takes long."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 def _der(tag: int, content: bytes) -> bytes:

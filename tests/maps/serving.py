@@ -29,11 +29,16 @@ CODES = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q",
 """Type of a number in the tests of clients, and its code of `struct`."""
 
 
-def readings_in(stream: bytes) -> list[Readings]:
-    """The readings of each telegram in `stream` that comes through whole, as a meter of its variant says them."""
+@cache
+def readings_in(stream: bytes, most: int | None = None) -> list[Readings]:
+    """The readings of each telegram in `stream` that comes through whole, as a meter of its variant says them.
+
+    Those after the first `most` are left out.
+    """
     reader = TelegramReader()
     items = reader.feed(stream) + reader.silence()
-    return [_readings(item) for item in items if isinstance(item, Telegram)]
+    telegrams = [item for item in items if isinstance(item, Telegram)]
+    return [_readings(telegram) for telegram in telegrams[:most]]
 
 
 def _readings(telegram: Telegram) -> Readings:

@@ -20,6 +20,7 @@ from tests.packages.image import RUN_TIMEOUT_S, SYSTEM, WITHOUT_CABLE, SnapshotE
 from tests.packages.test_docker import compose_command
 from tests.packages.test_systemd_unit import analyze
 from tests.peers.harness import open_folder
+from tests.peers.npm import CACHE
 
 PAGE = ROOT / "docs" / "installing.md"
 PAGES = [PAGE, *sorted((ROOT / "docker").rglob("*.md"))]
@@ -57,8 +58,8 @@ def fences(kind: str) -> list[str]:
     return [text for found, text in FENCE.findall(PAGE.read_text()) if found == kind]
 
 
-QUICKLY = {"PIP_NO_COMPILE": "1"}
-"""What is installed is run once."""
+QUICKLY = {"PIP_NO_COMPILE": "1", "PIP_CACHE_DIR": str(CACHE.parent / "pip")}
+"""What is installed is run once, and was downloaded before if it is pinned."""
 TRIED = "|".join(
     [
         OF_THE_MACHINE,

@@ -26,7 +26,7 @@ FIRST = own_telegram("v50_sagemcom-t210d")
 FIRST_NET_W = 2486
 NET_POWER = 100
 STALE_AFTER_S = 2.0
-PAUSE_S = 8.0
+PAUSE_S = 5.0
 CLOCK_STEP_S = 1.0
 """Resolution of a meter's clock."""
 
@@ -215,7 +215,7 @@ def test_a_login_over_tls_is_checked_on_both_sides(tmp_path: Path) -> None:
 def test_other_messages_on_the_topic_are_reported(tmp_path: Path) -> None:
     port = free_port()
     with running(Mosquitto(tmp_path, port)):
-        gateway = start_gateway(tmp_path, port, watchdog="2s")
+        gateway = start_gateway(tmp_path, port, watchdog="1s")
         with running(gateway), gateway.client() as client:
             gateway.wait_for_log("no message on 'dsmr/raw'")
             with publishing(port, lambda: b'{"power_delivered": 2.486}'):
@@ -257,7 +257,7 @@ def test_a_user_who_may_not_read_the_topic_gets_no_message_and_that_is_reported(
     (tmp_path / "acl").write_text("topic write #\n")
     port = free_port()
     with running(Mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {tmp_path / 'acl'}")):
-        gateway = start_gateway(tmp_path, port, watchdog="2s")
+        gateway = start_gateway(tmp_path, port, watchdog="1s")
         with running(gateway), publishing(port, telegram):
             gateway.wait_for_log("no message on 'dsmr/raw'")
 

@@ -9,8 +9,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.exports import ExportedUnit, Target, export
 from gateway.maps.load import find_map, load_map
 from tests.cli.calling import run_cli
@@ -62,14 +60,13 @@ def kept(flow: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("transport", ["tcp", "rtu_over_tcp"])
-def test_five_units_and_a_second_gateway_bring_their_values_into_node_red(tmp_path: Path, transport: str) -> None:
+def test_five_units_and_a_gateway_that_speaks_rtu_over_tcp_bring_their_values_into_node_red(tmp_path: Path) -> None:
     modules = packages(*NODE_RED)
     gateways = {
         name: Gateway(
             tmp_path / name, SIMULATED, {"transport": transport, "units": {i: {"map": m} for i, m in units.items()}}
         )
-        for name, units in (("house", FIVE), ("barn", TWO))
+        for name, transport, units in (("house", "tcp", FIVE), ("barn", "rtu_over_tcp", TWO))
     }
     flow = [node for name in gateways for node in json.loads(run_cli(tmp_path / name, "export", "node-red").stdout)]
     expected = {

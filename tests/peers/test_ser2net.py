@@ -69,13 +69,11 @@ def port(tmp_path: Path) -> Iterator[SerialPort]:
         yield port
 
 
-@pytest.fixture(params=[TCP, TELNET])
-def accepter(request: pytest.FixtureRequest) -> str:
-    """How the ser2net offers its port."""
-    return str(request.param)
+each_accepter = pytest.mark.parametrize("accepter", [TCP, TELNET])
+"""For what comes through telnet in another form; what the gateway does after a loss is the same for both."""
 
 
-def start_gateway(folder: Path, port: int, accepter: str, **meter: Any) -> Gateway:
+def start_gateway(folder: Path, port: int, accepter: str = TCP, **meter: Any) -> Gateway:
     """A gateway that reads from a ser2net here."""
     where = {"host": "127.0.0.1", "port": port} if accepter == TCP else {"source": f"rfc2217://127.0.0.1:{port}"}
     return Gateway(folder, {**where, "dsmr_version": "5", "stale_after": "1s", **meter})
@@ -92,6 +90,7 @@ def wait_until_stale(client: ModbusClient) -> None:
     wait_until(lambda: client.read(100, 2) == TARGET_FAILED, "stale readings")
 
 
+@each_accepter
 def test_values_come_through_ser2net(tmp_path: Path, port: SerialPort, accepter: str) -> None:
     tcp_port = free_port()
     ser2net = Ser2net(tmp_path, port.link, tcp_port, accepter)
@@ -104,12 +103,10 @@ def test_values_come_through_ser2net(tmp_path: Path, port: SerialPort, accepter:
         wait_until_stale(client)
 
 
-def test_values_return_when_ser2net_is_killed_and_started_again(
-    tmp_path: Path, port: SerialPort, accepter: str
-) -> None:
+def test_values_return_when_ser2net_is_killed_and_started_again(tmp_path: Path, port: SerialPort) -> None:
     tcp_port = free_port()
-    ser2net = Ser2net(tmp_path, port.link, tcp_port, accepter)
-    gateway = start_gateway(tmp_path, tcp_port, accepter)
+    ser2net = Ser2net(tmp_path, port.link, tcp_port)
+    gateway = start_gateway(tmp_path, tcp_port)
     with running(ser2net, gateway), gateway.client() as client:
         with port.sending(FIRST):
             wait_for_net_power(client, FIRST_NET_W)
@@ -117,12 +114,13 @@ def test_values_return_when_ser2net_is_killed_and_started_again(
         wait_until_stale(client)
         wait_until(lambda: client.registers(1, 1)[0] & 0b11 == 0, "a closed P1 port")
         gateway.wait_for_log("the other end closed")
-        again = Ser2net(tmp_path, port.link, tcp_port, accepter)
+        again = Ser2net(tmp_path, port.link, tcp_port)
         with running(again), port.sending(SECOND):
             wait_for_net_power(client, SECOND_NET_W)
             assert client.registers(1, 1)[0] & 0b11 == 0b11
 
 
+@each_accepter
 def test_a_ser2net_without_a_free_connection_is_diagnosed(tmp_path: Path, port: SerialPort, accepter: str) -> None:
     tcp_port = free_port()
     ser2net = Ser2net(tmp_path, port.link, tcp_port, accepter, max_connections=1)
@@ -140,6 +138,7 @@ def test_a_ser2net_without_a_free_connection_is_diagnosed(tmp_path: Path, port: 
         assert gateway.log.count("Port already in use") == 1
 
 
+@each_accepter
 def test_a_device_that_is_gone_behind_ser2net_is_diagnosed(tmp_path: Path, port: SerialPort, accepter: str) -> None:
     tcp_port = free_port()
     ser2net = Ser2net(tmp_path, port.link, tcp_port, accepter)
@@ -155,21 +154,21 @@ def test_a_device_that_is_gone_behind_ser2net_is_diagnosed(tmp_path: Path, port:
             wait_for_net_power(client, SECOND_NET_W)
 
 
-def test_a_ser2net_that_is_not_there_is_waited_for(tmp_path: Path, port: SerialPort, accepter: str) -> None:
+def test_a_ser2net_that_is_not_there_is_waited_for(tmp_path: Path, port: SerialPort) -> None:
     tcp_port = free_port()
-    gateway = start_gateway(tmp_path, tcp_port, accepter)
+    gateway = start_gateway(tmp_path, tcp_port)
     with running(gateway), gateway.client() as client:
         gateway.wait_for_log(rf"127\.0\.0\.1:{tcp_port}( 115200 8N1)?: .*trying again")
         assert client.read(100, 2) == TARGET_FAILED
-        ser2net = Ser2net(tmp_path, port.link, tcp_port, accepter)
+        ser2net = Ser2net(tmp_path, port.link, tcp_port)
         with running(ser2net), port.sending(FIRST):
             wait_for_net_power(client, FIRST_NET_W)
 
 
-def test_the_gateway_reconnects_to_a_silent_ser2net(tmp_path: Path, port: SerialPort, accepter: str) -> None:
+def test_the_gateway_reconnects_to_a_silent_ser2net(tmp_path: Path, port: SerialPort) -> None:
     tcp_port = free_port()
-    ser2net = Ser2net(tmp_path, port.link, tcp_port, accepter)
-    gateway = start_gateway(tmp_path, tcp_port, accepter, watchdog="1s")
+    ser2net = Ser2net(tmp_path, port.link, tcp_port)
+    gateway = start_gateway(tmp_path, tcp_port, watchdog="1s")
     with running(ser2net, gateway), gateway.client() as client:
         with port.sending(FIRST):
             wait_for_net_power(client, FIRST_NET_W)

@@ -20,7 +20,7 @@ from gateway.protocol.registers.register import Register
 from gateway.runtime.clock import now
 from gateway.service.node_settings import unit_of
 from tests.conftest import own_telegram
-from tests.maps.serving import FRESH_UNTIL, readings_in
+from tests.maps.serving import FRESH_UNTIL, loaded_map, readings_in
 from tests.nodes.status_page.bench import PAGE, serving
 
 TELEGRAMS = ("v50_iskra-am550-solar", "v50_sagemcom-t210d", "be_fluvius", "lu_smarty", "de_q3d", "v22_iskra-mt382")
@@ -30,7 +30,7 @@ SECRETS = {name: f"PRIVATE-{name}".upper() for name in NAMES if identifies(name)
 
 def unit(name: str, *, identifiers: bool, values: Any = None) -> Unit:
     config = UnitConfig(map=name, identifiers=identifiers)
-    made = unit_of(config, load_map(map_names()[name]), lambda _now: {})
+    made = unit_of(config, loaded_map(map_names()[name]), lambda _now: {})
     made.publish(made.register_map.readings.encode(SECRETS if values is None else values), FRESH_UNTIL)
     return made
 
@@ -76,7 +76,7 @@ def test_no_identifier_of_a_real_telegram_is_in_any_map(telegram: str) -> None:
 
 def test_the_native_maps_texts_are_then_absent() -> None:
     table = shown(unit("dsmr", identifiers=False))
-    private = [register for register in load_map(map_names()["dsmr"]).registers if 500 <= register.address < 700]
+    private = [register for register in loaded_map(map_names()["dsmr"]).registers if 500 <= register.address < 700]
     assert len(private) == 10
     assert all(table[register.name] is None for register in private)
 

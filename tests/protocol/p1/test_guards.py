@@ -54,8 +54,8 @@ def test_a_meter_without_an_identifier_is_known_by_its_identification() -> None:
     assert identity_of(read(only(telegram_of("1-0:1.8.1(000001.000*kWh)")))) == "ISk5\\2M550T-1012"
 
 
-@pytest.mark.parametrize("scenario", [None, *Scenario])
 @pytest.mark.parametrize("version", [version for version in simulated_versions() if version != "Q3D"])
+@pytest.mark.parametrize("scenario", [None, *Scenario])
 def test_no_counter_of_a_simulated_household_is_withheld(version: str, scenario: Scenario | None) -> None:
     try:
         house = simulated_meter(version, scenario=scenario, started_at=AUTUMN)
