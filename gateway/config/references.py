@@ -29,6 +29,9 @@ def check_references(document: Document, config: Config, lost: Collection[Loc] =
     if not config.modbus and not config.publishes and ("modbus",) not in lost:
         hint = "Add a server, or mqtt with publish for a gateway that only publishes"
         problems.append(document.problem(("modbus",), "no-server", "there is no server", hint))
+    if config.metrics.readings and config.status_page is None and ("status_page",) not in lost:
+        hint = "Add status_page: {}, which serves them on this machine"
+        problems.append(document.problem(("metrics",), "metrics-without-page", "no page serves the metrics", hint))
     for index, server in enumerate(config.modbus):
         here = ("modbus", index)
         for unit_id, unit in server.units.items():

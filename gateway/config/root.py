@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway.config.defaults import DefaultsConfig
 from gateway.config.log import LogConfig
 from gateway.config.meter import MeterConfig
+from gateway.config.metrics import MetricsConfig
 from gateway.config.modbus import ModbusConfig
 from gateway.config.mqtt import MqttConfig
 from gateway.config.passthrough import PassthroughConfig
@@ -34,6 +35,7 @@ class Config(BaseModel):
     push: PushConfig | None = None
     mqtt: MqttConfig | None = None
     status_page: StatusPageConfig | None = None
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     audit: str | None = Field(default=None, min_length=1)
     state_dir: Path | None = None

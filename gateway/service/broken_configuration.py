@@ -42,6 +42,7 @@ class ConfigErrorGateway:
     warnings: Sequence[Problem] = ()
     reloaded: Reload | None = None
     reload_counts: Mapping[str, int] = {}
+    exports_readings = False
 
     def __init__(self, config: StatusPageConfig, folder: Path) -> None:
         """Show the page of `config`; relative paths in it begin at `folder`."""

@@ -155,6 +155,11 @@ class Wiring:
         config = self.configured[0].all_meters().get(meter)
         return config.main_fuse if config else None
 
+    @property
+    def exports_readings(self) -> bool:
+        """Return whether the metrics have the readings of the meters."""
+        return self.configured[0].metrics.readings
+
     def health(self, *, counts_meters: bool) -> Health:
         """Return the health of the gateway, including that of its meters if `counts_meters`."""
         meters = self.meters.values() if counts_meters else ()

@@ -34,7 +34,7 @@ def test_meters_have_names_and_a_single_one_is_called_meter(tmp_path: Path) -> N
             [
                 (
                     "1:1: broker: unknown key. Known here: meter, meters, meters_file, defaults, modbus, passthrough,"
-                    " push, mqtt, status_page, log, audit, state_dir"
+                    " push, mqtt, status_page, metrics, log, audit, state_dir"
                 )
             ],
         ),

@@ -145,7 +145,12 @@ def _series(query: Query) -> tuple[Hashable, Make]:
 async def _metrics(page: Page) -> bytes:
     from gateway.nodes.status_page.metrics import render  # noqa: PLC0415 - only where metrics are used
 
-    return render(page.gateway)
+    text = render(page.gateway)
+    if not page.gateway.exports_readings:
+        return text
+    from gateway.nodes.status_page.reading_metrics import render_readings  # noqa: PLC0415 - as above
+
+    return text + await render_readings(page.gateway.meters.values())
 
 
 async def _respond_with_error(_request: Request, error: Exception) -> Response:

@@ -115,6 +115,24 @@ class _Gateway(Collector):
         yield from self._servers()
         yield from self._nodes()
         yield from self._certificates()
+        yield from self._reloads()
+
+    def _reloads(self) -> Iterable[Metric]:
+        gateway = self._gateway
+        reloads = CounterMetricFamily(f"{PREFIX}_reloads", "reloads of the configuration, by result", labels=["result"])
+        for result, count in gateway.reload_counts.items():
+            reloads.add_metric([result], count)
+        name, text = f"{PREFIX}_last_reload_successful", "1 if the last reload was accepted, 0 if it was refused"
+        # Before the first reload, the configuration is the one of the start.
+        successful = GaugeMetricFamily(name, text, value=not gateway.reloaded or gateway.reloaded.is_applied)
+        name, text = f"{PREFIX}_last_reload_timestamp_seconds", "unix time of the last reload; absent before the first"
+        last = GaugeMetricFamily(name, text, labels=[])
+        if gateway.reloaded:
+            last.add_metric([], gateway.reloaded.at)
+        problems = GaugeMetricFamily(
+            f"{PREFIX}_configuration_problems", "problems of the configuration file", value=len(gateway.problems)
+        )
+        return reloads, successful, last, problems
 
     def _meters(self) -> Iterable[Metric]:
         meters = self._gateway.meters.values()

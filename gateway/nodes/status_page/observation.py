@@ -182,6 +182,10 @@ class Gateway(Protocol):
         """Return the number of reloads by result."""
 
     @property
+    def exports_readings(self) -> bool:
+        """Return whether the metrics have the readings of the meters."""
+
+    @property
     def is_serving(self) -> bool:
         """Return False while the configuration cannot be used."""
 

@@ -1,0 +1,113 @@
+"""The alert rules and the dashboard of docs/monitoring use metrics that exist, and have the form that programs read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import ROOT
+from tests.nodes.status_page.bench import PAGE, SEVERAL, serving
+
+FOLDER = ROOT / "docs" / "monitoring"
+RULES = FOLDER / "alerts.yaml"
+DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+OF_PROMETHEUS = {"up"}
+"""Metrics that Prometheus makes itself."""
+NAME = re.compile(r"\b(?:dsmr_gateway|process)_[a-z_0-9]+\b")
+COLUMNS = 24
+"""Width of a dashboard of Grafana."""
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def queries() -> Iterator[str]:
+    yield from (rule["expr"] for rule in rules())
+    yield from (target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])
+    yield from (
+        variable["query"]["query"] for variable in DASHBOARD["templating"]["list"] if variable["type"] == "query"
+    )
+
+
+def labels_in(query: str) -> set[str]:
+    """Return the labels that a query selects, groups by or shows."""
+    inside = " ".join(re.findall(r"\{([^}]*)\}", query))
+    grouped = " ".join(re.findall(r"by \(([^)]*)\)", query))
+    return set(re.findall(r"([a-z_]+)(?=!?=)", inside)) | set(re.findall(r"[a-z_]+", grouped))
+
+
+async def test_each_query_names_metrics_and_labels_that_exist(tmp_path: Path) -> None:
+    async with serving(tmp_path, SEVERAL + PAGE + "metrics: {readings: true}\n") as bench:
+        text = (await bench.get("/metrics")).body.decode()
+    names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    # A reading is there once a telegram is served; its metric is tested with the readings.
+    names |= {f"dsmr_gateway_reading_{unit}" for unit in ("watts",)}
+    labels = {"job", "instance", "server", "reading", "reason", "code", "file"}
+    labels |= {
+        label for family in text_string_to_metric_families(text) for each in family.samples for label in each.labels
+    }
+    for query in queries():
+        used = set(NAME.findall(query))
+        assert used or OF_PROMETHEUS & set(re.findall(r"\w+", query)), query
+        assert used <= names, query
+        assert labels_in(query) <= labels, query
+
+
+def test_each_alert_says_what_to_do_and_is_in_the_documentation() -> None:
+    for rule in rules():
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert rule["annotations"].keys() == {"summary", "action"}
+        assert f"`{rule['alert']}`" in OPERATIONS, rule["alert"]
+    assert set(re.findall(r"`([A-Z]\w+[a-z][A-Z]\w+)`", OPERATIONS)) == {rule["alert"] for rule in rules()}
+
+
+def test_prometheus_understands_the_rules() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("there is no promtool here; it is in the package prometheus of Debian")
+    result = subprocess.run([promtool, "check", "rules", RULES], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_dashboard_has_the_form_that_grafana_imports() -> None:
+    assert DASHBOARD.keys() >= {"title", "uid", "schemaVersion", "panels", "templating", "time", "timezone"}
+    assert "id" not in DASHBOARD, "Grafana numbers dashboards itself"
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        assert panel["type"] in {"stat", "timeseries"}
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"].keys() == {"defaults", "overrides"}
+        for target in panel["targets"]:
+            assert target["datasource"] == panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+            assert target["expr"]
+            assert target["refId"]
+    assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "instance"]
+
+
+def cells(panel: dict[str, Any]) -> set[tuple[int, int]]:
+    place = panel["gridPos"]
+    columns = range(place["x"], place["x"] + place["w"])
+    return set(itertools.product(columns, range(place["y"], place["y"] + place["h"])))
+
+
+def test_the_panels_of_the_dashboard_fill_its_rows_without_overlapping() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        assert not taken & cells(panel), panel["title"]
+        taken |= cells(panel)
+    rows = {row for _, row in taken}
+    assert taken == set(itertools.product(range(COLUMNS), range(max(rows) + 1)))
