@@ -62,7 +62,7 @@ class Visit:
     def open(self, view: str = "flow") -> Any:
         """Go to a view."""
         self.page.goto(f"{self.origin}/#{view}")
-        self.page.wait_for_selector(f"main[data-view={view}]")
+        self.page.wait_for_selector(f"main[data-view={view.partition('/')[0]}]")
         return self.page
 
     def screenshot(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from tests.nodes.status_page.test_registers import OWN_MAP
 from tests.peers.browser import NO_RESPONSE, PHONE, Visit, open_browser
 from tests.peers.harness import Gateway, ModbusClient, SerialPort, free_port, read_request, running, wait_until
 
-VIEWS = ("flow", "registers", "telegram", "clients", "connect", "charts")
+VIEWS = ("now", "flow", "registers", "telegram", "clients", "connect", "charts")
 TELEGRAM = own_telegram("v50_iskra-am550-solar")
-FILLED = {"registers": "tr[data-register]", "charts": "svg.chart text"}
+FILLED = {"registers": "tr[data-register]", "charts": ".chart svg text", "now": ".hero svg text"}
 """What stands in a view once its data is there."""
 
 THREE_EVENTS = """new Promise((done) => {
@@ -327,13 +328,83 @@ def test_a_chosen_client_is_shown_in_dutch_on_a_phone(visit: Visitor, scheme: st
     visitor.screenshot(f"connect_evcc_phone_{scheme}")
 
 
-def test_charts_show_power_and_intervals(visit: Visitor) -> None:
+def test_charts_show_the_last_hour_and_are_read_by_keyboard(visit: Visitor) -> None:
     visitor = visit()
     page = visitor.open("charts")
-    page.get_by_text("Net power: now").wait_for()
-    page.get_by_text("Longest interval").wait_for()
-    assert page.locator("svg.chart path.curve").count() >= 2
+    page.get_by_role("img", name="Longest interval").wait_for()
+    assert page.locator(".chart:visible").count() == 4
+    chart = page.get_by_role("group", name="Net power")
+    assert chart.locator(".readout").inner_text().startswith("now")
+    chart.focus()
+    page.keyboard.press("Home")
+    chart.locator(".cursor").wait_for(state="attached")
+    spoken = chart.get_by_role("status").inner_text()
+    assert re.match(r"[0-9:]{5}.*W", spoken), spoken
+    page.keyboard.press("Escape")
+    chart.locator(".cursor").wait_for(state="detached")
+    page.get_by_role("button", name="24 h").click()
+    page.get_by_text("last 5 min").first.wait_for()
+    page.get_by_text("as a table").click()
+    assert page.locator("table tbody tr").count() >= 1
     visitor.screenshot("charts")
+
+
+def test_what_is_stale_is_shown_as_that_in_now_and_charts(visit: Visitor, port: SerialPort) -> None:
+    visitor = visit()
+    page = visitor.open("now/barn")
+    with port.sending(TELEGRAM):
+        page.wait_for_selector(".hero[data-state=fresh] .imp, .hero[data-state=fresh] .exp")
+        page.get_by_text("power_net").wait_for()
+        assert page.locator(".watts.live").count() == 3
+        visitor.screenshot("now_fresh")
+    page.wait_for_selector(".hero[data-state=stale]")
+    page.get_by_text("The present power is not known.").wait_for()
+    page.get_by_text("Unit 3 (dsmr-5): exception 0x0B.").wait_for()
+    assert page.locator(".live").count() == 0
+    assert re.search(r"\bnow\b", page.locator("#view").inner_text()) is None
+    visitor.screenshot("now_stale")
+    page = visitor.open("charts/barn")
+    page.get_by_text("no telegrams").first.wait_for()
+    texts = page.locator("#view").evaluate(
+        "(view) => view.textContent + [...view.querySelectorAll('[aria-label]')].map((e) => e.ariaLabel).join(' ')"
+    )
+    assert re.search(r"\bnow\b", texts) is None
+    assert page.get_by_role("group", name="Net power").locator(".readout").inner_text().startswith("last, ")
+    visitor.screenshot("charts_stale")
+
+
+PURE = """async () => {
+  const { nice, timeTicks, runs, gaps, path } = await import("./static/drawing.js");
+  const { meterState } = await import("./static/marks.js");
+  const { series } = await import("./static/series.js");
+  const meter = { age_s: 1, telegrams: 5, late_after_s: 3, stale_after_s: 5 };
+  const unserved = { ...meter, age_s: null };
+  const unseen = { ...unserved, telegrams: 0 };
+  const points = [1, null, null, 2, 3];
+  const kept = series();
+  const piece = (first, telegrams) => ({ meter: "m", bucket_s: 10, first, columns: { telegrams } });
+  const grew = [kept.merge(piece(100, [1, 2, 3])), kept.merge(piece(120, [4])), kept.merge(piece(120, [5, 6]))];
+  return {
+    nice: [nice(-1.4, 1.9, 4), nice(0, 0.1, 4), nice(0, 4, 2)],
+    ticks: timeTicks(1_000_000, 1_003_600, 5, 3600).map((at) => (at + 3600) % 900),
+    runs: runs(points, (each) => each !== null),
+    gaps: gaps(points, (each) => each !== null),
+    path: path([[1, 2]]),
+    states: [[meter, 0], [meter, 2.5], [meter, 4.5], [meter, 0, true], [unserved, 0], [unseen, 0]]
+      .map(([each, elapsed, isLost]) => meterState(each, elapsed, isLost).state),
+    grew, columns: kept.data.columns.telegrams, first: kept.data.first, since: kept.since,
+  };
+}"""
+
+
+def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
+    found = visit().open("now").evaluate(PURE)
+    assert found["nice"] == [[-2, -1, 0, 1, 2], [0, 0.025, 0.05, 0.075, 0.1], [0, 2, 4]]
+    assert set(found["ticks"]) == {0}
+    assert (found["runs"], found["gaps"], found["path"]) == ([[1], [2, 3]], [[None, None]], "M1.0 2.0h1")
+    assert found["states"] == ["fresh", "late", "stale", "lost", "stale", "never"]
+    assert found["grew"] == [True, False, True]
+    assert (found["columns"], found["first"], found["since"]) == ([2, 5, 6], 110, 130)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -369,7 +440,7 @@ def test_it_is_usable_on_a_phone(visit: Visitor) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
         visitor.screenshot(f"{view}_phone")
         if view == "charts":
-            drawn = "document.querySelector('svg.chart text').getBoundingClientRect().height"
+            drawn = "document.querySelector('.chart svg text').getBoundingClientRect().height"
             assert page.evaluate(drawn) > 10, "words that can be read"
     page = visitor.open("flow")
     node(page, "DSMR parser").first.tap()

@@ -7,6 +7,7 @@ import { ageWords, language, moment, number, preferredLanguage, problemText, set
 
 // The views in the order of their tabs. A module is loaded when its view is first opened.
 const VIEWS = {
+  now: () => import("./now.js"),
   flow: () => import("./flow.js"),
   charts: () => import("./charts.js"),
   registers: () => import("./registers.js"),

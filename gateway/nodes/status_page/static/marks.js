@@ -2,7 +2,7 @@
 // A state never depends on an event that has to come: the page's own clock makes a meter late and stale.
 
 import { h, s, setText } from "./dom.js";
-import { ageWords, clock, t } from "./texts.js";
+import { ageWords, clock, span, t } from "./texts.js";
 
 const SHAPES = {
   late: { class: "half", d: "M2.500 10.500V4a1.500 1.500 0 0 1 1.500-1.500h6.500z" },
@@ -87,9 +87,9 @@ export function ageLine() {
       const kind = age === null && state !== "lost" ? (meter.telegrams ? "unserved" : "never") : state;
       element.setAttribute("class", `age-line ${state}`);
       setMark(sign, state);
-      setText(words, t(`age_${kind}`, { age: shown, due: ageWords(meter.due_s), since: age === null ? "" : clock(at - age) }));
+      setText(words, t(`age_${kind}`, { age: shown, due: span(meter.due_s), since: age === null ? "" : clock(at - age) }));
       words.setAttribute("class", { late: "warn", stale: "bad" }[state] ?? "");
-      setText(rule, kind === "never" ? notes : t("age_rule", { due: ageWords(meter.due_s), limit: ageWords(limit) }));
+      setText(rule, kind === "never" ? notes : t("age_rule", { due: span(meter.due_s), limit: span(limit) }));
       fill.style.transform = `scaleX(${age === null ? 0 : Math.min(1, age / limit).toFixed(4)})`;
       due.hidden = late.hidden = age === null;
       const dueShare = Math.min(1, meter.due_s / limit);
@@ -101,7 +101,7 @@ export function ageLine() {
       setText(labels[0], age === null ? t("age_start") : "0");
       setText(labels[1], age === null || dueShare < 0.06 ? "" : t("age_due"));
       setText(labels[2], age === null || lateShare - dueShare < 0.1 ? "" : t("age_mark_late"));
-      setText(labels[3], age === null ? "" : t("age_limit", { limit: ageWords(limit) }));
+      setText(labels[3], age === null ? "" : t("age_limit", { limit: span(limit) }));
     },
   };
 }

@@ -117,6 +117,15 @@ export function hours(unix) {
   return new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(unix * 1000));
 }
 
+export function dayTime(unix) {
+  return new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(unix * 1000));
+}
+
+// A length of time that is configured: 5 s, 2.5 s, 2 min.
+export function span(seconds) {
+  return seconds < 120 ? t("age_s", { n: number(seconds, 1) }) : ageWords(seconds);
+}
+
 export function clock(unix) {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(unix * 1000));
 }
