@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
+import socket
+from contextlib import AsyncExitStack, ExitStack
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -142,6 +143,18 @@ async def test_each_address_gets_its_share_of_a_full_server(tmp_path: Path, capl
         assert server.clients.turned_away[TurnedAway.UNFAIR] == 2
         assert server.details()["clients_turned_away (closed for another address)"] == 2
     assert caplog.text.count("127.0.0.2 has the most clients") == 1
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_crowd_that_connects_at_once_keeps_no_other_address_out(tmp_path: Path, transport: str) -> None:
+    async with serve(transport, tmp_path, make_unit(tmp_path), max_clients=32) as server:
+        with ExitStack() as stack:
+            for _ in range(258):  # more than a listener accepts at once, and than it has room for
+                place = ("127.0.0.1", server.port)
+                stack.enter_context(socket.create_connection(place, LIMIT_S, (GREEDY, 0)))
+            async with client_of(server, tmp_path, OTHER) as other:
+                await ask_all(other)
+            assert server.clients.turned_away.total() >= 258 - 32
 
 
 async def test_clients_with_priority_are_no_part_of_the_shares(tmp_path: Path) -> None:

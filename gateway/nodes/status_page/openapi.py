@@ -118,6 +118,11 @@ _PATHS = [
 ]
 
 _REASONS = {400: "A parameter is not valid", 404: "Not found"}
+_WITHOUT_PASSWORD = {
+    "401": {"description": "The page has a password, which is missing or wrong"},
+    "429": {"description": "Too many wrong passwords came from this address"},
+}
+"""Responses without content that each request may get, except those for the health."""
 
 
 @lru_cache
@@ -140,7 +145,8 @@ def describe() -> dict[str, Any]:
         },
         "servers": [{"url": "./"}],
         "paths": {each.path: {"get": _operation(each)} for each in _PATHS},
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {"password": {"type": "http", "scheme": "basic"}}},
+        "security": [{}, {"password": []}],
     }
 
 
@@ -150,6 +156,8 @@ def _operation(path: _Path) -> dict[str, Any]:
         responses[str(status)] = {"description": _REASONS[status], "content": _content(model.ErrorBody)}
     if path.gives is model.HealthView:
         responses["503"] = {"description": "The gateway has a problem", "content": _content(path.gives)}
+    else:
+        responses |= _WITHOUT_PASSWORD
     return {
         "summary": path.summary,
         "parameters": [{"in": "query", "required": False} | parameter for parameter in path.parameters],

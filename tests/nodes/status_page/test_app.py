@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.nodes.status_page.openapi import describe
 from gateway.nodes.status_page.registers import MASK
 from tests.nodes.status_page.bench import HOUSE, Bench, serving
 
@@ -48,6 +49,12 @@ async def test_every_response_limits_what_the_page_may_do_in_a_browser(bench: Be
         assert "server" not in answer.headers
         head = await bench.get(path, "HEAD")
         assert (head.status, head.body) == (200, b""), path
+
+
+def test_the_description_has_the_responses_without_the_password() -> None:
+    for path, operations in describe()["paths"].items():
+        is_open = path == "/healthz"
+        assert (operations["get"]["responses"].keys() >= {"401", "429"}) != is_open, path
 
 
 async def test_nothing_can_be_changed(bench: Bench) -> None:
