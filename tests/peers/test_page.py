@@ -16,7 +16,7 @@ from tests.nodes.status_page.test_registers import OWN_MAP
 from tests.peers.browser import NO_RESPONSE, PHONE, Visit, open_browser
 from tests.peers.harness import Gateway, ModbusClient, SerialPort, free_port, read_request, running, wait_until
 
-VIEWS = ("now", "flow", "registers", "telegram", "clients", "connect", "charts")
+VIEWS = ("now", "flow", "fleet", "registers", "telegram", "clients", "connect", "charts")
 TELEGRAM = own_telegram("v50_iskra-am550-solar")
 FILLED = {"registers": "tr[data-register]", "charts": ".chart svg text", "now": ".hero svg text"}
 """What stands in a view once its data is there."""
@@ -90,13 +90,15 @@ def test_the_flow_is_drawn_with_all_nodes_and_wires(visit: Visitor, gateway: Ser
     with port.sending(TELEGRAM):
         page = visit().open()
         node(page, "P1 port barn: OK").wait_for()
-        labels = page.locator(".node .label").all_text_contents()
-        assert sorted(label.split(" 127")[0] for label in labels) == [
+        labels = page.locator('.node:not([data-node^="client "]) .label').all_text_contents()
+        assert sorted(label.split(" :")[0] for label in labels) == [
             *("1: dsmr", "2: abb-b23", "3: dsmr-5", "DSMR parser", "DSMR parser", "Modbus/TCP", "P1 port barn"),
             *("passthrough", "simulated meter house", "status page"),
         ]
         status = page.evaluate("fetch('api/status').then((answer) => answer.json())")
-        assert page.locator(".wire").count() == len(status["wires"]) == 12
+        # One wire to the passthrough is enough, from the line or from the parser.
+        clients = page.locator('[data-node^="client "]').count()
+        assert page.locator(".wire").count() - clients == len(status["wires"]) - 1 == 11
         # Nodes of one kind stand under each other, and none covers another.
         boxes = [each.bounding_box() for each in page.locator(".node .body").all()]
         assert len({(box["x"], box["y"]) for box in boxes}) == len(boxes)
@@ -107,6 +109,10 @@ def test_the_flow_is_drawn_with_all_nodes_and_wires(visit: Visitor, gateway: Ser
         node(page, "2: abb-b23").click()
         assert "abb-b23" in page.locator("dl").inner_text()
         assert node(page, "2: abb-b23").get_attribute("aria-expanded") == "true"
+        page.keyboard.press("Escape")
+        assert node(page, "2: abb-b23").get_attribute("aria-expanded") == "false"
+        assert page.locator(".drawer").count() == 0
+        page.get_by_text("house: the first telegram arrived").wait_for()
 
 
 def test_a_meter_that_stops_and_returns_is_seen_at_once(visit: Visitor, port: SerialPort) -> None:
@@ -261,6 +267,7 @@ def test_the_telegram_is_copied_whole(visit: Visitor) -> None:
 
 def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: Served) -> None:
     with ModbusClient(gateway.port) as client:
+        wait_until(lambda: client.registers(1, 1)[0] & 1, "fresh readings")
         client.ask(read_request(100, 2))
         client.ask(read_request(101, 2))
         client.ask(read_request(100, 2), 99)
@@ -270,12 +277,55 @@ def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: S
         page.get_by_text("Read power_net at address 100 instead of 101.").first.wait_for()
         page.get_by_text("Unit 99 is not configured.").first.wait_for()
         page.get_by_text("Read power_net at address 100 instead of 40101.").first.wait_for()
-        page.get_by_text("(connected)").first.wait_for()
+        host = page.locator("tr[data-host='127.0.0.1']").first
+        host.get_by_text("1 open").wait_for()
+        page.locator(".clients-requests").get_by_text(re.compile(r"^power_net -?\d+ W$")).first.wait_for()
+        page.get_by_role("button", name="Copy 100").first.wait_for()
         visitor.screenshot("clients")
-        page.get_by_label("only likely mistakes").check()
+        page.get_by_role("button", name="only likely mistakes").click()
         page.wait_for_function(
-            "() => [...document.querySelectorAll('section:last-of-type tbody tr')].every((e) => e.dataset.mistake)"
+            "() => [...document.querySelectorAll('.clients-requests tbody tr')].every((e) => e.dataset.mistake)"
         )
+
+
+def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser: Any, tmp_path: Path) -> None:
+    page_port = free_port()
+    gone = {f"kade-{number}": {"port": "/dev/none"} for number in range(3, 60)}
+    meters = {"kade-1": {"simulate": True}, "kade-2": {"simulate": True}} | gone | {"last": {"port": "/dev/none"}}
+    settings = {"meters": meters, "status_page": {"listen": f"127.0.0.1:{page_port}"}}
+    gateway = Gateway(tmp_path, {}, {"units": {1: {"meter": "kade-1"}}}, settings=settings)
+    with running(gateway):
+        gateway.wait_for_port(page_port)
+        visitor = Visit(browser, page_port)
+        page = visitor.open("fleet")
+        page.locator(".fleet-count", has_text="2 of 60 fresh").wait_for()
+        first = page.locator(".fleet-row[data-order='0']")
+        assert "kade-3" in first.inner_text()
+        assert "no such device" in first.inner_text()
+        page.get_by_text("sum over 2 fresh meters; 58 left out").wait_for()
+        rows = page.locator(".fleet-row")
+        assert rows.count() <= 40
+        page.locator(".fleet-port").evaluate("(port) => port.scrollTo(0, 1e6)")
+        page.locator(".fleet-row[data-order='59']").wait_for()
+        assert rows.count() <= 40
+        page.keyboard.press("/")
+        page.keyboard.type("kade-17")
+        page.wait_for_function("() => document.querySelectorAll('.fleet-row').length === 1")
+        assert rows.first.inner_text().startswith("kade-17")
+        page.get_by_label("Search").fill("")
+        page.get_by_role("button", name="Meter", exact=True).click()
+        page.locator("[data-order='0'] .name", has_text="kade-1").wait_for()
+        page.get_by_role("button", name="Late").click()
+        page.get_by_text("No meter matches.").wait_for()
+        page.get_by_role("button", name="Show all").click()
+        rows.first.wait_for()
+        assert visitor.accessibility_faults() == []
+        visitor.screenshot("fleet")
+        rows.first.get_by_role("link").focus()
+        visitor.page.goto(f"{visitor.origin}/#flow/last")
+        page.get_by_text("No fresh telegrams from last.").wait_for()
+        assert visitor.errors == []
+        visitor.context.close()
 
 
 def test_an_export_is_downloaded(visit: Visitor, gateway: Served) -> None:
@@ -462,7 +512,7 @@ def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sidew
     )
     assert edges
     assert all(0 <= left < right <= PHONE["width"] for left, right in edges)
-    page.get_by_text("address 3 (40004), 1 register", exact=True).first.wait_for()
+    page.get_by_text("FC03 unit 1, address 3, 1 register", exact=True).first.wait_for()
 
 
 def test_the_keyboard_alone_is_enough(visit: Visitor) -> None:
@@ -487,7 +537,9 @@ def test_the_keyboard_alone_is_enough(visit: Visitor) -> None:
         if page.evaluate(f"{focused}.getAttribute('data-node')"):
             break
     page.keyboard.press("Enter")
-    assert page.evaluate(f"{focused}.getAttribute('aria-expanded')") == "true"
+    page.locator(".drawer dl").wait_for()
+    page.keyboard.press("Escape")
+    assert page.evaluate(f"{focused}.getAttribute('aria-expanded')") == "false"
     # An update each second does not take the focus away.
     before = page.evaluate(f"{focused}.getAttribute('data-node')")
     page.evaluate(THREE_EVENTS)
@@ -532,17 +584,19 @@ def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_fixed(brow
     with running(gateway):
         gateway.wait_for_port(page_port)
         visitor = Visit(browser, page_port)
-        page = visitor.open()
-        page.get_by_text("meter.simulat: unknown key. Did you mean simulate?").wait_for()
-        page.get_by_text("The gateway serves nothing until it is fixed.").wait_for()
+        page = visitor.page
+        page.goto(f"{visitor.origin}/#flow")
+        page.locator(".fault-head", has_text="unknown key. Did you mean simulate?").wait_for()
+        page.get_by_text("Nothing is served.").wait_for()
+        assert not page.locator("#problems").is_visible()
+        source = page.locator(".fault pre").inner_text().splitlines()
+        assert source[1].split() == ["2", "simulat:", "true"]
+        assert source[2].index("^^^^^^^") == source[1].index("simulat")
+        assert visitor.accessibility_faults() == []
         visitor.screenshot("faults")
         page.get_by_role("button", name="Nederlands").click()
-        page.get_by_text("meter.simulat: onbekende sleutel").wait_for()
-        problem = page.locator("#problems li")
-        assert problem.inner_text().splitlines() == [
-            f"{config}:2:3: meter.simulat: onbekende sleutel",
-            "unknown key. Did you mean simulate?",
-        ]
+        page.locator(".fault-head b", has_text="onbekende sleutel").wait_for()
+        assert page.locator(".fault-more").inner_text() == "unknown key. Did you mean simulate?"
         page.get_by_role("button", name="English").click()
         config.write_text(config.read_text().replace("simulat:", "simulate:"))
         page.locator("#pill", has_text="Simulated").wait_for()

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access, Refusal
+from gateway.nodes.status_page.fleet import MAX_LINES, sparklines
 from gateway.nodes.status_page.frame import unix_time
 from gateway.nodes.status_page.hosts import prepare_names
 from gateway.nodes.status_page.json_text import to_json
@@ -76,6 +77,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         share("/api/registers", _registers),
         share("/api/hosts", lambda _query: ((), lambda: _hosts(page))),
         share("/api/changes", lambda _query: ((), at_once(page.journal.changes))),
+        share("/api/sparklines", _sparklines),
         share("/api/requests", lambda query: _requests(query, gateway)),
         share("/api/telegram", _telegram),
         share("/api/history", _history),
@@ -118,6 +120,11 @@ def _registers(query: Query) -> tuple[Hashable, Make]:
 def _requests(query: Query, gateway: Gateway) -> tuple[Hashable, Make]:
     limit = query.limit(requests.REQUESTS_SHOWN)
     return limit, at_once(lambda: requests.requests(gateway.served, limit))
+
+
+def _sparklines(query: Query) -> tuple[Hashable, Make]:
+    names = query.meters(MAX_LINES)
+    return names, at_once(lambda: sparklines(query.page, names))
 
 
 async def _hosts(page: Page) -> bytes:

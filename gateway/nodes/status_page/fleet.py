@@ -6,6 +6,7 @@ is a row of its own. The page counts the ages on, so a meter that sends nothing 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -22,7 +23,27 @@ from gateway.runtime.status import Label
 UPDATE_EVERY_S = 1.0
 FEW_METERS = 3
 """Largest number of meters that are in the frame of each event."""
+MAX_LINES = 40
+"""Largest number of meters whose last hour is returned at once."""
+POINTS, POINT_S = 30, 120.0
+"""Number of points in a line of the last hour, and the seconds of each."""
 NO_TELEGRAM = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LineOfHourView:
+    """The net power of a meter in the last hour."""
+
+    meter: str
+    points: list[float | None]
+    """The mean power in watts of each two minutes, oldest first; null where no telegram came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparklines:
+    """The last hour of some meters."""
+
+    lines: list[LineOfHourView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +187,20 @@ def _watts(meter: MeterState) -> int | None:
     values = meter.served.readings.values if meter.served else {}
     power = values.get("power_net", values.get("power_import"))
     return round(power) if isinstance(power, Decimal) else None
+
+
+def sparklines(page: Page, names: Iterable[str]) -> Sparklines:
+    """Return the last hour of the meters with these names."""
+    meters = page.gateway.meters
+    return Sparklines([LineOfHourView(name, _points(page, meters[name])) for name in names])
+
+
+def _points(page: Page, meter: MeterState) -> list[float | None]:
+    """Return the last hour of a meter; the end is empty for one that sends nothing any more."""
+    history = page.history(meter)
+    points = history.points(POINTS, POINT_S)
+    newest = history.hour.newest
+    quiet_s = now() - (newest + 1) * history.hour.length_s if newest is not None else 0.0
+    gone = min(POINTS, max(0, int(quiet_s / POINT_S)))
+    shown: list[float | None] = [None if each is None else round(each) for each in points[gone:]]
+    return shown + [None] * gone

@@ -9,12 +9,18 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from gateway.exports import FORMATS
-from gateway.nodes.status_page import client_views, journal, model, now_model, readings_model
+from gateway.nodes.status_page import client_views, fleet, journal, model, now_model, readings_model
+from gateway.nodes.status_page.fleet import MAX_LINES
 from gateway.nodes.status_page.known_clients import KnownClients
 from gateway.nodes.status_page.query import MAX_LIMIT
 from gateway.version import version
 
 _METER = {"name": "meter", "description": "Name of a meter; by default the first.", "schema": {"type": "string"}}
+_METERS = {
+    "name": "meter",
+    "description": "Name of a meter; may be given several times.",
+    "schema": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_LINES},
+}
 _SERVER = {
     "name": "server",
     "description": "Position of a server in the configuration, counted from 0.",
@@ -87,6 +93,7 @@ _PATHS = [
     ),
     _Path("/api/requests", "The clients and their newest requests", client_views.Requests, [_LIMIT], (400,)),
     _Path("/api/hosts", "The clients by host, and their likely mistakes", client_views.Hosts, [], ()),
+    _Path("/api/sparklines", "The power of some meters in the last hour", fleet.Sparklines, [_METERS], ()),
     _Path("/api/changes", "The newest changes of state", journal.Changes, [], ()),
     _Path(
         "/api/telegram",

@@ -79,6 +79,10 @@ class Query:
             )
         return meters[name]
 
+    def meters(self, limit: int) -> tuple[str, ...]:
+        """Return the names of the given meters, those that exist, at most `limit`."""
+        return tuple(name for name in self.given.getlist("meter")[:limit] if name in self.page.gateway.meters)
+
     def meter_and_history(self) -> tuple[MeterState, History]:
         """Return the meter with the given name, and its history."""
         meter = self.meter()

@@ -22,6 +22,7 @@ PATHS = [
         "/api/registers",
         "/api/changes",
         "/api/hosts",
+        "/api/sparklines?meter=meter",
         "/api/requests",
         "/api/telegram",
     ),

@@ -9,13 +9,14 @@ import { ageWords, language, moment, number, preferredLanguage, problemText, set
 const VIEWS = {
   now: () => import("./now.js"),
   flow: () => import("./flow.js"),
+  fleet: () => import("./fleet.js"),
   charts: () => import("./charts.js"),
   registers: () => import("./registers.js"),
   telegram: () => import("./telegram.js"),
   clients: () => import("./clients.js"),
   connect: () => import("./connect.js"),
 };
-const HIDDEN = {};
+const HIDDEN = { broken: () => import("./broken.js") };
 const REPLACED_WHILE_BROKEN = ["now", "flow", "fleet", "charts"];
 const FEW_METERS = 3;
 const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
@@ -111,10 +112,10 @@ function showProblems() {
 
 function listProblems(id, problems) {
   const section = document.getElementById(id);
-  const key = JSON.stringify([language, problems]);
+  const key = JSON.stringify([language, problems, viewName === "broken"]);
   if (section.dataset.shown === key) return;
   section.dataset.shown = key;
-  section.hidden = problems.length === 0;
+  section.hidden = problems.length === 0 || (id === "problems" && viewName === "broken");
   section.querySelector("ul").replaceChildren(...problems.map((problem) => {
     const { place, translation, english } = problemText(problem);
     return h("li", {}, place, translation ?? english, translation && h("div", { lang: "en" }, english));
@@ -198,6 +199,7 @@ async function choose() {
   if (!view.element.querySelector("h1")) view.element.prepend(h("h1", { class: "vh" }, t(name)));
   main.replaceChildren(view.element);
   main.dataset.view = name;
+  if (gateway.event) showProblems();
   listen();
 }
 

@@ -68,11 +68,11 @@ export function area(points, isKnown, x, y, zeroY) {
 }
 
 // The last hour in a row of a table: values in watts or null, oldest first.
-export function spark(values, width, height) {
+export function spark(values, width, height, range = null) {
   const points = values.map((value, index) => ({ value, index }));
   const isKnown = ({ value }) => value !== null;
   const known = values.filter((value) => value !== null);
-  const [low, high] = [Math.min(0, ...known), Math.max(0, 1, ...known)];
+  const [low, high] = range ?? [Math.min(0, ...known), Math.max(0, 1, ...known)];
   const x = ({ index }) => width * index / Math.max(1, values.length - 1);
   const y = ({ value }) => 2 + (height - 4) * (1 - (value - low) / (high - low));
   const zeroY = y({ value: 0 });

@@ -1,18 +1,26 @@
-// The flow as Node-RED draws it: nodes, wires, and under each node a mark and a short text.
+// The flow as Node-RED draws it: nodes and wires with what passes over them, from the meters to the clients.
+// A telegram, or the requests of a second, are a bead on each wire they pass. Beads are moved by `transform` alone.
 
-import { h, pressable, s, setText } from "./dom.js";
-import { detailName, labelText, nodeLabel, t, valueText, whenStale } from "./texts.js";
+import { nameOf, valueWords } from "./clients.js";
+import { h, pressable, s, select, setText } from "./dom.js";
+import { mark, meterState, setMark } from "./marks.js";
+import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText, whenStale } from "./texts.js";
 
-const NODE_HEIGHT = 30;
-const ROW = 60;
-const GRID = 20;
-const GAP = 60;
-const MARGIN = 20;
-const NARROW = 760;
-const STATUS_CHARACTERS = 34;
-const LEAST_COLUMN = 180;
-const LETTER = 7.4;
-const COLUMNS = { "P1 port": 0, "push listener": 0, "simulated meter": 0, decryption: 1, "DSMR parser": 1, "register map": 2, passthrough: 2, "status page": 2, "Modbus server": 3, announcement: 3 };
+const NODE = 34;
+const ROW = 84;
+const TALL_ROW = 72;
+const MARGIN = 24;
+const WIDEST = 220;
+const NARROW = 900;
+const LETTER = 8;
+const SMALL_LETTER = 6.4;
+const BEAD_MS = 320;
+const HOP_MS = 240;
+const BEAD_EVERY_MS = 1000;
+const IDLE_MS = 300_000; // after that without a pointer or a key, a bead comes seldom
+const IDLE_EVERY_MS = 5000;
+const CHANGES_SHOWN = 12;
+const COLUMNS = { "push listener": 0, "P1 port": 1, "simulated meter": 1, "MQTT source": 1, decryption: 2, "DSMR parser": 3, "register map": 4, passthrough: 4, "status page": 4, "Modbus server": 5, announcement: 5, client: 6 };
 const GLYPHS = {
   "P1 port": "M10 9v6m10-6v6M7 15h16v3a6 6 0 0 1-6 6h-4a6 6 0 0 1-6-6z",
   "push listener": "M15 7v10m-4-4 4 4 4-4M8 19v3h14v-3",
@@ -24,155 +32,402 @@ const GLYPHS = {
   passthrough: "M7 12h14l-4-4M23 18H9l4 4",
   announcement: "M15 13a2 2 0 1 0 0 4 2 2 0 0 0 0-4M9 9a8 8 0 0 0 0 12M21 9a8 8 0 0 1 0 12",
   "status page": "M7 9h16v12H7zM7 13h16",
+  client: "M8 10h14v9H8zM12 23h6",
 };
+const MARKS = { yellow: "warning", red: "stale", grey: "never", blue: "simulated" };
+const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
+const CHANGE_MARKS = { meter_first: "fresh", meter_fresh: "fresh", meter_stale: "stale", node_failed: "stale", node_works: "fresh", client_came: "fresh", client_gone: "idle", client_mistake: "warning", reloaded: "fresh", reload_refused: "stale" };
 
 export function create(gateway) {
-  const drawing = h("div", { class: "flow scroll" });
-  const more = h("section", { class: "card" });
-  const also = h("p", { class: "quiet" });
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const sentence = h("span", {});
+  const sign = mark("never");
+  const chooser = h("span", {});
+  const drawing = h("div", { class: "flow-drawing" });
+  const flow = h("section", { class: "flow", "aria-label": t("flow_label") }, drawing);
+  const totals = new Map(["telegrams", "refused", "requests", "exceptions", "clients"].map((name) => [name, h("b", { class: "live" })]));
+  const log = h("ol", { class: "log" });
+  const element = h("div", {},
+    h("div", { class: "bar" }, h("h1", {}, t("flow")), sign, sentence, h("span", { class: "grow" }), chooser),
+    flow,
+    h("section", { class: "card totals" }, [...totals].map(([name, value]) => h("div", {}, h("span", { class: "soft small" }, t(`flow_total_${name}`)), value))),
+    h("section", { class: "card" }, h("div", { class: "hd" }, h("h2", {}, t("flow_changes")), h("span", { class: "soft small" }, t("flow_newest_first"))), log));
+  let meter = decodeURIComponent(gateway.path[0] ?? "");
   let drawn = "";
+  let places = new Map();
+  let wires = [];
   let chosen = null;
+  let applied = null;
+  let before = null;
+  let lastChange = -1;
+  let changes = [];
+  let touched = performance.now();
+  const beadAt = new Map();
+  const touch = () => { touched = performance.now(); };
 
-  function choose(name) {
-    chosen = chosen === name ? null : name;
-    update();
+  // The nodes of the gateway, and each client as a node.
+  function nodesOf(event) {
+    return [...event.nodes, ...event.clients.map((host) => ({ name: `client ${host.kind} ${host.host}`, kind: "client", label: nameOf(host), host, servers: host.servers }))];
   }
 
   function update() {
-    if (!gateway.status) return;
-    const wired = new Set(gateway.status.wires.flatMap((wire) => [wire.source, wire.target]));
-    if (!wired.size) gateway.status.nodes.forEach((node) => wired.add(node.name));
-    const nodes = gateway.status.nodes.filter((node) => wired.has(node.name));
-    const isNarrow = drawing.clientWidth > 0 && drawing.clientWidth < NARROW;
-    const shape = JSON.stringify([nodes.map((node) => [node.name, node.label]), gateway.status.wires, isNarrow]);
+    const event = gateway.event?.totals ? gateway.event : applied;
+    if (!event) return;
+    const isNew = event !== applied;
+    applied = event;
+    const nodes = nodesOf(event);
+    const width = Math.floor(drawing.clientWidth) || 1200;
+    const isTall = width < NARROW;
+    const ends = [...event.wires.filter((wire) => !isDouble(wire, event.wires)), ...event.clients.flatMap((host) => host.servers.filter((name) => event.nodes.some((node) => node.name === name))
+      .map((source) => ({ source, target: `client ${host.kind} ${host.host}`, unit: host.kind === "passthrough" ? "telegrams" : "requests", per_s: host.requests_per_s, power_w: null, is_alive: host.state !== "stale" && host.state !== "idle", meter: host.kind === "passthrough" ? host.meter : null })))];
+    const shape = JSON.stringify([nodes.map((node) => [node.name, node.label]), ends.map((wire) => [wire.source, wire.target]), width]);
     if (shape !== drawn) {
       drawn = shape;
-      drawing.replaceChildren(draw(nodes, gateway.status.wires, isNarrow, choose));
+      draw(nodes, ends, width, isTall);
     }
-    for (const node of nodes) mark(drawing, node, node.name === chosen);
-    showMore(more, gateway.status.nodes.find((node) => node.name === chosen));
-    const others = gateway.status.nodes.filter((node) => !wired.has(node.name));
-    setText(also, others.length ? `${t("also")}: ${others.map((node) => `${nodeLabel(node)} (${labelText(node.status.label)})`).join(", ")}` : "");
+    for (const node of nodes) showNode(node);
+    ends.forEach((wire) => showWire(wire));
+    showHead(event);
+    showTotals(event);
+    if (isNew) {
+      if (!gateway.isLost && before) pulse(ends, before, event);
+      before = event.totals.telegrams;
+    }
+    if (chosen) showDrawer(nodes.find((node) => node.name === chosen));
   }
 
-  const observer = new ResizeObserver(update);
+  function draw(nodes, ends, width, isTall) {
+    places = isTall ? placeTall(nodes, ends, width) : placeWide(nodes, ends, width);
+    const height = Math.max(...[...places.values()].map((place) => place.y)) + NODE + 44;
+    wires = ends.filter((wire) => places.has(wire.source) && places.has(wire.target) && !(isTall && places.get(wire.target).from !== wire.source));
+    const lines = wires.map((wire) => {
+      wire.path = s("path", { class: "wire", d: (isTall ? stepPath : curvePath)(places.get(wire.source), places.get(wire.target)) });
+      return wire.path;
+    });
+    const [sources, targets] = [new Set(wires.map((wire) => wire.source)), new Set(wires.map((wire) => wire.target))];
+    const shapes = nodes.filter((node) => places.has(node.name)).map((node) => drawNode(node, !isTall && targets.has(node.name), !isTall && sources.has(node.name), isTall));
+    const size = { width, height, viewBox: `0 0 ${width} ${height}` };
+    const labels = s("svg", { class: "over", ...size, "aria-hidden": "true" });
+    drawing.replaceChildren(s("svg", { ...size, role: "group", "aria-label": t("flow_label") }, lines, shapes), labels);
+    const taken = [];
+    for (const wire of wires) {
+      wire.text = s("text", { "text-anchor": "middle", y: 4 });
+      wire.label = s("g", { class: "wire-label live" }, s("rect", { y: -10, height: 20, rx: 10 }), wire.text);
+      labels.append(wire.label);
+      wire.bead = h("i", { class: "bead", "aria-hidden": "true" });
+      drawing.append(wire.bead);
+      wire.points = [0, 0.25, 0.5, 0.75, 1].map((share) => wire.path.getPointAtLength(share * wire.path.getTotalLength()));
+      wire.at = isTall ? { x: Math.min(width - 52, places.get(wire.target).x + places.get(wire.target).width + 58), y: places.get(wire.target).y + NODE / 2 } : labelPlace(wire, taken, places);
+      wire.hop = Math.round(places.get(wire.source).column);
+    }
+  }
+
+  function drawNode(node, hasInput, hasOutput, isTall) {
+    const { x, y, width } = places.get(node.name);
+    const kind = node.kind in COLUMNS ? node.kind.toLowerCase().replace(/[^a-z0-9]+/g, "-") : "other";
+    return s("g", { class: "node", "data-node": node.name, transform: `translate(${x},${y})`, role: "button", ...pressable(() => choose(node.name)) },
+      s("rect", { class: `body kind-${kind}`, width, height: NODE, rx: 5 }),
+      s("path", { class: "icon", d: "M5 0H32V34H5A5 5 0 0 1 0 29V5A5 5 0 0 1 5 0" }),
+      s("path", { class: "glyph", transform: "translate(1,2)", d: GLYPHS[node.kind] ?? "M10 15h10" }),
+      s("text", { class: "label", x: 41, y: 22 }, cut(shortLabel(node), Math.floor((width - 46) / LETTER))),
+      hasInput ? s("rect", { class: "port", x: -5, y: 12, width: 10, height: 10, rx: 3 }) : null,
+      hasOutput ? s("rect", { class: "port", x: width - 5, y: 12, width: 10, height: 10, rx: 3 }) : null,
+      s("svg", { class: "status-mark", x: isTall ? 20 : 4, y: 40, width: 13, height: 13 }, mark("never")),
+      s("text", { class: "text", x: isTall ? 38 : 22, y: 51 }),
+      s("title", {}));
+  }
+
+  function showNode(node) {
+    const shape = drawing.querySelector(`[data-node="${CSS.escape(node.name)}"]`);
+    if (!shape) return;
+    const isClient = node.kind === "client";
+    const text = isClient ? clientText(node.host) : labelText(node.status.label);
+    const state = isClient ? CLIENT_MARKS[node.host.state] : node.status.colour === "green" ? (node.status.mark === "ring" ? "idle" : "fresh") : MARKS[node.status.colour];
+    const word = isClient ? t(`hosts_state_${node.host.state}`) : t(`colour_${node.status.colour}`);
+    setMark(shape.querySelector(".mk"), gateway.isLost ? "stale" : state);
+    const { x, step } = places.get(node.name);
+    setText(shape.querySelector(".text"), cut(text, Math.floor((step ? step - 30 : drawing.clientWidth - x - 46) / SMALL_LETTER)));
+    setText(shape.querySelector("title"), text);
+    shape.setAttribute("aria-label", `${nodeLabel(node)}: ${word}, ${text}`);
+    shape.setAttribute("aria-expanded", node.name === chosen);
+  }
+
+  function showWire(wire) {
+    const known = wires.find((each) => each.source === wire.source && each.target === wire.target);
+    if (!known) return;
+    known.path.classList.toggle("dead", !wire.is_alive);
+    const text = wireText(wire, known);
+    setText(known.text, text);
+    known.label.classList.toggle("off", !wire.is_alive);
+    if (!text || !known.at) {
+      known.label.setAttribute("visibility", "hidden");
+      return;
+    }
+    known.label.removeAttribute("visibility");
+    const width = text.length * 6.6 + 14;
+    known.label.setAttribute("transform", `translate(${known.at.x.toFixed(1)},${known.at.y.toFixed(1)})`);
+    known.label.firstChild.setAttribute("x", -width / 2);
+    known.label.firstChild.setAttribute("width", width);
+  }
+
+  // Each number once: the rate from the meter, the power to the registers, the requests to the server and its clients.
+  function wireText(wire) {
+    const isFromMeter = COLUMNS[kindOf(wire.source)] < 3;
+    const isToClient = wire.target.startsWith("client ");
+    if (wire.unit === "requests") return t(isToClient ? "flow_per_s" : "flow_requests", { n: fixed(wire.per_s ?? 0, 1) });
+    if (!wire.is_alive) return isFromMeter ? t("flow_stale") : "";
+    if (wire.power_w !== null) return isFirstMap(wire) ? `${fixed(wire.power_w)} W` : "";
+    return (isFromMeter || isToClient) && wire.per_s !== null ? t("flow_telegrams", { n: fixed(wire.per_s, 1) }) : "";
+  }
+
+  function isFirstMap(wire) {
+    return applied.wires.find((each) => each.source === wire.source && each.power_w !== null)?.target === wire.target;
+  }
+
+  function kindOf(name) {
+    return applied.nodes.find((node) => node.name === name)?.kind ?? "client";
+  }
+
+  function showHead(event) {
+    const stale = event.meters.filter((each) => !["fresh", "late"].includes(meterState(each, gateway.elapsed(), false).state));
+    const one = event.meters.length ? null : event.wires.some((wire) => wire.is_alive && wire.unit === "telegrams");
+    const names = stale.map((each) => each.name).join(", ");
+    setMark(sign, gateway.isLost || stale.length || one === false ? "stale" : "fresh");
+    setText(sentence, one !== null ? t(one ? "flow_one_flows" : "flow_one_stale", { meter: event.shown[0] })
+      : stale.length ? t(stale.length < event.meters.length ? "flow_some_stale" : "flow_all_stale", { names }) : t("flow_all_flow"));
+    if (!event.names.length || chooser.firstChild?.dataset.names === String(event.names.length)) return;
+    const field = select(t("meter"), event.names.map((name) => [name, name]), event.shown[0], (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; });
+    field.dataset.names = event.names.length;
+    chooser.replaceChildren(field);
+  }
+
+  function showTotals({ totals: sums, clients, more_clients: more }) {
+    const shown = { telegrams: t("flow_per_s", { n: fixed(sums.telegrams_per_s, 1) }), refused: number(sums.refused), requests: t("flow_per_s", { n: fixed(sums.requests_per_s, 1) }), exceptions: number(sums.exceptions), clients: number(clients.length + more) };
+    for (const [name, value] of totals) setText(value, shown[name]);
+    totals.get("exceptions").classList.toggle("warn", sums.exceptions > 0);
+  }
+
+  // A bead on each wire that a new telegram passes, each hop after the one before, and one for the requests of a second.
+  function pulse(ends, counts, event) {
+    if (still.matches || document.hidden) return;
+    const moment = performance.now();
+    const every = moment - touched > IDLE_MS ? IDLE_EVERY_MS : BEAD_EVERY_MS - 100;
+    for (const wire of ends) {
+      const isPassed = wire.unit === "telegrams" ? wire.meter && event.totals.telegrams[wire.meter] > (counts[wire.meter] ?? 0) : wire.per_s > 0;
+      const known = wires.find((each) => each.source === wire.source && each.target === wire.target);
+      const key = `${wire.source} ${wire.target}`;
+      if (!isPassed || !wire.is_alive || !known || moment - (beadAt.get(key) ?? -Infinity) < every) continue;
+      beadAt.set(key, moment);
+      const frames = known.points.map(({ x, y }) => ({ transform: `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`, opacity: 1 }));
+      known.bead.animate([...frames, { ...frames.at(-1), opacity: 0 }], { duration: BEAD_MS, delay: wire.unit === "requests" ? 0 : known.hop * HOP_MS });
+    }
+  }
+
+  function choose(name) {
+    const isSame = chosen === name;
+    close();
+    if (isSame) return;
+    chosen = name;
+    const isRight = places.get(name).x > drawing.clientWidth / 2;
+    flow.append(h("aside", { class: `drawer ${isRight ? "left" : ""}`, "aria-label": t("flow_details"), onkeydown: (event) => { if (event.key === "Escape") close(true); } },
+      h("div", { class: "hd" }, h("h2", { tabindex: -1 }), h("span", { class: "grow" }), h("button", { type: "button", class: "icon", "aria-label": t("flow_close"), onclick: () => close(true) }, "✕")),
+      h("p", { class: "drawer-state" }), h("dl", { class: "kv" }), h("p", { class: "bar" })));
+    update();
+    flow.querySelector(".drawer h2").focus();
+  }
+
+  function close(returnsFocus = false) {
+    const name = chosen;
+    chosen = null;
+    flow.querySelector(".drawer")?.remove();
+    const shape = name && drawing.querySelector(`[data-node="${CSS.escape(name)}"]`);
+    shape?.setAttribute("aria-expanded", "false");
+    if (returnsFocus) shape?.focus();
+  }
+
+  function showDrawer(node) {
+    if (!node) {
+      close();
+      return;
+    }
+    const drawer = flow.querySelector(".drawer");
+    const isClient = node.kind === "client";
+    setText(drawer.querySelector("h2"), nodeLabel(node));
+    setText(drawer.querySelector(".drawer-state"), isClient ? `${t(`hosts_state_${node.host.state}`)}: ${clientText(node.host)}` : `${t(`colour_${node.status.colour}`)}: ${labelText(node.status.label)}`);
+    const facts = isClient ? clientFacts(node.host) : [[t("flow_since"), moment(node.since)], ...Object.entries(node.details).map(([name, value]) => [detailName(name), name === "on_stale" ? whenStale(value) : valueText(value)])];
+    const list = drawer.querySelector("dl");
+    const key = facts.map(([name]) => name).join();
+    if (list.dataset.key !== key) {
+      list.dataset.key = key;
+      list.replaceChildren(...facts.flatMap(([name]) => [h("dt", {}, name), h("dd", { class: "live" })]));
+      const target = { client: "clients", "Modbus server": "clients", "register map": "registers", "DSMR parser": "telegram", "P1 port": "telegram" }[node.kind];
+      drawer.querySelector(".bar").replaceChildren(...(target ? [h("a", { class: "btn", href: `#${target}` }, t(target))] : []));
+    }
+    facts.forEach(([, value], index) => setText(list.children[2 * index + 1], value));
+  }
+
+  function clientFacts(host) {
+    return [[t("host"), host.host], [t("hosts_connections"), String(host.connections)], [t("server"), host.servers.join(", ")],
+      ...(host.kind === "passthrough" ? [] : [[t("unit"), String(host.unit_id ?? "—")], [t("map"), host.map ?? "—"], [t("rate"), host.requests_per_s === null ? "—" : fixed(host.requests_per_s, 1)], [t("responses"), number(host.answers)],
+        [t("errors"), number(host.errors)], [t("hosts_reads"), host.reads || "—"], [t("hosts_got"), host.values.map(valueWords).join(", ") || "—"]])];
+  }
+
+  function showChanges() {
+    log.replaceChildren(...changes.slice(0, CHANGES_SHOWN).map((change) => h("li", {}, h("span", { class: "soft" }, clock(change.at)), mark(CHANGE_MARKS[change.kind] ?? "idle"), h("span", {}, changeText(change)))));
+    if (!changes.length) log.replaceChildren(h("li", { class: "soft" }, t("flow_no_changes")));
+  }
+
+  for (const kind of ["pointerdown", "pointermove", "keydown"]) addEventListener(kind, touch, { passive: true });
+  const observer = new ResizeObserver(() => update());
   observer.observe(drawing);
-  return { element: h("div", {}, drawing, more, also), update };
+  return {
+    element,
+    get stream() { return { view: "flow", ...(meter ? { meter } : {}) }; },
+    update,
+    async refresh() {
+      if (!applied || applied.changes === lastChange) return;
+      lastChange = applied.changes;
+      ({ changes } = await gateway.get("api/changes"));
+      showChanges();
+    },
+    close() {
+      observer.disconnect();
+      for (const kind of ["pointerdown", "pointermove", "keydown"]) removeEventListener(kind, touch);
+    },
+  };
 }
 
-function widthOf(node) {
-  const length = Math.max(nodeLabel(node).length * LETTER + 57, 0);
-  return Math.max(100, GRID * Math.ceil(length / GRID));
+// A passthrough also gets the bytes of the line, for telegrams that only it can pass on; one wire to it is enough.
+function isDouble(wire, all) {
+  const isFromParser = (each) => each.target === wire.target && each.source.endsWith("/parser");
+  return !isFromParser(wire) && wire.unit === "telegrams" && all.some(isFromParser) && !wire.target.endsWith("/parser");
+}
+
+function clientText(host) {
+  if (host.state === "mistake") return t("hosts_state_mistake");
+  return [host.host === nameOf(host) ? host.map : host.host, host.values.length && host.state === "ok" ? valueWords(host.values[0]) : null].filter(Boolean).join(", ") || t(`hosts_state_${host.state}`);
+}
+
+function changeText({ kind, subject, seconds, label, values }) {
+  const key = `change_${kind}`;
+  return t(key, { subject, after: seconds === null ? "" : ageWords(seconds), reason: label ? labelText(label) : "", address: values.address ?? "", unit: values.unit ?? "" });
+}
+
+// Where a node listens is in its details; its port tells it from others.
+function shortLabel(node) {
+  const label = nodeLabel(node);
+  const at = label.lastIndexOf(":");
+  return COLUMNS[node.kind] > 3 && at > label.indexOf(":") - 1 && label.includes(".") ? `${label.slice(0, label.lastIndexOf(" ") + 1)}${label.slice(at)}` : label;
 }
 
 function cut(text, length) {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+  return text.length > length ? `${text.slice(0, Math.max(1, length - 1))}…` : text;
 }
 
-function draw(nodes, wires, isNarrow, choose) {
-  const places = isNarrow ? placeNarrow(nodes, wires) : placeWide(nodes, wires);
-  const width = Math.max(...[...places.values()].map((place) => place.x + Math.max(place.width, 180))) + MARGIN;
-  const height = Math.max(...[...places.values()].map((place) => place.y)) + ROW + MARGIN / 2;
-  const wire = isNarrow ? stepWire : curvedWire;
-  const lines = wires.filter(({ source, target }) => places.has(source) && places.has(target))
-    .map(({ source, target }) => s("path", { class: "wire", d: wire(places.get(source), places.get(target)) }));
-  const sources = new Set(wires.map((each) => each.source));
-  const targets = new Set(wires.map((each) => each.target));
-  const shapes = nodes.map((node) => drawNode(node, places.get(node.name), targets.has(node.name), sources.has(node.name), isNarrow, choose));
-  return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": t("flow_label") }, lines, shapes);
-}
-
-function drawNode(node, { x, y, width }, hasInput, hasOutput, isNarrow, choose) {
-  const kind = node.kind in COLUMNS ? node.kind.toLowerCase().replace(/[^a-z0-9]+/g, "-") : "other";
-  return s("g", { class: "node", "data-node": node.name, transform: `translate(${x},${y})`, role: "button", ...pressable(() => choose(node.name)) },
-    s("rect", { class: `body kind-${kind}`, width, height: NODE_HEIGHT, rx: 5 }),
-    s("rect", { class: "icon", width: 30, height: NODE_HEIGHT, rx: 5 }),
-    s("path", { class: "divider", d: "M30 0v30" }),
-    s("path", { class: "glyph", d: GLYPHS[node.kind] ?? "M10 15h10" }),
-    s("text", { class: "label", x: 38, y: 20 }, cut(nodeLabel(node), Math.floor((width - 44) / LETTER))),
-    hasInput ? s("rect", { class: "port", x: -5, y: 10, width: 10, height: 10, rx: 3 }) : null,
-    hasOutput && !isNarrow ? s("rect", { class: "port", x: width - 5, y: 10, width: 10, height: 10, rx: 3 }) : null,
-    s("g", { transform: `translate(${isNarrow ? 16 : 3},33)` },
-      s("rect", { class: "mark", x: 6, y: 2, width: 9, height: 9, rx: 2 }),
-      s("text", { class: "text", x: 21, y: 11 })),
-    s("title", {}));
-}
-
-function mark(drawing, node, isChosen) {
-  const shape = drawing.querySelector(`[data-node="${CSS.escape(node.name)}"]`);
-  const { colour, mark: form, label } = node.status;
-  const text = labelText(label);
-  shape.querySelector(".mark").setAttribute("class", `mark ${form} ${colour}`);
-  setText(shape.querySelector(".text"), cut(text, STATUS_CHARACTERS));
-  setText(shape.querySelector("title"), text);
-  shape.setAttribute("aria-label", `${nodeLabel(node)}: ${t(`colour_${colour}`)}, ${text}`);
-  shape.setAttribute("aria-expanded", isChosen);
-}
-
-// Columns from left to right; the nodes of each meter in rows of their own, each server beside its units.
-function placeWide(nodes, wires) {
-  const columns = [[], [], [], []];
-  for (const node of nodes) columns[COLUMNS[node.kind] ?? 3].push(node);
-  const lefts = [MARGIN];
-  for (const column of columns.slice(0, -1)) lefts.push(lefts.at(-1) + GRID * Math.ceil((Math.max(LEAST_COLUMN, ...column.map(widthOf)) + GAP) / GRID));
+// Columns from the meters to the clients, those without a node left out; the telegrams of each meter in rows of its own.
+function placeWide(nodes, ends, width) {
+  const columnOf = (node) => COLUMNS[node.kind] ?? 5;
+  const used = [...new Set(nodes.map(columnOf))].sort((a, b) => a - b);
+  const step = used.length > 1 ? (width - 2 * MARGIN - nodeWidth(width, used.length)) / (used.length - 1) : 0;
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const after = (node) => ends.filter((wire) => wire.source === node.name).map((wire) => byName.get(wire.target)).filter(Boolean);
   const rows = new Map();
-  const next = [0, 0, 0, 0];
-  const put = (node, wanted) => {
-    const column = COLUMNS[node.kind] ?? 3;
-    rows.set(node.name, Math.max(wanted, next[column]));
-    next[column] = rows.get(node.name) + 1;
-  };
-  const from = (name) => wires.filter((wire) => wire.source === name).map((wire) => nodes.find((node) => node.name === wire.target)).filter(Boolean);
-  let row = 0;
-  for (const source of columns[0]) {
-    put(source, row);
-    const parsers = from(source.name).filter((node) => node.kind === "DSMR parser");
-    const beyond = [...parsers.flatMap((parser) => from(parser.name)), ...from(source.name)]
-      .filter((node) => columns[2].includes(node) && node.kind !== "status page");
-    for (const parser of parsers) put(parser, row);
-    for (const node of new Set(beyond)) if (!rows.has(node.name)) put(node, row);
-    row = Math.max(row + 1, next[2]);
+  let next = 0;
+  // Maps, passthroughs and the page of a meter are under each other; what feeds them is beside their middle.
+  for (const source of nodes.filter((node) => columnOf(node) === 1)) {
+    const chain = [source];
+    const leaves = [];
+    for (const node of chain) {
+      for (const follower of after(node)) {
+        if (columnOf(follower) === 4 && !rows.has(follower.name) && !leaves.includes(follower)) leaves.push(follower);
+        if (columnOf(follower) < 4 && !chain.includes(follower)) chain.push(follower);
+      }
+    }
+    leaves.sort((a, b) => LEAVES.indexOf(a.kind) - LEAVES.indexOf(b.kind));
+    leaves.forEach((leaf, index) => rows.set(leaf.name, next + index));
+    const maps = Math.max(1, leaves.filter((leaf) => leaf.kind === "register map").length);
+    chain.forEach((node) => rows.set(node.name, next + (maps - 1) / 2));
+    next += Math.max(1, leaves.length);
   }
-  for (const node of nodes) if (!rows.has(node.name) && COLUMNS[node.kind] < 3) put(node, 0);
-  for (const node of columns[3]) {
-    const feeding = wires.filter((wire) => wire.target === node.name && columns[2].some((each) => each.name === wire.source)).map((wire) => rows.get(wire.source));
-    put(node, feeding.length ? feeding.reduce((a, b) => a + b, 0) / feeding.length : next[3]);
+  for (const node of nodes) if (!rows.has(node.name) && columnOf(node) < 5) rows.set(node.name, columnOf(node) === 0 ? 0 : next++);
+  for (const column of [5, 6]) {
+    const wanted = nodes.filter((node) => columnOf(node) === column).map((node) => {
+      const feeding = ends.filter((wire) => wire.target === node.name && rows.has(wire.source));
+      return [node, feeding.length ? rows.get(feeding[0].source) : next, feeding[0]?.source];
+    });
+    const groups = new Map();
+    for (const [node, row, source] of wanted) groups.set(source, [...(groups.get(source) ?? []), [node, row]]);
+    const list = [...groups.values()].flatMap((group) => group.map(([node, row], index) => [node, column === 6 ? Math.max(0, row - (group.length - 1) / 2) + index : row + index]));
+    // A wire from a passthrough to its readers runs straight past the servers.
+    const passing = column === 5 ? nodes.filter((node) => node.kind === "passthrough" && after(node).some((each) => each.kind === "client")).map((node) => rows.get(node.name)) : [];
+    let least = 0;
+    for (const [node, row] of list.sort((a, b) => a[1] - b[1])) {
+      let place = Math.max(least, row);
+      while (passing.some((each) => Math.abs(each - place) < 0.75)) place += 0.5;
+      rows.set(node.name, place);
+      least = place + 1;
+    }
   }
-  return new Map(nodes.map((node) => [node.name, { x: lefts[COLUMNS[node.kind] ?? 3], y: MARGIN + ROW * rows.get(node.name), width: widthOf(node) }]));
+  const lowest = Math.min(...rows.values());
+  return new Map(nodes.map((node) => {
+    const column = used.indexOf(columnOf(node));
+    return [node.name, { x: MARGIN + column * step, y: MARGIN + (rows.get(node.name) - lowest) * ROW, width: nodeWidth(width, used.length), column, step: column === used.length - 1 ? nodeWidth(width, used.length) + 24 : step }];
+  }));
 }
 
-// On a phone: one column, each node after the first that feeds it, indented by its distance from the meter.
-function placeNarrow(nodes, wires) {
-  const order = new Set();
-  const take = (node) => {
-    if (order.has(node) || COLUMNS[node.kind] > 2 || node.kind === "status page") return;
-    order.add(node);
-    for (const wire of wires) if (wire.source === node.name) nodes.filter((each) => each.name === wire.target).forEach(take);
-  };
-  nodes.filter((node) => COLUMNS[node.kind] === 0).forEach(take);
-  nodes.forEach((node) => order.add(node));
-  return new Map([...order].map((node, index) => [node.name, { x: 10 + 16 * (COLUMNS[node.kind] ?? 3), y: MARGIN + ROW * index, width: Math.min(widthOf(node), 270) }]));
+const LEAVES = ["register map", "passthrough", "status page"];
+
+function nodeWidth(width, columns) {
+  return Math.min(WIDEST, (width - 2 * MARGIN) / columns - 72);
 }
 
-function curvedWire(from, to) {
-  const [x, y, X, Y] = [from.x + from.width, from.y + 15, to.x, to.y + 15];
-  const distance = Math.hypot(X - x, Y - y);
-  const handle = distance < 100 ? 75 - 75 * ((100 - distance) / 100) : 75;
+// On a phone: one column; each node below the one that feeds it, so that no wire crosses a node.
+function placeTall(nodes, ends, width) {
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const found = new Map();
+  const feederOf = (name) => ends.find((wire) => wire.target === name)?.source;
+  // A server is below the last map of its first meter.
+  const isLast = (source, target) => {
+    const feeding = ends.filter((wire) => wire.target === target).map((wire) => wire.source);
+    return feeding.findLast((name) => feederOf(name) === feederOf(feeding[0])) === source;
+  };
+  const depthOf = { 0: 0, 1: 0, 2: 1, 3: 1, 4: 2, 5: 3, 6: 4 };
+  const take = (node, from) => {
+    if (found.has(node.name)) return;
+    const column = COLUMNS[node.kind] ?? 5;
+    const depth = node.kind === "client" && byName.get(from)?.kind === "passthrough" ? 3 : depthOf[column];
+    found.set(node.name, { x: 14 + 18 * depth, y: 16 + TALL_ROW * found.size, width: Math.min(200, width - 130 - 18 * depth), column, from });
+    for (const wire of ends) if (wire.source === node.name && byName.has(wire.target) && (node.kind !== "register map" || isLast(node.name, wire.target))) take(byName.get(wire.target), node.name);
+  };
+  for (const node of nodes) if ((COLUMNS[node.kind] ?? 5) < 2 && node.kind !== "push listener") take(node, null);
+  for (const node of nodes) take(node, null);
+  return found;
+}
+
+function curvePath(from, to) {
+  const [x, y, X, Y] = [from.x + from.width, from.y + NODE / 2, to.x, to.y + NODE / 2];
+  const handle = Math.max(30, Math.min(90, (X - x) * 0.6));
   return `M${x} ${y}C${x + handle} ${y} ${X - handle} ${Y} ${X} ${Y}`;
 }
 
-function stepWire(from, to) {
-  return `M${from.x + 8} ${from.y + NODE_HEIGHT}V${to.y + 10}q0 5 5 5H${to.x}`;
+function stepPath(from, to) {
+  const [x, y] = [from.x + 9, to.y + NODE / 2];
+  return `M${x} ${from.y + NODE}V${y - 8}Q${x} ${y} ${x + 8} ${y}H${to.x}`;
 }
 
-function showMore(section, node) {
-  if (!node) {
-    if (!section.querySelector("p")) section.replaceChildren(h("p", { class: "quiet" }, t("choose_node")));
-    return;
+// A place on a wire where no other label and no node is; null if there is none.
+function labelPlace({ path: line, source, target }, taken, nodes) {
+  const length = line.getTotalLength();
+  for (const share of [0.5, 0.62, 0.38, 0.72, 0.28]) {
+    const { x, y } = line.getPointAtLength(share * length);
+    const isFree = taken.every((other) => Math.abs(other.x - x) > 76 || Math.abs(other.y - y) > 23)
+      && [...nodes].every(([name, node]) => {
+        const margin = name === source || name === target ? 40 : 90;
+        return x + margin < node.x || x - margin > node.x + node.width || Math.abs(node.y + NODE / 2 - y) > 30;
+      });
+    if (!isFree) continue;
+    taken.push({ x, y });
+    return { x, y };
   }
-  section.replaceChildren(
-    h("h2", {}, nodeLabel(node)),
-    h("dl", {},
-      h("dt", {}, t("status")), h("dd", { class: "live" }, `${t(`colour_${node.status.colour}`)}: ${labelText(node.status.label)}`),
-      Object.entries(node.details).flatMap(([name, value]) => [h("dt", {}, detailName(name)), h("dd", { class: "live" }, name === "on_stale" ? whenStale(value) : valueText(value))])));
+  return null;
 }
