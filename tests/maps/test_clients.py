@@ -11,6 +11,7 @@ from gateway.config import check_config
 from gateway.maps.clients import Client, Way, clients_table, find_clients, load_clients
 from gateway.maps.load import load_map, map_names
 from tests.conftest import ROOT
+from tests.maps.serving import loaded_map
 
 CLIENTS = load_clients()
 WAYS = [(client.name, way) for client in CLIENTS for way in client.ways]
@@ -77,3 +78,15 @@ def test_fail_safe_says_what_each_client_does_when_the_meter_is_offline() -> Non
         assert found, client.name
         choices = {way.on_stale for way in client.ways}
         assert any(choice in row[-1] for row in found for choice in choices), client.name
+
+
+def test_the_page_names_the_maps_whose_numbers_have_the_low_word_first() -> None:
+    maps = {name: loaded_map(path) for name, path in map_names().items()}
+    little = {
+        name
+        for name, each in maps.items()
+        if any(register.word_order == "little" and register.length > 1 for register in each.registers)
+    }
+    sentence = PAGE.read_text("utf-8").partition("**Word order.**")[2].partition("**Data type.**")[0]
+    others = set(re.findall(r"`([\w-]+)`", sentence)) - {"cg-"}
+    assert little == others | {name for name in maps if name.startswith("cg-")}
