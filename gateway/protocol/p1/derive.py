@@ -122,13 +122,14 @@ def _phase(suffix: str) -> tuple[frozenset[str], Compute]:
         found: dict[str, Value] = {}
         units: dict[str, str] = {}
         power, taken, given = values.get(net), values.get(imported), values.get(exported)
-        if power is None and isinstance(taken, Decimal) and isinstance(given, Decimal):
-            power = taken - given
-        elif power is None and suffix == "_l1":
-            power = _power_of_one_phase(values, without_value)
-        if power is not None and net not in values:
-            found[net] = power
-            units[net] = "W"
+        if power is None:
+            if isinstance(taken, Decimal) and isinstance(given, Decimal):
+                power = taken - given
+            elif suffix == "_l1":
+                power = _power_of_one_phase(values, without_value)
+            if power is not None:
+                found[net] = power
+                units[net] = "W"
         amperes = values.get(current) if suffix else None
         if isinstance(amperes, Decimal):
             if amperes < 0:
