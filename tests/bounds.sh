@@ -20,6 +20,7 @@ tests="tests/config/test_config.py tests/files tests/maps/test_language.py tests
   tests/nodes/status_page/test_overview.py tests/nodes/status_page/test_metrics.py
   tests/nodes/status_page/test_uvicorn_contract.py tests/cli/test_cli.py"
 
+failed=
 for python in "$@"; do
   for resolution in lowest-direct highest; do
     echo "== Python $python, $resolution"
@@ -31,8 +32,12 @@ for python in "$@"; do
       "pytest>=8" "pytest-asyncio>=0.24" "hypothesis>=6.100" "jsonschema>=4.20"
     "$uv" pip install --quiet --python "$environment/bin/python" --no-deps --editable .
     # shellcheck disable=SC2086 - tests are several paths
-    "$environment/bin/python" -m pytest -q $tests
+    "$environment/bin/python" -m pytest -q $tests || failed="$failed $python-$resolution"
     tr '\n' ' ' < "$environment/libraries.txt"
     echo
   done
 done
+if [ -n "$failed" ]; then
+  echo "failed:$failed"
+  exit 1
+fi
