@@ -31,6 +31,7 @@ from gateway.nodes.status_page.query import Page, Query
 from gateway.nodes.status_page.shared import Shared
 from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.clock import now
+from gateway.runtime.health import Health
 
 STATIC = Path(__file__).parent / "static"
 OPEN_TO_ALL = ("/healthz",)
@@ -87,13 +88,20 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         route("/download/export", download.export),
         route("/openapi.json", lambda _query: JSONResponse(describe())),
         share("/metrics", lambda _query: ((), lambda: _metrics(page)), METRICS),
-        route("/healthz", lambda query: _health(page, counts_meters=query.flag("meters", default=True))),
+        route("/healthz", lambda query: _health(page, query)),
     ]
     return _Guard(Starlette(routes=routes, exception_handlers={HTTPException: _respond_with_error}), access, framed_by)
 
 
-def _health(page: Page, *, counts_meters: bool) -> Response:
-    verdict = page.gateway.health(counts_meters=counts_meters)
+def _health(page: Page, query: Query) -> Response:
+    gateway = page.gateway
+    if query.given.get("meters") == "any":
+        verdict = gateway.health(counts_meters=False)
+        if verdict.is_good and not any(meter.is_fresh(now()) for meter in gateway.meters.values()):
+            since = max((meter.fresh_until for meter in gateway.meters.values() if meter.served), default=verdict.since)
+            verdict = Health("no meter is fresh", since)
+    else:
+        verdict = gateway.health(counts_meters=query.flag("meters", default=True))
     body = model.HealthView(verdict.is_good, verdict.reason, unix_time(verdict.since))
     return Response(to_json(body), 200 if verdict.is_good else 503, media_type=JSON)
 

@@ -54,8 +54,8 @@ _LIMIT = {
 }
 _COUNTS_METERS = {
     "name": "meters",
-    "description": "true to report an offline meter as a problem.",
-    "schema": _FLAG | {"default": "true"},
+    "description": "true to report an offline meter as a problem, any to report it if no meter is fresh.",
+    "schema": {"enum": ["true", "false", "any"], "type": "string", "default": "true"},
 }
 _FORMAT = {
     "name": "format",

@@ -58,4 +58,9 @@ async def test_an_offline_meter_is_stale_everywhere(bench: Bench) -> None:
     assert health.status == 503
     assert re.fullmatch(r"meter: no telegram for \d+ s", health.data["reason"])
     assert (await bench.get("/healthz?meters=false")).data["reason"] == "ok"
+    nothing = await bench.get("/healthz?meters=any")
+    assert (nothing.status, nothing.data["reason"]) == (503, "no meter is fresh")
+    meter._stale_after_s = None
+    assert (await bench.get("/healthz?meters=any")).data["reason"] == "ok"
+    meter._stale_after_s = -1
     assert not (await bench.get("/api/status")).data["meters"][0]["is_fresh"]
