@@ -59,6 +59,8 @@ class Edge(Node):
     def __init__(self, name: str, meter: Meter, ports: Sequence[int], boot: int = 1) -> None:
         super().__init__(name)
         self.meter, self.boot, self.seq = meter, boot, 0
+        self.twins: list[Edge] = []
+        """Edges that read the same meter."""
         self.seen = SeenTicks()
         self.messages: list[Message] = []
         self.brokers = []
@@ -92,7 +94,9 @@ class Edge(Node):
         for broker in self.brokers:
             broker.offer(status.topic, lambda: status)
         while True:
-            self.publish(self.meter.write())
+            telegram = self.meter.write()
+            for edge in (self, *self.twins):
+                edge.publish(telegram)
             await asyncio.sleep(1.0)
 
 
@@ -176,21 +180,22 @@ async def test_one_of_two_brokers_may_die_and_nothing_old_is_ever_fresh(folders:
         async with run(*yesterday.brokers):
             yesterday.publish(FIRST)
             await until(lambda: all(broker.details()["messages_published"] for broker in yesterday.brokers))
-        edge = Edge("site", meter, ports, boot=2)
+        edge, twin = Edge("site", meter, ports, boot=2), Edge("site2", meter, ports, boot=9)
+        edge.twins.append(twin)
         async with gateway(tmp_path, ports, meter) as watch:
             await watch.until(lambda _: "site is offline" in watch.node.status.text, "the status of the edge")
             assert watch.state.newest is None
-            async with run(*edge.brokers, edge):
+            async with run(*edge.brokers, *twin.brokers, edge):
                 await watch.next(2)
                 watch.longest_gap_s = 0.0
                 first.kill()
-                await watch.next()
+                await watch.next(2)
                 assert watch.longest_gap_s < 1.0
                 second.pause()
                 await watch.for_seconds(PAUSE_S)
                 assert watch.number() == 0, "nothing comes any more"
                 second.resume()
-                await watch.next()
+                await watch.next(2)
                 for message in edge.messages[:3]:
                     edge.send(message)
                 await watch.next(1)
