@@ -114,10 +114,13 @@ class Memory:
     async def _pack(self) -> bytes:
         meters: dict[str, Any] = {}
         parts: list[bytes] = []
-        offset_s = unix_now() - now()
+        position = 0
         for meter, history in list(self._histories().items())[:MAX_METERS]:
-            meters[meter.name] = _described(history, offset_s, sum(map(len, parts)))
-            parts += [column.tobytes() for ring in (history.hour, history.day) for column in ring.columns.values()]
+            meters[meter.name] = _described(history, unix_now() - now(), position)
+            arrays = [column.tobytes() for ring in (history.hour, history.day) for column in ring.columns.values()]
+            position += sum(map(len, arrays))
+            parts += arrays
+            await asyncio.sleep(0)
         head = json.dumps({"byteorder": sys.byteorder, "meters": meters}).encode()
         return await asyncio.to_thread(_compressed, b"\n".join((head, b"".join(parts))))
 

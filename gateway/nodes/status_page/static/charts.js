@@ -13,6 +13,7 @@ const PHASES = [1, 2, 3];
 const [LEFT, TOP, BOTTOM] = [44, 8, 24];
 const LABEL_HEIGHT = 14;
 const JUMP = 10;
+const REDRAW_S = 10;
 
 const COLUMNS = {
   w: "power_mean_w", low: "power_lowest_w", high: "power_highest_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w",
@@ -33,6 +34,7 @@ export function create(gateway, refresh) {
     h("div", { class: "g" }, charts.map((each) => each.element)), table.element);
   let asked = 0;
   let wasServed = null;
+  let drawnAt = 0;
 
   // Everything that the charts need besides the buckets: the end of what is known, and whether that is now.
   function context() {
@@ -51,6 +53,7 @@ export function create(gateway, refresh) {
     const isMine = around && data?.meter === state.meter;
     const points = isMine ? fromFirst(pointsOf(data, COLUMNS)).filter((point) => point.at > around.at - around.span) : [];
     wasServed = around?.isServed ?? null;
+    drawnAt = around?.at ?? 0;
     if (around) around.end ??= (points.findLast(isKnown)?.at ?? 0) + (data?.bucket_s ?? 0) / 2;
     for (const each of charts) each.draw(points, around, data?.bucket_s ?? 10);
     table.show(points, around);
@@ -73,7 +76,7 @@ export function create(gateway, refresh) {
     // What goes stale loses its "now" at that moment, whether an event comes or not.
     tick() {
       const around = context();
-      if (around && around.isServed !== wasServed) show();
+      if (around && (around.isServed !== wasServed || around.at - drawnAt > REDRAW_S)) show();
     },
     resize: show,
     async refresh() {

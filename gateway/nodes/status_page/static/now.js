@@ -6,11 +6,12 @@ import { area, gaps, nice, timeTicks } from "./drawing.js";
 import { ageLine, mark, meterState, setMark } from "./marks.js";
 import { fromFirst, isKnown, pointsOf, series } from "./series.js";
 import { phasesCard } from "./phases.js";
-import { clock, dayTime, exceptionText, fixed, hours, labelText, refusal, signed, t } from "./texts.js";
+import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refusal, signed, t } from "./texts.js";
 
 const HOUR_S = 3600;
 const BEATS_S = 60;
 const READERS = 8;
+const REDRAW_MS = 10_000; // the axis of time moves on, whether telegrams come or not
 
 export function create(gateway, refresh) {
   let chosen = gateway.path[0] ?? "";
@@ -143,7 +144,7 @@ function hero() {
       if (now.isServed) showPower(meter);
       else if (now.state === "never" || now.age === null) showNothing(meter, now);
       else showSilence(meter, now);
-      if (drawn && drawn.isServed !== now.isServed) it.chart(drawn.data, drawn.gateway);
+      if (drawn && (drawn.isServed !== now.isServed || performance.now() - drawn.at > REDRAW_MS)) it.chart(drawn.data, drawn.gateway);
     },
     age(meter, state, event, elapsed) {
       const source = event.meter.source;
@@ -158,7 +159,7 @@ function hero() {
       const meter = gateway.event.meters.find(({ name }) => name === data.meter);
       const { state, age } = meterState(meter, gateway.elapsed(), gateway.isLost);
       const isServed = state === "fresh" || state === "late";
-      drawn = { data, gateway, isServed };
+      drawn = { data, gateway, isServed, at: performance.now() };
       figure.replaceChildren(hourChart(data, figure.clientWidth, figure.clientHeight, gateway.event.at + gateway.elapsed(), isServed, age));
     },
   };
@@ -178,15 +179,16 @@ function hero() {
     setText(say, text);
   }
 
-  function showSilence({ power_net_w: watts }, { state, age, at }) {
+  function showSilence({ power_net_w: watts, beats, late_after_s: late }, { state, age, at }) {
+    const arrives = beats.some((beat) => beat.fault === null && at - beat.at < late);
     picture.toggleAttribute("hidden", true);
     sign.toggleAttribute("hidden", false);
     setMark(sign, "stale");
-    setText(words, t(state === "lost" ? "now_lost" : "now_stale"));
+    setText(words, t(state === "lost" ? "now_lost" : arrives ? "now_stale_late" : "now_stale"));
     direction.setAttribute("class", "direction bad");
     const [length, name] = silence(age);
     setText(digits, length);
-    setText(unit, `${name} ${t(state === "lost" ? "now_old" : "now_silent")}`);
+    setText(unit, `${name} ${t(state === "lost" || arrives ? "now_old" : "now_silent")}`);
     setText(former, watts === null ? "" : `${signed(watts)} W`);
     const key = `${clock(at - age)}|${former.textContent}|${state}`;
     if (say.dataset.key !== key || !say.contains(former)) {
@@ -318,7 +320,7 @@ function meanwhileCard() {
       const kind = now.state === "lost" ? "lost" : now.state === "never" ? "never" : "stale";
       setText(title, t(`now_${kind}_title`));
       const clients = units.map((unit) => t("now_unit_gets", { unit: unit.unit_id, map: unit.map, gets: t(`now_gets_${unit.on_stale}`) })).join(" ") || t("now_no_unit");
-      const trouble = source?.details.last_trouble;
+      const trouble = language === "en" ? source?.details.last_trouble : null; // the gateway has it in English only
       const look = source ? `${t("now_line_is", { status: labelText(source.status.label) })} ${trouble ? `${trouble}. ` : ""}${t("now_look_stale")}` : t("now_look_stale");
       const texts = { stale: [clients, look, t("now_does_stale")], lost: [t("now_know_lost", { at: clock(now.at - (now.age ?? 0)) }), t("now_look_lost"), t("now_does_lost")],
         never: [t("now_never_plug"), t("now_never_closed"), t("now_never_speed", { line: source?.details.line?.split(/[ ,]/)[0] ?? name })] }[kind];
