@@ -124,7 +124,7 @@ class DsmrParser(Node):
         meter, newest = self._meter, self._meter.newest
         return {
             "variant": newest.variant.title if newest else None,
-            "telegrams_accepted": meter.accepted,
+            "telegrams_accepted": meter.telegrams,
             **{f"telegrams_refused ({reason})": count for reason, count in sorted(meter.refused.items())},
             **{f"readings_withheld ({doubt})": count for doubt, count in sorted(meter.guards.withheld.items())},
             **{f"telegrams_not_served ({kind.value})": n for kind, n in meter.serving.not_served.items()},

@@ -12,6 +12,8 @@ from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
 from gateway.nodes.status_page.stream import LOOK_EVERY_S, Channel
 
+MANY_METERS, MANY_EVERY_S = 20, 5.0
+"""Number of meters from which on the whole status is sent seldom, and the shortest time between two of these events."""
 _STATUS = ""
 """Name of the channel for a request without `view`."""
 
@@ -19,10 +21,13 @@ _STATUS = ""
 class StatusChannel:
     """The status of the whole gateway, as in `/api/status`."""
 
-    every_s = LOOK_EVERY_S
-
     def __init__(self, page: Page) -> None:
         self._page = page
+
+    @property
+    def every_s(self) -> float:
+        """Return the shortest time between two events: longer with many meters, whose nodes make a long text."""
+        return LOOK_EVERY_S if len(self._page.gateway.meters) < MANY_METERS else MANY_EVERY_S
 
     def signature(self) -> object:
         """Return a value that changes with each telegram and each status."""

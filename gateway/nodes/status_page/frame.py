@@ -105,7 +105,7 @@ def meter_view(meter: MeterState, moment: float) -> MeterView:
         stale_after_s=meter.stale_after_s,
         interval_s=None if meter.interval_s is None else round(meter.interval_s, 3),
         received_at=round(served.arrived_at, 3) if served else None,
-        telegrams=meter.accepted,
+        telegrams=meter.telegrams,
         refused={str(reason): count for reason, count in sorted(meter.refused.items())},
         power_net_w=float(power) if isinstance(power, Decimal) else None,
     )

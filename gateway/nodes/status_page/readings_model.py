@@ -38,6 +38,10 @@ class RegisterView:
     lines: list[int]
     """Positions of those lines in the telegram, from 0."""
     description: str
+    bits: list[str] | None = None
+    """Names of the bits that are set; None for a register that is not made of bits."""
+    unix_time: int | None = None
+    """The value of a register that holds a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class LineView:
     value: str | None
     unit: str | None
     fault: str | None
+    unix_time: int | None
+    """Time in the line, of its reading or as its value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from gateway.maps.table import ABSENT, shown, step
-from gateway.nodes.status_page.decoded import MASK
+from gateway.nodes.status_page.decoded import MASK, set_bits, unix_time_of
 from gateway.nodes.status_page.frame import age
 from gateway.nodes.status_page.observation import ServedUnit, ServedUnits
 from gateway.nodes.status_page.readings_model import Registers, RegisterView
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.names import GATEWAY_PREFIX, source_lines
 from gateway.protocol.p1.readings import Readings
+from gateway.protocol.registers.decoding import decode
 from gateway.protocol.registers.register import Register, manual_number
 from gateway.runtime.clock import now
 
@@ -67,6 +68,7 @@ def _view(register: Register, served: ServedUnit, *, is_masked: bool) -> Registe
     shows_identifiers = unit.register_map.shows_identifiers
     if is_masked and text != ABSENT and register.identifies and shows_identifiers:
         text, content = MASK, ""
+    value = decode(register, raw) if raw and text != ABSENT else None
     lines = source_lines(register.uses, readings) if readings else ()
     return RegisterView(
         address=register.address,
@@ -85,6 +87,8 @@ def _view(register: Register, served: ServedUnit, *, is_masked: bool) -> Registe
         codes=list(dict.fromkeys(readings.lines[at].code for at in lines)) if readings else [],
         lines=list(lines),
         description=register.description,
+        bits=set_bits(register, value) if register.type_name == "bitfield" and value is not None else None,
+        unix_time=None if value is None else unix_time_of(register, value),
     )
 
 

@@ -53,7 +53,13 @@ def _line(reading: Reading, *, is_masked: bool) -> LineView:
         value = value if shown == text else MASK
         text = shown
     text = text.replace("\r", "").replace("\n", "")
-    return LineView(text, reading.code, reading.name, value, reading.unit, reading.error)
+    return LineView(text, reading.code, reading.name, value, reading.unit, reading.error, _time_of(reading))
+
+
+def _time_of(reading: Reading) -> int | None:
+    """Return the time in a line: that of its reading, or its value for a clock."""
+    value = reading.value
+    return value if reading.name == "clock" and isinstance(value, int) else reading.time
 
 
 def history(meter: MeterState, history: History) -> HistoryView:

@@ -167,6 +167,11 @@ class MeterState:
             self._last_error = arrived
 
     @property
+    def telegrams(self) -> int:
+        """Return the number of accepted telegrams, without one that waits to be served."""
+        return self.accepted - self.serving.is_pending
+
+    @property
     def served(self) -> Received | None:
         """Return the telegram whose readings are served; None where none may be."""
         return self.serving.served
@@ -255,7 +260,7 @@ class MeterState:
             "gateway_recent_errors": int(self.has_recent_errors(now)),
             "gateway_simulated": int(self.is_simulated),
             "gateway_heartbeat": int(now) % 0x10000,
-            "gateway_telegrams": self.accepted - self.serving.is_pending,
+            "gateway_telegrams": self.telegrams,
             "gateway_checksum_errors": self.refused[RefusalReason.CHECKSUM] + self.refused[RefusalReason.NO_CHECKSUM],
         }
         no_form_errors = int(values["gateway_checksum_errors"]) + self.refused[RefusalReason.UNCONFIRMED]

@@ -2,7 +2,7 @@
 
 import { copy, h, setText } from "./dom.js";
 import { mark } from "./marks.js";
-import { ageWords, clock, exceptionText, fixed, moment, number, t } from "./texts.js";
+import { ageWords, bitWords, clock, exceptionText, fixed, moment, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
 const MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
@@ -72,6 +72,7 @@ export function create(gateway) {
 
   return {
     element,
+    stream: { view: "fleet" },
     update() {},
     tick() { this.refresh().catch(() => {}); },
     async refresh() {
@@ -129,10 +130,6 @@ export function valueWords({ name, value, unit, bits, unix_time: time }) {
   if (time !== null) return `${name} ${moment(time)}`;
   if (bits.length) return `${name} ${bitWords(bits)}`;
   return `${name} ${value}${unit ? ` ${unit}` : ""}`;
-}
-
-export function bitWords(bits) {
-  return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
 }
 
 // The sentence with the change, and the one with the reason.

@@ -1,7 +1,7 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
 import { checkbox, h, select, setText } from "./dom.js";
-import { age, exceptionText, t, whenStale } from "./texts.js";
+import { age, bitWords, exceptionText, moment, t, whenStale } from "./texts.js";
 import { telegramList } from "./telegram.js";
 
 const COLUMNS = [
@@ -75,6 +75,8 @@ export function create(gateway, refresh) {
   function valueOf(register) {
     if (!register.is_answered) return t("no_response");
     if (register.exception !== null) return exceptionText(register.exception);
+    if (register.bits) return register.bits.length ? bitWords(register.bits) : t("bits_none");
+    if (register.unix_time !== null && register.text !== null) return moment(register.unix_time);
     return register.text ?? "—";
   }
 
@@ -126,6 +128,8 @@ export function create(gateway, refresh) {
   return {
     element,
     update: showControls,
+    // The gateway's own values change without a telegram, and a client reads them as they are now.
+    tick: refresh,
     async refresh() {
       if (state.unit === null) return;
       const identifiers = gateway.showsIdentifiers;

@@ -1,7 +1,7 @@
 // The newest telegram with the meaning of each line, and the results of the last telegrams.
 
 import { checkbox, copy, h, select, setText } from "./dom.js";
-import { age, clock, number, refusal, t } from "./texts.js";
+import { age, clock, moment, number, refusal, t } from "./texts.js";
 
 // A list of a telegram's lines in which a line can be selected.
 export function telegramList(choose) {
@@ -20,7 +20,7 @@ export function telegramList(choose) {
         const [button, meaning] = lines[index].children;
         setText(button, line.text);
         button.setAttribute("aria-pressed", marked.has(index));
-        setText(meaning, line.fault ? `${line.name}: ${line.fault}` : `${line.name}: ${line.value ?? "—"}${line.unit ? ` ${line.unit}` : ""}`);
+        setText(meaning, line.fault ? `${line.name}: ${line.fault}` : `${line.name}: ${lineValue(line)}`);
         meaning.classList.toggle("bad", line.fault !== null);
         lines[index].classList.toggle("marked", marked.has(index));
         if (marked.has(index) && marked.size === 1) lines[index].scrollIntoView({ block: "nearest" });
@@ -29,17 +29,24 @@ export function telegramList(choose) {
   };
 }
 
+// A clock is a time of day; a reading of an M-Bus meter has the time at which that meter wrote it.
+function lineValue({ name, value, unit, unix_time: time }) {
+  if (name === "clock" && time !== null) return moment(time);
+  return `${value ?? "—"}${unit ? ` ${unit}` : ""}${time === null ? "" : `, ${moment(time)}`}`;
+}
+
 export function create(gateway, refresh) {
   const state = { meter: null, line: null };
   let data = null;
   let controlled = "";
   const controls = h("div", { class: "controls" });
+  const title = h("h2", {}, t("newest_telegram"));
   const heading = h("p", { class: "mono live" });
   const note = h("p", { class: "quiet" });
   const list = telegramList((line) => { state.line = state.line === line ? null : line; show(); });
   const recent = h("tbody", {});
   const element = h("div", {}, controls, h("div", { class: "columns" },
-    h("section", { class: "card" }, h("h2", {}, t("newest_telegram")), heading, list.element, note),
+    h("section", { class: "card" }, title, heading, list.element, note),
     h("section", { class: "card scroll" }, h("table", {}, h("caption", {}, t("last_ten")),
       h("thead", {}, h("tr", {}, ["arrived", "interval", "result"].map((name) => h("th", { scope: "col" }, t(name))))), recent))));
 
@@ -59,6 +66,9 @@ export function create(gateway, refresh) {
   function show() {
     setText(heading, data.identification ?? t("no_telegram"));
     heading.append(data.age_s === null ? "" : ` (${data.is_fresh ? age(data.age_s) : t("stale", { age: age(data.age_s) })})`);
+    const isOld = data.age_s !== null && !data.is_fresh;
+    setText(title, isOld ? t("telegram_last", { age: age(data.age_s) }) : t("newest_telegram"));
+    title.classList.toggle("bad", isOld);
     setText(note, data.is_masked && data.text !== null ? t("masked") : "");
     list.show(data, new Set(state.line === null ? [] : [state.line]));
     recent.replaceChildren(...data.recent.map((each) => h("tr", {},
@@ -69,6 +79,7 @@ export function create(gateway, refresh) {
   return {
     element,
     update,
+    tick() { if (data && !data.is_fresh) refresh(); },
     async refresh() {
       if (state.meter === null) return;
       data = await gateway.get("api/telegram", { meter: state.meter, identifiers: gateway.showsIdentifiers });

@@ -65,6 +65,11 @@ export function exceptionText(code) {
   return t("exception", { code: code.toString(16).toUpperCase().padStart(2, "0") });
 }
 
+// The names of the bits that are set in a register of bits.
+export function bitWords(bits) {
+  return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
+}
+
 // What a client gets while the readings are stale, by the key `on_stale` of its unit.
 export function whenStale(onStale) {
   return t(`on_stale_${onStale}`);
