@@ -5,6 +5,7 @@ Imported only where `mqtt:` is configured.
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -28,6 +29,9 @@ from gateway.service.sources import Source
 from gateway.service.state_folder import state_folder
 from gateway.transport.client_tls import ClientCertificate
 from gateway.transport.mqtt import Broker, Message
+
+OWN_ID = secrets.token_hex(4)
+"""Part of the client id at the brokers that no other gateway has; it stays until the process ends."""
 
 
 class Fleet:
@@ -129,7 +133,9 @@ def broker_settings(whole: Config, address: BrokerAddress, folder: Path, edge: E
     will, birth = (_status(edge, is_online=False), _status(edge, is_online=True)) if config.publish else (None, None)
     # An older protocol has no room for the envelope of a telegram.
     needs_new = "telegrams" in config.publish or any(each.is_from_brokers for each in whole.all_meters().values())
-    return BrokerSettings(broker, f"dsmr-gateway-{edge.name}", will, birth, needs_new)
+    # Serving gateways with one configuration would otherwise end each other's connections.
+    client_id = f"dsmr-gateway-{edge.name}" + ("" if config.publish else f"-{OWN_ID}")
+    return BrokerSettings(broker, client_id, will, birth, needs_new)
 
 
 def _status(edge: Edge, *, is_online: bool) -> Message:
