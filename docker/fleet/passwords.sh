@@ -12,6 +12,11 @@ mosquitto_passwd -b passwords site-12 "$(cat site-12.password)"
 for user in serving-1 serving-2; do
     mosquitto_passwd -b passwords "$user" "$(cat serving.password)"
 done
-# The containers run as other users.
+# The containers run as these users; only root can give them the files.
 chmod 0755 .
-chmod 0644 ./*.password passwords
+if [ "$(id -u)" = 0 ]; then
+    chown 10001 ./*.password
+    chown 1883 passwords
+else
+    chmod 0644 ./*.password passwords
+fi

@@ -8,6 +8,7 @@ from functools import partial
 from gateway.config.mqtt import MqttConfig
 from gateway.nodes.mqtt_broker import MqttBroker, Subscription
 from gateway.nodes.mqtt_receiver import MqttReceiver, ReceiverSettings, Recipient
+from gateway.protocol.fleet.presence import MAX_EDGES
 from gateway.service.sources import Source
 
 
@@ -32,6 +33,9 @@ def connect_receiver(
         receiver.meters.connect(meter, Recipient(name, meter))
     receiver.use(brokers)
     for broker in brokers:
-        broker.messages.connect(receiver, Subscription(receiver.topics_at(broker.place), receiver.taker(broker)))
+        status, *telegrams = receiver.topics_at(broker.place)
+        take = receiver.taker(broker)
+        broker.messages.connect(receiver, Subscription(telegrams, take))
+        broker.messages.connect(receiver, Subscription([status], take, limit_per_s=MAX_EDGES))
         broker.states.connect(receiver, partial(receiver.note_state, broker.place))
     return receiver

@@ -67,6 +67,13 @@ def message_refused(topic: str, code: Any) -> Problem:
     return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
 
 
+def topic_flooded(topic: str) -> Problem:
+    """Return that far too many messages come on a topic."""
+    what = f"too many messages on '{topic}'; it is not received for a minute"
+    hint = "Only one gateway may publish there: see who does, and the access list of the broker"
+    return problem_of("mqtt-topic-flood", what, hint, short="too many messages on a topic")
+
+
 def too_old() -> Problem:
     """Return that a broker does not speak MQTT 5."""
     what = "the broker only speaks MQTT 3.1.1, and telegrams need MQTT 5"

@@ -136,6 +136,23 @@ async def test_the_newest_message_waits_for_a_broker_that_was_killed(tmp_path: P
                 await until(lambda: other.payloads(WILL.topic)[-1:] == [b"offline"])
 
 
+async def test_a_flooded_topic_is_left_out_and_the_others_go_on(tmp_path: Path) -> None:
+    port = free_port()
+    with running(Mosquitto(tmp_path, port)):
+        sender, receiver = broker_at(port), broker_at(port, "gateway")
+        other = listen(receiver, "a/+/house/telegram", "a/+/barn/telegram")
+        async with connected(sender, receiver):
+            for number in range(2000):
+                sender.publish(Message(f"a/{number}/house/telegram", b"x" * 500))
+                await asyncio.sleep(0)
+            await until(lambda: receiver.status.label.code == "mqtt-topic-flood")
+            offer(sender, Message("a/x/barn/telegram", b"y"))
+            await until(lambda: other.payloads("a/x/barn/telegram") == [b"y"])
+            assert receiver.connections == 1
+            assert len(other.messages) < 200, "the rest was dropped"
+            assert "'a/+/house/telegram'; it is not received for a minute" in receiver.recent_problems[-1][1]
+
+
 async def test_two_gateways_with_the_same_id_are_reported(tmp_path: Path) -> None:
     port = free_port()
     with running(Mosquitto(tmp_path, port)):

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.matcher import MQTTMatcher as Matcher
-
+from gateway.nodes.mqtt_broker.dispatcher import Dispatcher
 from gateway.nodes.mqtt_broker.outbox import Fate, Make, Outbox
 from gateway.nodes.mqtt_broker.settings import BrokerSettings, Subscription
 from gateway.problems.problem import Problem, ProblemError, problem_of
@@ -25,7 +24,7 @@ from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.runtime.ticking import look_each
 from gateway.transport.mqtt import Message, MqttClient, Options
-from gateway.transport.mqtt_problems import message_refused, topic_refused
+from gateway.transport.mqtt_problems import message_refused, topic_flooded, topic_refused
 
 if TYPE_CHECKING:
     from gateway.transport.tls import ServerTls, TlsFiles
@@ -43,10 +42,10 @@ STEADY_S = 10.0
 """Duration of a connection after which the next pause is short again."""
 LOOK_S = 1.0
 TOPICS_PER_PACKET = 500
-MESSAGES_PER_TOPIC_S, MIN_MESSAGES_PER_S = 50, 1000
-"""Largest number of messages within a second: for each topic, and at least."""
+MAX_MESSAGES_PER_S = 50_000
+"""Largest number of messages within a second; a broker that sends more is disconnected."""
 REFUSED_SHOWN_S = 60.0
-"""Time for which a refused message is shown."""
+"""Time for which a refused message, or a topic with too many, is shown."""
 
 
 class MqttBroker(Node):
@@ -69,15 +68,14 @@ class MqttBroker(Node):
         self._outbox = Outbox()
         self._subscribed: dict[str, None] = {}
         self._refused_topics: dict[str, Problem] = {}
-        self._matched: tuple[Subscription, ...] = ()
-        self._takers: Any = _no_takers()
+        self._dispatcher = Dispatcher()
         self._pause_bound = FIRST_PAUSE_S
         self._reconnects = False
         self._last_problem: Problem | None = None
         self._is_logged_as_lost = True
         self._refused: tuple[float, Problem] | None = None
         options = Options(settings.client_id, settings.will, CONNECT_TIMEOUT_S, settings.needs_new)
-        self._client = MqttClient(settings.broker, self._take, self._skip, MIN_MESSAGES_PER_S, options)
+        self._client = MqttClient(settings.broker, self._take, self._skip, MAX_MESSAGES_PER_S, options)
 
     @property
     def ping_moment(self) -> float:
@@ -159,9 +157,6 @@ class MqttBroker(Node):
     async def _connect(self) -> Problem:
         """Connect and work until the connection is lost; return why."""
         try:
-            self._client.max_per_s = max(
-                MIN_MESSAGES_PER_S, MESSAGES_PER_TOPIC_S * len(_topics(self.messages.receivers))
-            )
             closed = await self._client.connect()
             self._subscribed.clear()
             while True:
@@ -179,7 +174,7 @@ class MqttBroker(Node):
         """Return True when the connection has ended, and False when subscriptions have changed."""
         if closed.done():
             return True
-        if _topics(self.messages.receivers) != self._subscribed:
+        if self._dispatcher.wanted(self.messages.receivers, moment) != self._subscribed:
             return False
         refused = self._refused[1] if self._refused and moment - self._refused[0] < REFUSED_SHOWN_S else None
         refused = refused or next(iter(self._refused_topics.values()), None)
@@ -191,7 +186,7 @@ class MqttBroker(Node):
 
     async def _subscribe(self) -> None:
         """Subscribe to what other nodes want, and end subscriptions that nobody wants any more."""
-        wanted = _topics(self.messages.receivers)
+        wanted = self._dispatcher.wanted(self.messages.receivers, now())
         self._client.unsubscribe([topic for topic in self._subscribed if topic not in wanted])
         self._refused_topics = {topic: each for topic, each in self._refused_topics.items() if topic in wanted}
         new = [topic for topic in wanted if topic not in self._subscribed]
@@ -253,35 +248,15 @@ class MqttBroker(Node):
 
     def _take(self, message: Message) -> None:
         self.received += 1
-        if self._matched is not self.messages.receivers:
-            self._match()
-        for takers in self._takers.iter_match(message.topic):
-            for take in takers:
-                take(message)
-
-    def _match(self) -> None:
-        """Build the table of topics again, after nodes were connected."""
-        self._matched = self.messages.receivers
-        takers: dict[str, list[Callable[[Message], None]]] = {}
-        for topics, take in self._matched:
-            for topic in topics:
-                takers.setdefault(topic, []).append(take)
-        self._takers = _no_takers()
-        for topic, each in takers.items():
-            self._takers[topic] = each
+        if topic := self._dispatcher.dispatch(message, self.messages.receivers):
+            self._dispatcher.mute(topic, now())
+            self._client.unsubscribe([topic])
+            self._subscribed.pop(topic, None)
+            self._refused = now(), (problem := topic_flooded(topic))
+            self.log_seldom(logging.WARNING, str(problem), alike=problem.short)
 
     def _skip(self, _size: int) -> None:
         self.skipped += 1
-
-
-def _no_takers() -> Any:
-    """Return an empty table of topic filters."""
-    return Matcher()  # type: ignore[no-untyped-call]
-
-
-def _topics(subscriptions: Iterable[Subscription]) -> dict[str, None]:
-    """Return all topics, each once."""
-    return dict.fromkeys(topic for each in subscriptions for topic in each.topics)
 
 
 def _problem_of_end(error: Exception | None) -> Problem:

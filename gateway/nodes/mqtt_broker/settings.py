@@ -9,6 +9,9 @@ from typing import NamedTuple
 from gateway.transport.addresses import place_of
 from gateway.transport.mqtt import Broker, Message
 
+MESSAGES_PER_TOPIC_S = 50
+"""Usual limit of a subscription: the telegrams of a minute that a broker held back come at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
@@ -40,3 +43,5 @@ class Subscription(NamedTuple):
     """
     take: Callable[[Message], None]
     """Called at once with each message."""
+    limit_per_s: int = MESSAGES_PER_TOPIC_S
+    """Largest number of messages within a second for each topic; with more, it is not received for a while."""

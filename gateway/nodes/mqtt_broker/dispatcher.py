@@ -1,0 +1,72 @@
+"""The way of a message to the nodes that subscribe to its topic, and the limit of each subscription.
+
+Who publishes far too much on one topic must not end the connection, over which the other meters come too. So messages
+are counted for each subscription. One with too many is ended for a while, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from paho.mqtt.matcher import MQTTMatcher as Matcher
+
+from gateway.nodes.mqtt_broker.settings import Subscription
+from gateway.transport.mqtt import Message
+
+MUTED_S = 60.0
+"""Time for which a topic with too many messages is not subscribed to."""
+
+
+class Dispatcher:
+    """The subscriptions of all nodes, by topic."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Subscription, ...] = ()
+        self._table: Any = _empty_table()
+        self._counts = Counter[str]()
+        self._muted: dict[str, float] = {}
+
+    def wanted(self, subscriptions: Iterable[Subscription], moment: float) -> dict[str, None]:
+        """Return the topics to be subscribed to at `moment`, each once; a new second begins for the limits."""
+        self._counts.clear()
+        self._muted = {topic: until for topic, until in self._muted.items() if until > moment}
+        return dict.fromkeys(topic for each in subscriptions for topic in each.topics if topic not in self._muted)
+
+    def mute(self, topic: str, moment: float) -> None:
+        """Leave out a topic for a while."""
+        self._muted[topic] = moment + MUTED_S
+
+    def dispatch(self, message: Message, subscriptions: tuple[Subscription, ...]) -> str | None:
+        """Pass a message to all who subscribe to its topic.
+
+        Return the subscribed topic if it had too many messages since the last `wanted`, and its limit is reached just
+        now; the message is then dropped, as later ones are.
+        """
+        if self._known is not subscriptions:
+            self._match(subscriptions)
+        flooded = None
+        for topic, limit, takers in self._table.iter_match(message.topic):
+            count = self._counts[topic] = self._counts[topic] + 1
+            if count <= limit:
+                for take in takers:
+                    take(message)
+            elif count == limit + 1:
+                flooded = topic
+        return flooded
+
+    def _match(self, subscriptions: tuple[Subscription, ...]) -> None:
+        """Build the table again, after nodes were connected."""
+        self._known = subscriptions
+        found: dict[str, tuple[str, int, list[Callable[[Message], None]]]] = {}
+        for each in subscriptions:
+            for topic in each.topics:
+                found.setdefault(topic, (topic, each.limit_per_s, []))[2].append(each.take)
+        self._table = _empty_table()
+        for topic, entry in found.items():
+            self._table[topic] = entry
+
+
+def _empty_table() -> Any:
+    return Matcher()  # type: ignore[no-untyped-call]

@@ -1,0 +1,47 @@
+"""A topic with too many messages is left out for a while, and the others go on."""
+
+from __future__ import annotations
+
+from gateway.nodes.mqtt_broker.dispatcher import MUTED_S, Dispatcher
+from gateway.nodes.mqtt_broker.settings import Subscription
+from gateway.transport.mqtt import Message
+
+
+def test_a_message_reaches_all_who_subscribe_to_its_topic() -> None:
+    one: list[Message] = []
+    two: list[Message] = []
+    subscriptions = Subscription(["p/+/a/telegram", "p/+/b/telegram"], one.append), Subscription(["p/#"], two.append)
+    dispatcher = Dispatcher()
+    assert list(dispatcher.wanted(subscriptions, 0.0)) == ["p/+/a/telegram", "p/+/b/telegram", "p/#"]
+    for topic in ("p/x/a/telegram", "p/y/b/telegram", "p/x/c/telegram", "q/x/a/telegram"):
+        dispatcher.dispatch(Message(topic, b""), subscriptions)
+    assert [len(one), len(two)] == [2, 3]
+    # After a reload, nobody gets messages who is not connected any more.
+    dispatcher.dispatch(Message("p/x/a/telegram", b""), subscriptions[1:])
+    assert [len(one), len(two)] == [2, 4]
+
+
+def test_a_flooded_topic_is_named_once_and_comes_back_after_a_while() -> None:
+    taken: list[Message] = []
+    subscriptions = (Subscription(["p/+/a", "p/+/b"], taken.append, 5),)
+    dispatcher = Dispatcher()
+    dispatcher.wanted(subscriptions, 0.0)
+    # Also if each message names another sender.
+    found = [dispatcher.dispatch(Message(f"p/{number}/a", b""), subscriptions) for number in range(20)]
+    assert [each for each in found if each] == ["p/+/a"]
+    assert len(taken) == 5
+    dispatcher.mute("p/+/a", 0.0)
+    assert dispatcher.dispatch(Message("p/x/b", b""), subscriptions) is None
+    assert len(taken) == 6
+    assert list(dispatcher.wanted(subscriptions, MUTED_S / 2)) == ["p/+/b"]
+    assert list(dispatcher.wanted(subscriptions, MUTED_S)) == ["p/+/a", "p/+/b"]
+
+
+def test_a_steady_flow_below_the_limit_is_never_a_flood() -> None:
+    taken: list[Message] = []
+    subscriptions = (Subscription(["a"], taken.append, 5),)
+    dispatcher = Dispatcher()
+    for second in range(10):
+        dispatcher.wanted(subscriptions, float(second))
+        assert not any(dispatcher.dispatch(Message("a", b""), subscriptions) for _ in range(5))
+    assert len(taken) == 50
