@@ -35,11 +35,13 @@ class _Health(NamedTuple):
 def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
     """Show whether a gateway works: the one on this machine, or the one with its status page at URL.
 
+    If this user has no access to its socket, the status page of gateway.yaml is asked.
+
     The exit code is 0 when it works and 1 when it does not, as the health check of a container expects. A meter that
     is offline counts only with --meters, because a restart of the gateway does not bring it back.
     """
     try:
-        health = _ask_page(url, meters=meters) if url else _ask_socket(meters=meters)
+        health = _ask_page(url, meters=meters) if url else _ask_here(meters=meters)
     except (OSError, ValueError) as error:
         reason = str(error) or f"no response for {RESPONSE_TIMEOUT_S:.0f} s"  # asyncio's TimeoutError has no text
         echo(f"The gateway does not respond ({reason}). Is it running?", err=True)
@@ -51,6 +53,31 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
         if health.note:
             echo(health.note, err=True)
     sys.exit(0 if health.is_healthy else 1)
+
+
+def _ask_here(*, meters: bool) -> _Health:
+    """Ask the gateway over its socket; without access to that, ask the page of the configuration."""
+    try:
+        return _ask_socket(meters=meters)
+    except (FileNotFoundError, PermissionError, ConnectionRefusedError):
+        if page := _configured_page():
+            return _ask_page(page, meters=meters)
+        raise
+
+
+def _configured_page() -> str:
+    """Return the address of the page of the configuration here, or of the service; empty where there is none."""
+    from gateway.cli.parameters import EVERY_ADDRESS, default_config
+    from gateway.config import load_status_page
+    from gateway.files.yaml_file import is_there
+    from gateway.transport.addresses import place_of
+
+    path = default_config()
+    page = load_status_page(path) if is_there(path) else None
+    if page is None:
+        return ""
+    host = page.listen.host
+    return f"http://{place_of('127.0.0.1' if host in EVERY_ADDRESS else host, page.listen.port)}"
 
 
 def _ask_page(url: str, *, meters: bool) -> _Health:

@@ -24,6 +24,12 @@ EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing listens
 """Addresses to listen on that no client can connect to."""
 
 
+NO_ACCESS = """\
+No gateway is running that this user has access to ({path}: {problem}).
+If it runs as a service: sudo dsmr-gateway {command}"""
+"""Text of a command that cannot ask the running gateway."""
+
+
 class MapName(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click alone
     """The name of a built-in register map, or the path of a file."""
 

@@ -9,7 +9,7 @@ import click
 
 from gateway.cli import EXIT_CONFIGURATION
 from gateway.cli.output import echo, echo_json
-from gateway.cli.parameters import json_option
+from gateway.cli.parameters import NO_ACCESS, json_option
 
 
 @click.command("reload")
@@ -28,7 +28,7 @@ def reload_command(*, as_json: bool) -> None:
         asyncio.run(ask(path, RELOAD, lines.append))
         result = json.loads(lines[0])
     except OSError as error:
-        echo(f"No gateway is running that this user has access to ({path}: {error.strerror}).", err=True)
+        echo(NO_ACCESS.format(path=path, problem=error.strerror, command="reload"), err=True)
         sys.exit(1)
     except (IndexError, ValueError):
         echo("The gateway has not responded. Its log has the reason.", err=True)

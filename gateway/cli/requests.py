@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from gateway.cli.output import echo, echo_json
-from gateway.cli.parameters import json_option
+from gateway.cli.parameters import NO_ACCESS, json_option
 
 _NOTHING_SERVED = "The gateway serves nothing, because its configuration has problems:"
 _ADVICE_INDENT = 16 * " "
@@ -46,7 +46,7 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     except BrokenPipeError:
         raise  # the reader of the output closed it, as `head` does; click ends quietly
     except OSError as error:
-        echo(f"No gateway is running that this user has access to ({path}: {error.strerror}).", err=True)
+        echo(NO_ACCESS.format(path=path, problem=error.strerror, command="requests"), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         pass

@@ -201,7 +201,7 @@ async def _probe(place: str, options: Options) -> list[ProbeResult]:
     from gateway.service.node_settings import p1_connections
     from gateway.tools.probing import probe
 
-    return await probe(p1_connections(_config(place, options), Path.cwd()), options.listen_s, options.keys)
+    return await probe(p1_connections(_config(place, options), Path()), options.listen_s, options.keys)
 
 
 def _config(place: str, options: Options) -> MeterConfig:

@@ -56,6 +56,11 @@ def test_it_shows_whether_the_gateway_works_and_on_request_the_meters(tmp_path: 
                 assert (result.returncode, result.stdout.split(",")[0]) == (0, "ok"), result
                 silent = health(tmp_path, "--meters", *place)
                 assert (silent.returncode, silent.stdout.split(",")[0]) == (1, "meter: no telegram yet")
+            # A user without access to the socket gets it from the page of the configuration.
+            elsewhere = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "elsewhere")}
+            command = [gateway_command(), "health"]
+            by_page = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False)
+            assert (by_page.returncode, by_page.stdout.split(",")[0]) == (0, "ok"), by_page
             with port.sending(own_telegram("v50_sagemcom-t210d")):
                 # The first telegrams of a line are compared before they are served.
                 gateway.wait_for_telegrams(3)
