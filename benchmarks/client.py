@@ -13,9 +13,9 @@ PATIENCE_S = 10.0
 class Client:
     """A connection to one unit of a server on this machine."""
 
-    def __init__(self, port: int, unit: int = 1) -> None:
+    def __init__(self, port: int, unit: int = 1, patience_s: float = PATIENCE_S) -> None:
         self._unit = unit
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        self._socket = socket.create_connection(("127.0.0.1", port), patience_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -23,6 +23,11 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+    def of_unit(self, unit: int) -> Self:
+        """Send the next requests to another unit."""
+        self._unit = unit
+        return self
 
     def ask(self, address: int, count: int) -> None:
         """Send a request that reads `count` holding registers."""
