@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.simulate import _household
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
+from gateway.runtime import clock
 from gateway.simulation.household import SCENARIOS, Scenario
 from tests.cli.calling import invoke
 from tests.conftest import own_telegram
@@ -130,15 +132,15 @@ def test_over_a_bad_line_a_gateway_accepts_the_good_telegrams(tmp_path: Path) ->
         assert "refused" in gateway.log
 
 
-def test_around_the_october_hour_the_clock_goes_twice_through_it(tmp_path: Path) -> None:
-    port = free_port()
-    program = simulation(tmp_path, "--scenario", "dst", "--port", str(port), "--speed", "1000")
-    with running(program):
-        program.wait_for_port(port)
-        with socket.create_connection(("127.0.0.1", port), LIMIT_S) as reader:
-            stamps = [raw.split(b"0-0:1.0.0(")[1][6:13] for raw in read_telegrams(reader, 40)]
-    assert any(stamp.startswith(b"02") and stamp.endswith(b"S") for stamp in stamps)
-    assert any(stamp.startswith(b"02") and stamp.endswith(b"W") for stamp in stamps)
+def test_around_the_october_hour_the_clock_goes_twice_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [float(second) for second in range(0, 5400, 300)]
+    # It reads the clock when it starts, and for each telegram.
+    monkeypatch.setattr(clock, "now", iter([0.0, *moments]).__next__)
+    pieces = _household("5", 1, Scenario.DST, 1.0)
+    stamps = [next(pieces)[0].split(b"0-0:1.0.0(")[1][6:13].decode() for _ in moments]
+    half_an_hour = len(moments) // 3
+    assert stamps[:half_an_hour] == [f"02{minute}00S" for minute in range(30, 60, 5)]
+    assert stamps[half_an_hour:] == [f"02{minute:02}00W" for minute in range(0, 60, 5)]
 
 
 def test_help_describes_each_scenario() -> None:
