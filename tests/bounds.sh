@@ -4,13 +4,15 @@
 #
 #   sh tests/bounds.sh UV PYTHON...
 #
-# UV is the program uv; PYTHON is a version such as 3.12. An environment for each is made in a temporary folder.
+# UV is the program uv; PYTHON is a version such as 3.12, or the path of a Python. An environment for each is made in a
+# temporary folder.
 set -eu
 
 uv=$1
 shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+environment=$work/environment
 
 # Each library is used by some of these.
 tests="tests/config/test_config.py tests/files tests/maps/test_language.py tests/protocol/modbus tests/protocol/registers
@@ -24,15 +26,14 @@ failed=
 for python in "$@"; do
   for resolution in lowest-direct highest; do
     echo "== Python $python, $resolution"
-    environment=$work/$python-$resolution
-    "$uv" venv --quiet --python "$python" "$environment"
+    "$uv" venv --quiet --clear --python "$python" "$environment"
     "$uv" pip compile --quiet --python "$environment/bin/python" --resolution "$resolution" --extra mdns \
       --no-header --no-annotate --output-file "$environment/libraries.txt" pyproject.toml
     "$uv" pip install --quiet --python "$environment/bin/python" --requirement "$environment/libraries.txt" \
-      "pytest>=8" "pytest-asyncio>=0.24" "hypothesis>=6.100" "jsonschema>=4.20"
+      "pytest>=8" "pytest-asyncio>=0.24" "pytest-xdist>=3.6" "hypothesis>=6.100" "jsonschema>=4.20"
     "$uv" pip install --quiet --python "$environment/bin/python" --no-deps --editable .
     # shellcheck disable=SC2086 - tests are several paths
-    "$environment/bin/python" -m pytest -q $tests || failed="$failed $python-$resolution"
+    "$environment/bin/python" -m pytest -q $tests || failed="$failed $python with $resolution;"
     tr '\n' ' ' < "$environment/libraries.txt"
     echo
   done
