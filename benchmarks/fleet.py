@@ -37,6 +37,7 @@ from gateway.runtime.clock import now
 from gateway.transport.mqtt import Broker, Message
 
 COUNTS = (1, 100, 1000, 2000, 3000)
+ACCEPTED_ADDRESS = 4
 PREFIX, EDGE = "dsmr/v1", "edge"
 MOSQUITTO = "listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nuser root\n"
 
@@ -73,21 +74,29 @@ def measure(count: int, seconds: float) -> dict[str, float]:
         gateway.wait_for_port()
         start_s = many.wait_for_all(gateway, count, ports)
         time.sleep(2.0)  # the first telegrams are served after a moment
+        came = accepted(ports)
         begun, used, theirs = time.monotonic(), cpu_s(gateway), sum(map(cpu_s, brokers))
         time.sleep(seconds)
         took, used, theirs = time.monotonic() - begun, cpu_s(gateway) - used, sum(map(cpu_s, brokers)) - theirs
+        came = accepted(ports) - came
         resident = resident_mb(gateway)
         samples = sorted(many.sample(count, ports, seconds))
     return {
         "start": start_s,
         "cpu": 100 * used / took,
-        "us": 1e6 * used / took / count,
+        "us": 1e6 * used / max(1, came) / count,
         "mb": resident,
         "brokers": 100 * theirs / took,
         "p50": 1e3 * samples[len(samples) // 2],
         "p99": 1e3 * samples[int(0.99 * (len(samples) - 1))],
         "max": 1e3 * samples[-1],
     }
+
+
+def accepted(ports: list[int]) -> int:
+    """Return the number of accepted telegrams of the first meter; on a busy machine it is not one a second."""
+    with many.asking(ports, 0) as client:
+        return client.uint32(ACCEPTED_ADDRESS) or 0
 
 
 class _Mosquitto(Program):
