@@ -44,6 +44,9 @@ done
 # As Debian orders them, 1.0~rc1 is before 1.0.
 version=$(basename "$wheels"/dsmr_modbus_gateway-*.whl | cut -d- -f2 | sed -E 's/(a|b|rc|\.dev)[0-9]/~&/')
 architecture=$(dpkg --print-architecture)
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "$PRETTY_NAME")
+python=$(python3 -c 'import sys; print("Python {}.{}".format(*sys.version_info))')
 cat > "$root/DEBIAN/control" <<END
 Package: dsmr-gateway
 Version: $version
@@ -57,5 +60,8 @@ Description: gateway from the P1 port of a smart meter to Modbus
  Reads the telegrams of a smart meter (DSMR and ESMR) from a cable or from a
  ser2net, and serves its readings as Modbus registers to PLCs, inverters,
  chargers and energy managers.
+ .
+ Built for $release with $python. On another release, build it again there.
 END
-dpkg-deb --build --root-owner-group "$root" "$folder/dsmr-gateway_${version}_${architecture}.deb"
+# xz would make a smaller package and take most of the time. Each dpkg with a Python that is new enough reads zstd.
+dpkg-deb -Zzstd -z10 --build --root-owner-group "$root" "$folder/dsmr-gateway_${version}_${architecture}.deb"

@@ -64,6 +64,10 @@ def test_the_package_names_the_python_that_it_was_built_for(machine: Installed) 
     needs = subprocess.run(["dpkg-deb", "-f", machine.package, "Depends"], capture_output=True, text=True, check=True)
     version = machine.run("/usr/lib/dsmr-gateway/bin/python", "-c", "import sys; print(*sys.version_info[:2], sep='.')")
     assert f"python3 (>= {version.strip()})" in needs.stdout
+    described = subprocess.run(
+        ["dpkg-deb", "-f", machine.package, "Description"], capture_output=True, text=True, check=True
+    )
+    assert f"with Python {version.strip()}. On another release, build it again there." in described.stdout
 
 
 def test_nothing_in_it_names_the_place_where_it_was_built(machine: Installed) -> None:
@@ -307,6 +311,22 @@ def test_it_stays_down_when_trying_again_would_not_help(service: Booted) -> None
     service.wait_for(UNIT, ActiveState="active", SubState="running")
 
 
+def test_setup_finds_the_meter_and_starts_the_service_with_a_page(service: Booted) -> None:
+    service.run("systemd-run", "--unit=simulated", "/usr/bin/dsmr-gateway", "simulate", "--port=2005")
+    shown = service.run("dsmr-gateway", "setup", "127.0.0.1:2005", "--service", "--replace", "--seconds=30")
+    assert f"The former {CONFIG} is now {CONFIG}.old." in shown
+    password = re.search(r"any user name, and (\S+), which is in /etc/dsmr-gateway/page-password", shown)
+    assert password, shown
+    assert service.run("stat", "--format=%a %U", "/etc/dsmr-gateway/page-password") == "600 root\n"
+    wait_until(lambda: "newest telegram" in service.property_of(UNIT, "StatusText"), "a telegram in the status")
+    assert page_status(service, None) == 401
+    assert page_status(service, password[1]) == 200
+    service.run("systemctl", "stop", "simulated")
+    write_config(service, HOUSEHOLD)
+    service.run("systemctl", "restart", UNIT)
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
+
+
 def test_an_upgrade_keeps_the_configuration_and_restarts(machine: Installed, service: Booted, tmp_path: Path) -> None:
     pid = main_pid(service)
     shutil.copy(upgrade(machine, tmp_path), Path("/proc", str(service.init), "root", "tmp", "later.deb"))
@@ -315,6 +335,16 @@ def test_an_upgrade_keeps_the_configuration_and_restarts(machine: Installed, ser
     assert installed == f"{LATER} install ok installed"
     assert service.run("cat", CONFIG) == HOUSEHOLD
     assert service.run("cat", f"{CONFIG}.dpkg-dist").endswith("# as of later\n")
+    service.wait_for(UNIT, ActiveState="active", SubState="running")
+    assert main_pid(service) != pid
+    assert service.run("ls", f"/etc/systemd/system/{UNIT}.d/setup.conf", "/etc/dsmr-gateway/page-password")
+
+
+def test_a_downgrade_keeps_the_configuration_and_restarts(machine: Installed, service: Booted) -> None:
+    pid = main_pid(service)
+    shutil.copy(machine.package, Path("/proc", str(service.init), "root", "tmp", "before.deb"))
+    service.run("dpkg", "--force-confold", "--install", "/tmp/before.deb")
+    assert service.run("cat", CONFIG) == HOUSEHOLD
     service.wait_for(UNIT, ActiveState="active", SubState="running")
     assert main_pid(service) != pid
 
