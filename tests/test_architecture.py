@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +86,8 @@ CLOCKS = {
 """Expressions that read a clock, as they end in the source."""
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
+@cache
+def imports(path: Path) -> list[tuple[str, bool]]:
     """Modules that a file imports, and whether when it is imported itself."""
     tree = ast.parse(path.read_text())
     inner = {
@@ -95,14 +96,15 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or _is_type_checking(outer)
         for node in ast.walk(outer)
     }
+    found = []
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
-        for name in names:
-            yield name, id(node) not in inner
+        found += [(name, id(node) not in inner) for name in names]
+    return found
 
 
 def _is_type_checking(node: ast.AST) -> bool:
