@@ -52,7 +52,7 @@ Make = Callable[[], Awaitable[bytes]]
 
 def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, ...]) -> ASGIApp:
     """Return the application."""
-    gateway = page.gateway
+    gateway, shared = page.gateway, Shared(page.signature)
 
     def route(path: str, respond: Callable[[Query], Response]) -> Route:
         # A coroutine runs in the event loop. Starlette would run a function in a thread, while values change.
@@ -60,8 +60,6 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
             return respond(Query(request, page))
 
         return Route(path, endpoint)
-
-    shared = Shared(page.signature)
 
     def share(path: str, prepare: Callable[[Query], tuple[Hashable, Make]], media_type: str = JSON) -> Route:
         async def endpoint(request: Request) -> Response:
