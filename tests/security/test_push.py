@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
-from collections.abc import AsyncIterator
+import ssl
+import weakref
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,9 +17,11 @@ from gateway.nodes.push_listener import PATH
 from gateway.protocol.p1.age.verdict import Kind
 from gateway.runtime.clock import now, unix_now
 from gateway.transport import http_gate
+from gateway.transport.http_server import BrowserConnection
 from gateway.transport.turns import Turns, Work
+from tests.certificates import add_certificate, make_certificates
 from tests.conftest import own_telegram
-from tests.nodes.test_push_listener import FARM, LIMIT_S, Bench, form, new, serving
+from tests.nodes.test_push_listener import FARM, LIMIT_S, TLS, Bench, form, new, serving
 from tests.protocol.p1.stream import stamped
 from tests.waiting import until
 
@@ -67,6 +72,37 @@ async def test_a_post_that_waits_for_its_turn_makes_no_room_for_idle_connections
         await until(lambda: bench.listener.turned_away.total() == 4)
         waiting[0]()
         assert (await asyncio.to_thread(datalogger.recv, 100)).startswith(b"HTTP/1.1 201 ")
+
+
+async def test_nothing_is_left_of_connections_that_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has TLS buffers of 256 KiB, which a flood would pile up until the garbage collector looks for cycles."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    make_certificates(tmp_path)
+    add_certificate(tmp_path, "server", host="localhost")
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with serving(tmp_path, TLS) as bench:
+        made = weakref.WeakSet[BrowserConnection]()
+        monkeypatch.setattr(BrowserConnection, "get_buffer", noting(made, BrowserConnection.get_buffer))
+        gc.disable()
+        try:
+            for number in range(4):
+                assert await bench.post_over_tls(form(new()) if number % 2 else b"", trusted) == (
+                    201 if number % 2 else 400
+                )
+            assert made
+            await until(lambda: not made, "the connections to be freed")
+        finally:
+            gc.enable()
+
+
+def noting(
+    made: weakref.WeakSet[BrowserConnection], get_buffer: Callable[[BrowserConnection, int], memoryview]
+) -> Callable[[BrowserConnection, int], memoryview]:
+    def note(connection: BrowserConnection, size: int) -> memoryview:
+        made.add(connection)
+        return get_buffer(connection, size)
+
+    return note
 
 
 async def test_the_telegrams_of_another_meter_with_the_token_of_this_one_are_not_served(bench: Bench) -> None:
