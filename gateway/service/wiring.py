@@ -264,7 +264,6 @@ class Wiring:
             self._page = None
             return
         from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
-        from gateway.service.state_folder import state_folder  # noqa: PLC0415
 
         key = f"{key_of(config)} {self.configured[0].state_dir}"
         if self._page is None or self._page[0] != key:

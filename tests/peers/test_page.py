@@ -432,6 +432,8 @@ PURE = """async () => {
   const unseen = { ...unserved, telegrams: 0 };
   const points = [1, null, null, 2, 3];
   const kept = series();
+  kept.merge({ meter: "m", bucket_s: 10, first: 0, columns: { telegrams: [] } });
+  const sinceNothing = kept.since;
   const piece = (first, telegrams) => ({ meter: "m", bucket_s: 10, first, columns: { telegrams } });
   const grew = [kept.merge(piece(100, [1, 2, 3])), kept.merge(piece(120, [4])), kept.merge(piece(120, [5, 6]))];
   return {
@@ -442,7 +444,7 @@ PURE = """async () => {
     path: path([[1, 2]]),
     states: [[meter, 0], [meter, 2.5], [meter, 4.5], [meter, 0, true], [unserved, 0], [unseen, 0]]
       .map(([each, elapsed, isLost]) => meterState(each, elapsed, isLost).state),
-    grew, columns: kept.data.columns.telegrams, first: kept.data.first, since: kept.since,
+    grew, columns: kept.data.columns.telegrams, first: kept.data.first, since: kept.since, sinceNothing,
   };
 }"""
 
@@ -455,6 +457,7 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert found["states"] == ["fresh", "late", "stale", "lost", "stale", "never"]
     assert found["grew"] == [True, False, True]
     assert (found["columns"], found["first"], found["since"]) == ([2, 5, 6], 110, 130)
+    assert found["sinceNothing"] == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -35,6 +35,7 @@ let events = null;
 let watchdog = null;
 let isRefreshing = false;
 let isOutdated = false;
+let isReady = false; // the newest event is one of the stream of the view
 let drawnTabs = "";
 
 // Seconds since the newest event, so that the ages on the page keep growing.
@@ -52,6 +53,7 @@ function receive(event) {
   gateway.event = JSON.parse(event.data);
   if (gateway.event.nodes) gateway.status = gateway.event;
   gateway.receivedAt = performance.now();
+  isReady = true;
   setLost(false);
   showProblems();
   if (wantedView() !== viewName) {
@@ -64,7 +66,7 @@ function receive(event) {
 }
 
 async function refresh() {
-  if (!view?.refresh || !gateway.event?.is_serving) return;
+  if (!isReady || !view?.refresh || !gateway.event.is_serving) return;
   // One request at a time: on a slow network, requests would queue up. What is chosen meanwhile needs another one; while
   // the meter is offline, no event would bring it.
   isOutdated = true;
@@ -73,7 +75,7 @@ async function refresh() {
   try {
     while (isOutdated) {
       isOutdated = false;
-      await view.refresh();
+      if (isReady) await view.refresh?.();
     }
   } catch {
     // The stream of events shows whether the gateway can be reached.
@@ -87,7 +89,7 @@ function setLost(isLost) {
   gateway.isLost = isLost;
   document.body.classList.toggle("lost", isLost);
   showFrame();
-  if (isLost && gateway.event && view?.update) view.update();
+  if (isLost && isReady) view?.update();
 }
 
 // Only what lasts is announced: a page that was hidden gets an event at once when it is shown again.
@@ -195,6 +197,7 @@ async function choose() {
   const { create } = await (VIEWS[name] ?? HIDDEN[name])();
   if (viewName !== name) return;
   view?.close?.();
+  isReady = false;
   view = create(gateway, refresh);
   if (!view.element.querySelector("h1")) view.element.prepend(h("h1", { class: "vh" }, t(name)));
   main.replaceChildren(view.element);
@@ -320,11 +323,11 @@ setInterval(() => {
   if (document.hidden) return;
   if (lastBeat - before > ASLEEP_MS) wake();
   if (!gateway.event) return;
-  view?.beat?.();
+  if (isReady) view?.beat?.();
   beats += 1;
   if (beats % (1000 / BEAT_MS)) return;
   showFrame();
-  view?.tick?.();
+  if (isReady) view?.tick?.();
 }, BEAT_MS);
 
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -342,7 +345,7 @@ let width = innerWidth;
 new ResizeObserver(() => {
   if (innerWidth === width) return;
   width = innerWidth;
-  view?.resize?.();
+  if (isReady) view?.resize?.();
 }).observe(document.documentElement);
 
 await showInLanguage(preferredLanguage());

@@ -26,7 +26,7 @@ export function create(gateway, refresh) {
   const kept = { hour: series(), day: series() };
   const charts = [powerChart(), phaseChart(), voltageChart(), intervalChart()].map((kind) => chart(kind, state, move));
   const ranges = h("span", { class: "seg", role: "group", "aria-label": t("chart_range") }, ["hour", "day"].map((range) => h("button", { type: "button", "data-range": range, onclick: () => { state.range = range; state.at = null; asked = 0; show(); refresh(); } }, t(`chart_${range}`))));
-  const meters = h("select", { "aria-label": t("meter"), onchange: () => { state.meter = meters.value; state.at = null; asked = 0; refresh(); } });
+  const meters = h("select", { "aria-label": t("meter"), onchange: () => { state.meter = meters.value; state.at = null; asked = 0; gateway.restream(); } });
   const hint = h("span", { class: "soft small wide-only" }, t("chart_hint"));
   const save = h("button", { type: "button", onclick: () => download(kept[state.range].data) }, t("chart_csv"));
   const table = tableOf();
@@ -35,10 +35,11 @@ export function create(gateway, refresh) {
   let asked = 0;
   let wasServed = null;
   let drawnAt = 0;
+  let names = [];
 
   // Everything that the charts need besides the buckets: the end of what is known, and whether that is now.
   function context() {
-    const meter = gateway.status?.meters.find(({ name }) => name === state.meter);
+    const meter = gateway.event?.meters.find(({ name }) => name === state.meter);
     if (!meter) return null;
     const { state: kind, age } = meterState(meter, gateway.elapsed(), gateway.isLost);
     const at = gateway.event.at + gateway.elapsed();
@@ -65,13 +66,21 @@ export function create(gateway, refresh) {
     for (const each of charts) each.read(at);
   }
 
+  function showMeters(all) {
+    names = all;
+    meters.hidden = all.length < 2;
+    if ([...meters.options].map(({ value }) => value).join("\n") !== all.join("\n")) meters.replaceChildren(...all.map((name) => h("option", { value: name }, name)));
+    meters.value = state.meter;
+  }
+
   return {
     element,
+    get stream() { return { view: "now", meter: state.meter ?? "" }; },
     update() {
-      const names = gateway.status.meters.map(({ name }) => name);
-      if (!names.includes(state.meter)) state.meter = names[0] ?? null;
-      if ([...meters.options].map(({ value }) => value).join("\n") !== names.join("\n")) meters.replaceChildren(...names.map((name) => h("option", { value: name, selected: name === state.meter }, name)));
-      meters.hidden = names.length < 2;
+      state.meter = gateway.event.meter?.name ?? null;
+      // An event names all meters where they are few.
+      const few = gateway.event.meters.map(({ name }) => name);
+      showMeters(few.length === Object.values(gateway.event.counts).reduce((sum, count) => sum + count) ? few : names);
     },
     // What goes stale loses its "now" at that moment, whether an event comes or not.
     tick() {
@@ -83,6 +92,7 @@ export function create(gateway, refresh) {
       const kind = state.range;
       const known = kept[kind];
       if (state.meter === null) return;
+      if (!names.length) showMeters((await gateway.get("api/status")).meters.map(({ name }) => name));
       const isMine = known.data?.meter === state.meter;
       if (isMine && gateway.event.at < asked) return;
       const newer = await gateway.get("api/series", { meter: state.meter, range: kind, since: isMine ? known.since : 0 });
@@ -284,13 +294,13 @@ function intervalChart() {
     values: ({ interval }) => [interval],
     ticks: (known, { meter }) => nice(0, Math.max(1.3 * meter.late_after_s, ...known.map(({ interval }) => Math.min(interval ?? 0, 4 * meter.late_after_s))), 2),
     describe: (known) => t("chart_interval_label", { longest: `${fixed(Math.max(0, ...known.map(({ interval }) => interval ?? 0)), 1)} s`, refused: known.reduce((sum, { refused }) => sum + refused, 0) }),
-    draw({ points, known, x, y, width, right, around, bucketS, ticks, end }) {
+    draw({ points, known, x, y, width, right, around, bucketS, ticks }) {
       const { late_after_s: late } = around.meter;
       const bar = Math.max(1.5, (width - LEFT - right) * bucketS / around.span - 0.6);
       return s("g", {}, s("path", { class: "limit", d: `M${LEFT} ${y(late)}H${width - right}` }), s("text", { class: "limit-label", x: width - right, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
         known.filter(({ interval }) => interval !== null).map(({ at, interval }) => {
           const top = y(Math.min(interval, ticks.at(-1)));
-          return s("rect", { class: `beat ${interval > late ? "long" : "plain"}`, x: (x(Math.min(at, end)) - bar / 2).toFixed(1), y: top.toFixed(1), width: bar.toFixed(1), height: (y(0) - top).toFixed(1) });
+          return s("rect", { class: `beat ${interval > late ? "long" : "plain"}`, x: Math.min(width - right - bar, x(at) - bar / 2).toFixed(1), y: top.toFixed(1), width: bar.toFixed(1), height: (y(0) - top).toFixed(1) });
         }),
         points.filter(({ refused }) => refused).map(({ at }) => s("path", { class: "refused", d: `M${(x(at) - 4).toFixed(1)} ${TOP + 2}l8 8m0-8l-8 8` })));
     },

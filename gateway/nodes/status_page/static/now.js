@@ -48,6 +48,8 @@ export function create(gateway, refresh) {
     const meter = { ...event.meters.find(({ name }) => name === event.meter.name), ...event.meter };
     const now = { ...meterState(meter, gateway.elapsed(), gateway.isLost), at: event.at + gateway.elapsed() };
     now.isServed = now.state === "fresh" || now.state === "late";
+    // An event has all meters where they are few, and otherwise the one that is watched.
+    now.isOneOfMany = event.meters.length < Object.values(event.counts).reduce((sum, count) => sum + count);
     const points = hour.data?.meter === meter.name ? pointsOf(hour.data, { w: "power_mean_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w" }) : [];
     parts.choice.show(event.meters, meter.name, gateway);
     parts.hero.show(meter, now);
@@ -117,7 +119,8 @@ function meterChoice(choose) {
 function hero() {
   const title = h("span", {});
   const simulated = h("span", { class: "simulated" }, mark("simulated"), t("now_simulated"));
-  const top = h("div", { class: "hero-top" }, title, simulated);
+  const name = h("b", {});
+  const top = h("div", { class: "hero-top" }, name, title, simulated);
   const picture = s("svg", { width: 138, height: 36, viewBox: "0 0 138 36", "aria-hidden": "true" },
     s("path", { class: "pylon", d: "M10 33 17 3h4l7 30M6 11h26M9 18h20M13 21l14 10M25 21 11 31M104 17 120 4l16 13M108 15v18h24V15M116 33v-9h8v9" }), s("path", { class: "chevrons" }));
   const sign = mark("never");
@@ -138,6 +141,8 @@ function hero() {
       it.state = now.state;
       element.dataset.state = now.state;
       element.setAttribute("aria-label", `${meter.name}: ${t("now_net_power")}`);
+      setText(name, now.isOneOfMany ? meter.name : "");
+      name.hidden = !now.isOneOfMany;
       setText(title, now.isServed ? t("now_net_power") : t("now_net_power_last"));
       title.hidden = now.state === "never" || (meter.is_simulated && top.firstChild.hidden === false);
       simulated.hidden = !meter.is_simulated;

@@ -7,7 +7,7 @@ export function series() {
     get data() { return data; },
     // The time from which on buckets are asked for: the newest one again, as it may not have ended.
     get since() {
-      if (!data) return 0;
+      if (!data || !lengthOf(data)) return 0;
       return data.first + (lengthOf(data) - 1) * data.bucket_s;
     },
     merge(newer) {
