@@ -13,10 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.responder import Responder
-from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, respond_tcp
+from gateway.protocol.modbus.tcp import MAX_ADU_BYTES, respond_again, respond_datagram, respond_tcp
 from gateway.protocol.modbus.unit import OnStale
-from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_unit, words
+from tests.protocol.modbus.small_units import (
+    CLIENT,
+    ask,
+    mbap,
+    read_pdu,
+    responder_of,
+    small_map,
+    small_unit,
+    words,
+)
 
 BORDER = 1000.0
 """Until when the units here are fresh."""
@@ -202,3 +212,48 @@ def test_any_bytes_give_whole_answers_to_whole_requests(parts: list[bytes], on_s
     again = feed((bytes((byte,)) for byte in received), responder(on_stale), now)
     assert again[0] == answers
     assert again[2] == is_modbus
+
+
+def writable() -> Responder:
+    return responder_of({1: small_unit(small_map((3, 4), (5,)))})
+
+
+def test_a_datagram_gets_a_response_if_it_is_one_request_and_nothing_else() -> None:
+    to, client, whole = responder(), CountedClient("192.0.2.1:50000", 0.0), mbap(1, read_pdu(0, 1))
+    assert respond_datagram(whole, to, 0.0, client) == mbap(1, words(0))
+    others = [whole[:-1], whole + b"\0", 2 * whole, whole[:7], b"", whole[:3] + b"\1" + whole[4:]]
+    assert [respond_datagram(other, to, 0.0, client) for other in others] == [b""] * len(others)
+    assert to.monitor.ignored == len(others)
+
+
+def test_a_datagram_with_an_exception_gets_no_response() -> None:
+    to, client = responder(), CountedClient("192.0.2.1:50000", 0.0)
+    assert respond_datagram(mbap(1, b"\x83\x02"), to, 0.0, client) == b""
+    assert to.monitor.ignored == 1
+
+
+def test_a_response_that_equals_its_request_is_ignored_once_when_it_comes_back() -> None:
+    to, client = writable(), CountedClient("192.0.2.1:50000", 0.0)
+    write = mbap(1, bytes.fromhex("06 0005 0007"))
+    assert respond_datagram(write, to, 0.0, client) == write
+    assert respond_datagram(write, to, 0.0, client) == b""
+    assert respond_datagram(write, to, 0.0, client) == write
+    assert respond_datagram(mbap(2, read_pdu(0, 1)), to, 0.0, client) == mbap(2, words(0))
+    # Another request came between, so this is not what came back.
+    assert respond_datagram(write, to, 0.0, client) == write
+
+
+def test_a_known_read_gets_its_response_again_while_that_is_valid() -> None:
+    to, client = responder(), CountedClient("192.0.2.1:50000", 0.0)
+    request = mbap(7, read_pdu(3, 2))
+    assert respond_again(request, to, 0.0, client) is None
+    first, _, _ = respond_tcp(request, to, 0.0, client)
+    assert first == mbap(7, words(3, 4))
+    assert respond_again(mbap(8, read_pdu(3, 2)), to, BORDER, client) == mbap(8, words(3, 4))
+    assert (client.responses, client.at) == (2, BORDER)
+    assert respond_again(request, to, BORDER + 1, client) is None
+    assert respond_again(mbap(9, read_pdu(3, 1)), to, 0.0, client) is None
+    unit = to.units.by_id[1]
+    assert unit is not None
+    unit.publish(unit.register_map.readings.encode({"a": 1}), BORDER)
+    assert respond_again(request, to, 0.0, client) is None

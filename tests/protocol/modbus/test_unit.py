@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -169,3 +170,37 @@ def test_the_exception_codes_are_those_of_the_document() -> None:
         "GATEWAY_PATH_UNAVAILABLE": 0x0A,
         "GATEWAY_TARGET_FAILED_TO_RESPOND": 0x0B,
     }
+
+
+def successors(**changes: Any) -> tuple[Unit, Unit]:
+    """A unit before a reload, and the one after it, which has got the same telegram."""
+    values: Mapping[str, Value] = {"a": 7}
+    before, after = small_unit(a=None), small_unit(**{"a": None, **changes})
+    for unit in (before, after):
+        unit.publish(unit.register_map.readings.encode(values), BORDER)
+    return before, after
+
+
+def test_a_unit_that_is_the_same_after_a_reload_goes_on_with_its_snapshot() -> None:
+    before, after = successors()
+    after.succeed(before)
+    assert after.snapshot is before.snapshot
+
+
+def test_a_unit_that_responds_otherwise_after_a_reload_keeps_nothing() -> None:
+    before, after = successors(on_stale=OnStale.HOLD)
+    after.succeed(before)
+    assert after.snapshot is not before.snapshot
+    before, after = successors(compiled=register_map([block(0, 1)], [number(0, "a + 1")]))
+    after.succeed(before)
+    assert after.read(0, 1, ARRIVED) == b"\0\x08"
+
+
+def test_a_unit_with_another_telegram_after_a_reload_shows_that_one() -> None:
+    before, after = successors()
+    after.publish(after.register_map.readings.encode({"a": 8}), BORDER)
+    after.succeed(before)
+    assert after.read(0, 1, ARRIVED) == b"\0\x08"
+    nothing = small_unit(a=None)
+    nothing.succeed(before)
+    assert nothing.snapshot is None

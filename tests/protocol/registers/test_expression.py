@@ -18,6 +18,8 @@ from gateway.protocol.registers.expression import (
     MAX_EXPRESSION_LENGTH,
     ExpressionError,
     compile_expression,
+    readings_of,
+    unit_of,
 )
 
 VALUES: dict[str, Value] = {"a": Decimal("230.1"), "b": Decimal("-4.5"), "n": 7, "zero": Decimal("0.000"), "t": "text"}
@@ -260,3 +262,21 @@ def test_a_formula_agrees_with_exact_fractions(text: str) -> None:
     value = worth(text)
     assert value is not None
     assert Fraction(value) == Fraction(eval(text.replace("0.25", "Fraction('0.25')"), {"Fraction": Fraction, **exact}))
+
+
+def test_a_line_is_looked_up_by_its_code() -> None:
+    assert worth('obis("1-0:1.7.0") * 2', {"power_import": Decimal(230)}) == 460
+    assert worth('obis("1-0:1.7.0")', {}) is None
+    assert worth('obis("0-0:96.1.1")', {"equipment_identifier": "E0012"}) is None
+    assert compile_expression('obis("1-0:1.7.0")').codes == {"1-0:1.7.0"}
+
+
+@pytest.mark.parametrize("code", ["", "1.7.0", "1-0:1.7", "1-0:256.7.0", "1-999:1.7.0", "power_import"])
+def test_what_is_not_a_code_is_not_looked_up(code: str) -> None:
+    with pytest.raises(ExpressionError, match=r"obis\(\) takes a code as it is on the line"):
+        compile_expression(f'obis("{code}")')
+
+
+def test_a_code_has_the_unit_and_the_reading_of_its_line() -> None:
+    assert (unit_of("1-0:1.7.0"), readings_of("1-0:1.7.0")) == ("W", {"power_import"})
+    assert unit_of("1-0:199.7.0") is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
+from gateway.protocol.p1.identifiers import pseudonym
 from gateway.protocol.registers.expression import compile_expression
 from gateway.protocol.registers.register_map import RegisterMap
-from tests.protocol.modbus.small_units import block, number, register_map
+from tests.protocol.modbus.small_units import block, number, register_map, text
 
 
 def test_status_blocks_and_readings_are_encoded_apart() -> None:
@@ -27,3 +29,30 @@ def test_a_map_tells_what_it_requires_and_a_telegram_lacks() -> None:
     assert compiled.lacking({"a": 1, "c": 2, "zero": 0}) == []
     assert compiled.lacking({"b": 1, "zero": Decimal("0.0")}) == ["a"]
     assert register_map([], []).lacking({}) == []
+
+
+def test_without_identifiers_a_text_is_absent_or_a_pseudonym() -> None:
+    identifier = replace(text(0, "equipment_identifier", 5), identifies=True)
+    registers = [identifier, replace(identifier, address=5, name="p", has_pseudonym=True), number(10, "a")]
+    private = register_map([block(0, 11)], registers).without_identifiers
+    snapshot = private.readings.encode({"equipment_identifier": "E0012345", "a": 7})
+    assert snapshot.read(0, 5) == bytes(10)
+    assert snapshot.read(5, 5) == pseudonym("E0012345").encode().ljust(10, b"\0")
+    assert snapshot.read(10, 1) == b"\0\7"
+    assert private.readings.encode({}).read(5, 5) == bytes(10)
+    assert not private.reveals(0, 5)
+
+
+def test_a_read_that_touches_an_identifier_reveals_it() -> None:
+    registers = [number(0, "a"), replace(text(1, "equipment_identifier", 4), identifies=True), number(5, "a")]
+    compiled = register_map([block(0, 6)], registers)
+    assert [compiled.reveals(address, 1) for address in range(6)] == [False, True, True, True, True, False]
+    assert compiled.reveals(0, 2)
+
+
+def test_a_read_that_begins_or_ends_within_a_value_splits_it() -> None:
+    compiled = register_map([block(0, 4)], [number(0, "a", "uint32"), number(2, "a", "uint32")])
+    assert not compiled.splits(0, 2)
+    assert not compiled.splits(0, 4)
+    assert compiled.splits(0, 3)
+    assert compiled.splits(1, 1)
