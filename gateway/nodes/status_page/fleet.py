@@ -150,13 +150,12 @@ class FleetChannel:
         return to_json(FleetView(**fields, fleet=fleet if whole else None, rows=changed, telegrams=telegrams))
 
     def _row(self, meter: MeterState, clients: int, node: Node, moment: float) -> _Row:
-        interval = meter.interval_s
         return (
             meter.newest is not None,
             meter.cadence_s,
             late_after_s(meter),
             meter.stale_after_s,
-            None if interval is None else float(round(interval)) if interval > 1 else round(interval, 1),
+            _steady_interval(meter),
             self._errors_of(meter, moment),
             clients,
             *_words(node.status.label),
@@ -177,6 +176,14 @@ def _words(label: Label) -> tuple[str, tuple[str, ...]]:
     """Return the code of a label and the texts in it; its numbers count seconds, which the page does itself."""
     texts = (each.code if isinstance(each, Label) else each for each in label.values.values())
     return label.code, tuple(each for each in texts if isinstance(each, str))
+
+
+def _steady_interval(meter: MeterState) -> float | None:
+    """Return the interval of a meter in whole seconds; as expected if it is nearly so, since it never is exactly."""
+    interval, due = meter.interval_s, meter.cadence_s
+    if interval is None:
+        return None
+    return due if due / 2 < interval < 2 * due else float(round(interval))
 
 
 def _line(node: Node) -> str:
