@@ -18,8 +18,8 @@ from gateway.version import version
 _METER = {"name": "meter", "description": "Name of a meter; by default the first.", "schema": {"type": "string"}}
 _METERS = {
     "name": "meter",
-    "description": "Name of a meter; may be given several times.",
-    "schema": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_LINES},
+    "description": f"Name of a meter; may be given several times, of which the first {MAX_LINES} count.",
+    "schema": {"type": "array", "items": {"type": "string"}},
 }
 _SERVER = {
     "name": "server",

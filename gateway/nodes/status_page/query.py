@@ -24,7 +24,7 @@ MANY_METERS = 100
 MAX_TIME_DIGITS = 30
 LATEST = 4_294_967_295.0
 """Latest time that can be asked for, in unix seconds."""
-_TIME = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
+_TIME = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 _FLAGS = {"true": True, "false": False}
 
 

@@ -29,6 +29,7 @@ REFUSED = [
     ("/api/history?meter=", 404, "There is no meter ''. Configured meters: meter."),
     ("/api/series?range=week", 400, "range must be hour or day (found 'week')."),
     ("/api/series?since=now", 400, "since must be a time in unix seconds (found 'now')."),
+    ("/api/series?since=1e999", 400, "since must be a time in unix seconds (found '1e999')."),
     ("/download/export?format=excel&host=h", 400, "format must be one of home-assistant, evcc,"),
     ("/download/export?format=evcc", 400, "host must be the name or address of the gateway"),
     ("/download/export?format=evcc&host=a%22b", 400, "host must be the name or address of the gateway"),
