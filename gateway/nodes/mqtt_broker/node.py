@@ -29,7 +29,8 @@ from gateway.transport.mqtt_problems import message_refused, topic_flooded, topi
 if TYPE_CHECKING:
     from gateway.transport.tls import ServerTls, TlsFiles
 
-CONNECT_TIMEOUT_S = 3.0
+CONNECT_TIMEOUT_S, SLOW_CONNECT_TIMEOUT_S = 3.0, 10.0
+"""Longest time until the broker has accepted the login, if it has to speak MQTT 5 and if it need not."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 """Upper bounds of the random pause before the first and before a later attempt to connect."""
 LASTING = frozenset({"mqtt-login-refused", "mqtt-too-old"})
@@ -74,7 +75,9 @@ class MqttBroker(Node):
         self._last_problem: Problem | None = None
         self._is_logged_as_lost = True
         self._refused: tuple[float, Problem] | None = None
-        options = Options(settings.client_id, settings.will, CONNECT_TIMEOUT_S, settings.needs_new)
+        # A broker of MQTT 3.1.1 is asked twice.
+        limit_s = CONNECT_TIMEOUT_S if settings.needs_new else SLOW_CONNECT_TIMEOUT_S
+        options = Options(settings.client_id, settings.will, limit_s, settings.needs_new)
         self._client = MqttClient(settings.broker, self._take, self._skip, MAX_MESSAGES_PER_S, options)
 
     @property
