@@ -71,6 +71,8 @@ class Connection(asyncio.BufferedProtocol):
         self.ping_moment = float("-inf")
         """The moment at which the newest ping with a response was sent. Responses come in the order of messages, so
         the broker has sent every message since that response after this moment."""
+        self._last_full = float("-inf")
+        """The moment of the newest read that filled the buffer: responses may wait here, behind other packets."""
         self._is_first = True
         self._count = self._counted_since = 0.0
         self.closed: asyncio.Future[Exception | None] = loop.create_future()
@@ -95,6 +97,7 @@ class Connection(asyncio.BufferedProtocol):
         """Give paho the packets that end in what was read."""
         assert self._transport
         if nbytes == READ_BYTES:
+            self._last_full = now()
             wait_a_turn(self._transport, self._go_on)
         self._acknowledge_at_once()
         # A web server's response could look like the beginning of a long packet.
@@ -167,7 +170,8 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def _ping(self) -> None:
-        if len(self._open_pings) >= MAX_OPEN_PINGS:
+        is_behind = now() - self._last_full < PING_EVERY_S
+        if len(self._open_pings) >= MAX_OPEN_PINGS and not is_behind:
             self.finish(no_response(MAX_OPEN_PINGS * PING_EVERY_S))
             return
         self._open_pings.append(now())

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.lines.mqtt import MAX_PER_S, MqttLine, telegram_of
 from gateway.problems.problem import ProblemError
 from gateway.transport import mqtt
 from gateway.transport.mqtt import Broker, Message, MqttClient, Options
+from gateway.transport.mqtt_connection import Connection
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
 from tests.conftest import own_telegram
 from tests.waiting import until
@@ -292,6 +294,23 @@ async def test_a_broker_without_a_response_to_pings_ends_the_line(monkeypatch: p
             await reader.packet()
 
     assert await ending_of(serve) == "mqtt-no-response"
+
+
+async def test_a_gateway_that_is_behind_with_reading_does_not_give_up_the_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the start of many meters, the response to a ping waits behind all of their messages."""
+    moment = 100.0
+    monkeypatch.setattr("gateway.transport.mqtt_connection.now", lambda: moment)
+    connection = Connection(lambda _size: None, MAX_PER_S)
+    connection._transport = Mock()
+    connection._open_pings.extend([97.0, 98.0, 99.0])
+    connection._last_full = 99.5
+    connection._ping()
+    assert not connection.closed.done()
+    moment = 101.0
+    connection._ping()
+    assert connection.closed.done()
 
 
 async def test_an_attempt_that_is_cancelled_leaves_no_connection() -> None:
