@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.p1.readings import read
-from gateway.protocol.p1.redaction import redact, redact_text
+from gateway.protocol.p1.redaction import mask_identifiers, redact, redact_line, redact_text
 from gateway.protocol.p1.telegram import RefusedTelegram, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, SHARED_TELEGRAMS, needs_shared_telegrams, own_telegram, shared_manifest
 
@@ -145,3 +145,14 @@ def test_what_people_read_is_masked_where_it_names_somebody(text: str, masked: s
 @settings(derandomize=True, deadline=None)
 def test_a_masked_text_stays_as_it_is(text: str) -> None:
     assert redact_text(redact_text(text)) == redact_text(text)
+
+
+def test_a_line_with_characters_that_no_telegram_has_is_redacted() -> None:
+    assert redact_line("0-0:96.1.1(4530303132)\u20ac") == "XXXXXXXXXX(XXXXXXXXXX)X"
+    assert redact_line("0-0:96.1.1(4530303132)") == "0-0:96.1.1(XXXXXXXXXX)"
+
+
+def test_a_line_of_the_log_keeps_addresses_and_loses_identifiers() -> None:
+    masked = mask_identifiers("node=meter 192.0.2.1:50000: meter E0012345678901234 sends")
+    assert "192.0.2.1:50000" in masked
+    assert "0012345678901234" not in masked

@@ -6,7 +6,16 @@ import pytest
 
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.readings import read
-from gateway.protocol.p1.variants import ALIASES, FAST_LINE, SLOW_LINE, VARIANTS, SerialSettings, detect
+from gateway.protocol.p1.variants import (
+    ALIASES,
+    FAST_LINE,
+    SLOW_LINE,
+    VARIANTS,
+    SerialSettings,
+    Variant,
+    detect,
+    variant_mismatch,
+)
 from tests.conftest import OWN_TELEGRAMS, own_telegram
 from tests.protocol.p1.stream import only
 
@@ -105,3 +114,16 @@ def test_each_variant_is_listed_under_its_own_key_and_each_alias_leads_to_one() 
     assert set(ALIASES.values()) <= VARIANTS.keys()
     assert not ALIASES.keys() & VARIANTS.keys()
     assert len({variant.title for variant in VARIANTS.values()}) == len(VARIANTS)
+
+
+def test_telegrams_of_another_variant_than_the_configured_one_are_a_problem_with_a_hint() -> None:
+    assert variant_mismatch(VARIANTS["5"], VARIANTS["5"]) is None
+    problem, hint = variant_mismatch(VARIANTS["5"], VARIANTS["2.2"]) or ("", "")
+    assert problem == f"5 is configured, but the telegrams are those of {VARIANTS['2.2'].title}"
+    assert 'dsmr_version: "2.2"' in hint
+
+
+@pytest.mark.parametrize("variant", [each for each in VARIANTS.values() if each.looks_like], ids=lambda each: each.key)
+def test_telegrams_that_look_like_those_of_the_configured_variant_are_not(variant: Variant) -> None:
+    assert variant.looks_like
+    assert variant_mismatch(variant, VARIANTS[variant.looks_like]) is None
