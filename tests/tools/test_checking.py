@@ -315,7 +315,7 @@ def test_a_wait_that_is_too_long_for_most_clients_is_a_warning(tmp_path: Path) -
     ("version", "unit", "lacked"),
     [
         ('"4"', "map: cg-em340", "voltage_l1, voltage_l2, voltage_l3"),
-        ('"2.2"', "map: abb-b23, on_stale: silent", "current_l1, current_l2, current_l3"),
+        ('"2.2"', "map: abb-b23, on_stale: silent", "power_net_l1, power_net_l2, power_net_l3, current_l2"),
         ('"4"', "map: abb-b23", None),
         ('"2.2"', "map: cg-et112", None),
         ('"5"', "map: cg-em340", None),
