@@ -276,8 +276,11 @@ def _start_service(wishes: _Wishes, secrets: Mapping[str, Path], place: str) -> 
 
 
 def _show_next(wishes: _Wishes, port: int, password: str) -> None:
+    from gateway.tools.new_configuration import machine_problems
     from gateway.transport.addresses import own_address, place_of
 
+    for problem in () if wishes.is_service else machine_problems(wishes.config):
+        echo(str(problem), err=True)
     address = own_address() or "localhost"
     echo("")
     if wishes.is_service:

@@ -8,7 +8,10 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config import check_config
 from gateway.nodes.status_page.access import read_password
+from gateway.problems.problem import Problem
+from gateway.tools.checking import check_machine
 from gateway.transport.secret_file import write_secret
 
 PASSWORD_FILE = "page-password"  # noqa: S105 - the name of a file
@@ -120,3 +123,9 @@ def write_configuration(path: Path, text: str) -> None:
         os.link(new, path)  # unlike a rename, this replaces no file
     finally:
         new.unlink()
+
+
+def machine_problems(path: Path) -> list[Problem]:
+    """Return what keeps this machine from running a configuration, such as a port that a program uses."""
+    checked = check_config(path)
+    return [*checked.problems, *check_machine(checked.document, checked.config).problems]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -166,6 +167,14 @@ def test_a_service_that_cannot_be_installed_is_refused_before_the_search(monkeyp
     result = set_up("--service")
     assert result.exit_code == 2
     assert "systemd does not run on this machine" in result.stderr
+
+
+def test_a_port_that_a_program_uses_is_reported(device: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = set_up(device, "--page", "here", "--page-port", str(port))
+    assert result.exit_code == 0
+    assert re.search(rf"gateway.yaml:\d+:\d+: status_page.listen: .*127.0.0.1:{port}", result.stderr), result.stderr
 
 
 def test_new_passwords_differ() -> None:
