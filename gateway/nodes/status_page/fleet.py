@@ -6,7 +6,7 @@ is a row of its own. The page counts the ages on, so a meter that sends nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -28,6 +28,8 @@ MAX_LINES = 40
 POINTS, POINT_S = 30, 120.0
 """Number of points in a line of the last hour, and the seconds of each."""
 NO_TELEGRAM = -1.0
+MANY_METERS, ROWS_IN_TURN = 50, 5
+"""Number of meters above which only one row in so many is compared at a time, so that no request waits for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,14 @@ class FleetChannel:
                 measured[position : position + 1] = [written]
                 telegrams += position, _watts(meter), round(10 * (moment - written)) if served else None
             node = lines[meter.name]
+            if position < len(rows) and len(meters) > MANY_METERS and (position + self._serial) % ROWS_IN_TURN:
+                continue
             row = self._row(meter, clients.get(meter.name, 0), node, moment)
             if position >= len(rows) or rows[position] != row:
                 rows[position : position + 1] = [row]
                 changed.append(FleetRowView(position, *row[:7], label_view(node.status.label)))
-        fleet = [FleetMeterView(each.name, _line(lines[each.name]), each.is_simulated) for each in meters]
-        return to_json(FleetView(**fields, fleet=fleet if whole else None, rows=changed, telegrams=telegrams))
+        fleet = _meters(meters, lines) if whole else None
+        return to_json(FleetView(**fields, fleet=fleet, rows=changed, telegrams=telegrams))
 
     def _row(self, meter: MeterState, clients: int, node: Node, moment: float) -> _Row:
         return (
@@ -184,6 +188,10 @@ def _steady_interval(meter: MeterState) -> float | None:
     if interval is None:
         return None
     return due if due / 2 < interval < 2 * due else float(round(interval))
+
+
+def _meters(meters: Iterable[MeterState], lines: Mapping[str, Node]) -> list[FleetMeterView]:
+    return [FleetMeterView(each.name, _line(lines[each.name]), each.is_simulated) for each in meters]
 
 
 def _line(node: Node) -> str:
