@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
+from urllib.request import urlopen
 
 from benchmarks import many
 from benchmarks.client import Client
@@ -43,6 +44,8 @@ READ_EVERY_S = 0.5
 RESPONSE_LIMIT_S = 3.0
 SETTLE_S = 60.0
 """Longest time until all meters are fresh."""
+HAPROXY_S = 4.0
+"""Time in which HAProxy uses a healthy gateway again."""
 DOWN_S, STOPPED_S, CUT_S = 3.0, 20.0, 8.0
 """Duration of a fault: until a killed process is started again, for a stopped one, and for a broker that is cut off."""
 
@@ -172,6 +175,9 @@ class Fleet:
 
     processes: dict[str, Process]
     links: dict[str, str]
+    """Connection of each broker on this side of its namespace."""
+    pages: list[int]
+    """Ports of the pages of the serving gateways."""
 
     def kill(self, *names: str) -> None:
         """Kill processes together, and start them again after a while."""
@@ -188,6 +194,16 @@ class Fleet:
         time.sleep(STOPPED_S)
         for name in names:
             self.processes[name].send(signal.SIGCONT)
+
+    def wait_until_healthy(self) -> None:
+        """Wait until both serving gateways are healthy, and HAProxy has had time to see it."""
+        until = time.monotonic() + SETTLE_S
+        for page in self.pages:
+            while time.monotonic() < until:
+                with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{page}/healthz?meters=any"):
+                    break
+                time.sleep(0.2)
+        time.sleep(HAPROXY_S)
 
     def cut(self, *names: str) -> None:
         """Cut brokers off the network for a while."""
@@ -248,6 +264,7 @@ def main() -> None:
         run_fleet(Path(folder), given.meters, keeps=given.store) as (fleet, readers),
     ):
         for name, fault in chosen.items():
+            fleet.wait_until_healthy()
             seen = watch(readers, lambda fault=fault: fault(fleet))
             gaps = sorted(seen.without_fresh_s.values())
             median, longest = gaps[len(gaps) // 2], gaps[-1]
@@ -308,7 +325,7 @@ def run_fleet(folder: Path, count: int, *, keeps: bool) -> Iterator[tuple[Fleet,
         start("haproxy", ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")])
         readers = stack.enter_context(Readers(fronts, count))
         wait_until_fresh(readers)
-        yield Fleet(processes, links), readers
+        yield Fleet(processes, links, [pages[-1] for pages in ports.values()]), readers
 
 
 def configurations(count: int, feed: int, ports: dict[str, list[int]]) -> dict[str, str]:
