@@ -13,9 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
 
-from dsmr_parser import telegram_specifications
-from dsmr_parser.parsers import ValueParser
-
+from gateway.protocol.p1.dsmr_library import ValueParser, telegram_specifications
 from gateway.protocol.p1.obis_line import CHANNEL_1, OWN_CHANNEL
 
 Value = Decimal | int | str

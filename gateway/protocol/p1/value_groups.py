@@ -6,9 +6,8 @@ import re
 from decimal import Decimal
 from enum import IntFlag
 
-from dsmr_parser.parsers import ValueParser
-
 from gateway.problems.quoting import quoted
+from gateway.protocol.p1.dsmr_library import ValueParser
 from gateway.protocol.p1.obis import UNIT_FACTORS, Entry, Kind, Value, canonical_unit
 from gateway.protocol.p1.obis_line import STAMP, UNIT, parse_timestamp
 
