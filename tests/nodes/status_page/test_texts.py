@@ -158,6 +158,14 @@ def test_the_page_uses_no_text_that_does_not_exist() -> None:
         assert used - known == set(), path.name
 
 
+def test_no_text_is_left_that_the_page_does_not_use() -> None:
+    code = "".join(path.read_text() for path in [*STATIC.glob("*.js"), STATIC / "index.html"])
+    begins = tuple(re.findall(r"`([a-z_]+_)\$\{", code))
+    by_value = {"high word first", "low word first"}
+    names = {*re.findall(r"""["'`](\w+)["'`]""", code), *by_value}
+    assert {name for name in texts("en")["page"] if name not in names and not name.startswith(begins)} == set()
+
+
 def test_the_page_reads_no_sentence() -> None:
     for path in STATIC.glob("*.js"):
         assert "RegExp" not in path.read_text(), path.name
