@@ -135,7 +135,7 @@ def _sparklines(query: Query) -> tuple[Hashable, Make]:
 
 async def _hosts(page: Page) -> bytes:
     await asyncio.to_thread(prepare_names)
-    return to_json(page.book.hosts())
+    return to_json(await page.book.hosts_in_turns())
 
 
 def _telegram(query: Query) -> tuple[Hashable, Make]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from gateway.nodes.status_page.observation import Gateway, ServedUnits
-from gateway.nodes.status_page.requests import KnownAdvices, host_of
+from gateway.nodes.status_page.requests import MISTAKES_FOR_S, KnownAdvices, host_of
 from gateway.protocol.modbus.advice import Advice
 from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.protocol.modbus.pdu import decode_read
@@ -21,8 +21,6 @@ READS_FOR_S = 600.0
 """Time for which a client counts as a reader of a meter after its last request."""
 GONE_AFTER_S = 60.0
 """Time without requests and connections after which a host is gone."""
-MISTAKES_FOR_S = 600.0
-"""Time for which a mistake counts after its last request."""
 MAX_HOSTS = 256
 """Largest number of hosts that are remembered."""
 MAX_READ = 8192

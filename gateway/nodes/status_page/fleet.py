@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from gateway.nodes.status_page.frame import frame, late_after_s
+from gateway.nodes.status_page.frame import FEW_METERS, frame, late_after_s
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import LabelView, label_view
 from gateway.nodes.status_page.model import FrameView
@@ -21,8 +21,6 @@ from gateway.runtime.flow import Node
 from gateway.runtime.status import Label
 
 UPDATE_EVERY_S = 1.0
-FEW_METERS = 3
-"""Largest number of meters that are in the frame of each event."""
 MAX_LINES = 40
 """Largest number of meters whose last hour is returned at once."""
 POINTS, POINT_S = 30, 120.0

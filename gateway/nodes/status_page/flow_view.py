@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gateway.nodes.status_page.client_views import HostView
-from gateway.nodes.status_page.frame import frame, unix_time
+from gateway.nodes.status_page.frame import FEW_METERS, frame, unix_time
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import MarkView, mark_view
 from gateway.nodes.status_page.model import FrameView
@@ -23,7 +23,6 @@ from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Wire
 
-FEW_METERS = 3
 UPDATE_EVERY_S = 0.5
 """Shortest time between two events."""
 HOSTS_SHOWN = 12

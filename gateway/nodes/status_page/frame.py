@@ -14,6 +14,8 @@ from gateway.protocol.p1.redaction import redact_line
 from gateway.runtime import clock
 from gateway.runtime.clock import unix_now
 
+FEW_METERS = 3
+"""Largest number of meters that every event has, and that a drawing of the flow has room for."""
 INTERVALS_UNTIL_LATE = 3
 """Number of expected intervals after which readings are late, unless they are stale much sooner."""
 

@@ -6,7 +6,8 @@ the newest requests and those that are connected, and nothing is kept here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -16,6 +17,7 @@ from gateway.nodes.status_page.decoded import registers_in
 from gateway.nodes.status_page.frame import unix_time
 from gateway.nodes.status_page.observation import Gateway, ObservedServer, ServedReaders, ServedUnits
 from gateway.nodes.status_page.requests import (
+    MISTAKES_FOR_S,
     NO_VALUES,
     AdviceKey,
     KnownAdvices,
@@ -37,8 +39,6 @@ SHARED_S = 0.9
 """Time for which a list of hosts is shared."""
 MAX_ADVICES = 10
 """Largest number of mistakes that are shown."""
-MISTAKES_FOR_S = 600.0
-"""Time for which a mistake is shown after its last request."""
 MAX_GUESSES = 2
 """Largest number of clients that are named for a register map; with more, the name would be no help."""
 NAMES_READ = 3
@@ -66,35 +66,49 @@ class HostBook:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self.advices = KnownAdvices()
-        self._made: tuple[float, Hosts] | None = None
+        self._found_at = float("-inf")
+        self._newest = Hosts(0.0, 0.0, [], [], 0)
 
     def hosts(self) -> Hosts:
         """Return the hosts of all clients and readers, those with a mistake first, then the newest first.
 
         They are found again once in `SHARED_S`.
         """
-        moment = now()
-        if self._made is None or moment - self._made[0] > SHARED_S:
-            self._made = moment, self._find(moment)
-        return self._made[1]
+        for _ in self._find():
+            pass
+        return self._newest
 
-    def _find(self, moment: float) -> Hosts:
+    async def hosts_in_turns(self) -> Hosts:
+        """Return the same as `hosts`; the event loop serves Modbus clients in between."""
+        for _ in self._find():
+            await asyncio.sleep(0)
+        return self._newest
+
+    def _find(self) -> Iterator[None]:
+        """Find the hosts again if the list is old; the caller can pause after each host and each mistake."""
+        moment = now()
+        if moment - self._found_at <= SHARED_S:
+            return
         served = self._gateway.served
         by_unit = {(each.server.name, unit.unit_id): unit.meter.name for each in served for unit in each.units}
         groups = _grouped(served)
-        advices = self._advices_for(groups, moment)
+        advices = yield from self._advices_for(groups, moment)
         mistakes: dict[str, int] = {}
         for each in advices:
             mistakes[each.host] = mistakes.get(each.host, 0) + each.times
-        views = [_view(group, by_unit, mistakes.get(group.host, 0), moment) for group in groups]
+        views = []
+        for group in groups:
+            views.append(_view(group, by_unit, mistakes.get(group.host, 0), moment))
+            yield
         views += [view for each in self._gateway.readers for view in _reader_views(each)]
         views.sort(key=lambda view: (not view.mistakes, -(view.last_at or 0), view.host))
         per_s = sum(view.requests_per_s or 0 for view in views if view.kind == "modbus")
         more = max(0, len(views) - MAX_HOSTS)
         newest = sorted(advices, key=lambda each: each.last_at, reverse=True)[:MAX_ADVICES]
-        return Hosts(round(unix_now(), 3), round(per_s, 1), newest, views[:MAX_HOSTS], more)
+        self._found_at = moment
+        self._newest = Hosts(round(unix_now(), 3), round(per_s, 1), newest, views[:MAX_HOSTS], more)
 
-    def _advices_for(self, groups: Iterable[_Host], moment: float) -> list[HostAdviceView]:
+    def _advices_for(self, groups: Iterable[_Host], moment: float) -> Generator[None, None, list[HostAdviceView]]:
         found: dict[tuple[str, AdviceKey], list[Exchange]] = {}
         servers: dict[str, ObservedServer] = {}
         for group in groups:
@@ -108,6 +122,7 @@ class HostBook:
             server = servers[key[0]]
             if advice := self.advices.mistake(exchanges[-1], server):
                 views.append(_advice_view(host, server, exchanges, advice))
+            yield
         return views
 
 

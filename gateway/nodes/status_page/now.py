@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from gateway.nodes.status_page.frame import frame, unix_time
+from gateway.nodes.status_page.frame import FEW_METERS, frame, unix_time
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import mark_view
 from gateway.nodes.status_page.now_model import (
@@ -27,8 +27,6 @@ from gateway.runtime.clock import now
 
 LIMITS_V = (207.0, 253.0)
 """Allowed voltage, 230 V with a tenth more or less (EN 50160)."""
-FEW_METERS = 3
-"""Largest number of meters that every event has."""
 BEATS_S = 60.0
 """Time whose telegrams are shown one by one."""
 REFRESHED_EVERY_S = 5.0

@@ -23,6 +23,8 @@ BURST_S = 2.0
 """Time that a few requests have to extend over for a rate; those of one moment are a burst."""
 MANY, MAX_BURST = 2, 50
 """Smallest number of requests with a rate, and the number from which on they are not a burst."""
+MISTAKES_FOR_S = 600.0
+"""Time for which a mistake counts after its last request."""
 NO_VALUES = Decoded([], 0)
 
 MAX_NEW_ADVICES = 50

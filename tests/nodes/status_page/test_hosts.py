@@ -142,3 +142,25 @@ async def test_a_scanner_makes_no_long_work_and_no_long_list(bench: Bench, monke
     for _ in range(10):
         book.hosts()
     assert len(book.advices) <= 8
+
+
+async def test_a_list_of_many_hosts_is_found_in_turns_of_the_loop(bench: Bench) -> None:
+    server = bench.wiring.servers[0]
+    moment = now()
+    for number in range(60):
+        client = server.responder.monitor.client(f"10.0.0.{number}:5000", moment)
+        pdu = read_request(100, 2)
+        server.responder.monitor.note(moment, client, 1, pdu, server.responder.respond(pdu, 1, moment, client))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    found = await HostBook(bench.wiring).hosts_in_turns()
+    counting.cancel()
+    assert len(found.hosts) == 60
+    assert turns >= 60
