@@ -89,6 +89,24 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(monkeypatch)
 
 
+def test_a_broker_that_a_reload_replaces_or_removes_says_nothing_any_more(fleet: Fleet) -> None:
+    def status(*, is_online: bool) -> Message:
+        return Message("dsmr/v1/site/status", encode_status(EdgeStatus(is_online, 1)), is_retained=True)
+
+    for replaced in (Link(PLACES[0]), None):
+        fleet.takers[0](status(is_online=True))
+        fleet.takers[1](status(is_online=False))
+        assert not fleet.receiver.presence.is_offline("site")
+        fleet.receiver.use([*([replaced] if replaced else []), fleet.links[1]])
+        assert fleet.receiver.presence.is_offline("site")
+
+
+def test_a_status_below_a_name_that_no_edge_can_have_is_not_kept(fleet: Fleet) -> None:
+    fleet.takers[0](Message("dsmr/v1/" + 65 * "x" + "/status", encode_status(EdgeStatus(is_online=False, boot=1))))
+    assert not fleet.receiver.presence.is_offline(65 * "x")
+    assert fleet.receiver.not_ours == 1
+
+
 def test_a_meter_has_its_topic_at_its_brokers(fleet: Fleet) -> None:
     assert fleet.meter.topic == "dsmr/v1/+/flat 1%2F2/telegram"
     assert set(fleet.meter.places) == set(PLACES)

@@ -19,6 +19,7 @@ from gateway.protocol.fleet.ticks import TICK_EVERY_S, Ticks, encode_tick
 from gateway.protocol.fleet.topics import (
     STATUS,
     TELEGRAM,
+    is_valid_id,
     level_of,
     status_filter,
     telegram_filter,
@@ -112,6 +113,9 @@ class MqttReceiver(Node):
 
     def use(self, links: Sequence[Link]) -> None:
         """Use these brokers for the meters that are connected now."""
+        for link in self._links:
+            if link not in links:  # nobody reports any more that its connection is lost
+                self.presence.forget(link.place)
         self._links = links
         places = [link.place for link in links]
         for name, meter in self.meters.receivers:
@@ -149,10 +153,16 @@ class MqttReceiver(Node):
             if meter:
                 meter.take(message, Arrival(parts[0], now(), link.ping_moment), self.ticks)
                 return
-        elif len(parts) == 2 and parts[1] == STATUS and (status := decode_status(message.payload)):
-            self.presence.note(link.place, parts[0], status)
+        elif parts[-1] == STATUS and self._take_status(link, parts, message.payload):
             return
         self.not_ours += 1
+
+    def _take_status(self, link: Link, parts: Sequence[str], payload: bytes) -> bool:
+        """Note the status of an edge; return whether it is one."""
+        status = decode_status(payload) if len(parts) == 2 and is_valid_id(parts[0]) else None
+        if status:
+            self.presence.note(link.place, parts[0], status)
+        return status is not None
 
     def _tick(self) -> None:
         tick = self.ticks.next(now())
