@@ -63,6 +63,7 @@ TEXTS: Mapping[str, str] = {
     "broker-connected": "connected",
     "no-broker": "no broker is connected",
     "publishing": "{count} meters",
+    "too-many-serving-gateways": "more than {count} serving gateways: some get no fresh readings",
     "meters-online": "{count} of {total} meters online",
     # Telegrams and readings
     "no-telegram-yet": "no telegram yet",

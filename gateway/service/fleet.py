@@ -21,6 +21,7 @@ from gateway.nodes.mqtt_publisher.telegrams import TelegramPublisher
 from gateway.nodes.mqtt_receiver import MqttReceiver
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
 from gateway.protocol.fleet.rendezvous import brokers_of
+from gateway.protocol.fleet.ticks import MAX_TICKS_PER_S
 from gateway.protocol.fleet.topics import status_topic, tick_filter
 from gateway.runtime.flow import Node
 from gateway.service.boot import next_boot
@@ -86,9 +87,10 @@ class Fleet:
         if self._telegrams is None or self._telegrams.edge != edge:
             self._telegrams = TelegramPublisher(edge, self._sequences)
         publisher = self._telegrams
+        ticks = Subscription([tick_filter(edge.prefix)], publisher.take_tick, MAX_TICKS_PER_S)
         for broker in self.brokers:
             publisher.messages.connect(broker, broker)
-            broker.messages.connect(publisher, Subscription([tick_filter(edge.prefix)], publisher.take_tick))
+            broker.messages.connect(publisher, ticks)
         for name, channel in channels.items():
             sources[name].parser.readings.connect(publisher, publisher.watch(channel))
         return [publisher]

@@ -10,6 +10,7 @@ from gateway.config import load_config, load_maps
 from gateway.files.yaml_file import FileError
 from gateway.nodes.mqtt_broker import MqttBroker
 from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver
+from gateway.protocol.fleet.ticks import MAX_TICKS
 from gateway.service.wiring import Wiring
 
 BROKERS = 'mqtt: {brokers: ["mqtt://a", "mqtt://b", "mqtts://c"], edge: serving}\n'
@@ -66,6 +67,15 @@ def test_gateways_with_one_configuration_that_only_serve_do_not_end_each_others_
     assert own.startswith("dsmr-gateway-serving-")
     publishing = BROKERS.replace("edge:", "publish: [telegrams], edge:")
     assert ids(TWO + publishing + SERVER) == {"dsmr-gateway-serving"}, "an edge that starts again takes its place"
+
+
+def test_an_edge_reads_the_ticks_of_more_gateways_than_a_telegram_names(tmp_path: Path) -> None:
+    wiring = wire(
+        tmp_path, "meter: {simulate: true}\nmodbus: []\n" + BROKERS.replace("edge:", "publish: [telegrams], edge:")
+    )
+    brokers = [node for node in wiring.flow.nodes if isinstance(node, MqttBroker)]
+    limits = [each.limit_per_s for node in brokers for each in node.messages.receivers]
+    assert min(limits) > 20 * MAX_TICKS, "with too many messages the ticks of all gateways would be left out"
 
 
 def test_a_reload_keeps_the_receiver_and_changes_its_topics(tmp_path: Path) -> None:

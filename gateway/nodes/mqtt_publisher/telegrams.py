@@ -7,6 +7,7 @@ telegram waited for a broker is in it.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from math import ceil
 
 from gateway.nodes.mqtt_publisher.channel import Channel, Edge, MessageBroker
 from gateway.protocol.fleet.envelope import Envelope, encode
-from gateway.protocol.fleet.ticks import SeenTicks, decode_tick
+from gateway.protocol.fleet.ticks import MAX_TICKS, SeenTicks, decode_tick
 from gateway.protocol.fleet.topics import TickTopic, parse, telegram_topic
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
@@ -115,8 +116,12 @@ class TelegramPublisher(Node):
         expires_s = ceil(meter.stale_after_s)
         return Message(topic, received.telegram.raw, True, encode(envelope), expires_s, CONTENT_TYPE)
 
-    def _show(self, _moment: float) -> None:
-        if any(broker.is_connected for broker in self.messages.receivers):
-            self.show(Colour.GREEN, Mark.DOT, "publishing", count=len(self._channels))
-        else:
+    def _show(self, moment: float) -> None:
+        if not any(broker.is_connected for broker in self.messages.receivers):
             self.show(Colour.YELLOW, Mark.RING, "no-broker")
+        elif self._ticks.leaves_out(moment):
+            self.show(Colour.YELLOW, Mark.DOT, "too-many-serving-gateways", count=MAX_TICKS)
+            what = f"more than {MAX_TICKS} serving gateways publish ticks: the others get no fresh readings"
+            self.log_seldom(logging.WARNING, f"{what}. Stop those that are not needed, or give them another prefix")
+        else:
+            self.show(Colour.GREEN, Mark.DOT, "publishing", count=len(self._channels))

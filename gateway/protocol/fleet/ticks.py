@@ -20,6 +20,8 @@ KEPT_TICKS = 64
 """Number of ticks whose moments are kept: an older telegram is not used."""
 MAX_TICKS = 16
 """Largest number of serving gateways whose ticks are written into a telegram."""
+MAX_TICKS_PER_S = 1000
+"""Largest number of ticks of all gateways that an edge reads from a broker within a second."""
 FORGET_AFTER_S = 10.0
 """Time after which an edge no longer sends a tick that was not followed by another: it would prove nothing new."""
 MAX_NUMBER = 2**63 - 1
@@ -110,6 +112,7 @@ class SeenTicks:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}
+        self._left_out_at = float("-inf")
 
     def note(self, tick: Tick, moment: float) -> None:
         """Note a tick that comes at this moment; an older one than the newest of its gateway changes nothing."""
@@ -118,6 +121,7 @@ class SeenTicks:
         if known is None and len(self._seen) >= MAX_TICKS:
             self._forget(moment)
             if len(self._seen) >= MAX_TICKS:
+                self._left_out_at = moment
                 return
         if known is None or tick.number > known[0]:
             self._seen[key] = tick.number, moment
@@ -126,6 +130,10 @@ class SeenTicks:
         """Return the ticks to be written into a telegram that is sent at this moment."""
         self._forget(moment)
         return tuple([Tick(gateway, boot, number) for (gateway, boot), (number, _) in self._seen.items()])
+
+    def leaves_out(self, moment: float) -> bool:
+        """Return whether there are more gateways than a telegram names; the others cannot prove its age."""
+        return moment - self._left_out_at <= FORGET_AFTER_S
 
     def _forget(self, moment: float) -> None:
         old = [key for key, (_, seen) in self._seen.items() if moment - seen > FORGET_AFTER_S]

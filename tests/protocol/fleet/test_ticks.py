@@ -85,6 +85,16 @@ def test_a_flood_of_gateways_takes_no_place_from_those_that_are_known() -> None:
     assert set(seen.newest(11.0)) == {Tick("a", 1, 2), Tick("new", 1, 1)}
 
 
+def test_an_edge_knows_that_there_are_more_gateways_than_a_telegram_names() -> None:
+    seen = SeenTicks()
+    for number in range(MAX_TICKS):
+        seen.note(Tick(f"gateway-{number}", 1, 1), 0.0)
+    assert not seen.leaves_out(0.0)
+    seen.note(Tick("one-more", 1, 1), 1.0)
+    assert seen.leaves_out(1.0 + FORGET_AFTER_S)
+    assert not seen.leaves_out(1.1 + FORGET_AFTER_S), "it has ended, or has a place by now"
+
+
 WAYS = st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 90.0), st.integers(0, 3)), min_size=1, max_size=80)
 
 
