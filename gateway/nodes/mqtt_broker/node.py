@@ -71,6 +71,7 @@ class MqttBroker(Node):
         self._refused_topics: dict[str, Problem] = {}
         self._dispatcher = Dispatcher()
         self._pause_bound = FIRST_PAUSE_S
+        self._connected_at = float("inf")
         self._reconnects = False
         self._last_problem: Problem | None = None
         self._is_logged_as_lost = True
@@ -145,12 +146,12 @@ class MqttBroker(Node):
         self.ready.set()
         try:
             while True:
-                begun = now()
+                self._connected_at = float("inf")
                 problem = await self._connect()
                 if self._reconnects:
                     self._reconnects = False
                     continue
-                if now() - begun > STEADY_S:
+                if now() - self._connected_at > STEADY_S:
                     self._pause_bound, self._last_problem = FIRST_PAUSE_S, None
                 await self._pause(problem)
         finally:
@@ -206,6 +207,7 @@ class MqttBroker(Node):
         self.is_connected = is_connected
         if is_connected:
             self.connections += 1
+            self._connected_at = now()
             self.show(Colour.GREEN, Mark.DOT, "broker-connected")
             if self._is_logged_as_lost:
                 self._is_logged_as_lost = False
