@@ -24,7 +24,8 @@ _log = logging.getLogger("gateway")
 def next_boot(folder: Path | None) -> int:
     """Return the number of this start, and keep it in `folder` if there is one; this reads and writes a file."""
     if folder is None:
-        _log.warning("mqtt: there is no state_dir; the clock alone numbers the starts of this gateway")
+        text = "state_dir is not set, so only the clock numbers the starts of this gateway"
+        _log.warning("mqtt: %s. Set it: a clock that is set back makes telegrams count as old for some seconds", text)
         return int(unix_now())
     path, before = folder / FILE, 0
     try:

@@ -101,6 +101,27 @@ def test_a_broker_that_a_reload_replaces_or_removes_says_nothing_any_more(fleet:
         assert fleet.receiver.presence.is_offline("site")
 
 
+def test_an_edge_whose_telegrams_come_in_is_connected_also_if_its_clock_was_set_back(fleet: Fleet) -> None:
+    def status(boot: int, *, is_online: bool) -> Message:
+        return Message("dsmr/v1/site/status", encode_status(EdgeStatus(is_online, boot)), is_retained=True)
+
+    def send() -> None:
+        fleet.takers[0](fleet.message(fleet.tick()))
+
+    send()
+    fleet.takers[0](status(200, is_online=False))
+    fleet.look()
+    assert not fleet.state.is_connected
+    # Without a state_dir the clock numbers the starts.
+    fleet.takers[0](status(100, is_online=True))
+    fleet.moment += 1.0
+    send()
+    fleet.look()
+    assert fleet.state.is_connected
+    assert fleet.look(60.0) == "site is offline"
+    assert not fleet.state.is_connected
+
+
 def test_a_status_below_a_name_that_no_edge_can_have_is_not_kept(fleet: Fleet) -> None:
     fleet.takers[0](Message("dsmr/v1/" + 65 * "x" + "/status", encode_status(EdgeStatus(is_online=False, boot=1))))
     assert not fleet.receiver.presence.is_offline(65 * "x")

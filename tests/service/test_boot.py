@@ -41,4 +41,4 @@ def test_without_a_file_the_clock_numbers_the_start_and_the_log_says_so(
     tmp_path: Path, has_folder: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert next_boot(tmp_path / "gone" if has_folder else None) == NOW
-    assert ("cannot be used" if has_folder else "there is no state_dir") in caplog.text
+    assert ("cannot be used" if has_folder else "state_dir is not set") in caplog.text

@@ -72,6 +72,8 @@ class MqttMeter(Node):
         self._unused: Unused | None = None
         self._problem: Problem | None = None
         self._has_telegrams = False
+        self._offline_since = float("inf")
+        """The moment of the first look at which the brokers called the edge offline."""
 
     def details(self) -> Details:
         """Return the topic, the edge, and what became of the messages."""
@@ -134,8 +136,8 @@ class MqttMeter(Node):
 
         """
         meter, newest = self.meter, self.meter.newest
-        meter.is_connected = is_connected and not (self._edge and is_offline(self._edge))
         silent_s = moment - max(newest.arrived if newest else since, since)
+        meter.is_connected = is_connected and not self._is_gone(moment, silent_s, is_offline)
         if silent_s <= meter.stale_after_s:
             if newest and newest.arrived >= since:
                 self._show_receiving(moment)
@@ -147,6 +149,18 @@ class MqttMeter(Node):
             self.log(logging.WARNING, str(problem), alike=problem.short)
         self._problem = problem
         return False
+
+    def _is_gone(self, moment: float, silent_s: float, is_offline: Callable[[str], bool]) -> bool:
+        """Return whether the brokers call the edge offline, and no telegram has come since.
+
+        They call an edge offline that runs if the clock numbers its starts and was set back.
+        """
+        if not (self._edge and is_offline(self._edge)):
+            self._offline_since = float("inf")
+            return False
+        self._offline_since = min(self._offline_since, moment)
+        newest = self.meter.newest
+        return silent_s > self.meter.stale_after_s or newest is None or newest.arrived <= self._offline_since
 
     def _why(self, moment: float, silent_s: int, *, is_connected: bool, is_offline: Callable[[str], bool]) -> Problem:
         """Return why there are no telegrams."""
