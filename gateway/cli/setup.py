@@ -202,12 +202,12 @@ def _write(wishes: _Wishes, place: str, result: ProbeResult, files: Files) -> No
     """Write all files, start the service if there is one, and show what to do next."""
     from gateway.cli.probe_output import Files, configuration
     from gateway.problems.problem import ProblemError
-    from gateway.tools.new_configuration import PageChoice, configuration_text, set_aside, write_configuration
+    from gateway.tools.new_configuration import PageChoice, configuration_text, make_folder, write_configuration
     from gateway.tools.service_unit import CREDENTIALS
 
     port = wishes.port or (MODBUS_PORT if wishes.is_service else UNPRIVILEGED_PORT)
     try:
-        wishes.config.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(wishes.config.parent)
         password_file, shown = _page_password(wishes)
         secrets = _credentials(wishes, password_file, files)
         if wishes.is_service:
@@ -219,9 +219,8 @@ def _write(wishes: _Wishes, place: str, result: ProbeResult, files: Files) -> No
             (password_file,) = Files(password_file).beside(wishes.config)[:1]
         page = None if wishes.page == "none" else PageChoice(wishes.page_port, password_file)
         text = configuration_text(str(wishes.config), configuration(place, result, files), port, page)
-        if wishes.config.exists():
-            echo(f"The former {wishes.config} is now {set_aside(wishes.config)}.")
-        write_configuration(wishes.config, text)
+        if former := write_configuration(wishes.config, text, is_replacing=wishes.is_replacing):
+            echo(f"The former {wishes.config} is now {former}.")
         echo(f"{wishes.config} is written: {result.newest and result.newest.variant.title} meter on {place}.")
         if wishes.is_service:
             _start_service(wishes, secrets, place)

@@ -110,19 +110,42 @@ def set_aside(path: Path) -> Path:
     return former
 
 
-def write_configuration(path: Path, text: str) -> None:
-    """Write a new configuration, whole or not at all; other users may read it, because it has no secrets.
+def make_folder(path: Path) -> None:
+    """Make the folder of a configuration if there is none; the user of a service can enter it, whatever the umask.
 
     Raises:
-        OSError: it cannot be written, such as FileExistsError where there is one.
+        OSError: it cannot be made.
+
+    """
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o755)
+
+
+def write_configuration(path: Path, text: str, *, is_replacing: bool = False) -> Path | None:
+    """Write a new configuration, whole or not at all; other users can read it, because it has no secrets.
+
+    Args:
+        path: the file.
+        text: its content.
+        is_replacing: whether a file that is there is put aside, once the new one is written.
+
+    Returns:
+        The new path of the file that was there; None if there was none.
+
+    Raises:
+        OSError: it cannot be written, such as FileExistsError where there is one that is not replaced.
 
     """
     new = path.with_name(f"{path.name}.new")
     new.write_text(text)
     try:
+        new.chmod(0o644)
+        former = set_aside(path) if is_replacing and path.exists() else None
         os.link(new, path)  # unlike a rename, this replaces no file
     finally:
         new.unlink()
+    return former
 
 
 def machine_problems(path: Path) -> list[Problem]:
