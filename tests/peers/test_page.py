@@ -324,6 +324,9 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         rows.first.get_by_role("link").focus()
         visitor.page.goto(f"{visitor.origin}/#flow/last")
         page.get_by_text("No fresh telegrams from last.").wait_for()
+        visitor.page.goto(f"{visitor.origin}/#now/kade-1")
+        page.locator(".hero[data-state=fresh]").wait_for()
+        page.locator("#pill", has_text="2 of 60 fresh").wait_for()
         assert visitor.errors == []
         visitor.context.close()
 
@@ -424,7 +427,7 @@ def test_what_is_stale_is_shown_as_that_in_now_and_charts(visit: Visitor, port: 
 
 
 PURE = """async () => {
-  const { nice, timeTicks, runs, gaps, path } = await import("./static/drawing.js");
+  const { digitsOf, nice, timeTicks, runs, gaps, path } = await import("./static/drawing.js");
   const { meterState } = await import("./static/marks.js");
   const { series } = await import("./static/series.js");
   const meter = { age_s: 1, telegrams: 5, late_after_s: 3, stale_after_s: 5 };
@@ -436,7 +439,24 @@ PURE = """async () => {
   const sinceNothing = kept.since;
   const piece = (first, telegrams) => ({ meter: "m", bucket_s: 10, first, columns: { telegrams } });
   const grew = [kept.merge(piece(100, [1, 2, 3])), kept.merge(piece(120, [4])), kept.merge(piece(120, [5, 6]))];
+  const { create } = await import("./static/fleet.js");
+  const limits = { due_s: 1, late_after_s: 3, stale_after_s: 10, interval_s: 1 };
+  const row = { position: 0, has_sent: true, ...limits, errors: 0, clients: 1 };
+  const fleet = create({
+    isLost: false, receivedAt: performance.now(), elapsed: () => 20, get: async () => ({ lines: [] }),
+    event: { fleet: [{ name: "m", line: "/dev/x", is_simulated: false }], rows: [row], telegrams: [0, 100, 5] },
+  });
+  const fresh = () => fleet.element.querySelector(".fleet-count").firstChild.textContent;
+  fleet.update();
+  const served = [fresh()];
+  const real = performance.now.bind(performance);
+  performance.now = () => real() + 20_000;
+  fleet.tick();
+  served.push(fresh());
+  performance.now = real;
+  fleet.close();
   return {
+    served, digits: [[0, 1], [0, 0.3, 0.7], [0, 0.025]].map(digitsOf),
     nice: [nice(-1.4, 1.9, 4), nice(0, 0.1, 4), nice(0, 4, 2)],
     ticks: timeTicks(1_000_000, 1_003_600, 5, 3600).map((at) => (at + 3600) % 900),
     runs: runs(points, (each) => each !== null),
@@ -458,6 +478,8 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert found["grew"] == [True, False, True]
     assert (found["columns"], found["first"], found["since"]) == ([2, 5, 6], 110, 130)
     assert found["sinceNothing"] == 0
+    assert found["digits"] == [0, 1, 2]
+    assert found["served"] == ["1", "0"], "a fleet becomes stale while no event comes"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

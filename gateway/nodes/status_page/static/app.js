@@ -41,6 +41,11 @@ let drawnTabs = "";
 // Seconds since the newest event, so that the ages on the page keep growing.
 gateway.elapsed = () => (performance.now() - gateway.receivedAt) / 1000;
 
+// The present time of the gateway in unix seconds, the state of a meter at that time, and the number of meters.
+gateway.now = () => gateway.event.at + gateway.elapsed();
+gateway.stateOf = (meter) => meterState(meter, gateway.elapsed(), gateway.isLost);
+gateway.meterCount = () => Object.values(gateway.event.counts).reduce((sum, count) => sum + count);
+
 gateway.get = async (path, parameters = {}) => {
   const response = await fetch(`${path}?${new URLSearchParams(parameters)}`);
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
@@ -146,15 +151,16 @@ function showSummary() {
     return;
   }
   const { meters, counts } = event;
-  if (meters.length === 1) {
-    const { state, age } = meterState(meters[0], gateway.elapsed(), false);
+  const all = gateway.meterCount();
+  if (all === 1 && meters.length) {
+    const { state, age } = gateway.stateOf(meters[0]);
     const isSimulated = meters[0].is_simulated && state === "fresh";
     summary.show(isSimulated ? "simulated" : state, t(isSimulated ? "state_simulated" : `state_${state}`), age === null ? "" : ageWords(age));
     return;
   }
-  const states = meters.length ? meters.map((meter) => meterState(meter, gateway.elapsed(), false).state) : null;
+  // An event of one meter among many counts the others too.
+  const states = meters.length === all ? meters.map((meter) => gateway.stateOf(meter).state) : null;
   const of = (state) => (states ? states.filter((each) => each === state).length : counts[state]);
-  const all = states ? states.length : counts.fresh + counts.late + counts.stale + counts.never;
   const good = of("fresh") + of("late");
   const worst = good < all ? (of("stale") ? "stale" : "never") : of("late") ? "late" : "fresh";
   summary.show(worst, t("state_some", { fresh: number(good), all: number(all) }));
@@ -166,17 +172,11 @@ function showFrame() {
   showSummary();
 }
 
-function meterCount() {
-  const { event } = gateway;
-  if (!event) return 1;
-  const { fresh, late, stale, never } = event.counts;
-  return fresh + late + stale + never;
-}
-
 function names() {
   const known = Object.keys(VIEWS).filter((name) => name !== "fleet");
-  if (!VIEWS.fleet || meterCount() < 2) return known;
-  if (meterCount() > FEW_METERS) return ["fleet", ...known];
+  const count = gateway.event ? gateway.meterCount() : 1;
+  if (count < 2) return known;
+  if (count > FEW_METERS) return ["fleet", ...known];
   return [...known.slice(0, 2), "fleet", ...known.slice(2)];
 }
 
@@ -184,7 +184,7 @@ function names() {
 function wantedView() {
   const asked = location.hash.slice(1).split("/")[0];
   const name = asked in VIEWS ? asked : names()[0];
-  if (HIDDEN.broken && gateway.event?.is_serving === false && REPLACED_WHILE_BROKEN.includes(name)) return "broken";
+  if (gateway.event?.is_serving === false && REPLACED_WHILE_BROKEN.includes(name)) return "broken";
   return name;
 }
 
@@ -231,7 +231,7 @@ function moreTabs(others) {
     list.classList.toggle("open", isOpen);
     button.setAttribute("aria-expanded", isOpen);
   };
-  const button = h("button", { id: "more-button", type: "button", "aria-expanded": "false", "aria-controls": "more", onclick: () => toggle(!list.classList.contains("open")) },
+  const button = h("button", { id: "more-button", "aria-expanded": "false", "aria-controls": "more", onclick: () => toggle(!list.classList.contains("open")) },
     icon("more"), t("more"));
   list.addEventListener("click", () => toggle(false));
   list.addEventListener("keydown", (event) => {

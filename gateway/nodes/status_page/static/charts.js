@@ -2,8 +2,7 @@
 // nothing is called "now" that is not fresh.
 
 import { h, s, setText } from "./dom.js";
-import { area, gaps, nice, path, runs, timeTicks } from "./drawing.js";
-import { meterState } from "./marks.js";
+import { area, digitsOf, gaps, hatch, nice, path, runs, timeAxis } from "./drawing.js";
 import { fromFirst, isKnown, pointsOf, series } from "./series.js";
 import { fixed, hours, moment, signed, t } from "./texts.js";
 
@@ -25,10 +24,10 @@ export function create(gateway, refresh) {
   const state = { meter: gateway.path[0] ?? null, range: "hour", at: null };
   const kept = { hour: series(), day: series() };
   const charts = [powerChart(), phaseChart(), voltageChart(), intervalChart()].map((kind) => chart(kind, state, move));
-  const ranges = h("span", { class: "seg", role: "group", "aria-label": t("chart_range") }, ["hour", "day"].map((range) => h("button", { type: "button", "data-range": range, onclick: () => { state.range = range; state.at = null; asked = 0; show(); refresh(); } }, t(`chart_${range}`))));
+  const ranges = h("span", { class: "seg", role: "group", "aria-label": t("chart_range") }, ["hour", "day"].map((range) => h("button", { "data-range": range, onclick: () => { state.range = range; state.at = null; asked = 0; show(); refresh(); } }, t(`chart_${range}`))));
   const meters = h("select", { "aria-label": t("meter"), onchange: () => { state.meter = meters.value; state.at = null; asked = 0; gateway.restream(); } });
   const hint = h("span", { class: "soft small wide-only" }, t("chart_hint"));
-  const save = h("button", { type: "button", onclick: () => download(kept[state.range].data) }, t("chart_csv"));
+  const save = h("button", { onclick: () => download(kept[state.range].data) }, t("chart_csv"));
   const table = tableOf();
   const element = h("div", {}, h("div", { class: "bar" }, h("h1", {}, t("charts")), ranges, meters, h("span", { class: "grow" }), hint, save),
     h("div", { class: "g" }, charts.map((each) => each.element)), table.element);
@@ -41,9 +40,8 @@ export function create(gateway, refresh) {
   function context() {
     const meter = gateway.event?.meters.find(({ name }) => name === state.meter);
     if (!meter) return null;
-    const { state: kind, age } = meterState(meter, gateway.elapsed(), gateway.isLost);
-    const at = gateway.event.at + gateway.elapsed();
-    const isServed = kind === "fresh" || kind === "late";
+    const { age, isServed } = gateway.stateOf(meter);
+    const at = gateway.now();
     return { meter, at, isServed, end: isServed ? at : age === null ? null : at - age, span: SPANS[state.range], range: state.range };
   }
 
@@ -80,7 +78,7 @@ export function create(gateway, refresh) {
       state.meter = gateway.event.meter?.name ?? null;
       // An event names all meters where they are few.
       const few = gateway.event.meters.map(({ name }) => name);
-      showMeters(few.length === Object.values(gateway.event.counts).reduce((sum, count) => sum + count) ? few : names);
+      showMeters(few.length === gateway.meterCount() ? few : names);
     },
     // What goes stale loses its "now" at that moment, whether an event comes or not.
     tick() {
@@ -183,8 +181,7 @@ function chart(kind, state, move) {
       const cursor = s("g", {});
       drawn = { points, around, x, y, cursor, width, height, bucketS };
       const plot = { points, known, around, x, y, width, height, bucketS, right: kind.right, ticks, end: around.end };
-      const lowest = kind.describe(known);
-      box.replaceChildren(s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": lowest }, kind.back?.(plot) ?? null,
+      box.replaceChildren(s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": kind.describe(known) }, kind.back?.(plot) ?? null,
         axes(kind, plot), holes(plot, kind), kind.draw(plot), cursor));
       read(state.at);
     },
@@ -192,14 +189,11 @@ function chart(kind, state, move) {
 }
 
 function axes(kind, { x, y, ticks, width, right, height, around }) {
-  const digits = ticks.some((tick) => Math.abs(tick % 1) > 1e-6) ? (ticks.some((tick) => Math.abs((tick * 10) % 1) > 1e-6) ? 2 : 1) : 0;
-  const levels = ticks.flatMap((tick) => [kind.hides?.includes(tick) ? null : s("path", { class: `axis ${tick === 0 ? "zero" : ""}`, d: `M${LEFT} ${y(tick)}H${width - right}` }),
-    kind.hides?.includes(tick) ? null : s("text", { x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, tick === 0 ? "0" : kind.isSigned ? signed(tick, digits) : fixed(tick, digits))]);
+  const digits = digitsOf(ticks);
+  const levels = ticks.filter((tick) => !kind.hides?.includes(tick)).flatMap((tick) => [s("path", { class: `axis ${tick === 0 ? "zero" : ""}`, d: `M${LEFT} ${y(tick)}H${width - right}` }),
+    s("text", { x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, tick === 0 ? "0" : kind.isSigned ? signed(tick, digits) : fixed(tick, digits))]);
   const count = width < 420 ? 4 : width < 700 ? 6 : around.range === "hour" ? 7 : 9;
-  const times = timeTicks(around.at - around.span, around.at, count).filter((tick) => x(tick) > LEFT + 14 && width - right - x(tick) > (around.isServed ? 46 : 14))
-    .flatMap((tick) => [s("path", { class: "axis", d: `M${x(tick)} ${height - BOTTOM}v4` }), s("text", { x: x(tick), y: height - 5, "text-anchor": "middle" }, hours(tick))]);
-  const end = around.isServed ? s("text", { x: width - right, y: height - 5, "text-anchor": "end" }, t("axis_now")) : null;
-  return s("g", {}, levels, times, end);
+  return s("g", {}, levels, timeAxis(around, count, x, LEFT, width - right, height - BOTTOM));
 }
 
 // The times without telegrams, each with its begin and end in the main chart.
@@ -213,7 +207,7 @@ function holes({ points, around, x, width, right, height, bucketS, end }, { name
     const place = isAtEnd ? { x: edge - 4, "text-anchor": "end" } : { x: (left + edge) / 2, "text-anchor": "middle" };
     const words = to === null ? t("chart_since", { at: hours(from) }) : `${hours(from)}–${hours(to)}`;
     const label = namesGaps && (edge - left > 40 || to === null) ? [t("chart_no_telegrams"), words].map((text, line) => s("text", { class: "gap-label", y: TOP + 15 + 15 * line, ...place }, text)) : [];
-    return s("g", {}, s("rect", { class: "gap", x: left, y: TOP, width: edge - left, height: height - TOP - BOTTOM }), label);
+    return s("g", {}, hatch(left, edge, TOP, height - TOP - BOTTOM), label);
   }));
 }
 
@@ -231,49 +225,45 @@ function powerChart() {
   };
 }
 
-function lines(columns, value) {
-  return ({ points, x, y, end }) => columns.map((column, index) => {
-    const found = runs(points, (point) => isKnown(point) && point[column] !== null);
-    return s("path", { class: `phase phase-${index + 1}`, d: found.map((run) => path(run.map((point) => [x(Math.min(point.at, end)), y(value(point[column]))]))).join("") });
-  });
-}
-
-// The names of the lines at their ends, moved apart where they would cover each other.
-function endLabels(columns, value) {
-  return ({ known, y, width, right }) => {
-    const places = columns.map((column, index) => [index + 1, known.findLast((point) => point[column] !== null)?.[column]]).filter(([, last]) => last !== undefined)
-      .map(([phase, last]) => [phase, y(value(last))]).sort((one, other) => one[1] - other[1]);
+// A line for each phase, with its name at the end. `value` returns what is shown of a phase at a point, or null.
+function phaseLines(value) {
+  return ({ points, known, x, y, end, width, right }) => {
+    const has = (phase) => (point) => isKnown(point) && value(point, phase) !== null;
+    const lines = PHASES.map((phase) => s("path", { class: `phase phase-${phase}`,
+      d: runs(points, has(phase)).map((run) => path(run.map((point) => [x(Math.min(point.at, end)), y(value(point, phase))]))).join("") }));
+    const places = PHASES.map((phase) => [phase, known.findLast(has(phase))]).filter(([, last]) => last)
+      .map(([phase, last]) => [phase, y(value(last, phase))]).sort((one, other) => one[1] - other[1]);
+    // The names are moved apart where they would cover each other.
     for (let index = 1; index < places.length; index += 1) places[index][1] = Math.max(places[index][1], places[index - 1][1] + LABEL_HEIGHT);
-    return places.map(([phase, place]) => s("text", { x: width - right + 7, y: place + 4 }, `L${phase}`));
+    return s("g", {}, lines, places.map(([phase, place]) => s("text", { x: width - right + 7, y: place + 4 }, `L${phase}`)));
   };
 }
+
+const allOf = (value) => (point) => PHASES.map((phase) => value(point, phase)).filter((each) => each !== null);
 
 function phaseText(phase, text, isBad = false) {
   return h("span", {}, s("svg", { class: "key", width: 20, height: 4, "aria-hidden": "true" }, s("path", { class: `phase phase-${phase}`, d: "M0 2H20" })), `L${phase} `, h("b", { class: isBad ? "bad" : null }, text));
 }
 
 function phaseChart() {
-  const columns = PHASES.map((phase) => `p${phase}`);
-  const kw = (value) => value / 1000;
-  const all = (point) => columns.map((column) => point[column]).filter((value) => value !== null).map(kw);
+  const kw = (point, phase) => (point[`p${phase}`] === null ? null : point[`p${phase}`] / 1000);
+  const all = allOf(kw);
   return {
     title: "chart_phases", unit: "kW", size: "s6", height: 168, right: 30, isSigned: true, isOptional: true,
     values: all,
     ticks: (known) => nice(Math.min(0, ...known.flatMap(all)), Math.max(0, 0.1, ...known.flatMap(all)), 4),
     describe: (known) => t("chart_phases_label", { lowest: `${signed(1000 * Math.min(...known.flatMap(all)))} W`, highest: `${signed(1000 * Math.max(...known.flatMap(all)))} W` }),
-    draw: (plot) => s("g", {}, lines(columns, kw)(plot), endLabels(columns, kw)(plot)),
-    read: (point) => PHASES.filter((phase) => point[`p${phase}`] !== null).map((phase) => phaseText(phase, signed(kw(point[`p${phase}`]), 2))),
+    draw: phaseLines(kw),
+    read: (point) => PHASES.filter((phase) => kw(point, phase) !== null).map((phase) => phaseText(phase, signed(kw(point, phase), 2))),
   };
 }
 
 function voltageChart() {
-  const columns = PHASES.map((phase) => `v${phase}`);
-  const mean = (point, phase) => (point[`v${phase}`] + point[`V${phase}`]) / 2;
-  const all = (point) => PHASES.filter((phase) => point[`v${phase}`] !== null).map((phase) => mean(point, phase));
+  const mean = (point, phase) => (point[`v${phase}`] === null ? null : (point[`v${phase}`] + point[`V${phase}`]) / 2);
   const ends = (known) => known.flatMap((point) => PHASES.flatMap((phase) => [point[`v${phase}`], point[`V${phase}`]])).filter((value) => value !== null);
   return {
     title: "chart_voltage", unit: "V", size: "s6", height: 168, right: 30, isOptional: true, hides: [LIMITS_V[0] - 4, LIMITS_V[1] + 4],
-    values: all,
+    values: allOf(mean),
     ticks(known) {
       const values = ends(known);
       const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -282,9 +272,8 @@ function voltageChart() {
     describe: (known) => t("chart_voltage_label", { lowest: `${fixed(Math.min(...ends(known)), 1)} V`, highest: `${fixed(Math.max(...ends(known)), 1)} V` }),
     back: ({ y, width, right }) => s("g", {}, s("rect", { class: "allowed", x: LEFT, y: y(LIMITS_V[1]), width: width - LEFT - right, height: y(LIMITS_V[0]) - y(LIMITS_V[1]) }),
       LIMITS_V.map((limit) => s("path", { class: "limit", d: `M${LEFT} ${y(limit)}H${width - right}` }))),
-    draw: (plot) => s("g", {}, PHASES.map((phase) => s("path", { class: `phase phase-${phase}`,
-      d: runs(plot.points, (point) => isKnown(point) && point[`v${phase}`] !== null).map((run) => path(run.map((point) => [plot.x(Math.min(point.at, plot.end)), plot.y(mean(point, phase))]))).join("") })), endLabels(columns, (value) => value)(plot)),
-    read: (point) => PHASES.filter((phase) => point[`v${phase}`] !== null).map((phase) => phaseText(phase, fixed(mean(point, phase), 1), point[`V${phase}`] > LIMITS_V[1] || point[`v${phase}`] < LIMITS_V[0])),
+    draw: phaseLines(mean),
+    read: (point) => PHASES.filter((phase) => mean(point, phase) !== null).map((phase) => phaseText(phase, fixed(mean(point, phase), 1), point[`V${phase}`] > LIMITS_V[1] || point[`v${phase}`] < LIMITS_V[0])),
   };
 }
 

@@ -1,6 +1,6 @@
 // "I have a …": what to select in a client that the user chooses by name, and the configuration of the gateway for it.
 
-import { copy, h, select } from "./dom.js";
+import { copyButton, h, select } from "./dom.js";
 import { t, whenStale } from "./texts.js";
 
 export function create(gateway) {
@@ -67,7 +67,6 @@ function lineText({ baudrate, parity, stopbits }) {
 }
 
 function configuration(text) {
-  const button = h("button", { type: "button", onclick: () => copy(text, button, t("copied")) }, t("copy"));
-  return h("div", { class: "configuration" }, h("h2", {}, t("configuration"), " ", button), h("p", { class: "quiet" }, t("configuration_hint")),
+  return h("div", { class: "configuration" }, h("h2", {}, t("configuration"), " ", copyButton(() => text)), h("p", { class: "soft" }, t("configuration_hint")),
     h("pre", { class: "scroll", tabindex: 0, "aria-label": t("configuration"), role: "region" }, text));
 }

@@ -1,11 +1,11 @@
 // The clients by host: the change that a wrong one needs, what each reads and gets, and the newest requests.
 
-import { copy, h, setText } from "./dom.js";
+import { copyButton, h, setText } from "./dom.js";
 import { mark } from "./marks.js";
 import { ageWords, bitWords, clock, exceptionText, fixed, moment, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
-const MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
+export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
 const WITH_VALUE = ["unit id", "one off", "manual number", "other unit", "other function", "function"];
 
 export function create(gateway) {
@@ -18,7 +18,7 @@ export function create(gateway) {
   const requestRows = h("tbody", {});
   const empty = h("section", { class: "card", hidden: true }, h("h2", {}, t("hosts_none")), h("p", { class: "soft" }, t("hosts_none_why"), " ", h("a", { href: "#connect" }, t("connect"))));
   const chip = (text, key) => {
-    const button = h("button", { type: "button", class: "chip", "aria-pressed": "false", onclick: () => { state[key] = !state[key]; button.setAttribute("aria-pressed", state[key]); show(); } }, text);
+    const button = h("button", { class: "chip", "aria-pressed": "false", onclick: () => { state[key] = !state[key]; button.setAttribute("aria-pressed", state[key]); show(); } }, text);
     return button;
   };
   const tables = h("div", {},
@@ -48,7 +48,7 @@ export function create(gateway) {
     const since = host.last_at === null ? null : Math.max(0, hosts.at + (performance.now() - hosts.receivedAt) / 1000 - host.last_at);
     const isReader = host.kind === "passthrough";
     return row([
-      ["", h("span", { class: "host" }, mark(MARKS[host.state], t(`hosts_state_${host.state}`)), h("b", {}, nameOf(host)), h("span", { class: "soft small" }, detailOf(host)))],
+      ["", h("span", { class: "host" }, mark(CLIENT_MARKS[host.state], t(`hosts_state_${host.state}`)), h("b", {}, nameOf(host)), h("span", { class: "soft small" }, detailOf(host)))],
       ["hosts_reads", isReader ? t("hosts_telegrams") : host.reads || asked(host)],
       ["hosts_got", isReader ? host.meter ?? "—" : gotten(host)],
       ["unit", isReader ? "—" : host.unit_id ?? "—", "num"],
@@ -144,7 +144,7 @@ function adviceCard(each) {
   const [change, reason] = adviceTexts(each);
   const { instead, mistake } = each.advice;
   const hasValue = instead !== null && WITH_VALUE.includes(mistake);
-  const button = hasValue ? h("button", { type: "button", class: "btn main", onclick: () => copy(String(instead), button, t("copied")) }, t("hosts_copy", { value: instead })) : null;
+  const button = hasValue ? copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }) : null;
   const got = each.exception === null ? t("hosts_times", { n: number(each.times) }) : t("hosts_times_exception", { n: number(each.times), exception: exceptionText(each.exception) });
   return h("section", { class: "advice" }, mark("warning", t("hosts_state_mistake")),
     h("div", {}, h("p", {}, h("b", {}, `${nameOf(each)}: ${change}`)), h("p", { class: "soft" }, `${reason} ${got}`)), button);

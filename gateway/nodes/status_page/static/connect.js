@@ -1,7 +1,7 @@
 // What to configure for a client, then the settings to enter in it, and files that contain them.
 
 import * as chooser from "./chooser.js";
-import { copy, h } from "./dom.js";
+import { copyButton, h } from "./dom.js";
 import { t, whenStale } from "./texts.js";
 
 export function create(gateway) {
@@ -47,7 +47,7 @@ function unitCard(server, index, unit, host) {
 function facts(pairs) {
   return h("dl", {}, pairs.flatMap(([name, value]) => {
     const button = ["host", "port", "unit_id", "device"].includes(name)
-      ? h("button", { type: "button", "aria-label": `${t("copy")}: ${t(name)}`, onclick: () => copy(value, button, t("copied")) }, t("copy")) : null;
+      ? copyButton(() => value, t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` }) : null;
     return [h("dt", {}, t(name)), h("dd", {}, h("span", { class: "mono" }, value), " ", button)];
   }));
 }

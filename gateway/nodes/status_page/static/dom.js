@@ -1,9 +1,11 @@
-// Makes elements from a tag, properties and children; null is left out.
+// Makes elements from a tag, properties and children; null is left out. A button sends no form.
+
+import { t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export function h(tag, properties = {}, ...children) {
-  return fill(document.createElement(tag), properties, children);
+  return fill(document.createElement(tag), tag === "button" ? { type: "button", ...properties } : properties, children);
 }
 
 export function s(tag, properties = {}, ...children) {
@@ -38,7 +40,13 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export async function copy(text, button, done) {
+// A button that copies what `text` returns, if there is any.
+export function copyButton(text, label = t("copy"), properties = {}) {
+  const button = h("button", { ...properties, onclick: () => text() && copy(text(), button) }, label);
+  return button;
+}
+
+async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -52,7 +60,7 @@ export async function copy(text, button, done) {
     button.focus();
   }
   const label = button.textContent;
-  button.textContent = done;
+  button.textContent = t("copied");
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 

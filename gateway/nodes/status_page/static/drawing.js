@@ -1,6 +1,7 @@
 // Helpers of drawings. Those without an element in them are pure: numbers in, numbers and path texts out.
 
 import { s } from "./dom.js";
+import { hours, t } from "./texts.js";
 
 // Round values from `low` to `high`, about `count` steps; they enclose both.
 export function nice(low, high, count) {
@@ -22,6 +23,23 @@ export function timeTicks(from, to, count, offsetS = -60 * new Date(1000 * to).g
   const ticks = [];
   for (let at = Math.ceil((from + offsetS) / step) * step - offsetS; at <= to; at += step) ticks.push(at);
   return ticks;
+}
+
+// The axis of time from `left` to `right`, with "now" at an end that is fresh.
+export function timeAxis({ at, span, isServed }, count, x, left, right, y) {
+  const ticks = timeTicks(at - span, at, count).filter((tick) => x(tick) > left + 14 && right - x(tick) > (isServed ? 46 : 14));
+  return s("g", {}, ticks.flatMap((tick) => [s("path", { class: "axis", d: `M${x(tick)} ${y}v4` }), s("text", { x: x(tick), y: y + 19, "text-anchor": "middle" }, hours(tick))]),
+    isServed ? s("text", { x: right, y: y + 19, "text-anchor": "end" }, t("axis_now")) : null);
+}
+
+// The number of decimals that round values need.
+export function digitsOf(ticks) {
+  return [0, 1].find((digits) => ticks.every((tick) => Math.abs(tick * 10 ** digits - Math.round(tick * 10 ** digits)) < 1e-5)) ?? 2;
+}
+
+// A time in which no telegram came.
+export function hatch(from, to, y, height) {
+  return to - from < 0.5 ? null : s("rect", { class: "gap", x: from, y, width: to - from, height });
 }
 
 // Stretches of points that are all known; a line is drawn along each, and never from one to the next.
@@ -48,7 +66,7 @@ export function path(places) {
 }
 
 // The line of `value` over each run, and the area between it and zero.
-export function areaPaths(found, x, y, zeroY) {
+function areaPaths(found, x, y, zeroY) {
   const lines = found.map((run) => path(run.map((point) => [x(point), y(point)])));
   const fill = found.map((run, index) => `${lines[index]}L${x(run.at(-1)).toFixed(1)} ${zeroY}L${x(run[0]).toFixed(1)} ${zeroY}Z`).join("");
   return { line: lines.join(""), fill };
@@ -78,7 +96,7 @@ export function spark(values, width, height, range = null) {
   const zeroY = y({ value: 0 });
   const step = width / Math.max(1, values.length - 1);
   return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
-    gaps(points, isKnown).map(([first, last]) => s("rect", { class: "gap", x: Math.max(0, x(first) - step / 2), y: 0, width: Math.max(2, Math.min(width, x(last) + step / 2) - Math.max(0, x(first) - step / 2)), height })),
+    gaps(points, isKnown).map(([first, last]) => hatch(Math.max(0, x(first) - step / 2), Math.min(width, x(last) + step / 2), 0, height)),
     s("path", { class: "axis", d: `M0 ${zeroY}H${width}` }),
     area(points, isKnown, x, y, zeroY));
 }

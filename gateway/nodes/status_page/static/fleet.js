@@ -10,23 +10,23 @@ const OVERSCAN = 4;
 const ROW_PX = 44;
 const PHONE_ROW_PX = 64;
 const POINTS_FOR_MS = 120_000;
+const QUIET_S = 1.5; // an event comes each second
 const MANY_ERRORS = 3;
 const RANK = { never: 0, stale: 0, lost: 0, late: 1, fresh: 2 };
 const COUNTS_ITSELF = ["line-receiving", "line-quiet", "plain"]; // the row shows the age already
-const isServed = (meter) => RANK[meter.state] > 0;
 
 const FILTERS = [
   ["all", () => true],
   ["trouble", (meter) => meter.state !== "fresh" || meter.errors > MANY_ERRORS],
-  ["stale", (meter) => !isServed(meter)],
+  ["stale", (meter) => !meter.isServed],
   ["late", (meter) => meter.state === "late"],
-  ["exporting", (meter) => isServed(meter) && meter.power < 0],
+  ["exporting", (meter) => meter.isServed && meter.power < 0],
   ["unread", (meter) => meter.clients === 0],
 ];
 const ORDERS = {
   trouble: (a, b) => RANK[a.state] - RANK[b.state] || b.errors - a.errors || a.position - b.position,
   name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
-  power: (a, b) => (isServed(b) ? b.power ?? -1e9 : -1e9) - (isServed(a) ? a.power ?? -1e9 : -1e9),
+  power: (a, b) => (b.isServed ? b.power ?? -1e9 : -1e9) - (a.isServed ? a.power ?? -1e9 : -1e9),
   age: (a, b) => (b.age ?? 1e12) - (a.age ?? 1e12),
   errors: (a, b) => b.errors - a.errors,
   clients: (a, b) => a.clients - b.clients,
@@ -49,11 +49,11 @@ export function create(gateway) {
   const sums = h("p", { class: "live" });
   const sumNote = h("p", { class: "soft small" });
   const search = h("input", { type: "search", class: "inp", id: "search", "aria-label": t("search"), placeholder: t("fleet_search"), oninput: () => { state.search = search.value.toLowerCase(); fill(); } });
-  const chips = new Map(FILTERS.map(([name]) => [name, h("button", { type: "button", class: "chip", onclick: () => { state.filter = name; fill(); } }, `${t(`fleet_${name}`)} `, h("b", {}))]));
-  const scale = h("button", { type: "button", class: "chip", "aria-pressed": "false", title: t("fleet_scale_why"), onclick: () => { state.sharesScale = !state.sharesScale; fill(true); } }, t("fleet_scale"));
+  const chips = new Map(FILTERS.map(([name]) => [name, h("button", { class: "chip", onclick: () => { state.filter = name; fill(); } }, `${t(`fleet_${name}`)} `, h("b", {}))]));
+  const scale = h("button", { class: "chip", "aria-pressed": "false", title: t("fleet_scale_why"), onclick: () => { state.sharesScale = !state.sharesScale; fill(true); } }, t("fleet_scale"));
   const heads = h("div", { class: "fleet-head", role: "row" }, COLUMNS.map(headOf));
   const space = h("div", { class: "fleet-space", role: "presentation" });
-  const none = h("p", { class: "none soft", hidden: true }, t("fleet_none"), " ", h("button", { type: "button", onclick: () => { state.filter = "all"; state.search = search.value = ""; fill(); } }, t("fleet_show_all")));
+  const none = h("p", { class: "none soft", hidden: true }, t("fleet_none"), " ", h("button", { onclick: () => { state.filter = "all"; state.search = search.value = ""; fill(); } }, t("fleet_show_all")));
   const port = h("div", { class: "fleet-port", tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: () => place() }, space);
   const element = h("div", {},
     h("section", { class: "card fleet-sum" }, h("div", {}, count, note), bar, h("div", { class: "num" }, sums, sumNote)),
@@ -63,7 +63,7 @@ export function create(gateway) {
   function headOf([key, order, kind]) {
     if (!order) return h("span", { role: "columnheader", class: kind }, key ? t(key) : h("span", { class: "vh" }, t("fleet_state")));
     return h("span", { role: "columnheader", class: kind, "data-order": order },
-      h("button", { type: "button", onclick: () => { state.direction = state.order === order ? -state.direction : 1; state.order = order; fill(); } }, t(key)));
+      h("button", { onclick: () => { state.direction = state.order === order ? -state.direction : 1; state.order = order; fill(); } }, t(key)));
   }
 
   // An event has all meters, or only what changed since the one before.
@@ -76,7 +76,7 @@ export function create(gateway) {
       rows.forEach((row) => row.element.remove());
       rows.clear();
     }
-    for (const { position, ...row } of event.rows) Object.assign(meters[position], row);
+    for (const { position, ...row } of event.rows) Object.assign(meters[position], row, { telegrams: row.has_sent });
     for (let index = 0; index < event.telegrams.length; index += 3) {
       const meter = meters[event.telegrams[index]];
       const tenths = event.telegrams[index + 2];
@@ -89,9 +89,7 @@ export function create(gateway) {
   function judge() {
     const moment = performance.now();
     for (const meter of meters) {
-      const { state: found, age } = meterState({ ...meter, telegrams: Number(meter.has_sent) }, (moment - (meter.receivedAt ?? moment)) / 1000, false);
-      meter.state = found;
-      meter.age = age;
+      Object.assign(meter, meterState(meter, (moment - (meter.receivedAt ?? moment)) / 1000, false));
     }
   }
 
@@ -110,7 +108,7 @@ export function create(gateway) {
       x += width;
       return rect;
     }));
-    const counted = meters.filter((meter) => isServed(meter) && meter.power !== null);
+    const counted = meters.filter((meter) => meter.isServed && meter.power !== null);
     const sum = (sign) => counted.reduce((total, meter) => total + Math.max(0, sign * meter.power), 0) / 1000;
     sums.replaceChildren(h("b", { class: "imp" }, `↓ ${fixed(sum(1), 1)} kW`), ` ${t("fleet_import")} · `, h("b", { class: "exp" }, `↑ ${fixed(sum(-1), 1)} kW`), ` ${t("fleet_export")}`);
     setText(sumNote, t(counted.length === all ? "fleet_sum_all" : "fleet_sum", { n: number(counted.length), left: number(all - counted.length) }));
@@ -173,7 +171,7 @@ export function create(gateway) {
   }
 
   function patch(row, meter) {
-    const isGood = isServed(meter);
+    const isGood = meter.isServed;
     const isSimulated = meter.is_simulated && meter.state === "fresh";
     row.element.className = `fleet-row ${meter.state}`;
     setMark(row.sign, gateway.isLost ? "stale" : isSimulated ? "simulated" : meter.state, t(isSimulated ? "state_simulated" : `state_${meter.state}`));
@@ -242,6 +240,8 @@ export function create(gateway) {
       apply(gateway.event);
       if (meters.length) fill();
     },
+    // The readings become older while no event comes.
+    tick() { if (gateway.elapsed() > QUIET_S && meters.length) fill(); },
     resize: () => place(),
     close: () => document.removeEventListener("keydown", seek),
   };

@@ -1,7 +1,7 @@
 // The flow as Node-RED draws it: nodes and wires with what passes over them, from the meters to the clients.
 // A telegram, or the requests of a second, are a bead on each wire they pass. Beads are moved by `transform` alone.
 
-import { nameOf, valueWords } from "./clients.js";
+import { CLIENT_MARKS, nameOf, valueWords } from "./clients.js";
 import { h, pressable, s, select, setText } from "./dom.js";
 import { mark, meterState, setMark } from "./marks.js";
 import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText, whenStale } from "./texts.js";
@@ -19,6 +19,7 @@ const HOP_MS = 240;
 const BEAD_EVERY_MS = 1000;
 const IDLE_MS = 300_000; // after that without a pointer or a key, a bead comes seldom
 const IDLE_EVERY_MS = 5000;
+const QUIET_S = 1.5; // an event comes each second
 const CHANGES_SHOWN = 12;
 const COLUMNS = { "push listener": 0, "P1 port": 1, "simulated meter": 1, "MQTT source": 1, decryption: 2, "DSMR parser": 3, "register map": 4, passthrough: 4, "status page": 4, "Modbus server": 5, announcement: 5, client: 6 };
 const GLYPHS = {
@@ -35,7 +36,6 @@ const GLYPHS = {
   client: "M8 10h14v9H8zM12 23h6",
 };
 const MARKS = { yellow: "warning", red: "stale", grey: "never", blue: "simulated" };
-const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
 const CHANGE_MARKS = { meter_first: "fresh", meter_fresh: "fresh", meter_stale: "stale", node_failed: "stale", node_works: "fresh", client_came: "fresh", client_gone: "idle", client_mistake: "warning", reloaded: "fresh", reload_refused: "stale" };
 
 export function create(gateway) {
@@ -70,6 +70,11 @@ export function create(gateway) {
     return [...event.nodes, ...event.clients.map((host) => ({ name: `client ${host.kind} ${host.host}`, kind: "client", label: nameOf(host), host, servers: host.servers }))];
   }
 
+  // The meters that are not fresh now, by the page's own clock.
+  function silentMeters(event) {
+    return event.meters.filter((each) => !meterState(each, gateway.elapsed(), false).isServed).map(({ name }) => name);
+  }
+
   function update() {
     const event = gateway.event?.totals ? gateway.event : applied;
     if (!event) return;
@@ -78,7 +83,8 @@ export function create(gateway) {
     const nodes = nodesOf(event);
     const width = Math.floor(drawing.clientWidth) || 1200;
     const isTall = width < NARROW;
-    const ends = [...event.wires.filter((wire) => !isDouble(wire, event.wires)), ...event.clients.flatMap((host) => host.servers.filter((name) => event.nodes.some((node) => node.name === name))
+    const silent = new Set(silentMeters(event));
+    const ends = [...event.wires.filter((wire) => !isDouble(wire, event.wires)).map((wire) => (silent.has(wire.meter) ? { ...wire, is_alive: false } : wire)), ...event.clients.flatMap((host) => host.servers.filter((name) => event.nodes.some((node) => node.name === name))
       .map((source) => ({ source, target: `client ${host.kind} ${host.host}`, unit: host.kind === "passthrough" ? "telegrams" : "requests", per_s: host.requests_per_s, power_w: null, is_alive: host.state !== "stale" && host.state !== "idle", meter: host.kind === "passthrough" ? host.meter : null })))];
     const shape = JSON.stringify([nodes.map((node) => [node.name, node.label]), ends.map((wire) => [wire.source, wire.target]), width]);
     if (shape !== drawn) {
@@ -189,9 +195,9 @@ export function create(gateway) {
   }
 
   function showHead(event) {
-    const stale = event.meters.filter((each) => !["fresh", "late"].includes(meterState(each, gateway.elapsed(), false).state));
+    const stale = silentMeters(event);
     const one = event.meters.length ? null : event.wires.some((wire) => wire.is_alive && wire.unit === "telegrams");
-    const names = stale.map((each) => each.name).join(", ");
+    const names = stale.join(", ");
     setMark(sign, gateway.isLost || stale.length || one === false ? "stale" : "fresh");
     setText(sentence, one !== null ? t(one ? "flow_one_flows" : "flow_one_stale", { meter: event.shown[0] })
       : stale.length ? t(stale.length < event.meters.length ? "flow_some_stale" : "flow_all_stale", { names }) : t("flow_all_flow"));
@@ -230,7 +236,7 @@ export function create(gateway) {
     chosen = name;
     const isRight = places.get(name).x > drawing.clientWidth / 2;
     flow.append(h("aside", { class: `drawer ${isRight ? "left" : ""}`, "aria-label": t("flow_details"), onkeydown: (event) => { if (event.key === "Escape") close(true); } },
-      h("div", { class: "hd" }, h("h2", { tabindex: -1 }), h("span", { class: "grow" }), h("button", { type: "button", class: "icon", "aria-label": t("flow_close"), onclick: () => close(true) }, "✕")),
+      h("div", { class: "hd" }, h("h2", { tabindex: -1 }), h("span", { class: "grow" }), h("button", { class: "icon", "aria-label": t("flow_close"), onclick: () => close(true) }, "✕")),
       h("p", { class: "drawer-state" }), h("dl", { class: "kv" }), h("p", { class: "bar" })));
     update();
     flow.querySelector(".drawer h2").focus();
@@ -284,6 +290,8 @@ export function create(gateway) {
     element,
     get stream() { return { view: "flow", ...(meter ? { meter } : {}) }; },
     update,
+    // The readings become older while no event comes.
+    tick() { if (gateway.elapsed() > QUIET_S) update(); },
     async refresh() {
       if (!applied || applied.changes === lastChange) return;
       lastChange = applied.changes;

@@ -9,14 +9,15 @@ const SHAPES = {
   stale: { class: "cross", d: "M4.300 4.300l4.400 4.400M8.700 4.300l-4.400 4.400" },
 };
 
-// The state of a meter: fresh, late, stale, never or lost, with the age of its readings in seconds.
+// The state of a meter: fresh, late, stale, never or lost, with the age of its readings in seconds, and whether these
+// are served: fresh or late.
 // `elapsed` are the seconds since the event that brought `meter`. Late is over three intervals, or halfway to stale.
 export function meterState(meter, elapsed, isLost) {
   const age = meter.age_s === null ? null : meter.age_s + elapsed;
-  if (isLost) return { state: "lost", age };
-  if (age === null) return { state: meter.telegrams ? "stale" : "never", age };
-  if (age > meter.stale_after_s) return { state: "stale", age };
-  return { state: age > meter.late_after_s ? "late" : "fresh", age };
+  if (isLost) return { state: "lost", age, isServed: false };
+  if (age === null) return { state: meter.telegrams ? "stale" : "never", age, isServed: false };
+  if (age > meter.stale_after_s) return { state: "stale", age, isServed: false };
+  return { state: age > meter.late_after_s ? "late" : "fresh", age, isServed: true };
 }
 
 // A mark of 13 px: fresh, late, stale, never, idle, simulated or warning. Without a label a screen reader skips it.

@@ -2,8 +2,8 @@
 // No reading is shown as fresh that is not: the page's own clock takes them away, without waiting for an event.
 
 import { h, s, setText } from "./dom.js";
-import { area, gaps, nice, timeTicks } from "./drawing.js";
-import { ageLine, mark, meterState, setMark } from "./marks.js";
+import { area, digitsOf, gaps, hatch, nice, timeAxis } from "./drawing.js";
+import { ageLine, mark, setMark } from "./marks.js";
 import { fromFirst, isKnown, pointsOf, series } from "./series.js";
 import { phasesCard } from "./phases.js";
 import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refusal, signed, t } from "./texts.js";
@@ -18,7 +18,7 @@ export function create(gateway, refresh) {
   let shown = null;
   let hosts = [];
   const hour = series();
-  const parts = { choice: meterChoice(choose), hero: hero(), today: todayCard(), meanwhile: meanwhileCard(), phases: phasesCard(), line: lineCard(), readers: readersCard() };
+  const parts = { choice: meterChoice(choose), hero: hero(gateway), today: todayCard(), meanwhile: meanwhileCard(), phases: phasesCard(), line: lineCard(), readers: readersCard() };
   parts.hero.top.prepend(parts.choice.element);
   const element = h("div", {}, h("div", { class: "g" }, parts.hero.element, parts.today.element, parts.meanwhile.element, parts.phases.element, parts.line.element, parts.readers.element));
 
@@ -46,10 +46,9 @@ export function create(gateway, refresh) {
     const { event } = gateway;
     if (!event?.meter) return;
     const meter = { ...event.meters.find(({ name }) => name === event.meter.name), ...event.meter };
-    const now = { ...meterState(meter, gateway.elapsed(), gateway.isLost), at: event.at + gateway.elapsed() };
-    now.isServed = now.state === "fresh" || now.state === "late";
+    const now = { ...gateway.stateOf(meter), at: gateway.now() };
     // An event has all meters where they are few, and otherwise the one that is watched.
-    now.isOneOfMany = event.meters.length < Object.values(event.counts).reduce((sum, count) => sum + count);
+    now.isOneOfMany = event.meters.length < gateway.meterCount();
     const points = hour.data?.meter === meter.name ? pointsOf(hour.data, { w: "power_mean_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w" }) : [];
     parts.choice.show(event.meters, meter.name, gateway);
     parts.hero.show(meter, now);
@@ -70,12 +69,12 @@ export function create(gateway, refresh) {
       const { event } = gateway;
       if (!event?.meter) return;
       const meter = event.meters.find(({ name }) => name === event.meter.name);
-      const state = meterState(meter, gateway.elapsed(), gateway.isLost);
-      parts.hero.age(meter, state, event, gateway.elapsed());
+      const state = gateway.stateOf(meter);
+      parts.hero.age(meter, state);
       // What is stale goes at that moment, and not with the next second.
       if (state.state !== parts.hero.state) show();
     },
-    resize() { parts.hero.chart(hour.data, gateway); parts.line.resize(); },
+    resize() { parts.hero.chart(hour.data); parts.line.resize(); },
     async refresh() {
       const { event } = gateway;
       if (!event?.meter) return;
@@ -85,7 +84,7 @@ export function create(gateway, refresh) {
       const due = hour.data?.meter === name ? hour.since + 2 * hour.data.bucket_s : 0;
       if (event.at < due) return;
       const newer = await gateway.get("api/series", { meter: name, since: hour.data?.meter === name ? hour.since : 0 });
-      if (hour.merge(newer)) parts.hero.chart(hour.data, gateway);
+      if (hour.merge(newer)) parts.hero.chart(hour.data);
     },
   };
 }
@@ -102,11 +101,11 @@ function meterChoice(choose) {
       element.setAttribute("aria-label", t("meter"));
       if ([...buttons.keys()].join("\n") !== meters.map(({ name }) => name).join("\n")) {
         buttons.clear();
-        for (const { name } of meters) buttons.set(name, h("button", { type: "button", onclick: () => choose(name) }, mark("fresh"), name));
+        for (const { name } of meters) buttons.set(name, h("button", { onclick: () => choose(name) }, mark("fresh"), name));
         element.replaceChildren(...buttons.values());
       }
       for (const meter of meters) {
-        const { state } = meterState(meter, gateway.elapsed(), gateway.isLost);
+        const { state } = gateway.stateOf(meter);
         const button = buttons.get(meter.name);
         setMark(button.firstChild, state, state === "fresh" ? null : t(`state_${state}`));
         button.setAttribute("aria-pressed", meter.name === current);
@@ -116,7 +115,7 @@ function meterChoice(choose) {
 }
 
 // The large number with its direction; once it is stale, the silence takes its place.
-function hero() {
+function hero(gateway) {
   const title = h("span", {});
   const simulated = h("span", { class: "simulated" }, mark("simulated"), t("now_simulated"));
   const name = h("b", {});
@@ -149,23 +148,22 @@ function hero() {
       if (now.isServed) showPower(meter);
       else if (now.state === "never" || now.age === null) showNothing(meter, now);
       else showSilence(meter, now);
-      if (drawn && (drawn.isServed !== now.isServed || performance.now() - drawn.at > REDRAW_MS)) it.chart(drawn.data, drawn.gateway);
+      if (drawn && (drawn.isServed !== now.isServed || performance.now() - drawn.at > REDRAW_MS)) it.chart(drawn.data);
     },
-    age(meter, state, event, elapsed) {
-      const source = event.meter.source;
-      line.show(meter, state, event.at + elapsed, source?.details.line ? `${source.details.line}, ${t("now_bytes", { n: fixed(source.details.bytes_received ?? 0) })}` : "");
+    age(meter, state) {
+      const { source } = gateway.event.meter;
+      line.show(meter, state, gateway.now(), source?.details.line ? `${source.details.line}, ${t("now_bytes", { n: fixed(source.details.bytes_received ?? 0) })}` : "");
     },
-    chart(data, gateway) {
-      if (!data || !gateway) {
+    chart(data) {
+      const meter = data && gateway.event.meters.find(({ name }) => name === data.meter);
+      if (!meter) {
         drawn = null;
         figure.replaceChildren(h("p", { class: "empty" }, t("now_hour_empty")));
         return;
       }
-      const meter = gateway.event.meters.find(({ name }) => name === data.meter);
-      const { state, age } = meterState(meter, gateway.elapsed(), gateway.isLost);
-      const isServed = state === "fresh" || state === "late";
-      drawn = { data, gateway, isServed, at: performance.now() };
-      figure.replaceChildren(hourChart(data, figure.clientWidth, figure.clientHeight, gateway.event.at + gateway.elapsed(), isServed, age));
+      const { age, isServed } = gateway.stateOf(meter);
+      drawn = { data, isServed, at: performance.now() };
+      figure.replaceChildren(hourChart(data, figure.clientWidth, figure.clientHeight, gateway.now(), isServed, age));
     },
   };
 
@@ -228,7 +226,8 @@ function silence(age) {
 // The power of the last hour. The line ends where telegrams end, and "now" is written only at a fresh end.
 function hourChart(data, width, height, at, isServed, age) {
   const points = fromFirst(pointsOf(data, { w: "power_mean_w" })).filter((point) => point.at >= at - HOUR_S);
-  const known = points.filter((point) => isKnown(point) && point.w !== null);
+  const isPower = (point) => isKnown(point) && point.w !== null;
+  const known = points.filter(isPower);
   if (!known.length) return h("p", { class: "empty" }, t("now_hour_empty"));
   const [w, hh, top, bottom, right] = [Math.max(260, width), Math.max(150, Math.min(260, height)), 8, 22, 46];
   const values = known.map((point) => point.w / 1000);
@@ -236,29 +235,21 @@ function hourChart(data, width, height, at, isServed, age) {
   const [low, high] = [ticks[0], ticks.at(-1)];
   const x = (time) => (w - right) * Math.max(0, 1 - (at - time) / HOUR_S);
   const y = (value) => top + (hh - top - bottom) * (1 - (value - low) / (high - low));
-  const isPower = (point) => isKnown(point) && point.w !== null;
   const last = known.at(-1);
   // The end of the last bucket that has telegrams; from there on nothing is known.
   const end = isServed ? at : age === null ? last.at + data.bucket_s / 2 : at - age;
-  const shown = points.filter((point) => point.at <= end || isPower(point));
-  const digits = ticks.some((tick) => Math.abs(tick % 1) > 1e-6) ? (ticks.some((tick) => Math.abs((tick * 10) % 1) > 1e-6) ? 2 : 1) : 0;
+  const digits = digitsOf(ticks);
   const label = t("now_hour_label", { from: hours(at - HOUR_S), lowest: signed(1000 * Math.min(...values)), highest: signed(1000 * Math.max(...values)) });
   const half = data.bucket_s / 2;
-  const inner = shown.filter((point) => point.at <= last.at);
+  const inner = points.filter((point) => point.at <= last.at);
   return s("svg", { width: w, height: hh, viewBox: `0 0 ${w} ${hh}`, role: "img", "aria-label": label },
-    ticks.map((tick) => [s("path", { class: `axis ${tick === 0 ? "zero" : ""}`, d: `M0 ${y(tick)}H${w - right}` }), s("text", { x: w - right + 7, y: y(tick) + 4 }, tick === 0 ? "0" : signed(tick, digits))]).flat(),
+    ticks.flatMap((tick) => [s("path", { class: `axis ${tick === 0 ? "zero" : ""}`, d: `M0 ${y(tick)}H${w - right}` }), s("text", { x: w - right + 7, y: y(tick) + 4 }, tick === 0 ? "0" : signed(tick, digits))]),
     gaps(inner, isPower).map(([first, final]) => hatch(x(first.at - half), x(final.at + half), top, hh - top - bottom)),
     isServed ? null : hatch(x(end), w - right, top, hh - top - bottom),
     area(inner, isPower, (point) => x(Math.min(point.at, end)), (point) => y(point.w / 1000), y(0)),
     isServed ? s("circle", { class: "dot", cx: x(last.at), cy: y(last.w / 1000), r: 4 }) : null,
-    timeTicks(at - HOUR_S, at, w < 340 ? 4 : 5).filter((tick) => x(tick) > 16 && w - right - x(tick) > (isServed ? 40 : 16))
-      .map((tick) => [s("path", { class: "axis", d: `M${x(tick)} ${hh - bottom}v4` }), s("text", { x: x(tick), y: hh - 4, "text-anchor": "middle" }, hours(tick))]).flat(),
-    isServed ? s("text", { x: w - right, y: hh - 4, "text-anchor": "end" }, t("axis_now")) : null,
-    s("text", { x: w, y: hh - 4, "text-anchor": "end" }, "kW"));
-}
-
-function hatch(from, to, y, height) {
-  return to - from < 0.5 ? null : s("rect", { class: "gap", x: from, y, width: to - from, height });
+    timeAxis({ at, span: HOUR_S, isServed }, w < 340 ? 4 : 5, x, 0, w - right, hh - bottom),
+    s("text", { x: w, y: hh - bottom + 19, "text-anchor": "end" }, "kW"));
 }
 
 function stat(key, ...before) {
@@ -377,15 +368,15 @@ function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late
   const accepted = shown.filter((beat) => beat.fault === null);
   const tall = (interval) => Math.max(6, Math.min(46, 24 * (interval ?? due) / due));
   const label = t("now_beats_label", { accepted: accepted.length, refused: shown.length - accepted.length });
-  const marks = shown.map((beat, index) => {
+  const marks = shown.flatMap((beat) => {
     // A silence of more than some intervals is a hatch before the telegram that ended it.
     const before = beat.interval_s !== null && beat.interval_s > late ? hatch(Math.max(0, x(beat.at - beat.interval_s) + bar), x(beat.at), 0, 50) : null;
     const place = Math.min(width - bar, x(beat.at) - bar / 2);
     const drawing = beat.fault === null
       ? s("rect", { class: `beat ${(beat.interval_s ?? due) > 1.5 * due ? "long" : ""}`, x: place, y: 50 - tall(beat.interval_s), width: bar, height: tall(beat.interval_s), rx: 1 })
       : s("path", { class: "refused", d: `M${x(beat.at) - 3} 34l6 6m0-6l-6 6` }, s("title", {}, refusal(beat.fault)));
-    return [before, drawing, index];
-  }).flatMap(([before, drawing]) => [before, drawing]);
+    return [before, drawing];
+  });
   const last = shown.length ? shown.at(-1).at : -Infinity;
   const gone = at - last > late || !isServed ? hatch(Math.max(0, x(last) + bar / 2 + 1), width, 0, 50) : null;
   return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, marks, gone, s("path", { class: "axis zero", d: `M0 50.500H${width}` }));

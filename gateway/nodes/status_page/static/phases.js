@@ -34,8 +34,7 @@ export function phasesCard() {
       const range = rangeOf(phases, points);
       setText(title, t("now_phases"));
       setText(note, [t("now_range_note"), fuse ? t("now_fuse", { n: phases.length, a: fuse }) : null].filter(Boolean).join(" · "));
-      setText(ends[0], t("now_axis_export", { kw: fixed(range / 1000, range % 1000 ? 1 : 0) }));
-      setText(ends[1], t("now_axis_import", { kw: fixed(range / 1000, range % 1000 ? 1 : 0) }));
+      ["now_axis_export", "now_axis_import"].forEach((key, index) => setText(ends[index], t(key, { kw: fixed(range / 1000, range % 1000 ? 1 : 0) })));
       setText(heads[2], "W");
       setText(heads[3], t("now_voltage"));
       setText(heads[4], t("now_current"));
@@ -55,7 +54,7 @@ function rangeOf(phases, points) {
 function phaseRow(index) {
   const span = s("rect", { class: "whisker", y: 2, height: 16 });
   const fill = s("rect", { y: 2, height: 16 });
-  const edge = s("path", {});
+  const edge = s("path", { class: "edge-exp" });
   const bar = s("svg", { class: "power-bar", width: "100%", height: 20, viewBox: "-100 0 200 20", preserveAspectRatio: "none", "aria-hidden": "true" },
     s("rect", { class: "track", x: -100, y: 2, width: 200, height: 16 }), span, fill, edge, s("path", { class: "centre", d: "M0 0V20" }));
   const power = h("span", { class: "watts live" });
@@ -72,7 +71,6 @@ function phaseRow(index) {
       place(fill, Math.min(0, share(shown ?? 0)), Math.max(0, share(shown ?? 0)));
       fill.setAttribute("class", shown !== null && shown < 0 ? "bar-exp" : "bar-imp");
       edge.setAttribute("d", shown !== null && shown < 0 ? `M${share(shown)} 2V18` : "");
-      edge.setAttribute("class", "edge-exp");
       const v = isServed ? volts ?? null : null;
       voltage.show(v === null ? "—" : `${fixed(v, 1)} V`, `${lowest}–${highest}`, v === null ? null : { at: (v - lowest) / (highest - lowest), isNear: v > highest - NEAR_LIMIT_V || v < lowest + NEAR_LIMIT_V });
       const a = isServed ? amperes ?? null : null;
@@ -99,7 +97,7 @@ function limitBar(kind) {
     hideBar(isHidden) { bar.toggleAttribute("hidden", isHidden); },
     show(text, limitText, place) {
       setText(value, text);
-      value.classList.toggle("live", place !== undefined && text !== "—");
+      value.classList.toggle("live", text !== "—");
       setText(limit, limitText);
       const at = place?.at === undefined ? null : 100 * Math.max(0, Math.min(1, place.at));
       needle.setAttribute("d", at === null ? "" : `M${at} -3V9`);

@@ -1,12 +1,12 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
 import { checkbox, h, select, setText } from "./dom.js";
-import { age, bitWords, exceptionText, moment, t, whenStale } from "./texts.js";
+import { ageWords, bitWords, exceptionText, moment, t, whenStale } from "./texts.js";
 import { telegramList } from "./telegram.js";
 
 const COLUMNS = [
-  ["address", (row) => row.address, "number"],
-  ["number", (row) => row.number, "number optional"],
+  ["address", (row) => row.address, "num"],
+  ["number", (row) => row.number, "num optional"],
   ["name", (row) => row.name, ""],
   ["value", (row) => parseFloat(row.text) || row.text || "", ""],
   ["content", (row) => row.words, "optional"],
@@ -17,7 +17,7 @@ const COLUMNS = [
 
 // Before the first telegram, and after the registers were withdrawn, there is nothing to hold.
 function stalenessOf({ registers, age_s: ageS, on_stale: onStale }) {
-  if (registers.some((register) => register.is_stale)) return `${t("readings_stale", { age: age(ageS) })} ${whenStale(onStale)}`;
+  if (registers.some((register) => register.is_stale)) return `${t("readings_stale", { age: ageWords(ageS) })} ${whenStale(onStale)}`;
   return `${t("no_readings")} ${whenStale(onStale === "hold" ? "exception" : onStale)}`;
 }
 
@@ -34,7 +34,7 @@ export function create(gateway, refresh) {
   const body = h("tbody", {});
   const list = telegramList((line) => { state.line = state.line === line ? null : line; state.chosen = null; show(); });
   const element = h("div", {}, controls,
-    h("p", { class: "quiet" }, t("choose_register")),
+    h("p", { class: "soft" }, t("choose_register")),
     staleness,
     h("div", { class: "columns" },
       h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": t("registers") }, h("table", {}, caption, h("thead", {}, head), body)),
@@ -57,7 +57,7 @@ export function create(gateway, refresh) {
   function showHead() {
     head.replaceChildren(...COLUMNS.map(([name, , kind], index) => h("th", {
       scope: "col", class: kind, "aria-sort": state.sort === index ? (state.down ? "descending" : "ascending") : "none",
-    }, h("button", { type: "button", onclick: () => { state.down = state.sort === index && !state.down; state.sort = index; show(); } },
+    }, h("button", { onclick: () => { state.down = state.sort === index && !state.down; state.sort = index; show(); } },
       t(name) + (state.sort === index ? (state.down ? " ▾" : " ▴") : "")))));
   }
 
@@ -87,21 +87,21 @@ export function create(gateway, refresh) {
   function rowOf(register) {
     if (!rows.has(register.name)) {
       const cells = COLUMNS.map(([name, , kind]) => h("td", { class: `${name === "content" ? "content " : ""}${kind}${["value", "content"].includes(name) ? " live" : ""}` }));
-      cells[2].append(h("button", { type: "button", class: "name", title: register.description || null, onclick: () => { state.chosen = state.chosen === register.name ? null : register.name; state.line = null; show(); } }, register.name.split(/(?<=_)/).flatMap((part) => [h("wbr"), part])));
+      cells[2].append(h("button", { class: "name", title: register.description || null, onclick: () => { state.chosen = state.chosen === register.name ? null : register.name; state.line = null; show(); } }, register.name.split(/(?<=_)/).flatMap((part) => [h("wbr"), part])));
       rows.set(register.name, h("tr", { "data-register": register.name }, cells));
     }
     const row = rows.get(register.name);
     const cells = row.children;
     setText(cells[0], String(register.address));
     setText(cells[1], String(register.number));
-    setText(cells[3], valueOf(register) + (register.is_stale && register.text !== null ? ` (${t("stale", { age: age(register.age_s) })})` : ""));
-    cells[3].classList.toggle("quiet", register.is_stale || register.text === null);
+    setText(cells[3], valueOf(register) + (register.is_stale && register.text !== null ? ` (${t("stale", { age: ageWords(register.age_s) })})` : ""));
+    cells[3].classList.toggle("soft", register.is_stale || register.text === null);
     cells[3].title = isAbsent(register) ? t(register.is_withheld ? "identifiers_off" : "absent") : "";
     setText(cells[4], register.words);
     cells[4].title = register.words;
     setText(cells[5], register.type + (register.length > 1 && register.type === "string" ? `[${register.length}]` : ""));
     setText(cells[6], register.codes.join("\n"));
-    setText(cells[7], isAbsent(register) ? "—" : age(register.age_s));
+    setText(cells[7], isAbsent(register) ? "—" : ageWords(register.age_s));
     row.classList.toggle("marked", isMarked(register));
     cells[2].firstChild.setAttribute("aria-pressed", isMarked(register));
     return row;

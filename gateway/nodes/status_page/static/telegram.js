@@ -1,7 +1,7 @@
 // The newest telegram with the meaning of each line, and the results of the last telegrams.
 
-import { checkbox, copy, h, select, setText } from "./dom.js";
-import { age, clock, moment, number, refusal, t } from "./texts.js";
+import { checkbox, copyButton, h, select, setText } from "./dom.js";
+import { ageWords, clock, moment, number, refusal, t } from "./texts.js";
 
 // A list of a telegram's lines in which a line can be selected.
 export function telegramList(choose) {
@@ -14,7 +14,7 @@ export function telegramList(choose) {
       while (lines.length > wanted.length) lines.pop().remove();
       wanted.forEach((line, index) => {
         if (!lines[index]) {
-          lines[index] = h("li", {}, h("button", { type: "button", onclick: () => choose(index) }), h("span", { class: "meaning" }));
+          lines[index] = h("li", {}, h("button", { onclick: () => choose(index) }), h("span", { class: "meaning" }));
           element.append(lines[index]);
         }
         const [button, meaning] = lines[index].children;
@@ -42,7 +42,7 @@ export function create(gateway, refresh) {
   const controls = h("div", { class: "controls" });
   const title = h("h2", {}, t("newest_telegram"));
   const heading = h("p", { class: "mono live" });
-  const note = h("p", { class: "quiet" });
+  const note = h("p", { class: "soft" });
   const list = telegramList((line) => { state.line = state.line === line ? null : line; show(); });
   const recent = h("tbody", {});
   const element = h("div", {}, controls, h("div", { class: "columns" },
@@ -56,18 +56,17 @@ export function create(gateway, refresh) {
     if (key === controlled) return;
     controlled = key;
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
-    const button = h("button", { type: "button", onclick: () => { if (data?.text) copy(data.text, button, t("copied")); } }, t("copy"));
     controls.replaceChildren(
       select(t("meter"), names.map((name) => [name, name]), state.meter, (name) => { state.meter = name; refresh(); }),
-      button,
+      copyButton(() => data?.text ?? ""),
       checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
   }
 
   function show() {
     setText(heading, data.identification ?? t("no_telegram"));
-    heading.append(data.age_s === null ? "" : ` (${data.is_fresh ? age(data.age_s) : t("stale", { age: age(data.age_s) })})`);
+    heading.append(data.age_s === null ? "" : ` (${data.is_fresh ? ageWords(data.age_s) : t("stale", { age: ageWords(data.age_s) })})`);
     const isOld = data.age_s !== null && !data.is_fresh;
-    setText(title, isOld ? t("telegram_last", { age: age(data.age_s) }) : t("newest_telegram"));
+    setText(title, isOld ? t("telegram_last", { age: ageWords(data.age_s) }) : t("newest_telegram"));
     title.classList.toggle("bad", isOld);
     setText(note, data.is_masked && data.text !== null ? t("masked") : "");
     list.show(data, new Set(state.line === null ? [] : [state.line]));

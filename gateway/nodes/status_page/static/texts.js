@@ -110,6 +110,7 @@ export function fixed(value, digits = 0) {
 
 // An age that is looked at while it grows: 0.4 s, 47 s, 4 min 12 s, 3 h 05 min.
 export function ageWords(seconds) {
+  if (seconds === null) return "—";
   if (seconds < 9.95) return t("age_s", { n: fixed(seconds, 1) });
   if (seconds < 99.5) return t("age_s", { n: fixed(seconds) });
   const [minutes, rest] = [Math.floor(seconds / 60), String(Math.floor(seconds % 60)).padStart(2, "0")];
@@ -118,32 +119,15 @@ export function ageWords(seconds) {
   return t("age_d", { n: fixed(seconds / 86400) });
 }
 
-export function hours(unix) {
-  return new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(unix * 1000));
-}
-
-export function dayTime(unix) {
-  return new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(unix * 1000));
-}
+// Unix seconds as a time of day, with a day, or both with seconds.
+const timeAs = (options) => (unix) => new Intl.DateTimeFormat(locale(), options).format(new Date(unix * 1000));
+const TO_MINUTES = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+export const hours = timeAs(TO_MINUTES);
+export const dayTime = timeAs({ day: "numeric", month: "short", ...TO_MINUTES });
+export const clock = timeAs({ timeStyle: "medium" });
+export const moment = timeAs({ dateStyle: "short", timeStyle: "medium" });
 
 // A length of time that is configured: 5 s, 2.5 s, 2 min.
 export function span(seconds) {
   return seconds < 120 ? t("age_s", { n: number(seconds, 1) }) : ageWords(seconds);
-}
-
-export function clock(unix) {
-  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(unix * 1000));
-}
-
-export function moment(unix) {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "short", timeStyle: "medium" }).format(new Date(unix * 1000));
-}
-
-export function age(seconds) {
-  if (seconds === null || seconds === undefined) return "—";
-  if (seconds < 10) return t("age_s", { n: number(seconds, 1) });
-  if (seconds < 120) return t("age_s", { n: number(seconds) });
-  if (seconds < 7200) return t("age_min", { n: number(seconds / 60) });
-  if (seconds < 172800) return t("age_h", { n: number(seconds / 3600) });
-  return t("age_d", { n: number(seconds / 86400) });
 }
