@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.config.address import host_name
-from gateway.config.source import has_password
 from gateway.files.validation import invalid
 from gateway.problems.quoting import cut, quoted
 from gateway.protocol.fleet.topics import is_valid_id, is_valid_prefix
@@ -63,9 +62,14 @@ def split_broker(text: str) -> BrokerAddress:
     return BrokerAddress(scheme, host_name(host), port)
 
 
+def _has_login(text: str) -> bool:
+    """Return whether the address of a broker contains a user or a password; nothing else in it has this character."""
+    return "@" in text
+
+
 def _broker(value: Any) -> Any:
     """Return the text if it can be used, or if it has a password, which no message may quote."""
-    if isinstance(value, str) and not has_password(value):
+    if isinstance(value, str) and not _has_login(value):
         split_broker(value)
     return value
 
@@ -108,7 +112,7 @@ class MqttConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_brokers(self) -> MqttConfig:
-        if any(map(has_password, self.brokers)):
+        if any(map(_has_login, self.brokers)):
             what = "the address of a broker contains no user and no password"
             raise invalid("password-in-broker", what, "They would be shown in logs. Write user: and password_file:")
         addresses = self.addresses

@@ -146,7 +146,11 @@ def _wildcard() -> Exception:
 
 def has_password(text: str) -> bool:
     """Return whether a source contains a user or a password, which logs and the page would show."""
-    return "@" in text.partition("://")[2].partition("/")[0]
+    host, _, path = text.partition("://")[2].partition("/")
+    if "@" in host:
+        return True
+    # A password may have a slash. What is before it then looks like a host with a port that is not a number.
+    return "@" in path and ":" in host and not host.rpartition(":")[2].isdigit() and not host.endswith("]")
 
 
 def check_source(value: Any) -> Any:

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 160
 READ_LIMIT_S = 5.0
 MASK = "••••••"
 _SECRETS = (
-    re.compile(r"(?<=://)[^/\s@]+(?=@)"),
+    re.compile(r"(?<=://)\S+(?=@)"),
     re.compile(r"(?i)(?<=[a-z_-])?(?:password|passphrase|secret|token|credential|key)['\"]?\s*[:=]\s*(?P<secret>\S.*)"),
     re.compile(r"\b[0-9A-Fa-f]{24,}\b"),
 )

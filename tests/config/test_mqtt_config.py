@@ -55,6 +55,9 @@ def test_the_user_is_the_edge_where_there_is_a_password(tmp_path: Path) -> None:
         ("mqtt://a:b", "2:13: mqtt.brokers[0]: 'mqtt://a:b' does not name a host and a port."),
         ("mqtt://a:70000", "2:13: mqtt.brokers[0]: 'mqtt://a:70000' does not name a host and a port."),
         ("mqtt://a/dsmr", "2:13: mqtt.brokers[0]: the address of a broker has no topic (found 'mqtt://a/dsmr'). Write"),
+        ("mqtt://me:s3/cret@a", "1:1: mqtt: the address of a broker contains no user and no password. They"),
+        ("mqtt://me:1/s3cret@a", "1:1: mqtt: the address of a broker contains no user and no password. They"),
+        ("me:s3cret@a", "1:1: mqtt: the address of a broker contains no user and no password. They"),
         ("mqtt://me:s3cret@a", "1:1: mqtt: the address of a broker contains no user and no password. They"),
     ],
 )

@@ -89,10 +89,16 @@ def test_a_password_file_needs_a_user() -> None:
         MeterConfig(source=source, ca=Path("p"))
 
 
-def test_a_password_in_a_source_is_never_quoted() -> None:
+@pytest.mark.parametrize("source", ["rfc2217://me:s3cret@a:1", "mqtt://me:s3cr/s3cret@a/topic"])
+def test_a_password_in_a_source_is_never_quoted(source: str) -> None:
     with pytest.raises(ValueError, match="no password") as caught:
-        MeterConfig(source="rfc2217://me:s3cret@a:1")
+        MeterConfig(source=source)
     assert "s3cret" not in str(caught.value.errors()[0]["ctx"]["problem"])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("host", ["a:1883", "[::1]", "[::1]:1883", "a"])
+def test_a_topic_may_have_an_at_sign(host: str) -> None:
+    assert MeterConfig(source=f"mqtt://{host}/p1@home").parsed_source
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -40,6 +40,7 @@ def test_a_place_without_a_line_or_a_file_has_no_lines(tmp_path: Path) -> None:
     ("line", "shown"),
     [
         ("source: mqtt://user:hunter2@broker/topic", f"source: mqtt://{MASK}@broker/topic"),
+        ('brokers: ["mqtt://a", "mqtt://user:hunt/er@2@broker"]', f'brokers: ["mqtt://a", "mqtt://{MASK}@broker"]'),
         ("  password: hunter2", f"  password: {MASK}"),
         ('  {user: a, "token": abc}', f'  {{user: a, "token": {MASK}'),
         ("key: 00112233445566778899aabbccddeeff", f"key: {MASK}"),
