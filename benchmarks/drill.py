@@ -39,7 +39,7 @@ LIMIT_S, RESOLUTION_S = 5.0, 1.5
 STEP_S = 0.001
 """Step of the moments: they begin again after 100 s, longer than any reading may count as fresh."""
 AHEAD_S = 1.0
-"""A number that seems to be of the future by less than this is no wrong one: it was rounded."""
+"""A number that seems to be of the future by less than this is not wrong: it was rounded."""
 READ_EVERY_S = 0.5
 RESPONSE_LIMIT_S = 3.0
 SETTLE_S = 60.0
@@ -258,7 +258,7 @@ def main() -> None:
     print(
         f"{'fault':46} {'reads':>7} {'stale as fresh':>14} {'without fresh s':>16} {'longest':>8} {'no response s':>14}"
     )
-    is_right = True
+    has_passed = True
     with (
         TemporaryDirectory(prefix="dsmr-gateway-") as folder,
         run_fleet(Path(folder), given.meters, keeps=given.store) as (fleet, readers),
@@ -273,8 +273,8 @@ def main() -> None:
                 f" {seen.without_connection_s:14.1f}",
                 flush=True,
             )
-            is_right &= not seen.stale_as_fresh
-    sys.exit(not is_right)
+            has_passed &= not seen.stale_as_fresh
+    sys.exit(not has_passed)
 
 
 def watch(readers: Readers, fault: Callable[[], None]) -> Seen:

@@ -77,7 +77,7 @@ class Options:
 
 
 class MqttClient:
-    """A client of one broker. It connects when it is told to, and does not connect again by itself."""
+    """A client of one broker. It connects when `connect` is called, and not again by itself."""
 
     def __init__(
         self,

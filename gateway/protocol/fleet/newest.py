@@ -2,7 +2,7 @@
 
 Telegrams of one edge are ordered by the number of its start (`boot`), and by their own number since (`seq`). The copy
 from a second broker has the same numbers. Numbers that are lower belong to an old telegram, or to an edge that has lost
-the count of its starts. A tick tells them apart: a telegram that was sent after the last one arrived is no old one.
+the count of its starts. A tick tells them apart: a telegram that was sent after the last one arrived is not old.
 Higher numbers with an older tick belong to an earlier start of such an edge.
 
 Telegrams of two edges at one meter are ordered by the meter's clock. If that does not show which one is newer, the
