@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import gateway.service.reload
 import gateway.service.run
 import gateway.transport.timed_reading
 from gateway.config import Config, Maps, check_config
@@ -125,7 +126,7 @@ async def test_a_reload_whose_file_does_not_respond_changes_nothing_and_the_next
         log = bench.wiring.audit = AuditLog(bench.path)
         log.take(log.open(bench.load()[0]))
         with dead_drive(monkeypatch, name), monkeypatch.context() as patch:
-            patch.setattr(gateway.service.run, "load_in_time", functools.partial(load_in_time, limit_s=2 * LIMIT_S))
+            patch.setattr(gateway.service.reload, "load_in_time", functools.partial(load_in_time, limit_s=2 * LIMIT_S))
             codes: list[str] = []
             while "file-does-not-respond" not in codes:  # a busy machine may reach the file only later
                 assert not await bench.reload()

@@ -45,7 +45,7 @@ export function create(gateway) {
 
   const count = h("p", { class: "fleet-count" });
   const note = h("p", { class: "soft" });
-  const bar = s("svg", { class: "fleet-bar", viewBox: "0 0 1000 16", preserveAspectRatio: "none", role: "img" });
+  const bar = s("svg", { class: "fleet-bar", viewBox: "0 0 1000 16", preserveAspectRatio: "none", role: "img", "aria-label": t("fleet") });
   const sums = h("p", { class: "live" });
   const sumNote = h("p", { class: "soft small" });
   const search = h("input", { type: "search", class: "inp", id: "search", "aria-label": t("search"), placeholder: t("fleet_search"), oninput: () => { state.search = search.value.toLowerCase(); fill(); } });
