@@ -170,7 +170,7 @@ class FleetChannel:
             return 0
         known = self._errors.get(meter)
         if known is None or known[0] != total or moment - known[1] > 300:
-            known = self._errors[meter] = total, moment, self._page.history(meter).refused_in_day()
+            known = self._errors[meter] = total, moment, self._page.history(meter).refused_in_day(moment)
         return known[2]
 
 

@@ -261,8 +261,12 @@ class History:
             found.append(sum(known) / len(known) if known else None)
         return found
 
-    def refused_in_day(self) -> int:
-        """Return the number of telegrams that were refused in the last 24 hours."""
-        self.day.flush()
-        newest = self.hour.open.refused if self.hour.open else 0
-        return newest + int(sum(value for value in self.day.columns["refused"] if not math.isnan(value)))
+    def refused_in_day(self, moment: float) -> int:
+        """Return the number of telegrams that were refused in the 24 hours before a moment on the monotonic clock."""
+        # A meter that sends nothing any more makes no bucket, so its newest buckets can be old.
+        first = math.floor(moment / self.day.length_s) - self.day.size + 1
+        numbers, column = self.day.numbers(), self.day.columns["refused"]
+        counts = [column[number % self.day.size] for number in numbers if number >= first]
+        if self.hour.open and self.hour.open.number * self.hour.length_s >= first * self.day.length_s:
+            counts.append(self.hour.open.refused)
+        return int(sum(count for count in counts if not math.isnan(count)))

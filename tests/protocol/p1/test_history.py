@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.history import FULL, HOUR_S, SMALL, TELEGRAMS_KEPT, Bucket, History, Ring
+from gateway.protocol.p1.history import DAY_S, FULL, HOUR_S, SMALL, TELEGRAMS_KEPT, Bucket, History, Ring
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, TelegramReader
@@ -94,7 +94,9 @@ def test_the_day_has_the_same_sums_as_its_hours() -> None:
     first, second = rows(history.day)[:2]
     assert (first["begins"], first["telegrams"], first["refused"], first["power_mean_w"]) == (0, 30, 30, 14.5)
     assert (second["power_lowest_w"], second["power_highest_w"]) == (30, 59)
-    assert history.refused_in_day() == 90
+    assert history.refused_in_day(900.0) == 90
+    assert history.refused_in_day(DAY_S + 300.0) == 30, "the meter has sent nothing since"
+    assert history.refused_in_day(2 * DAY_S) == 0
 
 
 def test_memory_is_bounded_however_long_it_runs() -> None:
