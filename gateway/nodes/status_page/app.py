@@ -125,7 +125,11 @@ def _registers(query: Query) -> tuple[Hashable, Make]:
 
 def _requests(query: Query, gateway: Gateway) -> tuple[Hashable, Make]:
     limit = query.limit(requests.REQUESTS_SHOWN)
-    return limit, at_once(lambda: requests.requests(gateway.served, limit))
+
+    async def make() -> bytes:
+        return to_json(await requests.requests(gateway.served, limit))
+
+    return limit, make
 
 
 def _sparklines(query: Query) -> tuple[Hashable, Make]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
@@ -16,6 +17,8 @@ from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import now
 
 REQUESTS_SHOWN = 200
+REQUESTS_AT_ONCE = 20
+"""Number of requests that are decoded without a pause."""
 REGISTERS_SHOWN = 8
 RATE_WINDOW_S = 10.0
 """Time over which the requests per second of a client are counted."""
@@ -64,8 +67,8 @@ class KnownAdvices:
         return None if advice is None or advice.mistake in BLAMELESS else advice
 
 
-def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requests:
-    """Return the clients of all servers, and the newest `limit` requests to any of them."""
+async def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requests:
+    """Return the clients of all servers, and the newest `limit` requests to any of them, in turns of the event loop."""
     newest = sorted(
         (
             (exchange, each.server)
@@ -76,10 +79,12 @@ def requests(served: Sequence[ServedUnits], limit: int = REQUESTS_SHOWN) -> Requ
         reverse=True,
     )
     advices: dict[AdviceKey, Advice | None] = {}
-    return Requests(
-        clients=[client for each in served for client in _clients(each.server)],
-        requests=[_request(exchange, server, advices) for exchange, server in newest[:limit]],
-    )
+    shown = []
+    for number, (exchange, server) in enumerate(newest[:limit], start=1):
+        shown.append(_request(exchange, server, advices))
+        if number % REQUESTS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return Requests([client for each in served for client in _clients(each.server)], shown)
 
 
 def host_of(client: str) -> str:
