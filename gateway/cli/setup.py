@@ -260,8 +260,10 @@ def _credentials(wishes: _Wishes, password_file: Path | None, files: Files) -> M
     """Return the files that systemd hands to the service, by the name that they have there."""
     if not wishes.is_service:
         return {}
-    given = [path.absolute() for path in (password_file, *files) if path]
-    return {path.name: path for path in dict.fromkeys(given)}
+    named: dict[str, Path] = {}
+    for path in dict.fromkeys(path.absolute() for path in (password_file, *files) if path):
+        named[f"{path.name}-{len(named)}" if path.name in named else path.name] = path
+    return named
 
 
 def _start_service(wishes: _Wishes, secrets: Mapping[str, Path], place: str) -> None:

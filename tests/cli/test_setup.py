@@ -13,6 +13,8 @@ import click
 import pytest
 from click.testing import Result
 
+from gateway.cli import setup
+from gateway.cli.probe_output import Files
 from gateway.config import check_config
 from gateway.tools import new_configuration, probing, service_unit
 from tests.cli.calling import invoke
@@ -179,3 +181,11 @@ def test_a_port_that_a_program_uses_is_reported(device: str) -> None:
 
 def test_new_passwords_differ() -> None:
     assert len({new_configuration.new_password() for _ in range(100)}) == 100
+
+
+def test_two_secret_files_of_the_same_name_in_different_folders_stay_apart() -> None:
+    wishes = setup._Wishes(Path("gateway.yaml"), True, None, "network", 8080, Path("/page/secret"), False)
+    files = Files(None, None, Path("/keys/secret"), Path("/keys/other"))
+    credentials = setup._credentials(wishes, wishes.password_file, files)
+    assert sorted(credentials.values()) == [Path("/keys/other"), Path("/keys/secret"), Path("/page/secret")]
+    assert credentials["secret"] == Path("/page/secret")
