@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 TELEGRAM, STATUS, TICK = "telegram", "status", "_tick"
-MAX_LEVEL_BYTES = 512
+MAX_LEVEL_CHARACTERS = 512
 """Largest length of the name of a meter as a level of a topic."""
 MAX_PREFIX_CHARACTERS = 200
 
@@ -113,7 +113,7 @@ def parse(prefix: str, topic: str) -> TelegramTopic | StatusTopic | TickTopic | 
             return TickTopic(second)
         case [edge, last] if last == STATUS and is_valid_id(edge):
             return StatusTopic(edge)
-        case [edge, level, last] if last == TELEGRAM and is_valid_id(edge) and len(level) <= MAX_LEVEL_BYTES:
+        case [edge, level, last] if last == TELEGRAM and is_valid_id(edge) and len(level) <= MAX_LEVEL_CHARACTERS:
             meter = name_of(level)
             return None if meter is None else TelegramTopic(edge, meter)
     return None
