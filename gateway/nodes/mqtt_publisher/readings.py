@@ -68,6 +68,9 @@ class ReadingsPublisher(Node):
         watched = self._watched[name] = _Watched(channel)
         if known and known.channel.meter is channel.meter:
             watched.is_fresh, watched.sensors = known.is_fresh, known.sensors
+            # A broker that is connected already, and is one of this meter's since a reload.
+            if added := [each for each in channel.brokers if each.is_connected and each not in known.channel.brokers]:
+                self._introduce(watched, channel._replace(brokers=added))
         return partial(self._publish, watched)
 
     def keep(self, names: set[str]) -> None:
