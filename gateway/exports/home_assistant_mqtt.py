@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from gateway.protocol.p1.names import NAMES, ValueType
 
 STATUS_TOPIC = "homeassistant/status"
-"""Topic on which Home Assistant says that it is online; what it should know is then published again."""
+"""Topic on which Home Assistant reports that it is online; the discovery is then published again."""
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]+")
 _NOT_IN_ENTITY = re.compile(r"[^a-z0-9_]+")
 _HIDDEN = re.compile(r"mbus.*|gateway_.*|energy_(import|export)_(low|normal)|demand_peak_.+|.*_(time|age|identifier)")
-"""Readings without a sensor: those that another one shows too, and those that change without need."""
+"""Readings without a sensor: parts and copies of another reading, times, ages and identifiers."""
 _COUNTED = re.compile(r"tariff|power_failures(_long)?|voltage_(sags|swells)_l[123]|power_factor(_l[123])?")
 """Readings without unit that have a sensor."""
 _DIAGNOSTIC = re.compile(r"power_failures(_long)?|voltage_(sags|swells)_l[123]|fuse_limit_l[123]|limiter_.*")
@@ -52,7 +52,7 @@ _QUANTITIES = {
 
 
 class Device(NamedTuple):
-    """A meter, and the topics that say something about it."""
+    """A meter, and its topics."""
 
     edge: str
     meter: str

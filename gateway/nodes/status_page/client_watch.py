@@ -1,6 +1,6 @@
 """The clients as they come and go, by what the monitors have noted since the last look.
 
-A look takes what is new in each monitor, so its work follows the number of requests, and not that of clients or meters.
+A look takes what is new in each monitor, so its work grows with the requests, and not with the clients or meters.
 What is remembered is limited: a crowd of hosts drops those that were seen least recently.
 """
 
@@ -43,7 +43,7 @@ class Went(NamedTuple):
 
 
 class Mistaken(NamedTuple):
-    """A request that is likely a mistake, of a host that did not make it lately."""
+    """A request that is likely a mistake, the first of its kind from a host for some time."""
 
     host: str
     unit_id: int

@@ -22,7 +22,7 @@ from gateway.runtime.status import Label
 
 UPDATE_EVERY_S = 1.0
 MAX_LINES = 40
-"""Largest number of meters whose last hour is returned at once."""
+"""Largest number of meters in one response with the last hour."""
 POINTS, POINT_S = 30, 120.0
 """Number of points in a line of the last hour, and the seconds of each."""
 NO_TELEGRAM = -1.0

@@ -59,7 +59,7 @@ class FlowWireView:
     is_alive: bool
     """False while nothing passes because the meter is offline."""
     meter: str | None
-    """Meter whose telegrams pass; None for requests."""
+    """Meter that sends the telegrams; None for requests."""
 
 
 @dataclass(frozen=True, slots=True)

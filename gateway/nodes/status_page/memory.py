@@ -2,7 +2,7 @@
 
 It is written into one file, now and then and at the end. After a start the gateway collects for itself first: what an
 earlier run wrote is placed in time by the wall clock, which a machine without a battery sets some time after its
-start. Then it fills the gaps. Whatever is wrong with the file, the page works without it.
+start. Then it fills the gaps. If the file cannot be used, the page works without it.
 
 The file has a line of text, a checksum, and compressed: a line of JSON with the meters and the begin of their arrays,
 then the arrays themselves.

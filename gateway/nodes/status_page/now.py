@@ -28,7 +28,7 @@ from gateway.runtime.clock import now
 LIMITS_V = (207.0, 253.0)
 """Allowed voltage, 230 V with a tenth more or less (EN 50160)."""
 BEATS_S = 60.0
-"""Time whose telegrams are shown one by one."""
+"""Time in which each telegram is shown on its own."""
 REFRESHED_EVERY_S = 5.0
 """Time after which an event is sent without a telegram."""
 _PHASES = ("l1", "l2", "l3")

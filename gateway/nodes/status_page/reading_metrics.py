@@ -42,7 +42,7 @@ _SHOWN = frozenset(
     and name != "clock"
 )
 METERS_AT_ONCE = 20
-"""Number of meters whose readings are written without a pause."""
+"""Number of meters that are written without a pause."""
 
 
 async def render_readings(meters: Iterable[MeterState]) -> bytes:

@@ -33,7 +33,7 @@ NO_VALUES = Decoded([], 0)
 MAX_NEW_ADVICES = 50
 """Largest number of different requests for which a mistake is looked for at once; a scanner sends a thousand."""
 MAX_KNOWN_ADVICES = 1000
-"""Number of different requests whose mistakes are remembered."""
+"""Largest number of different requests for which the mistake is remembered."""
 
 AdviceKey = tuple[str, int, bytes, bytes]
 

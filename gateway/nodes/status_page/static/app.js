@@ -22,7 +22,7 @@ const FEW_METERS = 3;
 const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
 const RETRY_MS = 3_000;
 const BEAT_MS = 250;
-const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and what is shown is of before
+const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and the values are old
 const THEMES = ["auto", "dark", "light"];
 
 const phone = matchMedia("(max-width: 760px)");
@@ -274,7 +274,7 @@ function stop() {
   events = null;
 }
 
-// What a page shows that was hidden, asleep or kept by the browser is old until the first event.
+// A page that was hidden, asleep or kept by the browser shows old values until the first event.
 function wake() {
   if (document.hidden) {
     stop();

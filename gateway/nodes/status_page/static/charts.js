@@ -1,5 +1,5 @@
 // The last hour or the last day of a meter in four charts with one cursor. A time without telegrams is a gap, and
-// nothing is called "now" that is not fresh.
+// only what is fresh is called "now".
 
 import { h, s, setText } from "./dom.js";
 import { area, digitsOf, gaps, hatch, nice, path, runs, timeAxis } from "./drawing.js";
@@ -80,7 +80,7 @@ export function create(gateway, refresh) {
       const few = gateway.event.meters.map(({ name }) => name);
       showMeters(few.length === gateway.meterCount() ? few : names);
     },
-    // What goes stale loses its "now" at that moment, whether an event comes or not.
+    // Readings that become stale lose their "now" at that moment, with or without an event.
     tick() {
       const around = context();
       if (around && (around.isServed !== wasServed || around.at - drawnAt > REDRAW_S)) show();

@@ -71,7 +71,7 @@ export function create(gateway, refresh) {
       const meter = event.meters.find(({ name }) => name === event.meter.name);
       const state = gateway.stateOf(meter);
       parts.hero.age(meter, state);
-      // What is stale goes at that moment, and not with the next second.
+      // Stale readings are removed at that moment, and not with the next second.
       if (state.state !== parts.hero.state) show();
     },
     resize() { parts.hero.chart(hour.data); parts.line.resize(); },
@@ -114,7 +114,7 @@ function meterChoice(choose) {
   };
 }
 
-// The large number with its direction; once it is stale, the silence takes its place.
+// The large number with its direction; once it is stale, the time without telegrams takes its place.
 function hero(gateway) {
   const title = h("span", {});
   const simulated = h("span", { class: "simulated" }, mark("simulated"), t("now_simulated"));
@@ -271,7 +271,7 @@ function stat(key, ...before) {
   };
 }
 
-// Counters stay when they are stale, with the time from which they are. The rest goes, or is struck.
+// Stale counters are still shown, with the time of their telegram. Other stale values are removed or struck through.
 function todayCard() {
   const note = h("span", { class: "grow soft small" });
   const title = h("h2", {});
