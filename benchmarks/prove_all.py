@@ -59,7 +59,7 @@ PROOFS = (
         "From the tenth telegram on, a reading that counts as fresh is at most 1.5 s older than the limit",
         "python -m benchmarks.ages",
         r"^(?P<seeds>\d+) seeds, (?P<telegrams>\d+) telegrams.*^all +\d+ +(?P<old>\d+)",
-        "{seeds} meters and lines with faults, {telegrams} telegrams: not so for {old} "
+        "{seeds} meters and lines with faults, {telegrams} telegrams: {old} did not keep this "
         "([which](decisions/freshness.md#figures))",
     ),
     Proof(

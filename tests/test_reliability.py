@@ -47,6 +47,15 @@ def test_the_figure_is_found_in_what_the_command_prints(name: str) -> None:
     assert proof.read(output) == figure
 
 
+def test_the_figures_of_the_readme_stand_on_the_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (table,) = re.findall(r"^\| promise \| measured \|\n\|.*\n((?:\|.*\n)+)", readme, re.MULTILINE)
+    figures = re.findall(r"\d[\d,.]*", re.sub(r"\]\(.*?\)", "]", table))
+    assert len(figures) >= 3
+    on_page = re.findall(r"\d[\d,.]*", PAGE.read_text())
+    assert [figure for figure in figures if figure not in on_page and figure != "0"] == []
+
+
 def test_a_promise_that_is_not_kept_has_no_figure() -> None:
     (proof,) = (each for each in PROOFS if each.name == "siege")
     assert proof.read(OUTPUTS["siege"][0].replace("the healthy client missed no response", "NOT AS PROMISED")) is None

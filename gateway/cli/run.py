@@ -65,7 +65,7 @@ def run_command(
 ) -> None:
     """Run the gateway with CONFIG, by default gateway.yaml.
 
-    Without either, it uses the serial port that a P1 cable is on, if there is only one. Options for the log come before
+    Without either, it uses the serial port that a P1 cable is on, if there is only one. Options for the log override
     `log:` in CONFIG.
     """
     import asyncio

@@ -102,7 +102,7 @@ def setup_command(
     replace: bool,
     **given: Any,
 ) -> None:
-    """Find the meter, write gateway.yaml for it with a page, and install the service if it is wanted.
+    """Find the meter, write gateway.yaml with a status page, and install the service if you want it.
 
     On a terminal it asks for what is not given; otherwise it takes the defaults. Without an argument it searches as
     `probe` does. Nothing is written unless a meter was read. A configuration that exists is replaced only with

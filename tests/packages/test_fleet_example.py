@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import yaml
+from click import Context
 
+from gateway.cli import main
 from gateway.config import check_config
 from tests.conftest import ROOT, program
+from tests.documentation import blocks
 from tests.peers.harness import ModbusClient, Program, free_port, gateway_command, running, wait_until
 from tests.peers.test_mqtt import Mosquitto
 
@@ -69,6 +72,16 @@ def test_its_configurations_are_valid_and_compose_understands_it() -> None:
     assert set(named) == {"serving-1", "serving-2"} <= services.keys()
     rules = (FLEET / "acl").read_text()
     assert all(f"topic write dsmr/v1/_tick/{name}\n" in rules for name in set(named))
+
+
+def test_the_commands_of_its_page_have_the_options_of_the_command_line() -> None:
+    commands = [command.split() for block in blocks(FLEET / "README.md") for command in block.commands]
+    ours = [words[1:] for words in commands if words[0] == "dsmr-gateway"]
+    assert ours
+    for name, *words in ours:
+        command = main.get_command(Context(main), name)
+        assert command
+        command.make_context(name, words)
 
 
 def test_haproxy_understands_its_configuration() -> None:
