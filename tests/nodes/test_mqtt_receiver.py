@@ -12,6 +12,7 @@ from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver, ReceiverSettings, Recipient
 from gateway.nodes.mqtt_receiver import node as receiver_node
+from gateway.nodes.mqtt_receiver.meter import FIRST_WITHIN_S
 from gateway.protocol.fleet.envelope import Envelope, encode
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
 from gateway.protocol.fleet.ticks import Tick, decode_tick
@@ -224,7 +225,7 @@ def test_a_meter_without_telegrams_says_why(fleet: Fleet, name: str) -> None:
     for message in case.messages(fleet):
         fleet.takers[0](message)
     assert fleet.state.newest is None
-    assert fleet.look(LIMIT_S) != case.status
+    assert fleet.look(FIRST_WITHIN_S) != case.status
     assert fleet.look(1.0) == case.status
     assert fleet.meter.status.label.code == case.code
     assert fleet.meter.status.is_failure

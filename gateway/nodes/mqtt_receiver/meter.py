@@ -29,6 +29,8 @@ from gateway.transport.mqtt import Message
 
 RECENT_S = 15.0
 """Time for which a message that was not used explains why there are no readings: longer than a slow meter's cadence."""
+FIRST_WITHIN_S = 12.0
+"""Longest wait for the first telegram before its absence is shown: a slow meter sends every ten seconds."""
 USED = frozenset({Outcome.USED, Outcome.USED_WITHOUT_ENVELOPE})
 USUAL = frozenset({Outcome.COPY, Outcome.OLDER, Outcome.RETAINED, Outcome.UNKNOWN_AGE})
 """Outcomes that are no problem by themselves: a second broker, or the time until the first tick comes back."""
@@ -138,7 +140,7 @@ class MqttMeter(Node):
         meter, newest = self.meter, self.meter.newest
         silent_s = moment - max(newest.arrived if newest else since, since)
         meter.is_connected = is_connected and not self._is_gone(moment, silent_s, is_offline)
-        if silent_s <= meter.stale_after_s:
+        if silent_s <= (meter.stale_after_s if newest else max(meter.stale_after_s, FIRST_WITHIN_S)):
             if newest and newest.arrived >= since:
                 self._show_receiving(moment)
             return True
