@@ -16,7 +16,7 @@ def test_a_telegram_and_a_request_keep_to_their_budget() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_what_is_over_its_budget_is_named_with_its_share() -> None:
+def test_work_over_its_budget_is_named_with_its_share() -> None:
     budget = {"telegram": 20_000, "request": 100}
     assert exceeded({"telegram": 20_400, "request": 102}, budget) == []
     assert exceeded({"telegram": 23_000, "request": 90}, budget) == [

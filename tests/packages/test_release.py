@@ -56,7 +56,7 @@ def test_all_files_that_do_not_name_the_version_are_reported_at_once(project: Pa
 
 
 @pytest.mark.parametrize("tag", ["1.2.3", "v1.2", "v1.2.3-4", "latest"])
-def test_another_name_is_no_tag_of_a_release(project: Path, tag: str) -> None:
+def test_another_name_is_not_a_tag_of_a_release(project: Path, tag: str) -> None:
     result = check(project, tag)
     assert result.returncode == 1
     assert "has to look like v0.2.0" in result.stderr

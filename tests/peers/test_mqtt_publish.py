@@ -107,7 +107,7 @@ def test_telegrams_go_unchanged_to_two_of_three_brokers_with_what_proves_their_a
             assert json.loads(seen.newest(f"{EDGE}/status").payload)["boot"] == first.boot
 
 
-def test_readings_are_json_while_they_are_fresh_and_home_assistant_is_told_what_there_is(tmp_path: Path) -> None:
+def test_readings_are_json_while_they_are_fresh_and_home_assistant_gets_its_sensors(tmp_path: Path) -> None:
     port = free_port()
     meter = {"source": f"mqtt://127.0.0.1:{port}/{TOPIC}", "stale_after": f"{STALE_AFTER_S:g}s"}
     with running(Mosquitto(tmp_path, port)), seeing(port) as seen:

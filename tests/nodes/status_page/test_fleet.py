@@ -125,7 +125,9 @@ async def test_changes_of_state_are_kept_and_limited(bench: Bench) -> None:
     assert len((await bench.get("/api/changes")).data["changes"]) <= 50
 
 
-async def test_a_crowd_of_hosts_is_remembered_only_so_far(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_hosts_that_are_remembered_is_bounded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.nodes.status_page.client_watch.MAX_HOSTS", 8)
     monkeypatch.setattr("gateway.nodes.status_page.client_watch.MAX_READ", 8)
     page, server = Page(bench.wiring), bench.wiring.servers[0]

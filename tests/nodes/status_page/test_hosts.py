@@ -45,7 +45,7 @@ def test_a_rate_counts_the_last_seconds_only() -> None:
     assert rate([99 + n / 1000 for n in range(1000)], 100.0) == 999.0, "all that are kept are of the last second"
 
 
-def test_a_client_is_named_only_where_few_read_its_map() -> None:
+def test_a_client_is_named_only_if_few_read_its_map() -> None:
     assert probable_clients("huawei-dtsu666-h", "serial") == ("Huawei inverter",)
     assert probable_clients("dsmr", "tcp") == ()
     assert probable_clients("own", "tcp") == ()
@@ -75,7 +75,7 @@ async def test_a_host_that_connects_again_and_again_is_one_line_with_its_values(
     assert one["host"] == "127.0.0.1"
 
 
-async def test_the_status_block_is_told_in_bits_and_times(bench: Bench) -> None:
+async def test_the_status_block_is_shown_in_bits_and_times(bench: Bench) -> None:
     def ask() -> None:
         with ModbusClient(bench.wiring.servers[0].port) as client:
             client.ask(read_request(1, 1), 1)
@@ -124,7 +124,9 @@ async def test_clients_over_udp_and_readers_of_a_passthrough_are_hosts_too(bench
     writer.close()
 
 
-async def test_a_scanner_makes_no_long_work_and_no_long_list(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_scanner_causes_neither_long_work_nor_a_long_list(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(requests, "MAX_NEW_ADVICES", 5)
     monkeypatch.setattr(requests, "MAX_KNOWN_ADVICES", 8)
     monkeypatch.setattr(module, "MAX_HOSTS", 3)

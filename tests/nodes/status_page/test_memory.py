@@ -151,7 +151,7 @@ async def test_a_truncated_array_is_put_aside(tmp_path: Path, clock: list[float]
     assert "its end is missing" in second.logged[0]
 
 
-async def test_another_layout_and_another_meter_begin_anew(tmp_path: Path, clock: list[float]) -> None:
+async def test_another_layout_and_another_meter_begin_with_an_empty_history(tmp_path: Path, clock: list[float]) -> None:
     first = Run(tmp_path)
     note(first, clock, 100)
     await first.memory.restore()

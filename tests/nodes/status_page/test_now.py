@@ -38,7 +38,7 @@ async def test_an_event_has_the_newest_readings_of_the_meter_that_is_watched(tmp
         assert event(NowChannel(page, "no such meter"))["meter"]["name"] == "house"
 
 
-async def test_a_telegram_changes_the_signature_of_its_meter_alone(tmp_path: Path) -> None:
+async def test_a_telegram_changes_only_the_signature_of_its_meter(tmp_path: Path) -> None:
     async with serving(tmp_path, SEVERAL + PAGE) as bench:
         house, barn = (NowChannel(bench.page._page, name) for name in ("house", "barn"))
         before = barn.signature()[:1], house.signature()[:1]  # type: ignore[index]

@@ -31,7 +31,7 @@ def test_a_status_is_written_as_documented() -> None:
         *(b"\xff\xfe", b'{"state": "online", "boot": 1}' + b" " * 300),
     ],
 )
-def test_another_message_is_no_status(payload: bytes) -> None:
+def test_another_message_is_not_a_status(payload: bytes) -> None:
     assert decode_status(payload) is None
 
 
@@ -53,7 +53,7 @@ def test_an_edge_is_offline_when_all_brokers_that_know_it_say_so() -> None:
     assert not presence.is_offline("other")
 
 
-def test_the_end_of_an_earlier_start_is_not_believed() -> None:
+def test_the_end_of_an_earlier_start_is_not_accepted() -> None:
     presence = Presence()
     presence.note("a", "e", EdgeStatus(is_online=True, boot=4))
     presence.note("a", "e", EdgeStatus(is_online=False, boot=3))

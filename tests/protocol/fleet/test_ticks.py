@@ -32,7 +32,7 @@ def test_a_tick_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"77", b"77:", b":1", b"77:1:1", b"-1:1", b"77:1 ", b"\xff:1", b"9" * 10_000])
-def test_another_message_is_no_tick(payload: bytes) -> None:
+def test_another_message_is_not_a_tick(payload: bytes) -> None:
     assert decode_tick(GATEWAY, payload) is None
 
 

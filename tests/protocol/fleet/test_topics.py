@@ -84,7 +84,7 @@ def test_a_prefix_has_levels_without_wildcards(prefix: str, is_valid: bool) -> N
 
 
 @pytest.mark.parametrize("name", ["", "_tick", "a/b", "a b", "+", "é", "x" * 65, "a\n"])
-def test_a_name_that_is_no_user_name_is_no_id(name: str) -> None:
+def test_a_name_that_is_not_a_user_name_is_not_an_id(name: str) -> None:
     assert not topics.is_valid_id(name)
     assert topics.parse(PREFIX, f"{PREFIX}/{name}/status") in (None, TickTopic("status"))
 
