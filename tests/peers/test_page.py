@@ -440,6 +440,7 @@ PURE = """async () => {
   const piece = (first, telegrams) => ({ meter: "m", bucket_s: 10, first, columns: { telegrams } });
   const grew = [kept.merge(piece(100, [1, 2, 3])), kept.merge(piece(120, [4])), kept.merge(piece(120, [5, 6]))];
   const { create } = await import("./static/fleet.js");
+  const { shortLabel } = await import("./static/flow.js");
   const limits = { due_s: 1, late_after_s: 3, stale_after_s: 10, interval_s: 1 };
   const row = { position: 0, has_sent: true, ...limits, errors: 0, clients: 1 };
   const fleet = create({
@@ -456,6 +457,8 @@ PURE = """async () => {
   performance.now = real;
   fleet.close();
   return {
+    labels: [["client", "192.168.1.30"], ["Modbus server", "Modbus/TCP 192.168.1.5:502"]]
+      .map(([kind, label]) => shortLabel({ kind, label })),
     served, digits: [[0, 1], [0, 0.3, 0.7], [0, 0.025]].map(digitsOf),
     nice: [nice(-1.4, 1.9, 4), nice(0, 0.1, 4), nice(0, 4, 2)],
     ticks: timeTicks(1_000_000, 1_003_600, 5, 3600).map((at) => (at + 3600) % 900),
@@ -479,6 +482,7 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert (found["columns"], found["first"], found["since"]) == ([2, 5, 6], 110, 130)
     assert found["sinceNothing"] == 0
     assert found["digits"] == [0, 1, 2]
+    assert found["labels"] == ["192.168.1.30", "Modbus/TCP :502"]
     assert found["served"] == ["1", "0"], "a fleet becomes stale while no event comes"
 
 

@@ -321,11 +321,11 @@ function changeText({ kind, subject, seconds, label, values }) {
   return t(key, { subject, after: seconds === null ? "" : ageWords(seconds), reason: label ? labelText(label) : "", address: values.address ?? "", unit: values.unit ?? "" });
 }
 
-// Where a node listens is in its details; its port tells it from others.
-function shortLabel(node) {
+// Where a node listens is in its details; its port tells it from others. A client has no port in its label.
+export function shortLabel(node) {
   const label = nodeLabel(node);
-  const at = label.lastIndexOf(":");
-  return COLUMNS[node.kind] > 3 && at > label.indexOf(":") - 1 && label.includes(".") ? `${label.slice(0, label.lastIndexOf(" ") + 1)}${label.slice(at)}` : label;
+  if (node.kind === "client" || !(COLUMNS[node.kind] > 3) || !label.includes(".") || !label.includes(":")) return label;
+  return `${label.slice(0, label.lastIndexOf(" ") + 1)}${label.slice(label.lastIndexOf(":"))}`;
 }
 
 function cut(text, length) {
