@@ -313,6 +313,8 @@ def test_it_stays_down_when_trying_again_would_not_help(service: Booted) -> None
 
 def test_setup_finds_the_meter_and_starts_the_service_with_a_page(service: Booted) -> None:
     service.run("systemd-run", "--unit=simulated", "/usr/bin/dsmr-gateway", "simulate", "--port=2005")
+    listens = "import socket; socket.create_connection(('127.0.0.1', 2005)).close()"
+    wait_until(lambda: service.tell("python3", "-c", listens).returncode == 0, "the simulated meter")
     shown = service.run("dsmr-gateway", "setup", "127.0.0.1:2005", "--service", "--replace", "--seconds=30")
     assert f"The former {CONFIG} is now {CONFIG}.old." in shown
     password = re.search(r"any user name, and (\S+), which is in /etc/dsmr-gateway/page-password", shown)
