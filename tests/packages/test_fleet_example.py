@@ -78,10 +78,12 @@ def test_the_commands_of_its_page_have_the_options_of_the_command_line() -> None
     commands = [command.split() for block in blocks(FLEET / "README.md") for command in block.commands]
     ours = [words[1:] for words in commands if words[0] == "dsmr-gateway"]
     assert ours
+    # As the command line itself does: click keeps the names of the help option from the first context of a command.
+    parent = Context(main, **main.context_settings)
     for name, *words in ours:
-        command = main.get_command(Context(main), name)
+        command = main.get_command(parent, name)
         assert command
-        command.make_context(name, words)
+        command.make_context(name, words, parent=parent)
 
 
 def test_haproxy_understands_its_configuration() -> None:
