@@ -13,7 +13,6 @@ from gateway.lines.line import Line, closing_problem
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import device_problem
 from gateway.protocol.freshness import PAUSE_S, ArrivalClock
-from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.diagnosis import ENCRYPTED, explain
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.raw_stream import CIPHERED_TAG, PAUSE_BETWEEN_TELEGRAMS_S
@@ -22,7 +21,7 @@ from gateway.runtime.clock import now
 from gateway.runtime.flapping import Flapping
 from gateway.runtime.flow import Backoff, Details, Node
 from gateway.runtime.output import ByteSink, Output
-from gateway.runtime.status import Colour, Mark, label_of
+from gateway.runtime.status import CONDITION_CODES, Colour, Mark, label_of
 from gateway.runtime.ticking import look_each
 
 Lines = list[tuple[str, Line]]
@@ -32,14 +31,6 @@ SEARCH_DWELL_S = 15.0
 """Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
 TICK_S = 0.25
 PAUSE_LOOKS = 2
-CONDITIONS = {
-    Condition.LATE: "telegrams-late",
-    Condition.LATE_OR_CLOCK_SET: "late-or-clock-set",
-    Condition.REPEATING: "source-repeats",
-    Condition.REPLAYING: "source-replays",
-    Condition.CLOCK_CHANGED: "clock-changed",
-}
-"""Status of the node for each condition that a user should know of."""
 MANY_CLOSED = 3
 """Number of connections in a row that the other end closes after their telegram, before this counts as normal."""
 PACE = 0.9
@@ -241,7 +232,7 @@ class P1Port(Node):
             self.show(Colour.YELLOW, Mark.DOT, "two-meters")
         elif silent_s > meter.stale_after_s:
             self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=round(silent_s), line=name)
-        elif code := CONDITIONS.get(meter.serving.condition):
+        elif code := CONDITION_CODES.get(meter.serving.condition):
             self.show(Colour.YELLOW, Mark.DOT, code, seconds=round(meter.serving.delay_s or 0.0))
         elif meter.interval_s is not None:
             self.show(Colour.GREEN, Mark.DOT, "line-receiving", interval_s=round(meter.interval_s, 1), line=name)

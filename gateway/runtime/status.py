@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.problems.problem import Problem
+from gateway.protocol.p1.age.verdict import Condition
 
 TEXTS: Mapping[str, str] = {
     "plain": "{text}",
@@ -92,6 +93,14 @@ TEXTS: Mapping[str, str] = {
     "all-present": "{count} registers",
 }
 """Code to English text; the placeholders are the names of the values."""
+CONDITION_CODES = {
+    Condition.LATE: "telegrams-late",
+    Condition.LATE_OR_CLOCK_SET: "late-or-clock-set",
+    Condition.REPEATING: "source-repeats",
+    Condition.REPLAYING: "source-replays",
+    Condition.CLOCK_CHANGED: "clock-changed",
+}
+"""Code of a line's status for each condition of the meter's timeline that a user should know of."""
 
 
 @dataclass(frozen=True, slots=True)

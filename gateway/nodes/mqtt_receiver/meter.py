@@ -19,12 +19,11 @@ from gateway.problems.quoting import cut
 from gateway.protocol.fleet.inbox import Inbox, Incoming, Outcome, Verdict
 from gateway.protocol.fleet.newest import Stamp
 from gateway.protocol.fleet.ticks import Ticks
-from gateway.protocol.p1.age.verdict import Condition
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings, read_body
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import ByteSink, Output
-from gateway.runtime.status import Colour, Mark, label_of
+from gateway.runtime.status import CONDITION_CODES, Colour, Mark, label_of
 from gateway.transport.mqtt import Message
 
 RECENT_S = 15.0
@@ -34,14 +33,6 @@ FIRST_WITHIN_S = 12.0
 USED = frozenset({Outcome.USED, Outcome.USED_WITHOUT_ENVELOPE})
 USUAL = frozenset({Outcome.COPY, Outcome.OLDER, Outcome.RETAINED, Outcome.UNKNOWN_AGE})
 """Outcomes that are no problem by themselves: a second broker, or the time until the first tick comes back."""
-CONDITIONS = {
-    Condition.LATE: "telegrams-late",
-    Condition.LATE_OR_CLOCK_SET: "late-or-clock-set",
-    Condition.REPEATING: "source-repeats",
-    Condition.REPLAYING: "source-replays",
-    Condition.CLOCK_CHANGED: "clock-changed",
-}
-"""Status for each condition of the meter's timeline that a user should know of."""
 
 
 class Arrival(NamedTuple):
@@ -182,7 +173,7 @@ class MqttMeter(Node):
         meter = self.meter
         if meter.other_meter(moment):
             self.show(Colour.YELLOW, Mark.DOT, "two-meters")
-        elif code := CONDITIONS.get(meter.serving.condition):
+        elif code := CONDITION_CODES.get(meter.serving.condition):
             self.show(Colour.YELLOW, Mark.DOT, code, seconds=round(meter.serving.delay_s or 0.0))
         elif self._unused and self._unused.outcome not in USUAL and moment - self._unused.moment <= RECENT_S:
             self.show(Colour.YELLOW, Mark.DOT, label_of(problems.unused(self._unused)))

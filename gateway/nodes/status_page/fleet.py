@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
-from gateway.nodes.status_page.frame import FEW_METERS, frame, late_after_s
+from gateway.nodes.status_page.frame import FEW_METERS, frame, late_after_s, net_power
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import LabelView, label_view
 from gateway.nodes.status_page.model import FrameView
@@ -197,9 +196,8 @@ def _line(node: Node) -> str:
 
 
 def _watts(meter: MeterState) -> int | None:
-    values = meter.served.readings.values if meter.served else {}
-    power = values.get("power_net", values.get("power_import"))
-    return round(power) if isinstance(power, Decimal) else None
+    power = net_power(meter)
+    return None if power is None else round(power)
 
 
 def sparklines(page: Page, names: Iterable[str]) -> Sparklines:

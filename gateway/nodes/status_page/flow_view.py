@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from gateway.nodes.status_page.client_views import HostView
-from gateway.nodes.status_page.frame import FEW_METERS, frame, unix_time
+from gateway.nodes.status_page.frame import FEW_METERS, frame, net_power, unix_time
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import MarkView, mark_view
 from gateway.nodes.status_page.model import FrameView
@@ -213,7 +212,7 @@ def _wires(
             else:
                 meter = owners.get(source)
                 is_alive = bool(meter and meter.is_fresh(now()))
-                power = _power(meter) if meter and target.kind == REGISTER_MAP and is_alive else None
+                power = net_power(meter) if meter and target.kind == REGISTER_MAP and is_alive else None
                 passed = rates[meter.name] if meter else None
                 view = FlowWireView(
                     source.name, target.name, "telegrams", passed, power, is_alive, meter.name if meter else None
@@ -242,11 +241,6 @@ def _requests_per_s(served: ServedUnits) -> dict[int, float]:
             break
         moments.setdefault(record[0], []).append(at)
     return {unit_id: rate(each[::-1], moment) or 0.0 for unit_id, each in moments.items()}
-
-
-def _power(meter: MeterState) -> float | None:
-    power = meter.served.readings.values.get("power_net") if meter.served else None
-    return float(power) if isinstance(power, Decimal) else None
 
 
 def _totals(

@@ -82,6 +82,12 @@ def age(meter: MeterState, moment: float) -> float | None:
     return None if meter.served is None else round(moment - meter.served.measured, 3)
 
 
+def net_power(meter: MeterState) -> float | None:
+    """Return the net power that is served, in W; None where it is absent, also if one direction of it is known."""
+    power = meter.served.readings.values.get("power_net") if meter.served else None
+    return float(power) if isinstance(power, Decimal) else None
+
+
 def identification(meter: MeterState, *, is_masked: bool) -> str | None:
     """Return the first line of the newest telegram, which contains a serial number for some makers."""
     if meter.newest is None:
@@ -93,7 +99,6 @@ def identification(meter: MeterState, *, is_masked: bool) -> str | None:
 def meter_view(meter: MeterState, moment: float) -> MeterView:
     """Return the state of a meter."""
     newest, served = meter.newest, meter.served
-    power = served.readings.values.get("power_net") if served else None
     return MeterView(
         name=meter.name,
         variant=newest.variant.title if newest else None,
@@ -109,5 +114,5 @@ def meter_view(meter: MeterState, moment: float) -> MeterView:
         received_at=round(served.arrived_at, 3) if served else None,
         telegrams=meter.telegrams,
         refused={str(reason): count for reason, count in sorted(meter.refused.items())},
-        power_net_w=float(power) if isinstance(power, Decimal) else None,
+        power_net_w=net_power(meter),
     )

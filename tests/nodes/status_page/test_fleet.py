@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,14 @@ async def test_the_number_of_hosts_that_are_remembered_is_bounded(
     page.journal.look(moment + 1000)
     assert [*watch._seen, *watch._read, *watch._mistakes] == []
     assert not watch.has_mistake
+
+
+async def test_a_net_power_that_is_absent_is_not_replaced_by_the_imported_power(bench: Bench) -> None:
+    await settle(bench)
+    served = bench.wiring.meters["a"].served
+    assert served
+    values = dict(served.readings.values)
+    del values["power_net"]
+    bench.wiring.meters["a"].serving.served = replace(served, readings=replace(served.readings, values=values))
+    assert "power_import" in values
+    assert read(FleetChannel(Page(bench.wiring)).whole())["telegrams"][:2] == [0, None]
