@@ -33,7 +33,7 @@ class StatusChannel:
         """Return a value that changes with each telegram and each status."""
         return self._page.signature()
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         """Return the status."""
         page = self._page
         return to_json(status(page.gateway, page.started, has_advice=page.clients.has_mistake))

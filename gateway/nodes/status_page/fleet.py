@@ -2,15 +2,17 @@
 
 A telegram of a meter is three numbers: its position, the power and the age. All else about a meter changes seldom and
 is a row of its own. The page counts the ages on, so a meter that sends nothing needs no event.
+An event is made in turns of the event loop with some meters in each, so that no Modbus request waits for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 
-from gateway.nodes.status_page.frame import FEW_METERS, frame, late_after_s, net_power
-from gateway.nodes.status_page.json_text import to_json
+from gateway.nodes.status_page.frame import FEW_METERS, counts, frame, late_after_s, net_power, state_of
+from gateway.nodes.status_page.json_text import to_json, with_lists
 from gateway.nodes.status_page.labels import LabelView, label_view
 from gateway.nodes.status_page.model import FrameView
 from gateway.nodes.status_page.query import Page
@@ -25,8 +27,10 @@ MAX_LINES = 40
 POINTS, POINT_S = 30, 120.0
 """Number of points in a line of the last hour, and the seconds of each."""
 NO_TELEGRAM = -1.0
-MANY_METERS, ROWS_IN_TURN = 50, 5
-"""Number of meters above which only one row in so many is compared at a time, so that no request waits for long."""
+MANY_METERS, ONE_ROW_IN = 50, 5
+"""Number of meters above which an event compares only one row in so many."""
+METERS_IN_TURN = 10
+"""Number of meters that are looked at in one turn of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,6 @@ class FleetRowView:
     """Status of the node that reads it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetView(FrameView):
-    """An event of the fleet."""
-
-    fleet: list[FleetMeterView] | None = None
-    """All meters, in the first event and after a reload; then `rows` and `telegrams` have all of them too."""
-    rows: list[FleetRowView] = field(default_factory=list)
-    """The rows that have changed."""
-    telegrams: list[int | None] = field(default_factory=list)
-    """For each meter with a new telegram: its position, the net power in watts, and the age in tenths of seconds."""
-
-
 _Row = tuple[bool, float, float, float, float | None, int, int, str, tuple[str, ...]]
 """The values of a row that decide whether it is sent."""
 
@@ -109,12 +101,12 @@ class FleetChannel:
         """Return another value each second, and after each change that was sent."""
         return int(now()), self._serial
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         """Return all meters."""
         meters = list(self._page.gateway.meters.values())
-        return self._event(meters, whole=True, measured=[], rows=[])
+        return await self._event(meters, whole=True, measured=[], rows=[])
 
-    def change(self) -> bytes:
+    async def change(self) -> bytes:
         """Return the meters that have changed since the last call; after a reload, all."""
         self._serial += 1
         meters = list(self._page.gateway.meters.values())
@@ -123,32 +115,40 @@ class FleetChannel:
             self._meters = meters
             self._measured, self._rows = [], []
             self._errors = {meter: self._errors[meter] for meter in meters if meter in self._errors}
-        return self._event(meters, whole=not is_same, measured=self._measured, rows=self._rows)
+        return await self._event(meters, whole=not is_same, measured=self._measured, rows=self._rows)
 
-    def _event(self, meters: list[MeterState], *, whole: bool, measured: list[float], rows: list[_Row]) -> bytes:
-        """Return an event with what differs from `measured` and `rows`, which then hold what it has."""
-        moment, gateway = now(), self._page.gateway
-        fields = frame(
-            gateway, moment, meters if len(meters) <= FEW_METERS else (), has_advice=self._page.clients.has_mistake
-        )
+    async def _event(self, meters: list[MeterState], *, whole: bool, measured: list[float], rows: list[_Row]) -> bytes:
+        """Return an event with what differs from `measured` and `rows`, which then hold what it has.
+
+        Besides the fields of a `FrameView`, it has three lists: `fleet` with all meters, in a whole event only;
+        `rows` with the rows that have changed; and `telegrams` with three numbers for each meter with a new telegram:
+        its position, the net power in watts, and the age in tenths of seconds.
+        """
+        moment, gateway, serial = now(), self._page.gateway, self._serial
         clients, lines = self._page.clients.readers_by_meter(), gateway.lines
-        changed: list[FleetRowView] = []
+        states: list[str] = []
         telegrams: list[int | None] = []
-        for position, meter in enumerate(meters):
-            served = meter.served
-            written = served.measured if served else NO_TELEGRAM
-            if position >= len(measured) or measured[position] != written:
-                measured[position : position + 1] = [written]
-                telegrams += position, _watts(meter), round(10 * (moment - written)) if served else None
-            node = lines[meter.name]
-            if position < len(rows) and len(meters) > MANY_METERS and (position + self._serial) % ROWS_IN_TURN:
-                continue
-            row = self._row(meter, clients.get(meter.name, 0), node, moment)
-            if position >= len(rows) or rows[position] != row:
-                rows[position : position + 1] = [row]
-                changed.append(FleetRowView(position, *row[:7], label_view(node.status.label)))
-        fleet = _meters(meters, lines) if whole else None
-        return to_json(FleetView(**fields, fleet=fleet, rows=changed, telegrams=telegrams))
+        fleet: list[bytes] = []
+        changed: list[bytes] = []
+        async for first, some in _in_turns(meters):
+            views: list[FleetRowView] = []
+            for position, meter in enumerate(some, first):
+                states.append(state_of(meter, moment))
+                telegrams += _telegram(position, meter, measured, moment)
+                if position < len(rows) and len(meters) > MANY_METERS and (position + serial) % ONE_ROW_IN:
+                    continue
+                node = lines[meter.name]
+                row = self._row(meter, clients.get(meter.name, 0), node, moment)
+                if position >= len(rows) or rows[position] != row:
+                    rows[position : position + 1] = [row]
+                    views.append(FleetRowView(position, *row[:7], label_view(node.status.label)))
+            changed += map(to_json, views)
+            if whole:
+                fleet += [to_json(_meter(meter, lines[meter.name])) for meter in some]
+        shown, counted = meters if len(meters) <= FEW_METERS else (), counts(states)
+        fields = frame(gateway, moment, shown, has_advice=self._page.clients.has_mistake, counted=counted)
+        lists = {"fleet": fleet if whole else None, "rows": changed, "telegrams": [to_json(telegrams)[1:-1]]}
+        return with_lists(FrameView(**fields), lists)
 
     def _row(self, meter: MeterState, clients: int, node: Node, moment: float) -> _Row:
         return (
@@ -187,12 +187,25 @@ def _steady_interval(meter: MeterState) -> float | None:
     return due if due / 2 < interval < 2 * due else float(round(interval))
 
 
-def _meters(meters: Iterable[MeterState], lines: Mapping[str, Node]) -> list[FleetMeterView]:
-    return [FleetMeterView(each.name, _line(lines[each.name]), each.is_simulated) for each in meters]
+async def _in_turns(meters: Sequence[MeterState]) -> AsyncIterator[tuple[int, Sequence[MeterState]]]:
+    """Yield some meters in each turn of the event loop, with the position of the first."""
+    for first in range(0, len(meters), METERS_IN_TURN):
+        await asyncio.sleep(0)
+        yield first, meters[first : first + METERS_IN_TURN]
 
 
-def _line(node: Node) -> str:
-    return str(node.details().get("line") or node.label)
+def _telegram(position: int, meter: MeterState, measured: list[float], moment: float) -> Sequence[int | None]:
+    """Return the three numbers of the newest telegram; nothing if it is the one of `measured`."""
+    served = meter.served
+    written = served.measured if served else NO_TELEGRAM
+    if position < len(measured) and measured[position] == written:
+        return ()
+    measured[position : position + 1] = [written]
+    return position, _watts(meter), round(10 * (moment - written)) if served else None
+
+
+def _meter(meter: MeterState, node: Node) -> FleetMeterView:
+    return FleetMeterView(meter.name, str(node.details().get("line") or node.label), meter.is_simulated)
 
 
 def _watts(meter: MeterState) -> int | None:

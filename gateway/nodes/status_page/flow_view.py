@@ -110,7 +110,7 @@ class FlowChannel:
         meters = self._shown()
         return int(now()), [meter.accepted for meter in meters], [node.status for node in self._nodes(meters)]
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         """Return everything that the view shows."""
         moment, gateway = now(), self._page.gateway
         meters = self._shown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TypedDict
@@ -33,11 +34,18 @@ class FrameFields(TypedDict):
     has_advice: bool
 
 
-def frame(gateway: Gateway, moment: float, meters: Iterable[MeterState], *, has_advice: bool = False) -> FrameFields:
-    """Return the fields of a `FrameView` with these meters."""
+def frame(
+    gateway: Gateway,
+    moment: float,
+    meters: Iterable[MeterState],
+    *,
+    has_advice: bool = False,
+    counted: CountsView | None = None,
+) -> FrameFields:
+    """Return the fields of a `FrameView` with these meters; `counted` is the number of all by state, if known."""
     return {
         "at": round(unix_now(), 3),
-        "counts": counts(gateway.meters.values(), moment),
+        "counts": counted or counts(state_of(meter, moment) for meter in gateway.meters.values()),
         "meters": [meter_view(meter, moment) for meter in meters],
         "problems": [problem_view(each, gateway.excerpts.get(each.place)) for each in gateway.problems],
         "warnings": [problem_view(warning) for warning in gateway.warnings],
@@ -62,19 +70,19 @@ def late_after_s(meter: MeterState) -> float:
     return min(INTERVALS_UNTIL_LATE * due, (due + stale) / 2)
 
 
-def counts(meters: Iterable[MeterState], moment: float) -> CountsView:
+def state_of(meter: MeterState, moment: float) -> str:
+    """Return the state of a meter: the name of a field of `CountsView`."""
+    if meter.newest is None:
+        return "never"
+    if meter.served is None or not meter.is_fresh(moment):
+        return "stale"
+    return "late" if moment - meter.served.measured > late_after_s(meter) else "fresh"
+
+
+def counts(states: Iterable[str]) -> CountsView:
     """Return the number of meters by state."""
-    fresh = late = stale = never = 0
-    for meter in meters:
-        if meter.newest is None:
-            never += 1
-        elif meter.served is None or not meter.is_fresh(moment):
-            stale += 1
-        elif moment - meter.served.measured > late_after_s(meter):
-            late += 1
-        else:
-            fresh += 1
-    return CountsView(fresh, late, stale, never)
+    found = Counter(states)
+    return CountsView(found["fresh"], found["late"], found["stale"], found["never"])
 
 
 def age(meter: MeterState, moment: float) -> float | None:

@@ -53,7 +53,7 @@ class NowChannel:
         problems = [*map(str, gateway.problems), *map(str, gateway.warnings)]
         return seen, problems, gateway.reloaded, len(gateway.meters), now() // REFRESHED_EVERY_S
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         """Return the newest readings."""
         gateway, meter, moment = self._page.gateway, self._meter(), now()
         is_few = len(gateway.meters) <= FEW_METERS

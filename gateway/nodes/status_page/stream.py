@@ -49,10 +49,10 @@ class Channel(Protocol):
     def signature(self) -> object:
         """Return a value that changes when there is something to send."""
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         """Return everything that the view shows, as JSON: the first event, and the one after a skipped event."""
 
-    def change(self) -> bytes:
+    async def change(self) -> bytes:
         """Return what has changed since the last call, as JSON; by default everything."""
 
 
@@ -99,6 +99,8 @@ class _Broadcast:
         self._whole = b""
         self._made_for: object = None
         self._made_at = float("-inf")
+        self._making = asyncio.Lock()
+        """Keeps a whole event and a change apart: each has all that the one before has."""
 
     async def look(self) -> None:
         """Send what has changed to the viewers."""
@@ -110,18 +112,20 @@ class _Broadcast:
         if signature == self._before:
             return
         self._before = signature
-        change = _event(self._channel.change())
+        async with self._making:
+            change = _event(await self._channel.change())
         for viewer in list(self.viewers):
-            viewer.show(self.whole() if viewer.is_behind else change)
+            viewer.show(await self.whole() if viewer.is_behind else change)
             await asyncio.sleep(BETWEEN_VIEWERS_S)
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         """Return the event with everything, which is made once for all viewers."""
-        signature, moment = self._channel.signature(), now()
-        if signature != self._made_for or moment - self._made_at > SHARED_S:
-            self._made_for, self._made_at = signature, moment
-            self._whole = _event(self._channel.whole())
-        return self._whole
+        async with self._making:
+            signature, moment = self._channel.signature(), now()
+            if signature != self._made_for or moment - self._made_at > SHARED_S:
+                self._whole = _event(await self._channel.whole())
+                self._made_for, self._made_at = signature, moment
+            return self._whole
 
 
 def _event(data: bytes) -> bytes:
@@ -194,9 +198,9 @@ class Stream:
         self._arrivals.set()
         leaving = asyncio.create_task(_await_end(receive, viewer), name="viewer leaves")
         try:
-            viewer.show(broadcast.whole())
+            viewer.show(await broadcast.whole())
             while True:
-                event = await viewer.next() or broadcast.whole()
+                event = await viewer.next() or await broadcast.whole()
                 if viewer.is_gone:
                     break
                 async with asyncio.timeout(STALL_TIMEOUT_S):

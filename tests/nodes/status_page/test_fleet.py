@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from gateway.nodes.status_page.fleet import FleetChannel
+from gateway.nodes.status_page.frame import state_of
 from gateway.nodes.status_page.query import Page
+from gateway.protocol.p1.meter import MeterState
 from gateway.runtime import clock
 from tests.nodes.status_page.bench import PAGE, Bench, serving
 from tests.peers.harness import ModbusClient, read_request
@@ -43,7 +46,7 @@ def read(body: bytes) -> dict[str, Any]:
 async def test_the_first_event_has_all_meters_and_the_next_only_what_changed(bench: Bench) -> None:
     await settle(bench)
     channel = FleetChannel(Page(bench.wiring))
-    whole = read(channel.whole())
+    whole = read(await channel.whole())
     assert [meter["name"] for meter in whole["fleet"]] == ["a", "b", "c", "d"]
     assert whole["fleet"][3]["line"].startswith("/dev/no-such-device")
     assert [row["position"] for row in whole["rows"]] == [0, 1, 2, 3]
@@ -53,9 +56,9 @@ async def test_the_first_event_has_all_meters_and_the_next_only_what_changed(ben
     assert all(isinstance(watts, int) for watts in whole["telegrams"][1:9:3])
     assert whole["telegrams"][10:] == [None, None]
     assert whole["meters"] == []
-    first = read(channel.change())
+    first = read(await channel.change())
     assert first["fleet"], "the changes begin with all"
-    second = read(channel.change())
+    second = read(await channel.change())
     assert second["fleet"] is None
     assert set(second["telegrams"][0::3]) <= {0, 1, 2}
     assert [row["position"] for row in second["rows"]] in ([], [3])
@@ -66,7 +69,7 @@ async def test_an_event_is_another_one_after_a_change_and_each_second(
 ) -> None:
     channel = FleetChannel(Page(bench.wiring))
     before = channel.signature()
-    channel.change()
+    await channel.change()
     assert channel.signature() != before
     before = channel.signature()
     moment = clock.now()
@@ -74,11 +77,37 @@ async def test_an_event_is_another_one_after_a_change_and_each_second(
     assert channel.signature() != before
 
 
+async def test_an_event_is_made_in_turns_so_that_no_request_waits_for_all_meters(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = 0
+    looked: list[int] = []
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def look(meter: MeterState, moment: float) -> str:
+        looked.append(turn)
+        return state_of(meter, moment)
+
+    monkeypatch.setattr("gateway.nodes.status_page.fleet.METERS_IN_TURN", 2)
+    monkeypatch.setattr("gateway.nodes.status_page.fleet.state_of", look)
+    channel, counting = FleetChannel(Page(bench.wiring)), asyncio.create_task(count_turns())
+    for event in (await channel.whole(), await channel.change(), await channel.change()):
+        assert sum(read(event)["counts"].values()) == 4
+    counting.cancel()
+    assert len(looked) == 12
+    assert max(Counter(looked).values()) == 2
+
+
 async def test_a_reload_sends_all_meters_again(bench: Bench) -> None:
     channel = FleetChannel(Page(bench.wiring))
-    channel.change()
+    await channel.change()
     del bench.wiring._sources[next(iter(bench.wiring._sources))]
-    assert [meter["name"] for meter in read(channel.change())["fleet"]] == ["b", "c", "d"]
+    assert [meter["name"] for meter in read(await channel.change())["fleet"]] == ["b", "c", "d"]
 
 
 async def test_each_row_has_its_clients_and_the_frame_a_mistake(bench: Bench) -> None:
@@ -92,10 +121,10 @@ async def test_each_row_has_its_clients_and_the_frame_a_mistake(bench: Bench) ->
     page = Page(bench.wiring)
     channel = FleetChannel(page)
     page.journal.look(clock.now())
-    assert not read(channel.whole())["has_advice"]
+    assert not read(await channel.whole())["has_advice"]
     await asyncio.to_thread(ask)
     page.journal.look(clock.now())
-    whole = read(channel.whole())
+    whole = read(await channel.whole())
     assert [row["clients"] for row in whole["rows"]] == [1, 1, 0, 0]
     assert whole["has_advice"]
     changes = [(each.kind, each.subject) for each in page.journal.changes().changes]
@@ -153,4 +182,4 @@ async def test_a_net_power_that_is_absent_is_not_replaced_by_the_imported_power(
     del values["power_net"]
     bench.wiring.meters["a"].serving.served = replace(served, readings=replace(served.readings, values=values))
     assert "power_import" in values
-    assert read(FleetChannel(Page(bench.wiring)).whole())["telegrams"][:2] == [0, None]
+    assert read(await FleetChannel(Page(bench.wiring)).whole())["telegrams"][:2] == [0, None]

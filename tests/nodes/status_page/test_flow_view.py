@@ -24,8 +24,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-def read(channel: FlowChannel) -> Any:
-    return json.loads(channel.whole())
+async def read(channel: FlowChannel) -> Any:
+    return json.loads(await channel.whole())
 
 
 async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
@@ -37,7 +37,7 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     await until(lambda: all(meter.served for meter in bench.wiring.meters.values()))
     await asyncio.to_thread(ask)
     page = Page(bench.wiring)
-    flow = read(FlowChannel(page, ""))
+    flow = await read(FlowChannel(page, ""))
     assert flow["shown"] == ["house", "barn"]
     assert flow["names"] == []
     assert [meter["name"] for meter in flow["meters"]] == ["house", "barn"]
@@ -60,12 +60,12 @@ async def test_among_many_meters_one_is_shown_with_all_that_its_telegrams_pass(t
     async with serving(tmp_path, FOUR + PAGE, waits=False) as bench:
         await settle(bench)
         page = Page(bench.wiring)
-        flow = read(FlowChannel(page, "c"))
+        flow = await read(FlowChannel(page, "c"))
         assert (flow["shown"], flow["names"]) == (["c"], ["a", "b", "c", "d"])
         kinds = sorted(node["kind"] for node in flow["nodes"])
         assert kinds == ["DSMR parser", "Modbus server", "register map", "simulated meter", "status page"]
         assert flow["meters"] == []
-        assert read(FlowChannel(page, "no such meter"))["shown"] == ["a"]
+        assert (await read(FlowChannel(page, "no such meter")))["shown"] == ["a"]
         channel = FlowChannel(page, "c")
         before = channel.signature()
         accepted = bench.wiring.meters["c"].accepted

@@ -13,15 +13,15 @@ from tests.waiting import until
 FUSE = SEVERAL.replace("house: {simulate: true}", 'house: {simulate: true, dsmr_version: "5B", main_fuse: 25}')
 
 
-def event(channel: NowChannel) -> Any:
-    return json.loads(channel.whole())
+async def event(channel: NowChannel) -> Any:
+    return json.loads(await channel.whole())
 
 
 async def test_an_event_has_the_newest_readings_of_the_meter_that_is_watched(tmp_path: Path) -> None:
     async with serving(tmp_path, FUSE + PAGE) as bench:
         page = bench.page._page
         await until(lambda: all(meter.accepted > 1 for meter in bench.wiring.meters.values()))
-        house = event(NowChannel(page, "house"))
+        house = await event(NowChannel(page, "house"))
         assert [meter["name"] for meter in house["meters"]] == ["house", "barn"]
         assert house["counts"] == {"fresh": 2, "late": 0, "stale": 0, "never": 0}
         meter = house["meter"]
@@ -34,8 +34,8 @@ async def test_an_event_has_the_newest_readings_of_the_meter_that_is_watched(tmp
         assert [(unit["unit_id"], unit["power_address"]) for unit in meter["units"]] == [(1, 100)]
         assert meter["beats"][-1]["fault"] is None
         assert meter["source"]["label"] == "simulated meter house"
-        assert event(NowChannel(page, "barn"))["meter"]["name"] == "barn"
-        assert event(NowChannel(page, "no such meter"))["meter"]["name"] == "house"
+        assert (await event(NowChannel(page, "barn")))["meter"]["name"] == "barn"
+        assert (await event(NowChannel(page, "no such meter")))["meter"]["name"] == "house"
 
 
 async def test_a_telegram_changes_only_the_signature_of_its_meter(tmp_path: Path) -> None:

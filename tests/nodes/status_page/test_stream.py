@@ -51,7 +51,7 @@ class Source:
         self.number = 0
         self.described = 0
 
-    def whole(self) -> bytes:
+    async def whole(self) -> bytes:
         self.described += 1
         return b"%d" % self.number
 
@@ -64,7 +64,7 @@ class Source:
 class Changes(Source):
     """A status of which only the changes are sent."""
 
-    def change(self) -> bytes:
+    async def change(self) -> bytes:
         return b"change to %d" % self.number
 
 
