@@ -50,13 +50,17 @@ class Fleet:
         self.receiver: MqttReceiver | None = None
         """The node for all meters whose telegrams come over the brokers."""
 
+    def count_start(self, config: Config) -> None:
+        """Find the number of this start when a configuration first publishes; this reads and writes a file."""
+        if config.mqtt and config.mqtt.publish and not self._boot:
+            self._boot = next_boot(state_folder(config, self._folder))
+
     def connect(self, config: Config, sources: Mapping[str, Source]) -> list[Node]:
         """Make the nodes that do not exist yet, connect all, and return them in their order."""
         if config.mqtt is None:
             self.brokers, self._telegrams, self._readings, self.receiver = [], None, None, None
             return []
-        if config.mqtt.publish and not self._boot:
-            self._boot = next_boot(state_folder(config, self._folder))
+        self.count_start(config)
         edge = Edge(config.mqtt.edge_name, self._boot, config.mqtt.prefix)
         known = {each.settings: each for each in self.brokers}
         settings = [broker_settings(config, address, self._folder, edge) for address in config.mqtt.addresses]

@@ -45,6 +45,7 @@ def prepare(wiring: Wiring, load: Load) -> Prepared:
     """
     config, maps = load()
     renewal = wiring.secrets.read(config) if wiring.secrets else Renewal()
+    wiring.prepare(config)
     # At the end: nothing has to close it again.
     return Prepared(config, maps, renewal, wiring.audit.open(config) if wiring.audit else None)
 

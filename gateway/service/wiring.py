@@ -252,12 +252,17 @@ class Wiring:
         self._nodes.append(self._push[1])
 
     def _connect_fleet(self, config: Config, sources: Mapping[str, Source]) -> None:
-        if config.mqtt is None and self._fleet is None:
-            return
-        from gateway.service.fleet import Fleet  # noqa: PLC0415 - only where there are brokers
+        self.prepare(config)
+        if self._fleet:
+            self._nodes += self._fleet.connect(config, sources)
 
-        self._fleet = self._fleet or Fleet(self._folder)
-        self._nodes += self._fleet.connect(config, sources)
+    def prepare(self, config: Config) -> None:
+        """Do what may take long before a configuration is taken over; a reload calls this outside of the loop."""
+        if config.mqtt:
+            from gateway.service.fleet import Fleet  # noqa: PLC0415 - only where there are brokers
+
+            self._fleet = self._fleet or Fleet(self._folder)
+            self._fleet.count_start(config)
 
     def _connect_page(self, config: StatusPageConfig | None) -> None:
         if config is None:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.service import boot
+from gateway.config import load_config, load_maps
+from gateway.service import boot, fleet
 from gateway.service.boot import FILE, next_boot
+from gateway.service.reload import prepare
+from gateway.service.wiring import Wiring
 
 NOW = 1_790_000_000
 
@@ -42,3 +45,21 @@ def test_without_a_file_the_clock_numbers_the_start_and_the_log_says_so(
 ) -> None:
     assert next_boot(tmp_path / "gone" if has_folder else None) == NOW
     assert ("cannot be used" if has_folder else "state_dir is not set") in caplog.text
+
+
+def test_a_reload_numbers_the_start_before_it_changes_the_running_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, alone = tmp_path / "gateway.yaml", "meter: {simulate: true}\nstate_dir: .\n"
+    path.write_text(alone)
+    config = load_config(path, {})
+    wiring = Wiring(config, load_maps(config, tmp_path), tmp_path)
+    path.write_text(alone + 'mqtt: {brokers: ["mqtt://a"], edge: site, publish: [telegrams]}\n')
+    config = load_config(path, {})
+    maps = load_maps(config, tmp_path)
+    assert not (tmp_path / FILE).exists()
+    prepare(wiring, lambda: (config, maps))
+    assert (tmp_path / FILE).read_text() == f"{NOW}\n"
+    monkeypatch.setattr(fleet, "next_boot", None)  # the loop would wait for the disk
+    wiring._build(config, maps)
+    assert any(node.name == "mqtt telegrams" for node in wiring._nodes)

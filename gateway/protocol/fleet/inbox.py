@@ -4,9 +4,11 @@ A message is used if a tick of this run of the gateway proves its age (`ticks`) 
 message that a broker had stored may be of any age, and is never used. Neither are those whose envelope cannot be read.
 
 Another program may publish telegrams without an envelope. They are used as long as no edge publishes those of the same
-meter. Nothing proves how long they were under way before the broker; the meter's clock shows later delays, as for
-telegrams of every other line. The answer to a ping shows how long they waited at the broker at most: it waits behind
-them in the same queue.
+meter: a broker or a bridge that drops envelopes would otherwise make old copies of them look like new ones. A minute
+after the last usable envelope the edge counts as gone, so that another program can take its place. Nothing proves how
+long such telegrams were under way before the broker; the meter's clock shows later delays, as for telegrams of every
+other line. The answer to a ping shows how long they waited at the broker at most: it waits behind them in the same
+queue.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from gateway.protocol.fleet.newest import Newest, Numbers, Order, Stamp
 from gateway.protocol.fleet.ticks import Ticks
 
 NEVER = float("-inf")
+EDGE_GONE_AFTER_S = 60.0
+"""Time after the last usable envelope from which telegrams without envelope are used: about as long as ticks prove."""
 
 
 class Outcome(Enum):
@@ -71,12 +75,13 @@ class Verdict(NamedTuple):
 class Inbox:
     """The messages of one meter, from all of its brokers."""
 
-    __slots__ = ("_has_envelopes", "_used", "newest", "outcomes")
+    __slots__ = ("_enveloped", "_used", "newest", "outcomes")
 
     def __init__(self) -> None:
         self.newest = Newest()
         self.outcomes: Counter[Outcome] = Counter()
-        self._has_envelopes = False
+        self._enveloped = NEVER
+        """Arrival of the last message with a usable envelope."""
         self._used: Sequence[tuple[str, str]] = ()
         """Edge, start and number of the telegram that was used last, as they came."""
 
@@ -94,7 +99,7 @@ class Inbox:
     def _judge(self, incoming: Incoming, ticks: Ticks) -> Verdict:
         envelope = decode(incoming.properties)
         if envelope is None:
-            if self._has_envelopes:
+            if incoming.arrived - self._enveloped < EDGE_GONE_AFTER_S:
                 return Verdict(Outcome.WITHOUT_ENVELOPE)
             if incoming.forwarded_after == NEVER:
                 return Verdict(Outcome.UNKNOWN_AGE)
@@ -109,7 +114,7 @@ class Inbox:
         sent_after = ticks.moment_of(envelope.ticks)
         if sent_after is None:
             return Verdict(Outcome.TOO_OLD if ticks.is_own(envelope.ticks) else Outcome.UNKNOWN_AGE)
-        self._has_envelopes = True
+        self._enveloped = incoming.arrived
         written_after = sent_after - envelope.held_s - envelope.delay_s
         numbers = Numbers(envelope.edge, envelope.boot, envelope.seq)
         order = self.newest.take(numbers, incoming.arrived, sent_after, written_after, incoming.stamps)

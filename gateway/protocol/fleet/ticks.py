@@ -12,6 +12,7 @@ are never taken for its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -108,7 +109,11 @@ class Ticks:
 
 
 class SeenTicks:
-    """The newest tick of each serving gateway that an edge has seen, whichever broker brought it."""
+    """The newest tick of each serving gateway that an edge has seen, whichever broker brought it.
+
+    Each name has a fair share of the places: a run under one name never keeps out another name. So a gateway that
+    starts again and again, or that publishes made-up runs under its name, leaves the others their places.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}
@@ -122,7 +127,8 @@ class SeenTicks:
             self._forget(moment)
             if len(self._seen) >= MAX_TICKS:
                 self._left_out_at = moment
-                return
+                if not self._makes_room(tick.gateway):
+                    return
         if known is None or tick.number > known[0]:
             self._seen[key] = tick.number, moment
 
@@ -134,6 +140,16 @@ class SeenTicks:
     def leaves_out(self, moment: float) -> bool:
         """Return whether there are more gateways than a telegram names; the others cannot prove its age."""
         return moment - self._left_out_at <= FORGET_AFTER_S
+
+    def _makes_room(self, gateway: str) -> bool:
+        """Give up the newest run of the name with most of them, if this gateway's name has two fewer."""
+        runs = Counter(name for name, _ in self._seen)
+        largest = max(runs.values())
+        if largest < runs[gateway] + 2:
+            return False
+        # The first runs of a name stay: among them is the one that ticks for longest.
+        del self._seen[next(key for key in reversed(self._seen) if runs[key[0]] == largest)]
+        return True
 
     def _forget(self, moment: float) -> None:
         old = [key for key, (_, seen) in self._seen.items() if moment - seen > FORGET_AFTER_S]

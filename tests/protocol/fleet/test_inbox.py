@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.fleet.envelope import Envelope, encode
-from gateway.protocol.fleet.inbox import Inbox, Incoming, Outcome, Verdict
+from gateway.protocol.fleet.inbox import EDGE_GONE_AFTER_S, Inbox, Incoming, Outcome, Verdict
 from gateway.protocol.fleet.newest import Stamp
 from gateway.protocol.fleet.ticks import KEPT_TICKS, Tick, Ticks
 
@@ -69,6 +69,17 @@ def test_telegrams_of_another_program_are_used_until_an_edge_publishes() -> None
     assert inbox.take(incoming(()), ticks).outcome is Outcome.USED_WITHOUT_ENVELOPE
     assert inbox.take(incoming(properties(ticks.next(9.5))), ticks).outcome is Outcome.USED
     assert inbox.take(incoming(()), ticks).outcome is Outcome.WITHOUT_ENVELOPE
+
+
+def test_another_program_takes_the_place_of_an_edge_that_is_gone_for_a_minute() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    assert inbox.take(incoming(properties(ticks.next(9.5)), 10.0), ticks).outcome is Outcome.USED
+    gone = 10.0 + EDGE_GONE_AFTER_S
+    assert inbox.take(incoming((), gone - 0.1), ticks).outcome is Outcome.WITHOUT_ENVELOPE
+    assert inbox.take(incoming((), gone), ticks) == Verdict(Outcome.USED_WITHOUT_ENVELOPE, PING)
+    back = properties(ticks.next(gone + 1.0), seq=2)
+    assert inbox.take(incoming(back, gone + 1.5), ticks).outcome is Outcome.USED
+    assert inbox.take(incoming((), gone + 2.0), ticks).outcome is Outcome.WITHOUT_ENVELOPE, "the edge is back"
 
 
 PROPERTIES = st.lists(

@@ -85,6 +85,33 @@ def test_a_flood_of_gateways_takes_no_place_from_those_that_are_known() -> None:
     assert set(seen.newest(11.0)) == {Tick("a", 1, 2), Tick("new", 1, 1)}
 
 
+def test_many_runs_of_one_name_leave_the_other_names_their_places() -> None:
+    seen = SeenTicks()
+    for boot in range(MAX_TICKS):
+        seen.note(Tick("flood", boot, 1), 0.0)
+    others = [Tick(f"gateway-{number}", 1, 1) for number in range(MAX_TICKS - 2)]
+    for tick in others:
+        seen.note(tick, 1.0)
+    assert set(others) < set(seen.newest(1.0))
+    assert Tick("flood", 0, 1) in seen.newest(1.0), "its first run is not forgotten"
+    assert seen.leaves_out(1.0)
+    for boot in range(100, 200):
+        seen.note(Tick("flood", boot, 1), 2.0)
+    assert set(others) < set(seen.newest(2.0))
+
+
+def test_a_name_gets_no_more_than_its_share_where_all_have_the_same() -> None:
+    seen = SeenTicks()
+    for number in range(MAX_TICKS):
+        seen.note(Tick(f"gateway-{number % 2}", number, 1), 0.0)
+    before = seen.newest(0.0)
+    seen.note(Tick("gateway-0", 100, 1), 0.0)
+    assert seen.newest(0.0) == before, "two names with eight runs each"
+    seen.note(Tick("gateway-2", 1, 1), 0.0)
+    assert len(seen.newest(0.0)) == MAX_TICKS
+    assert Tick("gateway-2", 1, 1) in seen.newest(0.0)
+
+
 def test_an_edge_knows_that_there_are_more_gateways_than_a_telegram_names() -> None:
     seen = SeenTicks()
     for number in range(MAX_TICKS):
