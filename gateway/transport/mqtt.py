@@ -1,9 +1,9 @@
-"""A client of an MQTT broker in the event loop: the connection is asyncio's, the packets are paho-mqtt's.
+"""A client of an MQTT broker in the event loop: the connection is asyncio's, most packets are paho-mqtt's.
 
 By itself, paho-mqtt blocks while it connects, and reads packets of any size from a socket of its own. Here asyncio
-connects, also over TLS, and `mqtt_packets` cuts the stream into packets. paho gets whole packets, one at a time, as if
-from a socket. So nothing blocks, there is no thread and no queue, and a message that is too long is skipped before it
-takes memory.
+connects, also over TLS, and `mqtt_packets` cuts the stream into packets. `mqtt_publish` decodes messages, and paho gets
+all other packets, one at a time, as if from a socket. So nothing blocks, there is no thread and no queue, and a message
+that is too long is skipped before it takes memory.
 
 The broker has to respond to a ping each second. A connection over which three pings get no response is closed.
 """
@@ -26,7 +26,7 @@ from gateway.problems.problem import Place, ProblemError
 from gateway.problems.system import connection_timeout, file_problem
 from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
 from gateway.transport.mqtt_connection import Connection, PahoClient, no_response
-from gateway.transport.mqtt_message import Message, message_of, properties_of
+from gateway.transport.mqtt_message import Message, properties_of
 from gateway.transport.mqtt_problems import disconnected, ended, login_refused, not_connected, too_old, topic_refused
 from gateway.transport.secret_file import read_secret
 from gateway.transport.timed_reading import read_in_time
@@ -242,7 +242,7 @@ class MqttClient:
         host, port, options = self._broker.host, self._broker.port, self._options
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: Connection(self._on_skipped, self.max_per_s), host, port, ssl=tls
+            lambda: Connection(self._on_message, self._on_skipped, self.max_per_s), host, port, ssl=tls
         )
         self._connection = connection
         name = options.client_id or f"dsmr-gateway-{secrets.token_hex(4)}"
@@ -255,7 +255,6 @@ class MqttClient:
         paho.on_connect = lambda _client, _data, _flags, *found: self._note_login(connection, *found)
         paho.on_subscribe = lambda _client, _data, _mid, codes, _properties: _settle(connection.subscription, codes)
         paho.on_publish = lambda _client, _data, mid, code, _properties: self._note_done(mid, code)
-        paho.on_message = lambda _client, _data, message: self._on_message(message_of(message))
         paho.on_disconnect = lambda _client, _data, flags, code, _properties: (
             connection.finish(disconnected(code)) if flags.is_disconnect_packet_from_server else None
         )

@@ -1,4 +1,4 @@
-"""A connection to an MQTT broker, which paho-mqtt reads and writes like a socket.
+"""A connection to an MQTT broker: messages are decoded here, and paho-mqtt reads and writes the rest like a socket.
 
 paho gets whole packets, one at a time, and what it sends goes out at once or waits in the transport.
 """
@@ -18,7 +18,9 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.runtime.clock import now
+from gateway.transport.mqtt_message import Message
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, PUBLISH, NotMqttError, Packets
+from gateway.transport.mqtt_publish import Refusal, decode
 from gateway.transport.socket_options import wait_a_turn, watch_peer
 
 KEEPALIVE_S = 5
@@ -35,13 +37,19 @@ _DISCONNECT_WITH_WILL = b"\xe0\x01\x04"
 """Disconnect with reason code 4: the broker publishes the will (MQTT 5.0, 3.14.2.1)."""
 _PINGRESP = 0xD0
 _CONNACK, _PUBACK = 0x20, 0x40
-_QOS_BITS = 0x06
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has the option
 
 NOT_MQTT = problem_of(
     "not-mqtt",
     "the other end is not an MQTT broker, or not with these settings",
     "Is the port right? Most brokers have 1883, and 8883 with mqtts://",
     short="not an MQTT broker",
+)
+MALFORMED = problem_of(
+    "mqtt-malformed",
+    "the broker sent a packet that breaks the rules of MQTT",
+    "Look in the log of the broker, and update it",
+    short="the broker sent a malformed packet",
 )
 
 
@@ -57,14 +65,19 @@ class PahoClient(Client):
 class Connection(asyncio.BufferedProtocol):
     """A connection to a broker, which paho uses like a socket."""
 
-    def __init__(self, on_skipped: Callable[[int], None], max_per_s: int) -> None:
+    def __init__(
+        self, on_message: Callable[[Message], None], on_skipped: Callable[[int], None], max_per_s: int
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self._on_skipped, self._max_per_s = on_skipped, max_per_s
+        self._on_message, self._on_skipped, self._max_per_s = on_message, on_skipped, max_per_s
         self._packets = Packets()
         self._packet = b""
+        self._is_new = False
+        """True if MQTT 5 is spoken."""
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._paho: PahoClient | None = None
         self._transport: asyncio.Transport | None = None
+        self._socket: Any = None
         self._timer: asyncio.TimerHandle | None = None
         self._open_pings: deque[float] = deque()
         """The moments at which pings without a response were sent."""
@@ -87,7 +100,8 @@ class Connection(asyncio.BufferedProtocol):
         """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        watch_peer(transport.get_extra_info("socket"))
+        self._socket = transport.get_extra_info("socket")
+        watch_peer(self._socket)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Return where to read to."""
@@ -110,9 +124,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._take(packet)
                 if self.closed.done():
                     return
-        # paho raises the first four where the fields of a packet do not fit its length.
-        except (ValueError, IndexError, KeyError, struct.error):
-            self.finish(NOT_MQTT)
+        except NotMqttError:
+            self._refuse(Refusal.MALFORMED)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End `closed`, with the error if there is one."""
@@ -144,6 +157,7 @@ class Connection(asyncio.BufferedProtocol):
     def begin(self, paho: PahoClient, host: str, port: int) -> None:
         """Log in."""
         self._paho = paho
+        self._is_new = paho.protocol == MQTTProtocolVersion.MQTTv5
         paho.connection = self
         paho.connect_async(host, port, KEEPALIVE_S)
         paho.reconnect()
@@ -161,10 +175,18 @@ class Connection(asyncio.BufferedProtocol):
     def finish(self, problem: Problem | None = None, *, with_will: bool = False) -> None:
         """Close at once, for a reason if there is one; the broker publishes the will only if `with_will`."""
         self._end(ProblemError(problem) if problem else None)
+        # A broker of MQTT 3.1.1 publishes the will when the connection ends without a word.
+        self._leave((_DISCONNECT_WITH_WILL if self._is_new else b"") if with_will else _DISCONNECT)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Close because of a packet that cannot be used; the broker gets the reason if it speaks MQTT 5."""
+        is_logged_in = self.login.done()
+        self._end(ProblemError(MALFORMED if is_logged_in else NOT_MQTT))
+        self._leave(b"\xe0\x01%c" % refusal if self._is_new and is_logged_in else b"")
+
+    def _leave(self, last: bytes) -> None:
+        """Close at once, with a last packet if there is one."""
         if self._transport:
-            is_new = self._paho is not None and self._paho.protocol == MQTTProtocolVersion.MQTTv5
-            # A broker of MQTT 3.1.1 publishes the will when the connection ends without a word.
-            last = (_DISCONNECT_WITH_WILL if is_new else b"") if with_will else _DISCONNECT
             if last and not self._transport.is_closing():
                 self._transport.write(last)
             self._transport.abort()
@@ -190,33 +212,46 @@ class Connection(asyncio.BufferedProtocol):
 
     def _acknowledge_at_once(self) -> None:
         """Let the kernel acknowledge what was read: a broker that waits for that sends up to 40 ms later."""
-        assert self._transport
-        with suppress(OSError, AttributeError):  # Linux has the option
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if _QUICK_ACK is not None:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def _take(self, packet: bytes | int) -> None:
-        assert self._paho
-        kind = PUBLISH if isinstance(packet, int) else packet[0] & 0xF0
-        if kind != _PUBACK:
-            self._count_packet(packet if isinstance(packet, int) else 1)
         if isinstance(packet, int):
+            self._count_packet(packet)
             self._on_skipped(packet)
             return
-        if kind == _PINGRESP:
+        kind = packet[0] & 0xF0
+        if kind != _PUBACK:
+            self._count_packet(1)
+        if not self.login.done() and kind != _CONNACK:
+            self._refuse(Refusal.PROTOCOL_ERROR)
+        elif kind == PUBLISH:
+            message = decode(packet, is_new=self._is_new)
+            if isinstance(message, Message):
+                self._on_message(message)
+            else:
+                self._refuse(message)
+        elif kind == _PINGRESP:
             if self._open_pings:
                 self.ping_moment = self._open_pings.popleft()
-            return
-        is_unknown = not self.login.done() and kind != _CONNACK
-        # Nothing else is subscribed to, and paho would store the messages until the broker has confirmed them.
-        if is_unknown or (kind == PUBLISH and packet[0] & _QOS_BITS):
-            raise NotMqttError
+        else:
+            self._give(packet)
+
+    def _give(self, packet: bytes) -> None:
+        """Let paho read a packet."""
+        assert self._paho
         self._packet = packet
-        self._paho.loop_read()
-        if self._paho.want_write():
-            self._paho.loop_write()
+        try:
+            self._paho.loop_read()
+            if self._paho.want_write():
+                self._paho.loop_write()
+        # paho raises these where the fields of a packet do not fit its length.
+        except (ValueError, IndexError, KeyError, struct.error):
+            self._refuse(Refusal.MALFORMED)
+            return
         if self._paho.socket() is None:
-            self.finish(NOT_MQTT)
+            self._refuse(Refusal.PROTOCOL_ERROR)
 
     def _count_packet(self, size: int) -> None:
         """Close if too much comes within a second; a skipped message counts as many as would fill it."""

@@ -1,4 +1,4 @@
-"""A message on a topic of an MQTT broker, from and to the form that paho-mqtt has for it."""
+"""A message on a topic of an MQTT broker, and the form that paho-mqtt has for its properties."""
 
 from __future__ import annotations
 
@@ -20,19 +20,6 @@ class Message(NamedTuple):
     expires_s: int | None = None
     """Whole seconds after which the broker drops it; received: what was left. 0 is never sent."""
     content_type: str | None = None
-
-
-def message_of(received: Any) -> Message:
-    """Return a message that paho received."""
-    properties = getattr(received, "properties", None)
-    return Message(
-        received.topic,
-        bytes(received.payload),
-        bool(received.retain),
-        tuple(getattr(properties, "UserProperty", ())),
-        getattr(properties, "MessageExpiryInterval", None),
-        getattr(properties, "ContentType", None),
-    )
 
 
 def properties_of(message: Message) -> Any:

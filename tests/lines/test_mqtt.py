@@ -271,14 +271,35 @@ async def test_a_refused_topic_is_a_problem_that_says_so() -> None:
     [
         ([message(b"x")] * (MAX_PER_S * 20), "mqtt-flood"),
         ([message(b"x" * (MAX_PACKET_BYTES * MAX_PER_S))], "mqtt-flood"),
-        ([message(TELEGRAM, flags=2)], "not-mqtt"),
+        ([message(TELEGRAM, flags=2)], "mqtt-malformed"),
         ([b"\xe0\x02\x8b\x00"], "mqtt-ended"),
         ([b"\xe0\x02\x8e\x00"], "mqtt-taken-over"),
-        ([b"\x30\x02\x00\x50"], "not-mqtt"),
+        ([b"\x30\x02\x00\x50"], "mqtt-malformed"),
+        ([b"\x90\x00"], "mqtt-malformed"),
+        ([b"\x30\xff\xff\xff\xff\xff"], "mqtt-malformed"),
+        ([b"\xf0\x00"], "mqtt-malformed"),
     ],
 )
 async def test_a_broker_that_floods_or_errs_ends_the_line_with_the_reason(packets: list[bytes], code: str) -> None:
     assert await ending_of(subscribed(*packets)) == code
+
+
+@pytest.mark.parametrize(("packet", "reason"), [(b"\x30\x02\x00\x50", 0x81), (message(b"x", flags=2), 0x82)])
+async def test_a_broker_whose_message_is_malformed_gets_the_reason(packet: bytes, reason: int) -> None:
+    last: list[tuple[int, bytes]] = []
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        writer.write(ACCEPTED_5)
+        while (found := await reader.packet())[0] != SUBSCRIBE:
+            writer.write(b"\xd0\x00")
+        writer.write(b"\x90\x04" + found[1][:2] + b"\x00\x00" + packet)
+        while (found := await reader.packet())[0] != DISCONNECT:
+            writer.write(b"\xd0\x00")
+        last.append(found)
+
+    assert await ending_of(serve) == "mqtt-malformed"
+    await until(lambda: last == [(DISCONNECT, bytes([reason]))])
 
 
 async def test_a_broker_without_a_response_to_pings_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +323,7 @@ async def test_a_gateway_that_is_behind_with_reading_does_not_give_up_the_broker
     """At the start of many meters, the response to a ping waits behind all of their messages."""
     moment = 100.0
     monkeypatch.setattr("gateway.transport.mqtt_connection.now", lambda: moment)
-    connection = Connection(lambda _size: None, MAX_PER_S)
+    connection = Connection(lambda _message: None, lambda _size: None, MAX_PER_S)
     connection._transport = Mock()
     connection._open_pings.extend([97.0, 98.0, 99.0])
     connection._last_full = 99.5
