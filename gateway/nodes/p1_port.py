@@ -30,6 +30,8 @@ Lines = list[tuple[str, Line]]
 SEARCH_DWELL_S = 15.0
 """Time for which each of several settings is tried: longer than the ten seconds between two telegrams."""
 TICK_S = 0.25
+SHOWN_EVERY_S = 1.0
+"""Time after which the status is compared with how telegrams come in; with thousands of meters it takes time."""
 PAUSE_LOOKS = 2
 MANY_CLOSED = 3
 """Number of connections in a row that the other end closes after their telegram, before this counts as normal."""
@@ -85,7 +87,7 @@ class P1Port(Node):
         self._closed_early = 0
         self._arrivals = ArrivalClock(now())
         self._pause_timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
+        self._deadline = self._show_due = 0.0
         self._last_bytes = 0.0
         self.bytes_received = 0
 
@@ -132,12 +134,15 @@ class P1Port(Node):
             self._look_for_telegram()
             if closed.done():
                 return closing_problem(closed.result(), self._diagnosis(is_closed=True))
-            if now() >= self._deadline:
+            moment = now()
+            if moment >= self._deadline:
                 return self._diagnosis(is_closed=False) or line.silence() or self._silence()
-            self._arrivals.tick(now())
+            self._arrivals.tick(moment)
             self._watch_for_pause()
-            if self._has_telegram:
-                self._show_receiving()
+            if not self._has_telegram or moment < self._show_due:
+                return None
+            self._show_due = moment + SHOWN_EVERY_S
+            self._show_receiving(moment)
             if self._meter.serving.reconnection_is_due:
                 # A new connection drops the bytes that wait in the socket of this one.
                 self._meter.serving.note_reconnection()
@@ -179,6 +184,7 @@ class P1Port(Node):
             return
         self._meter.is_connected = True
         self._has_telegram = False
+        self._show_due = 0.0
         self._accepted = self._meter.accepted
         self._refused = self._meter.refused.total()
         self._opened = now()
@@ -222,9 +228,9 @@ class P1Port(Node):
         else:
             self._arrivals.pause()
 
-    def _show_receiving(self) -> None:
+    def _show_receiving(self, moment: float) -> None:
         """Show how telegrams come in, after the first one over this line."""
-        meter, name, moment = self._meter, self._current[0], now()
+        meter, name = self._meter, self._current[0]
         if text := self._flapping.settle(moment):
             self.log(logging.INFO, f"{name}: {text}", alike=text)
         silent_s = moment - meter.newest.arrived if meter.newest else 0.0

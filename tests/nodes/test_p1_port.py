@@ -70,6 +70,7 @@ async def test_telegrams_come_in_and_the_status_says_over_what(caplog: pytest.Lo
 
 async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(p1_port, "TICK_S", 0.01)
+    monkeypatch.setattr(p1_port, "SHOWN_EVERY_S", 0.01)
     async with ser2net() as served:
         bench = over_tcp(served)
         async with running(bench):
@@ -79,7 +80,7 @@ async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(mon
                 await until(lambda n=count: bench.meter.accepted == n)  # type: ignore[misc]
             bench.meter.interval_s = 1.04
             await until(lambda: str(bench.port.status) == "green dot: 1.0 s, p1.local:2001")
-            bench.meter._stale_after_s = 0
+            bench.meter.stale_after_s = 0
             await until(lambda: str(bench.port.status) == "yellow dot: no telegram for 0 s, p1.local:2001")
 
 

@@ -25,6 +25,23 @@ print(hasattr(ctypes.CDLL(None), "malloc_trim"), before - resident_kb())
 """
 
 
+THRESHOLD = """
+import gc
+from gateway.runtime.memory import settle
+
+of_python = gc.get_threshold()
+settle(1)
+of_one = gc.get_threshold()
+settle(1000)
+print(of_one == of_python, gc.get_threshold()[0], gc.isenabled())
+"""
+
+
+def test_the_garbage_collector_looks_less_often_at_the_telegrams_of_many_meters() -> None:
+    output = subprocess.run([sys.executable, "-c", THRESHOLD], check=True, capture_output=True, text=True).stdout
+    assert output.split() == ["True", "50000", "True"]
+
+
 def test_free_memory_is_returned_where_the_c_library_can() -> None:
     output = subprocess.run([sys.executable, "-c", FREED], check=True, capture_output=True, text=True).stdout
     can_trim, returned_kb = output.split()

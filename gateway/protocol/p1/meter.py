@@ -87,10 +87,21 @@ class MeterState:
         self.fresh_since = freshness.NEVER
         """Moment since which the readings have been fresh without interruption."""
         self.accepted = self.line_errors = self._drafts = 0
+        self.unconfirmed = 0
+        """Number of telegrams without checksum that waited for a second one."""
         self.refused: Counter[RefusalReason] = Counter()
         self.newest_refused: RefusedTelegram | None = None
         self._configured = variant
         self._stale_after_s = stale_after_s
+        self.cadence_s = FAST_CADENCE_S
+        """Expected seconds between two telegrams."""
+        self.stale_after_s = STALE_AFTER_FAST_S
+        """Age in seconds after which the readings are stale.
+
+        It follows the variant's cadence, or that of the meter's clock where the clock moves faster. Arrivals never
+        change it: telegrams that are lost or held back look like a slow meter.
+        """
+        self._follow_cadence()
         self._confirmation = Confirmation(needs_two=needs_two and not is_simulated)
         self._ahead: dict[bytes, Reading] = {}
         self._draft: _Interpreted | None = None
@@ -155,14 +166,26 @@ class MeterState:
             self._last_error = arrived
         self.newest = received
         self.accepted += 1
+        self._follow_cadence()
         self.serving.take(received, self.stale_after_s, waited_since, machine_clock, is_first=is_first)
+        self._follow_cadence()
         if not was_fresh:
             self.fresh_since = arrived
         return received
 
+    def _follow_cadence(self) -> None:
+        cadence = self.newest.variant.cadence_s if self.newest else FAST_CADENCE_S
+        self.cadence_s = min(cadence, self.serving.clock_cadence_s or cadence)
+        if self._stale_after_s is not None:
+            self.stale_after_s = self._stale_after_s
+        else:
+            self.stale_after_s = STALE_AFTER_FAST_S if self.cadence_s < FAST_LIMIT_S else STALE_AFTER_SLOW_S
+
     def _count_refusal(self, refused: RefusedTelegram, arrived: float) -> None:
         self.refused[refused.reason] += 1
-        if refused.reason is not RefusalReason.UNCONFIRMED:
+        if refused.reason is RefusalReason.UNCONFIRMED:
+            self.unconfirmed += 1
+        else:
             self.newest_refused = refused
             self._last_error = arrived
 
@@ -214,28 +237,6 @@ class MeterState:
         has_d0_codes = b"*255(" in lines
         detected = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
         return self._configured or detected, detected
-
-    @property
-    def unconfirmed(self) -> int:
-        """Return the number of telegrams without checksum that waited for a second one."""
-        return self.refused[RefusalReason.UNCONFIRMED]
-
-    @property
-    def stale_after_s(self) -> float:
-        """Return the age in seconds after which the readings are stale.
-
-        It follows the variant's cadence, or that of the meter's clock where the clock moves faster. Arrivals never
-        change it: telegrams that are lost or held back look like a slow meter.
-        """
-        if self._stale_after_s is not None:
-            return self._stale_after_s
-        return STALE_AFTER_FAST_S if self.cadence_s < FAST_LIMIT_S else STALE_AFTER_SLOW_S
-
-    @property
-    def cadence_s(self) -> float:
-        """Return the expected seconds between two telegrams."""
-        cadence = self.newest.variant.cadence_s if self.newest else FAST_CADENCE_S
-        return min(cadence, self.serving.clock_cadence_s or cadence)
 
     @property
     def fresh_until(self) -> float:

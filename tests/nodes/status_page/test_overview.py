@@ -53,14 +53,14 @@ async def test_an_offline_meter_is_stale_everywhere(bench: Bench) -> None:
     assert by_name["power_net"]["exception"] == 0x0B
     assert not by_name["heartbeat"]["is_stale"]
     assert by_name["heartbeat"]["text"] is not None
-    meter._stale_after_s = -1
+    meter._stale_after_s = meter.stale_after_s = -1
     health = await bench.get("/healthz")
     assert health.status == 503
     assert re.fullmatch(r"meter: no telegram for \d+ s", health.data["reason"])
     assert (await bench.get("/healthz?meters=false")).data["reason"] == "ok"
     nothing = await bench.get("/healthz?meters=any")
     assert (nothing.status, nothing.data["reason"]) == (503, "no meter is fresh")
-    meter._stale_after_s = None
+    meter._stale_after_s, meter.stale_after_s = None, 5.0
     assert (await bench.get("/healthz?meters=any")).data["reason"] == "ok"
-    meter._stale_after_s = -1
+    meter._stale_after_s = meter.stale_after_s = -1
     assert not (await bench.get("/api/status")).data["meters"][0]["is_fresh"]

@@ -4,9 +4,9 @@ At night a meter may send the same counters for hours. Then only the bytes of a 
 Two texts are kept for each stamp. After a clock was set back, each stamp comes a second time, and a replay of the first
 time must still be recognised.
 
-The memory is a ring over the meter's clock, packed in arrays: ten bytes a slot. 4,096 slots of one second cover the
-hour of a change to winter time in 40 kB. A meter that writes each ten seconds needs a slot for each ten seconds;
-512 of them cover 85 minutes in 5 kB.
+The memory is a ring over the meter's clock, packed in arrays: six bytes a slot, and four more from the first stamp on
+that comes with a second text. 4,096 slots of one second cover the hour of a change to winter time in 24 kB (40 kB). A
+meter that writes each ten seconds needs a slot for each ten seconds; 512 of them cover 85 minutes in 4 kB (6 kB).
 """
 
 from __future__ import annotations
@@ -52,13 +52,14 @@ class TextMemory:
         self._slots = SLOW_SLOTS if cadence_s >= SLOW_CADENCE_S else FAST_SLOTS
         self._turn = array("H", [_EMPTY]) * self._slots
         self._newest = array("I", [0]) * self._slots
-        self._older = array("I", [0]) * self._slots
+        self._older: array[int] | None = None
+        """The text before the newest one; None while no stamp has come with two texts."""
         self._offset = bytearray(self._slots) if self._seconds > 1 else None
 
     @property
     def size_bytes(self) -> int:
         """Return the memory that the slots take, in bytes."""
-        arrays = (self._turn, self._newest, self._older)
+        arrays = (self._turn, self._newest, *([self._older] if self._older else []))
         return sum(len(each) * each.itemsize for each in arrays) + len(self._offset or b"")
 
     def look_up(self, clock: int, text: int) -> Seen:
@@ -68,7 +69,7 @@ class TextMemory:
         if turn == _EMPTY or not self._holds(slot, clock):
             return Seen.NEVER
         text &= _TEXT
-        if text in (self._newest[slot], self._older[slot]):
+        if text == self._newest[slot] or (self._older and text == self._older[slot]):
             return Seen.COPY
         return Seen.CROWDED if turn & _CROWDED else Seen.REUSED
 
@@ -77,12 +78,15 @@ class TextMemory:
         slot = clock // self._seconds % self._slots
         text &= _TEXT
         if self._turn[slot] != _EMPTY and self._holds(slot, clock):
+            if self._older is None:
+                self._older = array("I", self._newest)
             if self._older[slot] != self._newest[slot]:
                 self._turn[slot] |= _CROWDED
             self._older[slot] = self._newest[slot]
         else:
             self._turn[slot] = self._turn_of(clock)
-            self._older[slot] = text
+            if self._older is not None:
+                self._older[slot] = text
             if self._offset is not None:
                 self._offset[slot] = clock % self._seconds
         self._newest[slot] = text

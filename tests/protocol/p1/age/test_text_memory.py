@@ -57,9 +57,22 @@ def test_a_stamp_between_two_neighbours_is_recognised_at_ten_seconds_alone() -> 
     assert not remembered(1, (0, 1), (2, 2)).is_between(NOON + 1)
 
 
-@pytest.mark.parametrize(("cadence", "limit"), [(1, 42_000), (10, 6_000)])
-def test_a_meter_takes_less_than_50_kb(cadence: int, limit: int) -> None:
-    assert TextMemory(cadence).size_bytes < limit
+@pytest.mark.parametrize(("cadence", "limit", "limit_of_two"), [(1, 25_000, 42_000), (10, 4_000, 6_000)])
+def test_a_meter_takes_less_than_50_kb_and_little_more_than_half_while_its_stamps_are_new(
+    cadence: int, limit: int, limit_of_two: int
+) -> None:
+    memory = remembered(cadence, (0, 1), (cadence, 2))
+    assert memory.size_bytes < limit
+    memory.remember(NOON, 3)
+    assert limit < memory.size_bytes < limit_of_two
+
+
+def test_texts_that_came_before_the_first_second_one_stay_known() -> None:
+    memory = remembered(1, (0, 1), (1, 2), (0, 3))
+    assert [memory.look_up(NOON, text) for text in (1, 3, 2)] == [Seen.COPY, Seen.COPY, Seen.REUSED]
+    assert memory.look_up(NOON + 1, 2) is Seen.COPY
+    memory.remember(NOON + 1, 4)
+    assert memory.look_up(NOON + 1, 5) is Seen.REUSED
 
 
 def test_an_empty_slot_matches_nothing() -> None:
