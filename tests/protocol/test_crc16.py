@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from unittest.mock import patch
 
 import pytest
@@ -42,3 +43,9 @@ def test_the_library_and_the_tables_agree(data: bytes, crc: int) -> None:
             assert of_library(data) == of_tables(data)
             assert of_library(data, crc) == of_tables(data, crc)
             assert of_library(bytearray(data), crc) == of_tables(bytearray(data), crc)
+
+
+def test_without_the_library_the_tables_go_on() -> None:
+    with patch.dict(crc16_module._functions), patch.dict(sys.modules, {"fastcrc": None}):
+        assert not crc16_module.use_library()
+        assert crc16(CHECK) == 0xBB3D

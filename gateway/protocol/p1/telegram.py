@@ -165,8 +165,8 @@ class TelegramReader:
             return []
         if self._end is not None:
             match = _END_LINE_AFTER_PAUSE.match(self._buffer, self._end)
-            if match:
-                return [self._finish(match)]
+            assert match  # `feed` ends a telegram at the first line end after the mark
+            return [self._finish(match)]
         return [self._refuse(len(self._buffer), RefusalReason.TRUNCATED, "the bytes stopped before the end mark")]
 
     def _find_start(self) -> bool:

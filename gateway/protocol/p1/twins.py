@@ -145,8 +145,9 @@ class Twins:
 
 
 def _energy_of(readings: Readings) -> dict[str, Decimal]:
-    values = readings.values
-    return {name: value for name in _ENERGY if isinstance(value := values.get(name), Decimal)}
+    """Return the counters that the telegram has itself. A guard does not withhold a total that is derived from them."""
+    names = _ENERGY.intersection(line.name for line in readings.lines)
+    return {name: value for name in names if isinstance(value := readings.values.get(name), Decimal)}
 
 
 def _is_number_of_a_meter(value: Decimal) -> bool:

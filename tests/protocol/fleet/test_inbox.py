@@ -100,3 +100,12 @@ def test_garbage_is_never_used_and_never_in_the_way(messages: list[tuple[list[tu
             assert verdict.outcome is not Outcome.USED
     assert inbox.take(incoming(properties(ticks.next(9.5))), ticks) == Verdict(Outcome.USED, 9.5)
     assert inbox.outcomes.total() == len(messages) + 1
+
+
+def test_an_older_message_does_not_become_the_one_in_use() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    second, first = (properties(ticks.next(9.5), seq=seq) for seq in (2, 1))
+    assert inbox.take(incoming(second), ticks).outcome is Outcome.USED
+    for _ in range(2):
+        assert inbox.take(incoming(first), ticks).outcome is Outcome.OLDER
+    assert inbox.take(incoming(second), ticks).outcome is Outcome.COPY

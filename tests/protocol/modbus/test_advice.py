@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.maps.load import find_map, load_map
-from gateway.protocol.modbus.advice import Advice, Mistake, advise
+from gateway.protocol.modbus.advice import Advice, Mistake, advice_text, advise
 from gateway.protocol.modbus.monitor import Exchange, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale, Unit
+from gateway.protocol.registers.register import TABLE
 from tests.conftest import ROOT
-from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION
+from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION, block, number, register_map, small_unit
 
 
 def unit(name: str, *, is_silent: bool = False) -> Unit:
@@ -75,3 +78,40 @@ def test_a_map_for_one_function_code_says_which() -> None:
     only = Unit(sdm, OnStale.EXCEPTION, lambda _now: {})
     only.function_codes = frozenset({4})
     assert advice_on(read(0, 2), 1, UnitTable({1: only})) == Advice(Mistake.FUNCTION, 4)
+
+
+def text_on(advice: Advice, request: str, unit_id: int = 1) -> str:
+    return advice_text(advice, Exchange(0, CLIENT.name, unit_id, bytes.fromhex(request), None))
+
+
+def test_an_advice_says_what_to_change_and_why() -> None:
+    assert text_on(Advice(Mistake.ONE_OFF, 100, "power_net"), read(101, 2)) == (
+        "Read power_net at address 100 instead of 101. Address 101 is off by one. "
+        "Some programs count addresses from 1, the gateway counts from 0."
+    )
+    assert text_on(Advice(Mistake.UNIT_ID, 7), read(100, 2), 9) == (
+        "Read unit 7 instead of unit 9. Unit 9 is not configured."
+    )
+    assert text_on(Advice(Mistake.QUANTITY, 125), read(100, 126)) == (
+        "Read 1 to 125 registers with one request. The request asks for 126 registers."
+    )
+
+
+def test_an_advice_without_a_known_remedy_names_none() -> None:
+    assert (
+        text_on(Advice(Mistake.UNIT_ID), read(100, 2), 9) == "Read a unit that is configured. Unit 9 is not configured."
+    )
+    assert text_on(Advice(Mistake.FUNCTION), "0600640001") == (
+        "Turn this request off in the client, if that is possible. Function code 6 is not supported."
+    )
+    assert text_on(Advice(Mistake.MAP), read(50_000, 2)) == (
+        "Choose the register map that this client expects. No unit has a register at address 50000."
+    )
+
+
+def test_a_register_of_another_table_is_named_with_its_function_code() -> None:
+    in_table = replace(number(10, name="power"), function_code=4)
+    compiled = register_map([block(2 * TABLE + 10, 2 * TABLE + 11)], [in_table])
+    units = UnitTable({1: small_unit(compiled)})
+    assert advice_on(read(10, 1, 4), 1, units) is None
+    assert advice_on(read(10, 1, 3), 1, units) == Advice(Mistake.OTHER_FUNCTION, 4, "power")

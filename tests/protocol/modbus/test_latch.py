@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.modbus.latch import FORGET_S, LATCH_S, MAX_LATCHES
+from gateway.protocol.modbus.latch import FORGET_S, LATCH_S, MAX_CUTS, MAX_LATCHES, Image
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.responder import Responder
@@ -218,6 +218,14 @@ def test_state_that_was_latched_does_not_say_fresh_when_readings_are_stale() -> 
     assert read(unit, STATUS, 0.1 + MOMENT_S, count=2) == [0, 0]
 
 
+def test_the_other_half_of_state_that_is_stale_is_that_of_now() -> None:
+    state: dict[str, Value] = {"b": 0x10001}
+    unit = small_unit(wide_map(), fresh_until=0.1, status_values=lambda _now: state)
+    assert read(unit, STATUS, 0.1) == [1]
+    state["b"] = 0x20002
+    assert read(unit, STATUS + 1, 0.1 + MOMENT_S) == [2]
+
+
 def test_a_test_pattern_is_read_in_parts_too() -> None:
     unit = small_unit(wide_map(), shows_test_pattern=True)
     unit.withdraw()
@@ -233,6 +241,29 @@ def test_the_latches_of_many_clients_take_bounded_memory() -> None:
     assert len(latches) == MAX_LATCHES
     read(unit, 1, 2 * FORGET_S, client=clients[0])
     assert len(latches) == 1
+
+
+def test_of_many_incomplete_values_of_a_client_the_oldest_is_forgotten() -> None:
+    values = MAX_CUTS + 1
+    numbers = [number(2 * n, "a * 65537", "uint32") for n in range(values + 1)]
+    unit = small_unit(register_map([block(0, 2 * values + 2)], numbers), a=1)
+    assert read(unit, 2 * values, 0.0) == [1]
+    for n in range(values):
+        assert read(unit, 2 * n, 0.2) == [1]
+    publish(unit, 2)
+    now = LATCH_S + MOMENT_S
+    assert [read(unit, 2 * n + 1, now) for n in (1, values - 1)] == [[1], [1]]
+    assert read(unit, 1, now) == [2]
+
+
+def test_only_a_read_of_registers_that_are_lacking_completes_a_value() -> None:
+    latches = wide_unit()._latches
+    image = Image(wide_unit().register_map.readings.encode({"a": 1}), FOREVER)
+    assert not latches.completes(2, 1, 0.0, CLIENT)
+    assert latches.choose(1, 1, 0.0, CLIENT, lambda: image) is image
+    assert not latches.completes(1, 1, 0.1, CLIENT)
+    assert latches.completes(2, 1, 0.1, CLIENT)
+    assert not latches.completes(2, 1, LATCH_S + MOMENT_S, CLIENT)
 
 
 class Assembly:

@@ -303,3 +303,14 @@ def test_no_request_gets_a_telegram_twice_and_none_waits_too_long(steps: list[tu
         assert client.held is None
         assert isinstance(data, bytes)
         note(address, data, may_repeat=True)
+
+
+def test_a_held_request_of_a_client_that_was_forgotten_is_answered_at_once() -> None:
+    unit, client = repeating_unit(), new_client()
+    held_after(unit, client, 0, 2, 0.0)
+    held = held_after(unit, client, 0, 2, LATER)
+    assert held
+    publish(unit, 1)
+    assert not held_after(unit, new_client(), 0, 2, LATER)
+    held.expire()
+    assert not held_after(unit, client, 0, 2, LATER)

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.responder import Responder
-from gateway.protocol.modbus.rtu import ECHO_S, MAX_FRAME_BYTES, append_crc, respond_after_silence, respond_rtu
+from gateway.protocol.modbus.rtu import (
+    ECHO_S,
+    MAX_FRAME_BYTES,
+    MAX_NOISE_BYTES,
+    append_crc,
+    respond_after_silence,
+    respond_rtu,
+)
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import CLIENT, read_pdu, responder_of, small_map, small_unit, words
 
@@ -237,3 +244,10 @@ def test_any_bytes_give_only_whole_frames(parts: list[bytes], is_serial: bool) -
     silent = respond_after_silence(received, responder(is_serial=is_serial), 0.0, CLIENT)
     assert silent == b"" or crc(silent[:-2]) == silent[-2:]
     assert feed(bytes((byte,)) for byte in received)[0] == ask(received)[0]
+
+
+def test_the_rest_of_much_noise_is_skipped() -> None:
+    noise, request = b"\x03" * (MAX_NOISE_BYTES // 8), frame(read_pdu(0, 1))
+    assert ask(noise + request) == (frame(words(0)), len(noise) + len(request))
+    much = noise + b"\x03" * 8
+    assert ask(much + request) == (b"", len(much) + len(request))

@@ -327,3 +327,43 @@ def test_a_wrong_number_is_never_believed_before_it_came_twice_in_a_row(sent: li
         if not meter.guard._counters["energy_import_t1"].doubted:
             believed = value
         before = value
+
+
+# --- lines that show nothing
+
+
+def test_two_lines_that_contradict_each_other_show_nothing() -> None:
+    meter = Meter()
+    meter.counts(5_000_000)
+    assert not meter.send(1001, *lines(1, 5_000_001, extra="1-0:1.8.1(000000.000*kWh)"))
+    assert meter.send(1002, *lines(2, 0))
+
+
+def test_a_counter_without_a_number_before_it_is_accepted() -> None:
+    meter = Meter()
+    assert not meter.send(1000, "1-0:1.8.1(*kWh)")
+    assert not meter.send(1001, "1-0:1.8.1(000005.000*kWh)")
+
+
+def test_a_counter_in_another_unit_is_withheld_until_it_came_twice() -> None:
+    meter = Meter()
+    mbus = "0-1:24.1.0(004)", "0-1:96.1.0(41)"
+    sent = [f"{stamp(0)})(00100.000*m3", f"{stamp(300)})(00100.000*GJ", f"{stamp(600)})(00100.001*GJ"]
+    withheld = [meter.send(300 * n, *mbus, f"0-1:24.2.1({value})") for n, value in enumerate(sent)]
+    assert [[item.doubt for item in items] for items in withheld] == [[], [Doubt.LEAPT], []]
+
+
+def test_an_mbus_meter_without_identifier_that_is_added_later_is_withheld_alone() -> None:
+    meter = Meter()
+    meter.send(0, *lines(0))
+    gas = "0-1:24.1.0(003)", f"0-1:24.2.1({stamp(1)})(02311.402*m3)"
+    assert names(meter.send(1, *lines(1), *gas)) == {"mbus1_reading": Doubt.NEW_METER}
+    assert not meter.send(2, *lines(2), *gas)
+
+
+@pytest.mark.parametrize(("before", "after"), [("99999.990", "00000000.001"), ("00000.000", "-00000.100")])
+def test_a_counter_with_other_digits_or_below_zero_did_not_begin_again(before: str, after: str) -> None:
+    meter = Meter()
+    meter.send(0, *lines(0, gas=f"{stamp(0)})({before}"))
+    [item] = meter.send(300, *lines(300, gas=f"{stamp(300)})({after}"))
+    assert item.doubt is Doubt.FELL

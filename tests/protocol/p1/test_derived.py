@@ -296,3 +296,9 @@ def test_a_derived_reading_follows_from_its_declared_inputs(telegram: str) -> No
         if DERIVATIONS[name].uses is not Uses.MEDIUM:
             own = {each: number for each, number in values.items() if each in inputs}
             assert derived_from(own, units)[name] == value, name
+
+
+def test_an_mbus_reading_in_an_unknown_unit_has_no_code_of_its_unit() -> None:
+    values = values_of("0-1:24.1.0(003)", "0-1:24.2.1(260101120000W)(00001.000*V)")
+    assert values["mbus1_reading"] == 1
+    assert "mbus1_unit_code" not in values

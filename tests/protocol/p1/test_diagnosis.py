@@ -178,3 +178,21 @@ def test_a_connection_that_was_closed_explains_itself_that_a_telegram_did_not_en
     assert explain(FAST[:300], None, is_closed=True) is None
     assert str(explain(FAST[:300], None, is_closed=False)).startswith("a telegram began and did not end")
     assert explain(b"", None, is_closed=False) is None
+
+
+def test_what_the_bytes_show_is_said_before_the_refusals() -> None:
+    refused = RefusedTelegram(b"/", RefusalReason.CHECKSUM, "")
+    assert explain(SML, refused, is_closed=False) == diagnose(SML)
+
+
+def test_text_that_is_no_telegram_is_named() -> None:
+    explained = explain(b"login: ", None, is_closed=False)
+    assert explained is not None
+    assert explained.code == "not-a-telegram"
+
+
+def test_a_damaged_frame_before_a_whole_one_is_passed_over() -> None:
+    content = b"\x08\x01\x72" + bytes(40)
+    damaged = mbus(content).replace(b"\x72", b"\x73")
+    assert str(diagnose(damaged + mbus(content))).startswith("frames of wired M-Bus")
+    assert "M-Bus" not in str(diagnose(damaged + damaged))

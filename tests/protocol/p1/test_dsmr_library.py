@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from unittest.mock import patch
 
+from gateway.protocol.p1.dsmr_library import _DECRYPTION, _without_decryption
 from tests.conftest import ROOT
 
 LEFT_OUT = ("cryptography", "dlms_cosem")
@@ -40,3 +42,14 @@ def test_what_is_imported_already_stays() -> None:
 def test_the_library_decrypts_where_it_was_imported_before() -> None:
     program = "import dsmr_parser.parsers as it, gateway.protocol.p1.obis; print(it.Cipher.__module__)"
     assert run(program).startswith("cryptography.")
+
+
+def test_a_name_is_left_out_while_the_library_is_imported_and_not_afterwards() -> None:
+    with patch.dict(sys.modules):
+        for name in _DECRYPTION:
+            sys.modules.pop(name, None)
+        with _without_decryption():
+            assert [list(vars(sys.modules[name]))[-1] for name in _DECRYPTION] == [
+                names[-1] for names in _DECRYPTION.values()
+            ]
+        assert not _DECRYPTION.keys() & sys.modules.keys()

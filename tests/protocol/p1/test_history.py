@@ -49,6 +49,15 @@ def test_power_is_kept_with_its_mean_and_bounds() -> None:
     assert (row["begins"], row["telegrams"], row["refused"]) == (100.0, 3, 0)
 
 
+def test_what_a_meter_does_not_send_is_not_a_number() -> None:
+    history = History()
+    history.note(received("v22_iskra-mt382"), 100)
+    (row,) = rows(history.hour)
+    assert row["telegrams"] == 1
+    assert not math.isnan(row["power_mean_w"])
+    assert all(math.isnan(row[name]) for name in ("power_l1_w", "voltage_l1_lowest_v", "voltage_l1_highest_v"))
+
+
 def test_phases_and_voltages_are_kept_each() -> None:
     history = History()
     history.note(with_values(power_net_l2=-40, voltage_l3=229.5), 100)

@@ -138,3 +138,9 @@ def test_a_total_is_not_made_where_the_meter_has_tariffs_without_a_name() -> Non
     assert "energy_import" not in read_lines(*tariffs).values
     assert read_lines("1-0:1.8.0(000009.00kWh)", *tariffs).values["energy_import"] == 9000
     assert read_lines(*tariffs[:5]).values["energy_import"] == 5000
+
+
+def test_net_power_is_not_compared_while_one_direction_is_missing() -> None:
+    readings = read_lines("1-0:16.7.0(0.500*kW)", "1-0:1.7.0(0.700*kW)")
+    assert readings.errors == ()
+    assert powers(readings) == (500, 700, None)

@@ -315,3 +315,11 @@ def test_a_damaged_telegram_with_the_other_checksum_is_refused() -> None:
     reader.feed(other_checksum(1) + other_checksum(2))
     [item] = reader.feed(other_checksum(3).replace(b"kW)", b"kV)", 1))
     assert isinstance(item, RefusedTelegram)
+
+
+def test_a_telegram_is_in_its_lines_until_its_end_mark_comes() -> None:
+    reader, seen = TelegramReader(), [False]
+    for piece in (b"noise\r\n", b"/ISK\r\n\r\n1-0:1.7.0(0", b"1.000*kW)\r\n", b"!", b"\r\n"):
+        reader.feed(piece)
+        seen.append(reader.is_in_lines)
+    assert seen == [False, False, True, True, False, False]

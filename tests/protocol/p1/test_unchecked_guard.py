@@ -116,3 +116,19 @@ def test_a_power_that_came_twice_is_never_withheld(sent: list[tuple[int, int]]) 
         watts = 1000 * kilowatts + 100 * tenths
         meter.send(watts)
         assert meter.send(watts) == set()
+
+
+def test_without_counters_nothing_shows_a_jump() -> None:
+    meter = Meter()
+    seen = []
+    for watts in ("00300", "03300", "03300"):
+        meter.moment += 10
+        seen.append(meter.judge(f"1-0:1.7.0({watts}*W)"))
+    assert seen == [set(), {Doubt.JUMPED}, set()]
+
+
+def test_two_telegrams_of_one_moment_show_no_power_by_their_counters() -> None:
+    meter = Meter()
+    meter.send(300)
+    meter.moment -= 10
+    assert meter.send(3300, counted_wh=5) == {Doubt.JUMPED}

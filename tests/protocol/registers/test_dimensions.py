@@ -30,6 +30,8 @@ def unit(text: str) -> str | None:
         ("sign(current_l1, power_net_l1)", "A"),
         ("sign(tariff, power_net)", None),
         ("unless(power_net, voltage_l2, current_l3)", "W"),
+        ('obis("1-0:1.7.0")', "W"),
+        ('obis("1-0:1.7.0") - power_export', "W"),
     ],
 )
 def test_a_sum_or_a_choice_has_the_unit_of_its_parts(text: str, expected: str | None) -> None:

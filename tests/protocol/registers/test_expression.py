@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.obis import Value, entry_of
+from gateway.protocol.p1.readings import OWN_CHANNEL_1
 from gateway.protocol.registers.expression import (
     FUNCTIONS,
     MAX_DEPTH,
@@ -280,3 +281,19 @@ def test_what_is_not_a_code_is_not_looked_up(code: str) -> None:
 def test_a_code_has_the_unit_and_the_reading_of_its_line() -> None:
     assert (unit_of("1-0:1.7.0"), readings_of("1-0:1.7.0")) == ("W", {"power_import"})
     assert unit_of("1-0:199.7.0") is None
+
+
+def test_a_constant_stands_for_its_number_and_other_names_stay() -> None:
+    compiled = compile_expression("a * ratio - offset", {"ratio": 2, "offset": -3})
+    assert compiled.names == {"a"}
+    assert compiled.evaluate({"a": Decimal("1.5")}) == 6
+
+
+def test_a_line_of_the_meters_own_channel_1_is_found_by_the_code_on_it() -> None:
+    of_phase, of_total = ("1-1:1.7.0", "1-0:1.7.0")
+    name, own = entry_of(of_phase).name, entry_of(of_total).name
+    line = compile_expression(f'obis("{of_phase}")').evaluate
+    assert line({own: Decimal(5)}) is None
+    assert line({own: Decimal(5), OWN_CHANNEL_1: 1}) == 5
+    assert line({own: Decimal(5), name: Decimal(6), OWN_CHANNEL_1: 1}) == 6
+    assert line({own: "text", OWN_CHANNEL_1: 1}) is None

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gateway.protocol.p1.identifiers import pseudonym
 from gateway.protocol.registers.expression import compile_expression
+from gateway.protocol.registers.register import TABLE
 from gateway.protocol.registers.register_map import RegisterMap
 from tests.protocol.modbus.small_units import block, number, register_map, text
 
@@ -56,3 +57,22 @@ def test_a_read_that_begins_or_ends_within_a_value_splits_it() -> None:
     assert not compiled.splits(0, 4)
     assert compiled.splits(0, 3)
     assert compiled.splits(1, 1)
+
+
+def test_the_lowest_function_code_reads_a_register_of_no_table() -> None:
+    compiled = register_map([], [], function_codes=(4, 3))
+    assert compiled.function_code_of(number(0)) == 3
+    assert compiled.function_code_of(replace(number(0), function_code=4)) == 4
+
+
+def test_a_value_that_is_served_alone_is_found_by_a_read_of_exactly_its_registers() -> None:
+    alone, tabled = (replace(number(0, "a", "uint32"), is_alone=True, function_code=code) for code in (None, 4))
+    blocks = [block(each.place, each.place + 2) for each in (alone, tabled)]
+    compiled = register_map([block(0, 9), *blocks], [number(0), number(8), alone, tabled])
+    assert compiled.place(3, 0, 2) == alone.place == 3 * TABLE
+    assert compiled.place(4, 0, 2) == tabled.place == 5 * TABLE
+    assert [compiled.place(code, address, count) for code, address, count in ((3, 0, 1), (4, 0, 3), (4, 1, 2))] == [
+        0,
+        0,
+        1,
+    ]

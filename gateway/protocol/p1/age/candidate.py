@@ -114,11 +114,6 @@ class Run:
         fall = min(differences[:half]) - min(differences[half:])
         return fall <= level_tolerance(needed)
 
-    @property
-    def highest(self) -> float:
-        """Return the highest difference of the last few."""
-        return max(difference for _, _, difference in self.latest or ())
-
     def is_confirmed(self, now: float) -> bool:
         """Return whether this clock is confirmed."""
         return self.is_level and (not self.is_back or self.is_proven or now - self.since >= LONG_S)

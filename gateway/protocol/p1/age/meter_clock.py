@@ -102,8 +102,8 @@ class MeterClock:
             return Verdict(item.token, Kind.REPLAY)
         if self.base is None:
             return self._while_starting(item, clock)
-        if gap is not None:
-            self.base.rise(gap)
+        assert gap is not None  # a clock is accepted after several telegrams
+        self.base.rise(gap)
         if self._is_on_track(item, clock, self.base.delay_of(item.arrived - clock)):
             return self._on_track(item, clock)
         return self._off_track(item, clock, gap, is_reused)
@@ -222,12 +222,12 @@ class MeterClock:
         self.display.withdraw()
         return Verdict(item.token, Kind.WAITING)
 
-    def _off_track(self, item: Arrival, clock: int, gap: float | None, is_reused: bool) -> Verdict:
+    def _off_track(self, item: Arrival, clock: int, gap: float, is_reused: bool) -> Verdict:
         """Collect telegrams of another clock until it is confirmed."""
         assert self.base is not None
         difference = item.arrived - clock
         is_back = clock <= self.top
-        is_burst = gap is not None and gap < BURST * self.cadence_s
+        is_burst = gap < BURST * self.cadence_s
         if is_burst and self._last_shown and not is_back and self.base.delay_of(difference) < 0:
             # The newest telegram looked too new: its clock was set while the line held telegrams.
             self.display.withdraw()

@@ -176,6 +176,16 @@ def test_a_clock_that_stood_still_and_goes_on_is_not_late() -> None:
     assert line.go_on(1).kind is Kind.FRESH
 
 
+def test_a_clock_that_stands_still_from_the_first_telegram_is_followed_when_it_moves() -> None:
+    line = Line()
+    for second in range(20):
+        line.send(0.1 + second, 0, 1000 + second)
+    line.at, line.clock, line.counter = 20.1, 1, 1020
+    line.go_on(20)
+    assert line.last.kind is Kind.FRESH
+    assert line.is_fresh()
+
+
 def test_a_clock_that_stood_still_while_the_line_held_telegrams_is_late() -> None:
     line = settled()
     for n in range(20):

@@ -1,0 +1,119 @@
+"""Two meters on one line that name themselves the same are told apart by their counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.protocol.p1.doubt import Doubt, Withheld
+from gateway.protocol.p1.readings import Readings, read
+from gateway.protocol.p1.twins import KEPT_S, SECOND, Twins
+from tests.protocol.p1.stream import only, telegram_of
+
+CODES = {"t1": "1-0:1.8.1", "t2": "1-0:1.8.2", "export": "1-0:2.8.1"}
+NAMES = {"t1": "energy_import_t1", "t2": "energy_import_t2", "export": "energy_export_t1"}
+
+
+def counters(second: int | None = None, **counts_wh: int) -> Readings:
+    """Return the readings of a telegram with these counters, in Wh."""
+    clock = [] if second is None else [f"0-0:1.0.0(2601011200{second:02}W)"]
+    lines = [f"{CODES[name]}({wh / 1000:010.3f}*kWh)" for name, wh in counts_wh.items()]
+    return read(only(telegram_of(*clock, *lines)))
+
+
+def fell(*names: str) -> list[Withheld]:
+    return [Withheld(NAMES[name], Doubt.FELL, None, None, "Wh") for name in names]
+
+
+class Line:
+    """Passes telegrams to `Twins`, with the counters that a guard has withheld."""
+
+    def __init__(self) -> None:
+        self.twins = Twins()
+
+    def send(self, at: float, counts: Mapping[str, int], *withheld: str, second: int | None = None) -> str:
+        readings = counters(second, **counts)
+        self.twins.assign(readings, at)
+        self.twins.note(readings, fell(*withheld), at)
+        return self.twins.suffix
+
+
+def two_meters() -> Line:
+    """Return a line on which two meters are known; the counter t1 of the second one is 1 MWh."""
+    line = Line()
+    assert line.send(0.0, {"t1": 5_000_000, "t2": 7000}) == ""
+    assert line.send(1.0, {"t1": 1_000_000, "t2": 3000}, "t1", "t2") == SECOND
+    return line
+
+
+def test_a_telegram_belongs_to_the_meter_whose_counters_it_continues() -> None:
+    line = two_meters()
+    assert line.send(2.0, {"t1": 5_000_001, "t2": 7000}) == ""
+    assert line.send(3.0, {"t1": 1_000_001, "t2": 3000}) == SECOND
+
+
+def test_a_counter_that_only_one_of_them_sends_does_not_tell_them_apart() -> None:
+    line = two_meters()
+    assert line.send(2.0, {"t1": 5_000_001, "t2": 7000, "export": 9}) == ""
+    assert line.send(3.0, {"t1": 1_000_001, "export": 5_000_000}) == SECOND
+
+
+def test_a_telegram_that_continues_neither_or_both_belongs_to_the_second_meter() -> None:
+    line = two_meters()
+    line.send(2.0, {"t1": 5_000_001, "t2": 7000})
+    assert line.send(3.0, {"t1": 3_000_000, "t2": 5000}) == SECOND
+    assert line.send(4.0, {"t1": 5_000_001, "t2": 7000}) == ""
+    assert line.send(5.0, {"export": 1}) == SECOND
+
+
+def test_a_telegram_of_neither_does_not_change_what_is_known() -> None:
+    line = two_meters()
+    line.send(2.0, {"t1": 3_000_000, "t2": 5000})
+    assert line.send(3.0, {"t1": 3_000_000, "t2": 5000}) == SECOND
+    assert line.send(4.0, {"t1": 5_000_001, "t2": 7000}) == ""
+
+
+def test_the_meter_that_goes_on_alone_keeps_its_name() -> None:
+    line = two_meters()
+    for at in range(2, int(KEPT_S) + 3):
+        assert line.send(float(at), {"t1": 1_000_000 + at, "t2": 3000}) == SECOND
+    assert not line.twins._tracks
+    assert line.send(KEPT_S + 4, {"t1": 1_000_200, "t2": 3000}) == SECOND
+
+
+def test_two_telegrams_of_one_second_that_contradict_each_other_are_of_two_meters() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_000}, second=5)
+    assert line.send(0.5, {"t1": 6_000_000}, "t1", second=5) == SECOND
+
+
+def test_one_counter_that_fell_is_no_second_meter_until_it_goes_on_after_others() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_000, "t2": 7000})
+    assert line.send(1.0, {"t1": 1_000_000, "t2": 7000}, "t1") == ""
+    assert line.send(2.0, {"t1": 5_000_001, "t2": 7000}) == ""
+    assert line.send(3.0, {"t1": 1_000_001, "t2": 7000}, "t1") == SECOND
+
+
+def test_a_doubt_is_forgotten_after_some_time() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_000, "t2": 7000})
+    line.send(1.0, {"t1": 1_000_000, "t2": 7000}, "t1")
+    line.send(2.0, {"t1": 5_000_001, "t2": 7000})
+    assert line.send(KEPT_S + 2.0, {"t1": 1_000_001, "t2": 7000}, "t1") == ""
+
+
+def test_counters_of_only_zeros_or_nines_are_no_second_meter() -> None:
+    for wrong in (0, 999_999_999_999):
+        line = Line()
+        line.send(0.0, {"t1": 5_000_000, "t2": 7000})
+        assert line.send(1.0, {"t1": wrong, "t2": wrong}, "t1", "t2") == ""
+
+
+def test_an_identifier_shows_that_there_is_one_meter() -> None:
+    twins = Twins()
+    for at, wh in ((0.0, 5_000_000), (1.0, 1_000_000)):
+        lines = f"1-0:1.8.1({wh / 1000:010.3f}*kWh)", "1-0:1.8.2(000007.000*kWh)"
+        readings = read(only(telegram_of("0-0:96.1.1(41)", *lines)))
+        twins.assign(readings, at)
+        twins.note(readings, fell("t1", "t2") if at else [], at)
+    assert twins.suffix == ""
