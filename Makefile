@@ -4,6 +4,9 @@
 # make test     set up, check, and run every test
 # make prove    run the whole gateway in simulated time under faults; SEEDS and SECONDS set the length
 # make prove-all   run the long proofs, and write their figures into docs/reliability.md
+# make coverage   run the core's tests, and fail if they miss a line or a branch of the core
+# make coverage-all   run every test, and fail if they miss more than 5 % of the lines and branches of the gateway
+# make mutants   run the core's tests against NUMBER changed copies of the core; MUTANTS=--again only the survivors
 # make bounds   run the core's tests with the lowest and the newest allowed libraries, on each of PYTHONS
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
@@ -24,6 +27,7 @@ JOBS ?= 4
 SEEDS ?= 20
 SECONDS ?= 600
 PYTHONS ?= 3.11 3.12 3.13
+NUMBER ?= 2000
 STAMP := $(VENV)/.set-up
 
 # Each tool has an environment of its own, made at its first use.
@@ -34,7 +38,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test prove prove-all bounds check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
+.PHONY: setup run test prove prove-all coverage coverage-all mutants bounds check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
 
 setup: $(STAMP)
 
@@ -77,8 +81,10 @@ format: setup
 # One worker runs all tests of a file, because they share fixtures that take long to make. The order of the files is
 # that of tests/conftest.py; pytest-xdist itself would begin with the files that have the most tests.
 # Hundreds of tests start the gateway, and each start would compile it if nothing could write what is compiled.
+PARALLEL = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: setup peers check
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(PARALLEL)
 
 # Each run of a seed is the same; the first violation ends it, with the seed and the faults of that run.
 prove: setup
@@ -88,6 +94,17 @@ prove: setup
 # PROOFS names some of them.
 prove-all: setup
 	$(BIN)/python -m benchmarks.prove_all $(PROOFS)
+
+coverage: setup
+	$(PARALLEL) tests/protocol --cov=gateway/protocol --cov-fail-under=100
+
+coverage-all: setup peers
+	$(PARALLEL) --cov=gateway --cov-fail-under=95
+
+# Half the size of all other libraries for tests together, so it is installed by whoever runs it.
+mutants: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check 'mutmut>=3.8.1,<3.9'
+	nice -n 19 $(BIN)/python -m benchmarks.mutants --number $(NUMBER) $(MUTANTS)
 
 bounds: $(TOOLS)/uv
 	sh tests/bounds.sh $(TOOLS)/uv/bin/uv $(PYTHONS)

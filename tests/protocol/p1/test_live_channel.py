@@ -101,6 +101,6 @@ def test_the_lines_of_the_chosen_channel_are_the_sources_of_the_medium() -> None
 
 def test_a_meter_without_a_stamp_never_counts_as_live() -> None:
     channels = LiveChannels()
-    undated = ["0-1:24.1.0(003)", "0-1:96.1.0(41)", "0-1:24.2.1(00900.000*m3)"]
     for minute in range(360, 380, 5):
+        undated = gas(1, "000000000000W", minute + 900, "41")
         assert gas_of(send(channels, minute, undated, gas(2, hhmm(minute), minute, "42"))) == minute

@@ -220,3 +220,14 @@ def test_a_telegram_that_waits_to_be_served_keeps_the_moment_that_its_way_proves
     assert is_served(serving, 101.0)
     assert serving.served is not None
     assert serving.served.measured == 97.0
+
+
+def test_a_reconnection_for_a_constant_delay_is_due_until_it_is_noted() -> None:
+    serving = fed(FAST, [100.0 + n for n in range(20)])
+    for second in range(120, 320):
+        serving.take(received(later(FAST, second), second + 20.0), LIMIT_S)
+        if serving.reconnection_is_due:
+            break
+    assert serving.reconnection_is_due
+    serving.note_reconnection()
+    assert not serving.reconnection_is_due
