@@ -29,9 +29,9 @@ class Client:
         self._unit = unit
         return self
 
-    def ask(self, address: int, count: int) -> None:
-        """Send a request that reads `count` holding registers."""
-        self._socket.sendall(struct.pack(">HHHBBHH", 1, 0, 6, self._unit, 3, address, count))
+    def ask(self, address: int, count: int, function: int = 3) -> None:
+        """Send a request that reads `count` registers, by default holding registers."""
+        self._socket.sendall(struct.pack(">HHHBBHH", 1, 0, 6, self._unit, function, address, count))
 
     def take(self) -> bytes | None:
         """Wait for the next response and return the bytes of its registers, None for an exception response."""

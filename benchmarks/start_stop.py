@@ -1,0 +1,355 @@
+"""Starts and stops of whole gateways in one process, under load: what is left of them afterwards.
+
+    python -m benchmarks.start_stop [--rounds N]
+
+Each round starts a gateway with each type of node, in asyncio's debug mode: meters on a TCP port, a serial port, a
+broker, with telegrams that are posted, encrypted and simulated; Modbus over TCP, RTU over TCP, UDP and TLS;
+passthroughs, a page, a publisher and the control socket. A meter sends telegrams, a program posts them, and clients of
+all listeners connect, ask and leave. The gateway stops at a random moment of this. Then no task, descriptor, thread or
+connection of it may be left, no warning and no error that nobody has handled. The memory is measured too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import random
+import socket
+import ssl
+import sys
+import threading
+import traceback
+import tty
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count as count_from
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+import gateway
+from benchmarks.feed import NOON
+from benchmarks.measure import machine
+from benchmarks.p1_line import memory_mb
+from benchmarks.running import free_port, missing
+from benchmarks.sources import KEY, TOKEN, encrypt
+from benchmarks.steadiness import MAX_GROWTH_MB, start_mosquitto
+from gateway.config import load_config, load_maps
+from gateway.nodes.push_listener import PATH
+from gateway.service.wiring import Wiring
+from gateway.simulation.forms import simulated_meter
+from tests.certificates import make_certificates
+
+ROUNDS = 1000
+SETTLED = 10
+"""The share of the rounds, one in so many, after which the memory may grow no more than the limit."""
+TELEGRAM_EVERY_S = 0.01
+LONGEST_S = 0.1
+"""Longest time that a gateway goes on after it has accepted telegrams."""
+LIMIT_S = 60.0
+GATEWAY = str(Path(gateway.__file__).parent)
+READ_METERS = ("tcp", "serial", "simulated")
+"""Meters from which each gateway accepts a telegram before it stops."""
+FEED, PUSH, PAGE, BROKER, TCP, RTU, UDP, TLS, PLAIN, RAW, TELNET = (
+    *("feed", "push", "page", "broker"),
+    *("tcp", "rtu", "udp", "tls", "plain", "raw", "telnet"),
+)
+PORTS = (PUSH, PAGE, BROKER, TCP, RTU, UDP, TLS, PLAIN, RAW, TELNET)
+READ = bytes.fromhex("000100000006010300000012")
+RTU_READ = bytes.fromhex("010300000012c5c7")
+
+
+@dataclass
+class Left:
+    """What gateways have left behind."""
+
+    tasks: Counter[str] = field(default_factory=Counter)
+    nameless: Counter[str] = field(default_factory=Counter)
+    """Tasks of running gateways that had no name."""
+    errors: list[str] = field(default_factory=list)
+    """Warnings, errors that nobody handled, and lines of the log about errors."""
+    descriptors: int = 0
+    threads: int = 0
+    memory_mb: list[float] = field(default_factory=list)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Return whether nothing is left but memory."""
+        return not (self.tasks or self.nameless or self.errors or self.descriptors > 0 or self.threads > 0)
+
+    def __str__(self) -> str:
+        errors = f": {self.errors[:3]}" if self.errors else ""
+        return (
+            f"{self.tasks.total()} tasks {dict(self.tasks) or ''}, {self.descriptors:+} descriptors, "
+            f"{self.nameless.total()} without a name {dict(self.nameless) or ''}, "
+            f"{self.threads:+} threads, {len(self.errors)} warnings and errors{errors}"
+        )
+
+
+class Load:
+    """The meters and the clients, which outlive the gateways."""
+
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
+        self.ports = ports
+        self._tasks: list[asyncio.Task[None]] = []
+        self._readers: list[asyncio.StreamWriter] = []
+        self.responses = 0
+        self._meter, other = os.openpty()
+        tty.setraw(other)
+        os.set_blocking(self._meter, False)
+        self.serial, self._other = os.ttyname(other), other
+        self._context = ssl.create_default_context(cafile=folder / "ca.pem")
+        self._context.check_hostname = False
+
+    async def begin(self, stack: AsyncExitStack) -> None:
+        """Listen for gateways, and send telegrams from now on."""
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.ports[FEED] = server.sockets[0].getsockname()[1]
+        stack.push_async_callback(server.wait_closed)
+        stack.callback(server.close)
+        stack.callback(os.close, self._other)
+        stack.callback(os.close, self._meter)
+        stack.push_async_callback(self.end, await self.go_on([self._send]))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._readers.append(writer)
+        with suppress(ConnectionError):
+            await reader.read()
+        self._readers.remove(writer)
+        writer.close()
+
+    async def _send(self) -> None:
+        household = simulated_meter("5")
+        for number in count_from():
+            telegram = household.telegram(NOON + number)
+            for writer in self._readers:
+                writer.write(telegram)
+            with suppress(BlockingIOError):
+                os.write(self._meter, encrypt(telegram, number))
+            await asyncio.sleep(TELEGRAM_EVERY_S)
+
+    async def go_on(self, works: list[Callable[[], Awaitable[None]]]) -> list[asyncio.Task[None]]:
+        """Start works that go on until `end`."""
+
+        async def again(work: Callable[[], Awaitable[None]]) -> None:
+            while True:
+                with suppress(OSError, EOFError, TimeoutError):
+                    await work()
+                await asyncio.sleep(0)
+
+        return [asyncio.create_task(again(work), name="load") for work in works]
+
+    async def end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """End works."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    def clients(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what the clients of all listeners do again and again: connect, ask, and leave."""
+        form = f"telegram={'x' * 2000}".encode()
+        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {TOKEN}\r\n"
+        head += f"Content-Length: {len(form)}\r\n"
+        post = head.encode() + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + form
+        asked = [(TCP, READ), (TCP, READ), (RTU, RTU_READ), (PUSH, post)]
+        asked += [(PAGE, b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % p) for p in (b"/", b"/events", b"/metrics")]
+        asked += [(PLAIN, b""), (RAW, b""), (TELNET, b"\xff\xfd\x2c")]
+        found = [lambda port=port, data=data: self._ask(port, data) for port, data in asked]
+        return [*found, lambda: self._ask(TLS, READ, self._context), self._ask_over_udp]
+
+    async def _ask(self, port: str, data: bytes, context: ssl.SSLContext | None = None) -> None:
+        async with asyncio.timeout(1.0):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.ports[port], ssl=context)
+            try:
+                for _ in range(random.randrange(1, 4)):
+                    writer.write(data)
+                    self.responses += bool(await reader.read(1 << 16))
+            finally:
+                writer.transport.abort()
+
+    async def _ask_over_udp(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.connect(("127.0.0.1", self.ports[UDP]))
+            client.send(READ)
+            async with asyncio.timeout(0.05):
+                self.responses += bool(await asyncio.get_running_loop().sock_recv(client, 512))
+
+
+def configuration(ports: dict[str, int], serial: str) -> dict[str, Any]:
+    """Return a configuration with each type of node."""
+    listen = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    tls = {"certificate": "server.pem", "key": "server.key"}
+    return {
+        "meters": {
+            "tcp": {"host": "127.0.0.1", "port": ports[FEED], "dsmr_version": "5"},
+            "serial": {"port": serial, "dsmr_version": "5", "decryption": {"key_file": "key"}},
+            "posted": {"source": "push", "token_file": "token"},
+            "broker": {"source": f"mqtt://{listen[BROKER]}/dsmr"},
+            "fleet": {"source": "mqtt"},
+            "simulated": {"simulate": True},
+        },
+        "modbus": [
+            {"listen": listen[TCP], "units": {1: {"meter": "tcp"}, 2: {"meter": "serial", "map": "eastron-sdm630"}}},
+            {"listen": listen[RTU], "transport": "rtu_over_tcp", "units": {1: {"meter": "simulated"}}},
+            {"listen": listen[UDP], "transport": "udp", "allow": ["127.0.0.0/8"], "units": {1: {"meter": "tcp"}}},
+            {"listen": listen[TLS], "tls": tls, "units": {1: {"meter": "posted"}, 2: {"meter": "fleet"}}},
+        ],
+        "passthrough": [
+            {"meter": "tcp", "listen": listen[PLAIN], "greet": "newest"},
+            {"meter": "tcp", "listen": listen[RAW], "mode": "raw"},
+            {"meter": "serial", "listen": listen[TELNET], "telnet": "rfc2217"},
+        ],
+        "push": {"listen": listen[PUSH]},
+        "mqtt": {"brokers": [f"mqtt://{listen[BROKER]}"], "edge": "edge", "publish": ["telegrams", "home_assistant"]},
+        "status_page": {"listen": listen[PAGE]},
+        "state_dir": "state",
+    }
+
+
+@asynccontextmanager
+async def loaded(folder: Path) -> AsyncIterator[tuple[Load, Path]]:
+    """Run a broker and meters; yield them with the configuration of a gateway that reads them."""
+    ports = {name: free_port() for name in PORTS}
+    (folder / "state").mkdir()
+    (folder / "key").write_text(KEY.hex())
+    (folder / "token").write_text(TOKEN)
+    make_certificates(folder)
+    async with AsyncExitStack() as stack:
+        start_mosquitto(stack, folder, ports[BROKER])
+        load = Load(folder, ports)
+        await load.begin(stack)
+        path = folder / "gateway.yaml"
+        path.write_text(yaml.safe_dump(configuration(ports, load.serial)))
+        yield load, path
+
+
+async def run_rounds(folder: Path, rounds: int, progress: Callable[[int, Left], None] = lambda *_: None) -> Left:
+    """Start and stop gateways under load; return what is left of them."""
+    left, chance = Left(), random.Random(1)
+    asyncio.get_running_loop().slow_callback_duration = LIMIT_S  # debug mode itself is slow
+    async with loaded(folder) as (load, path):
+        before: tuple[int, int] | None = None
+        for number in range(1, rounds + 1):
+            await run_once(path, load, chance, left)
+            left.tasks.update(task.get_name() for task in asyncio.all_tasks() if not is_of_load(task))
+            gc.collect()
+            now = len(os.listdir("/proc/self/fd")), len(own_threads())
+            # The first gateways start the threads that all of them share.
+            before = now if number <= max(1, rounds // SETTLED) else before
+            assert before is not None
+            left.descriptors, left.threads = now[0] - before[0], now[1] - before[1]
+            progress(number, left)
+    return left
+
+
+def own_threads() -> list[threading.Thread]:
+    """Return the threads, without those of the event loop, of which there are as many as it has needed at one time."""
+    return [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
+
+
+def is_of_load(task: asyncio.Task[Any]) -> bool:
+    return task is asyncio.current_task() or task.get_name() == "load" or "Load._accept" in repr(task)
+
+
+def is_nameless(task: asyncio.Task[Any]) -> bool:
+    """Return whether a task of the gateway, and not of a library, has no name of its own."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    return task.get_name().startswith("Task-") and code is not None and code.co_filename.startswith(GATEWAY)
+
+
+async def run_once(path: Path, load: Load, chance: random.Random, left: Left) -> None:
+    """Run a gateway until it has accepted telegrams, and for a moment more."""
+    config = load_config(path, {})
+    wiring, stop = Wiring(config, load_maps(config, path.parent), path.parent), asyncio.Event()
+    running = asyncio.create_task(wiring.flow.run(stop), name="gateway")
+    before = load.responses
+    clients = await load.go_on(load.clients())
+    async with asyncio.timeout(LIMIT_S):
+        while not (load.responses > before and all(wiring.meters[name].accepted for name in READ_METERS)):  # noqa: ASYNC110
+            await asyncio.sleep(TELEGRAM_EVERY_S)
+    await asyncio.sleep(chance.random() * LONGEST_S)
+    left.nameless.update(repr(task.get_coro()) for task in asyncio.all_tasks() if is_nameless(task))
+    stop.set()
+    await running
+    await load.end(clients)
+    for _ in range(3):
+        await asyncio.sleep(0)  # connections that are closed are released in the turns after that
+
+
+def is_accepted_too_late(error: BaseException | None) -> bool:
+    """Return whether a connection was accepted in the turn of the loop in which its server closed; close it.
+
+    Asyncio asserts that this does not happen (https://github.com/python/cpython/issues/109564, open in 2026). The
+    connection then ends when its transport is released, which is a ResourceWarning.
+    """
+    if not isinstance(error, AssertionError):
+        return False
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_attach":
+            transport: Any = frame.f_back.f_locals["self"] if frame.f_back else None
+            transport._sock.close()  # noqa: SLF001
+            transport._sock = transport._server = None  # noqa: SLF001
+            return True
+    return False
+
+
+@contextmanager
+def noting(errors: list[str]) -> Iterator[None]:
+    """Note warnings, errors that nobody handles, and errors in the log, while the block runs."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            if (record.name == "asyncio" or error) and not is_accepted_too_late(error):
+                errors.append(record.getMessage())
+
+    handler, hook = Handler(logging.WARNING), sys.unraisablehook
+    logging.getLogger().addHandler(handler)
+    sys.unraisablehook = lambda error: errors.append(f"{error.exc_value!r} in {error.object!r}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            yield
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+        logging.getLogger().removeHandler(handler)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = options.parse_args().rounds
+    if missing("mosquitto"):
+        raise SystemExit("mosquitto is not installed; try: apt install mosquitto")
+    print(machine())
+    memory: list[float] = []
+
+    def progress(number: int, left: Left) -> None:
+        if number >= rounds // SETTLED and number % max(1, rounds // 20) == 0:
+            memory.append(memory_mb(os.getpid()))
+            print(f"after {number:>5} starts and stops: {memory[-1]:.1f} MB; left: {left}", flush=True)
+
+    errors: list[str] = []
+    with TemporaryDirectory(prefix="dsmr-gateway-") as folder, noting(errors):
+        os.environ["XDG_RUNTIME_DIR"] = folder
+        left = asyncio.run(run_rounds(Path(folder), rounds, progress), debug=True)
+    left.errors = errors
+    growth = max(memory) - memory[0]
+    is_kept = left.is_nothing and growth < MAX_GROWTH_MB
+    print(f"{rounds} starts and stops under load; left: {left}; memory {growth:+.2f} MB")
+    print(f"verdict: {'nothing is left' if is_kept else 'NOT AS PROMISED'}")
+    return not is_kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())
