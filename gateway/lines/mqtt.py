@@ -89,11 +89,13 @@ def telegram_of(payload: bytes) -> bytes:
     also if they are no telegram: the diagnosis of the line names other protocols.
     """
     data = payload.strip()
+    if data.startswith(b"/"):
+        return data + b"\r\n"
     if len(data) >= MIN_HEX_CHARACTERS:
         try:
             frame = unhexlify(data)
-            # The last bytes of an encrypted telegram may look like white space.
-            return frame.rstrip() + b"\r\n" if frame.startswith(b"/") else frame
         except Error:
-            pass
-    return data + b"\r\n" if data.startswith(b"/") else b""
+            return b""
+        # The last bytes of an encrypted telegram may look like white space.
+        return frame.rstrip() + b"\r\n" if frame.startswith(b"/") else frame
+    return b""

@@ -1,9 +1,9 @@
 """A client of an MQTT broker in the event loop: the connection is asyncio's, most packets are paho-mqtt's.
 
 By itself, paho-mqtt blocks while it connects, and reads packets of any size from a socket of its own. Here asyncio
-connects, also over TLS, and `mqtt_packets` cuts the stream into packets. `mqtt_publish` decodes messages, and paho gets
-all other packets, one at a time, as if from a socket. So nothing blocks, there is no thread and no queue, and a message
-that is too long is skipped before it takes memory.
+connects, also over TLS, and `mqtt_packets` cuts the stream into packets. `mqtt_message` reads and makes messages, and
+paho gets all other packets, one at a time, as if from a socket. So nothing blocks, there is no thread and no queue, and
+a message that is too long is skipped before it takes memory.
 
 The broker has to respond to a ping each second. A connection over which three pings get no response is closed.
 """
@@ -16,6 +16,7 @@ import secrets
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,8 +26,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.problems.problem import Place, ProblemError
 from gateway.problems.system import connection_timeout, file_problem
 from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
-from gateway.transport.mqtt_connection import Connection, PahoClient, no_response
-from gateway.transport.mqtt_message import Message, properties_of
+from gateway.transport.mqtt_connection import Connection, PahoClient, Takers, no_response
+from gateway.transport.mqtt_message import Message, encode
 from gateway.transport.mqtt_problems import disconnected, ended, login_refused, not_connected, too_old, topic_refused
 from gateway.transport.secret_file import read_secret
 from gateway.transport.timed_reading import read_in_time
@@ -39,10 +40,10 @@ RESPONSE_TIMEOUT_S = 5.0
 
 _OLD_PROTOCOL = 132
 """Reason code of a broker that does not speak this version of MQTT."""
-DEFAULT_WINDOW = 65_535
-"""Number of messages that may wait for an acknowledgement if a broker does not limit it (MQTT 5.0, 3.2.2.3.3)."""
+NUMBERS = range(0x8000, 0x10000)
+"""Numbers of messages with QoS 1; paho counts its subscriptions from 1 on."""
 
-OnDone = Callable[[Any], None]
+OnDone = Callable[[int | None], None]
 """Called once with the broker's reason code for a message, or None if the connection ends before it comes."""
 
 T = TypeVar("T")
@@ -97,13 +98,13 @@ class MqttClient:
             options: how the client connects.
 
         """
-        self._on_skipped = on_skipped
         self.max_per_s = max_per_s
+        self._takers = Takers(on_message, on_skipped, self._note_done)
         self._broker = broker
-        self._on_message = on_message
         self._options = options
-        self._window = DEFAULT_WINDOW
+        self._window = len(NUMBERS)
         self._can_store = True
+        self._numbers = cycle(NUMBERS)
         self._unacknowledged: dict[int, OnDone] = {}
         self._versions = [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311][: 1 if options.needs_new else 2]
         self._paho: PahoClient | None = None
@@ -184,23 +185,22 @@ class MqttClient:
         """Return the moment at which the newest ping with a response was sent; messages since then are no older."""
         return self._connection.ping_moment if self._connection else float("-inf")
 
-    def publish(self, message: Message, qos: int = 0, on_done: OnDone | None = None) -> bool:
+    def publish(self, message: Message, on_done: OnDone | None = None) -> bool:
         """Publish a message; False if there is no connection, or the broker takes no more now.
 
         Args:
             message: the message.
-            qos: 0, or 1 for a message that the broker acknowledges.
-            on_done: called once if True is returned and `qos` is 1.
+            on_done: called once if True is returned. The message is sent with QoS 1 then, with QoS 0 if it is None.
 
         """
-        if not (self._paho and self.has_room):
+        connection, number = self._connection, None
+        if not (connection and self.has_room):
             return False
-        is_new = self._paho.protocol == MQTTProtocolVersion.MQTTv5
+        if on_done:
+            number = next(each for each in self._numbers if each not in self._unacknowledged)
+            self._unacknowledged[number] = on_done
         is_stored = message.is_retained and self._can_store
-        properties = properties_of(message) if is_new else None
-        info = self._paho.publish(message.topic, message.payload, qos, is_stored, properties)
-        if qos and on_done:
-            self._unacknowledged[info.mid] = on_done
+        connection.send(encode(message, number, is_new=connection.is_new, is_stored=is_stored))
         return True
 
     def close(self, *, with_will: bool = False) -> None:
@@ -242,19 +242,17 @@ class MqttClient:
         host, port, options = self._broker.host, self._broker.port, self._options
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: Connection(self._on_message, self._on_skipped, self.max_per_s), host, port, ssl=tls
+            lambda: Connection(self._takers, self.max_per_s), host, port, ssl=tls
         )
         self._connection = connection
         name = options.client_id or f"dsmr-gateway-{secrets.token_hex(4)}"
         self._paho = paho = PahoClient(CallbackAPIVersion.VERSION2, name, protocol=version, reconnect_on_failure=False)
-        paho.max_inflight_messages_set(0)  # `has_room` keeps to the broker's limit
         if self._broker.user is not None:
             paho.username_pw_set(self._broker.user, password)
         if will := options.will:
             paho.will_set(will.topic, will.payload, 1, retain=True)
         paho.on_connect = lambda _client, _data, _flags, *found: self._note_login(connection, *found)
         paho.on_subscribe = lambda _client, _data, _mid, codes, _properties: _settle(connection.subscription, codes)
-        paho.on_publish = lambda _client, _data, mid, code, _properties: self._note_done(mid, code)
         paho.on_disconnect = lambda _client, _data, flags, code, _properties: (
             connection.finish(disconnected(code)) if flags.is_disconnect_packet_from_server else None
         )
@@ -262,12 +260,13 @@ class MqttClient:
         return connection
 
     def _note_login(self, connection: Connection, code: Any, properties: Any) -> None:
-        self._window = getattr(properties, "ReceiveMaximum", DEFAULT_WINDOW)
+        # Without a limit of the broker it is 65,535 (MQTT 5.0, 3.2.2.3.3).
+        self._window = min(getattr(properties, "ReceiveMaximum", len(NUMBERS)), len(NUMBERS))
         self._can_store = bool(getattr(properties, "RetainAvailable", True))
         _settle(connection.login, code)
 
-    def _note_done(self, mid: int, code: Any) -> None:
-        if on_done := self._unacknowledged.pop(mid, None):
+    def _note_done(self, number: int, code: int) -> None:
+        if on_done := self._unacknowledged.pop(number, None):
             on_done(code)
 
     def _forget(self, _closed: asyncio.Future[Exception | None]) -> None:

@@ -11,16 +11,15 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.runtime.clock import now
-from gateway.transport.mqtt_message import Message
-from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, PUBLISH, NotMqttError, Packets
-from gateway.transport.mqtt_publish import Refusal, decode
+from gateway.transport.mqtt_message import PUBACK, PUBLISH, Message, Refusal, decode, decode_acknowledgement
+from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
 from gateway.transport.socket_options import wait_a_turn, watch_peer
 
 KEEPALIVE_S = 5
@@ -36,7 +35,7 @@ _PINGREQ, _DISCONNECT = b"\xc0\x00", b"\xe0\x00"
 _DISCONNECT_WITH_WILL = b"\xe0\x01\x04"
 """Disconnect with reason code 4: the broker publishes the will (MQTT 5.0, 3.14.2.1)."""
 _PINGRESP = 0xD0
-_CONNACK, _PUBACK = 0x20, 0x40
+_CONNACK = 0x20
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has the option
 
 NOT_MQTT = problem_of(
@@ -62,17 +61,25 @@ class PahoClient(Client):
         return self.connection
 
 
+class Takers(NamedTuple):
+    """The functions that take what a broker sends."""
+
+    message: Callable[[Message], None]
+    skipped: Callable[[int], None]
+    """Takes the size of a message that is too long and is not read."""
+    acknowledgement: Callable[[int, int], None]
+    """Takes the number of a message that was published with QoS 1, and the broker's reason code."""
+
+
 class Connection(asyncio.BufferedProtocol):
     """A connection to a broker, which paho uses like a socket."""
 
-    def __init__(
-        self, on_message: Callable[[Message], None], on_skipped: Callable[[int], None], max_per_s: int
-    ) -> None:
+    def __init__(self, takers: Takers, max_per_s: int) -> None:
         loop = asyncio.get_running_loop()
-        self._on_message, self._on_skipped, self._max_per_s = on_message, on_skipped, max_per_s
+        self._takers, self._max_per_s = takers, max_per_s
         self._packets = Packets()
         self._packet = b""
-        self._is_new = False
+        self.is_new = False
         """True if MQTT 5 is spoken."""
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._paho: PahoClient | None = None
@@ -157,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
     def begin(self, paho: PahoClient, host: str, port: int) -> None:
         """Log in."""
         self._paho = paho
-        self._is_new = paho.protocol == MQTTProtocolVersion.MQTTv5
+        self.is_new = paho.protocol == MQTTProtocolVersion.MQTTv5
         paho.connection = self
         paho.connect_async(host, port, KEEPALIVE_S)
         paho.reconnect()
@@ -176,13 +183,13 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once, for a reason if there is one; the broker publishes the will only if `with_will`."""
         self._end(ProblemError(problem) if problem else None)
         # A broker of MQTT 3.1.1 publishes the will when the connection ends without a word.
-        self._leave((_DISCONNECT_WITH_WILL if self._is_new else b"") if with_will else _DISCONNECT)
+        self._leave((_DISCONNECT_WITH_WILL if self.is_new else b"") if with_will else _DISCONNECT)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Close because of a packet that cannot be used; the broker gets the reason if it speaks MQTT 5."""
         is_logged_in = self.login.done()
         self._end(ProblemError(MALFORMED if is_logged_in else NOT_MQTT))
-        self._leave(b"\xe0\x01%c" % refusal if self._is_new and is_logged_in else b"")
+        self._leave(b"\xe0\x01%c" % refusal if self.is_new and is_logged_in else b"")
 
     def _leave(self, last: bytes) -> None:
         """Close at once, with a last packet if there is one."""
@@ -219,19 +226,25 @@ class Connection(asyncio.BufferedProtocol):
     def _take(self, packet: bytes | int) -> None:
         if isinstance(packet, int):
             self._count_packet(packet)
-            self._on_skipped(packet)
+            self._takers.skipped(packet)
             return
         kind = packet[0] & 0xF0
-        if kind != _PUBACK:
+        if kind != PUBACK:
             self._count_packet(1)
         if not self.login.done() and kind != _CONNACK:
             self._refuse(Refusal.PROTOCOL_ERROR)
         elif kind == PUBLISH:
-            message = decode(packet, is_new=self._is_new)
+            message = decode(packet, is_new=self.is_new)
             if isinstance(message, Message):
-                self._on_message(message)
+                self._takers.message(message)
             else:
                 self._refuse(message)
+        elif kind == PUBACK:
+            found = decode_acknowledgement(packet, is_new=self.is_new)
+            if isinstance(found, Refusal):
+                self._refuse(found)
+            else:
+                self._takers.acknowledgement(*found)
         elif kind == _PINGRESP:
             if self._open_pings:
                 self.ping_moment = self._open_pings.popleft()

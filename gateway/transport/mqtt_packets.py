@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gateway.transport.mqtt_message import PUBLISH
+
 MAX_PACKET_BYTES = 65_536
 """Largest packet that is read; a longer message is skipped."""
 MAX_LENGTH_BYTES = 4
-PUBLISH = 0x30
-"""Kind of a packet that holds a message; the lower four bits are flags."""
 
 
 class NotMqttError(ValueError):

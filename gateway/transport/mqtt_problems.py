@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut
 from gateway.problems.system import connection_problem
 
 _REFUSED_LOGINS = (134, 135)
 """Reason codes for a wrong user or password, and for a user without rights (MQTT 5.0, 3.2.2.2)."""
+FIRST_FAILURE = 128
+"""Least reason code of a failure."""
 _SESSION_TAKEN_OVER = 142
 """Reason code for a client whose id another one has logged in with."""
 
@@ -60,9 +65,13 @@ def topic_refused(topic: str, code: Any) -> Problem:
     return problem_of("mqtt-topic-refused", what, hint, short="the broker refuses the topic")
 
 
-def message_refused(topic: str, code: Any) -> Problem:
+def message_refused(topic: str, code: int) -> Problem:
     """Return that a broker refuses a message that was published."""
-    what = f"the broker refuses the message on '{topic}': {cut(str(code))}"
+    try:
+        reason = str(ReasonCode(PacketTypes.PUBACK, identifier=code))
+    except KeyError:
+        reason = f"reason code {code}"
+    what = f"the broker refuses the message on '{topic}': {reason}"
     hint = "Allow this user to write the topic, in the access list of the broker"
     return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
 

@@ -14,7 +14,7 @@ from gateway.lines.mqtt import MAX_PER_S, MqttLine, telegram_of
 from gateway.problems.problem import ProblemError
 from gateway.transport import mqtt
 from gateway.transport.mqtt import Broker, Message, MqttClient, Options
-from gateway.transport.mqtt_connection import Connection
+from gateway.transport.mqtt_connection import Connection, Takers
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
 from tests.conftest import own_telegram
 from tests.waiting import until
@@ -323,7 +323,7 @@ async def test_a_gateway_that_is_behind_with_reading_does_not_give_up_the_broker
     """At the start of many meters, the response to a ping waits behind all of their messages."""
     moment = 100.0
     monkeypatch.setattr("gateway.transport.mqtt_connection.now", lambda: moment)
-    connection = Connection(lambda _message: None, lambda _size: None, MAX_PER_S)
+    connection = Connection(Mock(Takers), MAX_PER_S)
     connection._transport = Mock()
     connection._open_pings.extend([97.0, 98.0, 99.0])
     connection._last_full = 99.5
@@ -379,9 +379,13 @@ async def test_a_client_logs_in_with_its_password_and_will_and_publishes(tmp_pat
         await client.connect()
         assert client.publish(Message("a", b"b", is_retained=True))
         await until(lambda: (3, b"\x00\x01a\x00b") in packets)
+        codes: list[int | None] = []
+        assert client.publish(Message("c", b"d"), codes.append)
+        await until(lambda: (3, b"\x00\x01c\x80\x00\x00d") in packets)
         client.close()
         await until(lambda: (DISCONNECT, b"") in packets)
         assert not client.publish(Message("a", b"b"))
+        assert codes == [None], "the connection ended before the acknowledgement"
     login = packets[0][1]
     assert login.endswith(b"\x00\x02me\x00\x06s3cret")
     assert b"\x00\x06status\x00\x07offline" in login

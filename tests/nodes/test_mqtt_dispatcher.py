@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gateway.nodes.mqtt_broker import dispatcher as module
 from gateway.nodes.mqtt_broker.dispatcher import MUTED_S, Dispatcher
 from gateway.nodes.mqtt_broker.settings import Subscription
 from gateway.transport.mqtt import Message
@@ -45,3 +48,15 @@ def test_a_steady_flow_below_the_limit_is_never_a_flood() -> None:
         dispatcher.wanted(subscriptions, float(second))
         assert not any(dispatcher.dispatch(Message("a", b""), subscriptions) for _ in range(5))
     assert len(taken) == 50
+
+
+def test_the_number_of_topics_that_are_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KNOWN_TOPICS", 10)
+    taken: list[Message] = []
+    subscriptions = (Subscription(["p/+/a"], taken.append, 1000),)
+    dispatcher = Dispatcher()
+    for number in range(100):
+        for topic in (f"p/{number}/a", f"p/{number}/b"):
+            dispatcher.dispatch(Message(topic, b""), subscriptions)
+        assert len(dispatcher._entries) <= 10
+    assert len(taken) == 100

@@ -17,6 +17,11 @@ from gateway.transport.mqtt import Message
 
 MUTED_S = 60.0
 """Time for which a topic with too many messages is not subscribed to."""
+MAX_KNOWN_TOPICS = 20_000
+"""Largest number of topics whose subscriptions are remembered; all are forgotten when there are more."""
+
+Entry = tuple[str, int, list[Callable[[Message], None]]]
+"""A subscribed topic, its limit, and who takes its messages."""
 
 
 class Dispatcher:
@@ -25,6 +30,8 @@ class Dispatcher:
     def __init__(self) -> None:
         self._known: tuple[Subscription, ...] = ()
         self._table: Any = _empty_table()
+        self._entries: dict[str, tuple[Entry, ...]] = {}
+        """The subscriptions that a message fits, by its topic: the table is slow, and a meter keeps its topic."""
         self._counts = Counter[str]()
         self._muted: dict[str, float] = {}
 
@@ -47,7 +54,10 @@ class Dispatcher:
         if self._known is not subscriptions:
             self._match(subscriptions)
         flooded = None
-        for topic, limit, takers in self._table.iter_match(message.topic):
+        entries = self._entries.get(message.topic)
+        if entries is None:
+            entries = self._look_up(message.topic)
+        for topic, limit, takers in entries:
             count = self._counts[topic] = self._counts[topic] + 1
             if count <= limit:
                 for take in takers:
@@ -56,14 +66,22 @@ class Dispatcher:
                 flooded = topic
         return flooded
 
+    def _look_up(self, topic: str) -> tuple[Entry, ...]:
+        """Return the subscriptions that a topic fits, and remember them."""
+        if len(self._entries) >= MAX_KNOWN_TOPICS:
+            self._entries.clear()
+        entries = self._entries[topic] = tuple(self._table.iter_match(topic))
+        return entries
+
     def _match(self, subscriptions: tuple[Subscription, ...]) -> None:
         """Build the table again, after nodes were connected."""
         self._known = subscriptions
-        found: dict[str, tuple[str, int, list[Callable[[Message], None]]]] = {}
+        found: dict[str, Entry] = {}
         for each in subscriptions:
             for topic in each.topics:
                 found.setdefault(topic, (topic, each.limit_per_s, []))[2].append(each.take)
         self._table = _empty_table()
+        self._entries.clear()
         for topic, entry in found.items():
             self._table[topic] = entry
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.nodes.mqtt_broker.dispatcher import Dispatcher
 from gateway.nodes.mqtt_broker.outbox import Fate, Make, Outbox
@@ -24,7 +24,7 @@ from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.runtime.ticking import look_each
 from gateway.transport.mqtt import Message, MqttClient, Options
-from gateway.transport.mqtt_problems import message_refused, topic_flooded, topic_refused
+from gateway.transport.mqtt_problems import FIRST_FAILURE, message_refused, topic_flooded, topic_refused
 
 if TYPE_CHECKING:
     from gateway.transport.tls import ServerTls, TlsFiles
@@ -237,18 +237,19 @@ class MqttBroker(Node):
     def _send(self) -> None:
         """Send what is ready, as far as the broker takes it."""
         while self.is_connected and self._client.has_room and (message := self._outbox.next()):
-            self._client.publish(message, 1, partial(self._settle, message.topic))
+            self._client.publish(message, partial(self._settle, message.topic))
 
-    def _settle(self, topic: str, code: Any) -> None:
+    def _settle(self, topic: str, code: int | None) -> None:
         """Note the broker's reason code for the message of a topic; None if the connection has ended."""
         if code is None:
             self._outbox.settle(topic, Fate.LOST)
             return
-        if code.is_failure:
+        is_refused = code >= FIRST_FAILURE
+        if is_refused:
             problem = message_refused(topic, code)
             self._refused = now(), problem
             self.log_seldom(logging.WARNING, str(problem), alike=problem.short)
-        self._outbox.settle(topic, Fate.REFUSED if code.is_failure else Fate.PUBLISHED)
+        self._outbox.settle(topic, Fate.REFUSED if is_refused else Fate.PUBLISHED)
         self._send()
 
     def _take(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Messages are decoded as paho-mqtt does it, however the stream is cut; what cannot be used is a reason code."""
+"""Messages are made and read as paho-mqtt does it, however the stream is cut; what cannot be used is a reason code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.problems.problem import ProblemError
-from gateway.transport.mqtt_connection import Connection, PahoClient
-from gateway.transport.mqtt_message import Message
-from gateway.transport.mqtt_packets import PUBLISH, NotMqttError, Packets
-from gateway.transport.mqtt_publish import ALIAS, USER_PROPERTY, Refusal, decode
+from gateway.transport.mqtt_connection import Connection, PahoClient, Takers
+from gateway.transport.mqtt_message import (
+    ALIAS,
+    PUBLISH,
+    USER_PROPERTY,
+    Message,
+    Refusal,
+    decode,
+    decode_acknowledgement,
+    encode,
+)
+from gateway.transport.mqtt_packets import NotMqttError, Packets
 
 VERSIONS = {True: MQTTProtocolVersion.MQTTv5, False: MQTTProtocolVersion.MQTTv311}
 
@@ -33,16 +41,19 @@ class Encoder(Client):
         super().__init__(CallbackAPIVersion.VERSION2, "x", protocol=VERSIONS[is_new])
         self._sock: Any = Mock()
         self.packets: list[bytes] = []
+        self.max_inflight_messages_set(0)
 
     def _packet_queue(self, _command: int, packet: Any, *_: Any, **__: Any) -> Any:
         self.packets.append(bytes(packet))
+        self._out_messages.clear()
+        return 0
 
 
 ENCODERS = {is_new: Encoder(is_new=is_new) for is_new in (True, False)}
 
 
-def encoded(message: Message, others: dict[str, Any], *, is_new: bool = True) -> bytes:
-    """Return the packet that paho sends for a message."""
+def encoded(message: Message, others: dict[str, Any], qos: int = 0, *, is_new: bool = True) -> bytes:
+    """Return the packet that paho sends for a message; its number is that of `ENCODERS` then."""
     properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if message.properties:
         properties.UserProperty = list(message.properties)
@@ -53,7 +64,7 @@ def encoded(message: Message, others: dict[str, Any], *, is_new: bool = True) ->
     for name, value in others.items():
         setattr(properties, name, value)
     client = ENCODERS[is_new]
-    client.publish(message.topic, message.payload, 0, message.is_retained, properties if is_new else None)
+    client.publish(message.topic, message.payload, qos, message.is_retained, properties if is_new else None)
     return client.packets.pop()
 
 
@@ -110,9 +121,48 @@ def test_a_message_of_mqtt_3_1_1_is_read_as_paho_writes_it(message: Message) -> 
     assert decode(encoded(message, {}, is_new=False), is_new=False) == plain
 
 
-def test_a_long_message_is_read() -> None:
+def test_a_long_message_is_read_and_made() -> None:
     message = Message("t" * 65_535, b"p" * 100_000, properties=(("n" * 65_535, "v" * 65_535),))
     assert decode(encoded(message, {}), is_new=True) == message
+    assert encode(message, None, is_new=True, is_stored=False) == encoded(message, {})
+    with pytest.raises(OverflowError):
+        encode(Message("t" * 65_536, b""), None, is_new=True, is_stored=False)
+
+
+@given(MESSAGES, st.booleans(), st.booleans())
+def test_a_message_is_made_as_paho_makes_it(message: Message, is_new: bool, is_acknowledged: bool) -> None:
+    message = message._replace(expires_s=message.expires_s or None)
+    theirs = encoded(message, {}, int(is_acknowledged), is_new=is_new)
+    number = ENCODERS[is_new]._last_mid if is_acknowledged else None
+    assert encode(message, number, is_new=is_new, is_stored=message.is_retained) == theirs
+
+
+def test_an_expiry_of_0_is_never_sent() -> None:
+    """Some brokers take it for never, others for at once."""
+    soon = Message("t", b"", expires_s=1)
+    packet = encode(soon._replace(expires_s=0), None, is_new=True, is_stored=False)
+    assert packet == encode(soon, None, is_new=True, is_stored=False)
+
+
+@pytest.mark.parametrize(
+    ("packet", "found"),
+    [
+        (b"\x40\x02\x80\x07", (0x8007, 0)),
+        (b"\x40\x03\x00\x07\x10", (7, 0x10)),
+        (b"\x40\x04\x00\x07\x87\x00", (7, 0x87)),
+        (b"\x40\x86\x01\x00\x07\x97" + b"\x82\x01\x1f\x00\x7f" + b"x" * 127, (7, 0x97)),
+        (b"\x40\x00", Refusal.MALFORMED),
+        (b"\x40\x01\x00", Refusal.MALFORMED),
+        (b"\x40\x82\x00", Refusal.MALFORMED),
+        (b"\x40\x80", Refusal.MALFORMED),
+    ],
+)
+def test_an_acknowledgement_has_the_number_and_the_reason_code(packet: bytes, found: object) -> None:
+    assert decode_acknowledgement(packet, is_new=True) == found
+
+
+def test_an_acknowledgement_of_mqtt_3_1_1_has_no_reason_code() -> None:
+    assert decode_acknowledgement(b"\x40\x02\x00\x07", is_new=False) == (7, 0)
 
 
 @given(st.lists(MESSAGES, max_size=4), st.lists(st.integers(1, 60), min_size=1))
@@ -224,7 +274,7 @@ def test_no_bytes_of_a_broker_raise_an_exception(pieces: list[bytes]) -> None:
     """Garbage after a login is ignored as far as it looks like packets, or ends the connection with a reason code."""
 
     async def receive() -> None:
-        connection, transport = Connection(lambda _message: None, lambda _size: None, 1000), Transport()
+        connection, transport = Connection(Mock(Takers), 1000), Transport()
         connection._transport, connection._socket = transport, Mock()
         paho = PahoClient(CallbackAPIVersion.VERSION2, "x", protocol=MQTTProtocolVersion.MQTTv5)
         paho.on_connect = lambda *_: connection.login.done() or connection.login.set_result(None)
