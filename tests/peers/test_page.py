@@ -455,7 +455,6 @@ PURE = """async () => {
   fleet.tick();
   served.push(fresh());
   performance.now = real;
-  fleet.close();
   return {
     labels: [["client", "192.168.1.30"], ["Modbus server", "Modbus/TCP 192.168.1.5:502"]]
       .map(([kind, label]) => shortLabel({ kind, label })),

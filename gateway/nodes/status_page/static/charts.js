@@ -1,39 +1,39 @@
 // The last hour or the last day of a meter in four charts with one cursor. A time without telegrams is a gap, and
 // only what is fresh is called "now".
 
-import { h, s, setText } from "./dom.js";
-import { area, digitsOf, gaps, hatch, nice, path, runs, timeAxis } from "./drawing.js";
-import { fromFirst, isKnown, pointsOf, series } from "./series.js";
+import { dropdown, h, render, s, segments } from "./dom.js";
+import { area, axes, BOTTOM, hatch, limited, nice, path, picture, powerTicks, runs, scales, silences, TOP } from "./drawing.js";
+import { isKnown, pointsOf, series } from "./series.js";
+import { table } from "./table.js";
 import { fixed, hours, moment, signed, t } from "./texts.js";
 
 const SPANS = { hour: 3600, day: 86_400 };
 const LIMITS_V = [207, 253];
+const BEYOND_V = 4; // space above and below the limits
 const PHASES = [1, 2, 3];
-const [LEFT, TOP, BOTTOM] = [44, 8, 24];
+const LEFT = 44;
 const LABEL_HEIGHT = 14;
 const JUMP = 10;
 const REDRAW_S = 10;
 
 const COLUMNS = {
   w: "power_mean_w", low: "power_lowest_w", high: "power_highest_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w",
-  v1: "voltage_l1_lowest_v", v2: "voltage_l2_lowest_v", v3: "voltage_l3_lowest_v", V1: "voltage_l1_highest_v", V2: "voltage_l2_highest_v", V3: "voltage_l3_highest_v",
-  interval: "longest_interval_s", refused: "refused",
+  v1: "voltage_l1_lowest_v", v2: "voltage_l2_lowest_v", v3: "voltage_l3_lowest_v",
+  V1: "voltage_l1_highest_v", V2: "voltage_l2_highest_v", V3: "voltage_l3_highest_v", interval: "longest_interval_s", refused: "refused",
 };
 
 export function create(gateway, refresh) {
-  const state = { meter: gateway.path[0] ?? null, range: "hour", at: null };
   const kept = { hour: series(), day: series() };
+  const state = { meter: gateway.path[0] ?? null, range: "hour", at: null };
   const charts = [powerChart(), phaseChart(), voltageChart(), intervalChart()].map((kind) => chart(kind, state, move));
-  const ranges = h("span", { class: "seg", role: "group", "aria-label": t("chart_range") }, ["hour", "day"].map((range) => h("button", { "data-range": range, onclick: () => { state.range = range; state.at = null; asked = 0; show(); refresh(); } }, t(`chart_${range}`))));
-  const meters = h("select", { "aria-label": t("meter"), onchange: () => { state.meter = meters.value; state.at = null; asked = 0; gateway.restream(); } });
-  const hint = h("span", { class: "soft small wide-only" }, t("chart_hint"));
-  const save = h("button", { onclick: () => download(kept[state.range].data) }, t("chart_csv"));
-  const table = tableOf();
-  const element = h("div", {}, h("div", { class: "bar" }, h("h1", {}, t("charts")), ranges, meters, h("span", { class: "grow" }), hint, save),
-    h("div", { class: "g" }, charts.map((each) => each.element)), table.element);
+  const tools = h("div.bar");
+  const details = h("details.as-table", { ontoggle: () => showTable() }, h("summary", t("chart_table")));
+  const rows = h("div");
+  details.append(rows);
+  const element = h("div", tools, h("div.g", charts.map((each) => each.element)), details);
   let asked = 0;
-  let wasServed = null;
-  let drawnAt = 0;
+  let drawn = null;
+  let listed = [];
   let names = [];
 
   // Everything that the charts need besides the buckets: the end of what is known, and whether that is now.
@@ -47,28 +47,43 @@ export function create(gateway, refresh) {
 
   function show() {
     const around = context();
-    for (const button of ranges.children) button.setAttribute("aria-pressed", button.dataset.range === state.range);
     const { data } = kept[state.range];
-    const isMine = around && data?.meter === state.meter;
-    const points = isMine ? fromFirst(pointsOf(data, COLUMNS)).filter((point) => point.at > around.at - around.span) : [];
-    wasServed = around?.isServed ?? null;
-    drawnAt = around?.at ?? 0;
+    const points = around && data?.meter === state.meter ? pointsOf(data, COLUMNS).filter(({ at }) => at > around.at - around.span) : [];
+    drawn = around;
     if (around) around.end ??= (points.findLast(isKnown)?.at ?? 0) + (data?.bucket_s ?? 0) / 2;
     for (const each of charts) each.draw(points, around, data?.bucket_s ?? 10);
-    table.show(points, around);
-    save.disabled = !points.length;
+    listed = points.filter((point) => point.at <= around.end || isKnown(point)).reverse();
+    details.hidden = !listed.length;
+    showTable();
+    showTools();
+  }
+
+  function showTools() {
+    const choose = (changes) => {
+      Object.assign(state, changes, { at: null });
+      asked = 0;
+      show();
+    };
+    render(tools, h("h1", t("charts")),
+      segments(t("chart_range"), ["hour", "day"].map((range) => [range, t(`chart_${range}`)]), state.range, (range) => { choose({ range }); refresh(); }),
+      names.length > 1 && dropdown(names.map((name) => [name, name]), state.meter, (meter) => { choose({ meter }); gateway.restream(); }, { "aria-label": t("meter") }),
+      h("span.grow"), h("span.soft.small.wide-only", t("chart_hint")),
+      h("button", { disabled: !listed.length, onclick: () => download(kept[state.range].data) }, t("chart_csv")));
+  }
+
+  // The same numbers as a table, made only while it is open.
+  function showTable() {
+    if (!details.open) return;
+    const watts = (value) => (value === null ? "—" : signed(value));
+    const row = (point) => [watts(point.w), watts(point.low), watts(point.high), point.interval === null ? "—" : fixed(point.interval, 1), fixed(point.refused)];
+    render(rows, table(t("chart_table"), [["time"], ...["chart_power", "chart_lowest", "chart_highest", "chart_longest", "chart_refused"].map((name) => [name, "num"])],
+      listed.map((point) => h("tr", h("td", moment(point.at)),
+        isKnown(point) ? row(point).map((text) => h("td.num", text)) : h("td.soft", { colspan: 5 }, t("chart_no_telegrams")))), { kind: ".tall" }));
   }
 
   function move(at) {
     state.at = at;
-    for (const each of charts) each.read(at);
-  }
-
-  function showMeters(all) {
-    names = all;
-    meters.hidden = all.length < 2;
-    if ([...meters.options].map(({ value }) => value).join("\n") !== all.join("\n")) meters.replaceChildren(...all.map((name) => h("option", { value: name }, name)));
-    meters.value = state.meter;
+    for (const each of charts) each.read();
   }
 
   return {
@@ -78,257 +93,210 @@ export function create(gateway, refresh) {
       state.meter = gateway.event.meter?.name ?? null;
       // An event names all meters where they are few.
       const few = gateway.event.meters.map(({ name }) => name);
-      showMeters(few.length === gateway.meterCount() ? few : names);
+      if (few.length === gateway.meterCount()) names = few;
+      showTools();
     },
     // Readings that become stale lose their "now" at that moment, with or without an event.
     tick() {
       const around = context();
-      if (around && (around.isServed !== wasServed || around.at - drawnAt > REDRAW_S)) show();
+      if (around && (around.isServed !== drawn?.isServed || around.at - drawn.at > REDRAW_S)) show();
     },
     resize: show,
     async refresh() {
-      const kind = state.range;
-      const known = kept[kind];
-      if (state.meter === null) return;
-      if (!names.length) showMeters((await gateway.get("api/status")).meters.map(({ name }) => name));
-      const isMine = known.data?.meter === state.meter;
+      const { meter, range } = state;
+      const known = kept[range];
+      if (meter === null) return;
+      if (!names.length) names = (await gateway.get("api/status")).meters.map(({ name }) => name);
+      const isMine = known.data?.meter === meter;
       if (isMine && gateway.event.at < asked) return;
-      const newer = await gateway.get("api/series", { meter: state.meter, range: kind, since: isMine ? known.since : 0 });
+      const newer = await gateway.get("api/series", { meter, range, since: isMine ? known.since : 0 });
       known.merge(newer);
-      asked = newer.at + 10;
-      if (kind === state.range) show();
+      asked = newer.at + REDRAW_S;
+      if (range === state.range) show();
     },
-  };
-}
-
-function scale(points, { at, span }, width, right, height, ticks) {
-  const [low, high] = [ticks[0], ticks.at(-1)];
-  return {
-    x: (time) => LEFT + (width - LEFT - right) * Math.max(0, Math.min(1, 1 - (at - time) / span)),
-    y: (value) => TOP + (height - TOP - BOTTOM) * (1 - (value - low) / (high - low)),
   };
 }
 
 // A chart of one kind, with its readout above, its cursor, and the keys that move it.
 function chart(kind, state, move) {
-  const title = h("h2", {}, `${t(kind.title)} `, h("span", { class: "soft small" }, kind.unit));
-  const readout = h("p", { class: "readout" });
-  const spoken = h("span", { class: "vh", role: "status" });
-  const box = h("div", { class: "plot" });
-  const element = h("section", { class: `card chart ${kind.size}`, tabindex: 0, role: "group", "aria-label": t(kind.title), "aria-description": t("chart_hint") }, h("div", { class: "hd" }, title, readout), box, spoken);
+  const readout = h("p.readout");
+  const spoken = h("span.vh", { role: "status" });
+  const box = h("div.plot");
+  const title = t(kind.title);
+  const element = h(`section.card.chart.${kind.size}`, { tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key, onpointermove: point, onpointerleave: () => move(null) },
+    h("div.hd", h("h2", `${title} `, h("span.soft.small", kind.unit)), readout), box, spoken);
+  const cursor = s("g");
   let drawn = null;
 
   function nearest(at) {
-    return drawn.points.reduce((best, point) => (Math.abs(point.at - at) < Math.abs(best.at - at) ? point : best));
+    return drawn.points.reduce((best, each) => (Math.abs(each.at - at) < Math.abs(best.at - at) ? each : best));
   }
 
-  function read(at) {
-    if (!drawn?.points.length) {
-      readout.replaceChildren();
-      return;
-    }
-    const { points, around, x, y, cursor, height } = drawn;
-    const known = points.filter(isKnown);
-    const point = at === null ? known.at(-1) : nearest(at);
-    if (!point) return;
-    const when = at !== null ? hours(point.at) : around.isServed ? (around.range === "hour" ? t("axis_now") : t("chart_newest", { n: fixed(drawn.bucketS / 60) })) : t("chart_last", { at: hours(around.end) });
-    readout.replaceChildren(h("span", { class: "soft" }, when), ...(isKnown(point) ? kind.read(point, at === null ? known : null) : [h("b", {}, t("chart_nothing"))]));
-    cursor.replaceChildren();
-    if (at === null) return;
-    cursor.append(s("path", { class: "cursor", d: `M${x(point.at)} ${TOP}V${height - BOTTOM}` }));
-    if (isKnown(point)) cursor.append(...kind.values(point).filter((value) => value !== null).map((value) => s("circle", { class: "dot", r: 3.5, cx: x(point.at), cy: y(value) })));
+  // The time at the cursor, and what it is called; without a cursor, that of the newest telegram.
+  function whenOf(at) {
+    const { around, bucketS } = drawn;
+    if (at !== null) return hours(at);
+    if (!around.isServed) return t("chart_last", { at: hours(around.end) });
+    return around.range === "hour" ? t("axis_now") : t("chart_newest", { n: fixed(bucketS / 60) });
   }
 
-  element.addEventListener("pointermove", (event) => {
-    const picture = box.firstElementChild;
-    if (!drawn?.points.length || !picture) return;
-    const share = (event.clientX - picture.getBoundingClientRect().left - LEFT) / (drawn.width - LEFT - kind.right);
-    move(share < 0 || share > 1 ? null : drawn.around.at - (1 - share) * drawn.around.span);
-  });
-  element.addEventListener("pointerleave", () => move(null));
-  element.addEventListener("keydown", (event) => {
-    if (!drawn?.points.length) return;
+  function read() {
+    const isAtCursor = state.at !== null;
+    const shown = drawn && (isAtCursor ? nearest(state.at) : drawn.known.at(-1));
+    render(readout, shown && [h("span.soft", whenOf(isAtCursor ? shown.at : null)), isKnown(shown) ? kind.read(shown, isAtCursor ? null : drawn.known) : h("b", t("chart_nothing"))]);
+    if (!drawn) return;
+    const { x, y, floor } = drawn;
+    render(cursor, isAtCursor && [s("path.cursor", { d: `M${x(shown.at)} ${TOP}V${floor}` }),
+      isKnown(shown) && kind.values(shown).map((value) => value !== null && s("circle.dot", { r: 3.5, cx: x(shown.at), cy: y(value) }))]);
+  }
+
+  function point(event) {
+    if (!drawn) return;
+    const { left, edge, around } = drawn;
+    const share = (event.clientX - box.getBoundingClientRect().left - left) / (edge - left);
+    move(share < 0 || share > 1 ? null : around.at - (1 - share) * around.span);
+  }
+
+  function key(event) {
+    if (!drawn) return;
     const { points } = drawn;
-    const index = state.at === null ? points.length - 1 : points.indexOf(nearest(state.at));
+    const [last, isAtCursor] = [points.length - 1, state.at !== null];
+    const index = isAtCursor ? points.indexOf(nearest(state.at)) : last;
     const step = event.shiftKey ? JUMP : 1;
-    const wanted = { ArrowLeft: index - (state.at === null ? 0 : step), ArrowRight: index + step, Home: 0, End: points.length - 1, Escape: -1 }[event.key];
+    const wanted = { ArrowLeft: index - (isAtCursor && step), ArrowRight: index + step, Home: 0, End: last, Escape: null }[event.key];
     if (wanted === undefined) return;
     event.preventDefault();
-    move(event.key === "Escape" ? null : points[Math.max(0, Math.min(points.length - 1, wanted))].at);
-    setText(spoken, event.key === "Escape" ? "" : readout.textContent);
-  });
+    move(wanted === null ? null : points[limited(wanted, 0, last)].at);
+    render(spoken, wanted === null ? "" : readout.textContent);
+  }
 
   return {
     element,
     read,
     draw(all, around, bucketS) {
+      const known = all.filter((each) => isKnown(each) && kind.values(each).some((value) => value !== null));
       // A meter that sends no such reading, or hundreds of meters, have no such chart.
-      const has = around && all.some((point) => isKnown(point) && kind.values(point).some((value) => value !== null));
-      element.hidden = kind.isOptional && !has;
-      if (element.hidden) return;
-      if (!has) {
-        drawn = null;
-        readout.replaceChildren();
-        box.replaceChildren(h("p", { class: "empty" }, t("chart_empty")));
-        return;
-      }
-      const [width, height] = [Math.max(260, box.clientWidth), kind.height];
-      const known = all.filter((point) => isKnown(point) && kind.values(point).some((value) => value !== null));
-      // Beyond the last telegram nothing is known. While it is fresh, the newest bucket reaches to now.
-      const points = all.filter((point) => point.at <= around.end || point === known.at(-1));
-      const ticks = kind.ticks(known, around);
-      const { x, y } = scale(points, around, width, kind.right, height, ticks);
-      const cursor = s("g", {});
-      drawn = { points, around, x, y, cursor, width, height, bucketS };
-      const plot = { points, known, around, x, y, width, height, bucketS, right: kind.right, ticks, end: around.end };
-      box.replaceChildren(s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": kind.describe(known) }, kind.back?.(plot) ?? null,
-        axes(kind, plot), holes(plot, kind), kind.draw(plot), cursor));
-      read(state.at);
+      element.hidden = kind.isOptional && !known.length;
+      drawn = null;
+      if (known.length) {
+        const [width, height, ticks] = [Math.max(260, box.clientWidth), kind.height, kind.ticks(known, around)];
+        const { right } = kind;
+        // Beyond the last telegram nothing is known. While it is fresh, the newest bucket reaches to now.
+        const points = all.filter((each) => each.at <= around.end || each === known.at(-1));
+        drawn = { points, known, around, bucketS, ticks, ...scales({ width, height, left: LEFT, right, ticks, ...around }) };
+        const count = width < 420 ? 4 : width < 700 ? 6 : around.range === "hour" ? 7 : 9;
+        box.replaceChildren(picture(width, height, { role: "img", "aria-label": kind.describe(known) }, kind.back?.(drawn),
+          axes(drawn, { ...around, ...kind, ticks: kind.labelled?.(ticks) ?? ticks, count }), holes(drawn, kind), kind.draw(drawn), cursor));
+      } else render(box, h("p.empty", t("chart_empty")));
+      read();
     },
   };
-}
-
-function axes(kind, { x, y, ticks, width, right, height, around }) {
-  const digits = digitsOf(ticks);
-  const levels = ticks.filter((tick) => !kind.hides?.includes(tick)).flatMap((tick) => [s("path", { class: `axis ${tick === 0 ? "zero" : ""}`, d: `M${LEFT} ${y(tick)}H${width - right}` }),
-    s("text", { x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, tick === 0 ? "0" : kind.isSigned ? signed(tick, digits) : fixed(tick, digits))]);
-  const count = width < 420 ? 4 : width < 700 ? 6 : around.range === "hour" ? 7 : 9;
-  return s("g", {}, levels, timeAxis(around, count, x, LEFT, width - right, height - BOTTOM));
 }
 
 // The times without telegrams, each with its begin and end in the main chart.
-function holes({ points, around, x, width, right, height, bucketS, end }, { namesGaps }) {
-  const found = gaps(points, isKnown).map(([first, last]) => [first.at - bucketS / 2, last.at + bucketS / 2]);
-  if (!around.isServed) found.push([end, null]);
-  return s("g", {}, found.map(([from, to]) => {
-    const [left, edge] = [x(from), to === null ? width - right : x(to)];
-    if (edge - left < 0.5) return null;
-    const isAtEnd = to === null || edge > width - right - 60;
-    const place = isAtEnd ? { x: edge - 4, "text-anchor": "end" } : { x: (left + edge) / 2, "text-anchor": "middle" };
-    const words = to === null ? t("chart_since", { at: hours(from) }) : `${hours(from)}–${hours(to)}`;
-    const label = namesGaps && (edge - left > 40 || to === null) ? [t("chart_no_telegrams"), words].map((text, line) => s("text", { class: "gap-label", y: TOP + 15 + 15 * line, ...place }, text)) : [];
-    return s("g", {}, hatch(left, edge, TOP, height - TOP - BOTTOM), label);
-  }));
+function holes({ points, around, x, left, edge, floor, bucketS }, { namesGaps }) {
+  return silences(points, bucketS, around).map(([from, to]) => {
+    const [begin, end] = [x(from), x(to)];
+    const isOpen = to === around.at;
+    const place = end > edge - 60 ? { x: end - 4, "text-anchor": "end" } : { x: (begin + end) / 2, "text-anchor": "middle" };
+    const words = isOpen ? t("chart_since", { at: hours(from) }) : `${hours(from)}–${hours(to)}`;
+    const isNamed = namesGaps && (end - begin > 40 || isOpen);
+    return s("g", hatch(begin, end, TOP, floor - TOP),
+      isNamed && [t("chart_no_telegrams"), words].map((text, line) => s("text.gap-label", { y: TOP + 15 + 15 * line, ...place }, text)));
+  });
 }
 
+const kw = (watts) => (watts === null ? null : watts / 1000);
+const range = (key, values, text) => t(key, { lowest: text(Math.min(...values)), highest: text(Math.max(...values)) });
+const watts = (value) => `${signed(value)} W`;
+
 function powerChart() {
-  const kw = (value) => (value === null ? null : value / 1000);
+  const ends = (known) => known.flatMap(({ low, high }) => [low, high]);
   return {
     title: "chart_power", unit: "kW", size: "s12", height: 206, right: 14, isSigned: true, namesGaps: true,
     values: ({ w }) => [kw(w)],
-    ticks: (known) => nice(Math.min(0, ...known.map(({ low }) => kw(low))), Math.max(0, 0.1, ...known.map(({ high }) => kw(high))), 4),
-    describe: (known) => t("chart_power_label", { lowest: `${signed(Math.min(...known.map(({ low }) => low)))} W`, highest: `${signed(Math.max(...known.map(({ high }) => high)))} W` }),
-    draw: ({ points, x, y, end }) => area(points, (point) => isKnown(point) && point.w !== null, (point) => x(Math.min(point.at, end)), ({ w }) => y(kw(w)), y(0)),
-    read: ({ w, low, high }) => (w === null ? [] : [
+    ticks: (known) => powerTicks(ends(known).map(kw)),
+    describe: (known) => range("chart_power_label", ends(known), watts),
+    draw: ({ points, x, y, around }) => area(points, (point) => isKnown(point) && point.w !== null, ({ at }) => x(Math.min(at, around.end)), ({ w }) => y(kw(w)), y(0)),
+    read: ({ w, low, high }) => w !== null && [
       h("b", { class: w < 0 ? "exp" : "imp" }, `${w < 0 ? "↑" : "↓"} ${t(w < 0 ? "chart_export" : "chart_import", { w: fixed(Math.abs(w)) })}`),
-      h("span", { class: "soft" }, t("chart_between", { lowest: signed(low), highest: signed(high) }))]),
+      h("span.soft", t("chart_between", { lowest: signed(low), highest: signed(high) }))],
   };
 }
 
-// A line for each phase, with its name at the end. `value` returns what is shown of a phase at a point, or null.
-function phaseLines(value) {
-  return ({ points, known, x, y, end, width, right }) => {
-    const has = (phase) => (point) => isKnown(point) && value(point, phase) !== null;
-    const lines = PHASES.map((phase) => s("path", { class: `phase phase-${phase}`,
-      d: runs(points, has(phase)).map((run) => path(run.map((point) => [x(Math.min(point.at, end)), y(value(point, phase))]))).join("") }));
-    const places = PHASES.map((phase) => [phase, known.findLast(has(phase))]).filter(([, last]) => last)
-      .map(([phase, last]) => [phase, y(value(last, phase))]).sort((one, other) => one[1] - other[1]);
-    // The names are moved apart where they would cover each other.
-    for (let index = 1; index < places.length; index += 1) places[index][1] = Math.max(places[index][1], places[index - 1][1] + LABEL_HEIGHT);
-    return s("g", {}, lines, places.map(([phase, place]) => s("text", { x: width - right + 7, y: place + 4 }, `L${phase}`)));
+// A chart with a line for each phase, whose name is at the end. `value` returns what is shown of a phase, or null.
+function phased(value, text, kind) {
+  const has = (phase) => (point) => isKnown(point) && value(point, phase) !== null;
+  const values = (point) => PHASES.map((phase) => value(point, phase)).filter((each) => each !== null);
+  return {
+    size: "s6", height: 168, right: 30, isOptional: true, values,
+    ticks: (known) => powerTicks(known.flatMap(values)),
+    describe: (known) => range("chart_phases_label", known.flatMap(values), (each) => watts(1000 * each)),
+    draw({ points, known, x, y, edge, around: { end } }) {
+      const line = (phase) => runs(points, has(phase)).map((run) => path(run.map((point) => [x(Math.min(point.at, end)), y(value(point, phase))]))).join("");
+      const names = PHASES.map((phase) => ({ phase, last: known.findLast(has(phase)) })).filter(({ last }) => last)
+        .map(({ phase, last }) => ({ phase, place: y(value(last, phase)) })).sort((one, other) => one.place - other.place);
+      // The names are moved apart where they would cover each other.
+      names.reduce((least, each) => (each.place = Math.max(each.place, least)) + LABEL_HEIGHT, 0);
+      return [PHASES.map((phase) => s(`path.phase.phase-${phase}`, { d: line(phase) })), names.map(({ phase, place }) => s("text", { x: edge + 7, y: place + 4 }, `L${phase}`))];
+    },
+    read: (point) => PHASES.filter((phase) => has(phase)(point)).map((phase) => h("span",
+      s("svg.key", { width: 20, height: 4, "aria-hidden": "true" }, s(`path.phase.phase-${phase}`, { d: "M0 2H20" })),
+      `L${phase} `, h("b", { class: kind.isBad?.(point, phase) && "bad" }, text(value(point, phase))))),
+    ...kind,
   };
-}
-
-const allOf = (value) => (point) => PHASES.map((phase) => value(point, phase)).filter((each) => each !== null);
-
-function phaseText(phase, text, isBad = false) {
-  return h("span", {}, s("svg", { class: "key", width: 20, height: 4, "aria-hidden": "true" }, s("path", { class: `phase phase-${phase}`, d: "M0 2H20" })), `L${phase} `, h("b", { class: isBad ? "bad" : null }, text));
 }
 
 function phaseChart() {
-  const kw = (point, phase) => (point[`p${phase}`] === null ? null : point[`p${phase}`] / 1000);
-  const all = allOf(kw);
-  return {
-    title: "chart_phases", unit: "kW", size: "s6", height: 168, right: 30, isSigned: true, isOptional: true,
-    values: all,
-    ticks: (known) => nice(Math.min(0, ...known.flatMap(all)), Math.max(0, 0.1, ...known.flatMap(all)), 4),
-    describe: (known) => t("chart_phases_label", { lowest: `${signed(1000 * Math.min(...known.flatMap(all)))} W`, highest: `${signed(1000 * Math.max(...known.flatMap(all)))} W` }),
-    draw: phaseLines(kw),
-    read: (point) => PHASES.filter((phase) => kw(point, phase) !== null).map((phase) => phaseText(phase, signed(kw(point, phase), 2))),
-  };
+  return phased((point, phase) => kw(point[`p${phase}`]), (value) => signed(value, 2), { title: "chart_phases", unit: "kW", isSigned: true });
 }
 
 function voltageChart() {
-  const mean = (point, phase) => (point[`v${phase}`] === null ? null : (point[`v${phase}`] + point[`V${phase}`]) / 2);
+  const [lowest, highest] = LIMITS_V;
   const ends = (known) => known.flatMap((point) => PHASES.flatMap((phase) => [point[`v${phase}`], point[`V${phase}`]])).filter((value) => value !== null);
-  return {
-    title: "chart_voltage", unit: "V", size: "s6", height: 168, right: 30, isOptional: true, hides: [LIMITS_V[0] - 4, LIMITS_V[1] + 4],
-    values: allOf(mean),
+  const mean = (point, phase) => (point[`v${phase}`] === null ? null : (point[`v${phase}`] + point[`V${phase}`]) / 2);
+  return phased(mean, (value) => fixed(value, 1), {
+    title: "chart_voltage", unit: "V",
+    isBad: (point, phase) => point[`V${phase}`] > highest || point[`v${phase}`] < lowest,
     ticks(known) {
-      const values = ends(known);
-      const [low, high] = [Math.min(...values), Math.max(...values)];
-      return [low < LIMITS_V[0] - 4 ? 10 * Math.floor(low / 10) : LIMITS_V[0] - 4, 207, 220, 230, 240, 253, high > LIMITS_V[1] + 4 ? 10 * Math.ceil(high / 10) : LIMITS_V[1] + 4];
+      const [low, high] = [Math.min(lowest - BEYOND_V, ...ends(known)), Math.max(highest + BEYOND_V, ...ends(known))];
+      return [low < lowest - BEYOND_V ? 10 * Math.floor(low / 10) : low, lowest, 220, 230, 240, highest, high > highest + BEYOND_V ? 10 * Math.ceil(high / 10) : high];
     },
-    describe: (known) => t("chart_voltage_label", { lowest: `${fixed(Math.min(...ends(known)), 1)} V`, highest: `${fixed(Math.max(...ends(known)), 1)} V` }),
-    back: ({ y, width, right }) => s("g", {}, s("rect", { class: "allowed", x: LEFT, y: y(LIMITS_V[1]), width: width - LEFT - right, height: y(LIMITS_V[0]) - y(LIMITS_V[1]) }),
-      LIMITS_V.map((limit) => s("path", { class: "limit", d: `M${LEFT} ${y(limit)}H${width - right}` }))),
-    draw: phaseLines(mean),
-    read: (point) => PHASES.filter((phase) => mean(point, phase) !== null).map((phase) => phaseText(phase, fixed(mean(point, phase), 1), point[`V${phase}`] > LIMITS_V[1] || point[`v${phase}`] < LIMITS_V[0])),
-  };
+    labelled: (ticks) => ticks.filter((tick) => tick !== lowest - BEYOND_V && tick !== highest + BEYOND_V),
+    describe: (known) => range("chart_voltage_label", ends(known), (value) => `${fixed(value, 1)} V`),
+    back: ({ y, left, edge }) => [s("rect.allowed", { x: left, y: y(highest), width: edge - left, height: y(lowest) - y(highest) }),
+      LIMITS_V.map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` }))],
+  });
 }
 
 function intervalChart() {
+  const refusedIn = (points) => points.reduce((sum, { refused }) => sum + refused, 0);
   return {
     title: "chart_interval", unit: "s", size: "s12", height: 100, right: 14,
     values: ({ interval }) => [interval],
-    ticks: (known, { meter }) => nice(0, Math.max(1.3 * meter.late_after_s, ...known.map(({ interval }) => Math.min(interval ?? 0, 4 * meter.late_after_s))), 2),
-    describe: (known) => t("chart_interval_label", { longest: `${fixed(Math.max(0, ...known.map(({ interval }) => interval ?? 0)), 1)} s`, refused: known.reduce((sum, { refused }) => sum + refused, 0) }),
-    draw({ points, known, x, y, width, right, around, bucketS, ticks }) {
+    ticks: (known, { meter: { late_after_s: late } }) => nice(0, Math.max(1.3 * late, ...known.map(({ interval }) => Math.min(interval, 4 * late))), 2),
+    describe: (known) => t("chart_interval_label", { longest: `${fixed(Math.max(...known.map(({ interval }) => interval)), 1)} s`, refused: refusedIn(known) }),
+    draw({ points, known, x, y, left, edge, around, bucketS, ticks }) {
       const { late_after_s: late } = around.meter;
-      const bar = Math.max(1.5, (width - LEFT - right) * bucketS / around.span - 0.6);
-      return s("g", {}, s("path", { class: "limit", d: `M${LEFT} ${y(late)}H${width - right}` }), s("text", { class: "limit-label", x: width - right, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
-        known.filter(({ interval }) => interval !== null).map(({ at, interval }) => {
+      const width = Math.max(1.5, (edge - left) * bucketS / around.span - 0.6);
+      return [s("path.limit", { d: `M${left} ${y(late)}H${edge}` }), s("text.limit-label", { x: edge, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
+        known.map(({ at, interval }) => {
           const top = y(Math.min(interval, ticks.at(-1)));
-          return s("rect", { class: `beat ${interval > late ? "long" : "plain"}`, x: Math.min(width - right - bar, x(at) - bar / 2).toFixed(1), y: top.toFixed(1), width: bar.toFixed(1), height: (y(0) - top).toFixed(1) });
+          return s(`rect.beat.${interval > late ? "long" : "plain"}`, { x: Math.min(edge - width, x(at) - width / 2), y: top, width, height: y(0) - top });
         }),
-        points.filter(({ refused }) => refused).map(({ at }) => s("path", { class: "refused", d: `M${(x(at) - 4).toFixed(1)} ${TOP + 2}l8 8m0-8l-8 8` })));
+        points.filter(({ refused }) => refused).map(({ at }) => s("path.refused", { d: `M${x(at) - 4} ${TOP + 2}l8 8m0-8l-8 8` }))];
     },
     read: ({ interval, refused }, known) => [
-      h("span", {}, `${t("chart_longest")} `, h("b", {}, `${fixed(interval ?? 0, 1)} s`)),
-      h("span", {}, `${t("chart_refused")} `, h("b", { class: refused ? "bad" : null }, fixed(known ? known.reduce((sum, each) => sum + each.refused, 0) : refused)))],
+      h("span", `${t("chart_longest")} `, h("b", `${fixed(interval ?? 0, 1)} s`)),
+      h("span", `${t("chart_refused")} `, h("b", { class: refused && "bad" }, fixed(known ? refusedIn(known) : refused)))],
   };
 }
 
-// The same numbers as a table, made only while it is open.
-function tableOf() {
-  const names = ["time", "chart_power", "chart_lowest", "chart_highest", "chart_longest", "chart_refused"];
-  const body = h("tbody", {});
-  const element = h("details", { class: "as-table" }, h("summary", {}, t("chart_table")),
-    h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": t("chart_table") }, h("table", {}, h("thead", {}, h("tr", {}, names.map((name, index) => h("th", { scope: "col", class: index ? "num" : null }, t(name) + ["", " (W)", " (W)", " (W)", " (s)", ""][index])))), body)));
-  let newest = null;
-  const fill = () => {
-    if (!element.open || !newest) return;
-    body.replaceChildren(...newest.toReversed().map((point) => h("tr", {}, h("td", {}, moment(point.at)),
-      ...(isKnown(point) ? [point.w, point.low, point.high].map((value) => h("td", { class: "num" }, value === null ? "—" : signed(value))).concat(h("td", { class: "num" }, point.interval === null ? "—" : fixed(point.interval, 1)), h("td", { class: "num" }, fixed(point.refused)))
-        : [h("td", { class: "soft", colspan: 5 }, t("chart_no_telegrams"))]))));
-  };
-  element.addEventListener("toggle", fill);
-  return {
-    element,
-    show(points, around) {
-      newest = around ? points.filter((point) => point.at <= around.end || isKnown(point)) : [];
-      element.hidden = !newest.length;
-      fill();
-    },
-  };
-}
-
-function download(data) {
-  if (!data) return;
-  const names = Object.keys(data.columns);
-  const rows = data.columns.telegrams.map((_, index) => [new Date(1000 * (data.first + index * data.bucket_s)).toISOString(), ...names.map((name) => data.columns[name][index] ?? "")]);
-  const text = [["time", ...names], ...rows].map((row) => row.join(",")).join("\r\n");
-  const link = h("a", { href: URL.createObjectURL(new Blob([`${text}\r\n`], { type: "text/csv" })), download: `${data.meter}-${data.bucket_s === 300 ? "day" : "hour"}.csv` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+function download({ meter, bucket_s: length, first, columns }) {
+  const names = Object.keys(columns);
+  const rows = columns.telegrams.map((_, index) => [new Date(1000 * (first + index * length)).toISOString(), ...names.map((name) => columns[name][index])]);
+  const text = [["time", ...names], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
+  const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  h("a", { href, download: `${meter}-${length === 300 ? "day" : "hour"}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }

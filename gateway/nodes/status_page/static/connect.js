@@ -1,53 +1,83 @@
-// What to configure for a client, then the settings to enter in it, and files that contain them.
+// What to configure for a client that the visitor chooses by name, then the settings to enter in a client, and files with them.
 
-import * as chooser from "./chooser.js";
-import { copyButton, h } from "./dom.js";
-import { t, whenStale } from "./texts.js";
+import { copyButton, facts, h, render, select } from "./dom.js";
+import { t } from "./texts.js";
 
 export function create(gateway) {
-  const choice = chooser.create(gateway);
-  const cards = h("div", {});
-  const element = h("div", {}, choice.element, cards);
-  let drawn = "";
+  const state = { client: "", way: "0" };
+  const result = h("div", { "aria-live": "polite" });
+  const controls = h("div.controls");
+  const [choice, cards] = [h("section.card", { hidden: true }, controls, result), h("div")];
+  let clients = null;
 
-  function update() {
-    const { servers } = gateway.status;
-    const shape = JSON.stringify(servers.map((server) => [server, null]), (key, value) => (key === "is_fresh" ? undefined : value));
-    if (shape === drawn) return;
-    drawn = shape;
-    cards.replaceChildren(...(servers.length ? servers.map(card) : [h("p", {}, t("no_servers"))]));
+  function choose(changes) {
+    Object.assign(state, changes);
+    const client = clients.find(({ name }) => name === state.client);
+    const names = clients.map(({ name }) => [name, name]);
+    render(controls, select(t("i_have"), [["", t("choose_client")], ...names], state.client, (name) => choose({ client: name, way: "0" })),
+      client?.ways.length > 1 && select(t("reads_meter"), client.ways.map((way, index) => [String(index), `${way.select}: ${way.map}`]), state.way, (way) => choose({ way })));
+    render(result, client && advice(client, client.ways[state.way], gateway.status.servers));
+    choice.hidden = false;
   }
 
-  return { element, update, refresh: choice.refresh };
+  return {
+    element: h("div", choice, cards),
+    update() {
+      const { servers } = gateway.status;
+      render(cards, servers.length ? servers.map(serverCard) : h("p", t("no_servers")));
+    },
+    async refresh() {
+      if (clients) return;
+      ({ clients } = await gateway.get("api/clients"));
+      choose({});
+    },
+  };
 }
 
-function card(server, index) {
+function advice(client, way, servers) {
+  if (!way) return h("p", { lang: "en" }, t("not_possible", { why: client.why_not }));
+  const { serial, transport, configuration } = way;
+  // The units that serve this map already, over the same transport.
+  const already = servers.filter((server) => server.transport === transport)
+    .flatMap((server) => server.units.filter(({ map }) => map === way.map).map((unit) => t("already_value", { unit: unit.unit_id, server: server.name }))).join(", ");
+  return [
+    facts("", [
+      [t("select_there"), h("span", { lang: "en" }, way.select)], [t("map"), way.map], [t("unit_id"), way.unit_id], [t("transport"), t(`transport_${transport}`)],
+      [t("serial_line"), serial && lineText(serial)], [t("when_offline"), `on_stale: ${way.on_stale}. ${t(`on_stale_${way.on_stale}`)}`],
+      [t("tested"), t(`tested_${way.tested}`)], [t("already"), already || null], [t("documentation"), client.page && `docs/clients/${client.page}`],
+    ]),
+    h("div.configuration", h("h2", t("configuration"), " ", copyButton(() => configuration)), h("p.soft", t("configuration_hint")),
+      h("pre.scroll", { tabindex: 0, role: "region", "aria-label": t("configuration") }, configuration)),
+  ];
+}
+
+function lineText({ baudrate, parity, stopbits }) {
+  return t("serial_line_value", { baudrate, format: `8${parity}${stopbits}`, parity: t(`parity_${parity}`), stopbits: t(`stopbit_${stopbits}`) });
+}
+
+function serverCard(server, index) {
   // The gateway is reachable at the address at which this page was opened.
   const host = server.host || location.hostname.replace(/^\[|\]$/g, "");
-  const where = server.device ? [["device", server.device]] : [["host", host], ["port", String(server.port)]];
-  return h("section", { class: "card" }, h("h2", {}, server.name),
-    facts([["transport", server.transport], ...where, ...(server.has_tls ? [["tls", t("tls_value")]] : [])]),
-    h("div", { class: "units" }, server.units.map((unit) => unitCard(server, index, unit, host))));
+  const where = server.device ? [["device", server.device]] : [["host", host], ["port", server.port]];
+  return h("section.card", h("h2", server.name), settings([["transport", server.transport], ...where, ["tls", server.has_tls ? t("tls_value") : null]]),
+    h("div.units", server.units.map((unit) => unitCard(server, index, unit, host))));
 }
 
 function unitCard(server, index, unit, host) {
-  const parameters = { server: index, unit: unit.unit_id };
-  const file = (path, more, text) => h("li", {}, h("a", { href: `${path}?${new URLSearchParams({ ...parameters, ...more })}`, download: "" }, text));
-  return h("section", { class: "card" }, h("h2", {}, `${unit.unit_id}: ${unit.title}`),
-    facts([
-      ["unit_id", String(unit.unit_id)], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")], ["word_order", t(unit.word_order)],
-      ...(unit.shows_test_pattern ? [] : [["when_offline", whenStale(unit.on_stale)]]),
-      ...(unit.first_register ? [["first", t("first_value", { register: unit.first_register, address: unit.first_address })]] : []),
+  const file = (path, more, text) => h("li", h("a", { href: `${path}?${new URLSearchParams({ server: index, unit: unit.unit_id, ...more })}`, download: "" }, text));
+  const { first_register: register, first_address: address } = unit;
+  return h("section.card", h("h2", `${unit.unit_id}: ${unit.title}`),
+    settings([
+      ["unit_id", unit.unit_id], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")], ["word_order", t(unit.word_order)],
+      ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)], ["first", register ? t("first_value", { register, address }) : null],
     ]),
-    h("details", {}, h("summary", {}, t("downloads")), h("ul", {},
-      file("download/map", {}, t("map_csv")),
+    h("details", h("summary", t("downloads")), h("ul", file("download/map", {}, t("map_csv")),
       Object.entries(server.exports).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));
 }
 
-function facts(pairs) {
-  return h("dl", {}, pairs.flatMap(([name, value]) => {
-    const button = ["host", "port", "unit_id", "device"].includes(name)
-      ? copyButton(() => value, t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` }) : null;
-    return [h("dt", {}, t(name)), h("dd", {}, h("span", { class: "mono" }, value), " ", button)];
-  }));
+// Settings by the keys of their texts. What is typed into a client can be copied.
+function settings(pairs) {
+  const isCopied = (name) => ["host", "port", "unit_id", "device"].includes(name);
+  return facts("", pairs.map(([name, value]) => [t(name), value !== null && h("span.mono", value),
+    " ", isCopied(name) && copyButton(() => String(value), t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` })]));
 }

@@ -1,8 +1,9 @@
 // Many meters: how many are fresh, which are not and why, and a line for each. Only the rows in sight are in the page.
 
-import { h, s, setText } from "./dom.js";
+import { chip, h, memo, render, s, searchField } from "./dom.js";
 import { spark } from "./drawing.js";
-import { mark, meterState, setMark } from "./marks.js";
+import { mark, meterState } from "./marks.js";
+import { sorting } from "./table.js";
 import { ageWords, fixed, labelText, number, t } from "./texts.js";
 
 const MAX_ROWS = 40;
@@ -12,197 +13,128 @@ const PHONE_ROW_PX = 64;
 const POINTS_FOR_MS = 120_000;
 const QUIET_S = 1.5; // an event comes each second
 const MANY_ERRORS = 3;
-const RANK = { never: 0, stale: 0, lost: 0, late: 1, fresh: 2 };
+const RANK = { never: 0, stale: 0, late: 1, fresh: 2 };
 const COUNTS_ITSELF = ["line-receiving", "line-quiet", "plain"]; // the row shows the age already
 
-const FILTERS = [
-  ["all", () => true],
-  ["trouble", (meter) => meter.state !== "fresh" || meter.errors > MANY_ERRORS],
-  ["stale", (meter) => !meter.isServed],
-  ["late", (meter) => meter.state === "late"],
-  ["exporting", (meter) => meter.isServed && meter.power < 0],
-  ["unread", (meter) => meter.clients === 0],
-];
-const ORDERS = {
-  trouble: (a, b) => RANK[a.state] - RANK[b.state] || b.errors - a.errors || a.position - b.position,
-  name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
-  power: (a, b) => (b.isServed ? b.power ?? -1e9 : -1e9) - (a.isServed ? a.power ?? -1e9 : -1e9),
-  age: (a, b) => (b.age ?? 1e12) - (a.age ?? 1e12),
-  errors: (a, b) => b.errors - a.errors,
-  clients: (a, b) => a.clients - b.clients,
+const FILTERS = {
+  all: () => true,
+  trouble: (meter) => meter.state !== "fresh" || meter.errors > MANY_ERRORS,
+  stale: (meter) => !meter.isServed,
+  late: (meter) => meter.state === "late",
+  exporting: (meter) => meter.isServed && meter.power < 0,
+  unread: (meter) => meter.clients === 0,
 };
-const COLUMNS = [["", null, ""], ["meter", "name", ""], ["fleet_state", "trouble", ""], ["fleet_power", "power", "num"], ["fleet_hour", null, ""],
-  ["age", "age", "num"], ["interval", null, "num"], ["fleet_errors", "errors", "num"], ["clients", "clients", "num"]];
 
 export function create(gateway) {
-  const state = { search: "", filter: "all", order: "trouble", direction: 1, sharesScale: false };
+  const state = { search: "", filter: "all", sharesScale: false };
   const phone = matchMedia("(max-width: 760px)");
-  const rows = new Map();
+  const order = sorting([
+    { name: "mark", title: h("span.vh", t("fleet_state")) },
+    { name: "meter", by: (meter) => [meter.name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase()] },
+    { name: "fleet_state", by: (meter) => [RANK[meter.state], -meter.errors, meter.position] },
+    { name: "fleet_power", by: (meter) => (powerOf(meter) === null ? Infinity : -meter.power), kind: "num" },
+    { name: "fleet_hour" },
+    { name: "age", by: (meter) => -(meter.age ?? Infinity), kind: "num" },
+    { name: "interval", kind: "num" },
+    { name: "fleet_errors", by: (meter) => -meter.errors, kind: "num" },
+    { name: "clients", by: (meter) => meter.clients, kind: "num" },
+  ], "fleet_state", fill);
+  const [sum, tools, heads, none] = [h("section.card.fleet-sum"), h("div.bar"), h("div.fleet-head", { role: "row" }), h("div")];
+  const space = h("div.fleet-space", { role: "presentation" });
+  const port = h("div.fleet-port", { tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: place }, space);
+  const element = h("div", sum, tools,
+    h("section.card.table-card", h("div", { role: "table", "aria-label": t("fleet_meters") }, h("div", { role: "rowgroup" }, heads), port), none));
   let meters = [];
   let shown = [];
   let applied = null;
   let asksPoints = false;
-
-  const count = h("p", { class: "fleet-count" });
-  const note = h("p", { class: "soft" });
-  const bar = s("svg", { class: "fleet-bar", viewBox: "0 0 1000 16", preserveAspectRatio: "none", role: "img", "aria-label": t("fleet") });
-  const sums = h("p", { class: "live" });
-  const sumNote = h("p", { class: "soft small" });
-  const search = h("input", { type: "search", class: "inp", id: "search", "aria-label": t("search"), placeholder: t("fleet_search"), oninput: () => { state.search = search.value.toLowerCase(); fill(); } });
-  const chips = new Map(FILTERS.map(([name]) => [name, h("button", { class: "chip", onclick: () => { state.filter = name; fill(); } }, `${t(`fleet_${name}`)} `, h("b", {}))]));
-  const scale = h("button", { class: "chip", "aria-pressed": "false", title: t("fleet_scale_why"), onclick: () => { state.sharesScale = !state.sharesScale; fill(true); } }, t("fleet_scale"));
-  const heads = h("div", { class: "fleet-head", role: "row" }, COLUMNS.map(headOf));
-  const space = h("div", { class: "fleet-space", role: "presentation" });
-  const none = h("p", { class: "none soft", hidden: true }, t("fleet_none"), " ", h("button", { onclick: () => { state.filter = "all"; state.search = search.value = ""; fill(); } }, t("fleet_show_all")));
-  const port = h("div", { class: "fleet-port", tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: () => place() }, space);
-  const element = h("div", {},
-    h("section", { class: "card fleet-sum" }, h("div", {}, count, note), bar, h("div", { class: "num" }, sums, sumNote)),
-    h("div", { class: "bar" }, search, h("div", { class: "bar chips" }, ...chips.values()), h("span", { class: "grow" }), scale),
-    h("section", { class: "card table-card" }, h("div", { role: "table", "aria-label": t("fleet_meters") }, h("div", { role: "rowgroup" }, heads), port), none));
-
-  function headOf([key, order, kind]) {
-    if (!order) return h("span", { role: "columnheader", class: kind }, key ? t(key) : h("span", { class: "vh" }, t("fleet_state")));
-    return h("span", { role: "columnheader", class: kind, "data-order": order },
-      h("button", { onclick: () => { state.direction = state.order === order ? -state.direction : 1; state.order = order; fill(); } }, t(key)));
-  }
 
   // An event has all meters, or only what changed since the one before.
   function apply(event) {
     if (event === applied || !event?.telegrams || event.nodes) return;
     applied = event;
     if (event.fleet) {
-      const points = new Map(meters.map((meter) => [meter.name, meter]));
-      meters = event.fleet.map((meter, position) => ({ ...meter, position, power: null, age_s: null, points: points.get(meter.name)?.points, pointsAt: points.get(meter.name)?.pointsAt ?? -POINTS_FOR_MS, errors: 0, clients: 0 }));
-      rows.forEach((row) => row.element.remove());
-      rows.clear();
+      const before = new Map(meters.map((meter) => [meter.name, meter]));
+      meters = event.fleet.map((meter, position) => ({ pointsAt: -POINTS_FOR_MS, spark: memo(), ...before.get(meter.name), ...meter, position, power: null, age_s: null }));
     }
     for (const { position, ...row } of event.rows) Object.assign(meters[position], row, { telegrams: row.has_sent });
     for (let index = 0; index < event.telegrams.length; index += 3) {
-      const meter = meters[event.telegrams[index]];
-      const tenths = event.telegrams[index + 2];
-      meter.power = event.telegrams[index + 1];
-      meter.age_s = tenths === null ? null : tenths / 10;
-      meter.receivedAt = gateway.receivedAt;
+      const [position, power, tenths] = event.telegrams.slice(index, index + 3);
+      Object.assign(meters[position], { power, age_s: tenths === null ? null : tenths / 10, receivedAt: gateway.receivedAt });
     }
-  }
-
-  function judge() {
-    const moment = performance.now();
-    for (const meter of meters) {
-      Object.assign(meter, meterState(meter, (moment - (meter.receivedAt ?? moment)) / 1000, false));
-    }
-  }
-
-  function showSums() {
-    const of = (wanted) => meters.filter((meter) => meter.state === wanted).length;
-    const [late, stale, never, all] = [of("late"), of("stale"), of("never"), meters.length];
-    const good = all - stale - never;
-    count.replaceChildren(number(good), h("small", {}, ` ${t("fleet_of", { all: number(all) })}`));
-    setText(note, [["stale", stale], ["never", never], ["late", late]].filter(([, n]) => n).map(([name, n]) => t(`fleet_count_${name}`, { n: number(n) })).join(" · "));
-    const parts = [["fresh", good - late], ["late", late], ["stale", stale], ["never", never]];
-    bar.setAttribute("aria-label", parts.filter(([, n]) => n).map(([name, n]) => `${number(n)} ${t(`fleet_word_${name}`)}`).join(", "));
-    let x = 0;
-    bar.replaceChildren(...parts.filter(([, n]) => n).map(([name, n]) => {
-      const width = Math.max(6, (n / all) * 1000);
-      const rect = s("rect", { class: `part-${name}`, x, width: Math.max(3, width - 3), height: 16 });
-      x += width;
-      return rect;
-    }));
-    const counted = meters.filter((meter) => meter.isServed && meter.power !== null);
-    const sum = (sign) => counted.reduce((total, meter) => total + Math.max(0, sign * meter.power), 0) / 1000;
-    sums.replaceChildren(h("b", { class: "imp" }, `↓ ${fixed(sum(1), 1)} kW`), ` ${t("fleet_import")} · `, h("b", { class: "exp" }, `↑ ${fixed(sum(-1), 1)} kW`), ` ${t("fleet_export")}`);
-    setText(sumNote, t(counted.length === all ? "fleet_sum_all" : "fleet_sum", { n: number(counted.length), left: number(all - counted.length) }));
   }
 
   // Sorts and filters all meters, and draws those in sight.
-  function fill(isAnew = false) {
-    judge();
+  function fill() {
+    const moment = performance.now();
+    for (const meter of meters) Object.assign(meter, meterState(meter, (moment - (meter.receivedAt ?? moment)) / 1000, false));
+    const search = state.search.toLowerCase();
+    const found = meters.filter((meter) => FILTERS[state.filter](meter) && (!search || `${meter.name} ${meter.line} ${reasonOf(meter)}`.toLowerCase().includes(search)));
+    shown = order.sort(found);
     showSums();
-    const wanted = FILTERS.find(([name]) => name === state.filter)[1];
-    for (const [name, test] of FILTERS) {
-      chips.get(name).setAttribute("aria-pressed", name === state.filter);
-      setText(chips.get(name).querySelector("b"), number(meters.filter(test).length));
-    }
-    scale.setAttribute("aria-pressed", state.sharesScale);
-    for (const head of heads.children) {
-      const isSorted = head.dataset.order === state.order;
-      head.setAttribute("aria-sort", isSorted ? (state.direction > 0 ? "ascending" : "descending") : "none");
-      head.dataset.arrow = isSorted ? (state.direction > 0 ? " ↓" : " ↑") : "";
-    }
-    shown = meters.filter((meter) => wanted(meter) && (!state.search || `${meter.name} ${meter.line} ${reasonOf(meter)}`.toLowerCase().includes(state.search)))
-      .sort((a, b) => state.direction * ORDERS[state.order](a, b));
-    if (isAnew) rows.forEach((row) => { row.drawn = null; });
+    showTools();
+    render(heads, order.heads("span", { role: "columnheader" }));
+    render(none, !shown.length && h("p.none.soft", t("fleet_none"), " ", h("button", { onclick: () => change({ filter: "all", search: "" }) }, t("fleet_show_all"))));
     place();
+  }
+
+  function change(changes) {
+    Object.assign(state, changes);
+    fill();
+  }
+
+  function showTools() {
+    render(tools, searchField(state.search, (search) => change({ search }), { class: "inp", "aria-label": t("search"), placeholder: t("fleet_search") }),
+      h("div.bar.chips", Object.entries(FILTERS).map(([filter, test]) => chip([t(`fleet_${filter}`), " ", h("b", number(meters.filter(test).length))], filter === state.filter, () => change({ filter })))),
+      h("span.grow"), chip(t("fleet_scale"), state.sharesScale, () => change({ sharesScale: !state.sharesScale }), { title: t("fleet_scale_why") }));
+  }
+
+  function showSums() {
+    const all = meters.length;
+    const counted = Object.fromEntries(["fresh", "late", "stale", "never"].map((name) => [name, meters.filter((meter) => meter.state === name).length]));
+    const some = (...names) => names.filter((name) => counted[name]);
+    const powers = meters.map(powerOf).filter((power) => power !== null);
+    const kw = (sign) => fixed(powers.reduce((total, power) => total + Math.max(0, sign * power), 0) / 1000, 1);
+    let x = 0;
+    const parts = some("fresh", "late", "stale", "never").map((name) => {
+      const width = Math.max(6, (counted[name] / all) * 1000);
+      x += width;
+      return s(`rect.part-${name}`, { x: x - width, width: width - 3, height: 16 });
+    });
+    const label = some("fresh", "late", "stale", "never").map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
+    render(sum,
+      h("div", h("p.fleet-count", number(counted.fresh + counted.late), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
+        h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: number(counted[name]) })).join(" · "))),
+      s("svg.fleet-bar", { viewBox: "0 0 1000 16", preserveAspectRatio: "none", role: "img", "aria-label": label }, parts),
+      h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
+        h("p.soft.small", t(powers.length === all ? "fleet_sum_all" : "fleet_sum", { n: number(powers.length), left: number(all - powers.length) }))));
   }
 
   function place() {
     const height = phone.matches ? PHONE_ROW_PX : ROW_PX;
-    space.style.height = `${shown.length * height}px`;
-    none.hidden = shown.length > 0;
     const first = Math.max(0, Math.floor(port.scrollTop / height) - OVERSCAN);
     const inSight = shown.slice(first, first + Math.min(MAX_ROWS, Math.ceil(port.clientHeight / height) + 2 * OVERSCAN));
-    const wanted = new Set(inSight.map((meter) => meter.position));
-    for (const [position, row] of rows) {
-      if (wanted.has(position)) continue;
-      row.element.remove();
-      rows.delete(position);
-    }
-    inSight.forEach((meter, index) => {
-      if (!rows.has(meter.position)) {
-        const row = makeRow(meter);
-        rows.set(meter.position, row);
-        space.append(row.element);
-      }
-      const row = rows.get(meter.position);
-      row.element.style.transform = `translateY(${(first + index) * height}px)`;
-      row.element.setAttribute("aria-rowindex", first + index + 2);
-      row.element.dataset.order = first + index;
-      patch(row, meter);
-    });
+    const range = state.sharesScale ? rangeOf(meters.flatMap(({ points }) => points ?? [])) : null;
+    space.style.height = `${shown.length * height}px`;
+    render(space, inSight.map((meter, index) => rowOf(meter, first + index, height, range)));
     askPoints(inSight);
   }
 
-  function makeRow(meter) {
-    const sign = mark("never");
-    const cell = (kind = "") => h("span", { role: "cell", class: kind });
-    const [why, power, line, age, interval, errors, clients] = [cell("why"), cell("num power live"), cell("line"), cell("num"), cell("num soft"), cell("num"), cell("num")];
-    const name = h("span", { role: "cell", class: "name" }, h("a", { href: `#now/${encodeURIComponent(meter.name)}` }, meter.name), h("span", { class: "soft small mono" }, meter.is_simulated ? t("state_simulated") : meter.line));
-    return { element: h("div", { class: "fleet-row", role: "row" }, h("span", { role: "cell" }, sign), name, why, power, line, age, interval, errors, clients), sign, why, power, line, age, interval, errors, clients, drawn: null };
-  }
-
-  function patch(row, meter) {
-    const isGood = meter.isServed;
-    const isSimulated = meter.is_simulated && meter.state === "fresh";
-    row.element.className = `fleet-row ${meter.state}`;
-    setMark(row.sign, gateway.isLost ? "stale" : isSimulated ? "simulated" : meter.state, t(isSimulated ? "state_simulated" : `state_${meter.state}`));
-    setText(row.why, reasonOf(meter));
-    setText(row.power, !isGood || meter.power === null ? "—" : `${meter.power < 0 ? "↑" : "↓"} ${fixed(Math.abs(meter.power))}`);
-    row.power.className = `num power live ${!isGood || meter.power === null ? "soft" : meter.power < 0 ? "exp" : "imp"}`;
-    setText(row.age, meter.age === null ? "—" : ageWords(meter.age));
-    row.age.className = `num ${isGood ? (meter.state === "late" ? "warn" : "") : meter.age === null ? "soft" : "bad"}`;
-    setText(row.interval, meter.interval_s === null ? "—" : `${fixed(meter.interval_s, meter.interval_s < 1 ? 1 : 0)} s`);
-    setText(row.errors, number(meter.errors));
-    row.errors.className = `num ${meter.errors > MANY_ERRORS ? "bad" : meter.errors ? "" : "soft"}`;
-    setText(row.clients, number(meter.clients));
-    row.clients.className = `num ${meter.clients ? "" : "warn"}`;
-    const drawn = meter.points && `${meter.pointsAt}|${state.sharesScale}`;
-    if (drawn === row.drawn || !meter.points) return;
-    row.drawn = drawn;
-    row.line.replaceChildren(spark(meter.points, 132, 28, state.sharesScale ? widest() : null));
-  }
-
-  // The range of all lines that are known, for one scale.
-  function widest() {
-    const all = meters.flatMap((meter) => meter.points ?? []).filter((value) => value !== null);
-    return [Math.min(0, ...all), Math.max(1, ...all)];
-  }
-
-  function reasonOf(meter) {
-    if (meter.state === "late") return t("fleet_late_why", { due: ageWords(meter.due_s) });
-    if (meter.state === "fresh") return t(meter.errors > MANY_ERRORS ? "fleet_fresh_errors" : meter.clients ? "fleet_fresh" : "fleet_fresh_unread", { n: number(meter.errors) });
-    const { label } = meter;
-    if (!label || COUNTS_ITSELF.includes(label.code)) return t("fleet_quiet");
-    return typeof label.values.problem === "object" ? labelText(label.values.problem) : labelText(label);
+  function rowOf(meter, index, height, range) {
+    const { name, age, state: of, errors, clients, points, interval_s: interval, is_simulated: isSimulated } = meter;
+    const power = powerOf(meter);
+    const shownState = isSimulated && of === "fresh" ? "simulated" : of;
+    const cell = (kind, ...content) => h("span", { role: "cell", class: kind }, content);
+    return h("div.fleet-row", { class: of, role: "row", "data-key": meter.position, "data-order": index, "aria-rowindex": index + 2, style: { transform: `translateY(${index * height}px)` } },
+      cell("", mark(gateway.isLost ? "stale" : shownState, t(`state_${shownState}`))),
+      cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name), h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
+      cell("why", reasonOf(meter)),
+      cell(`num power live ${power === null ? "soft" : power < 0 ? "exp" : "imp"}`, power === null ? "—" : `${power < 0 ? "↑" : "↓"} ${fixed(Math.abs(power))}`),
+      cell("line", points && meter.spark([meter.pointsAt, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
+      cell(`num ${{ fresh: "", late: "warn" }[of] ?? (age === null ? "soft" : "bad")}`, ageWords(age)),
+      cell("num soft", interval === null ? "—" : `${fixed(interval, interval < 1 ? 1 : 0)} s`),
+      cell(`num ${errors > MANY_ERRORS ? "bad" : errors ? "" : "soft"}`, number(errors)),
+      cell(`num ${clients ? "" : "warn"}`, number(clients)));
   }
 
   // The lines of the last hour, for the rows in sight.
@@ -211,13 +143,10 @@ export function create(gateway) {
     const wanted = inSight.filter((meter) => moment - meter.pointsAt > POINTS_FOR_MS);
     if (asksPoints || !wanted.length || gateway.isLost) return;
     asksPoints = true;
-    wanted.forEach((meter) => { meter.pointsAt = moment; });
+    for (const meter of wanted) meter.pointsAt = moment;
     try {
-      const { lines } = await gateway.get("api/sparklines", wanted.map((meter) => ["meter", meter.name]));
-      for (const { meter: name, points } of lines) {
-        const meter = wanted.find((each) => each.name === name);
-        if (meter) meter.points = points;
-      }
+      const { lines } = await gateway.get("api/sparklines", wanted.map(({ name }) => ["meter", name]));
+      for (const { meter: name, points } of lines) Object.assign(wanted.find((meter) => meter.name === name), { points });
       place();
     } catch {
       // Rows without a line say the same in numbers.
@@ -225,13 +154,6 @@ export function create(gateway) {
       asksPoints = false;
     }
   }
-
-  function seek(event) {
-    if (event.key !== "/" || event.target.closest("input, select, textarea")) return;
-    event.preventDefault();
-    search.focus();
-  }
-  document.addEventListener("keydown", seek);
 
   return {
     element,
@@ -242,7 +164,23 @@ export function create(gateway) {
     },
     // The readings become older while no event comes.
     tick() { if (gateway.elapsed() > QUIET_S && meters.length) fill(); },
-    resize: () => place(),
-    close: () => document.removeEventListener("keydown", seek),
+    resize: place,
   };
+}
+
+function powerOf({ isServed, power }) {
+  return isServed ? power : null;
+}
+
+// The range of a line that shows zero.
+function rangeOf(points) {
+  const known = points.filter((value) => value !== null);
+  return [Math.min(0, ...known), Math.max(1, ...known)];
+}
+
+function reasonOf({ state, errors, clients, due_s: due, label }) {
+  if (state === "late") return t("fleet_late_why", { due: ageWords(due) });
+  if (state === "fresh") return t(errors > MANY_ERRORS ? "fleet_fresh_errors" : clients ? "fleet_fresh" : "fleet_fresh_unread", { n: number(errors) });
+  if (!label || COUNTS_ITSELF.includes(label.code)) return t("fleet_quiet");
+  return labelText(typeof label.values.problem === "object" ? label.values.problem : label);
 }

@@ -1,109 +1,59 @@
 // The phases of a meter: power around zero, voltage between its limits, current against the main fuse.
 
-import { h, s, setText } from "./dom.js";
-import { isKnown } from "./series.js";
+import { card, h, s } from "./dom.js";
+import { limited } from "./drawing.js";
 import { fixed, signed, t } from "./texts.js";
 
 const RANGES_W = [500, 1000, 2500, 5750, 11_500, 23_000];
 const NEAR_LIMIT_V = 3;
 
-export function phasesCard() {
-  const title = h("h2", {});
-  const note = h("span", { class: "grow soft small" });
-  const heads = [0, 1, 2, 3, 4].map((index) => h("span", { class: index === 2 ? "head num" : "head" }));
-  const ends = [h("span", {}), h("span", {})];
-  heads[1].append(...ends);
-  heads[1].classList.add("ends");
-  const table = h("div", { class: "phases" }, heads);
-  const element = h("section", { class: "card s8" }, h("div", { class: "hd" }, title, note), table);
-  const rows = [];
-
-  function make(index) {
-    if (index) table.append(h("span", { class: "between" }));
-    const row = phaseRow(index);
-    rows.push(row);
-    table.append(...row.elements);
-  }
-
-  return {
-    element,
-    show(meter, now, points) {
-      const { phases, main_fuse_a: fuse } = meter;
-      element.hidden = phases.length === 0;
-      while (rows.length < phases.length) make(rows.length);
-      const range = rangeOf(phases, points);
-      setText(title, t("now_phases"));
-      setText(note, [t("now_range_note"), fuse ? t("now_fuse", { n: phases.length, a: fuse }) : null].filter(Boolean).join(" · "));
-      ["now_axis_export", "now_axis_import"].forEach((key, index) => setText(ends[index], t(key, { kw: fixed(range / 1000, range % 1000 ? 1 : 0) })));
-      setText(heads[2], "W");
-      setText(heads[3], t("now_voltage"));
-      setText(heads[4], t("now_current"));
-      const known = points.filter(isKnown);
-      rows.forEach((row, index) => row.show(phases[index] ?? {}, meter, now, range, known.map((point) => point[`p${index + 1}`]).filter((value) => value !== null && value !== undefined)));
-    },
-  };
+// `points` are the buckets of the last hour.
+export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits }, { isServed }, points) {
+  const hourOf = (index) => points.map((point) => point[`p${index + 1}`]).filter((value) => value !== null);
+  const powers = [...phases.map(({ power_w: power }) => power ?? 0), ...phases.flatMap((_, index) => hourOf(index))].map(Math.abs);
+  // The smallest range that has room for the last hour; so it shrinks only an hour after a peak.
+  const largest = Math.max(0, ...powers);
+  const range = RANGES_W.find((each) => each >= largest) ?? 5000 * Math.ceil(largest / 5000);
+  const end = (key) => h("span", t(key, { kw: fixed(range / 1000, range % 1000 ? 1 : 0) }));
+  const notes = [t("now_range_note"), fuse && t("now_fuse", { n: phases.length, a: fuse })].filter(Boolean).join(" · ");
+  return card(".s8", t("now_phases"), h("span.grow.soft.small", notes), h("div.phases",
+    h("span.head"), h("span.head.ends", end("now_axis_export"), end("now_axis_import")), h("span.head.num", "W"), h("span.head", t("now_voltage")), h("span.head", t("now_current")),
+    phases.map(({ power_w: power, voltage_v: voltage, current_a: current }, index) => [
+      index > 0 && h("span.between"), h("b", `L${index + 1}`),
+      powerBar(isServed ? power ?? null : null, hourOf(index).map((value) => value / range), range),
+      voltageBar(isServed ? voltage ?? null : null, limits), currentBar(isServed ? current ?? null : null, fuse)])));
 }
 
-// The smallest range that has room for the last hour; so it shrinks only an hour after a peak.
-function rangeOf(phases, points) {
-  const values = points.filter(isKnown).flatMap((point) => [point.p1, point.p2, point.p3]);
-  const largest = Math.max(0, ...[...values, ...phases.map(({ power_w: power }) => power)].map((value) => Math.abs(value ?? 0)));
-  return RANGES_W.find((range) => range >= largest) ?? 5000 * Math.ceil(largest / 5000);
+function stretched(properties, viewBox, ...content) {
+  return s("svg", { width: "100%", viewBox, preserveAspectRatio: "none", "aria-hidden": "true", ...properties }, content);
 }
 
-function phaseRow(index) {
-  const span = s("rect", { class: "whisker", y: 2, height: 16 });
-  const fill = s("rect", { y: 2, height: 16 });
-  const edge = s("path", { class: "edge-exp" });
-  const bar = s("svg", { class: "power-bar", width: "100%", height: 20, viewBox: "-100 0 200 20", preserveAspectRatio: "none", "aria-hidden": "true" },
-    s("rect", { class: "track", x: -100, y: 2, width: 200, height: 16 }), span, fill, edge, s("path", { class: "centre", d: "M0 0V20" }));
-  const power = h("span", { class: "watts live" });
-  const voltage = limitBar("voltage");
-  const current = limitBar("current");
-  return {
-    elements: [h("b", {}, `L${index + 1}`), bar, power, voltage.element, current.element],
-    show({ power_w: watts, voltage_v: volts, current_a: amperes }, { main_fuse_a: fuse, limits_v: [lowest, highest] }, { isServed }, range, hour) {
-      const shown = isServed ? watts ?? null : null;
-      setText(power, shown === null ? "—" : signed(shown));
-      power.setAttribute("class", `watts ${shown === null ? "soft" : shown < 0 ? "live exp" : "live imp"}`);
-      const share = (value) => 100 * Math.max(-1, Math.min(1, value / range));
-      place(span, hour.length ? share(Math.min(...hour)) : 0, hour.length ? share(Math.max(...hour)) : 0);
-      place(fill, Math.min(0, share(shown ?? 0)), Math.max(0, share(shown ?? 0)));
-      fill.setAttribute("class", shown !== null && shown < 0 ? "bar-exp" : "bar-imp");
-      edge.setAttribute("d", shown !== null && shown < 0 ? `M${share(shown)} 2V18` : "");
-      const v = isServed ? volts ?? null : null;
-      voltage.show(v === null ? "—" : `${fixed(v, 1)} V`, `${lowest}–${highest}`, v === null ? null : { at: (v - lowest) / (highest - lowest), isNear: v > highest - NEAR_LIMIT_V || v < lowest + NEAR_LIMIT_V });
-      const a = isServed ? amperes ?? null : null;
-      current.show(a === null ? "—" : `${fixed(a, 1)} A`, fuse ? t("now_of_fuse", { a: fuse }) : "", a === null || !fuse ? null : { to: a / fuse, isNear: a > fuse });
-      current.hideBar(!fuse);
-    },
-  };
+function powerBar(watts, hour, range) {
+  const bar = (kind, from, to) => s(`rect.${kind}`, { x: 100 * from, y: 2, width: 100 * (to - from), height: 16 });
+  const share = limited((watts ?? 0) / range, -1, 1);
+  const kind = watts === null ? "soft" : watts < 0 ? "exp" : "imp";
+  return [
+    stretched({ class: "power-bar", height: 20 }, "-100 0 200 20", bar("track", -1, 1), hour.length > 0 && bar("whisker", Math.max(-1, Math.min(...hour)), Math.min(1, Math.max(...hour))),
+      watts !== null && bar(`bar-${kind}`, Math.min(0, share), Math.max(0, share)), share < 0 && s("path.edge-exp", { d: `M${100 * share} 2V18` }), s("path.centre", { d: "M0 0V20" })),
+    h("span.watts", { class: `${kind}${watts === null ? "" : " live"}` }, watts === null ? "—" : signed(watts)),
+  ];
 }
 
-function place(rect, from, to) {
-  rect.setAttribute("x", from.toFixed(2));
-  rect.setAttribute("width", Math.max(0, to - from).toFixed(2));
+// A value with its limit, and what is drawn of it.
+function limitBar(kind, value, limit, ...content) {
+  return h(`div.limits.${kind}`, h("p", h("span", { class: value && "live" }, value ?? "—"), h("span.soft.small", limit)),
+    content.length > 0 && stretched({ height: 6 }, "0 0 100 6", s("rect.track", { width: 100, height: 6 }), content));
 }
 
-// A value between limits: a needle for one with two limits, a fill for one with an upper limit.
-function limitBar(kind) {
-  const value = h("span", { class: "live" });
-  const limit = h("span", { class: "soft small" });
-  const needle = s("path", {});
-  const fill = s("rect", { height: 6, x: 0 });
-  const bar = s("svg", { width: "100%", height: 6, viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, s("rect", { class: "track", width: 100, height: 6 }), fill, needle);
-  return {
-    element: h("div", { class: `limits ${kind}` }, h("p", {}, value, limit), bar),
-    hideBar(isHidden) { bar.toggleAttribute("hidden", isHidden); },
-    show(text, limitText, place) {
-      setText(value, text);
-      value.classList.toggle("live", text !== "—");
-      setText(limit, limitText);
-      const at = place?.at === undefined ? null : 100 * Math.max(0, Math.min(1, place.at));
-      needle.setAttribute("d", at === null ? "" : `M${at} -3V9`);
-      needle.setAttribute("class", place?.isNear ? "needle near" : "needle");
-      fill.setAttribute("width", place?.to === undefined ? 0 : 100 * Math.max(0, Math.min(1, place.to)));
-      fill.setAttribute("class", place?.isNear ? "fill near" : "fill");
-    },
-  };
+function voltageBar(volts, [lowest, highest]) {
+  const at = 100 * limited((volts - lowest) / (highest - lowest), 0, 1);
+  const isNear = volts > highest - NEAR_LIMIT_V || volts < lowest + NEAR_LIMIT_V;
+  return limitBar("voltage", volts === null ? null : `${fixed(volts, 1)} V`, `${lowest}–${highest}`, volts !== null && s("path.needle", { class: isNear && "near", d: `M${at} -3V9` }));
+}
+
+function currentBar(amperes, fuse) {
+  const text = amperes === null ? null : `${fixed(amperes, 1)} A`;
+  if (!fuse) return limitBar("current", text, null);
+  const fill = amperes !== null && s("rect.fill", { class: amperes > fuse && "near", width: 100 * limited(amperes / fuse, 0, 1), height: 6 });
+  return limitBar("current", text, t("now_of_fuse", { a: fuse }), fill);
 }

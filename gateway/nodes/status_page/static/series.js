@@ -3,53 +3,37 @@
 // Buckets of the last hour or day; `merge` takes a response of the API and returns whether a bucket has ended.
 export function series() {
   let data = null;
+  const size = ({ columns }) => columns.telegrams.length;
   return {
     get data() { return data; },
     // The time from which on buckets are asked for: the newest one again, as it may not have ended.
-    get since() {
-      if (!data || !lengthOf(data)) return 0;
-      return data.first + (lengthOf(data) - 1) * data.bucket_s;
-    },
+    get since() { return data && size(data) ? data.first + (size(data) - 1) * data.bucket_s : 0; },
     merge(newer) {
-      if (!data || data.meter !== newer.meter || data.bucket_s !== newer.bucket_s || !lengthOf(data)) {
+      const isOther = !data || data.meter !== newer.meter || data.bucket_s !== newer.bucket_s || !size(data);
+      const at = isOther ? -1 : Math.round((newer.first - data.first) / data.bucket_s);
+      if (at < 0 || at > size(data)) {
         data = newer;
         return true;
       }
-      const size = lengthOf(data);
-      const at = Math.round((newer.first - data.first) / data.bucket_s);
-      if (at < 0 || at > size) {
-        data = newer;
-        return true;
-      }
-      const grown = Math.max(0, at + lengthOf(newer) - size);
-      const columns = {};
-      for (const [name, column] of Object.entries(newer.columns)) columns[name] = [...data.columns[name].slice(0, at), ...column].slice(grown);
-      data = { ...newer, first: data.first + grown * data.bucket_s, columns };
+      const grown = Math.max(0, at + size(newer) - size(data));
+      const columns = Object.entries(newer.columns).map(([name, column]) => [name, [...data.columns[name].slice(0, at), ...column].slice(grown)]);
+      data = { ...newer, first: data.first + grown * data.bucket_s, columns: Object.fromEntries(columns) };
       return grown > 0;
     },
   };
 }
 
-function lengthOf({ columns }) {
-  return columns.telegrams.length;
-}
-
-// One point for each bucket, with its moment (the middle) and the values of some columns under other names.
-export function pointsOf(data, names) {
-  const entries = Object.entries(names).map(([name, column]) => [name, data.columns[column]]);
-  return data.columns.telegrams.map((telegrams, index) => {
-    const point = { at: data.first + (index + 0.5) * data.bucket_s, telegrams };
-    for (const [name, column] of entries) point[name] = column ? column[index] : null;
-    return point;
+// One point for each bucket from the first known one on: before it, this gateway was not there to measure.
+// A point has the moment in the middle of its bucket, and the values of some columns under other names.
+export function pointsOf({ first, bucket_s: length, columns }, names) {
+  const points = columns.telegrams.map((telegrams, index) => {
+    const values = Object.entries(names).map(([name, column]) => [name, columns[column]?.[index] ?? null]);
+    return { at: first + (index + 0.5) * length, telegrams, ...Object.fromEntries(values) };
   });
+  const begin = points.findIndex(isKnown);
+  return begin < 0 ? [] : points.slice(begin);
 }
 
 export function isKnown({ telegrams }) {
-  return telegrams !== null && telegrams > 0;
-}
-
-// The points from the first known one on: before it, this gateway was not there to measure.
-export function fromFirst(points) {
-  const first = points.findIndex(isKnown);
-  return first < 0 ? [] : points.slice(first);
+  return telegrams > 0;
 }
