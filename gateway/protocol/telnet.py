@@ -42,7 +42,7 @@ class Subnegotiation(NamedTuple):
     content: bytes
 
     def __bytes__(self) -> bytes:
-        return bytes([IAC, SB, self.option]) + escape(self.content) + bytes([IAC, SE])
+        return bytes([IAC, SB]) + escape(bytes([self.option]) + self.content) + bytes([IAC, SE])
 
 
 Item = bytes | Negotiation | Subnegotiation

@@ -103,6 +103,13 @@ def test_pieces_give_the_same_as_the_whole(stream: bytes, piece_bytes: int) -> N
     assert separated(stream, piece_bytes) == separated(stream, 10_000)
 
 
+@pytest.mark.parametrize("content", [b"", b"\1", b"\xff\xf0", b"\xff" * 10])
+@pytest.mark.parametrize("option", [BINARY, 44, IAC])
+def test_a_subnegotiation_comes_back_as_it_was_sent(option: int, content: bytes) -> None:
+    sent = Subnegotiation(option, content)
+    assert separated(bytes(sent)) == [sent]
+
+
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.binary(max_size=300))
 def test_data_comes_back_as_it_was_sent(data: bytes) -> None:
