@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.files.yaml_file import Document, FileError, Loc, parse
 from gateway.problems.problem import Place, Problem, problem_of
+from gateway.problems.quoting import printable
 
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"
@@ -37,7 +38,7 @@ def override(document: Document, environment: Mapping[str, str]) -> list[Problem
             try:
                 _put(document, name, parse(environment[name], name).data)
             except FileError as error:
-                problems += [problem.at(Place(name)) for problem in error.problems]
+                problems += [problem.at(Place(printable(name))) for problem in error.problems]
     return problems
 
 
@@ -58,7 +59,7 @@ def _put(document: Document, name: str, value: Any) -> None:
         container = beneath
     key = _key(name, container, last)
     _set(container, key, value)
-    document.variables[(*loc, key if isinstance(container, list) else str(key))] = name
+    document.variables[(*loc, key if isinstance(container, list) else str(key))] = printable(name)
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:

@@ -26,8 +26,13 @@ def quoted(value: object) -> str:
 
 def cut(text: str) -> str:
     """Return a text without quotes, cut to `MAX_QUOTED_CHARACTERS` and without control characters."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: MAX_QUOTED_CHARACTERS + 1])
+    shown = printable(text[: MAX_QUOTED_CHARACTERS + 1])
     return shown if len(shown) <= MAX_QUOTED_CHARACTERS else f"{shown[: MAX_QUOTED_CHARACTERS - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters as escapes, in its whole length."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def cut_path(path: str) -> str:

@@ -56,6 +56,12 @@ def test_a_variable_goes_before_the_file(tmp_path: Path) -> None:
     assert config.passthrough[0].listen.port == 2001
 
 
+def test_a_problem_with_a_variable_is_one_line_whatever_its_name_contains(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, **{"ME\nTER\x1b[2J": "x"})
+    assert fault.isprintable()
+    assert fault.startswith(r"DSMR_GATEWAY_ME\nTER\x1b[2J: ")
+
+
 def test_variables_go_into_a_list_in_its_order(tmp_path: Path) -> None:
     networks = {f"MODBUS__0__ALLOW__{index}": f"192.0.2.{index}/32" for index in range(12)}
     config = load(tmp_path, None, METER__PORT="/dev/a", **networks)
