@@ -7,6 +7,7 @@
 # make coverage   run the core's tests, and fail if they miss a line or a branch of the core
 # make coverage-all   run every test, and fail if they miss more than 5 % of the lines and branches of the gateway
 # make mutants   run the core's tests against NUMBER changed copies of the core; MUTANTS=--again only the survivors
+# make fuzz     fuzz TARGETS, or all of them, for SECONDS each; atheris is installed at the first use
 # make bounds   run the core's tests with the lowest and the newest allowed libraries, on each of PYTHONS
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
@@ -38,7 +39,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test prove prove-all coverage coverage-all mutants bounds check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
+.PHONY: setup run test prove prove-all fuzz coverage coverage-all mutants bounds check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
 
 setup: $(STAMP)
 
@@ -105,6 +106,12 @@ coverage-all: setup peers
 mutants: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check 'mutmut>=3.8.1,<3.9'
 	nice -n 19 $(BIN)/python -m benchmarks.mutants --number $(NUMBER) $(MUTANTS)
+
+# Inputs that break what a target checks are kept as TARGET-crash-..., and named.
+fuzz: SECONDS = 60
+fuzz: setup
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(INSTALL) --quiet --require-hashes --requirement fuzz/requirements.txt
+	$(BIN)/python -m fuzz.campaign --seconds $(SECONDS) $(TARGETS)
 
 bounds: $(TOOLS)/uv
 	sh tests/bounds.sh $(TOOLS)/uv/bin/uv $(PYTHONS)

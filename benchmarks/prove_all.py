@@ -63,6 +63,13 @@ PROOFS = (
         "([which](decisions/freshness.md#figures))",
     ),
     Proof(
+        "fuzz",
+        "Whatever bytes come, each decoder keeps what its fuzz target states",
+        "python -m fuzz.campaign --seconds 60",
+        r"^(?P<targets>\d+) targets, (?P<executions>\d+) executions, 0 failed$",
+        "{executions} inputs of [{targets} targets](../fuzz/__init__.py) in a minute each: 0 broke one",
+    ),
+    Proof(
         "siege",
         "Eleven attacks at once on the Modbus server cost a client no response",
         "python -m benchmarks.siege",

@@ -1,28 +1,20 @@
-"""Fuzzes the Modbus server's connections: `python -m fuzz.modbus -max_total_time=60 [CORPUS]` (needs atheris).
-
-For any bytes in any segments: over Modbus/TCP the responses are those of the specification, which `tests.nodes.oracle`
-computes independently, or the connection is closed; over RTU there is no response without a request.
-"""
+"""Fuzzes the connections of the Modbus server: `python -m fuzz.modbus [OPTION...] fuzz/corpus/modbus`."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import atheris
-
-with atheris.instrument_imports(include=["gateway"]):
-    from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
-    from gateway.protocol.modbus.monitor import Monitor
-    from gateway.protocol.modbus.responder import Responder, UnitTable
-    from gateway.protocol.modbus.rtu import append_crc, respond_rtu
-    from gateway.protocol.modbus.tcp import respond_tcp
-
+from fuzz.harness import Source, fuzz
+from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
 from gateway.protocol.crc16 import crc16
+from gateway.protocol.modbus.monitor import Monitor
+from gateway.protocol.modbus.responder import Responder, UnitTable
+from gateway.protocol.modbus.rtu import append_crc, respond_rtu
+from gateway.protocol.modbus.tcp import respond_tcp
 from tests.nodes.oracle import expect, expect_pdu
 from tests.nodes.transports import IDENTIFICATION, make_unit
 
@@ -32,6 +24,8 @@ MAX_RTU_BYTES = 80
 with tempfile.TemporaryDirectory() as folder:
     UNIT = make_unit(Path(folder))
 RESPONDER = Responder(UnitTable({1: UNIT, 9: UNIT}), IDENTIFICATION, Monitor())
+TURNS: Any = SimpleNamespace(call_soon=lambda _callback: None)
+"""An event loop in which nothing waits for its turn."""
 
 
 class Transport:
@@ -51,13 +45,52 @@ class Transport:
         self.is_closing = True
 
     def pause_reading(self) -> None:
-        """Ignore the request: the test hands over all bytes."""
+        """Ignore the request: the check hands over all bytes."""
 
     def set_write_buffer_limits(self, high: int) -> None:
         """Ignore the limits: nothing waits here."""
 
     def get_extra_info(self, name: str) -> None:
         """Return None: there is neither TLS nor a socket."""
+
+
+def check(data: bytes) -> None:
+    """Check that any bytes in any segments get the responses of the specification, or end the connection.
+
+    Over Modbus/TCP `tests.nodes.oracle` computes the responses independently. Over RTU no request has no response.
+    """
+    before = asyncio._get_running_loop()  # noqa: SLF001
+    asyncio._set_running_loop(TURNS)  # noqa: SLF001
+    try:
+        source = Source(data)
+        (check_rtu if source.number(255) & 1 else check_tcp)(source)
+    finally:
+        asyncio._set_running_loop(before)  # noqa: SLF001
+
+
+def check_tcp(source: Source) -> None:
+    """Check a connection of Modbus/TCP."""
+    segments = source.segments()
+    expected = expect(b"".join(segments))
+    transport = receive(respond_tcp, segments)
+    assert transport.sent == expected.answers
+    assert transport.is_closing == expected.is_closed
+
+
+def check_rtu(source: Source) -> None:
+    """Check a connection with RTU frames."""
+    has_crc = source.number(255) & 1
+    segments = Source(source.take(6) + source.take(MAX_RTU_BYTES)).segments()
+    stream = b"".join(segments)
+    if has_crc:  # a fuzzer does not guess it
+        segments.append(append_crc(stream)[len(stream) :])
+        stream = append_crc(stream)
+    transport = receive(respond_rtu, segments)
+    left = transport.sent
+    for response in rtu_responses(stream):
+        left = left.removeprefix(response)
+    assert not left
+    assert not transport.is_closing
 
 
 def receive(framing: Any, segments: list[bytes]) -> Transport:
@@ -93,35 +126,5 @@ def rtu_responses(stream: bytes) -> list[bytes]:
     return responses
 
 
-def cut(data: atheris.FuzzedDataProvider, stream: bytes) -> list[bytes]:
-    """Cut the stream into up to four segments."""
-    places = sorted(data.ConsumeIntInRange(0, len(stream)) for _ in range(3))
-    return [stream[a:b] for a, b in zip((0, *places), (*places, len(stream)), strict=True)]
-
-
-def test_one(raw: bytes) -> None:
-    """Test one input."""
-    data = atheris.FuzzedDataProvider(raw)
-    if data.ConsumeBool():
-        stream = data.ConsumeBytes(2 * RECEIVE_BUFFER_BYTES)
-        expected = expect(stream)
-        transport = receive(respond_tcp, cut(data, stream))
-        assert transport.sent == expected.answers
-        assert transport.is_closing == expected.is_closed
-        return
-    stream = data.ConsumeBytes(MAX_RTU_BYTES)
-    # A fuzzer does not guess a CRC: append a valid one half of the time.
-    stream = append_crc(stream) if data.ConsumeBool() else stream
-    transport = receive(respond_rtu, cut(data, stream))
-    left = transport.sent
-    for response in rtu_responses(stream):
-        left = left.removeprefix(response)
-    assert not left
-    assert not transport.is_closing
-
-
 if __name__ == "__main__":
-    turns = SimpleNamespace(call_soon=lambda _callback: None)
-    asyncio._set_running_loop(turns)  # type: ignore[arg-type]  # noqa: SLF001 - nothing waits for its turn here
-    atheris.Setup(sys.argv, test_one)
-    atheris.Fuzz()
+    fuzz(__file__)

@@ -29,6 +29,10 @@ OUTPUTS: dict[str, tuple[str, str]] = {
         ),
         "54,012 responses, 0 missed, 0 with two telegrams mixed; the longest took 30 ms",
     ),
+    "fuzz": (
+        "target   executions\nframing        6000\n14 targets, 250000 executions, 0 failed\n",
+        "250,000 inputs of [14 targets](../fuzz/__init__.py) in a minute each: 0 broke one",
+    ),
     "passthrough": (
         (
             "ser2net: 20 readers received each of 86400 telegrams, byte for byte, in 26 s\n\n"

@@ -381,9 +381,9 @@ def standing_clock(begin: float, end: float, cadence: int, is_right_then: bool) 
     return offset
 
 
-def plan(seed: int, kind: str | None = None) -> Plan:
-    """Return the scenario of a seed."""
-    rng = Random(seed)
+def plan(seed: int, kind: str | None = None, rng: Random | None = None) -> Plan:
+    """Return the scenario of a seed, or of another generator."""
+    rng = rng or Random(seed)
     kind = kind or KINDS[seed % len(KINDS)]
     cadence, limit, count = meter_of(rng)
     begin = rng.uniform(15, count * 0.4) * cadence
