@@ -70,7 +70,7 @@ class DsmrParser(Node):
         self._last_read = float("-inf")
         """The moment at which the last bytes were read; they may have arrived before."""
         self._begun = self._looked = float("-inf")
-        self._has_paused = self._usually_pauses = False
+        self._has_paused = self._usually_pauses = self._shows = False
         self._is_new_connection = True
         self._served: Received | None = None
         self._ripe: asyncio.TimerHandle | None = None
@@ -140,13 +140,12 @@ class DsmrParser(Node):
         await look_each(TICK_S, self._look)
 
     def _look(self, moment: float) -> None:
-        self._look_for_silence(moment)
-        self._show(moment)
-
-    def _look_for_silence(self, moment: float) -> None:  # after a late look, the next one decides
-        is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment
+        is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment  # then the next look decides
         if self._reader.pending and not is_late and moment - self._last_read > self._gap_s:
             self.end_telegram()
+        self._shows = not self._shows
+        if self._shows:  # once a second is enough
+            self._show(moment)
 
     def end_telegram(self) -> None:
         """End a telegram that has begun: its last byte has come, though no checksum shows that."""
@@ -280,8 +279,7 @@ class DsmrParser(Node):
         meter = self._meter
         newest, served = meter.newest, meter.served
         if newest is None:
-            bad = meter.refused.total() - meter.refused[RefusalReason.UNCONFIRMED]
-            if bad:
+            if meter.refused and (bad := meter.refused.total() - meter.unconfirmed):
                 self.show(Colour.RED, Mark.DOT, "none-accepted-yet", count=bad)
             return
         if meter.has_recent_errors(moment):

@@ -119,10 +119,10 @@ async def test_a_standstill_in_the_middle_of_a_telegram_is_not_the_meters_silenc
     bench.parser._looked = 100.1
     # The process stands still for two seconds, and the rest of the telegram waits in the kernel.
     if is_timer_first:
-        bench.parser._look_for_silence(102.2)
+        bench.parser._look(102.2)
     bench.feed(GOOD[third : 2 * third], arrived=100.2, read=102.2)
-    bench.parser._look_for_silence(102.5)
-    bench.parser._look_for_silence(103.0)
+    bench.parser._look(102.5)
+    bench.parser._look(103.0)
     # Nothing waits any more, so bytes count as new again.
     bench.feed(GOOD[2 * third :], arrived=103.1)
     assert (bench.raw, bench.refused) == ([GOOD], {})
@@ -133,9 +133,9 @@ async def test_a_telegram_that_stops_while_the_process_runs_is_refused_after_the
     bench.feed(GOOD[:300], 100.0)
     bench.parser._looked = 100.1
     for look in (100.6, 101.0):
-        bench.parser._look_for_silence(look)
+        bench.parser._look(look)
         assert bench.refused == {}
-    bench.parser._look_for_silence(101.1)
+    bench.parser._look(101.1)
     assert bench.refused == {RefusalReason.TRUNCATED: 1}
 
 

@@ -80,6 +80,9 @@ class CounterGuard:
         """Counter of an M-Bus channel → the identifier of the meter that is on it now, and its state."""
         self._new_on_channel: dict[str, tuple[Value | None, bytes]] = {}
         """Counter of an M-Bus channel → the identifier of another meter, and the telegram that had it."""
+        self._codes: frozenset[str] = frozenset()
+        self._lines_of_counters: list[int] = []
+        """Numbers of the lines of a telegram with these codes that are counters."""
         self._before: Readings | None = None
         self._before_body = b""
         self._before_at = 0.0
@@ -102,10 +105,12 @@ class CounterGuard:
         withheld: list[Withheld] = []
         counters, values = self._counters, readings.values
         self._follow_power(values, arrived)
-        for line in readings.lines:
+        if readings.codes is not self._codes:
+            self._codes = readings.codes
+            self._lines_of_counters = [n for n, line in enumerate(readings.lines) if line.name in COUNTERS]
+        for number in self._lines_of_counters:
+            line = readings.lines[number]
             name = line.name
-            if name not in COUNTERS:
-                continue
             if name in MBUS_COUNTERS:
                 known = self._of_meter(name, values, line, telegram, arrived)
                 if known is None:

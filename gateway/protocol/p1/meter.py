@@ -86,9 +86,7 @@ class MeterState:
         """The telegram whose readings are served, and how telegrams come in."""
         self.fresh_since = freshness.NEVER
         """Moment since which the readings have been fresh without interruption."""
-        self.accepted = self.line_errors = self._drafts = 0
-        self.unconfirmed = 0
-        """Number of telegrams without checksum that waited for a second one."""
+        self.accepted = self.line_errors = self.unconfirmed = self._drafts = 0
         self.refused: Counter[RefusalReason] = Counter()
         self.newest_refused: RefusedTelegram | None = None
         self._configured = variant
@@ -176,10 +174,8 @@ class MeterState:
     def _follow_cadence(self) -> None:
         cadence = self.newest.variant.cadence_s if self.newest else FAST_CADENCE_S
         self.cadence_s = min(cadence, self.serving.clock_cadence_s or cadence)
-        if self._stale_after_s is not None:
-            self.stale_after_s = self._stale_after_s
-        else:
-            self.stale_after_s = STALE_AFTER_FAST_S if self.cadence_s < FAST_LIMIT_S else STALE_AFTER_SLOW_S
+        of_cadence = STALE_AFTER_FAST_S if self.cadence_s < FAST_LIMIT_S else STALE_AFTER_SLOW_S
+        self.stale_after_s = of_cadence if self._stale_after_s is None else self._stale_after_s
 
     def _count_refusal(self, refused: RefusedTelegram, arrived: float) -> None:
         self.refused[refused.reason] += 1
@@ -235,6 +231,10 @@ class MeterState:
             return self.newest.variant, self.newest.variant
         version = readings.values.get("p1_version")
         has_d0_codes = b"*255(" in lines
+        if (known := self.newest) and known.readings.codes is readings.codes:
+            before = known.readings.values.get("p1_version"), b"*255(" in known.telegram.raw
+            if before == (version, has_d0_codes):
+                return known.variant, known.detected
         detected = detect(readings.codes, str(version) if version else None, has_d0_codes, readings.identification)
         return self._configured or detected, detected
 

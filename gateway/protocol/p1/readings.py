@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gateway.protocol.p1.derive import Derived, derive
 from gateway.protocol.p1.obis import Value, entry_of, own_entry
-from gateway.protocol.p1.obis_line import CHANNEL_1, DATA_LINE, LINE, VALUE_GROUP, is_own_channel_1
+from gateway.protocol.p1.obis_line import CHANNEL_1, DATA_LINE, VALUE_GROUP, is_own_channel_1, split_lines
 from gateway.protocol.p1.signs import PHASE_SUFFIXES, settle_signs
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.value_groups import UnreadableError, decode, to_base
@@ -66,7 +66,7 @@ class Readings:
     identification: str
     lines: tuple[Reading, ...]
     codes: frozenset[str]
-    """OBIS codes of the lines."""
+    """OBIS codes of the lines; the same object as in the telegram before if the lines are the same but for values."""
     values: Mapping[str, Value]
     """Values by name, in base units, without the absent ones; the time of a timed reading is `<name>_time`."""
     units: Mapping[str, str]
@@ -106,7 +106,7 @@ def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Readi
     Lines that are the same as in `previous` are skipped.
     """
     known = previous.by_line if previous else {}
-    for raw in LINE.findall(lines):
+    for raw in split_lines(lines):
         if raw not in known and len(ahead) < MAX_LINES:
             ahead[raw] = _read_line(raw.decode("latin-1"))
 
@@ -130,7 +130,7 @@ def read_body(
         ahead: the readings of lines that `read_ahead` decoded already, by line as sent.
 
     """
-    raw_lines = LINE.findall(body)
+    raw_lines = split_lines(body)
     data_lines = raw_lines[1:MAX_LINES]
     known = previous.by_line if previous else {}
     lines = [known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1")) for raw in data_lines]

@@ -84,6 +84,7 @@ _START = re.compile(rb"(?<![ -~])/|/(?=[A-Za-z]{3}[0-9])")
 _START_LOOKAHEAD = 4
 # Inside a telegram, only a line that begins with `!` ends it, and only a line that begins with `/` interrupts it.
 _MARK = re.compile(rb"[\r\n]([!/])")
+_SLASH = ord("/")
 _END_LINE = re.compile(rb"!([^\r\n]*?)[\0 ]*(?:\r\n|\n|\r(?!\n)(?=[\s\S]))")
 _END_LINE_AFTER_PAUSE = re.compile(rb"!([^\r\n]*?)[\0 ]*\r?\n?\Z")
 _CHECKSUM = re.compile(rb"[0-9A-Fa-f]{3,4}")
@@ -188,18 +189,18 @@ class TelegramReader:
 
     def _read_inside(self) -> Telegram | RefusedTelegram | None:
         if self._end is None:
-            mark = _MARK.search(self._buffer, self._searched, MAX_TELEGRAM_BYTES + 1)
+            mark = self._find_mark()
             size = len(self._buffer)
-            if mark is None and size > MAX_TELEGRAM_BYTES:
+            if mark < 0 and size > MAX_TELEGRAM_BYTES:
                 detail = f"no end mark within {MAX_TELEGRAM_BYTES} bytes"
                 return self._refuse(MAX_TELEGRAM_BYTES, RefusalReason.OVERSIZE, detail)
-            if mark is None:
+            if mark < 0:
                 self._update_crc_up_to(size)
                 self._searched = max(0, size - 1)
                 return None
-            if mark[1] == b"/":
-                return self._refuse(mark.start(1), RefusalReason.TRUNCATED, "a new telegram began before the end mark")
-            self._end = mark.start(1)
+            if self._buffer[mark] == _SLASH:
+                return self._refuse(mark, RefusalReason.TRUNCATED, "a new telegram began before the end mark")
+            self._end = mark
             self._update_crc_up_to(self._end + 1)
         limit = self._end + MAX_END_LINE_BYTES
         match = _END_LINE.match(self._buffer, self._end, limit)
@@ -208,6 +209,17 @@ class TelegramReader:
         if len(self._buffer) > limit:
             return self._refuse(limit, RefusalReason.CHECKSUM, "the end line is too long")
         return None
+
+    def _find_mark(self) -> int:
+        """Return the offset of the next `!` or `/` at the start of a line; -1 if there is none yet."""
+        buffer, start, stop = self._buffer, self._searched, MAX_TELEGRAM_BYTES + 1
+        end = buffer.find(b"!", start + 1, stop)
+        slash = buffer.find(b"/", start + 1, end if end >= 0 else stop)
+        # The first `!` of most telegrams is the end mark, and no `/` is before it. A search for each is much faster.
+        if slash < 0 and (end < 0 or buffer[end - 1] in b"\r\n"):
+            return end
+        mark = _MARK.search(buffer, start, stop)
+        return mark.start(1) if mark else -1
 
     def _update_crc_up_to(self, size: int) -> None:
         # The checksum is computed as the bytes arrive, so that little work is left when the last one comes.

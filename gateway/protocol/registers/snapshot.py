@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
+from operator import is_not
 from typing import NamedTuple
 
 from gateway.protocol.p1.obis import Value
@@ -136,8 +138,10 @@ class SnapshotEncoder:
     def _encode_changes(self, values: Mapping[str, Value], before: Snapshot) -> Snapshot:
         past = before.values
         # Readings of unchanged lines are the same objects, and comparing identity is quick.
-        changed = [name for name, value in values.items() if (old := past.get(name)) is not value and old != value]
-        changed += past.keys() - values.keys()
+        others = compress(values, map(is_not, values.values(), map(past.get, values)))
+        changed = [name for name in others if past.get(name) != values[name]]
+        if past.keys() != values.keys():
+            changed += past.keys() - values.keys()
         images: dict[int, bytearray] = {}
         present, unfit, missing = before.present, set(before.unfit), bytearray(before.missing)
         for position in {position for name in changed for position in self._shown_at.get(name, ())}:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP, parse_timestamp
+from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP, parse_timestamp, split_lines
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.redaction import redact
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -20,6 +20,12 @@ def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second:
 
 
 NAMES = sorted(path.stem for path in OWN_TELEGRAMS.glob("*.txt") if not path.stem.startswith("bad_"))
+
+
+@given(st.lists(st.sampled_from([b"a", b"b(1)", b"(2)", b"\r\n", b"\n", b"\r", b"\x0b", b"\x85", b" "]), max_size=12))
+def test_a_body_is_split_into_the_lines_that_the_pattern_finds(parts: list[bytes]) -> None:
+    body = b"".join(parts)
+    assert split_lines(body) == LINE.findall(body)
 
 
 def test_a_line_has_a_code_a_suffix_and_value_groups() -> None:

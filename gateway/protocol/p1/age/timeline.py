@@ -135,9 +135,12 @@ class Timeline:
     @property
     def tokens(self) -> set[int]:
         """Return the tokens of the shown and the pending telegrams, of both meters."""
-        displays = [meter.display for meter in (self._current, self._other) if meter]
-        kept = [kept for display in displays for kept in (display.shown, display.pending)]
-        return {each.token for each in kept if each}
+        tokens = set()
+        for meter in (self._current, self._other):
+            for kept in (meter.display.shown, meter.display.pending) if meter else ():
+                if kept:
+                    tokens.add(kept.token)
+        return tokens
 
     @property
     def next_change(self) -> float | None:
