@@ -96,7 +96,8 @@ def _decode_number(groups: list[str]) -> _Decoded:
 
 def _decode_factor(groups: list[str]) -> _Decoded:
     value, unit, time = _decode_number(groups)
-    if isinstance(value, Decimal) and len(groups[0].lstrip("-")) >= DIGITS_OF_THOUSANDTHS and "." not in groups[0]:
+    is_long = unit is None and len(groups[0].lstrip("-")) >= DIGITS_OF_THOUSANDTHS
+    if isinstance(value, Decimal) and is_long and "." not in groups[0]:
         value = value.scaleb(-3)
     return value, unit, time
 
