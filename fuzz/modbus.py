@@ -11,10 +11,10 @@ from typing import Any
 from fuzz.harness import Source, fuzz
 from gateway.nodes.modbus_server.connections import RECEIVE_BUFFER_BYTES, StreamClient
 from gateway.protocol.crc16 import crc16
-from gateway.protocol.modbus.monitor import Monitor
+from gateway.protocol.modbus.monitor import CountedClient, Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.rtu import append_crc, respond_rtu
-from gateway.protocol.modbus.tcp import respond_tcp
+from gateway.protocol.modbus.tcp import respond_datagram, respond_tcp
 from tests.nodes.oracle import expect, expect_pdu
 from tests.nodes.transports import IDENTIFICATION, make_unit
 
@@ -57,13 +57,13 @@ class Transport:
 def check(data: bytes) -> None:
     """Check that any bytes in any segments get the responses of the specification, or end the connection.
 
-    Over Modbus/TCP `tests.nodes.oracle` computes the responses independently. Over RTU no request has no response.
+    Over TCP and UDP `tests.nodes.oracle` computes the responses independently. Over RTU nothing but a request has one.
     """
     before = asyncio._get_running_loop()  # noqa: SLF001
     asyncio._set_running_loop(TURNS)  # noqa: SLF001
     try:
         source = Source(data)
-        (check_rtu if source.number(255) & 1 else check_tcp)(source)
+        (check_tcp, check_rtu, check_udp)[source.number(255) % 3](source)
     finally:
         asyncio._set_running_loop(before)  # noqa: SLF001
 
@@ -75,6 +75,17 @@ def check_tcp(source: Source) -> None:
     transport = receive(respond_tcp, segments)
     assert transport.sent == expected.answers
     assert transport.is_closing == expected.is_closed
+
+
+def check_udp(source: Source) -> None:
+    """Check a datagram, and the same one again: a response that is equal to its request may come back once."""
+    datagram = source.rest()
+    expected = expect(datagram)
+    is_one = len(datagram) > 7 and len(datagram) == 6 + int.from_bytes(datagram[4:6], "big") and not expected.is_closed
+    answer = expected.answers if is_one and not datagram[7] & 0x80 else b""
+    client = CountedClient("192.0.2.1:50000", 0.0)
+    assert respond_datagram(datagram, RESPONDER, 0.0, client) == answer
+    assert respond_datagram(datagram, RESPONDER, 0.0, client) == (b"" if answer == datagram else answer)
 
 
 def check_rtu(source: Source) -> None:
