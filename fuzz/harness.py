@@ -18,10 +18,10 @@ CORPUS = Path(__file__).parent / "corpus"
 """Folder of the corpora, one folder for each target."""
 TARGETS = (
     *("framing", "readings", "timeline", "encrypted"),
-    *("modbus", "telnet", "mqtt", "fleet", "push", "http", "websocket"),
+    *("modbus", "telnet", "mqtt", "broker", "fleet", "push", "http", "websocket"),
     *("config", "meters_file", "maps", "ser2net"),
 )
-INSTRUMENTED = ("gateway", "aiohttp._websocket", "dsmr_parser", "h11")
+INSTRUMENTED = ("gateway", "aiohttp._websocket", "dsmr_parser", "h11", "paho")
 """Packages whose coverage counts: the gateway, and what reads bytes for it."""
 MAX_SEGMENTS = 4
 MAX_TEXT_CHARACTERS = 2000
