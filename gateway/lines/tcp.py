@@ -9,6 +9,7 @@ from asyncio.staggered import staggered_race
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gateway.lines.line import Line, Receive, Receiver
 from gateway.problems.problem import ProblemError
@@ -29,10 +30,14 @@ _Address = tuple[int, int, int, str, tuple[Any, ...]]
 """Family, type and protocol of a socket, a name, and the address, as `getaddrinfo` returns them."""
 
 
+_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+"""The buffer of all connections, by the event loop that reads them: it reads one after the other."""
+
+
 class _TcpReceiver(Receiver, asyncio.BufferedProtocol):
     def __init__(self, receive: Receive) -> None:
         super().__init__(receive)
-        self._received = memoryview(bytearray(READ_BYTES))
+        self._received = _buffers.setdefault(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

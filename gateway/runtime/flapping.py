@@ -7,8 +7,6 @@ state flaps: then one line per `WINDOW_S` has the number of losses, and returns 
 
 from __future__ import annotations
 
-from collections import deque
-
 FREE_LOSSES = 3
 """Number of losses within `WINDOW_S` that are logged one by one."""
 WINDOW_S = 600.0
@@ -23,7 +21,7 @@ class Flapping:
     def __init__(self) -> None:
         self.is_damped = False
         """True while losses and returns are counted, and not logged one by one."""
-        self._recent: deque[float] = deque(maxlen=FREE_LOSSES + 1)
+        self._recent: tuple[float, ...] = ()
         self._count = self._total = 0
         self._logged_at = 0.0
 
@@ -34,7 +32,7 @@ class Flapping:
             A text for the end of its log line, which may be empty; None if it is not logged.
 
         """
-        self._recent.append(moment)
+        self._recent = (*self._recent[-FREE_LOSSES:], moment)
         if not self.is_damped:
             if len(self._recent) <= FREE_LOSSES or moment - self._recent[0] > WINDOW_S:
                 return ""
@@ -54,5 +52,5 @@ class Flapping:
         if not self.is_damped or moment - self._recent[-1] < WINDOW_S:
             return ""
         self.is_damped = False
-        self._recent.clear()
+        self._recent = ()
         return f"not lost for {_MINUTES} now, after {self._total} losses"

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -114,7 +113,7 @@ class Node(ABC):
         """The moment when the node failed or began to work, in seconds of the gateway's clock."""
         self._budget, self._error_budget = LineBudget(self.since), LineBudget(self.since)
         self._logged: dict[str, float] = {}
-        self.recent_problems: deque[tuple[float, str, str]] = deque(maxlen=MAX_RECENT_PROBLEMS)
+        self.recent_problems: tuple[tuple[float, str, str], ...] = ()
         """The newest logged warnings and errors: unix time, text, and the code of the status at that time."""
         self.status = Status(Colour.GREY, Mark.RING, label("not-started"))
         self.ready = asyncio.Event()
@@ -150,7 +149,8 @@ class Node(ABC):
         Where many nodes log at the same time, `alike` is what all of them say, if it is not `message`.
         """
         if level >= logging.WARNING:
-            self.recent_problems.append((unix_now(), clean(message), self.status.label.code))
+            problem = unix_now(), clean(message), self.status.label.code
+            self.recent_problems = (*self.recent_problems[1 - MAX_RECENT_PROBLEMS :], problem)
         budget = self._error_budget if level >= logging.ERROR else self._budget
         if not budget.allows(moment := now()):
             return

@@ -9,8 +9,6 @@ meters send by turns, the last but one is of the same meter.
 
 from __future__ import annotations
 
-from collections import deque
-
 from gateway.protocol.p1.acceptance import contradict
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
@@ -33,7 +31,7 @@ class Confirmation:
         """Its arrival, in seconds."""
         self._agreed: tuple[Readings, float] | None = None
         """Readings that the newest accepted telegram agreed with, and their arrival."""
-        self._unconfirmed: deque[tuple[Readings, float]] = deque(maxlen=2)
+        self._unconfirmed: tuple[tuple[Readings, float], ...] = ()
         """Readings of the telegrams that were refused since an accepted one, and their arrivals, newest first."""
 
     def refuse(
@@ -52,7 +50,7 @@ class Confirmation:
             self._agreed = (self.before, self.before_at) if self.before else None
             return None
         earlier_ones = [*self._unconfirmed, self._agreed]
-        self._unconfirmed.appendleft((readings, arrived))
+        self._unconfirmed = ((readings, arrived), *self._unconfirmed[:1])
         for earlier in earlier_ones:
             if earlier and contradict(earlier[0], readings, arrived - earlier[1]) is None:
                 self._agreed = earlier
@@ -62,5 +60,5 @@ class Confirmation:
 
     def accept(self, readings: Readings, arrived: float) -> None:
         """Note the readings of an accepted telegram, with or without a checksum."""
-        self._unconfirmed.clear()
+        self._unconfirmed = ()
         self.before, self.before_at = readings, arrived
