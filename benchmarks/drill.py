@@ -1,106 +1,64 @@
-"""Bad days of a fleet: each of its processes is killed, stopped or cut off, alone and in pairs, while clients read.
+"""Bad days of a fleet: its processes die, stand still, are cut off, and have wrong clocks, while clients read.
 
     python -m benchmarks.drill [--meters N] [FAULT ...]
 
 Two edges with N meters each, two mosquittos in network namespaces of their own, two serving gateways, and HAProxy in
-front of them, as in `docker/fleet`. The power of a telegram is the moment at which it was sent, so a client knows the
-true age of each number that it gets. Clients read each meter about twice a second through HAProxy. A number that is
-older than the limit of 5 s, with 1.5 s for the resolution of the meter's clock, is stale as fresh.
+front of them, with the configuration of `docker/fleet`. The power of a telegram is the moment at which it was sent, and
+its energy the number of its meter, so a client knows the true age of each number that it gets, and whose it is. Four
+clients read each meter about twice a second through HAProxy, which spreads them over both serving gateways. A number
+that is older than the limit of 5 s, with 1.5 s for the resolution of the meter's clock, is stale as fresh.
 
-It needs root, mosquitto, haproxy and iproute2. All processes share the cores of this machine.
+Three kinds of fleet run one after the other: plain ones; brokers that keep a store on a small disk; and processes whose
+wall clock can be set (`wallclock.c`).
+
+It needs root, mosquitto, haproxy, iproute2 and gcc. All processes share the cores of this machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
-from urllib.request import urlopen
+from typing import NamedTuple, Self
 
 from benchmarks import many
 from benchmarks.client import Client
+from benchmarks.drill_fleet import CUT_S, SETTLE_S, STEP_S, STOPPED_S, Fleet, Ground, run_fleet
 from benchmarks.measure import machine
-from benchmarks.running import free_port, missing
+from benchmarks.running import missing
 
 METERS = 200
 LIMIT_S, RESOLUTION_S = 5.0, 1.5
-STEP_S = 0.001
-"""Step of the moments: they begin again after 100 s, longer than any reading may count as fresh."""
 AHEAD_S = 1.0
 """A number that seems to be of the future by less than this is not wrong: it was rounded."""
 READ_EVERY_S = 0.5
 RESPONSE_LIMIT_S = 3.0
-SETTLE_S = 60.0
-"""Longest time until all meters are fresh."""
-HAPROXY_S = 4.0
-"""Time in which HAProxy uses a healthy gateway again."""
-DOWN_S, STOPPED_S, CUT_S = 3.0, 20.0, 8.0
-"""Duration of a fault: until a killed process is started again, for a stopped one, and for a broker that is cut off."""
-
-MOSQUITTO = """\
-listener 1883
-allow_anonymous true
-set_tcp_nodelay true
-user root
-persistence {keeps}
-persistence_location {folder}/
-autosave_interval 1
-"""
-HAPROXY = """\
-defaults
-    mode tcp
-    timeout connect 3s
-    timeout client 10m
-    timeout server 10m
-{parts}
-"""
-HAPROXY_PART = """\
-frontend modbus{index}
-    bind 127.0.0.1:{port}
-    default_backend gateways{index}
-backend gateways{index}
-    option httpchk GET /healthz?meters=any
-    http-check expect status 200
-    default-server inter 1s fastinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
-    balance leastconn
-    server serving-1 127.0.0.1:{first} check port {first_page}
-    server serving-2 127.0.0.1:{second} check port {second_page}
-"""
+READERS = 2
+"""Number of clients for the meters of each edge, each with a part of them."""
+REGISTERS = many.NUMBER_ADDRESS + 4 - many.POWER_ADDRESS
+HOUR_S = 3600.0
+ONE_TELEGRAM_S, CONNECTION_S = 1.0, 3.0
+"""Longest time of a meter without fresh readings when one broker fails, and of a client without a response when a
+serving gateway fails."""
 
 
-class Process:
-    """A process that can be killed, stopped, and started again."""
+class Fault(NamedTuple):
+    """A fault of the fleet, and what clients may see of it."""
 
-    def __init__(self, name: str, command: list[str], folder: Path) -> None:
-        self.name, self._command, self._folder = name, command, folder
-        folder.mkdir(exist_ok=True)
-        self.start()
-
-    def start(self) -> None:
-        with (self._folder / "log.txt").open("ab") as log:
-            environment = {**os.environ, "XDG_RUNTIME_DIR": str(self._folder)}
-            self._process = subprocess.Popen(
-                self._command, cwd=self._folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    happen: Callable[[Fleet], None]
+    ground: Ground = Ground()
+    gap_s: float | None = None
+    """Longest time that a meter may be without fresh readings."""
+    silence_s: float | None = None
+    """Longest time that a client may be without a response."""
 
 
 @dataclass
@@ -109,21 +67,25 @@ class Seen:
 
     reads: int = 0
     stale_as_fresh: list[float] = field(default_factory=list)
+    wrong: int = 0
+    """Number of reads with the numbers of another meter."""
     without_fresh_s: dict[int, float] = field(default_factory=dict)
     """Longest time of each meter without a fresh number."""
-    without_connection_s: float = 0.0
+    without_response_s: float = 0.0
 
 
 class Readers:
-    """Clients that read the meters of one port in turn, in a thread for each port."""
+    """Clients that read meters in turn, each in a thread of its own."""
 
     def __init__(self, ports: list[int], count: int) -> None:
         self.seen = Seen()
         self.fresh_at = dict.fromkeys(range(len(ports) * count), 0.0)
         self._is_ending = False
+        self._round = 0
         self._threads = [
-            threading.Thread(target=self._read, args=(port, index * count, count), daemon=True)
+            threading.Thread(target=self._read, args=(port, index * count, range(part, count, READERS)), daemon=True)
             for index, port in enumerate(ports)
+            for part in range(READERS)
         ]
 
     def __enter__(self) -> Self:
@@ -136,82 +98,43 @@ class Readers:
         for thread in self._threads:
             thread.join()
 
-    def _read(self, port: int, first: int, count: int) -> None:
-        connected_at = time.monotonic()
+    def spread(self) -> None:
+        """Connect all clients again, so that both serving gateways have some."""
+        self._round += 1
+
+    def _read(self, port: int, first: int, units: range) -> None:
+        responded_at = time.monotonic()
+        time.sleep(0.1 * units.start)
         while not self._is_ending:
             with contextlib.suppress(OSError, EOFError), Client(port, patience_s=RESPONSE_LIMIT_S) as client:
-                while not self._is_ending:
+                of_round = self._round
+                while not self._is_ending and of_round == self._round:
                     began = time.monotonic()
-                    for number in range(count):
-                        data = client.of_unit(number + 1).uint32(many.POWER_ADDRESS)
+                    for number in units:
+                        data = client.of_unit(number + 1).read(many.POWER_ADDRESS, REGISTERS)
                         moment = time.monotonic()
-                        self.seen.without_connection_s = max(self.seen.without_connection_s, moment - connected_at)
-                        connected_at = moment
+                        self.seen.without_response_s = max(self.seen.without_response_s, moment - responded_at)
+                        responded_at = moment
                         self._note(first + number, data, moment)
                     time.sleep(max(0.0, READ_EVERY_S - (time.monotonic() - began)))
-            time.sleep(0.05)
+            time.sleep(0.05 + 0.1 * units.start)
 
-    def _note(self, number: int, data: int | None, moment: float) -> None:
-        self.seen.reads += 1
+    def _note(self, number: int, data: bytes | None, moment: float) -> None:
+        seen = self.seen
+        seen.reads += 1
         if data is None:
             return
-        age_s = (round(moment / STEP_S) - data) % many.WRAP * STEP_S
+        age_s = (round(moment / STEP_S) - int.from_bytes(data[:4])) % many.WRAP * STEP_S
         if LIMIT_S + RESOLUTION_S < age_s < many.WRAP * STEP_S - AHEAD_S:
-            self.seen.stale_as_fresh.append(age_s)
-        before = self.fresh_at[number]
-        if before:
-            longest = self.seen.without_fresh_s
-            longest[number] = max(longest.get(number, 0.0), moment - before)
+            seen.stale_as_fresh.append(age_s)
+        seen.wrong += int.from_bytes(data[-8:]) != 1000 * number
+        if before := self.fresh_at[number]:
+            seen.without_fresh_s[number] = max(seen.without_fresh_s.get(number, 0.0), moment - before)
         self.fresh_at[number] = moment
 
     def all_are_fresh_since(self, moment: float) -> bool:
         """Return whether each meter was fresh after a moment."""
         return all(at > moment for at in self.fresh_at.values())
-
-
-@dataclass
-class Fleet:
-    """The processes of the fleet by name, and how to cut off a broker."""
-
-    processes: dict[str, Process]
-    links: dict[str, str]
-    """Connection of each broker on this side of its namespace."""
-    pages: list[int]
-    """Ports of the pages of the serving gateways."""
-
-    def kill(self, *names: str) -> None:
-        """Kill processes together, and start them again after a while."""
-        for name in names:
-            self.processes[name].kill()
-        time.sleep(DOWN_S)
-        for name in names:
-            self.processes[name].start()
-
-    def stop(self, *names: str) -> None:
-        """Stop processes together for a while."""
-        for name in names:
-            self.processes[name].send(signal.SIGSTOP)
-        time.sleep(STOPPED_S)
-        for name in names:
-            self.processes[name].send(signal.SIGCONT)
-
-    def wait_until_healthy(self) -> None:
-        """Wait until both serving gateways are healthy, and HAProxy has had time to see it."""
-        until = time.monotonic() + SETTLE_S
-        for page in self.pages:
-            while time.monotonic() < until:
-                with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{page}/healthz?meters=any"):
-                    break
-                time.sleep(0.2)
-        time.sleep(HAPROXY_S)
-
-    def cut(self, *names: str) -> None:
-        """Cut brokers off the network for a while."""
-        for name in names:
-            run("ip", "link", "set", self.links[name], "down")
-        time.sleep(CUT_S)
-        for name in names:
-            run("ip", "link", "set", self.links[name], "up")
 
 
 PARTS = ("edge-1", "broker-a", "broker-b", "serving-1", "serving-2")
@@ -222,30 +145,79 @@ PAIRS = (
     ("serving-1", "serving-2"),
     ("edge-1", "edge-2"),
 )
+CLOCKS = (("edge-1",), ("serving-1",), ("broker-a",), PAIRS[0])
+WITH_STORE, WITH_CLOCKS = Ground(has_store=True), Ground(has_clocks=True)
 
 
-def faults() -> dict[str, Callable[[Fleet], None]]:
+def faults() -> dict[str, Fault]:
     """Return all faults by their names."""
-    found: dict[str, Callable[[Fleet], None]] = {}
+    return {**deaths(), **stores(), **clocks()}
+
+
+def deaths() -> dict[str, Fault]:
+    """Return the faults in which processes die, stand still or are cut off."""
+    found = {}
     for names in [*((part,) for part in PARTS), *PAIRS]:
-        text = " and ".join(names)
-        found[f"kill -9 of {text}"] = lambda fleet, names=names: fleet.kill(*names)
+        found[f"kill -9 of {listed(names)}"] = Fault(lambda fleet, names=names: fleet.kill(*names), **limits(names))
     for names in [*((part,) for part in PARTS), PAIRS[0], PAIRS[1]]:
-        text = " and ".join(names)
-        found[f"SIGSTOP of {text} for {STOPPED_S:.0f} s"] = lambda fleet, names=names: fleet.stop(*names)
+        name = f"SIGSTOP of {listed(names)} for {STOPPED_S:.0f} s"
+        found[name] = Fault(lambda fleet, names=names: fleet.stop(*names), **limits(names))
     for names in (("broker-a",), ("broker-b",), PAIRS[0]):
-        found[f"network of {' and '.join(names)} cut for {CUT_S:.0f} s"] = lambda fleet, names=names: fleet.cut(*names)
+        name = f"network of {listed(names)} cut for {CUT_S:.0f} s"
+        found[name] = Fault(lambda fleet, names=names: fleet.cut(*names), **limits(names))
     return found
+
+
+def stores() -> dict[str, Fault]:
+    """Return the faults of brokers with a store."""
+    found = {}
+    for names in (("broker-a",), PAIRS[0]):
+        for word, number in (("kill -9", signal.SIGKILL), ("restart", signal.SIGTERM)):
+            found[f"{word} of {listed(names)} with a store"] = Fault(
+                lambda fleet, names=names, number=number: fleet.kill(*names, number=number), WITH_STORE, **limits(names)
+            )
+    for restarts, word in ((False, "full disk at broker-a"), (True, "full disk at broker-a, and kill -9 of it")):
+        found[word] = Fault(
+            lambda fleet, restarts=restarts: fleet.fill("broker-a", restarts=restarts), WITH_STORE, ONE_TELEGRAM_S
+        )
+    return found
+
+
+def clocks() -> dict[str, Fault]:
+    """Return the faults of wall clocks: each begins and ends with a jump."""
+    found = {}
+    for names in CLOCKS:
+        for word, offset_s in (("1 h ahead", HOUR_S), ("1 h back", -HOUR_S)):
+            found[f"clock of {listed(names)} {word}"] = Fault(
+                lambda fleet, names=names, offset_s=offset_s: fleet.jump(*names, offset_s=offset_s),
+                WITH_CLOCKS,
+                ONE_TELEGRAM_S,
+            )
+    for names in (("edge-1", "edge-2"), ("serving-1", "serving-2")):
+        found[f"clock of {listed(names)} 4 s back, SIGSTOP of both brokers"] = Fault(
+            lambda fleet, names=names: fleet.jump(*names, offset_s=-4.0, stopped=PAIRS[0]), WITH_CLOCKS
+        )
+    return found
+
+
+def limits(names: tuple[str, ...]) -> dict[str, float]:
+    """Return what clients may see at most of a fault of these processes."""
+    if len(names) > 1 or names[0].startswith("edge"):
+        return {}
+    return {"gap_s": ONE_TELEGRAM_S} if names[0].startswith("broker") else {"silence_s": CONNECTION_S}
+
+
+def listed(names: tuple[str, ...]) -> str:
+    return " and ".join(names)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("faults", nargs="*", metavar="FAULT", help="part of the name of a fault; default: all faults")
     options.add_argument("--meters", type=int, default=METERS, help="number of meters of each edge, at most 240")
-    options.add_argument("--store", action="store_true", help="let the brokers keep their store over a restart")
     given = options.parse_args()
-    if absent := missing("mosquitto", "haproxy", "ip"):
-        sys.exit(f"not installed: {', '.join(absent)}. Try: apt install mosquitto haproxy iproute2")
+    if absent := missing("mosquitto", "haproxy", "ip", "gcc"):
+        sys.exit(f"not installed: {', '.join(absent)}. Try: apt install mosquitto haproxy iproute2 gcc")
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
     chosen = {
@@ -255,26 +227,52 @@ def main() -> None:
     }
     print(machine())
     print(f"2 x {given.meters} meters, one telegram a second each; limit {LIMIT_S:.0f} s")
+    print("load, without fresh and no response in s; limits that are missed have a !")
     print(
-        f"{'fault':46} {'reads':>7} {'stale as fresh':>14} {'without fresh s':>16} {'longest':>8} {'no response s':>14}"
+        f"{'fault':62} {'load':>5} {'reads':>6} {'stale':>5} {'wrong':>5} {'without fresh':>13} {'longest':>7}"
+        f" {'no response':>12}"
     )
+    has_passed = True
+    for ground in dict.fromkeys(fault.ground for fault in chosen.values()):
+        of_ground = {name: fault for name, fault in chosen.items() if fault.ground == ground}
+        has_passed &= run_faults(given.meters, ground, of_ground)
+    sys.exit(not has_passed)
+
+
+def run_faults(meters: int, ground: Ground, chosen: dict[str, Fault]) -> bool:
+    """Let faults happen to one fleet; return whether all numbers were right."""
     has_passed = True
     with (
         TemporaryDirectory(prefix="dsmr-gateway-") as folder,
-        run_fleet(Path(folder), given.meters, keeps=given.store) as (fleet, readers),
+        run_fleet(Path(folder), meters, ground) as fleet,
+        Readers(fleet.fronts, meters) as readers,
     ):
+        wait_until_fresh(readers)
         for name, fault in chosen.items():
             fleet.wait_until_healthy()
-            seen = watch(readers, lambda fault=fault: fault(fleet))
-            gaps = sorted(seen.without_fresh_s.values())
-            median, longest = gaps[len(gaps) // 2], gaps[-1]
-            print(
-                f"{name:46} {seen.reads:7} {len(seen.stale_as_fresh):14} {median:16.1f} {longest:8.1f}"
-                f" {seen.without_connection_s:14.1f}",
-                flush=True,
-            )
-            has_passed &= not seen.stale_as_fresh
-    sys.exit(not has_passed)
+            readers.spread()
+            wait_until_fresh(readers)
+            seen = watch(readers, lambda fault=fault: fault.happen(fleet))
+            print(line_of(name, fault, seen), flush=True)
+            has_passed &= not seen.stale_as_fresh and not seen.wrong
+            for broker in fleet.stores:
+                if not fleet.runs(broker):
+                    print(f"    {broker} did not start again; it starts without its store now")
+                    fleet.start_afresh(broker)
+    return has_passed
+
+
+def line_of(name: str, fault: Fault, seen: Seen) -> str:
+    """Return the line of a fault."""
+    gaps = sorted(seen.without_fresh_s.values())
+    # Between two reads nothing is known.
+    is_late = fault.gap_s is not None and gaps[-1] > fault.gap_s + READ_EVERY_S
+    is_silent = fault.silence_s is not None and seen.without_response_s > fault.silence_s
+    return (
+        f"{name:62} {os.getloadavg()[0]:5.1f} {seen.reads:6} {len(seen.stale_as_fresh):5} {seen.wrong:5}"
+        f" {gaps[len(gaps) // 2]:13.1f} {gaps[-1]:7.1f}{'!' if is_late else ' '}"
+        f" {seen.without_response_s:11.1f}{'!' if is_silent else ' '}"
+    ).rstrip()
 
 
 def watch(readers: Readers, fault: Callable[[], None]) -> Seen:
@@ -291,115 +289,6 @@ def wait_until_fresh(readers: Readers) -> None:
         if time.monotonic() > begun + SETTLE_S:
             sys.exit(f"not all meters are fresh after {SETTLE_S:.0f} s")
         time.sleep(0.1)
-
-
-@contextmanager
-def run_fleet(folder: Path, count: int, *, keeps: bool) -> Iterator[tuple[Fleet, Readers]]:
-    """Run the whole fleet, and clients that read it; wait until all meters are fresh."""
-    many.STEP_S = STEP_S
-    with ExitStack() as stack:
-        feed = stack.enter_context(many.meters(2 * count))
-        links = {
-            name: stack.enter_context(namespace(name, index)) for index, name in enumerate(("broker-a", "broker-b"))
-        }
-        processes: dict[str, Process] = {}
-
-        def start(name: str, command: list[str]) -> None:
-            processes[name] = process = Process(name, command, folder / name)
-            stack.callback(process.kill)
-
-        for name in links:
-            (folder / name).mkdir()
-            config = folder / name / "mosquitto.conf"
-            config.write_text(MOSQUITTO.format(keeps=str(keeps).lower(), folder=folder / name))
-            start(name, ["ip", "netns", "exec", namespace_of(name), "mosquitto", "-c", str(config)])
-        program = str(Path(sys.executable).with_name("dsmr-gateway"))
-        ports = {name: [free_port() for _ in range(3)] for name in ("serving-1", "serving-2")}
-        for name, text in configurations(count, feed, ports).items():
-            (folder / name).mkdir()
-            path = folder / name / "gateway.yaml"
-            path.write_text(text)
-            start(name, [program, "run", str(path)])
-        fronts = [free_port() for _ in range(2)]
-        (folder / "haproxy.cfg").write_text(haproxy(fronts, ports))
-        start("haproxy", ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")])
-        readers = stack.enter_context(Readers(fronts, count))
-        wait_until_fresh(readers)
-        yield Fleet(processes, links, [pages[-1] for pages in ports.values()]), readers
-
-
-def configurations(count: int, feed: int, ports: dict[str, list[int]]) -> dict[str, str]:
-    """Return the configurations of the edges and the serving gateways, in JSON, which is YAML."""
-    brokers = {"brokers": [f"mqtt://{address_of(index)}:1883" for index in range(2)]}
-    texts = {}
-    for index in range(2):
-        numbers = range(index * count, (index + 1) * count)
-        meters = {f"m{n}": {"host": many.address_of(n), "port": feed, "dsmr_version": "5"} for n in numbers}
-        mqtt = {**brokers, "edge": f"edge-{index + 1}", "publish": ["telegrams"]}
-        texts[f"edge-{index + 1}"] = json.dumps({"meters": meters, "mqtt": mqtt, "state_dir": "state"})
-    for name, (first, second, page) in ports.items():
-        meters = {f"m{n}": {"source": "mqtt", "dsmr_version": "5"} for n in range(2 * count)}
-        servers = [
-            {
-                "listen": f"127.0.0.1:{port}",
-                "units": {str(n + 1): {"meter": f"m{index * count + n}"} for n in range(count)},
-            }
-            for index, port in enumerate((first, second))
-        ]
-        whole = {
-            "meters": meters,
-            "mqtt": {**brokers, "edge": name},
-            "modbus": servers,
-            "status_page": {"listen": f"127.0.0.1:{page}"},
-        }
-        texts[name] = json.dumps(whole)
-    return texts
-
-
-def haproxy(fronts: list[int], ports: dict[str, list[int]]) -> str:
-    """Return the configuration of HAProxy, with one address for the meters of each edge."""
-    (*first, first_page), (*second, second_page) = ports.values()
-    parts = [
-        HAPROXY_PART.format(
-            index=index,
-            port=port,
-            first=first[index],
-            second=second[index],
-            first_page=first_page,
-            second_page=second_page,
-        )
-        for index, port in enumerate(fronts)
-    ]
-    return HAPROXY.format(parts="".join(parts))
-
-
-def namespace_of(name: str) -> str:
-    return f"drill-{name}"
-
-
-def address_of(index: int) -> str:
-    """Return the address of a broker in its namespace."""
-    return f"10.213.{index}.2"
-
-
-@contextmanager
-def namespace(name: str, index: int) -> Iterator[str]:
-    """Make a network namespace that is connected to this machine; yield the connection on this side."""
-    there, here, inner = namespace_of(name), f"drill{index}", f"drill{index}i"
-    run("ip", "netns", "add", there)
-    try:
-        run("ip", "link", "add", here, "type", "veth", "peer", "name", inner, "netns", there)
-        run("ip", "addr", "add", f"10.213.{index}.1/24", "dev", here)
-        run("ip", "link", "set", here, "up")
-        for command in (f"addr add {address_of(index)}/24 dev {inner}", f"link set {inner} up", "link set lo up"):
-            run("ip", "-n", there, *command.split())
-        yield here
-    finally:
-        run("ip", "netns", "del", there)
-
-
-def run(*command: str) -> None:
-    subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ from gateway.protocol.crc16 import crc16, use_library
 COUNTS = (1, 10, 100, 1000, 2000, 5000)
 UNITS_PER_PORT = 240
 POLL_EVERY_S = 0.0002
-POWER_ADDRESS = 102
+POWER_ADDRESS, NUMBER_ADDRESS = 102, 208
+"""Registers with the moment of a telegram, and with the number of its meter in kWh."""
 STEP_S = 0.0001
 WRAP = 99_999
 """Largest power of a telegram in W, and so the number of steps after which the moment begins again."""
@@ -204,10 +205,11 @@ async def send_all(listener: socket.socket, count: int) -> None:
 
 
 def with_clock(telegram: bytes, moment: datetime) -> bytes:
-    """Return a telegram without its checksum, with places for the number of the meter and its power."""
+    """Return a telegram without its checksum, with places for the number of its meter (twice) and its power."""
     text = telegram[: telegram.rindex(b"!") + 1].replace(b"%", b"%%")
     text = re.sub(rb"(?<=0-0:1\.0\.0\()[0-9]{12}[SW]", moment.strftime("%y%m%d%H%M%SW").encode(), text)
     text = re.sub(rb"(?<=0-0:96\.1\.1\()[0-9A-F]+", b"%(number)020d", text)
+    text = re.sub(rb"(?<=1-0:1\.8\.1\()[0-9.]+", b"%(number)06d.000", text)
     return re.sub(rb"(?<=1-0:1\.7\.0\()[0-9.]+", b"%(kilowatts)06.3f", text)
 
 

@@ -47,10 +47,9 @@ def missing(*names: str) -> list[str]:
     return [name for name in names if shutil.which(name) is None]
 
 
-def build(source: Path, folder: Path, package: str = "") -> Path | None:
+def build(source: Path, folder: Path, package: str = "", flags: Sequence[str] = ()) -> Path | None:
     """Compile a C program with the flags of a pkg-config package; print the reason and return None where that fails."""
     program = folder / source.stem
-    flags: list[str] = []
     try:
         if package:
             asked = ["pkg-config", "--cflags", "--libs", package]
