@@ -225,6 +225,7 @@ def main() -> None:
         for name, fault in faults().items()
         if not given.faults or any(each in name for each in given.faults)
     }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the namespaces and disks are removed
     print(machine())
     print(f"2 x {given.meters} meters, one telegram a second each; limit {LIMIT_S:.0f} s")
     print("load, without fresh and no response in s; limits that are missed have a !")
