@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.transport.http_gate import Gate
 from gateway.transport.http_server import RECEIVE_BUFFER_BYTES, PageServer
@@ -21,12 +21,12 @@ with socket.create_server(("127.0.0.1", 0)) as _listener:
     CLIENT = socket.create_connection(_listener.getsockname())
     SOCKET, _ = _listener.accept()
     """Socket that each connection seems to have: it is asked for its options and its other end."""
-QUIET_TURNS = 40
-"""Number of turns of the loop without anything sent after which nothing more is expected."""
-TURN_S = 0.0005
-"""Pause of the last of these turns, in which a thread can work."""
-LIMIT_S = 15.0
-"""Time after the end of a connection in which its tasks end too, also on a busy machine."""
+QUIET_TURNS = 8
+"""Number of turns of the loop without work after which the listener waits for its client."""
+ENDLESS = ("/events",)
+"""Paths whose responses end with the connection."""
+LIMIT_S = 60.0
+"""Time in which work ends, also on a busy machine."""
 
 
 class Response(NamedTuple):
@@ -82,16 +82,35 @@ def exchange(app: ASGIApp, segments: Sequence[bytes]) -> Exchange:
     requests: list[Scope] = []
     errors: list[dict[str, Any]] = []
 
+    working = set[object]()
+    """The requests that the application works on; one whose client it waits for is none."""
+
     async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        is_complete = False
+
+        async def receive_idly() -> Message:
+            nonlocal is_complete
+            # Behind the request nothing comes but its client's end, for which an application may wait beside its work.
+            if not is_complete or scope["path"] in ENDLESS:
+                working.discard(receive)
+            message = await receive()
+            working.add(receive)
+            is_complete = not message.get("more_body", False)
+            return message
+
         requests.append(scope)
-        await app(scope, receive, send)
+        working.add(receive)
+        try:
+            await app(scope, receive_idly, send)
+        finally:
+            working.discard(receive)
 
     LOOP.set_exception_handler(lambda _loop, context: errors.append(context))
-    transport = LOOP.run_until_complete(_send(noting, segments))
+    transport = LOOP.run_until_complete(_send(noting, segments, working))
     return Exchange(requests, _responses(transport.sent, [scope["method"] for scope in requests]), errors)
 
 
-async def _send(app: ASGIApp, segments: Sequence[bytes]) -> _Transport:
+async def _send(app: ASGIApp, segments: Sequence[bytes], working: Collection[object]) -> _Transport:
     gate = Gate(lambda _address: False, lambda _reason: None)
     gate.turns = Turns(0.0)
     server = PageServer(app, lambda _address: True, gate)
@@ -104,7 +123,7 @@ async def _send(app: ASGIApp, segments: Sequence[bytes]) -> _Transport:
         for at in range(0, len(segment), RECEIVE_BUFFER_BYTES):
             if not transport.is_closed:
                 connection.data_received(segment[at : at + RECEIVE_BUFFER_BYTES])
-                await _settle(transport)
+                await asyncio.wait_for(_settle(transport, working), LIMIT_S)
     connection.connection_lost(None)
     left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:
@@ -113,12 +132,12 @@ async def _send(app: ASGIApp, segments: Sequence[bytes]) -> _Transport:
     return transport
 
 
-async def _settle(transport: _Transport) -> None:
-    """Wait until nothing more is sent."""
+async def _settle(transport: _Transport, working: Collection[object]) -> None:
+    """Wait until the listener waits for its client."""
     quiet, sent = 0, len(transport.sent)
     while quiet < QUIET_TURNS and not transport.is_closed:
-        await asyncio.sleep(TURN_S if quiet > QUIET_TURNS - 4 else 0)
-        quiet = quiet + 1 if len(transport.sent) == sent else 0
+        await asyncio.sleep(0.0005 if working else 0)  # a thread may do the work
+        quiet = 0 if working or len(transport.sent) > sent else quiet + 1
         sent = len(transport.sent)
 
 
