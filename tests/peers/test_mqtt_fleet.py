@@ -16,6 +16,7 @@ import pytest
 
 from gateway.config import load_config, load_maps
 from gateway.nodes.mqtt_broker import BrokerSettings, MqttBroker, Subscription
+from gateway.nodes.mqtt_receiver import MqttMeter
 from gateway.protocol.fleet.envelope import Envelope, encode
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
 from gateway.protocol.fleet.ticks import SeenTicks, decode_tick
@@ -105,7 +106,7 @@ class Watch:
 
     def __init__(self, wiring: Wiring, meter: Meter) -> None:
         self.state, self._meter = wiring.meters["flat1"], meter
-        self.node = next(node for node in wiring.flow.nodes if node.name == "flat1/mqtt")
+        (self.node,) = [node for node in wiring.flow.nodes if isinstance(node, MqttMeter)]
         self.old: list[float] = []
         self.longest_gap_s = 0.0
         self._gap_since = now()
@@ -203,3 +204,20 @@ async def test_one_of_two_brokers_may_die_and_nothing_old_is_ever_fresh(folders:
     assert not watch.old, f"readings that were {max(watch.old):.1f} s old"
     assert details["messages (copies)"]
     assert details["messages (older than another)"]
+
+
+async def test_a_bridge_that_drops_the_proof_of_the_age_gives_no_fresh_reading(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    ports, meter = [free_port(), free_port()], Meter()
+    edge = Edge("site", meter, ports[:1])
+    bridge = ["allow_anonymous true", "connection other", f"address 127.0.0.1:{ports[0]}", f"topic {PREFIX}/# in 1"]
+    with running(Mosquitto(folders[0], ports[0]), Mosquitto(folders[1], ports[1], *bridge)):
+        async with gateway(tmp_path, ports[1:], meter) as watch, run(*edge.brokers):
+            online = Message(status_topic(PREFIX, "site"), encode_status(EdgeStatus(True, 1)), is_retained=True)
+            edge.send(online)
+            await until(lambda: watch.node.inbox.is_edge("site"), "the status to come over the bridge")
+            edge.publish(meter.write())
+            unused = "messages (without envelope)"
+            await until(lambda: watch.node.details().get(unused), "the telegram to come over the bridge")
+            assert watch.state.newest is None

@@ -121,6 +121,7 @@ class MqttReceiver(Node):
         for name, meter in self.meters.receivers:
             meter.places = brokers_of(name, places)
             meter.topic = telegram_filter(self.settings.prefix, name)
+            meter.inbox.is_edge = self.presence.is_online
 
     def topics_at(self, place: str) -> list[str]:
         """Return the topics to subscribe to at a broker."""

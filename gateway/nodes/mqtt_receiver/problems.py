@@ -87,7 +87,9 @@ def _bad(item: Unused) -> Problem:
 
 
 def _without_envelope(item: Unused) -> Problem:
-    return _bad(item._replace(reason="they have no user properties, and a gateway publishes this meter too"))
+    what = f"the messages of {cut(item.edge)} have no user properties, and a gateway publishes this meter"
+    hint = "Does another program publish there, or a bridge between brokers that does not speak MQTT 5?"
+    return problem_of("mqtt-bad-message", what, hint, short="messages cannot be used")
 
 
 def _other_meter(item: Unused) -> Problem:

@@ -65,7 +65,14 @@ class Presence:
         self._statuses.pop(broker, None)
 
     def is_offline(self, edge: str) -> bool:
-        """Return whether an edge is offline."""
+        """Return whether an edge is offline; one without any status is not."""
+        return self._is_online(edge) is False
+
+    def is_online(self, edge: str) -> bool:
+        """Return whether an edge is online; one without any status is not."""
+        return self._is_online(edge) is True
+
+    def _is_online(self, edge: str) -> bool | None:
         found = [known[edge] for known in self._statuses.values() if edge in known]
         newest = max((status.boot for status in found), default=0)
-        return bool(found) and not any(status.is_online for status in found if status.boot == newest)
+        return any(status.is_online for status in found if status.boot == newest) if found else None

@@ -71,6 +71,13 @@ def test_telegrams_of_another_program_are_used_until_an_edge_publishes() -> None
     assert inbox.take(incoming(()), ticks).outcome is Outcome.WITHOUT_ENVELOPE
 
 
+def test_a_telegram_of_an_edge_without_its_envelope_is_not_used() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    inbox.is_edge = {"e"}.__contains__
+    assert inbox.take(incoming(()), ticks) == Verdict(Outcome.WITHOUT_ENVELOPE)
+    assert inbox.take(incoming((), edge="other program"), ticks).outcome is Outcome.USED_WITHOUT_ENVELOPE
+
+
 def test_another_program_takes_the_place_of_an_edge_that_is_gone_for_a_minute() -> None:
     ticks, inbox = Ticks("g", 1), Inbox()
     assert inbox.take(incoming(properties(ticks.next(9.5)), 10.0), ticks).outcome is Outcome.USED

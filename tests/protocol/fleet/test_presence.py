@@ -48,9 +48,11 @@ def test_an_edge_is_offline_when_all_brokers_that_know_it_say_so() -> None:
     assert presence.is_offline("e")
     presence.note("b", "e", EdgeStatus(is_online=True, boot=3))
     assert not presence.is_offline("e")
+    assert presence.is_online("e")
     presence.note("b", "e", EdgeStatus(is_online=False, boot=3))
     assert presence.is_offline("e")
     assert not presence.is_offline("other")
+    assert not presence.is_online("other")
 
 
 def test_the_end_of_an_earlier_start_is_not_accepted() -> None:
