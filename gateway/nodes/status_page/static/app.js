@@ -156,7 +156,7 @@ async function choose() {
   view?.close?.();
   isReady = false;
   view = create(gateway, refresh);
-  main.replaceChildren(view.element.querySelector("h1") ? "" : h("h1.vh", t(name)), view.element);
+  render(main, !view.element.querySelector("h1") && h("h1.vh", t(name)), view.element);
   main.dataset.view = name;
   listen();
 }
@@ -180,7 +180,7 @@ function tabs() {
 }
 
 function tab(name) {
-  return h("a", { id: `tab-${name}`, "data-key": name, href: `#${name}`, "aria-current": name === viewName ? "page" : null }, icon(name), t(name),
+  return h("a", { id: `tab-${name}`, key: name, href: `#${name}`, "aria-current": name === viewName ? "page" : null }, icon(name), t(name),
     name === "clients" && gateway.event?.has_advice && mark("warning", t("state_advice")));
 }
 

@@ -1,11 +1,11 @@
 // A configuration that cannot be used: what to change, in the lines of the file itself.
 
-import { card, h, render } from "./dom.js";
+import { card, h, make, render } from "./dom.js";
 import { mark } from "./marks.js";
 import { number, problemText, t } from "./texts.js";
 
 export function create(gateway) {
-  const element = h("div.broken");
+  const element = make(h("div.broken"));
   return {
     element,
     update() {

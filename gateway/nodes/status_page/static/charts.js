@@ -1,7 +1,7 @@
 // The last hour or the last day of a meter in four charts with one cursor. A time without telegrams is a gap, and
 // only what is fresh is called "now".
 
-import { dropdown, h, render, s, segments } from "./dom.js";
+import { dropdown, h, make, render, s, segments } from "./dom.js";
 import { area, axes, BOTTOM, hatch, limited, nice, path, picture, powerTicks, runs, scales, silences, TOP } from "./drawing.js";
 import { isKnown, pointsOf, series } from "./series.js";
 import { table } from "./table.js";
@@ -26,11 +26,9 @@ export function create(gateway, refresh) {
   const kept = { hour: series(), day: series() };
   const state = { meter: gateway.path[0] ?? null, range: "hour", at: null };
   const charts = [powerChart(), phaseChart(), voltageChart(), intervalChart()].map((kind) => chart(kind, state, move));
-  const tools = h("div.bar");
-  const details = h("details.as-table", { ontoggle: () => showTable() }, h("summary", t("chart_table")));
-  const rows = h("div");
-  details.append(rows);
-  const element = h("div", tools, h("div.g", charts.map((each) => each.element)), details);
+  const [tools, rows] = [make(h("div.bar")), make(h("div"))];
+  const details = make(h("details.as-table", { ontoggle: showTable }, h("summary", t("chart_table")), rows));
+  const element = make(h("div", tools, h("div.g", charts.map((each) => each.element)), details));
   let asked = 0;
   let drawn = null;
   let listed = [];
@@ -76,7 +74,8 @@ export function create(gateway, refresh) {
     if (!details.open) return;
     const watts = (value) => (value === null ? "—" : signed(value));
     const row = (point) => [watts(point.w), watts(point.low), watts(point.high), point.interval === null ? "—" : fixed(point.interval, 1), fixed(point.refused)];
-    render(rows, table(t("chart_table"), [["time"], ...["chart_power", "chart_lowest", "chart_highest", "chart_longest", "chart_refused"].map((name) => [name, "num"])],
+    const columns = [["chart_power", " (W)"], ["chart_lowest", " (W)"], ["chart_highest", " (W)"], ["chart_longest", " (s)"], ["chart_refused", ""]];
+    render(rows, table(t("chart_table"), [["time"], ...columns.map(([name, unit]) => h("th.num", { scope: "col" }, t(name) + unit))],
       listed.map((point) => h("tr", h("td", moment(point.at)),
         isKnown(point) ? row(point).map((text) => h("td.num", text)) : h("td.soft", { colspan: 5 }, t("chart_no_telegrams")))), { kind: ".tall" }));
   }
@@ -119,13 +118,13 @@ export function create(gateway, refresh) {
 
 // A chart of one kind, with its readout above, its cursor, and the keys that move it.
 function chart(kind, state, move) {
-  const readout = h("p.readout");
-  const spoken = h("span.vh", { role: "status" });
-  const box = h("div.plot");
+  const readout = make(h("p.readout"));
+  const spoken = make(h("span.vh", { role: "status" }));
+  const box = make(h("div.plot"));
   const title = t(kind.title);
-  const element = h(`section.card.chart.${kind.size}`, { tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key, onpointermove: point, onpointerleave: () => move(null) },
-    h("div.hd", h("h2", `${title} `, h("span.soft.small", kind.unit)), readout), box, spoken);
-  const cursor = s("g");
+  const element = make(h(`section.card.chart.${kind.size}`, { tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key, onpointermove: point, onpointerleave: () => move(null) },
+    h("div.hd", h("h2", `${title} `, h("span.soft.small", kind.unit)), readout), box, spoken));
+  const cursor = make(s("g"));
   let drawn = null;
 
   function nearest(at) {
@@ -185,7 +184,7 @@ function chart(kind, state, move) {
         const points = all.filter((each) => each.at <= around.end || each === known.at(-1));
         drawn = { points, known, around, bucketS, ticks, ...scales({ width, height, left: LEFT, right, ticks, ...around }) };
         const count = width < 420 ? 4 : width < 700 ? 6 : around.range === "hour" ? 7 : 9;
-        box.replaceChildren(picture(width, height, { role: "img", "aria-label": kind.describe(known) }, kind.back?.(drawn),
+        render(box, picture(width, height, { role: "img", "aria-label": kind.describe(known) }, kind.back?.(drawn),
           axes(drawn, { ...around, ...kind, ticks: kind.labelled?.(ticks) ?? ticks, count }), holes(drawn, kind), kind.draw(drawn), cursor));
       } else render(box, h("p.empty", t("chart_empty")));
       read();
@@ -297,6 +296,6 @@ function download({ meter, bucket_s: length, first, columns }) {
   const rows = columns.telegrams.map((_, index) => [new Date(1000 * (first + index * length)).toISOString(), ...names.map((name) => columns[name][index])]);
   const text = [["time", ...names], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
   const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  h("a", { href, download: `${meter}-${length === 300 ? "day" : "hour"}.csv` }).click();
+  make(h("a", { href, download: `${meter}-${length === 300 ? "day" : "hour"}.csv` })).click();
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }

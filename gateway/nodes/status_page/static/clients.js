@@ -1,6 +1,6 @@
 // The clients by host: the change that a wrong one needs, what each reads and gets, and the newest requests.
 
-import { card, chip, copyButton, h, render } from "./dom.js";
+import { card, chip, copyButton, h, make, render } from "./dom.js";
 import { mark } from "./marks.js";
 import { table } from "./table.js";
 import { ageWords, bitWords, clock, exceptionText, fixed, moment, number, t } from "./texts.js";
@@ -15,8 +15,7 @@ export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", i
 
 export function create(gateway) {
   const state = { mistakesOnly: false, isPaused: false };
-  const advices = h("div", { "aria-live": "polite" });
-  const [head, tables] = [h("div.bar", h("h1", t("clients"))), h("div")];
+  const [head, advices, tables] = [h("div.bar", h("h1", t("clients"))), h("div", { "aria-live": "polite" }), h("div")].map(make);
   let found = null;
 
   function show() {
@@ -40,7 +39,7 @@ export function create(gateway) {
   }
 
   return {
-    element: h("div", head, advices, tables),
+    element: make(h("div", head, advices, tables)),
     stream: { view: "fleet" },
     update() {},
     tick() { this.refresh().catch(() => {}); },

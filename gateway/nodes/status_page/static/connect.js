@@ -1,13 +1,12 @@
 // What to configure for a client that the visitor chooses by name, then the settings to enter in a client, and files with them.
 
-import { copyButton, facts, h, render, select } from "./dom.js";
+import { copyButton, facts, h, make, render, select } from "./dom.js";
 import { t } from "./texts.js";
 
 export function create(gateway) {
   const state = { client: "", way: "0" };
-  const result = h("div", { "aria-live": "polite" });
-  const controls = h("div.controls");
-  const [choice, cards] = [h("section.card", { hidden: true }, controls, result), h("div")];
+  const [controls, result, cards] = [h("div.controls"), h("div", { "aria-live": "polite" }), h("div")].map(make);
+  const choice = make(h("section.card", { hidden: true }, controls, result));
   let clients = null;
 
   function choose(changes) {
@@ -21,7 +20,7 @@ export function create(gateway) {
   }
 
   return {
-    element: h("div", choice, cards),
+    element: make(h("div", choice, cards)),
     update() {
       const { servers } = gateway.status;
       render(cards, servers.length ? servers.map(serverCard) : h("p", t("no_servers")));

@@ -1,28 +1,22 @@
-// Elements from a tag with its classes ("p.soft"), properties and children; `render` changes only what differs.
+// What a view shows is a tree of descriptions: `h("p.soft", properties, ...children)`. `render` compares it with what it
+// described before and changes only what differs. What stays keeps its focus, its selection and its scroll position.
 
 import { t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const BY_USER = ["style", "open"]; // attributes that `patch` leaves: the policy of the page forbids one, the visitor changes the other
 
-export const h = (tag, ...rest) => make((name) => document.createElement(name), tag, rest);
-export const s = (tag, ...rest) => make((name) => document.createElementNS(SVG, name), tag, rest);
+export const h = (tag, ...rest) => describe(null, tag, rest);
+export const s = (tag, ...rest) => describe(SVG, tag, rest);
 
-// Null and false are left out, of properties as of children. A handler is a property, so that `patch` can pass it on.
-function make(create, tag, [first, ...rest]) {
+// `key` tells an element from others of its kind wherever it is. Null and false are left out, of properties as of children.
+function describe(namespace, tag, [first, ...rest]) {
+  const hasProperties = first?.constructor === Object && !first.children;
   const [name, ...classes] = tag.split(".");
-  const element = create(name);
-  const hasProperties = first?.constructor === Object;
-  const properties = { ...(name === "button" && { type: "button" }), ...(hasProperties && first) };
-  properties.class = [...classes, properties.class].filter(Boolean).join(" ") || null;
-  element.handlers = {};
-  for (const [key, value] of Object.entries(properties)) {
-    if (key.startsWith("on")) element.handlers[key] = element[key] = value;
-    else if (key === "style") Object.assign(element.style, value);
-    else if (key.startsWith("aria-") ? value !== null : isShown(value)) element.setAttribute(key, value === true && !key.startsWith("aria-") ? "" : value);
-  }
-  element.append(...shown(hasProperties ? rest : [first, ...rest]));
-  return element;
+  const { key, ...properties } = hasProperties ? first : {};
+  if (properties.class) classes.push(properties.class);
+  if (classes.length) properties.class = classes.join(" ");
+  if (name === "button") properties.type = "button";
+  return { namespace, name, key, properties, children: shown(hasProperties ? rest : [first, ...rest]) };
 }
 
 function isShown(value) {
@@ -33,23 +27,47 @@ function shown(children) {
   return children.flat(Infinity).filter(isShown);
 }
 
-// Makes the children of an element equal to those that are wanted. What stays keeps its focus, selection and scroll position.
+// An element that its maker fills; `render` puts it in its place and leaves what is in it.
+export function make(description) {
+  return Object.assign(create(description), { isOwned: true });
+}
+
+function create(wanted) {
+  if (typeof wanted !== "object") return new Text(wanted);
+  const { namespace, name, properties, children } = wanted;
+  const node = namespace ? document.createElementNS(namespace, name) : document.createElement(name);
+  node.append(...children.map((child) => (child instanceof Node ? child : create(child))));
+  for (const [key, value] of Object.entries(properties)) set(node, key, value);
+  node.description = wanted;
+  return node;
+}
+
+function set(node, name, value) {
+  if (name.startsWith("on")) node[name] = value ?? null;
+  else if (name === "style") Object.assign(node.style, value);
+  else if (name === "value" || name === "checked") node[name] = value;
+  else if (!isShown(value) && !(value === false && name.startsWith("aria-"))) node.removeAttribute(name);
+  else node.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
+}
+
+// Makes the children of an element equal to those that are wanted.
 export function render(parent, ...wanted) {
   const focused = document.activeElement;
-  replaceChildren(parent, shown(wanted).map((child) => (child instanceof Node ? child : new Text(child))));
+  replaceChildren(parent, shown(wanted));
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-// A child with `data-key` is found again wherever it was; others are compared with what is at their place.
+// A child with a key is found again wherever it was; others are compared with what is at their place.
 function replaceChildren(parent, wanted) {
-  const keyed = new Map([...parent.children].filter(({ dataset }) => dataset.key).map((child) => [child.dataset.key, child]));
+  const keyed = new Map();
+  for (const child of parent.childNodes) if (child.description?.key !== undefined) keyed.set(child.description.key, child);
   let place = parent.firstChild;
   for (const child of wanted) {
-    const known = child.parentNode === parent ? child : keyed.get(child.dataset?.key) ?? place;
-    const isAlike = known?.nodeName === child.nodeName && known.dataset?.key === child.dataset?.key;
+    const known = child instanceof Node ? child : keyed.get(child.key) ?? place;
+    const isAlike = known === child || (known && fits(known, child));
     if (isAlike) patch(known, child);
     if (isAlike && known === place) place = place.nextSibling;
-    else parent.insertBefore(isAlike ? known : child, place);
+    else parent.insertBefore(isAlike ? known : create(child), place);
   }
   while (place) {
     const following = place.nextSibling;
@@ -58,33 +76,32 @@ function replaceChildren(parent, wanted) {
   }
 }
 
-function patch(old, wanted) {
-  if (old === wanted || old.isKept) return;
-  if (old instanceof Text) {
-    if (old.data !== wanted.data) old.data = wanted.data;
-    return;
-  }
-  const names = new Set([...old.getAttributeNames(), ...wanted.getAttributeNames()]);
-  for (const name of names) {
-    const value = wanted.getAttribute(name);
-    if (BY_USER.includes(name) || old.getAttribute(name) === value) continue;
-    if (value === null) old.removeAttribute(name);
-    else old.setAttribute(name, value);
-  }
-  if (old.style.cssText !== wanted.style.cssText) old.style.cssText = wanted.style.cssText;
-  for (const name of Object.keys({ ...old.handlers, ...wanted.handlers })) old[name] = wanted.handlers?.[name] ?? null;
-  old.handlers = wanted.handlers;
-  replaceChildren(old, [...wanted.childNodes]);
-  for (const name of ["value", "checked"]) if (name in old && old[name] !== wanted[name]) old[name] = wanted[name];
+function fits({ isOwned, description }, child) {
+  return !isOwned && description?.name === child.name && description?.key === child.key;
 }
 
-// Returns a function that makes a tree again only when its key changes: drawings of many points are expensive.
+function patch(node, wanted) {
+  const { description } = node;
+  if (node === wanted || description === wanted || node.isKept) return;
+  if (node instanceof Text) {
+    if (node.data !== String(wanted)) node.data = wanted;
+    return;
+  }
+  node.description = wanted;
+  replaceChildren(node, wanted.children);
+  for (const name of Object.keys({ ...description.properties, ...wanted.properties })) {
+    const [before, value] = [name === "value" || name === "checked" ? node[name] : description.properties[name], wanted.properties[name]];
+    if (before !== value) set(node, name, value);
+  }
+}
+
+// Returns a function that makes a description again only when its key changes: drawings of many points are expensive.
 export function memo() {
-  let [key, tree] = [null, null];
-  return (parts, create) => {
+  let [key, description] = [null, null];
+  return (parts, describe) => {
     const wanted = JSON.stringify(parts);
-    if (wanted !== key) [key, tree] = [wanted, create()];
-    return tree.cloneNode(true);
+    if (wanted !== key) [key, description] = [wanted, describe()];
+    return description;
   };
 }
 
@@ -110,7 +127,7 @@ async function copy(text, button) {
     await navigator.clipboard.writeText(text);
   } catch {
     // Without https a browser offers no clipboard, but it copies a selection.
-    const area = h("textarea", { readonly: true, "aria-hidden": "true" }, text);
+    const area = make(h("textarea", { readonly: true, "aria-hidden": "true" }, text));
     button.after(area);
     area.select();
     document.execCommand("copy");
@@ -129,7 +146,7 @@ async function copy(text, button) {
 
 // `options` are pairs of a value and its text.
 export function dropdown(options, chosen, onchange, properties = {}) {
-  return h("select", { onchange: ({ target }) => onchange(target.value), ...properties }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return h("select", { value: chosen, onchange: ({ target }) => onchange(target.value), ...properties }, options.map(([value, text]) => h("option", { value }, text)));
 }
 
 export function select(label, ...rest) {

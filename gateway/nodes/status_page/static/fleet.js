@@ -1,6 +1,6 @@
 // Many meters: how many are fresh, which are not and why, and a line for each. Only the rows in sight are in the page.
 
-import { chip, h, memo, render, s, searchField } from "./dom.js";
+import { chip, h, make, memo, render, s, searchField } from "./dom.js";
 import { spark } from "./drawing.js";
 import { mark, meterState } from "./marks.js";
 import { sorting } from "./table.js";
@@ -39,11 +39,11 @@ export function create(gateway) {
     { name: "fleet_errors", by: (meter) => -meter.errors, kind: "num" },
     { name: "clients", by: (meter) => meter.clients, kind: "num" },
   ], "fleet_state", fill);
-  const [sum, tools, heads, none] = [h("section.card.fleet-sum"), h("div.bar"), h("div.fleet-head", { role: "row" }), h("div")];
-  const space = h("div.fleet-space", { role: "presentation" });
-  const port = h("div.fleet-port", { tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: place }, space);
-  const element = h("div", sum, tools,
-    h("section.card.table-card", h("div", { role: "table", "aria-label": t("fleet_meters") }, h("div", { role: "rowgroup" }, heads), port), none));
+  const [sum, tools, heads, none] = [h("section.card.fleet-sum"), h("div.bar"), h("div.fleet-head", { role: "row" }), h("div")].map(make);
+  const space = make(h("div.fleet-space", { role: "presentation" }));
+  const port = make(h("div.fleet-port", { tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: place }, space));
+  const element = make(h("div", sum, tools,
+    h("section.card.table-card", h("div", { role: "table", "aria-label": t("fleet_meters") }, h("div", { role: "rowgroup" }, heads), port), none)));
   let meters = [];
   let shown = [];
   let applied = null;
@@ -125,7 +125,7 @@ export function create(gateway) {
     const power = powerOf(meter);
     const shownState = isSimulated && of === "fresh" ? "simulated" : of;
     const cell = (kind, ...content) => h("span", { role: "cell", class: kind }, content);
-    return h("div.fleet-row", { class: of, role: "row", "data-key": meter.position, "data-order": index, "aria-rowindex": index + 2, style: { transform: `translateY(${index * height}px)` } },
+    return h("div.fleet-row", { class: of, role: "row", key: meter.position, "data-order": index, "aria-rowindex": index + 2, style: { transform: `translateY(${index * height}px)` } },
       cell("", mark(gateway.isLost ? "stale" : shownState, t(`state_${shownState}`))),
       cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name), h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
       cell("why", reasonOf(meter)),

@@ -2,7 +2,7 @@
 // A telegram, or the requests of a second, are a bead on each wire they pass. Beads are moved by `transform` alone.
 
 import { CLIENT_MARKS, nameOf, valueWords } from "./clients.js";
-import { card, facts, h, pressable, render, s, select } from "./dom.js";
+import { card, facts, h, make, pressable, render, s, select } from "./dom.js";
 import { picture } from "./drawing.js";
 import { columnOf, keyOf, layOut, NODE } from "./layout.js";
 import { mark, meterState } from "./marks.js";
@@ -23,10 +23,9 @@ const CHANGE_MARKS = {
 
 export function create(gateway) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const [head, drawing, totals, log] = [h("div.bar"), h("div.flow-drawing"), h("section.card.totals"), h("ol.log")];
-  const drawer = h("div");
+  const [head, drawing, drawer, totals, log] = [h("div.bar"), h("div.flow-drawing"), h("div"), h("section.card.totals"), h("ol.log")].map(make);
   const flow = h("section.flow", { "aria-label": t("flow_label") }, drawing, drawer);
-  const element = h("div", head, flow, totals, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")), log));
+  const element = make(h("div", head, flow, totals, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")), log)));
   const beadAt = new Map();
   let event = null;
   let layout = null;
@@ -61,7 +60,7 @@ export function create(gateway) {
         wires.map((wire) => s("path.wire", { class: !wire.is_alive && "dead", d: lines.get(keyOf(wire)).d })),
         nodes.map((node) => nodeOf(node, has("target", node.name), has("source", node.name)))),
       picture(width, height, { class: "over", "aria-hidden": "true" }, wires.map((wire) => labelOf(wire, lines.get(keyOf(wire)).label, nodes))),
-      wires.map((wire) => h("i.bead", { "data-key": keyOf(wire), "aria-hidden": "true" })));
+      wires.map((wire) => h("i.bead", { "data-wire": keyOf(wire), key: keyOf(wire), "aria-hidden": "true" })));
   }
 
   function nodeOf(node, hasInput, hasOutput) {
@@ -71,7 +70,7 @@ export function create(gateway) {
     const port = (at) => s("rect.port", { x: at - 5, y: 12, width: 10, height: 10, rx: 3 });
     const left = layout.isTall ? 20 : 4;
     return s("g.node", {
-      "data-node": node.name, "data-key": node.name, transform: `translate(${x},${y})`,
+      "data-node": node.name, key: node.name, transform: `translate(${x},${y})`,
       "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen, ...pressable(() => choose(node.name)),
     },
     s(`rect.body.kind-${kind}`, { width, height: NODE, rx: 5 }), s("path.icon", { d: "M5 0H32V34H5A5 5 0 0 1 0 29V5A5 5 0 0 1 5 0" }), s("use.glyph", { href: `#glyph-${kind}`, x: 1, y: 2 }),
@@ -128,7 +127,7 @@ export function create(gateway) {
       if (!isPassed || !isAlive || !line || now - (beadAt.get(key) ?? -Infinity) < every) continue;
       beadAt.set(key, now);
       const frames = line.points.map(({ x, y }) => ({ transform: `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`, opacity: 1 }));
-      const bead = drawing.querySelector(`.bead[data-key="${CSS.escape(key)}"]`);
+      const bead = drawing.querySelector(`.bead[data-wire="${CSS.escape(key)}"]`);
       bead.animate([...frames, { ...frames.at(-1), opacity: 0 }], { duration: BEAD_MS, delay: unit === "requests" ? 0 : line.hop * HOP_MS });
     }
   }

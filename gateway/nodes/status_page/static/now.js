@@ -1,7 +1,7 @@
 // How much, which way, and whether that is true now: the newest readings of one meter.
 // No reading is shown as fresh that is not: the page's own clock takes them away, without waiting for an event.
 
-import { card, facts, h, memo, render, s, segments } from "./dom.js";
+import { card, facts, h, make, memo, render, s, segments } from "./dom.js";
 import { area, axes, hatch, limited, picture, powerTicks, scales, silences, TOP } from "./drawing.js";
 import { ageLine, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
@@ -16,7 +16,7 @@ const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
 export function create(gateway) {
   const hour = series();
   const [hourMemo, beatMemo] = [memo(), memo()];
-  const element = h("div");
+  const element = make(h("div"));
   let chosen = gateway.path[0] ?? "";
   let hosts = [];
   let shown = "";

@@ -1,6 +1,6 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
-import { checkbox, h, render, searchField, select } from "./dom.js";
+import { checkbox, h, make, memo, render, searchField, select } from "./dom.js";
 import { sorting, table } from "./table.js";
 import { telegramList } from "./telegram.js";
 import { ageWords, bitWords, exceptionText, moment, t } from "./texts.js";
@@ -19,7 +19,8 @@ const COLUMNS = [
 export function create(gateway, refresh) {
   const state = { unit: null, search: "", absentOnly: false, chosen: null, line: null };
   const order = sorting(COLUMNS, "address", show);
-  const element = h("div");
+  const rows = new Map();
+  const element = make(h("div"));
   let data = null;
   let telegram = null;
 
@@ -32,7 +33,7 @@ export function create(gateway, refresh) {
     const units = gateway.status.servers.flatMap((server, index) => server.units.map((unit) => [`${index}/${unit.unit_id}`, `${unit.unit_id}: ${unit.map} (${server.name}, ${unit.meter})`]));
     state.unit ??= units[0]?.[0] ?? null;
     return h("div.controls",
-      select(t("unit"), units, state.unit, (unit) => { change({ unit, chosen: null, line: null }); refresh(); }),
+      select(t("unit"), units, state.unit, (unit) => { rows.clear(); change({ unit, chosen: null, line: null }); refresh(); }),
       h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
       checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
       checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
@@ -43,21 +44,27 @@ export function create(gateway, refresh) {
     return (!state.absentOnly || isAbsent(row)) && texts.join(" ").toLowerCase().includes(state.search.toLowerCase());
   }
 
+  // A row is described again only when one of its texts has changed.
   function rowOf(register) {
-    const { name, words, type, length, text } = register;
+    const { name, words, type, length, text, is_stale: isStale } = register;
     const isMarked = name === state.chosen || register.lines.includes(state.line);
+    const age = isStale && text !== null ? ` (${t("stale", { age: ageWords(register.age_s) })})` : "";
+    const texts = [register.address, register.number, name, valueOf(register) + age, words, type + (length > 1 && type === "string" ? `[${length}]` : ""),
+      register.codes.join("\n"), isAbsent(register) ? "—" : ageWords(register.age_s)];
+    if (!rows.has(name)) rows.set(name, memo());
+    return rows.get(name)([texts, isMarked, isStale, register.is_withheld], () => h("tr", { class: isMarked && "marked", key: name, "data-register": name }, texts.map((content, index) => {
+      const { name: column, kind } = COLUMNS[index];
+      if (column === "name") return h("td", nameButton(register, isMarked));
+      const why = column === "value" && isAbsent(register) && t(register.is_withheld ? "identifiers_off" : "absent");
+      const isSoft = column === "value" && (isStale || text === null);
+      return h("td", { class: isSoft ? `${kind} soft` : kind, title: column === "content" ? words || null : why }, content);
+    })));
+  }
+
+  // A long name can break after each underscore.
+  function nameButton({ name, description }, isMarked) {
     const choose = () => change({ chosen: state.chosen === name ? null : name, line: null });
-    const age = register.is_stale && text !== null ? ` (${t("stale", { age: ageWords(register.age_s) })})` : "";
-    const cells = [
-      register.address, register.number,
-      h("button.name", { title: register.description || null, "aria-pressed": isMarked, onclick: choose }, name.split(/(?<=_)/).map((part) => [h("wbr"), part])),
-      valueOf(register) + age, words, type + (length > 1 && type === "string" ? `[${length}]` : ""), register.codes.join("\n"),
-      isAbsent(register) ? "—" : ageWords(register.age_s),
-    ].map((content, index) => h("td", { class: COLUMNS[index].kind }, content));
-    if (register.is_stale || text === null) cells[3].classList.add("soft");
-    if (isAbsent(register)) cells[3].title = t(register.is_withheld ? "identifiers_off" : "absent");
-    if (words) cells[4].title = words;
-    return h("tr", { class: isMarked && "marked", "data-key": name, "data-register": name }, cells);
+    return h("button.name", { title: description || null, "aria-pressed": isMarked, onclick: choose }, name.split(/(?<=_)/).map((part) => [h("wbr"), part]));
   }
 
   function show() {

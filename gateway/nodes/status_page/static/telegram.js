@@ -1,6 +1,6 @@
 // The newest telegram with the meaning of each line, and the results of the last telegrams.
 
-import { checkbox, copyButton, h, render, select } from "./dom.js";
+import { checkbox, copyButton, h, make, render, select } from "./dom.js";
 import { table } from "./table.js";
 import { ageWords, clock, moment, number, refusal, t } from "./texts.js";
 
@@ -19,7 +19,7 @@ function valueOf({ name, value, unit, unix_time: time }) {
 
 export function create(gateway, refresh) {
   const state = { meter: null, line: null };
-  const element = h("div");
+  const element = make(h("div"));
   let data = null;
 
   function show() {

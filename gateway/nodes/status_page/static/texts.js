@@ -3,6 +3,8 @@
 const LANGUAGES = ["en", "nl"];
 let texts = { page: {}, kinds: {}, details: {}, labels: {}, problems: {} };
 export let language = "en";
+let locale = "en"; // the visitor's own kind of the language, such as British English
+const formats = new Map();
 
 export function preferredLanguage() {
   const kept = localStorage.getItem("language");
@@ -13,10 +15,11 @@ export function preferredLanguage() {
 export async function setLanguage(wanted) {
   texts = await (await fetch(`static/texts/${wanted}.json`)).json();
   language = wanted;
+  locale = navigator.languages.find((each) => each.startsWith(wanted)) ?? wanted;
+  formats.clear();
   document.documentElement.lang = wanted;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
-  for (const element of document.querySelectorAll("[data-label]"))
-    element.setAttribute("aria-label", t(element.dataset.label));
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(element.dataset.label));
 }
 
 export function t(key, values = {}) {
@@ -70,11 +73,6 @@ export function bitWords(bits) {
   return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
 }
 
-// What a client gets while the readings are stale, by the key `on_stale` of its unit.
-export function whenStale(onStale) {
-  return t(`on_stale_${onStale}`);
-}
-
 // Numbers without a fraction stay as they are: they can be ports.
 export function valueText(value) {
   if (value === null) return "—";
@@ -86,13 +84,15 @@ function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-// The visitor's own kind of the language, such as British English.
-function locale() {
-  return navigator.languages.find((each) => each.startsWith(language)) ?? language;
+// A format is made once, since that takes longer than to use it a hundred times.
+function formatOf(Kind, options) {
+  const key = JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Kind(locale, options));
+  return formats.get(key);
 }
 
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+  return formatOf(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
 }
 
 // With the sign of a direction: a true minus, and a plus.
@@ -104,7 +104,7 @@ export function signed(value, digits = 0) {
 
 // With so many digits after the point; thousands have a thin space from 10,000 on.
 export function fixed(value, digits = 0) {
-  const format = new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= 10_000 });
+  const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= 10_000 });
   return format.formatToParts(value).map(({ type, value: part }) => (type === "group" ? "\u202f" : type === "minusSign" ? "−" : part)).join("");
 }
 
@@ -120,7 +120,7 @@ export function ageWords(seconds) {
 }
 
 // Unix seconds as a time of day, with a day, or both with seconds.
-const timeAs = (options) => (unix) => new Intl.DateTimeFormat(locale(), options).format(new Date(unix * 1000));
+const timeAs = (options) => (unix) => formatOf(Intl.DateTimeFormat, options).format(new Date(unix * 1000));
 const TO_MINUTES = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 export const hours = timeAs(TO_MINUTES);
 export const dayTime = timeAs({ day: "numeric", month: "short", ...TO_MINUTES });
