@@ -28,8 +28,9 @@ JOBS ?= 4
 SEEDS ?= 20
 SECONDS ?= 600
 PYTHONS ?= 3.11 3.12 3.13
-NUMBER ?= 2000
+NUMBER ?= 1500
 STAMP := $(VENV)/.set-up
+MUTMUT := $(VENV)/.mutmut
 
 # Each tool has an environment of its own, made at its first use.
 TOOLS := $(VENV)/tools
@@ -93,7 +94,7 @@ prove: setup
 	$(BIN)/python -m tests.simulation.prove --fleet --seeds $(SEEDS) --seconds $(SECONDS)
 
 # PROOFS names some of them.
-prove-all: setup
+prove-all: setup $(MUTMUT)
 	$(BIN)/python -m benchmarks.prove_all $(PROOFS)
 
 coverage: setup
@@ -102,9 +103,12 @@ coverage: setup
 coverage-all: setup peers
 	$(PARALLEL) --cov=gateway --cov-fail-under=95
 
-# Half the size of all other libraries for tests together, so it is installed by whoever runs it.
-mutants: setup
-	$(BIN)/pip install --quiet --disable-pip-version-check 'mutmut>=3.8.1,<3.9'
+# Has many libraries of its own, so only those who run it install it.
+$(MUTMUT): $(STAMP)
+	$(INSTALL) --quiet 'mutmut>=3.8.1,<3.9'
+	@touch $@
+
+mutants: setup $(MUTMUT)
 	nice -n 19 $(BIN)/python -m benchmarks.mutants --number $(NUMBER) $(MUTANTS)
 
 # Inputs that break what a target checks are kept as TARGET-crash-..., and named.

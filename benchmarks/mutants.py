@@ -5,7 +5,12 @@
 mutmut makes mutants: copies of the functions of `gateway/protocol` with one small change each, such as `<=` for `<`. A
 mutant that no test notices shows behaviour that is not tested. All of them would take hours, so this runs a sample: a
 seed draws the same share of the mutants of each module. `--number 0` runs all. Each mutant runs in a fork of this
-process, against the tests that call its function, the fastest first, until one of them fails.
+process, against the tests that call its function, the fastest first, until one of them fails. A function that runs
+while its module is imported has run before the fork: its mutants get a process of their own, and the tests of their
+module.
+
+Tests that take longer than `--longest` are left out where a function has shorter ones: they check a property of
+thousands of telegrams, and would make this take days.
 
 The survivors are listed at the end; `mutmut show NAME` prints the change. `--again` runs the survivors once more, with
 tests that were added since, and what was not run yet. docs/decisions/mutants.md describes the survivors that stay.
@@ -14,29 +19,50 @@ tests that were added since, and what was not run yet. docs/decisions/mutants.md
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
 from collections import Counter
-from math import ceil
+from functools import cache
 from pathlib import Path
 
 from mutmut import __main__ as mutmut
 from mutmut.mutation.data import SourceFileMutationData
-from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.mutation.trampoline import get_mutant_under_test, set_mutant_under_test
+from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
-from mutmut.workers.isolation import get_mutant_runner
+from mutmut.workers.isolation import ForkRunner
 
 FOLDER = Path("mutants")
-LONGEST_TEST_S = 1.0
-"""Longest test that runs for a mutant whose function has shorter ones: longer ones check a property of thousands of
-telegrams, and such a test of each mutant would take days."""
-ENDLESS = 5
-"""CPU time of a mutant, as a multiple of that of its tests, after which it does not end. Its tests noticed it, then."""
-NEVER_S = 1e6
-"""Wall-clock time limit: none, since the machine may be busy."""
+SAMPLE = FOLDER / "sample"
+ENDLESS_S = 10.0
+"""CPU time of a test, in seconds, after which the mutant does not end: the test has noticed it."""
+MOST_TESTS = 300
+"""Number of tests that run for a mutant in a process of its own."""
+NEVER_S = 10**6
+"""Limit of the time of all tests of a mutant: none, since the machine may be busy."""
+
+
+class TimeLimit:
+    """Ends the process of a mutant if a test takes too much CPU time; a plugin of pytest."""
+
+    def pytest_runtest_setup(self) -> None:
+        """Begin to count."""
+        if "__mutmut_" in get_mutant_under_test():
+            signal.setitimer(signal.ITIMER_PROF, ENDLESS_S)
+
+
+class Runner(PytestRunner):
+    """Runs pytest with a time limit for each test."""
+
+    def execute_pytest(self, params: list[str], **more: list[object]) -> int:
+        """Run it."""
+        return super().execute_pytest(params, plugins=[*more.get("plugins", ()), TimeLimit()])
 
 
 def drawn(names: dict[str, list[str]], number: int, seed: int) -> set[str]:
@@ -47,16 +73,48 @@ def drawn(names: dict[str, list[str]], number: int, seed: int) -> set[str]:
     return {ordered[int(place * step)] for place in range(int(len(ordered) / step))}
 
 
-def tests_of(mutant: str) -> list[str]:
-    """Return the tests that call the function of a mutant, without the longest ones if there are others."""
+def tests_of(mutant: str, longest_s: float) -> list[str]:
+    """Return the tests that call the function of a mutant, without longer ones if there are others."""
     tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant), set())
-    short = [test for test in tests if state().duration_by_test[test] <= LONGEST_TEST_S]
-    return short or list(tests)
+    return [test for test in tests if state().duration_by_test[test] <= longest_s] or list(tests)
 
 
 def was_noticed(code: int | None) -> bool:
     """Return whether a test failed, or the tests did not end."""
-    return status_by_exit_code[code] in ("killed", "timeout", "segfault")
+    return code == -signal.SIGPROF or status_by_exit_code[code] in ("killed", "segfault")
+
+
+def called_at_import() -> set[str]:
+    """Return the functions that run while the modules of the core are imported."""
+    code = (
+        "import importlib, pkgutil; from mutmut.mutation.trampoline import set_mutant_under_test as use; "
+        "from mutmut.state import state; use('stats'); import gateway.protocol as core; "
+        "[importlib.import_module(each.name) for each in pkgutil.walk_packages(core.__path__, 'gateway.protocol.')]; "
+        "print(*state()._stats)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=FOLDER, check=True, capture_output=True, text=True)
+    return set(ran.stdout.split())
+
+
+@cache
+def tests_of_module(module: str) -> list[str]:
+    """Return tests that call functions of a module: those in its own test file, and the shortest of the others."""
+    called = state().tests_by_mangled_function_name.items()
+    tests = {test for function, callers in called if function.rpartition(".")[0] == module for test in callers}
+    own = f"/test_{module.rpartition('.')[2]}"
+    ordered = sorted(tests, key=lambda test: (own not in test, state().duration_by_test[test]))[:MOST_TESTS]
+    assert run_afresh("", ordered) == 0, module
+    return ordered
+
+
+def run_afresh(mutant: str, tests: list[str]) -> int:
+    """Run tests against a mutant in a process that imports everything again; return 1 if it was noticed, else 0."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "--rootdir=.", *tests]
+    environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
+    ran = subprocess.run(
+        command, cwd=FOLDER, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
+    return int(ran.returncode != 0)
 
 
 def prepare() -> list[SourceFileMutationData]:
@@ -67,28 +125,30 @@ def prepare() -> list[SourceFileMutationData]:
     mutmut.copy_also_copy_files()
     mutmut.setup_source_paths()
     mutmut.create_mutants(1)
-    mutmut.collect_or_load_stats(get_mutant_runner())
+    mutmut.collect_or_load_stats(ForkRunner(1, Runner()))
     set_mutant_under_test("")
     return list(mutmut.collect_source_file_mutation_data(mutant_names=())[1].values())
 
 
-def run(modules: list[SourceFileMutationData], sample: set[str]) -> None:
+def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: float) -> None:
     """Run the mutants of the sample that have no result yet, and then those that survived."""
     module_of = {name: module for module in modules for name in module.exit_code_by_key if name in sample}
     waiting = [name for name, module in module_of.items() if not was_noticed(module.exit_code_by_key[name])]
-    seconds = {name: sum(state().duration_by_test[test] for test in tests_of(name)) for name in waiting}
-    waiting.sort(key=lambda name: (module_of[name].exit_code_by_key[name] is not None, seconds[name]))
-    runner = get_mutant_runner()
+    tests = {name: tests_of(name, longest_s) for name in waiting}
+    waiting.sort(key=lambda name: (module_of[name].exit_code_by_key[name] is not None, len(tests[name])))
+    at_import = called_at_import()
+    runner = ForkRunner(1, Runner())
     runner.startup()
     for count, name in enumerate(waiting, start=1):
-        runner.submit(name, tests_of(name), ceil(ENDLESS * seconds[name] + ENDLESS), NEVER_S)
-        result = runner.wait_for_result()
-        module = module_of[name]
-        module.exit_code_by_key[name] = result.exit_code
-        module.durations_by_key[name] = result.duration
-        module.save()
-        if not was_noticed(result.exit_code):
-            print(f"{count} of {len(waiting)}: {name} {status_by_exit_code[result.exit_code]}", flush=True)
+        if mangled_name_from_mutant_name(name) in at_import:
+            code: int | None = run_afresh(name, tests_of_module(name.rpartition(".")[0]))
+        else:
+            runner.submit(name, tests[name], NEVER_S, NEVER_S)
+            code = runner.wait_for_result().exit_code
+        module_of[name].exit_code_by_key[name] = code
+        module_of[name].save()
+        if not was_noticed(code):
+            print(f"{count} of {len(waiting)}: {name}", flush=True)
     runner.shutdown()
 
 
@@ -100,15 +160,14 @@ def report(modules: list[SourceFileMutationData], sample: set[str]) -> float:
         codes = {name: code for name, code in module.exit_code_by_key.items() if name in sample}
         killed = sum(map(was_noticed, codes.values()))
         total.update(mutants=len(codes), killed=killed, made=len(module.exit_code_by_key))
-        total.update(status_by_exit_code[code] for code in codes.values())
         if codes:
             print(f"{module.path!s:44} {len(codes):7} {killed:7}")
     print("\nsurvived:")
     print(*(name for module in modules for name in module.exit_code_by_key if survived(module, name, sample)), sep="\n")
     share = 100 * total["killed"] / total["mutants"]
     print(
-        f"{total['mutants']} mutants of {total['made']}: {total['killed']} killed, of them {total['timeout']} without "
-        f"an end, {total['mutants'] - total['killed']} survived, {share:.1f} % killed"
+        f"{total['mutants']} mutants of {total['made']}: {total['killed']} killed, "
+        f"{total['mutants'] - total['killed']} survived, {share:.1f} % killed"
     )
     return share
 
@@ -121,16 +180,20 @@ def survived(module: SourceFileMutationData, name: str, sample: set[str]) -> boo
 def main() -> int:
     """Run the sample and report; return 1 if fewer mutants are killed than `--least` says."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--number", type=int, default=2000, help="mutants in the sample (2000); 0 for all")
+    options.add_argument("--number", type=int, default=1500, help="mutants in the sample (1500); 0 for all")
     options.add_argument("--seed", type=int, default=20, help="seed of the sample (20)")
     options.add_argument("--again", action="store_true", help="only what survived or was not run before")
+    options.add_argument("--longest", type=float, default=1.0, help="longest test that runs, in seconds (1)")
     options.add_argument("--least", type=float, default=95.0, help="percentage that must be killed (95)")
     given = options.parse_args()
     if not given.again:
         shutil.rmtree(FOLDER, ignore_errors=True)
     modules = prepare()
-    sample = drawn({str(each.path): list(each.exit_code_by_key) for each in modules}, given.number, given.seed)
-    run(modules, sample)
+    if not given.again:
+        names = {str(module.path): list(module.exit_code_by_key) for module in modules}
+        SAMPLE.write_text("\n".join(sorted(drawn(names, given.number, given.seed))), "utf-8")
+    sample = set(SAMPLE.read_text("utf-8").split())
+    run(modules, sample, given.longest)
     return int(report(modules, sample) < given.least)
 
 

@@ -55,6 +55,14 @@ PROOFS = (
         "{responses} responses in {hours} simulated hours with {faults} faults of {kinds} kinds: 0 violations",
     ),
     Proof(
+        "mutants",
+        "The core's own tests notice a small mistake anywhere in the core",
+        "python -m benchmarks.mutants",
+        r"^(?P<mutants>\d+) mutants of (?P<made>\d+): (?P<killed>\d+) killed, \d+ survived, "
+        r"(?P<share>9[5-9]\.\d|100\.0) % killed$",
+        "{killed} of {mutants} changes, drawn from {made}, fail a test: {share} % ([the others](decisions/mutants.md))",
+    ),
+    Proof(
         "ages",
         "From the tenth telegram on, a reading that counts as fresh is at most 1.5 s older than the limit",
         "python -m benchmarks.ages",

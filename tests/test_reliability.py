@@ -21,6 +21,10 @@ OUTPUTS: dict[str, tuple[str, str]] = {
         ),
         "55.2 MB after 5,000 telegrams, 55.3 MB after 205,000",
     ),
+    "mutants": (
+        "1500 mutants of 10257: 1470 killed, 30 survived, 98.0 % killed\n",
+        "1,470 of 1,500 changes, drawn from 10,257, fail a test: 98.0 % ([the others](decisions/mutants.md))",
+    ),
     "siege": (
         (
             "before:\n  gateway: 482 responses, 0 missed, 0 wrong; median 0.19, p99 1.60, longest 5 ms\n\n"
@@ -90,6 +94,11 @@ def test_the_figures_of_the_readme_stand_on_the_page() -> None:
 def test_a_promise_that_is_not_kept_has_no_figure() -> None:
     (proof,) = (each for each in PROOFS if each.name == "siege")
     assert proof.read(OUTPUTS["siege"][0].replace("the healthy client missed no response", "NOT AS PROMISED")) is None
+
+
+def test_too_few_noticed_changes_are_no_figure() -> None:
+    (proof,) = (each for each in PROOFS if each.name == "mutants")
+    assert proof.read(OUTPUTS["mutants"][0].replace("98.0", "94.9")) is None
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)

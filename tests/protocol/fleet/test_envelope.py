@@ -37,6 +37,13 @@ def test_an_envelope_is_written_as_documented() -> None:
     )
 
 
+@pytest.mark.parametrize(("is_checked", "text"), [(True, "ok"), (False, "none")])
+def test_an_envelope_says_whether_the_checksum_was_verified(is_checked: bool, text: str) -> None:
+    envelope = Envelope("e", 1, 2, 0.0, 0.0, is_checked, ())
+    assert dict(encode(envelope))["crc"] == text
+    assert decode(encode(envelope)) == envelope
+
+
 @given(ENVELOPES)
 def test_an_envelope_is_read_as_it_was_written(envelope: Envelope) -> None:
     assert decode(encode(envelope)) == envelope

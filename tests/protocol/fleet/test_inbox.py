@@ -116,3 +116,11 @@ def test_an_older_message_does_not_become_the_one_in_use() -> None:
     for _ in range(2):
         assert inbox.take(incoming(first), ticks).outcome is Outcome.OLDER
     assert inbox.take(incoming(second), ticks).outcome is Outcome.COPY
+
+
+def test_a_telegram_of_another_edge_is_used_if_it_was_written_after_the_one_in_use_came() -> None:
+    ticks, inbox = Ticks("g", 1), Inbox()
+    assert inbox.take(incoming(properties(ticks.next(9.5))), ticks).outcome is Outcome.USED
+    for sent_after, held, expected in ((10.5, 0.5, Outcome.OLDER), (11.5, 1.0, Outcome.USED)):
+        other = encode(Envelope("f", 1, int(sent_after), held, 0.0, True, (ticks.next(sent_after),)))
+        assert inbox.take(incoming(other, arrived=12.0, edge="f"), ticks).outcome is expected

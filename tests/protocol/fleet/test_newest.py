@@ -152,3 +152,11 @@ def test_nothing_runs_backwards_whatever_the_brokers_do(
             assert used is None or each.clock >= used.clock
             assert used is None or each.sent > used.sent
             used = each
+
+
+def test_a_proof_of_the_same_moment_is_no_proof() -> None:
+    newest = Newest()
+    assert take(newest, ("e", 7, 900), arrived=10.0) is Order.NEWER
+    assert take(newest, ("e", 1, 1), arrived=10.0 + RESTARTED_AFTER_S, sent=10.0) is Order.OLDER
+    assert take(newest, ("f", 1, 1), arrived=11.0, stamps=stamps(), written=10.0) is Order.OLDER
+    assert take(newest, ("f", 1, 2), arrived=11.0, stamps=stamps(), written=10.1) is Order.NEWER

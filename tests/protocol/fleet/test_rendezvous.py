@@ -46,3 +46,7 @@ def test_the_load_is_shared(count: int) -> None:
     load = Counter(each for number in range(2000) for each in brokers_of(f"flat{number}", brokers))
     share = 2 * 2000 / count
     assert all(0.85 * share < load[broker] < 1.15 * share for broker in brokers)
+
+
+def test_a_name_that_is_no_valid_unicode_has_brokers_too() -> None:
+    assert len(brokers_of("flat\udcff", ["a:1883", "b:1883", "c\udcff:1883"])) == 2

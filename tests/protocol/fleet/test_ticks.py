@@ -151,3 +151,11 @@ def test_the_bound_is_never_below_the_age(ways: list[tuple[float, float, int]]) 
 def test_any_bytes_are_a_tick_or_none(payload: bytes, text: str) -> None:
     for tick in (decode_tick(GATEWAY, payload), tick_of(text)):
         assert tick is None or tick_of(tick_text(tick)) == tick
+
+
+def test_a_tick_that_comes_again_is_not_newer() -> None:
+    seen, tick = SeenTicks(), Tick(GATEWAY, BOOT, 1)
+    seen.note(tick, 0.0)
+    seen.note(tick, FORGET_AFTER_S)
+    assert seen.newest(FORGET_AFTER_S) == (tick,)
+    assert seen.newest(FORGET_AFTER_S + 0.1) == ()

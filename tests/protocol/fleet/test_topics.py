@@ -92,3 +92,9 @@ def test_a_name_that_is_not_a_user_name_is_not_an_id(name: str) -> None:
 def test_the_subscriptions_are_those_of_the_topics() -> None:
     assert topics.status_filter(PREFIX) == "dsmr/v1/+/status"
     assert topics.tick_filter(PREFIX) == "dsmr/v1/_tick/+"
+
+
+def test_the_level_of_a_meter_has_a_longest_length() -> None:
+    longest = "m" * topics.MAX_LEVEL_CHARACTERS
+    assert topics.parse(PREFIX, f"{PREFIX}/site-12/{longest}/telegram") == TelegramTopic("site-12", longest)
+    assert topics.parse(PREFIX, f"{PREFIX}/site-12/{longest}m/telegram") is None

@@ -13,7 +13,7 @@ from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import OnStale, Unit
 from gateway.protocol.registers.register import TABLE
 from tests.conftest import ROOT
-from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION, block, number, register_map, small_unit
+from tests.protocol.modbus.small_units import CLIENT, IDENTIFICATION, block, number, register_map, small_unit, text
 
 
 def unit(name: str, *, is_silent: bool = False) -> Unit:
@@ -115,3 +115,21 @@ def test_a_register_of_another_table_is_named_with_its_function_code() -> None:
     units = UnitTable({1: small_unit(compiled)})
     assert advice_on(read(10, 1, 4), 1, units) is None
     assert advice_on(read(10, 1, 3), 1, units) == Advice(Mistake.OTHER_FUNCTION, 4, "power")
+
+
+def test_a_part_of_a_text_or_of_another_table_is_no_mistake() -> None:
+    in_table = replace(number(10, "a", "uint32"), function_code=4)
+    compiled = register_map(
+        [block(0, 20), block(in_table.place, in_table.place + 2)],
+        [text(0, "t", 2), number(10, "a", "uint32"), in_table],
+    )
+    units = UnitTable({1: small_unit(compiled)})
+    assert advice_on(read(1, 2), 1, units) is None
+    assert advice_on(read(11, 2), 1, units) == Advice(Mistake.ONE_OFF, 10, "r10")
+
+
+def test_address_0_has_registers_too() -> None:
+    first, other = register_map([block(0, 1)], [number(0, name="first")]), register_map([block(5, 6)], [number(5)])
+    units = UnitTable({1: small_unit(first), 2: small_unit(other)})
+    assert advice_on(read(0, 1), 2, units) == Advice(Mistake.OTHER_UNIT, 1, "first")
+    assert advice_on(read(1, 1), 1, units) == Advice(Mistake.ONE_OFF, 0, "first")

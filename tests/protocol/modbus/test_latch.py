@@ -218,6 +218,15 @@ def test_state_that_was_latched_does_not_say_fresh_when_readings_are_stale() -> 
     assert read(unit, STATUS, 0.1 + MOMENT_S, count=2) == [0, 0]
 
 
+def test_each_client_has_its_own_latch_of_state() -> None:
+    state: dict[str, Value] = {"b": 0x10001}
+    unit = small_unit(wide_map(), status_values=lambda _now: state)
+    assert read(unit, STATUS, 0.0) == [1]
+    state["b"] = 0x20002
+    assert read(unit, STATUS, 0.0, client=OTHER_CLIENT) == [2]
+    assert read(unit, STATUS + 1, 0.0) == [1]
+
+
 def test_the_other_half_of_state_that_is_stale_is_that_of_now() -> None:
     state: dict[str, Value] = {"b": 0x10001}
     unit = small_unit(wide_map(), fresh_until=0.1, status_values=lambda _now: state)

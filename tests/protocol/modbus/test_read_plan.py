@@ -54,3 +54,8 @@ def test_every_register_is_read_once_within_the_limits(addresses: set[int], bord
     for first, end in spans(plan):
         assert end - first <= MAX_READ_REGISTERS
         assert (first < border) == (end <= border)
+
+
+def test_a_request_may_have_exactly_as_many_registers_as_the_specification_allows() -> None:
+    exact = map_of([block(0, 300)], [1, 124])
+    assert spans(read_plan(exact, exact.registers)) == [(1, 1 + MAX_READ_REGISTERS)]

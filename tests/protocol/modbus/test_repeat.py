@@ -314,3 +314,10 @@ def test_a_held_request_of_a_client_that_was_forgotten_is_answered_at_once() -> 
     assert not held_after(unit, new_client(), 0, 2, LATER)
     held.expire()
     assert not held_after(unit, client, 0, 2, LATER)
+
+
+def test_within_a_cycle_the_same_request_is_answered_at_once_at_any_time() -> None:
+    unit, client = repeating_unit(), new_client()
+    for now in (1000.0, 1000.0 + CYCLE_S):
+        assert not held_after(unit, client, 0, 2, now)
+    assert held_after(unit, client, 0, 2, 1000.0 + LATER)

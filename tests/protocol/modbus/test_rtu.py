@@ -251,3 +251,10 @@ def test_the_rest_of_much_noise_is_skipped() -> None:
     assert ask(noise + request) == (frame(words(0)), len(noise) + len(request))
     much = noise + b"\x03" * 8
     assert ask(much + request) == (b"", len(much) + len(request))
+
+
+def test_each_response_is_counted_at_its_client() -> None:
+    client = CountedClient("line", 0.0)
+    ask(frame(read_pdu(0, 1)) * 3, client=client)
+    ask(frame(read_pdu(0, 1)), client=client)
+    assert client.responses == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,12 +14,17 @@ from hypothesis import strategies as st
 from gateway.protocol.modbus.device_identification import Identification
 from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.responder import MAX_READY, Responder, UnitTable
+from gateway.protocol.modbus.tcp import respond_again
 from gateway.protocol.modbus.unit import OnStale
 from tests.protocol.modbus.small_units import (
+    CLIENT,
     IDENTIFICATION,
     ask,
+    block,
     mbap,
+    number,
     read_pdu,
+    register_map,
     responder_of,
     small_map,
     small_unit,
@@ -175,3 +181,21 @@ def test_responses_are_the_same_as_if_each_were_computed_from_scratch(
             assert next(asked.monitor.newest()) == next(fresh_mind.monitor.newest())
     assert asked.monitor.requests == requests
     assert asked.monitor.exceptions == exceptions
+
+
+def test_a_response_that_is_sent_again_is_counted_once() -> None:
+    asked, frame = responder_of({1: small_unit()}), mbap(1, read_pdu(3, 2))
+    ask(frame, asked)
+    before, of_client = dict(asked.monitor.requests), CLIENT.responses
+    assert respond_again(frame, asked, 0.0, CLIENT) == mbap(1, words(3, 4))
+    assert asked.monitor.requests == {key: count + 1 for key, count in before.items()}
+    assert CLIENT.responses == of_client + 1
+
+
+def test_a_response_from_the_table_of_a_function_code_is_kept_too() -> None:
+    in_table = replace(number(4, "a"), function_code=4)
+    compiled = register_map([block(in_table.place, in_table.place + 1)], [in_table])
+    asked = responder_of({1: small_unit(compiled, a=7)})
+    for _ in range(2):
+        assert ask(mbap(1, read_pdu(4, 1, 4)), asked) == mbap(1, words(7, function_code=4))
+    assert len(asked.ready) == 1

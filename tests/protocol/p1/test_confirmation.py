@@ -64,3 +64,10 @@ def test_one_of_two_meters_that_send_by_turns_is_accepted() -> None:
 
 def test_a_telegram_that_agrees_with_the_last_but_one_shows_that_the_last_one_was_wrong() -> None:
     assert outcomes(Confirmation(needs_two=False), 11562, 11563, 11562) == [None, None, None]
+
+
+def test_the_refusal_of_the_first_one_says_what_it_waits_for() -> None:
+    telegram = only(OLD)
+    refused = Confirmation(needs_two=True).refuse(telegram, read(telegram), None, 0.0)
+    assert refused is not None
+    assert refused.detail == "the first telegram without checksum waits for a second one that agrees"

@@ -367,3 +367,10 @@ def test_a_counter_with_other_digits_or_below_zero_did_not_begin_again(before: s
     meter.send(0, *lines(0, gas=f"{stamp(0)})({before}"))
     [item] = meter.send(300, *lines(300, gas=f"{stamp(300)})({after}"))
     assert item.doubt is Doubt.FELL
+
+
+def test_an_mbus_value_without_a_stamp_is_judged_by_its_arrival() -> None:
+    meter = Meter()
+    meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))
+    assert meter.send(300, *lines(300, gas=f"{stamp(300)})(00000.000"))
+    assert not meter.send(600, *lines(600, gas="000000000000W)(00000.001"))

@@ -156,3 +156,11 @@ def test_net_power_stays_absent_where_nothing_shows_the_sign_of_the_power() -> N
     assert net_powers(ANOTHER, "1-0:1.7.0*255(001688.21*W)", EXPORTED) == {}
     assert net_powers(EASY_METER, "1-0:1.7.0(001688.21*W)", shown="5") == {}
     assert net_powers(EASY_METER, "1-0:1.7.0*255(001688.21*W)", "1-0:2.7.0*255()") == {}
+
+
+def test_only_the_clock_is_moved_to_the_time_of_the_country() -> None:
+    lines = ["1-3:0.2.8(50)", "0-0:1.0.0(260101120000W)", "0-0:96.14.0(0002)", "0-1:24.1.0(003)"]
+    readings = read(only(telegram_of(*lines)))
+    for variant in VARIANTS.values():
+        values = {line.name: line.value for line in interpret(readings, variant, variant).lines}
+        assert (values["tariff"], values["mbus1_type"]) == (2, 3)

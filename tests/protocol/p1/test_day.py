@@ -84,3 +84,21 @@ def test_the_begin_of_an_earlier_run_is_taken_if_it_is_of_this_day(
 )
 def test_midnight_is_that_of_the_country(moment: datetime, offset_h: int, expected: datetime) -> None:
     assert next_midnight(moment.timestamp(), offset_h) == expected.timestamp()
+
+
+def test_a_day_has_no_telegrams_before_the_first_one() -> None:
+    assert (Day().telegrams, Day().refused, Day().used(), Day().kept()) == (0, 0, {}, None)
+
+
+def test_a_telegram_at_midnight_itself_belongs_to_the_day_that_begins() -> None:
+    day = Day()
+    for moment, energy in ((-3600, 1000), (-5, 1400), (0, 1401)):
+        day.note(at(MIDNIGHT + moment, energy))
+    assert (day.since, day.used()["energy_import"], day.telegrams) == (MIDNIGHT, 1, 1)
+
+
+def test_an_earlier_run_of_the_same_begin_is_taken() -> None:
+    day = Day()
+    day.note(at(MIDNIGHT + 100, 1000))
+    day.restore(Begin(MIDNIGHT + 100, {"energy_import": 900.0}, 50, 2))
+    assert (day.used()["energy_import"], day.telegrams, day.refused) == (100, 51, 2)

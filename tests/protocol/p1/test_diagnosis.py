@@ -196,3 +196,29 @@ def test_a_damaged_frame_before_a_whole_one_is_passed_over() -> None:
     damaged = mbus(content).replace(b"\x72", b"\x73")
     assert str(diagnose(damaged + mbus(content))).startswith("frames of wired M-Bus")
     assert "M-Bus" not in str(diagnose(damaged + damaged))
+
+
+def test_each_explanation_has_a_code_and_a_hint() -> None:
+    raw = FAST[: FAST.rindex(b"!") + 1]
+    other = explain(raw, RefusedTelegram(raw + b"%04X\r\n" % kermit(raw), RefusalReason.CHECKSUM, ""), is_closed=False)
+    refused = explain(b"/", RefusedTelegram(b"/", RefusalReason.TRUNCATED, ""), is_closed=False)
+    endless, text = (explain(sample, None, is_closed=False) for sample in (FAST[:300], b"login: "))
+    found = [(each.code, each.hint) for each in (other, refused, endless, text) if each]
+    assert found == [
+        ("other-checksum", "Please report the meter: it is not supported yet"),
+        ("telegrams-refused", "Check the cable, and that no other program reads the port"),
+        ("telegram-without-end", "Check the cable, and that no other program reads the port"),
+        ("not-a-telegram", "Check that this is a P1 port, and the speed of the line"),
+    ]
+    assert str(text).startswith("the bytes that come are not a telegram")
+
+
+def test_an_exclamation_mark_in_a_text_is_not_the_end_line() -> None:
+    body = FAST[: FAST.rindex(b"!")].replace(b"\r\n\r\n", b"\r\n\r\n0-0:96.13.0(!ABCD)\r\n", 1) + b"!"
+    assert name_checksum(body + b"%04X\r\n" % kermit(body)) == "CRC-16/KERMIT"
+
+
+def test_a_frame_is_recognised_by_the_flag_at_its_end_alone() -> None:
+    content = bytes(range(1, 100))
+    assert str(diagnose(frame(content))).startswith("DLMS in HDLC frames")
+    assert "HDLC" not in str(diagnose(frame(content)[:-1] + b"\x01"))

@@ -167,3 +167,46 @@ def test_a_meter_that_is_offline_after_a_restart_keeps_its_buckets() -> None:
     assert [row["begins"] for row in rows(history.hour)] == [900, 1000 + HOUR_S - 110]
     history.note(with_values(power_net=300), 1000 + HOUR_S)
     assert 900 not in [row["begins"] for row in rows(history.hour)]
+
+
+def test_telegrams_of_an_earlier_run_are_added_to_those_of_the_newest_bucket() -> None:
+    before = Bucket(FULL, 0)
+    for _ in range(3):
+        before.note(with_values(power_net=100).readings.values)
+        before.refused += 1
+    history = History()
+    history.note(with_values(power_net=500), 1010)
+    history.hour.restore(101, before.row(), 1010)
+    (row,) = rows(history.hour)
+    assert (row["telegrams"], row["refused"], row["power_mean_w"]) == (4, 3, 200)
+
+
+def test_a_power_that_an_earlier_run_did_not_measure_does_not_count_in_the_mean() -> None:
+    before = Bucket(FULL, 0)
+    before.note({})
+    history = History()
+    history.note(with_values(power_net=500), 1010)
+    history.hour.restore(101, before.row(), 1010)
+    (row,) = rows(history.hour)
+    assert (row["telegrams"], row["power_mean_w"]) == (2, 500)
+
+
+def test_before_the_first_telegram_there_are_no_buckets() -> None:
+    assert list(History().hour.numbers()) == []
+
+
+def test_a_refused_telegram_has_its_moment_and_interval() -> None:
+    history = History()
+    history.note(received(), 100)
+    history.note(BAD, 101)
+    assert [(each.arrived, each.interval_s, each.reason) for each in history.telegrams] == [
+        (100, None, None),
+        (101, 1, "checksum"),
+    ]
+
+
+def test_after_a_gap_of_almost_an_hour_only_the_oldest_bucket_is_kept() -> None:
+    history, good = History(), received()
+    for step in (0, 1, history.hour.size):
+        history.note(good, step * FULL.short_s)
+    assert [row["begins"] for row in rows(history.hour)] == [FULL.short_s, history.hour.size * FULL.short_s]

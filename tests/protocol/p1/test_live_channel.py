@@ -104,3 +104,13 @@ def test_a_meter_without_a_stamp_never_counts_as_live() -> None:
     for minute in range(360, 380, 5):
         undated = gas(1, "000000000000W", minute + 900, "41")
         assert gas_of(send(channels, minute, undated, gas(2, hhmm(minute), minute, "42"))) == minute
+
+
+def test_two_meters_that_move_in_turn_are_two_within_some_of_their_periods() -> None:
+    channels, seen = LiveChannels(), []
+    for minute in range(360, 380):
+        first, second = hhmm(minute // 5 * 5), hhmm((minute - 2) // 5 * 5)
+        readings = send(channels, minute, gas(1, first, 900, "41"), gas(2, second, minute, "42"))
+        seen.append(gas_of(readings))
+    assert seen[8:] == [None] * 12
+    assert "gas_reading" not in readings.units

@@ -231,3 +231,11 @@ def test_the_grouping_of_bytes_changes_nothing_and_memory_is_bounded(parts: list
 def test_a_frame_of_a_real_meter_is_one() -> None:
     raw = (SHARED_TELEGRAMS / "enc_austria-t210dr_esphome.bin").read_bytes()
     assert whole(raw) == byte_by_byte(raw) == [raw]
+
+
+def test_a_frame_may_have_exactly_the_largest_size() -> None:
+    head = b"\xdb\x08SIM00001\x82"
+    for size, is_whole in ((MAX_FRAME_BYTES, True), (MAX_FRAME_BYTES + 1, False)):
+        begin = head + (size - len(head) - 2).to_bytes(2, "big")
+        frame = begin + b"\x30" + bytes(size - len(begin) - 1)
+        assert CipheredReader().feed(frame, 0.0) == ([frame] if is_whole else [])

@@ -253,3 +253,11 @@ def test_no_line_raises_and_each_is_a_reading(lines: list[str]) -> None:
 def test_no_bytes_raise(body: bytes) -> None:
     readings = read(Telegram(body + b"!", len(body), checked=False))
     assert read(Telegram(body + b"!", len(body), checked=False), readings) == readings
+
+
+@pytest.mark.parametrize(
+    ("sent", "factor"),
+    [("0998", "0.998"), ("-0998", "-0.998"), ("1000", "1"), ("0.998", "0.998"), ("1", "1")],
+)
+def test_a_power_factor_of_four_digits_is_in_thousandths(sent: str, factor: str) -> None:
+    assert read(only(telegram_of(f"1-0:13.7.0({sent})"))).values["power_factor"] == Decimal(factor)

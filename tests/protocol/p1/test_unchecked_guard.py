@@ -132,3 +132,35 @@ def test_two_telegrams_of_one_moment_show_no_power_by_their_counters() -> None:
     meter.send(300)
     meter.moment -= 10
     assert meter.send(3300, counted_wh=5) == {Doubt.JUMPED}
+
+
+def test_the_step_of_the_counters_decides_what_they_show() -> None:
+    for wh, step in ((10, "05000.01"), (1, "05000.010")):
+        meter = Meter()
+        sent = []
+        for counter, watts in (("05000.00" if wh == 10 else "05000.000", 300), (step, 3300)):
+            meter.moment += 10
+            sent.append(meter.judge(f"1-0:1.8.1({counter}*kWh)", f"1-0:1.7.0({watts / 1000:07.3f}*kW)"))
+        assert sent == [set(), {Doubt.JUMPED} if wh == 10 else set()]
+
+
+def test_counters_that_rise_a_little_more_than_the_new_power_do_not_show_it() -> None:
+    for counted_wh, expected in ((10, set()), (11, {Doubt.JUMPED})):
+        meter = Meter()
+        meter.send(300)
+        assert meter.send(3300, counted_wh=counted_wh) == expected
+
+
+def test_the_counter_of_the_export_shows_a_jump_of_the_export() -> None:
+    for counted_wh, expected in ((1, {Doubt.JUMPED}), (9, set())):
+        meter = Meter()
+        for wh, watts in ((0, 300), (counted_wh, 3300)):
+            meter.moment += 10
+            seen = meter.judge(f"1-0:2.8.1({wh / 1000:09.3f}*kWh)", f"1-0:2.7.0({watts / 1000:07.2f}*kW)")
+        assert seen == expected
+
+
+def test_the_tariff_is_withheld_by_its_name() -> None:
+    guard = UncheckedGuard()
+    [item] = guard.judge(read(only(unchecked("1-0:1.8.1(00001.000*kWh)", "0-0:96.14.0(0003)"))), 0.0)
+    assert (item.name, item.doubt, item.new) == ("tariff", Doubt.TARIFF, 3)

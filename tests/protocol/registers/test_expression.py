@@ -297,3 +297,9 @@ def test_a_line_of_the_meters_own_channel_1_is_found_by_the_code_on_it() -> None
     assert line({own: Decimal(5), OWN_CHANNEL_1: 1}) == 5
     assert line({own: Decimal(5), name: Decimal(6), OWN_CHANNEL_1: 1}) == 6
     assert line({own: "text", OWN_CHANNEL_1: 1}) is None
+
+
+def test_the_readings_of_a_code_are_those_of_its_line_and_of_the_meters_own_channel() -> None:
+    both = readings_of("1-1:1.7.0")
+    assert both == {entry_of("1-1:1.7.0").name, "power_import"}
+    assert readings_of("1-0:1.7.0") == {"power_import"}

@@ -76,3 +76,10 @@ def test_a_value_that_is_served_alone_is_found_by_a_read_of_exactly_its_register
         0,
         1,
     ]
+
+
+def test_a_read_beyond_the_table_of_its_function_code_is_one_of_the_common_table() -> None:
+    in_table = replace(number(4, "a", "uint32"), function_code=4)
+    compiled = register_map([block(0, 9), block(in_table.place, in_table.place + 2)], [number(0), in_table])
+    assert compiled.place(4, 4, 2) == in_table.place
+    assert [compiled.place(4, address, count) for address, count in ((4, 3), (5, 2), (3, 2))] == [4, 5, 3]

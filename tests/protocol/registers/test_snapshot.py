@@ -226,3 +226,8 @@ def test_a_snapshot_from_the_one_before_equals_one_encoded_whole(name: str) -> N
             for again in (telegram, telegram):
                 snapshot = image.encode(again, snapshot)
                 assert snapshot == image.encode(again)
+
+
+def test_a_test_pattern_has_the_bytes_of_each_register_and_of_the_gaps() -> None:
+    compiled = register_map([block(0, 6, "zero")], [number(0), number(1, "a", "uint32"), number(4)])
+    assert compiled.readings.test_pattern().read(0, 6) == bytes.fromhex("0000 0000 0001 0000 0004 0000")

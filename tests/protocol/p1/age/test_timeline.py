@@ -186,6 +186,17 @@ def test_a_clock_that_stands_still_from_the_first_telegram_is_followed_when_it_m
     assert line.is_fresh()
 
 
+def test_without_a_clock_the_first_telegram_of_a_connection_waits() -> None:
+    line = settled(clock=0)
+    line.clock = None
+    line.go_on(10)
+    assert line.last.kind is Kind.FRESH
+    line.go_on(1, connected=True)
+    assert line.last.kind is Kind.PENDING
+    line.go_on(1)
+    assert line.last.kind is Kind.FRESH
+
+
 def test_a_clock_that_stood_still_while_the_line_held_telegrams_is_late() -> None:
     line = settled()
     for n in range(20):
