@@ -70,7 +70,7 @@ def main() -> int:
     if unknown:
         options.error(f"unknown target {', '.join(sorted(unknown))}. There are: {', '.join(TARGETS)}")
     targets = given.targets or TARGETS
-    print(f"{'target':<13}{'executions':>11}  {'lines / features at first':>26}{'at the end':>15}")
+    print(f"{'target':<13}{'executions':>11}  {'edges / features at first':>26}{'at the end':>15}")
     total = failed = 0
     for target in targets:
         with tempfile.TemporaryDirectory() as dropped:
