@@ -20,6 +20,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import compress, count
+from operator import attrgetter
 
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.obis import ENTRIES, MBUS_CHANNELS, Value
@@ -107,7 +109,8 @@ class CounterGuard:
         self._follow_power(values, arrived)
         if readings.codes is not self._codes:
             self._codes = readings.codes
-            self._lines_of_counters = [n for n, line in enumerate(readings.lines) if line.name in COUNTERS]
+            are_counters = map(COUNTERS.__contains__, map(attrgetter("name"), readings.lines))
+            self._lines_of_counters = list(compress(count(), are_counters))
         for number in self._lines_of_counters:
             line = readings.lines[number]
             name = line.name

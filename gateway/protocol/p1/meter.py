@@ -264,7 +264,7 @@ class MeterState:
             "gateway_telegrams": self.telegrams,
             "gateway_checksum_errors": self.refused[RefusalReason.CHECKSUM] + self.refused[RefusalReason.NO_CHECKSUM],
         }
-        no_form_errors = int(values["gateway_checksum_errors"]) + self.refused[RefusalReason.UNCONFIRMED]
+        no_form_errors = int(values["gateway_checksum_errors"]) + self.unconfirmed
         values["gateway_form_errors"] = self.refused.total() - no_form_errors
         values["gateway_late"] = int(self.serving.condition in LATE)
         values["gateway_repeating"] = int(self.serving.condition in REPEATING)

@@ -128,7 +128,7 @@ class TelegramReader:
         """Read the next bytes of the stream and return the telegrams, valid and refused, that end in them."""
         self._buffer += data
         found: list[Telegram | RefusedTelegram] = []
-        while self._inside or self._find_start():
+        while self._buffer and (self._inside or self._find_start()):
             item = self._read_inside()
             if item is None:
                 break
