@@ -1,9 +1,9 @@
 """A table in CSV, as spreadsheets write it: a text becomes rows of cells with their places, or a list of problems.
 
 The first line that is not empty and no comment is the header. The separator is a comma, a semicolon or a tab: the one
-that the header has most of. A cell may be in quotes, and then contain the separator. A line that begins with # is a
-comment, and so is a column whose name does. Python's csv module is not used, because it does not say where in its line
-a cell is.
+that the header has most of, outside of quotes. A cell may be in quotes, and then contain the separator. A line that
+begins with # is a comment, and so is a column whose name does. Python's csv module is not used, because it does not say
+where in its line a cell is.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ COMMENT = "#"
 _SEPARATORS = ";,\t"
 _CHOICE = re.compile(r"sep=(.)[;,\t]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """First line with which a file names its separator to Excel."""
+_QUOTED = re.compile(r'(?<![^;,\t ])"[^"]*(?:"|$)')
+"""A part of a line in quotes, which may go on in the next line."""
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _WORKBOOK = b"PK\x03\x04"
 """First bytes of XLSX and ODS, which are ZIP files."""
@@ -107,7 +109,8 @@ def parse_table(text: str, name: str) -> Table:
     begin = choice.end() if choice else 0
     header_at = next((match.start() for match in _LINE.finditer(text, begin) if _has_content(match[0])), len(text))
     header = _LINE.match(text, header_at)
-    separator = choice[1] if choice else max(_SEPARATORS, key=header[0].count)  # type: ignore[index]  # it matches all
+    assert header is not None  # it matches all
+    separator = choice[1] if choice else max(_SEPARATORS, key=_QUOTED.sub("", header[0]).count)
     lines = _lines(table, text, begin, 2 if choice else 1, separator)
     names = _read_header(table, next(lines, []))
     for cells in lines:

@@ -35,8 +35,14 @@ def problems(text: str) -> list[str]:
         "\n# a fleet, in 2026\n\nName, Unit ,,\nflat1 , 1,,\n,,,\n\n# flat9,9\n flat2,2\n",
         '"name","unit"\n"flat1","1"\n"flat2", "2"\n',
         'name,# remarks,unit\nflat1,"door, left\nand a ""bell""",1\nflat2,,2\n',
+        'name,"# door; floor; ""bell""; none",unit\nflat1,,1\nflat2,,2\n',
+        'name,"# door;\nfloor; none; nothing",unit\nflat1,,1\nflat2,,2\n',
+        'name;# 5" or 6";unit\nflat1;;1\nflat2;;2\n',
     ],
-    ids=["comma", "semicolon", "tab", "sep", "carriage return", "spaces and comments", "quotes", "remarks"],
+    ids=[
+        *("comma", "semicolon", "tab", "sep", "carriage return", "spaces and comments", "quotes", "remarks"),
+        *("separators in quotes", "separators in quotes on two lines", "inches"),
+    ],
 )
 def test_tables_of_all_spreadsheets_are_read(text: str) -> None:
     table = parse_table(text, "m.csv")
