@@ -26,3 +26,14 @@ def test_a_broker_that_gets_a_meter_at_a_reload_gets_what_is_stored() -> None:
     publisher.watch(Channel(meter, [kept, added, offline]))
     assert added.topics == ["p/site/house/availability"]
     assert not removed.topics + kept.topics + offline.topics
+
+
+def test_a_broker_that_restarts_without_its_store_gets_it_again() -> None:
+    publisher = ReadingsPublisher(Edge("site", 1, "p"), is_for_home_assistant=True)
+    restarted, other = Broker(), Broker()
+    publisher.watch(Channel(MeterState("house", None), [restarted, other]))
+    publisher.note_broker(restarted, is_connected=False)
+    assert not restarted.topics
+    publisher.note_broker(restarted, is_connected=True)
+    assert restarted.topics == ["p/site/house/availability"]
+    assert not other.topics
