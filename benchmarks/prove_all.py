@@ -147,6 +147,13 @@ PROOFS = (
         "{reads} reads during {faults} faults: 0 stale as fresh ([each fault](fleet.md#what-clients-see-on-bad-days))",
     ),
     Proof(
+        "parts",
+        "No fault of a part, alone or with another one, makes a response wrong",
+        "python -m benchmarks.faults --write",
+        r"^(?P<alone>\d+) faults alone and (?P<pairs>\d+) pairs: (?P<wrong>0) wrong responses of (?P<responses>\d+)$",
+        "{alone} faults alone and {pairs} pairs, {responses} responses: {wrong} wrong ([each fault](faults.md))",
+    ),
+    Proof(
         "passthrough",
         "The passthrough gives every reader every byte",
         "python -m benchmarks.passthrough day",

@@ -118,7 +118,7 @@ def run_hours(folder: Path, hours: float) -> None:
         stack.callback(sending.join)
         stack.callback(over.set)
         stack.enter_context(viewers.looking(page, 1))
-        steadiness, used = Steadiness(gateway), cpu_s(gateway.pid)
+        steadiness, used = Steadiness(gateway, len(watched)), cpu_s(gateway.pid)
         begun, seconds = time.monotonic(), 3600 * hours
         settled, looks = min(SETTLE_S, seconds / 10), 0
         while (elapsed := time.monotonic() - begun) < seconds:

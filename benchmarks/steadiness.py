@@ -11,13 +11,15 @@ from benchmarks.running import LOAD_CORE, Program, on_core
 
 MAX_GROWTH_MB = 1.0
 MAX_LOG_LINES = 100
+"""Largest number of lines of the log for each meter."""
 
 
 class Steadiness:
     """What a running program uses, since a moment when it has done everything once."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, meters: int = 1) -> None:
         self._program = program
+        self._max_log_lines = meters * MAX_LOG_LINES
         self._memory_mb: list[float] = []
         self._descriptors: list[int] = []
 
@@ -39,7 +41,7 @@ class Steadiness:
         """Return whether it runs, and uses no more than at the beginning."""
         is_small = max(self._memory_mb) - self._memory_mb[0] < MAX_GROWTH_MB
         is_flat = max(self._descriptors) <= self._descriptors[0]
-        return self._program.is_running and is_small and is_flat and self._program.log_lines <= MAX_LOG_LINES
+        return self._program.is_running and is_small and is_flat and self._program.log_lines <= self._max_log_lines
 
     def summary(self) -> str:
         """Describe the changes in a line."""

@@ -71,6 +71,10 @@ OUTPUTS: dict[str, tuple[str, str]] = {
         ),
         "1,000 starts and stops in one process in asyncio's debug mode: nothing is left; memory +0.30 MB",
     ),
+    "parts": (
+        "0 tracebacks, 300 lines in the log\n19 faults alone and 11 pairs: 0 wrong responses of 20000\n",
+        "19 faults alone and 11 pairs, 20,000 responses: 0 wrong ([each fault](faults.md))",
+    ),
 }
 """Name of a proof → what its command prints, and the figure."""
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.start_stop import PAGE, PLAIN, RAW, TCP, loaded, noting, run_rounds
+from benchmarks.start_stop import noting, run_rounds
+from benchmarks.start_stop_load import PAGE, PLAIN, RAW, TCP, loaded
 from tests.conftest import program
 from tests.peers.harness import Program, gateway_command, running
 from tests.waiting import until
