@@ -50,6 +50,11 @@ class Line(Port, Protocol):
         """Return what else the status page shows of this line."""
         return {}
 
+    async def pause(self, seconds: float) -> bool:
+        """Wait before the line is opened again; return True at once when what was missing is there again."""
+        await asyncio.sleep(seconds)
+        return False
+
     @property
     def gives_way(self) -> bool:
         """Return True if the next line is to be tried when this one is lost, although telegrams came over it."""

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import termios
 from contextlib import suppress
+from pathlib import Path
 
 from gateway.lines.line import Line, Receive, StreamReceiver
 from gateway.problems.problem import ProblemError, problem_of
@@ -13,6 +14,8 @@ from gateway.protocol.p1.variants import SerialSettings
 from gateway.transport.serial_device import why_not_opened
 
 SLOW_BELOW_BAUD = 57_600
+LOOK_FOR_DEVICE_S = 1.0
+"""Time between two looks whether a device that is missing is there again."""
 
 MAX_UNSENT_BYTES = 1024
 """Largest number of bytes that wait for a serial line; a meter gets a few bytes at most."""
@@ -70,6 +73,23 @@ class SerialLine(Line):
                 attributes = termios.tcgetattr(descriptor)
                 attributes[0] = attributes[0] | termios.INPCK & ~termios.IGNPAR
                 termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait; return True as soon as a device that is missing is there again."""
+        if not self._is_missing():
+            return await super().pause(seconds)
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, LOOK_FOR_DEVICE_S))
+            seconds -= LOOK_FOR_DEVICE_S
+            if not self._is_missing():
+                return True
+        return False
+
+    def _is_missing(self) -> bool:
+        try:
+            return not Path(self.device).exists()
+        except OSError:
+            return False
 
     def write(self, data: bytes) -> bool:
         """Send; False if too much waits already."""

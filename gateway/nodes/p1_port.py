@@ -293,4 +293,5 @@ class P1Port(Node):
         if not is_known and note is not None:
             self.log(logging.WARNING, f"{name}: {problem}; {remedy}{note}", alike=f"{problem.short}; {remedy}")
         self._has_telegram = False
-        await asyncio.sleep(pause)
+        if await line.pause(pause):
+            self._backoff.reset()  # a device may need a moment before it can be opened

@@ -316,6 +316,27 @@ async def test_bad_telegrams_do_not_reset_the_pauses_and_a_good_one_does(monkeyp
     assert asked[:4] == [0.02, 0.04, 0.05, 0.02]
 
 
+async def test_a_device_that_returns_is_opened_soon_however_long_the_pause_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.lines.serial.LOOK_FOR_DEVICE_S", 0.01)
+    pauses = iter([10 * LIMIT_S, 0.0])
+    monkeypatch.setattr("gateway.nodes.p1_port.Backoff.next", lambda _backoff: next(pauses, 0.0))
+    resets: list[bool] = []
+    monkeypatch.setattr("gateway.nodes.p1_port.Backoff.reset", lambda _backoff: resets.append(True))
+    device = tmp_path / "P1"
+    bench = Bench([("P1", SerialLine(str(device), FAST_LINE))])
+    meter, end = pty.openpty()
+    tty.setraw(meter)
+    async with running(bench):
+        await until(lambda: str(bench.port.status).startswith("red ring"))
+        device.symlink_to(os.ttyname(end))
+        await until(lambda: bench.meter.is_connected)
+        assert resets, "it may not be usable at once: the next pauses are short"
+    os.close(meter)
+    os.close(end)
+
+
 class Ptys:
     """A serial device whose meter speaks at one of two speeds; each speed is a pty of its own here."""
 
