@@ -29,7 +29,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from benchmarks.drill import run
+from benchmarks.drill_fleet import run
 from benchmarks.faults_clients import Seen
 from benchmarks.faults_world import ADDRESS, CABLE, UNITS, World
 from benchmarks.measure import machine

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
 
-from benchmarks.drill import Process, namespace, namespace_of, run
+from benchmarks.drill_fleet import Process, namespace, namespace_of, run
 from benchmarks.faults_clients import Clients, Meters
 from benchmarks.p1_line import Line
 from benchmarks.running import PEERS, free_port
