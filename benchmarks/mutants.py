@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -43,7 +44,7 @@ SAMPLE = FOLDER / "sample"
 ENDLESS_S = 10.0
 """CPU time of a test, in seconds, after which the mutant does not end: the test has noticed it."""
 MOST_TESTS = 300
-"""Number of tests that run for a mutant in a process of its own."""
+"""Largest number of tests that run for a mutant: functions that nearly every test calls have thousands."""
 NEVER_S = 10**6
 """Limit of the time of all tests of a mutant: none, since the machine may be busy."""
 
@@ -74,9 +75,16 @@ def drawn(names: dict[str, list[str]], number: int, seed: int) -> set[str]:
 
 
 def tests_of(mutant: str, longest_s: float) -> list[str]:
-    """Return the tests that call the function of a mutant, without longer ones if there are others."""
+    """Return tests that call the function of a mutant, without longer ones if there are others."""
     tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant), set())
-    return [test for test in tests if state().duration_by_test[test] <= longest_s] or list(tests)
+    short = {test for test in tests if state().duration_by_test[test] <= longest_s}
+    return nearest(short or tests, mutant.rpartition(".")[0])
+
+
+def nearest(tests: Collection[str], module: str) -> list[str]:
+    """Return at most `MOST_TESTS`: those in the test file of the module, and the shortest of the others."""
+    own = f"/test_{module.rpartition('.')[2]}"
+    return sorted(tests, key=lambda test: (own not in test, state().duration_by_test[test]))[:MOST_TESTS]
 
 
 def was_noticed(code: int | None) -> bool:
@@ -98,13 +106,12 @@ def called_at_import() -> set[str]:
 
 @cache
 def tests_of_module(module: str) -> list[str]:
-    """Return tests that call functions of a module: those in its own test file, and the shortest of the others."""
+    """Return tests that call functions of a module, and pass without a mutant."""
     called = state().tests_by_mangled_function_name.items()
     tests = {test for function, callers in called if function.rpartition(".")[0] == module for test in callers}
-    own = f"/test_{module.rpartition('.')[2]}"
-    ordered = sorted(tests, key=lambda test: (own not in test, state().duration_by_test[test]))[:MOST_TESTS]
-    assert run_afresh("", ordered) == 0, module
-    return ordered
+    found = nearest(tests, module)
+    assert run_afresh("", found) == 0, module
+    return found
 
 
 def run_afresh(mutant: str, tests: list[str]) -> int:

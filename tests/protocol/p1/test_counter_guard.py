@@ -374,3 +374,33 @@ def test_an_mbus_value_without_a_stamp_is_judged_by_its_arrival() -> None:
     meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))
     assert meter.send(300, *lines(300, gas=f"{stamp(300)})(00000.000"))
     assert not meter.send(600, *lines(600, gas="000000000000W)(00000.001"))
+
+
+# --- the limits themselves
+
+
+@pytest.mark.parametrize(("rise_wh", "withheld"), [(19, False), (20, True)])
+def test_in_no_time_a_counter_may_rise_by_the_slack_and_two_steps(rise_wh: int, withheld: bool) -> None:
+    meter = Meter()
+    meter.send(1000, *lines(None, 5_000_000))
+    assert bool(meter.send(1000, *lines(None, 5_000_000 + rise_wh))) is withheld
+
+
+@pytest.mark.parametrize(("rise_wh", "withheld"), [(35, False), (37, True)])
+def test_a_counter_in_doubt_may_rise_as_any_other(rise_wh: int, withheld: bool) -> None:
+    assert Meter().counts(5_000_000, 1000, 1000 + rise_wh) == [False, True, withheld]
+
+
+@pytest.mark.parametrize(("m3", "withheld"), [(100, False), (120, True)])
+def test_a_gas_reading_in_doubt_may_be_an_hour_older_than_it_came(m3: int, withheld: bool) -> None:
+    meter = Meter()
+    meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))
+    assert meter.send(300, *lines(300, gas=f"{stamp(300)})(00000.000"))
+    assert bool(meter.send(600, *lines(600, gas=f"{stamp(600)})({m3:05}.000"))) is withheld
+
+
+@pytest.mark.parametrize(("fuse_a", "withheld"), [(399, False), (400, True)])
+def test_a_fuse_of_400_a_or_more_shows_nothing(fuse_a: int, withheld: bool) -> None:
+    meter = Meter()
+    meter.counts(5_000_000)
+    assert bool(meter.send(1060, *lines(60, 5_002_300, extra=f"1-0:31.4.0({fuse_a}*A)"))) is withheld

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+
+import pytest
 
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.readings import Readings, read
-from gateway.protocol.p1.twins import KEPT_S, SECOND, Twins
+from gateway.protocol.p1.twins import KEPT_S, SECOND, Twins, _Track
 from tests.protocol.p1.stream import only, telegram_of
 
 CODES = {"t1": "1-0:1.8.1", "t2": "1-0:1.8.2", "export": "1-0:2.8.1"}
@@ -117,3 +120,41 @@ def test_an_identifier_shows_that_there_is_one_meter() -> None:
         twins.assign(readings, at)
         twins.note(readings, fell("t1", "t2") if at else [], at)
     assert twins.suffix == ""
+
+
+def test_counters_of_which_some_go_on_are_no_second_meter() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_000, "t2": 7000, "export": 9000})
+    assert line.send(1.0, {"t1": 1_000_000, "t2": 3000, "export": 9000}, "t1", "t2") == ""
+
+
+def test_the_only_counter_of_a_meter_may_go_wrong_once() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_000})
+    assert line.send(1.0, {"t1": 1_000_000}, "t1") == ""
+
+
+def test_counters_that_continue_each_other_in_turn_are_of_two_meters() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_000})
+    assert line.send(1.0, {"t1": 1_000_000}, "t1") == ""
+    assert line.send(2.0, {"t1": 5_000_001}, "t1") == ""
+    assert line.send(3.0, {"t1": 1_000_001}, "t1") == SECOND
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "elapsed_s", "goes_on"),
+    [
+        ("1000", "1000", 0, True),
+        ("1000", "999", 0, False),
+        ("1000", "1019", 0, True),
+        ("1000", "1020", 0, False),
+        ("1000.0", "1017.2", 0, True),
+        ("1000.0", "1017.3", 0, False),
+        ("1000", "1619", 36, True),
+        ("1000", "1620", 36, False),
+    ],
+)
+def test_counters_go_on_within_what_the_connection_carries(old: str, new: str, elapsed_s: int, goes_on: bool) -> None:
+    track = _Track("", {"energy_import": Decimal(old)}, 100.0)
+    assert track.is_continued_by({"energy_import": Decimal(new)}, 100.0 + elapsed_s) is goes_on

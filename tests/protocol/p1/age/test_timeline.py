@@ -580,3 +580,20 @@ def test_a_third_meter_replaces_the_second() -> None:
     line.send(39.5, 0, meter="B")
     line.send(39.6, 0, meter="C")
     assert line.timeline.other_meter(39.6) == "C"
+
+
+def test_a_meter_whose_telegrams_come_too_late_is_not_silent() -> None:
+    line = settled()
+    line.hold(20)
+    for _ in range(10):
+        line.go_on(1)
+        verdict = line.send(line.at - 0.5, line.clock, 77, meter="B")
+        assert verdict.kind is Kind.OTHER_METER
+    assert line.timeline.identity == "A"
+
+
+def test_another_meter_is_reported_until_it_is_silent() -> None:
+    line = settled(limit=60.0)
+    line.send(64.0, 64, 77, meter="B")
+    assert line.timeline.other_meter(64.0 + 60.0) == "B"
+    assert line.timeline.other_meter(64.0 + 60.5) is None
