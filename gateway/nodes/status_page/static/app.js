@@ -175,8 +175,10 @@ function tabs() {
     byId("more-button").focus();
   };
   return [first.map(tab), phone.matches && [
-    h("button", { id: "more-button", "aria-expanded": isMoreOpen, "aria-controls": "more", onclick: () => toggle(!isMoreOpen) }, icon("more"), t("more")),
-    h("div.more", { id: "more", class: isMoreOpen && "open", onclick: () => toggle(false), onkeydown: escape }, all.filter((name) => !first.includes(name)).map(tab))]];
+    h("button", { id: "more-button", "aria-expanded": isMoreOpen, "aria-controls": "more", onclick: () => toggle(!isMoreOpen) }, icon("more"),
+      t("more")),
+    h("div.more", { id: "more", class: isMoreOpen && "open", onclick: () => toggle(false), onkeydown: escape },
+      all.filter((name) => !first.includes(name)).map(tab))]];
 }
 
 function tab(name) {

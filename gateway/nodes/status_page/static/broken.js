@@ -11,7 +11,8 @@ export function create(gateway) {
     update() {
       const { problems } = gateway.event;
       const title = t(problems.length === 1 ? "broken_count_one" : "broken_count", { n: number(problems.length) });
-      render(element, h("div.bar", mark("stale"), h("h1", t("broken_title"))), h("section.card", h("p", t("broken_safe")), h("p.soft", t("broken_restart"))),
+      render(element, h("div.bar", mark("stale"), h("h1", t("broken_title"))),
+        h("section.card", h("p", t("broken_safe")), h("p.soft", t("broken_restart"))),
         card("", title, null, problems.map(fault)));
     },
   };
@@ -22,9 +23,11 @@ function fault(problem) {
   const { translation, english } = problemText(problem);
   const name = file.split("/").at(-1);
   return h("article.fault",
-    h("p.fault-head", h("b", translation ?? english), h("span.soft.mono.small", [line ? `${name}:${line}:${problem.column}` : file, path].filter(Boolean).join(" · "))),
+    h("p.fault-head", h("b", translation ?? english),
+      h("span.soft.mono.small", [line ? `${name}:${line}:${problem.column}` : file, path].filter(Boolean).join(" · "))),
     translation && h("p.soft.fault-more", { lang: "en" }, english),
-    lines.length > 0 && h("pre.scroll", { tabindex: 0, role: "region", "aria-label": `${name}:${line}` }, lines.map((each) => sourceLine(each, problem))));
+    lines.length > 0 && h("pre.scroll", { tabindex: 0, role: "region", "aria-label": `${name}:${line}` },
+      lines.map((each) => sourceLine(each, problem))));
 }
 
 function sourceLine({ number: at, text }, { line, column, length }) {

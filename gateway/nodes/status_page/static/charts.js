@@ -63,8 +63,10 @@ export function create(gateway, refresh) {
       show();
     };
     render(tools, h("h1", t("charts")),
-      segments(t("chart_range"), ["hour", "day"].map((range) => [range, t(`chart_${range}`)]), state.range, (range) => { choose({ range }); refresh(); }),
-      names.length > 1 && dropdown(names.map((name) => [name, name]), state.meter, (meter) => { choose({ meter }); gateway.restream(); }, { "aria-label": t("meter") }),
+      segments(t("chart_range"), ["hour", "day"].map((range) => [range, t(`chart_${range}`)]), state.range,
+        (range) => { choose({ range }); refresh(); }),
+      names.length > 1 && dropdown(names.map((name) => [name, name]), state.meter, (meter) => { choose({ meter }); gateway.restream(); },
+        { "aria-label": t("meter") }),
       h("span.grow"), h("span.soft.small.wide-only", t("chart_hint")),
       h("button", { disabled: !listed.length, onclick: () => download(kept[state.range].data) }, t("chart_csv")));
   }
@@ -73,7 +75,8 @@ export function create(gateway, refresh) {
   function showTable() {
     if (!details.open) return;
     const watts = (value) => (value === null ? "—" : signed(value));
-    const row = (point) => [watts(point.w), watts(point.low), watts(point.high), point.interval === null ? "—" : fixed(point.interval, 1), fixed(point.refused)];
+    const row = (point) => [watts(point.w), watts(point.low), watts(point.high), point.interval === null ? "—" : fixed(point.interval, 1),
+      fixed(point.refused)];
     const columns = [["chart_power", " (W)"], ["chart_lowest", " (W)"], ["chart_highest", " (W)"], ["chart_longest", " (s)"], ["chart_refused", ""]];
     render(rows, table(t("chart_table"), [["time"], ...columns.map(([name, unit]) => h("th.num", { scope: "col" }, t(name) + unit))],
       listed.map((point) => h("tr", h("td", moment(point.at)),
@@ -122,7 +125,9 @@ function chart(kind, state, move) {
   const spoken = make(h("span.vh", { role: "status" }));
   const box = make(h("div.plot"));
   const title = t(kind.title);
-  const element = make(h(`section.card.chart.${kind.size}`, { tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key, onpointermove: point, onpointerleave: () => move(null) },
+  const element = make(h(`section.card.chart.${kind.size}`,
+    { tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key, onpointermove: point,
+      onpointerleave: () => move(null) },
     h("div.hd", h("h2", `${title} `, h("span.soft.small", kind.unit)), readout), box, spoken));
   const cursor = make(s("g"));
   let drawn = null;
@@ -142,7 +147,8 @@ function chart(kind, state, move) {
   function read() {
     const isAtCursor = state.at !== null;
     const shown = drawn && (isAtCursor ? nearest(state.at) : drawn.known.at(-1));
-    render(readout, shown && [h("span.soft", whenOf(isAtCursor ? shown.at : null)), isKnown(shown) ? kind.read(shown, isAtCursor ? null : drawn.known) : h("b", t("chart_nothing"))]);
+    render(readout, shown && [h("span.soft", whenOf(isAtCursor ? shown.at : null)),
+      isKnown(shown) ? kind.read(shown, isAtCursor ? null : drawn.known) : h("b", t("chart_nothing"))]);
     if (!drawn) return;
     const { x, y, floor } = drawn;
     render(cursor, isAtCursor && [s("path.cursor", { d: `M${x(shown.at)} ${TOP}V${floor}` }),
@@ -216,7 +222,8 @@ function powerChart() {
     values: ({ w }) => [kw(w)],
     ticks: (known) => powerTicks(ends(known).map(kw)),
     describe: (known) => range("chart_power_label", ends(known), watts),
-    draw: ({ points, x, y, around }) => area(points, (point) => isKnown(point) && point.w !== null, ({ at }) => x(Math.min(at, around.end)), ({ w }) => y(kw(w)), y(0)),
+    draw: ({ points, x, y, around }) => area(points, (point) => isKnown(point) && point.w !== null, ({ at }) => x(Math.min(at, around.end)),
+      ({ w }) => y(kw(w)), y(0)),
     read: ({ w, low, high }) => w !== null && [
       h("b", { class: w < 0 ? "exp" : "imp" }, `${w < 0 ? "↑" : "↓"} ${t(w < 0 ? "chart_export" : "chart_import", { w: fixed(Math.abs(w)) })}`),
       h("span.soft", t("chart_between", { lowest: signed(low), highest: signed(high) }))],
@@ -232,12 +239,14 @@ function phased(value, text, kind) {
     ticks: (known) => powerTicks(known.flatMap(values)),
     describe: (known) => range("chart_phases_label", known.flatMap(values), (each) => watts(1000 * each)),
     draw({ points, known, x, y, edge, around: { end } }) {
-      const line = (phase) => runs(points, has(phase)).map((run) => path(run.map((point) => [x(Math.min(point.at, end)), y(value(point, phase))]))).join("");
+      const place = (phase) => (point) => [x(Math.min(point.at, end)), y(value(point, phase))];
+      const line = (phase) => runs(points, has(phase)).map((run) => path(run.map(place(phase)))).join("");
       const names = PHASES.map((phase) => ({ phase, last: known.findLast(has(phase)) })).filter(({ last }) => last)
         .map(({ phase, last }) => ({ phase, place: y(value(last, phase)) })).sort((one, other) => one.place - other.place);
       // The names are moved apart where they would cover each other.
       names.reduce((least, each) => (each.place = Math.max(each.place, least)) + LABEL_HEIGHT, 0);
-      return [PHASES.map((phase) => s(`path.phase.phase-${phase}`, { d: line(phase) })), names.map(({ phase, place }) => s("text", { x: edge + 7, y: place + 4 }, `L${phase}`))];
+      return [PHASES.map((phase) => s(`path.phase.phase-${phase}`, { d: line(phase) })),
+        names.map(({ phase, place }) => s("text", { x: edge + 7, y: place + 4 }, `L${phase}`))];
     },
     read: (point) => PHASES.filter((phase) => has(phase)(point)).map((phase) => h("span",
       s("svg.key", { width: 20, height: 4, "aria-hidden": "true" }, s(`path.phase.phase-${phase}`, { d: "M0 2H20" })),
@@ -252,14 +261,16 @@ function phaseChart() {
 
 function voltageChart() {
   const [lowest, highest] = LIMITS_V;
-  const ends = (known) => known.flatMap((point) => PHASES.flatMap((phase) => [point[`v${phase}`], point[`V${phase}`]])).filter((value) => value !== null);
+  const ends = (known) => known.flatMap((point) => PHASES.flatMap((phase) => [point[`v${phase}`], point[`V${phase}`]]))
+    .filter((value) => value !== null);
   const mean = (point, phase) => (point[`v${phase}`] === null ? null : (point[`v${phase}`] + point[`V${phase}`]) / 2);
   return phased(mean, (value) => fixed(value, 1), {
     title: "chart_voltage", unit: "V",
     isBad: (point, phase) => point[`V${phase}`] > highest || point[`v${phase}`] < lowest,
     ticks(known) {
       const [low, high] = [Math.min(lowest - BEYOND_V, ...ends(known)), Math.max(highest + BEYOND_V, ...ends(known))];
-      return [low < lowest - BEYOND_V ? 10 * Math.floor(low / 10) : low, lowest, 220, 230, 240, highest, high > highest + BEYOND_V ? 10 * Math.ceil(high / 10) : high];
+      return [low < lowest - BEYOND_V ? 10 * Math.floor(low / 10) : low, lowest, 220, 230, 240, highest,
+        high > highest + BEYOND_V ? 10 * Math.ceil(high / 10) : high];
     },
     labelled: (ticks) => ticks.filter((tick) => tick !== lowest - BEYOND_V && tick !== highest + BEYOND_V),
     describe: (known) => range("chart_voltage_label", ends(known), (value) => `${fixed(value, 1)} V`),
@@ -273,15 +284,20 @@ function intervalChart() {
   return {
     title: "chart_interval", unit: "s", size: "s12", height: 100, right: 14,
     values: ({ interval }) => [interval],
-    ticks: (known, { meter: { late_after_s: late } }) => nice(0, Math.max(1.3 * late, ...known.map(({ interval }) => Math.min(interval, 4 * late))), 2),
-    describe: (known) => t("chart_interval_label", { longest: `${fixed(Math.max(...known.map(({ interval }) => interval)), 1)} s`, refused: refusedIn(known) }),
+    ticks(known, { meter: { late_after_s: late } }) {
+      return nice(0, Math.max(1.3 * late, ...known.map(({ interval }) => Math.min(interval, 4 * late))), 2);
+    },
+    describe: (known) => t("chart_interval_label", { longest: `${fixed(Math.max(...known.map(({ interval }) => interval)), 1)} s`,
+      refused: refusedIn(known) }),
     draw({ points, known, x, y, left, edge, around, bucketS, ticks }) {
       const { late_after_s: late } = around.meter;
       const width = Math.max(1.5, (edge - left) * bucketS / around.span - 0.6);
-      return [s("path.limit", { d: `M${left} ${y(late)}H${edge}` }), s("text.limit-label", { x: edge, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
+      return [s("path.limit", { d: `M${left} ${y(late)}H${edge}` }),
+        s("text.limit-label", { x: edge, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
         known.map(({ at, interval }) => {
           const top = y(Math.min(interval, ticks.at(-1)));
-          return s(`rect.beat.${interval > late ? "long" : "plain"}`, { x: Math.min(edge - width, x(at) - width / 2), y: top, width, height: y(0) - top });
+          return s(`rect.beat.${interval > late ? "long" : "plain"}`,
+            { x: Math.min(edge - width, x(at) - width / 2), y: top, width, height: y(0) - top });
         }),
         points.filter(({ refused }) => refused).map(({ at }) => s("path.refused", { d: `M${x(at) - 4} ${TOP + 2}l8 8m0-8l-8 8` }))];
     },
@@ -293,7 +309,8 @@ function intervalChart() {
 
 function download({ meter, bucket_s: length, first, columns }) {
   const names = Object.keys(columns);
-  const rows = columns.telegrams.map((_, index) => [new Date(1000 * (first + index * length)).toISOString(), ...names.map((name) => columns[name][index])]);
+  const rows = columns.telegrams.map((_, index) => [new Date(1000 * (first + index * length)).toISOString(),
+    ...names.map((name) => columns[name][index])]);
   const text = [["time", ...names], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
   const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   make(h("a", { href, download: `${meter}-${length === 300 ? "day" : "hour"}.csv` })).click();

@@ -6,9 +6,11 @@ import { table } from "./table.js";
 import { ageWords, bitWords, clock, exceptionText, fixed, moment, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
-const HOST_COLUMNS = [["hosts_host"], ["hosts_reads"], ["hosts_got"], ["unit", "num"], ["rate", "num"], ["responses", "num"], ["hosts_mistakes", "num"], ["hosts_connections"], ["last", "num"]];
+const HOST_COLUMNS = [["hosts_host"], ["hosts_reads"], ["hosts_got"], ["unit", "num"], ["rate", "num"], ["responses", "num"],
+  ["hosts_mistakes", "num"], ["hosts_connections"], ["last", "num"]];
 const REQUEST_COLUMNS = [["time"], ["hosts_host"], ["request"], ["response"]];
-const EXCEPTIONS = { 1: "exception_function", 2: "exception_address", 3: "exception_value", 4: "exception_absent", 6: "exception_busy", 10: "exception_unit", 11: "exception_stale" };
+const EXCEPTIONS = { 1: "exception_function", 2: "exception_address", 3: "exception_value", 4: "exception_absent", 6: "exception_busy",
+  10: "exception_unit", 11: "exception_stale" };
 const WITH_VALUE = ["unit id", "one off", "manual number", "other unit", "other function", "function"];
 const NO_FAULT = ["absent value", "silent meter"];
 export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
@@ -23,8 +25,12 @@ export function create(gateway) {
     const { hosts, requests } = found;
     const all = hosts.hosts;
     const wrong = new Set(hosts.advices.map(({ host }) => host)).size;
-    render(head, h("h1", t("clients")), h("p.soft", [t(all.length === 1 ? "hosts_count_one" : "hosts_count", { n: number(all.length + hosts.more_hosts) }), t("hosts_rate", { n: fixed(hosts.requests_per_s, 1) }),
-      wrong && t(wrong === 1 ? "hosts_wrong_one" : "hosts_wrong", { n: number(wrong) })].filter(Boolean).join(" · ")));
+    const counts = [
+      t(all.length === 1 ? "hosts_count_one" : "hosts_count", { n: number(all.length + hosts.more_hosts) }),
+      t("hosts_rate", { n: fixed(hosts.requests_per_s, 1) }),
+      wrong && t(wrong === 1 ? "hosts_wrong_one" : "hosts_wrong", { n: number(wrong) }),
+    ];
+    render(head, h("h1", t("clients")), h("p.soft", counts.filter(Boolean).join(" · ")));
     render(advices, hosts.advices.map(adviceCard));
     const now = hosts.at + (performance.now() - found.receivedAt) / 1000;
     const more = hosts.more_hosts > 0 && h("tr", h("td.soft", { colspan: 9 }, t("hosts_more", { n: number(hosts.more_hosts) })));
@@ -33,7 +39,8 @@ export function create(gateway) {
     render(tables,
       !all.length && card("", t("hosts_none"), null, h("p.soft", t("hosts_none_why"), " ", h("a", { href: "#connect" }, t("connect")))),
       (all.length > 0 || requests.length > 0) && [
-        card(".table-card.clients-hosts", t("hosts_title"), h("span.grow.soft.small", t("hosts_once")), table(t("hosts_title"), HOST_COLUMNS, [all.map((host) => hostRow(host, now)), more])),
+        card(".table-card.clients-hosts", t("hosts_title"), h("span.grow.soft.small", t("hosts_once")),
+          table(t("hosts_title"), HOST_COLUMNS, [all.map((host) => hostRow(host, now)), more])),
         card(".table-card.clients-requests", t("requests_caption"), [toggle("mistakesOnly", "mistakes_only"), toggle("isPaused", "pause")],
           table(t("requests_caption"), REQUEST_COLUMNS, newest.map((request) => requestRow(request, all))))]);
   }
@@ -67,7 +74,8 @@ function hostRow(host, now) {
     [{ udp: "UDP", serial: "RTU" }[transport] ?? t(connections === 1 ? "hosts_open_one" : "hosts_open", { n: number(connections) }), "small"],
     [host.last_at === null ? "—" : ageWords(Math.max(0, now - host.last_at)), "num soft"],
   ];
-  return h("tr", { "data-host": host.host }, cells.map(([content, kind], index) => h("td", { class: kind, "data-name": t(HOST_COLUMNS[index][0]) }, content)));
+  const cell = ([content, kind], index) => h("td", { class: kind, "data-name": t(HOST_COLUMNS[index][0]) }, content);
+  return h("tr", { "data-host": host.host }, cells.map(cell));
 }
 
 function requestRow(request, hosts) {
@@ -76,7 +84,8 @@ function requestRow(request, hosts) {
   const what = `FC${String(request.function_code).padStart(2, "0")} ${t("hosts_unit", { unit })}`;
   return h("tr", { "data-mistake": advice?.mistake }, h("td.soft.nowrap", clock(request.at)), h("td", h("b", host ? nameOf(host) : request.host)),
     h("td.mono", request.address === null ? what : `${what}, ${asked(request)}`),
-    h("td", h("span", gotten(request)), advice && request.exception !== 11 && h("span.block", { class: NO_FAULT.includes(advice.mistake) ? "soft" : "warn" }, adviceTexts(request).join(" "))));
+    h("td", h("span", gotten(request)), advice && request.exception !== 11
+      && h("span.block", { class: NO_FAULT.includes(advice.mistake) ? "soft" : "warn" }, adviceTexts(request).join(" "))));
 }
 
 // A host is called by the client that it probably is; many clients read the gateway's own maps.
@@ -120,6 +129,8 @@ function adviceCard(each) {
   const { instead, mistake } = each.advice;
   const n = number(each.times);
   const times = each.exception === null ? t("hosts_times", { n }) : t("hosts_times_exception", { n, exception: exceptionText(each.exception) });
-  return h("section.advice", mark("warning", t("hosts_state_mistake")), h("div", h("p", h("b", `${nameOf(each)}: ${change}`)), h("p.soft", `${reason} ${times}`)),
-    instead !== null && WITH_VALUE.includes(mistake) && copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }));
+  return h("section.advice", mark("warning", t("hosts_state_mistake")),
+    h("div", h("p", h("b", `${nameOf(each)}: ${change}`)), h("p.soft", `${reason} ${times}`)),
+    instead !== null && WITH_VALUE.includes(mistake)
+      && copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }));
 }

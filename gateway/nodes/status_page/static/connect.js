@@ -14,7 +14,8 @@ export function create(gateway) {
     const client = clients.find(({ name }) => name === state.client);
     const names = clients.map(({ name }) => [name, name]);
     render(controls, select(t("i_have"), [["", t("choose_client")], ...names], state.client, (name) => choose({ client: name, way: "0" })),
-      client?.ways.length > 1 && select(t("reads_meter"), client.ways.map((way, index) => [String(index), `${way.select}: ${way.map}`]), state.way, (way) => choose({ way })));
+      client?.ways.length > 1 && select(t("reads_meter"), client.ways.map((way, index) => [String(index), `${way.select}: ${way.map}`]), state.way,
+        (way) => choose({ way })));
     render(result, client && advice(client, client.ways[state.way], gateway.status.servers));
     choice.hidden = false;
   }
@@ -38,10 +39,12 @@ function advice(client, way, servers) {
   const { serial, transport, configuration } = way;
   // The units that serve this map already, over the same transport.
   const already = servers.filter((server) => server.transport === transport)
-    .flatMap((server) => server.units.filter(({ map }) => map === way.map).map((unit) => t("already_value", { unit: unit.unit_id, server: server.name }))).join(", ");
+    .flatMap(({ name, units }) => units.filter(({ map }) => map === way.map).map(({ unit_id: unit }) => t("already_value", { unit, server: name })))
+    .join(", ");
   return [
     facts("", [
-      [t("select_there"), h("span", { lang: "en" }, way.select)], [t("map"), way.map], [t("unit_id"), way.unit_id], [t("transport"), t(`transport_${transport}`)],
+      [t("select_there"), h("span", { lang: "en" }, way.select)], [t("map"), way.map], [t("unit_id"), way.unit_id],
+      [t("transport"), t(`transport_${transport}`)],
       [t("serial_line"), serial && lineText(serial)], [t("when_offline"), `on_stale: ${way.on_stale}. ${t(`on_stale_${way.on_stale}`)}`],
       [t("tested"), t(`tested_${way.tested}`)], [t("already"), already || null], [t("documentation"), client.page && `docs/clients/${client.page}`],
     ]),
@@ -58,17 +61,21 @@ function serverCard(server, index) {
   // The gateway is reachable at the address at which this page was opened.
   const host = server.host || location.hostname.replace(/^\[|\]$/g, "");
   const where = server.device ? [["device", server.device]] : [["host", host], ["port", server.port]];
-  return h("section.card", h("h2", server.name), settings([["transport", server.transport], ...where, ["tls", server.has_tls ? t("tls_value") : null]]),
+  return h("section.card", h("h2", server.name), settings([["transport", server.transport], ...where,
+    ["tls", server.has_tls ? t("tls_value") : null]]),
     h("div.units", server.units.map((unit) => unitCard(server, index, unit, host))));
 }
 
 function unitCard(server, index, unit, host) {
-  const file = (path, more, text) => h("li", h("a", { href: `${path}?${new URLSearchParams({ server: index, unit: unit.unit_id, ...more })}`, download: "" }, text));
+  const file = (path, more, text) => h("li", h("a",
+    { href: `${path}?${new URLSearchParams({ server: index, unit: unit.unit_id, ...more })}`, download: "" }, text));
   const { first_register: register, first_address: address } = unit;
   return h("section.card", h("h2", `${unit.unit_id}: ${unit.title}`),
     settings([
-      ["unit_id", unit.unit_id], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")], ["word_order", t(unit.word_order)],
-      ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)], ["first", register ? t("first_value", { register, address }) : null],
+      ["unit_id", unit.unit_id], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
+      ["word_order", t(unit.word_order)],
+      ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)],
+      ["first", register ? t("first_value", { register, address }) : null],
     ]),
     h("details", h("summary", t("downloads")), h("ul", file("download/map", {}, t("map_csv")),
       Object.entries(server.exports).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));

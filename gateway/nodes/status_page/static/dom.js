@@ -146,7 +146,8 @@ async function copy(text, button) {
 
 // `options` are pairs of a value and its text.
 export function dropdown(options, chosen, onchange, properties = {}) {
-  return h("select", { value: chosen, onchange: ({ target }) => onchange(target.value), ...properties }, options.map(([value, text]) => h("option", { value }, text)));
+  return h("select", { value: chosen, onchange: ({ target }) => onchange(target.value), ...properties },
+    options.map(([value, text]) => h("option", { value }, text)));
 }
 
 export function select(label, ...rest) {

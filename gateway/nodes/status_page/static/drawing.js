@@ -88,8 +88,10 @@ export function axes({ left, edge, floor, x, y }, { ticks, isSigned, at, span, i
   const place = left ? { x: left - 8, "text-anchor": "end" } : { x: edge + 7 };
   const times = timeTicks(at - span, at, count).filter((tick) => x(tick) > left + 14 && edge - x(tick) > (isServed ? 46 : 14));
   return s("g",
-    ticks.map((tick) => [s("path.axis", { class: tick === 0 && "zero", d: `M${left} ${y(tick)}H${edge}` }), s("text", { ...place, y: y(tick) + 4 }, value(tick))]),
-    times.map((tick) => [s("path.axis", { d: `M${x(tick)} ${floor}v4` }), s("text", { x: x(tick), y: floor + 19, "text-anchor": "middle" }, hours(tick))]),
+    ticks.map((tick) => [s("path.axis", { class: tick === 0 && "zero", d: `M${left} ${y(tick)}H${edge}` }),
+      s("text", { ...place, y: y(tick) + 4 }, value(tick))]),
+    times.map((tick) => [s("path.axis", { d: `M${x(tick)} ${floor}v4` }),
+      s("text", { x: x(tick), y: floor + 19, "text-anchor": "middle" }, hours(tick))]),
     isServed && s("text", { x: edge, y: floor + 19, "text-anchor": "end" }, t("axis_now")));
 }
 
@@ -109,7 +111,8 @@ export function area(points, has, x, y, zeroY) {
   clips += 1;
   const half = (kind, top, height) => [
     s("clipPath", { id: `clip-${kind}-${clips}` }, s("rect", { x: -10, y: top, width: 9000, height })),
-    s("g", { "clip-path": `url(#clip-${kind}-${clips})` }, s(`path.area-${kind}`, { d: fill.join("") }), s(`path.line-${kind}`, { d: lines.join("") })),
+    s("g", { "clip-path": `url(#clip-${kind}-${clips})` }, s(`path.area-${kind}`, { d: fill.join("") }),
+      s(`path.line-${kind}`, { d: lines.join("") })),
   ];
   return s("g", half("imp", -50, zeroY + 50), half("exp", zeroY, 900));
 }

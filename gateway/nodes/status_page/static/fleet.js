@@ -13,6 +13,7 @@ const PHONE_ROW_PX = 64;
 const POINTS_FOR_MS = 120_000;
 const QUIET_S = 1.5; // an event comes each second
 const MANY_ERRORS = 3;
+const STATES = ["fresh", "late", "stale", "never"];
 const RANK = { never: 0, stale: 0, late: 1, fresh: 2 };
 const COUNTS_ITSELF = ["line-receiving", "line-quiet", "plain"]; // the row shows the age already
 
@@ -55,7 +56,8 @@ export function create(gateway) {
     applied = event;
     if (event.fleet) {
       const before = new Map(meters.map((meter) => [meter.name, meter]));
-      meters = event.fleet.map((meter, position) => ({ pointsAt: -POINTS_FOR_MS, spark: memo(), ...before.get(meter.name), ...meter, position, power: null, age_s: null }));
+      meters = event.fleet.map((meter, position) => ({ pointsAt: -POINTS_FOR_MS, spark: memo(), ...before.get(meter.name), ...meter, position,
+        power: null, age_s: null }));
     }
     for (const { position, ...row } of event.rows) Object.assign(meters[position], row, { telegrams: row.has_sent });
     for (let index = 0; index < event.telegrams.length; index += 3) {
@@ -74,7 +76,8 @@ export function create(gateway) {
     showSums();
     showTools();
     render(heads, order.heads("span", { role: "columnheader" }));
-    render(none, !shown.length && h("p.none.soft", t("fleet_none"), " ", h("button", { onclick: () => change({ filter: "all", search: "" }) }, t("fleet_show_all"))));
+    render(none, !shown.length && h("p.none.soft", t("fleet_none"), " ",
+      h("button", { onclick: () => change({ filter: "all", search: "" }) }, t("fleet_show_all"))));
     place();
   }
 
@@ -84,30 +87,33 @@ export function create(gateway) {
   }
 
   function showTools() {
-    render(tools, searchField(state.search, (search) => change({ search }), { class: "inp", "aria-label": t("search"), placeholder: t("fleet_search") }),
-      h("div.bar.chips", Object.entries(FILTERS).map(([filter, test]) => chip([t(`fleet_${filter}`), " ", h("b", number(meters.filter(test).length))], filter === state.filter, () => change({ filter })))),
+    render(tools, searchField(state.search, (search) => change({ search }),
+      { class: "inp", "aria-label": t("search"), placeholder: t("fleet_search") }),
+      h("div.bar.chips", Object.entries(FILTERS).map(([filter, test]) => chip([t(`fleet_${filter}`), " ", h("b", number(meters.filter(test).length))],
+        filter === state.filter, () => change({ filter })))),
       h("span.grow"), chip(t("fleet_scale"), state.sharesScale, () => change({ sharesScale: !state.sharesScale }), { title: t("fleet_scale_why") }));
   }
 
   function showSums() {
     const all = meters.length;
-    const counted = Object.fromEntries(["fresh", "late", "stale", "never"].map((name) => [name, meters.filter((meter) => meter.state === name).length]));
+    const counted = Object.fromEntries(STATES.map((name) => [name, meters.filter(({ state: of }) => of === name).length]));
     const some = (...names) => names.filter((name) => counted[name]);
     const powers = meters.map(powerOf).filter((power) => power !== null);
     const kw = (sign) => fixed(powers.reduce((total, power) => total + Math.max(0, sign * power), 0) / 1000, 1);
     let x = 0;
-    const parts = some("fresh", "late", "stale", "never").map((name) => {
+    const parts = some(...STATES).map((name) => {
       const width = Math.max(6, (counted[name] / all) * 1000);
       x += width;
       return s(`rect.part-${name}`, { x: x - width, width: width - 3, height: 16 });
     });
-    const label = some("fresh", "late", "stale", "never").map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
+    const label = some(...STATES).map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
     render(sum,
       h("div", h("p.fleet-count", number(counted.fresh + counted.late), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
         h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: number(counted[name]) })).join(" · "))),
       s("svg.fleet-bar", { viewBox: "0 0 1000 16", preserveAspectRatio: "none", role: "img", "aria-label": label }, parts),
       h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
-        h("p.soft.small", t(powers.length === all ? "fleet_sum_all" : "fleet_sum", { n: number(powers.length), left: number(all - powers.length) }))));
+        h("p.soft.small", t(powers.length === all ? "fleet_sum_all" : "fleet_sum",
+          { n: number(powers.length), left: number(all - powers.length) }))));
   }
 
   function place() {
@@ -125,11 +131,14 @@ export function create(gateway) {
     const power = powerOf(meter);
     const shownState = isSimulated && of === "fresh" ? "simulated" : of;
     const cell = (kind, ...content) => h("span", { role: "cell", class: kind }, content);
-    return h("div.fleet-row", { class: of, role: "row", key: meter.position, "data-order": index, "aria-rowindex": index + 2, style: { transform: `translateY(${index * height}px)` } },
+    return h("div.fleet-row", { class: of, role: "row", key: meter.position, "data-order": index, "aria-rowindex": index + 2,
+      style: { transform: `translateY(${index * height}px)` } },
       cell("", mark(gateway.isLost ? "stale" : shownState, t(`state_${shownState}`))),
-      cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name), h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
+      cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name),
+        h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
       cell("why", reasonOf(meter)),
-      cell(`num power live ${power === null ? "soft" : power < 0 ? "exp" : "imp"}`, power === null ? "—" : `${power < 0 ? "↑" : "↓"} ${fixed(Math.abs(power))}`),
+      cell(`num power live ${power === null ? "soft" : power < 0 ? "exp" : "imp"}`,
+        power === null ? "—" : `${power < 0 ? "↑" : "↓"} ${fixed(Math.abs(power))}`),
       cell("line", points && meter.spark([meter.pointsAt, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
       cell(`num ${{ fresh: "", late: "warn" }[of] ?? (age === null ? "soft" : "bad")}`, ageWords(age)),
       cell("num soft", interval === null ? "—" : `${fixed(interval, interval < 1 ? 1 : 0)} s`),
@@ -180,7 +189,8 @@ function rangeOf(points) {
 
 function reasonOf({ state, errors, clients, due_s: due, label }) {
   if (state === "late") return t("fleet_late_why", { due: ageWords(due) });
-  if (state === "fresh") return t(errors > MANY_ERRORS ? "fleet_fresh_errors" : clients ? "fleet_fresh" : "fleet_fresh_unread", { n: number(errors) });
+  if (state === "fresh") return t(errors > MANY_ERRORS ? "fleet_fresh_errors" : clients ? "fleet_fresh" : "fleet_fresh_unread",
+    { n: number(errors) });
   if (!label || COUNTS_ITSELF.includes(label.code)) return t("fleet_quiet");
   return labelText(typeof label.values.problem === "object" ? label.values.problem : label);
 }

@@ -73,9 +73,11 @@ export function create(gateway) {
       "data-node": node.name, key: node.name, transform: `translate(${x},${y})`,
       "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen, ...pressable(() => choose(node.name)),
     },
-    s(`rect.body.kind-${kind}`, { width, height: NODE, rx: 5 }), s("path.icon", { d: "M5 0H32V34H5A5 5 0 0 1 0 29V5A5 5 0 0 1 5 0" }), s("use.glyph", { href: `#glyph-${kind}`, x: 1, y: 2 }),
+    s(`rect.body.kind-${kind}`, { width, height: NODE, rx: 5 }), s("path.icon", { d: "M5 0H32V34H5A5 5 0 0 1 0 29V5A5 5 0 0 1 5 0" }),
+    s("use.glyph", { href: `#glyph-${kind}`, x: 1, y: 2 }),
     s("text.label", { x: 41, y: 22 }, cut(shortLabel(node), (width - 46) / LETTER)), hasInput && port(0), hasOutput && port(width),
-    s("svg", { x: left, y: 40, width: 13, height: 13 }, mark(gateway.isLost ? "stale" : state)), s("text.text", { x: left + 18, y: 51 }, cut(text, room / SMALL_LETTER)), s("title", text));
+    s("svg", { x: left, y: 40, width: 13, height: 13 }, mark(gateway.isLost ? "stale" : state)),
+    s("text.text", { x: left + 18, y: 51 }, cut(text, room / SMALL_LETTER)), s("title", text));
   }
 
   function labelOf(wire, place, nodes) {
@@ -104,14 +106,17 @@ export function create(gateway) {
     const words = isOne ? t(flows ? "flow_one_flows" : "flow_one_stale", { meter: shown[0] })
       : flows ? t("flow_all_flow") : t(silent.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: silent.join(", ") });
     render(head, h("h1", t("flow")), mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
-      names.length > 0 && select(t("meter"), names.map((name) => [name, name]), shown[0], (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
+      names.length > 0 && select(t("meter"), names.map((name) => [name, name]), shown[0],
+        (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
   }
 
   function showTotals() {
     const { totals: sums, clients, more_clients: more } = event;
     const perS = (n) => t("flow_per_s", { n: fixed(n, 1) });
-    const shown = { telegrams: perS(sums.telegrams_per_s), refused: number(sums.refused), requests: perS(sums.requests_per_s), exceptions: number(sums.exceptions), clients: number(clients.length + more) };
-    render(totals, Object.entries(shown).map(([name, text]) => h("div", h("span.soft.small", t(`flow_total_${name}`)), h("b.live", { class: name === "exceptions" && sums.exceptions > 0 && "warn" }, text))));
+    const shown = { telegrams: perS(sums.telegrams_per_s), refused: number(sums.refused), requests: perS(sums.requests_per_s),
+      exceptions: number(sums.exceptions), clients: number(clients.length + more) };
+    render(totals, Object.entries(shown).map(([name, text]) => h("div", h("span.soft.small", t(`flow_total_${name}`)),
+      h("b.live", { class: name === "exceptions" && sums.exceptions > 0 && "warn" }, text))));
   }
 
   // A bead on each wire that a new telegram passes, each hop after the one before, and one for the requests of a second.
@@ -152,7 +157,8 @@ export function create(gateway) {
       ...Object.entries(node.details).map(([name, value]) => [detailName(name), name === "on_stale" ? t(`on_stale_${value}`) : valueText(value)])];
     const target = TARGETS[node.kind];
     return h("aside.drawer", { class: isRight && "left", "aria-label": t("flow_details"), onkeydown: ({ key }) => key === "Escape" && close() },
-      h("div.hd", h("h2", { tabindex: -1 }, nodeLabel(node)), h("span.grow"), h("button.icon", { "aria-label": t("flow_close"), onclick: close }, "✕")),
+      h("div.hd", h("h2", { tabindex: -1 }, nodeLabel(node)), h("span.grow"),
+        h("button.icon", { "aria-label": t("flow_close"), onclick: close }, "✕")),
       h("p", `${word}: ${text}`), facts(".live", details), h("p.bar", target && h("a.btn", { href: `#${target}` }, t(target))));
   }
 
@@ -213,7 +219,8 @@ function clientText(host) {
 function clientFacts(host) {
   const all = [[t("host"), host.host], [t("hosts_connections"), host.connections], [t("server"), host.servers.join(", ")]];
   if (host.kind === "passthrough") return all;
-  return [...all, [t("unit"), host.unit_id ?? "—"], [t("map"), host.map ?? "—"], [t("rate"), host.requests_per_s === null ? "—" : fixed(host.requests_per_s, 1)], [t("responses"), number(host.answers)],
+  return [...all, [t("unit"), host.unit_id ?? "—"], [t("map"), host.map ?? "—"],
+    [t("rate"), host.requests_per_s === null ? "—" : fixed(host.requests_per_s, 1)], [t("responses"), number(host.answers)],
     [t("errors"), number(host.errors)], [t("hosts_reads"), host.reads || "—"], [t("hosts_got"), host.values.map(valueWords).join(", ") || "—"]];
 }
 

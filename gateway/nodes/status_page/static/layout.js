@@ -6,7 +6,8 @@ const WIDEST = 220;
 const NARROW = 900;
 const BELOW = 44; // space for the text below the lowest node
 const COLUMNS = {
-  "push listener": 0, "P1 port": 1, "simulated meter": 1, "MQTT source": 1, decryption: 2, "DSMR parser": 3, "register map": 4, passthrough: 4, "status page": 4,
+  "push listener": 0, "P1 port": 1, "simulated meter": 1, "MQTT source": 1, decryption: 2, "DSMR parser": 3,
+  "register map": 4, passthrough: 4, "status page": 4,
   "Modbus server": 5, announcement: 5, client: 6,
 };
 const [LISTENER, SOURCE, LEAF, SERVER, CLIENT] = [0, 1, 4, 5, 6];
@@ -63,7 +64,8 @@ function rowsOf(nodes, wires) {
   for (const source of nodes.filter((node) => columnOf(node) === SOURCE)) {
     const found = new Set([source]);
     for (const node of found) if (columnOf(node) < LEAF) fedBy(node).filter((each) => columnOf(each) <= LEAF).forEach((each) => found.add(each));
-    const leaves = [...found].filter((node) => columnOf(node) === LEAF && !rows.has(node.name)).sort((a, b) => LEAVES.indexOf(a.kind) - LEAVES.indexOf(b.kind));
+    const leaves = [...found].filter((node) => columnOf(node) === LEAF && !rows.has(node.name))
+      .sort((a, b) => LEAVES.indexOf(a.kind) - LEAVES.indexOf(b.kind));
     const maps = Math.max(1, leaves.filter(({ kind }) => kind === "register map").length);
     leaves.forEach(({ name }, index) => rows.set(name, next + index));
     for (const node of found) if (columnOf(node) < LEAF) rows.set(node.name, next + (maps - 1) / 2);
@@ -72,7 +74,9 @@ function rowsOf(nodes, wires) {
   for (const node of nodes) if (!rows.has(node.name) && columnOf(node) < SERVER) rows.set(node.name, columnOf(node) === LISTENER ? 0 : next++);
   // A wire from a passthrough to its readers goes straight past the servers.
   const passing = nodes.filter((node) => node.kind === "passthrough" && fedBy(node).some(({ kind }) => kind === "client")).map(({ name }) => rows.get(name));
-  for (const column of [SERVER, CLIENT]) settle(nodes.filter((node) => columnOf(node) === column), wires, rows, next, column === SERVER ? passing : null);
+  const inColumn = (column) => nodes.filter((node) => columnOf(node) === column);
+  settle(inColumn(SERVER), wires, rows, next, passing);
+  settle(inColumn(CLIENT), wires, rows, next, null);
   return rows;
 }
 
@@ -112,8 +116,11 @@ function tall(nodes, wires, width) {
     if (places.has(node.name)) return;
     const depth = DEPTHS[node.kind === "client" && from?.kind === "passthrough" ? SERVER : columnOf(node)];
     const x = 14 + INDENT * depth;
-    places.set(node.name, { x, y: TALL_MARGIN + TALL_ROW * places.size, width: Math.min(200, width - 116 - x), column: columnOf(node), from: from?.name, room: width - x - 46 });
-    for (const { source, target } of wires) if (source === node.name && (node.kind !== "register map" || isBelow(source, target))) take(nodes.find(({ name }) => name === target), node);
+    places.set(node.name, { x, y: TALL_MARGIN + TALL_ROW * places.size, width: Math.min(200, width - 116 - x), column: columnOf(node),
+      from: from?.name, room: width - x - 46 });
+    for (const { source, target } of wires) {
+      if (source === node.name && (node.kind !== "register map" || isBelow(source, target))) take(nodes.find(({ name }) => name === target), node);
+    }
   };
   for (const node of nodes) if (columnOf(node) === SOURCE) take(node, null);
   for (const node of nodes) take(node, null);

@@ -32,7 +32,8 @@ export function ageLine(meter, { state, age }, at, notes) {
   const place = (share) => ({ style: { left: `${(100 * share).toFixed(2)}%` } });
   const since = isKnown ? clock(at - age) : "";
   return h("div.age-line", { class: state },
-    h("p.age-head", mark(state), h("span", { class: { late: "warn", stale: "bad" }[state] }, t(`age_${kind}`, { age: ageWords(age), due: span(due), since })),
+    h("p.age-head", mark(state), h("span", { class: { late: "warn", stale: "bad" }[state] },
+      t(`age_${kind}`, { age: ageWords(age), due: span(due), since })),
       h("span.grow", kind === "never" ? notes : t("age_rule", { due: span(due), limit: span(limit) }))),
     h("div.age-track", { "aria-hidden": "true" }, h("i", { style: { transform: `scaleX(${isKnown ? Math.min(1, age / limit).toFixed(4) : 0})` } }),
       isKnown && [h("b", place(dueShare)), h("b", place(lateShare))]),

@@ -11,6 +11,7 @@ import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refus
 const HOUR_S = 3600;
 const BEATS_S = 60;
 const READERS = 8;
+const COLUMNS = { w: "power_mean_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w" };
 const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
 
 export function create(gateway) {
@@ -43,13 +44,15 @@ export function create(gateway) {
     const { meter, now } = context();
     const isFirst = !element.firstChild;
     shown = now.state;
-    const points = hour.data?.meter === meter.name ? pointsOf(hour.data, { w: "power_mean_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w" }) : [];
+    const points = hour.data?.meter === meter.name ? pointsOf(hour.data, COLUMNS) : [];
     const size = sizeOf("figure");
-    const figure = hourMemo([meter.name, points.at(-1)?.at, Math.floor(now.at / REDRAW_S), now.isServed, size, language], () => hourChart(points, hour.data?.bucket_s, size, now));
+    const figure = hourMemo([meter.name, points.at(-1)?.at, Math.floor(now.at / REDRAW_S), now.isServed, size, language],
+      () => hourChart(points, hour.data?.bucket_s, size, now));
     const [strip] = sizeOf(".beats");
     const beats = beatMemo([meter.beats.at(-1), Math.floor(now.at), strip, now.isServed], () => beatStrip(meter, now, strip));
     const readers = hosts.filter((host) => host.meters.includes(meter.name));
-    render(element, h("div.g", hero(meter, now, choice(meter.name), figure, ageOf(meter, now)), todayCard(meter, now), !now.isServed && meanwhileCard(meter, now),
+    render(element, h("div.g", hero(meter, now, choice(meter.name), figure, ageOf(meter, now)), todayCard(meter, now),
+      !now.isServed && meanwhileCard(meter, now),
       meter.phases.length > 0 && phasesCard(meter, now, points.filter(isKnown)), lineCard(meter, beats), readersCard(readers, now)));
     if (isFirst) show(); // now the space for drawings is known
   }
@@ -93,7 +96,8 @@ export function create(gateway) {
       ({ hosts } = await gateway.get("api/hosts"));
       const { name } = event.meter;
       const isMine = hour.data?.meter === name;
-      if (!isMine || event.at >= hour.since + 2 * hour.data.bucket_s) hour.merge(await gateway.get("api/series", { meter: name, since: isMine ? hour.since : 0 }));
+      const since = isMine ? hour.since : 0;
+      if (!isMine || event.at >= since + 2 * hour.data.bucket_s) hour.merge(await gateway.get("api/series", { meter: name, since }));
       show();
     },
   };
@@ -101,11 +105,13 @@ export function create(gateway) {
 
 // The large number with its direction; once it is stale, the time without telegrams takes its place.
 function hero(meter, now, choice, figure, age) {
-  const { kind, sign, words, digits, unit, say } = now.isServed ? powerOf(meter) : now.state === "never" || now.age === null ? nothingOf(meter, now) : silenceOf(meter, now);
+  const isUnknown = now.state === "never" || now.age === null;
+  const { kind, sign, words, digits, unit, say } = now.isServed ? powerOf(meter) : isUnknown ? nothingOf(meter, now) : silenceOf(meter, now);
   const hasTitle = now.state !== "never" && !(meter.is_simulated && choice);
   return h("section.card.s8.hero", { "data-state": now.state, "aria-label": `${meter.name}: ${t("now_net_power")}` },
     h("div",
-      h("div.hero-top", choice, now.isOneOfMany && h("b", meter.name), hasTitle && h("span", t(now.isServed ? "now_net_power" : "now_net_power_last")),
+      h("div.hero-top", choice, now.isOneOfMany && h("b", meter.name),
+        hasTitle && h("span", t(now.isServed ? "now_net_power" : "now_net_power_last")),
         meter.is_simulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
       h("p.direction", { class: kind }, sign, h("span", words)), h("p.big", h("span", digits), unit && h("small", unit)), h("p.soft", say)),
     h("figure", figure), h("div.age", age));
@@ -137,7 +143,8 @@ function silenceOf({ power_net_w: watts, beats, late_after_s: late }, { state, a
 function nothingOf({ source, telegrams }, { state }) {
   const isNever = state === "never";
   return {
-    kind: isNever ? "soft" : "bad", sign: mark(state), words: t(state === "lost" ? "now_lost" : telegrams ? "now_unserved" : "now_never"), digits: "—",
+    kind: isNever ? "soft" : "bad", sign: mark(state), words: t(state === "lost" ? "now_lost" : telegrams ? "now_unserved" : "now_never"),
+    digits: "—",
     say: source && t("now_waiting", { line: source.details.line ?? source.label, status: labelText(source.status.label) }),
   };
 }
@@ -165,7 +172,8 @@ function hourChart(all, bucketS, [clientWidth, clientHeight], { at, age, isServe
   const ticks = powerTicks(watts.map((w) => w / 1000));
   const frame = scales({ width, height, left: 0, right: 46, ticks, ...around });
   const { x, y, edge, floor } = frame;
-  return picture(width, height, { role: "img", "aria-label": t("now_hour_label", { from: hours(at - HOUR_S), lowest: signed(Math.min(...watts)), highest: signed(Math.max(...watts)) }) },
+  const label = t("now_hour_label", { from: hours(at - HOUR_S), lowest: signed(Math.min(...watts)), highest: signed(Math.max(...watts)) });
+  return picture(width, height, { role: "img", "aria-label": label },
     axes(frame, { ...around, ticks, isSigned: true, count: width < 340 ? 4 : 5 }),
     silences(points, bucketS, around, has).map(([from, to]) => hatch(x(from), x(to), TOP, floor - TOP)),
     area(points, has, (point) => x(Math.min(point.at, around.end)), ({ w }) => y(w / 1000), y(0)),
@@ -174,7 +182,8 @@ function hourChart(all, bucketS, [clientWidth, clientHeight], { at, age, isServe
 }
 
 function stat(name, value, unit, note, { keyed = null, isOld = false } = {}) {
-  return h("div.stat", h("dt", keyed && s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s(`rect.key-${keyed}`, { width: 12, height: 12, rx: 2 })), t(name)),
+  return h("div.stat", h("dt", keyed && s("svg", { width: 12, height: 12, "aria-hidden": "true" },
+    s(`rect.key-${keyed}`, { width: 12, height: 12, rx: 2 })), t(name)),
     h("dd", h("span", { class: isOld && "struck" }, value ?? "—"), value !== null && unit && h("small", ` ${unit}`)), h("dd.note-row", note));
 }
 
@@ -185,17 +194,21 @@ function todayCard(meter, { isServed, at, age }) {
   const since = today && { since: hours(today.since), at: hours(isServed ? today.since : at - (age ?? 0)) };
   const quarter = isServed ? demand : null;
   return card(".s4", t("now_today"), h("span.grow.soft.small", today && t(isServed ? "now_since" : "now_as_of", since)),
-    h("dl.stats", stat("now_imported", number(today?.import_kwh, 2), "kWh", "", { keyed: "imp" }), stat("now_exported", number(today?.export_kwh, 2), "kWh", "", { keyed: "exp" }),
+    h("dl.stats", stat("now_imported", number(today?.import_kwh, 2), "kWh", "", { keyed: "imp" }),
+      stat("now_exported", number(today?.export_kwh, 2), "kWh", "", { keyed: "exp" }),
       meter.gas_m3 !== null && stat("now_gas", number(today?.gas_m3, 3), "m³", meter.gas_at && t("now_gas_at", { at: hours(meter.gas_at) })),
-      tariff !== null && stat("now_tariff", isLow === null ? String(tariff) : t(isLow ? "now_low" : "now_normal"), isLow !== null && String(tariff), "", { isOld: !isServed })),
-    (peak !== null || demand !== null) && [h("hr.rule"), h("dl.stats", stat("now_peak", number(peak, 2, 1000), "kW", meter.peak_at && dayTime(meter.peak_at)),
+      tariff !== null && stat("now_tariff", isLow === null ? String(tariff) : t(isLow ? "now_low" : "now_normal"), isLow !== null && String(tariff),
+        "", { isOld: !isServed })),
+    (peak !== null || demand !== null) && [h("hr.rule"),
+      h("dl.stats", stat("now_peak", number(peak, 2, 1000), "kW", meter.peak_at && dayTime(meter.peak_at)),
       stat("now_quarter", number(quarter, 2, 1000), "kW", quarter !== null && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
 }
 
 // While there is no fresh reading: what clients get, where to look, what happens next.
 function meanwhileCard({ units, source, name }, { state, at, age }) {
   const kind = ["lost", "never"].includes(state) ? state : "stale";
-  const clients = units.map((unit) => t("now_unit_gets", { unit: unit.unit_id, map: unit.map, gets: t(`now_gets_${unit.on_stale}`) })).join(" ") || t("now_no_unit");
+  const gets = ({ unit_id: unit, map, on_stale: onStale }) => t("now_unit_gets", { unit, map, gets: t(`now_gets_${onStale}`) });
+  const clients = units.map(gets).join(" ") || t("now_no_unit");
   const trouble = language === "en" ? source?.details.last_trouble : null; // the gateway has it in English only
   const line = source && [t("now_line_is", { status: labelText(source.status.label) }), trouble && `${trouble}.`];
   const texts = {
@@ -204,7 +217,8 @@ function meanwhileCard({ units, source, name }, { state, at, age }) {
     never: [t("now_never_plug"), t("now_never_closed"), t("now_never_speed", { line: source?.details.line?.split(/[ ,]/)[0] ?? name })],
   }[kind];
   const isLoud = kind === "stale" && units.some((unit) => unit.on_stale === "hold");
-  return card(".s12", t(`now_${kind}_title`), null, h("div.g", texts.map((text, index) => h("div.s4", h("h3", t(`now_${kind}_${index + 1}`)), h("p.soft", { class: !index && isLoud && "bad" }, text)))));
+  return card(".s12", t(`now_${kind}_title`), null, h("div.g", texts.map((text, index) => h("div.s4",
+    h("h3", t(`now_${kind}_${index + 1}`)), h("p.soft", { class: !index && isLoud && "bad" }, text)))));
 }
 
 // The telegrams of the last minute, a bar for each, as high as its interval.
@@ -227,7 +241,8 @@ function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late
       return [
         // A silence of more than some intervals is a hatch before the telegram that ended it.
         before > late && hatch(Math.max(0, x(time - before) + bar), x(time), 0, floor),
-        fault === null ? s("rect.beat", { class: before > 1.5 * due && "long", x: Math.min(width - bar, x(time) - bar / 2), y: floor - height, width: bar, height, rx: 1 })
+        fault === null ? s("rect.beat", { class: before > 1.5 * due && "long", x: Math.min(width - bar, x(time) - bar / 2), y: floor - height,
+          width: bar, height, rx: 1 })
           : s("path.refused", { d: `M${x(time) - 3} 34l6 6m0-6l-6 6` }, s("title", refusal(fault))),
       ];
     }),
@@ -247,7 +262,8 @@ function readerItem(host, { isServed }) {
   const sign = isWrong ? mark("warning", t("state_advice")) : isGood ? mark("fresh", t("now_reader_good")) : mark("idle", t("now_reader_waits"));
   const rate = host.requests_per_s !== null && t("now_per_s", { n: fixed(host.requests_per_s, 1) });
   const what = host.name ? host.host : host.map ?? host.transport;
-  return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, sign, h("b", host.name || host.host), h("span", [what, rate].filter(Boolean).join(" · ")), h("span", readsOf(host))));
+  return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, sign, h("b", host.name || host.host),
+    h("span", [what, rate].filter(Boolean).join(" · ")), h("span", readsOf(host))));
 }
 
 // What it reads; while it gets an exception or nothing, that.

@@ -17,7 +17,8 @@ export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits }, { is
   const end = (key) => h("span", t(key, { kw: fixed(range / 1000, range % 1000 ? 1 : 0) }));
   const notes = [t("now_range_note"), fuse && t("now_fuse", { n: phases.length, a: fuse })].filter(Boolean).join(" · ");
   return card(".s8", t("now_phases"), h("span.grow.soft.small", notes), h("div.phases",
-    h("span.head"), h("span.head.ends", end("now_axis_export"), end("now_axis_import")), h("span.head.num", "W"), h("span.head", t("now_voltage")), h("span.head", t("now_current")),
+    h("span.head"), h("span.head.ends", end("now_axis_export"), end("now_axis_import")), h("span.head.num", "W"), h("span.head", t("now_voltage")),
+    h("span.head", t("now_current")),
     phases.map(({ power_w: power, voltage_v: voltage, current_a: current }, index) => [
       index > 0 && h("span.between"), h("b", `L${index + 1}`),
       powerBar(isServed ? power ?? null : null, hourOf(index).map((value) => value / range), range),
@@ -33,8 +34,10 @@ function powerBar(watts, hour, range) {
   const share = limited((watts ?? 0) / range, -1, 1);
   const kind = watts === null ? "soft" : watts < 0 ? "exp" : "imp";
   return [
-    stretched({ class: "power-bar", height: 20 }, "-100 0 200 20", bar("track", -1, 1), hour.length > 0 && bar("whisker", Math.max(-1, Math.min(...hour)), Math.min(1, Math.max(...hour))),
-      watts !== null && bar(`bar-${kind}`, Math.min(0, share), Math.max(0, share)), share < 0 && s("path.edge-exp", { d: `M${100 * share} 2V18` }), s("path.centre", { d: "M0 0V20" })),
+    stretched({ class: "power-bar", height: 20 }, "-100 0 200 20", bar("track", -1, 1),
+      hour.length > 0 && bar("whisker", Math.max(-1, Math.min(...hour)), Math.min(1, Math.max(...hour))),
+      watts !== null && bar(`bar-${kind}`, Math.min(0, share), Math.max(0, share)), share < 0 && s("path.edge-exp", { d: `M${100 * share} 2V18` }),
+      s("path.centre", { d: "M0 0V20" })),
     h("span.watts", { class: `${kind}${watts === null ? "" : " live"}` }, watts === null ? "—" : signed(watts)),
   ];
 }
@@ -48,7 +51,8 @@ function limitBar(kind, value, limit, ...content) {
 function voltageBar(volts, [lowest, highest]) {
   const at = 100 * limited((volts - lowest) / (highest - lowest), 0, 1);
   const isNear = volts > highest - NEAR_LIMIT_V || volts < lowest + NEAR_LIMIT_V;
-  return limitBar("voltage", volts === null ? null : `${fixed(volts, 1)} V`, `${lowest}–${highest}`, volts !== null && s("path.needle", { class: isNear && "near", d: `M${at} -3V9` }));
+  return limitBar("voltage", volts === null ? null : `${fixed(volts, 1)} V`, `${lowest}–${highest}`,
+    volts !== null && s("path.needle", { class: isNear && "near", d: `M${at} -3V9` }));
 }
 
 function currentBar(amperes, fuse) {

@@ -30,7 +30,8 @@ export function create(gateway, refresh) {
   }
 
   function controls() {
-    const units = gateway.status.servers.flatMap((server, index) => server.units.map((unit) => [`${index}/${unit.unit_id}`, `${unit.unit_id}: ${unit.map} (${server.name}, ${unit.meter})`]));
+    const units = gateway.status.servers.flatMap(({ name, units: all }, index) => all
+      .map(({ unit_id: id, map, meter }) => [`${index}/${id}`, `${id}: ${map} (${name}, ${meter})`]));
     state.unit ??= units[0]?.[0] ?? null;
     return h("div.controls",
       select(t("unit"), units, state.unit, (unit) => { rows.clear(); change({ unit, chosen: null, line: null }); refresh(); }),
@@ -49,10 +50,12 @@ export function create(gateway, refresh) {
     const { name, words, type, length, text, is_stale: isStale } = register;
     const isMarked = name === state.chosen || register.lines.includes(state.line);
     const age = isStale && text !== null ? ` (${t("stale", { age: ageWords(register.age_s) })})` : "";
-    const texts = [register.address, register.number, name, valueOf(register) + age, words, type + (length > 1 && type === "string" ? `[${length}]` : ""),
+    const texts = [register.address, register.number, name, valueOf(register) + age, words,
+      type + (length > 1 && type === "string" ? `[${length}]` : ""),
       register.codes.join("\n"), isAbsent(register) ? "—" : ageWords(register.age_s)];
     if (!rows.has(name)) rows.set(name, memo());
-    return rows.get(name)([texts, isMarked, isStale, register.is_withheld], () => h("tr", { class: isMarked && "marked", key: name, "data-register": name }, texts.map((content, index) => {
+    return rows.get(name)([texts, isMarked, isStale, register.is_withheld],
+      () => h("tr", { class: isMarked && "marked", key: name, "data-register": name }, texts.map((content, index) => {
       const { name: column, kind } = COLUMNS[index];
       if (column === "name") return h("td", nameButton(register, isMarked));
       const why = column === "value" && isAbsent(register) && t(register.is_withheld ? "identifiers_off" : "absent");
@@ -64,7 +67,8 @@ export function create(gateway, refresh) {
   // A long name can break after each underscore.
   function nameButton({ name, description }, isMarked) {
     const choose = () => change({ chosen: state.chosen === name ? null : name, line: null });
-    return h("button.name", { title: description || null, "aria-pressed": isMarked, onclick: choose }, name.split(/(?<=_)/).map((part) => [h("wbr"), part]));
+    return h("button.name", { title: description || null, "aria-pressed": isMarked, onclick: choose },
+      name.split(/(?<=_)/).map((part) => [h("wbr"), part]));
   }
 
   function show() {

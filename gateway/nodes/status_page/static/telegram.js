@@ -26,7 +26,8 @@ export function create(gateway, refresh) {
     const names = gateway.status.meters.map(({ name }) => name);
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
     const controls = h("div.controls",
-      select(t("meter"), names.map((name) => [name, name]), state.meter, (meter) => { state.meter = meter; refresh(); }), copyButton(() => data?.text),
+      select(t("meter"), names.map((name) => [name, name]), state.meter, (meter) => { state.meter = meter; refresh(); }),
+      copyButton(() => data?.text),
       checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
     render(element, controls, data && h("div.columns", newest(data), recent(data)));
     if (state.line !== null) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });

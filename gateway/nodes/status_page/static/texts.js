@@ -104,7 +104,8 @@ export function signed(value, digits = 0) {
 
 // With so many digits after the point; thousands have a thin space from 10,000 on.
 export function fixed(value, digits = 0) {
-  const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= 10_000 });
+  const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits,
+    useGrouping: Math.abs(value) >= 10_000 });
   return format.formatToParts(value).map(({ type, value: part }) => (type === "group" ? "\u202f" : type === "minusSign" ? "−" : part)).join("");
 }
 
