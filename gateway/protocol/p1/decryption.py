@@ -22,8 +22,6 @@ from gateway.protocol.p1.raw_stream import FRAME_HEADER, HEADER_BYTES, MAX_FRAME
 TAG_BYTES = 12
 MAX_BEGUN = 8
 """Largest number of headers whose frames have not ended. Beyond it, the oldest is a stray one."""
-PIECE_BYTES = 256
-"""Number of bytes that are searched at once, so that a long piece does not begin more frames than `MAX_BEGUN`."""
 MAX_TITLES = 8
 """Largest number of system titles whose counters are kept."""
 FAILURES_OF_WRONG_KEY = 3
@@ -110,11 +108,10 @@ class DecryptingReader:
         self._last_bytes = arrived
         if self._ends_plain_telegram(data):
             found.append(Fault.NOT_ENCRYPTED)
-        for at in range(0, len(data), PIECE_BYTES):
-            self._buffer += data[at : at + PIECE_BYTES]
-            self._search()
-            found += self._open_complete()
-            self._drop_read()
+        self._buffer += data
+        found += self._search()
+        found += self._open_complete(len(self._buffer))
+        self._drop_read()
         return found
 
     def reset(self) -> None:
@@ -130,22 +127,27 @@ class DecryptingReader:
         ends = [match.end() for match in _PLAIN_END.finditer(text)]
         return not self._begun and bool(ends) and ends[-1] > known
 
-    def _search(self) -> None:
+    def _search(self) -> list[bytes | Fault]:
+        """Note the headers; return what the frames give that end before the last of them."""
+        found: list[bytes | Fault] = []
         while match := FRAME_HEADER.search(self._buffer, self._searched):
             long, middle, short = match.groups()
             content = match.end() - 1
             end = content + int.from_bytes(long or middle or short, "big")
             if end - content >= _LEAST_CONTENT_BYTES and end - match.start() <= MAX_FRAME_BYTES:
+                # A frame that ended before is opened first: it must not be the oldest one that makes room.
+                found += self._open_complete(match.end() - 1)
                 self._begun.append(_Begun(match.start(), content, end))
+                del self._begun[:-MAX_BEGUN]
             self._searched = match.start() + 1
         # The last bytes may contain the beginning of a header.
         self._searched = max(self._searched, len(self._buffer) - HEADER_BYTES)
-        del self._begun[:-MAX_BEGUN]
+        return found
 
-    def _open_complete(self) -> list[bytes | Fault]:
-        """Return what the frames give whose last byte is there, in the order in which they end."""
+    def _open_complete(self, limit: int) -> list[bytes | Fault]:
+        """Return what the frames give that end at `limit` or before, in the order in which they end."""
         found: list[bytes | Fault] = []
-        while complete := [each for each in self._begun if each.end <= len(self._buffer)]:
+        while complete := [each for each in self._begun if each.end <= limit]:
             frame = min(complete, key=lambda each: each.end)
             self._begun.remove(frame)
             item = self._open(frame)

@@ -230,6 +230,15 @@ def test_whatever_comes_only_telegrams_of_the_meter_pass_in_their_order(
 
 
 @WITH_KEYS
+@pytest.mark.parametrize("size", [1, 13, 256, 100_000])
+def test_headers_behind_a_frame_do_not_hide_it(size: int, authentication_key: bytes | None) -> None:
+    begun = b"\xdb\x08" + TITLE + b"\x82\x02\x00\x30"
+    for noise in range(0, 256, 32):
+        stream = bytes(noise) + encrypted(LUXEMBOURG) + begun * (MAX_BEGUN + 1)
+        assert telegrams_in(in_pieces(reader(authentication_key), stream, size)) == [LUXEMBOURG]
+
+
+@WITH_KEYS
 def test_no_flipped_bit_gives_another_telegram(authentication_key: bytes | None) -> None:
     frame = encrypted(telegram_at(1), 1)
     for bit in range(8 * len(frame)):
