@@ -207,3 +207,14 @@ def test_telegrams_that_come_late_after_others_again_and_again_are_no_second_met
         assert meter.other_meter(float(second)) is None
         if meter.served and meter.is_fresh(float(second)):
             assert second - int(str(meter.served.readings.values["power_import"])) <= 5 + 1
+
+
+def test_the_counters_of_two_meters_in_turn_are_kept_apart() -> None:
+    guards = Guards()
+    assert guards.suffix == ""
+    counts = [("41", 5_000_000), ("42", 1_000_000), ("41", 5_000_001), ("42", 1_000_001), ("41", 1_000_002)]
+    withheld = []
+    for second, (device, wh) in enumerate(counts):
+        telegram = only(second_of(second, wh, device=device))
+        withheld.append([item.doubt for item in guards.judge(telegram, read(telegram), float(second))[1]])
+    assert withheld == [[], [], [], [], [Doubt.FELL]]

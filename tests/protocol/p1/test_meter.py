@@ -433,3 +433,12 @@ def test_whatever_comes_the_newest_is_the_last_that_was_believed_and_all_are_cou
         assert meter.newest is believed
         assert meter.served is None or meter.served.measured <= arrived
     assert (meter.accepted, meter.refused.total()) == (len(items) - refused, refused)
+
+
+def test_one_telegram_has_no_interval_and_begins_the_time_of_fresh_readings() -> None:
+    meter = MeterState("m", None, needs_two=False)
+    for second in range(3):
+        meter.take(only(later(own_telegram("v50_sagemcom-t210d"), second)), 100.0 + second, 0.0)
+        assert meter.interval_s == (1.0 if second else None)
+    assert meter.is_fresh(102.0)
+    assert 100.0 <= meter.fresh_since <= 102.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -231,3 +232,12 @@ def test_a_reconnection_for_a_constant_delay_is_due_until_it_is_noted() -> None:
     assert serving.reconnection_is_due
     serving.note_reconnection()
     assert not serving.reconnection_is_due
+
+
+def test_another_equipment_identifier_is_another_meter() -> None:
+    serving = fed(FAST, [100.0 + n for n in range(20)])
+    match = re.search(rb"0-0:96[.]1[.]1\(([0-9A-F]+)\)", FAST)
+    assert match
+    other = resealed(FAST.replace(match[1], match[1][:-2] + b"41"))
+    serving.take(received(later(other, 120.0), 120.0), LIMIT_S)
+    assert serving.other_meter(120.0) is not None

@@ -158,3 +158,16 @@ def test_counters_that_continue_each_other_in_turn_are_of_two_meters() -> None:
 def test_counters_go_on_within_what_the_connection_carries(old: str, new: str, elapsed_s: int, goes_on: bool) -> None:
     track = _Track("", {"energy_import": Decimal(old)}, 100.0)
     assert track.is_continued_by({"energy_import": Decimal(new)}, 100.0 + elapsed_s) is goes_on
+
+
+def test_the_counters_of_each_meter_are_followed() -> None:
+    line = two_meters()
+    for n in range(1, 11):
+        assert line.send(2.0 + n / 100, {"t1": 5_000_000 + 15 * n, "t2": 7000}) == ""
+
+
+def test_a_telegram_that_comes_again_later_is_of_no_second_meter() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_100, "t2": 7000}, second=30)
+    line.send(10.0, {"t1": 5_000_200, "t2": 7010}, second=40)
+    assert line.send(11.0, {"t1": 5_000_000, "t2": 6990}, "t1", "t2", second=25) == ""

@@ -204,3 +204,7 @@ def test_a_moment_in_unix_seconds_survives_the_years() -> None:
 def test_tenths_agree_with_decimals_own_rounding(value: Decimal) -> None:
     expected = int(value.quantize(Decimal("0.1"), ROUND_HALF_EVEN) * 10)
     assert encoded(value, per_unit="0.1") == (expected, True)
+
+
+def test_a_step_of_two_units_is_half_the_number() -> None:
+    assert encoded(Decimal(10), per_unit="2") == (5, True)
