@@ -302,3 +302,10 @@ def test_an_mbus_reading_in_an_unknown_unit_has_no_code_of_its_unit() -> None:
     values = values_of("0-1:24.1.0(003)", "0-1:24.2.1(260101120000W)(00001.000*V)")
     assert values["mbus1_reading"] == 1
     assert "mbus1_unit_code" not in values
+
+
+@pytest.mark.parametrize(("stamp", "is_live"), [("210118070352W", True), ("210118070353W", False)])
+def test_of_two_gas_meters_the_one_that_was_read_by_now_is_live(stamp: str, is_live: bool) -> None:
+    dead = mbus(1, 3, "00900.000*m3", "200118070000W")
+    values = values_of(CLOCK, *dead, *mbus(2, 3, "00001.000*m3", stamp, "42"))
+    assert (values.get("gas_reading") == 1) is is_live

@@ -303,3 +303,8 @@ def test_the_readings_of_a_code_are_those_of_its_line_and_of_the_meters_own_chan
     both = readings_of("1-1:1.7.0")
     assert both == {entry_of("1-1:1.7.0").name, "power_import"}
     assert readings_of("1-0:1.7.0") == {"power_import"}
+
+
+def test_an_expression_that_cannot_be_read_is_quoted() -> None:
+    with pytest.raises(ExpressionError, match=r"a \+\* b.* is not an expression such as power_net / 1000"):
+        compile_expression("a +* b")
