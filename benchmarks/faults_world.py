@@ -16,7 +16,7 @@ from threading import Thread
 from benchmarks.drill_fleet import Process, namespace, namespace_of, run
 from benchmarks.faults_clients import Clients, Meters
 from benchmarks.p1_line import Line
-from benchmarks.running import PEERS, free_port
+from benchmarks.running import HERE, build, free_port
 from benchmarks.steadiness import start_mosquitto
 
 SETTLE_S = 120.0
@@ -131,7 +131,7 @@ class World:
         self.folder, self.stack = folder, stack
         self.link = stack.enter_context(namespace(NAME, NETWORK))
         self.cables = {name: Plug(folder / f"P1-{name}") for name in UNITS}
-        self.port, self.page, broker = free_port(), free_port(), free_port()
+        self.port, broker = free_port(), free_port()
         self.disk = folder / "disk"
         self.disk.mkdir()
         run("mount", "-t", "tmpfs", "-o", "size=256k", "faults", str(self.disk))
@@ -144,10 +144,10 @@ class World:
         (folder / "ser2net.yaml").write_text(SER2NET.format(device=self.cables[NET].link))
         inside = ["ip", "netns", "exec", namespace_of(NAME)]
         ser2net = [*inside, "ser2net", "-n", "-u", "-c", str(folder / "ser2net.yaml")]
-        self.ser2net = Process("ser2net", ser2net, folder / "ser2net")
+        self.ser2net = Process("ser2net", ser2net, folder / "ser2net", None)
         stack.callback(self.ser2net.kill)
         (folder / "gateway.yaml").write_text(json.dumps(self._configuration(broker)))
-        self.gateway = self._start(build_clock(folder))
+        self.gateway = self._start()
         stack.callback(self.gateway.kill)
         self.meters = stack.enter_context(Meters(dict(self.cables)))
         self.clients = stack.enter_context(Clients(self.port, UNITS))
@@ -168,16 +168,17 @@ class World:
             "state_dir": str(self.disk),
         }
 
-    def _start(self, clock: Path) -> Gateway:
+    def _start(self) -> Gateway:
+        clock = build(HERE / "wallclock.c", self.folder, flags=("-shared", "-fPIC", "-lm"))
         program = Path(sys.executable).with_name("dsmr-gateway")
         set_up = SET_UP.format(folder=self.folder, program=program)
-        environment = {"LD_PRELOAD": str(clock), "WALL_CLOCK": str(self.clock), "XDG_RUNTIME_DIR": str(self.folder)}
+        environment = {"LD_PRELOAD": str(clock), "WALLCLOCK_FILE": str(self.clock), "XDG_RUNTIME_DIR": str(self.folder)}
         return Gateway(["unshare", "--mount", "sh", "-ec", set_up], self.folder, environment)
 
     def set_clock(self, seconds: int) -> None:
         """Set the wall clock of the gateway."""
         with self.clock.open("r+b" if self.clock.exists() else "wb") as stream:
-            stream.write(struct.pack("=q", seconds))
+            stream.write(struct.pack("d", seconds))
 
     def name_host(self, address: str | None = f"10.213.{NETWORK}.2") -> None:
         """Give the name of the ser2net an address, or none."""
@@ -211,10 +212,3 @@ class World:
                     took[name] = seen.fresh_at - begun
             time.sleep(0.02)
         return took
-
-
-def build_clock(folder: Path) -> Path:
-    """Compile the wall clock that can be set."""
-    made = folder / "wall_clock.so"
-    run("gcc", "-shared", "-fPIC", "-O2", "-o", str(made), str(PEERS / "wall_clock.c"), "-ldl")
-    return made

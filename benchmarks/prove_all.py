@@ -101,8 +101,8 @@ PROOFS = (
     ),
     Proof(
         "soak",
-        "A month of telegrams to ten clients with ten maps, five passthrough readers, a page and a broker: nothing is "
-        "lost, torn or left behind",
+        "Telegrams for ten clients with ten maps, five passthrough readers, a page and a broker: nothing is lost, torn "
+        "or left behind",
         "python -m benchmarks.soak",
         r"^(?P<readers>\d+) readers received each of (?P<count>\d+) telegrams, byte for byte.*"
         r"^(?P<clients>\d+) clients: (?P<responses>\d+) responses, .*^memory: (?P<first>\S+) MB at first, at most "

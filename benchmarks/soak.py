@@ -134,7 +134,7 @@ def start(stack: ExitStack, folder: Path, line: Line) -> tuple[Program, dict[str
     }
     (folder / "state").mkdir()
     (folder / "gateway.yaml").write_text(yaml.safe_dump(configuration))
-    command = [Path(sys.executable).with_name("dsmr-gateway"), "run", folder / "gateway.yaml"]
+    command: list[str | Path] = [Path(sys.executable).with_name("dsmr-gateway"), "run", folder / "gateway.yaml"]
     gateway = stack.enter_context(Program(command, folder, ports["modbus"]))
     gateway.wait_for_port()
     return gateway, ports

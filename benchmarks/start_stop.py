@@ -23,7 +23,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,6 +86,8 @@ async def run_rounds(folder: Path, rounds: int, progress: Callable[[int, Left], 
             await run_once(path, load, chance, left)
             left.tasks.update(task.get_name() for task in asyncio.all_tasks() if not is_of_load(task))
             gc.collect()
+            if before:
+                await end_of_threads(before[1])
             now = len(os.listdir("/proc/self/fd")), len(own_threads())
             # The first gateways start the threads that all of them share.
             before = now if number <= max(1, rounds // SETTLED) else before
@@ -93,6 +95,14 @@ async def run_rounds(folder: Path, rounds: int, progress: Callable[[int, Left], 
             left.descriptors, left.threads = now[0] - before[0], now[1] - before[1]
             progress(number, left)
     return left
+
+
+async def end_of_threads(count: int) -> None:
+    """Wait until there are no more than some threads: one that reads a file ends a moment after it is done."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT_S):
+            while len(own_threads()) > count:  # noqa: ASYNC110
+                await asyncio.sleep(TELEGRAM_EVERY_S)
 
 
 def own_threads() -> list[threading.Thread]:
