@@ -309,3 +309,10 @@ def test_of_two_gas_meters_the_one_that_was_read_by_now_is_live(stamp: str, is_l
     dead = mbus(1, 3, "00900.000*m3", "200118070000W")
     values = values_of(CLOCK, *dead, *mbus(2, 3, "00001.000*m3", stamp, "42"))
     assert (values.get("gas_reading") == 1) is is_live
+
+
+def test_a_month_without_a_peak_in_the_history_has_neither_power_nor_time() -> None:
+    months = "(200501000000S)(200423192538S)(03.695*kW)", "(200401000000S)(632525252525W)(00.000*kW)"
+    values = values_of(f"0-0:98.1.0(2)(1-0:1.6.0)(1-0:1.6.0){''.join(months)}")
+    assert values["demand_peak_1"] == 3695
+    assert {name for name in values if name.startswith("demand_peak")} == {"demand_peak_1", "demand_peak_1_time"}
