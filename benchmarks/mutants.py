@@ -9,8 +9,8 @@ process, against the tests that call its function, the fastest first, until one 
 while its module is imported has run before the fork: its mutants get a process of their own, and the tests of their
 module.
 
-Tests that take longer than `--longest` are left out where a function has shorter ones: they check a property of
-thousands of telegrams, and would make this take days.
+The tests in the test file of the module run first, with the shortest others, up to `--longest` seconds each. Whatever
+survives these runs against all other tests that call its function.
 
 The survivors are listed at the end; `mutmut show NAME` prints the change. `--again` runs the survivors once more, with
 tests that were added since, and what was not run yet. docs/decisions/mutants.md describes the survivors that stay.
@@ -44,7 +44,7 @@ SAMPLE = FOLDER / "sample"
 ENDLESS_S = 10.0
 """CPU time of a test, in seconds, after which the mutant does not end: the test has noticed it."""
 MOST_TESTS = 300
-"""Largest number of tests that run for a mutant: functions that nearly every test calls have thousands."""
+"""Largest number of tests that run first: functions that nearly every test calls have thousands."""
 NEVER_S = 10**6
 """Limit of the time of all tests of a mutant: none, since the machine may be busy."""
 
@@ -76,9 +76,14 @@ def drawn(names: dict[str, list[str]], number: int, seed: int) -> set[str]:
 
 def tests_of(mutant: str, longest_s: float) -> list[str]:
     """Return tests that call the function of a mutant, without longer ones if there are others."""
-    tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant), set())
+    tests = callers_of(mutant)
     short = {test for test in tests if state().duration_by_test[test] <= longest_s}
     return nearest(short or tests, mutant.rpartition(".")[0])
+
+
+def callers_of(mutant: str) -> set[str]:
+    """Return all tests that call the function of a mutant."""
+    return state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant), set())
 
 
 def nearest(tests: Collection[str], module: str) -> list[str]:
@@ -137,6 +142,12 @@ def prepare() -> list[SourceFileMutationData]:
     return list(mutmut.collect_source_file_mutation_data(mutant_names=())[1].values())
 
 
+def run_in_fork(runner: ForkRunner, mutant: str, tests: list[str]) -> int | None:
+    """Run tests against a mutant, the fastest first, and return the exit code of pytest."""
+    runner.submit(mutant, tests, NEVER_S, NEVER_S)
+    return runner.wait_for_result().exit_code
+
+
 def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: float) -> None:
     """Run the mutants of the sample that have no result yet, and then those that survived."""
     module_of = {name: module for module in modules for name in module.exit_code_by_key if name in sample}
@@ -150,8 +161,10 @@ def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: floa
         if mangled_name_from_mutant_name(name) in at_import:
             code: int | None = run_afresh(name, tests_of_module(name.rpartition(".")[0]))
         else:
-            runner.submit(name, tests[name], NEVER_S, NEVER_S)
-            code = runner.wait_for_result().exit_code
+            code = run_in_fork(runner, name, tests[name])
+            others = callers_of(name).difference(tests[name])
+            if others and not was_noticed(code):
+                code = run_in_fork(runner, name, list(others))
         module_of[name].exit_code_by_key[name] = code
         module_of[name].save()
         if not was_noticed(code):
