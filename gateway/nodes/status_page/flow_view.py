@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from gateway.nodes.status_page.client_views import HostView
+from gateway.nodes.status_page.flow_places import PlaceView, column_of, places
 from gateway.nodes.status_page.frame import FEW_METERS, frame, net_power, unix_time
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import MarkView, mark_view
@@ -28,6 +30,8 @@ HOSTS_SHOWN = 12
 """Largest number of clients that are drawn; the newest ones."""
 PUSH_LISTENER, REGISTER_MAP = "push listener", "register map"
 """Kinds of nodes."""
+PARSER, PARSER_NAME = column_of("DSMR parser"), "/parser"
+"""Column of parsers, and the end of their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class FlowWireView:
     """False while nothing passes because the meter is offline."""
     meter: str | None
     """Meter that sends the telegrams; None for requests."""
+    shows: str | None = None
+    """Number on the wire, each shown once: `telegrams`, `power`, `requests`, or `per_s` to a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,9 @@ class FlowView(FrameView):
     """Names of all meters, where one has to be chosen; else empty."""
     nodes: list[FlowNodeView]
     wires: list[FlowWireView]
+    """The wires between the nodes, and those to the clients."""
+    places: list[PlaceView]
+    """The places of the nodes, and of the clients as `client KIND HOST`."""
     clients: list[HostView] = field(default_factory=list)
     """The clients of the servers and passthroughs that are shown."""
     more_clients: int = 0
@@ -121,12 +130,15 @@ class FlowChannel:
         found = self._page.book.hosts()
         clients = [host for host in found.hosts if names.intersection(host.servers) and _reads(host, meters)]
         every = list(gateway.meters) if len(gateway.meters) > FEW_METERS else []
+        wires = [*_wires(nodes, meters, rates, served), *_client_wires(clients[:HOSTS_SHOWN], names)]
+        kinds = {node.name: node.kind for node in nodes} | {_client(host): "client" for host in clients[:HOSTS_SHOWN]}
         view = FlowView(
             **frame(gateway, moment, () if every else meters, has_advice=self._page.clients.has_mistake),
             shown=[meter.name for meter in meters],
             names=every,
             nodes=list(map(_node, nodes)),
-            wires=_wires(nodes, meters, rates, served),
+            wires=wires,
+            places=places(kinds, [(wire.source, wire.target) for wire in wires]),
             clients=clients[:HOSTS_SHOWN],
             more_clients=max(0, len(clients) - HOSTS_SHOWN),
             totals=_totals(meters, rates, served, found.requests_per_s),
@@ -208,17 +220,41 @@ def _wires(
             if unit:
                 is_alive = unit.unit.is_fresh(now())
                 per_s = requested[target.name].get(unit.unit_id, 0.0)
-                view = FlowWireView(source.name, target.name, "requests", per_s, None, is_alive, None)
+                view = FlowWireView(source.name, target.name, "requests", per_s, None, is_alive, None, "requests")
             else:
                 meter = owners.get(source)
                 is_alive = bool(meter and meter.is_fresh(now()))
                 power = net_power(meter) if meter and target.kind == REGISTER_MAP and is_alive else None
                 passed = rates[meter.name] if meter else None
-                view = FlowWireView(
-                    source.name, target.name, "telegrams", passed, power, is_alive, meter.name if meter else None
-                )
+                name = meter.name if meter else None
+                shows = "telegrams" if column_of(source.kind) < PARSER else None
+                if target.kind == REGISTER_MAP and not any(
+                    each.shows for each in views.values() if each.source == source.name
+                ):
+                    shows = "power"
+                view = FlowWireView(source.name, target.name, "telegrams", passed, power, is_alive, name, shows)
             views[source.name, target.name] = view
-    return list(views.values())
+    # A passthrough also gets the bytes of the line, for telegrams that only it can pass on; one wire to it is enough.
+    parsed = {target for source, target in views if source.endswith(PARSER_NAME)}
+    return [view for (source, target), view in views.items() if target not in parsed or source.endswith(PARSER_NAME)]
+
+
+def _client(host: HostView) -> str:
+    return f"client {host.kind} {host.host}"
+
+
+def _client_wires(hosts: Iterable[HostView], names: AbstractSet[str]) -> list[FlowWireView]:
+    """Return the wires from servers and passthroughs among `names` to the clients."""
+    views = []
+    for host in hosts:
+        is_reader, is_alive = host.kind == "passthrough", host.state not in {"stale", "idle"}
+        unit, meter = ("telegrams", host.meter) if is_reader else ("requests", None)
+        views += [
+            FlowWireView(source, _client(host), unit, host.requests_per_s, None, is_alive, meter, "per_s")
+            for source in host.servers
+            if source in names
+        ]
+    return views
 
 
 def _owners(meters: Sequence[MeterState], nodes: Sequence[Node]) -> dict[Node, MeterState]:

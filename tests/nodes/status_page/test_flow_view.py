@@ -43,7 +43,7 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     assert [meter["name"] for meter in flow["meters"]] == ["house", "barn"]
     kinds = {node["name"]: node["kind"] for node in flow["nodes"]}
     assert "control" not in kinds.values()
-    by_end = {(wire["source"], kinds[wire["target"]]): wire for wire in flow["wires"]}
+    by_end = {(wire["source"], kinds.get(wire["target"], "client")): wire for wire in flow["wires"]}
     server = bench.wiring.servers[0].name
     unit = f"{server.removeprefix('modbus ')}/1"
     to_server = by_end[unit, "Modbus server"]
@@ -51,6 +51,13 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     assert by_end["house/parser", "register map"]["power_w"] is not None
     assert by_end["house/parser", "status page"]["unit"] == "telegrams"
     (client,) = flow["clients"]
+    to_client = by_end[server, "client"]
+    assert (to_client["target"], to_client["unit"], to_client["shows"]) == (
+        "client modbus 127.0.0.1",
+        "requests",
+        "per_s",
+    )
+    assert {place["name"] for place in flow["places"]} == {*kinds, to_client["target"]}
     assert (client["host"], client["servers"]) == ("127.0.0.1", [server])
     assert flow["totals"]["requests"] == 10
     assert all(node["since"] > 1e9 for node in flow["nodes"])

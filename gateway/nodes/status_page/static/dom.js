@@ -44,7 +44,7 @@ function create(wanted) {
 
 function set(node, name, value) {
   if (name.startsWith("on")) node[name] = value ?? null;
-  else if (name === "style") Object.assign(node.style, value);
+  else if (name === "style") for (const [property, text] of Object.entries(value)) node.style.setProperty(property, text);
   else if (name === "value" || name === "checked") node[name] = value;
   else if (!isShown(value) && !(value === false && name.startsWith("aria-"))) node.removeAttribute(name);
   else node.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
@@ -102,18 +102,6 @@ export function memo() {
     const wanted = JSON.stringify(parts);
     if (wanted !== key) [key, description] = [wanted, describe()];
     return description;
-  };
-}
-
-// Properties with which an element acts as a button, also for the keyboard.
-export function pressable(action) {
-  return {
-    role: "button", tabindex: 0, onclick: action,
-    onkeydown: (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      action(event);
-    },
   };
 }
 

@@ -2,33 +2,36 @@
 // A telegram, or the requests of a second, are a bead on each wire they pass. Beads are moved by `transform` alone.
 
 import { CLIENT_MARKS, nameOf, valueWords } from "./clients.js";
-import { card, facts, h, make, pressable, render, s, select } from "./dom.js";
-import { picture } from "./drawing.js";
-import { columnOf, keyOf, layOut, NODE } from "./layout.js";
+import { card, facts, h, make, render, s, select } from "./dom.js";
 import { mark, meterState } from "./marks.js";
 import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
 
-const [LETTER, SMALL_LETTER] = [8, 6.4]; // the mean width of a letter
 const [BEAD_MS, HOP_MS, BEAD_EVERY_MS] = [320, 240, 900];
 const [IDLE_MS, IDLE_EVERY_MS] = [300_000, 5000]; // after so long without a pointer or a key, a bead comes seldom
 const QUIET_S = 1.5; // an event comes each second
 const CHANGES_SHOWN = 12;
+const LABEL_SHARES = [0.5, 0.62, 0.38, 0.72, 0.28]; // of a wire, where its label may be
 const SIGNS_OF_USE = ["pointerdown", "pointermove", "keydown"];
 const TARGETS = { client: "clients", "Modbus server": "clients", "register map": "registers", "DSMR parser": "telegram", "P1 port": "telegram" };
+const WITH_ADDRESS = ["Modbus server", "passthrough", "announcement", "status page"];
 const MARKS = { green: "fresh", yellow: "warning", red: "stale", grey: "never", blue: "simulated" };
 const CHANGE_MARKS = {
   meter_first: "fresh", meter_fresh: "fresh", meter_stale: "stale", node_failed: "stale", node_works: "fresh",
   client_came: "fresh", client_mistake: "warning", reloaded: "fresh", reload_refused: "stale",
 };
 
+const narrow = matchMedia("(max-width: 940px)"); // as in the style sheet
+
 export function create(gateway) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const [head, drawing, drawer, totals, log] = [h("div.bar"), h("div.flow-drawing"), h("div"), h("section.card.totals"), h("ol.log")].map(make);
+  const [head, boxes, over, drawer, totals, log] = [h("div.bar"), h("div.nodes"), h("div"), h("div"), h("section.card.totals"), h("ol.log")].map(make);
+  const drawing = make(h("div.flow-drawing", boxes, over));
   const flow = h("section.flow", { "aria-label": t("flow_label") }, drawing, drawer);
   const element = make(h("div", head, flow, totals, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")), log)));
   const beadAt = new Map();
   let event = null;
-  let layout = null;
+  let lines = new Map();
+  let shape = "";
   let chosen = null;
   let lastChange = -1;
   let touched = performance.now();
@@ -40,62 +43,42 @@ export function create(gateway) {
     if (isNew) event = gateway.event;
     if (!event) return;
     const silent = event.meters.filter((each) => !meterState(each, gateway.elapsed(), false).isServed).map(({ name }) => name);
-    const nodes = [...event.nodes, ...event.clients.map((host) => ({ name: clientName(host), kind: "client", label: nameOf(host), host }))];
-    const wires = wiresOf(event, nodes).map((wire) => (silent.includes(wire.meter) ? { ...wire, is_alive: false } : wire));
-    const width = Math.floor(drawing.clientWidth) || 1200;
-    const shape = JSON.stringify([nodes.map(({ name, label }) => [name, label]), wires.map(keyOf), width]);
-    if (layout?.shape !== shape) layout = { shape, width, ...layOut(nodes, wires, width) };
-    draw(nodes, wires.filter((wire) => layout.lines.has(keyOf(wire))));
+    const clients = event.clients.map((host) => ({ name: `client ${host.kind} ${host.host}`, kind: "client", label: nameOf(host), host }));
+    const nodes = new Map([...event.nodes, ...clients].map((node) => [node.name, node]));
+    const wires = event.wires.map((wire) => ({ ...wire, key: `${wire.source} ${wire.target}`, is_alive: wire.is_alive && !silent.includes(wire.meter) }));
+    // The style sheet places the nodes; the wires go from one to the other, wherever they are.
+    render(boxes, event.places.map((place) => nodeOf(nodes.get(place.name), place)));
+    const places = new Map([...boxes.children].map((box) => [box.dataset.node, placeOf(box)]));
+    const newShape = JSON.stringify([[...places], wires.map(({ key }) => key)]);
+    if (shape !== newShape) [shape, lines] = [newShape, linesOf(wires, places, event.places)];
+    const drawn = wires.filter(({ key }) => lines.has(key));
+    render(over,
+      s("svg.wires", { "aria-hidden": "true" }, drawn.map(({ key, is_alive: isAlive }) => s("path.wire", { class: !isAlive && "dead", d: lines.get(key).d })),
+        drawn.map((wire) => labelOf(wire, lines.get(wire.key).label))),
+      drawn.map(({ key }) => h("i.bead", { "data-wire": key, key, "aria-hidden": "true" })));
     showHead(silent);
     showTotals();
-    render(drawer, nodes.filter(({ name }) => name === chosen).map(drawerOf));
-    if (isNew && before && !gateway.isLost) pulse(wires, before);
+    render(drawer, nodes.has(chosen) && drawerOf(nodes.get(chosen), places.get(chosen)));
+    if (isNew && before && !gateway.isLost) pulse(drawn, before);
   }
 
-  function draw(nodes, wires) {
-    const { width, height, lines, isTall } = layout;
-    const has = (end, name) => !isTall && wires.some((wire) => wire[end] === name);
-    render(drawing,
-      picture(width, height, { role: "group", "aria-label": t("flow_label") },
-        wires.map((wire) => s("path.wire", { class: !wire.is_alive && "dead", d: lines.get(keyOf(wire)).d })),
-        nodes.map((node) => nodeOf(node, has("target", node.name), has("source", node.name)))),
-      picture(width, height, { class: "over", "aria-hidden": "true" }, wires.map((wire) => labelOf(wire, lines.get(keyOf(wire)).label, nodes))),
-      wires.map((wire) => h("i.bead", { "data-wire": keyOf(wire), key: keyOf(wire), "aria-hidden": "true" })));
-  }
-
-  function nodeOf(node, hasInput, hasOutput) {
-    const { x, y, width, room } = layout.places.get(node.name);
+  function nodeOf(node, { column, row, depth }) {
     const { state, word, text } = statusOf(node);
-    const kind = `${node.kind.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
-    const port = (at) => s("rect.port", { x: at - 5, y: 12, width: 10, height: 10, rx: 3 });
-    const left = layout.isTall ? 20 : 4;
-    return s("g.node", {
-      "data-node": node.name, key: node.name, transform: `translate(${x},${y})`,
-      "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen, ...pressable(() => choose(node.name)),
+    const kind = node.kind.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    return h("button.node", {
+      "data-node": node.name, key: node.name, style: { "--column": column, "--row": row, "--depth": depth }, title: text,
+      "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen, onclick: () => choose(node.name),
     },
-    s(`rect.body.kind-${kind}`, { width, height: NODE, rx: 5 }), s("path.icon", { d: "M5 0H32V34H5A5 5 0 0 1 0 29V5A5 5 0 0 1 5 0" }),
-    s("use.glyph", { href: `#glyph-${kind}`, x: 1, y: 2 }),
-    s("text.label", { x: 41, y: 22 }, cut(shortLabel(node), (width - 46) / LETTER)), hasInput && port(0), hasOutput && port(width),
-    s("svg", { x: left, y: 40, width: 13, height: 13 }, mark(gateway.isLost ? "stale" : state)),
-    s("text.text", { x: left + 18, y: 51 }, cut(text, room / SMALL_LETTER)), s("title", text));
+    h(`span.body.kind-${kind}`, s("svg.glyph", { width: 30, height: 30 }, s("use", { href: `#glyph-${kind}` })), h("span.label", shortLabel(node))),
+    h("span.text", mark(gateway.isLost ? "stale" : state), h("span", text)));
   }
 
-  function labelOf(wire, place, nodes) {
-    const text = place && wireText(wire, nodes);
+  function labelOf(wire, place) {
+    const text = place && wireText(wire);
     if (!text) return null;
     const width = text.length * 6.6 + 14;
     return s("g.wire-label.live", { class: !wire.is_alive && "off", transform: `translate(${place.x.toFixed(1)},${place.y.toFixed(1)})` },
       s("rect", { x: -width / 2, y: -10, width, height: 20, rx: 10 }), s("text", { "text-anchor": "middle", y: 4 }, text));
-  }
-
-  // Each number once: the rate from the meter, the power to the registers, the requests to the server and its clients.
-  function wireText({ source, target, unit, per_s: rate, power_w: power, is_alive: isAlive }, nodes) {
-    const isFromMeter = columnOf(nodes.find(({ name }) => name === source)) < 3;
-    const isToClient = target.startsWith("client ");
-    if (unit === "requests") return t(isToClient ? "flow_per_s" : "flow_requests", { n: fixed(rate ?? 0, 1) });
-    if (!isAlive) return isFromMeter && t("flow_stale");
-    if (power !== null) return event.wires.find((each) => each.source === source && each.power_w !== null)?.target === target && `${fixed(power)} W`;
-    return (isFromMeter || isToClient) && rate !== null && t("flow_telegrams", { n: fixed(rate, 1) });
   }
 
   function showHead(silent) {
@@ -124,16 +107,14 @@ export function create(gateway) {
     if (still.matches || document.hidden) return;
     const now = performance.now();
     const every = now - touched > IDLE_MS ? IDLE_EVERY_MS : BEAD_EVERY_MS;
-    for (const wire of wires) {
-      const { unit, meter, per_s: rate, is_alive: isAlive } = wire;
-      const key = keyOf(wire);
-      const line = layout.lines.get(key);
+    for (const { key, unit, meter, per_s: rate, is_alive: isAlive } of wires) {
       const isPassed = unit === "telegrams" ? meter && event.totals.telegrams[meter] > (counts[meter] ?? 0) : rate > 0;
-      if (!isPassed || !isAlive || !line || now - (beadAt.get(key) ?? -Infinity) < every) continue;
+      if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < every) continue;
       beadAt.set(key, now);
-      const frames = line.points.map(({ x, y }) => ({ transform: `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`, opacity: 1 }));
+      const { points, hop } = lines.get(key);
+      const frames = points.map(({ x, y }) => ({ transform: `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`, opacity: 1 }));
       const bead = drawing.querySelector(`.bead[data-wire="${CSS.escape(key)}"]`);
-      bead.animate([...frames, { ...frames.at(-1), opacity: 0 }], { duration: BEAD_MS, delay: unit === "requests" ? 0 : line.hop * HOP_MS });
+      bead.animate([...frames, { ...frames.at(-1), opacity: 0 }], { duration: BEAD_MS, delay: unit === "requests" ? 0 : hop * HOP_MS });
     }
   }
 
@@ -144,15 +125,15 @@ export function create(gateway) {
   }
 
   function close() {
-    const node = drawing.querySelector(`[data-node="${CSS.escape(chosen)}"]`);
+    const node = boxes.querySelector(`[data-node="${CSS.escape(chosen)}"]`);
     choose(chosen);
     node?.focus();
   }
 
   // The details of a node, on the side away from it.
-  function drawerOf(node) {
+  function drawerOf(node, { x }) {
     const { word, text } = statusOf(node);
-    const isRight = layout.places.get(node.name).x > layout.width / 2;
+    const isRight = x > drawing.clientWidth / 2;
     const details = node.host ? clientFacts(node.host) : [[t("flow_since"), moment(node.since)],
       ...Object.entries(node.details).map(([name, value]) => [detailName(name), name === "on_stale" ? t(`on_stale_${value}`) : valueText(value)])];
     const target = TARGETS[node.kind];
@@ -184,26 +165,6 @@ export function create(gateway) {
   };
 }
 
-function clientName({ kind, host }) {
-  return `client ${kind} ${host}`;
-}
-
-// The wires of the gateway, and those to the clients.
-function wiresOf({ wires, clients }, nodes) {
-  // A passthrough also gets the bytes of the line, for telegrams that only it can pass on; one wire to it is enough.
-  const isParser = (name) => name.endsWith("/parser");
-  const isDouble = ({ source, target, unit }) => unit === "telegrams" && !isParser(source) && !isParser(target) && wires.some((each) => each.target === target && isParser(each.source));
-  const toClients = clients.flatMap((host) => {
-    const isReader = host.kind === "passthrough";
-    return host.servers.map((source) => ({
-      source, target: clientName(host), unit: isReader ? "telegrams" : "requests", per_s: host.requests_per_s, power_w: null,
-      is_alive: !["stale", "idle"].includes(host.state), meter: isReader ? host.meter : null,
-    }));
-  });
-  const names = nodes.map(({ name }) => name);
-  return [...wires.filter((wire) => !isDouble(wire)), ...toClients].filter(({ source, target }) => names.includes(source) && names.includes(target));
-}
-
 function statusOf({ host, status }) {
   if (host) return { state: CLIENT_MARKS[host.state], word: t(`hosts_state_${host.state}`), text: clientText(host) };
   const { colour, mark: shape, label } = status;
@@ -232,11 +193,53 @@ function changeItem({ at, kind, subject, seconds, label, values }) {
 // Where a node listens is in its details; its port tells it from others. A client has no port in its label.
 export function shortLabel(node) {
   const label = nodeLabel(node);
-  if (node.kind === "client" || columnOf(node) < 4 || !label.includes(".") || !label.includes(":")) return label;
-  return `${label.slice(0, label.lastIndexOf(" ") + 1)}${label.slice(label.lastIndexOf(":"))}`;
+  return WITH_ADDRESS.includes(node.kind) ? label.replace(/\S+(?=:\d+$)/, "") : label;
 }
 
-function cut(text, length) {
-  const most = Math.floor(length);
-  return text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text;
+// A power, or a number per second.
+function wireText({ shows, per_s: rate, power_w: power, unit, is_alive: isAlive }) {
+  if (shows === "power") return isAlive && power !== null && `${fixed(power)} W`;
+  if (!isAlive && unit === "telegrams") return shows === "telegrams" && t("flow_stale");
+  return shows && rate !== null && t(`flow_${shows}`, { n: fixed(rate, 1) });
+}
+
+// Where the body of a node is in the drawing, in pixels.
+function placeOf({ firstChild: { offsetLeft: x, offsetTop: top, offsetWidth: width, offsetHeight: height } }) {
+  return { x, y: top + height / 2, right: x + width, bottom: top + height };
+}
+
+// The lines of wires and the places of their labels, by the key of the wire. On a phone, the nodes are in one column:
+// each has only the wire from the node above that feeds it.
+function linesOf(wires, places, shown) {
+  const isTall = narrow.matches;
+  const byName = new Map(shown.map((each) => [each.name, each]));
+  const taken = [];
+  return new Map(wires.filter(({ source, target }) => !isTall || byName.get(target).parent === source).map(({ key, source, target }) => {
+    const [from, to] = [places.get(source), places.get(target)];
+    const d = isTall ? step(from, to) : curve(from, to);
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", d);
+    const at = (share) => path.getPointAtLength(share * path.getTotalLength());
+    const label = isTall ? { x: to.right + 58, y: to.y } : freePlace(LABEL_SHARES.map(at), [from, to], taken, places);
+    if (label) taken.push(label);
+    return [key, { d, label, points: [0, 0.25, 0.5, 0.75, 1].map(at), hop: byName.get(source).column - 1 }];
+  }));
+}
+
+function curve({ right: x, y }, { x: X, y: Y }) {
+  const handle = Math.max(30, Math.min(90, (X - x) * 0.6));
+  return `M${x} ${y}C${x + handle} ${y} ${X - handle} ${Y} ${X} ${Y}`;
+}
+
+function step({ x, bottom }, to) {
+  return `M${x + 9} ${bottom}V${to.y - 8}q0 8 8 8H${to.x}`;
+}
+
+// The first place where no other label and no node is.
+function freePlace(candidates, ends, taken, places) {
+  return candidates.find(({ x, y }) => taken.every((other) => Math.abs(other.x - x) > 76 || Math.abs(other.y - y) > 23)
+    && [...places.values()].every((node) => {
+      const margin = ends.includes(node) ? 40 : 90;
+      return x + margin < node.x || x - margin > node.right || Math.abs(node.y - y) > 30;
+    }));
 }
