@@ -122,8 +122,10 @@ PROOFS = (
         "start-stop",
         "Nothing is left of a gateway that was stopped under load: no task, descriptor, thread or warning",
         "python -m benchmarks.start_stop",
-        r"^(?P<rounds>\d+) starts and stops under load; .* memory (?P<growth>\S+) MB\nverdict: nothing is left",
-        "{rounds} starts and stops in one process in asyncio's debug mode: nothing is left; memory {growth} MB",
+        r"^(?P<rounds>\d+) starts and stops under load; .*^memory: (?P<first>\S+) MB at first, (?P<last>\S+) MB at "
+        r"last; (?P<blocks>\S+) blocks more for each\nverdict: nothing is left",
+        "{rounds} starts and stops in one process in asyncio's debug mode: nothing is left; {first} MB after a tenth "
+        "of them, {last} MB at last",
     ),
     Proof(
         "start",

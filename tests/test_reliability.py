@@ -66,10 +66,14 @@ OUTPUTS: dict[str, tuple[str, str]] = {
     ),
     "start-stop": (
         (
-            "1000 starts and stops under load; left: 0 tasks , +0 descriptors, +0 threads, 0 warnings and errors; "
-            "memory +0.30 MB\nverdict: nothing is left\n"
+            "1000 starts and stops under load; left: 0 tasks , +0 descriptors, 0 without a name , +0 threads, 0 "
+            "warnings and errors\nmemory: 106.5 MB at first, 107.0 MB at last; 3.0 blocks more for each\n"
+            "verdict: nothing is left\n"
         ),
-        "1,000 starts and stops in one process in asyncio's debug mode: nothing is left; memory +0.30 MB",
+        (
+            "1,000 starts and stops in one process in asyncio's debug mode: nothing is left; 106.5 MB after a tenth of "
+            "them, 107.0 MB at last"
+        ),
     ),
     "parts": (
         "0 tracebacks, 300 lines in the log\n19 faults alone and 11 pairs: 0 wrong responses of 20000\n",
