@@ -10,7 +10,7 @@ import pytest
 
 from gateway.nodes import dsmr_parser
 from gateway.nodes.dsmr_parser import DsmrParser
-from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver, ReceiverSettings, Recipient
+from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver, ReceiverSettings, Recipient, problems
 from gateway.nodes.mqtt_receiver import node as receiver_node
 from gateway.nodes.mqtt_receiver.meter import FIRST_WITHIN_S
 from gateway.protocol.fleet.envelope import Envelope, encode
@@ -243,6 +243,24 @@ def test_old_messages_say_that_nothing_new_comes_and_a_minute_old_ones_that_they
         fleet.tick()
     fleet.takers[0](fleet.message(tick))
     assert fleet.look() == "messages are more than a minute old"
+
+
+def test_the_copy_of_a_second_broker_is_no_reason_for_missing_telegrams(fleet: Fleet) -> None:
+    message = fleet.message(fleet.tick())
+    for take in fleet.takers:
+        take(message)
+        fleet.moment += 1.0
+    assert fleet.look(LIMIT_S) == "no message from site for 7 s"
+    assert fleet.meter.details()["last_trouble"] == str(problems.edge_silent("site", 7))
+
+
+def test_a_meter_counts_as_online_from_its_first_telegram(fleet: Fleet) -> None:
+    fleet.look()
+    assert fleet.receiver.details()["meters_online"] == 0
+    assert fleet.receiver.status.text == "0 of 1 meters online"
+    fleet.takers[0](fleet.message(fleet.tick()))
+    fleet.look()
+    assert fleet.receiver.details()["meters_online"] == 1
 
 
 def test_an_edge_is_offline_when_both_brokers_say_so(fleet: Fleet) -> None:

@@ -33,6 +33,7 @@ FIRST_WITHIN_S = 12.0
 USED = frozenset({Outcome.USED, Outcome.USED_WITHOUT_ENVELOPE})
 USUAL = frozenset({Outcome.COPY, Outcome.OLDER, Outcome.RETAINED, Outcome.UNKNOWN_AGE})
 """Outcomes that are no problem by themselves: a second broker, or the time until the first tick comes back."""
+REPEATED = frozenset({Outcome.COPY, Outcome.OLDER})
 
 
 class Arrival(NamedTuple):
@@ -134,7 +135,7 @@ class MqttMeter(Node):
         if silent_s <= (meter.stale_after_s if newest else max(meter.stale_after_s, FIRST_WITHIN_S)):
             if newest and newest.arrived >= since:
                 self._show_receiving(moment)
-            return True
+            return newest is not None
         problem = self._why(moment, round(silent_s), is_connected=is_connected, is_offline=is_offline)
         self.show(Colour.RED, Mark.RING, label_of(problem))
         self._has_telegrams = False
@@ -160,7 +161,7 @@ class MqttMeter(Node):
         if not is_connected:
             return problems.no_broker(self.places)
         unused = self._unused
-        if unused and unused.outcome is not Outcome.RETAINED and moment - unused.moment <= RECENT_S:
+        if unused and self._explains(unused, moment):
             return problems.unused(unused)
         edge = self._edge or (unused.edge if unused else "")
         if edge and is_offline(edge):
@@ -168,6 +169,17 @@ class MqttMeter(Node):
         if self._edge:
             return problems.edge_silent(self._edge, silent_s)
         return problems.unused(unused) if unused else problems.no_message(self.topic)
+
+    def _explains(self, unused: Unused, moment: float) -> bool:
+        """Return whether a message that was not used is why there are no telegrams.
+
+        A repeated one is only if it came long after the last telegram: the copies of a second broker come soon.
+        """
+        if unused.outcome is Outcome.RETAINED or moment - unused.moment > RECENT_S:
+            return False
+        newest = self.meter.newest
+        is_soon = newest is not None and unused.moment - newest.arrived <= self.meter.stale_after_s / 2
+        return not (unused.outcome in REPEATED and is_soon)
 
     def _show_receiving(self, moment: float) -> None:
         meter = self.meter
