@@ -94,7 +94,7 @@ def _without_envelope(item: Unused) -> Problem:
 
 def _other_meter(item: Unused) -> Problem:
     what = f"{cut(item.edge)} publishes another meter under this name; its telegrams are not used"
-    hint = "Give each meter a name of its own, and let each edge write below its own name only"
+    hint = "Give each edge and each meter a name of its own, and let each edge write below its own name only"
     return problem_of("mqtt-other-meter", what, hint, short="another meter under this name")
 
 

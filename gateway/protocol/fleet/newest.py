@@ -7,7 +7,8 @@ Higher numbers with an older tick belong to an earlier start of such an edge.
 
 Telegrams of two edges at one meter are ordered by the meter's clock. If that does not show which one is newer, the
 other edge's telegram counts as newer only if it was written after the last one arrived. A telegram of another meter is
-never taken from another edge: somebody publishes under a wrong name.
+never taken from another edge: somebody publishes under a wrong name. Neither is it taken from another start of the same
+edge while the first meter goes on: then two gateways have the same name, such as after a memory card was copied.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import NamedTuple
 
 RESTARTED_AFTER_S = 5.0
 """Silence of an edge after which lower numbers may be those of a new start whose number it has lost."""
+REPLACED_AFTER_S = 300.0
+"""Silence of a meter after which a new start of its edge may publish another one: replacing a meter takes longer."""
 MAX_EDGES = 8
 """Largest number of edges of one meter that are kept apart."""
 NEVER = float("-inf")
@@ -33,7 +36,7 @@ class Order(Enum):
     OLDER = "older"
     """A newer one came before."""
     OTHER_METER = "other meter"
-    """Another edge publishes the telegrams of another meter under this name."""
+    """Another edge, or a second one of the same name, publishes the telegrams of another meter under this name."""
 
 
 class Stamp(NamedTuple):
@@ -94,13 +97,13 @@ class Newest:
             arrived: the moment of its arrival.
             sent_after: the moment after which its edge certainly sent it.
             written_after: the moment after which the meter wrote it, as far as the edge knows.
-            stamps: returns its stamp and that of the telegram in use, if there is one; called for another edge only.
+            stamps: returns its stamp and that of the telegram in use, if any; called for another edge or start only.
 
         """
         item = _Known((numbers.boot, numbers.seq), arrived, sent_after)
         known = self._edges.get(numbers.edge)
-        if known and not item.follows(known):
-            return Order.COPY if item.numbers == known.numbers else Order.OLDER
+        if known and (refused := self._refused(numbers.edge, item, known, stamps)):
+            return refused
         self._remember(numbers.edge, item)
         if self.edge not in ("", numbers.edge):
             order = self._between_edges(written_after, *stamps())
@@ -108,6 +111,18 @@ class Newest:
                 return order
         self.edge, self._arrived = numbers.edge, arrived
         return Order.NEWER
+
+    def _refused(
+        self, edge: str, item: _Known, known: _Known, stamps: Callable[[], tuple[Stamp, Stamp | None]]
+    ) -> Order | None:
+        """Return why a telegram of an edge is not used after its newest one; None if it may be."""
+        if not item.follows(known):
+            return Order.COPY if item.numbers == known.numbers else Order.OLDER
+        is_same_start = item.numbers[0] == known.numbers[0]
+        if is_same_start or edge != self.edge or item.arrived - known.arrived >= REPLACED_AFTER_S:
+            return None
+        new, used = stamps()
+        return Order.OTHER_METER if used and new.identity != used.identity else None
 
     def _remember(self, edge: str, known: _Known) -> None:
         if edge not in self._edges and len(self._edges) >= MAX_EDGES:

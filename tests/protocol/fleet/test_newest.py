@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.protocol.fleet.newest import MAX_EDGES, RESTARTED_AFTER_S, Newest, Numbers, Order, Stamp
+from gateway.protocol.fleet.newest import MAX_EDGES, REPLACED_AFTER_S, RESTARTED_AFTER_S, Newest, Numbers, Order, Stamp
 
 NEVER = float("-inf")
 
@@ -19,7 +19,7 @@ def stamps(clock: int | None = 0, used: int | None = 0, identity: str = "A", use
 
 
 def refuse() -> tuple[Stamp, Stamp | None]:
-    raise AssertionError("the telegrams of one edge are ordered by their numbers alone")
+    raise AssertionError("the telegrams of one start of an edge are ordered by their numbers alone")
 
 
 def take(
@@ -41,8 +41,26 @@ def test_the_copies_of_a_second_broker_and_older_telegrams_are_dropped() -> None
 def test_the_telegrams_of_an_earlier_start_are_dropped() -> None:
     newest = Newest()
     assert take(newest, ("e", 1, 900)) is Order.NEWER
-    assert take(newest, ("e", 2, 1)) is Order.NEWER
+    assert take(newest, ("e", 2, 1), stamps=stamps()) is Order.NEWER
     assert take(newest, ("e", 1, 901)) is Order.OLDER
+
+
+@pytest.mark.parametrize(("boot", "sent"), [(9, NEVER), (2, 10.5)])
+def test_a_second_edge_with_the_name_of_the_first_is_refused_if_it_has_another_meter(boot: int, sent: float) -> None:
+    newest, other = Newest(), stamps(identity="B")
+    assert take(newest, ("e", 5, 1), arrived=10.0) is Order.NEWER
+    late = 10.0 + RESTARTED_AFTER_S
+    assert take(newest, ("e", boot, 1), arrived=late, sent=sent, stamps=other) is Order.OTHER_METER
+    assert take(newest, ("e", 5, 2), arrived=late) is Order.NEWER, "the first one goes on"
+    replaced = late + REPLACED_AFTER_S
+    assert take(newest, ("e", boot, 2), arrived=replaced - 0.1, sent=late + 0.5, stamps=other) is Order.OTHER_METER
+    assert take(newest, ("e", boot, 3), arrived=replaced, sent=late + 0.6, stamps=other) is Order.NEWER
+
+
+def test_an_edge_that_starts_again_may_have_a_meter_whose_last_telegram_was_not_accepted() -> None:
+    newest = Newest()
+    assert take(newest, ("e", 5, 1)) is Order.NEWER
+    assert take(newest, ("e", 6, 1), stamps=lambda: (Stamp(0, "B"), None)) is Order.NEWER
 
 
 def test_a_higher_number_that_was_sent_before_is_that_of_an_earlier_start_with_the_same_number() -> None:
@@ -58,9 +76,9 @@ def test_an_edge_that_lost_the_number_of_its_starts_is_taken_when_a_tick_proves_
     late = 10.0 + RESTARTED_AFTER_S
     assert take(newest, ("e", 1, 1), arrived=late, sent=9.9) is Order.OLDER, "it may have been under way"
     assert take(newest, ("e", 1, 1), arrived=late - 0.1, sent=10.1) is Order.OLDER, "two edges with one name"
-    assert take(newest, ("e", 1, 1), arrived=late, sent=10.1) is Order.NEWER
+    assert take(newest, ("e", 1, 1), arrived=late, sent=10.1, stamps=stamps()) is Order.NEWER
     assert take(newest, ("e", 1, 2), arrived=late + 1, sent=late) is Order.NEWER
-    assert take(newest, ("e", 7, 901), arrived=late + 2, sent=late + 1) is Order.NEWER, (
+    assert take(newest, ("e", 7, 901), arrived=late + 2, sent=late + 1, stamps=stamps()) is Order.NEWER, (
         "a higher number is always newer"
     )
 
