@@ -72,7 +72,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     from gateway.config.modbus import long_waits
     from gateway.config.remarks import config_remarks
     from gateway.problems.problem import in_order
-    from gateway.tools.checking import check_files, check_machine, file_warnings
+    from gateway.tools.checking import check_files, check_machine, file_warnings, folder_warnings
 
     document, settings = checked.document, checked.config
     problems = in_order([*checked.problems, *check_files(document, settings, path.parent)])
@@ -87,6 +87,7 @@ def _check(checked: CheckedConfig, path: Path, *, probes: bool) -> _Report:
     summary = f"{path} is valid: {_whole(settings)}.{held}"
     remarks_of_maps = dict.fromkeys(remark for each in checked.maps.values() for remark in each.remarks)
     warnings = [*config_remarks(document, settings), *long_waits(settings.modbus), *remarks_of_maps]
+    warnings += map(str, folder_warnings(document, settings, path.parent))
     warnings += [*never_served(settings, checked.maps), *map(str, file_warnings(settings, path))]
     return _Report(problems, EXIT_MACHINE if problems else 0, summary, remarks, warnings)
 

@@ -23,6 +23,7 @@ def config_remarks(document: Document, config: Config) -> list[str]:
             *_unserved(document, config),
             *_shared_sources(document, config),
             *_early_watchdogs(document, config),
+            *_unused_brokers(document, config),
         )
     ]
 
@@ -75,3 +76,17 @@ def _early_watchdogs(document: Document, config: Config) -> Iterator[Problem]:
                 f" than that is never read: write watchdog: {meter.stale_after:g}s or more"
             )
             yield document.problem((*loc, "stale_after"), "watchdog-before-stale", what, hint)
+
+
+def _unused_brokers(document: Document, config: Config) -> Iterator[Problem]:
+    """Yield that the brokers are not used, or not for telegrams that are to be published."""
+    if config.mqtt is None:
+        return
+    are_received = [meter.is_from_brokers for meter in config.all_meters().values()]
+    if not config.publishes and not any(are_received):
+        what = "nothing is published, and no meter has source: mqtt, so the brokers are not used"
+        hint = "Write publish: [telegrams] for serving gateways, or publish: [readings]"
+        yield document.problem(("mqtt",), "brokers-not-used", what, hint)
+    if "telegrams" in config.mqtt.publish and all(are_received):
+        what = "no telegram is published: those of all meters come from the brokers themselves"
+        yield document.problem(("mqtt", "publish"), "telegrams-not-published", what, "Remove telegrams")

@@ -23,7 +23,7 @@ from gateway.runtime.flow import Node
 from gateway.service.file_look import Look, broker_files, look_at_files, tls_places
 from gateway.service.meter_files import key_files, shared_tokens, token_files
 from gateway.transport.clients import Clients
-from gateway.transport.secret_file import read_key, read_secret, read_token
+from gateway.transport.secret_file import read_key, read_login, read_token
 
 if TYPE_CHECKING:
     from gateway.transport.tls import ServerTls, TlsFiles
@@ -132,7 +132,7 @@ class SecretFiles:
             from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there are brokers
 
             try:
-                (trust if key == "ca" else read_secret)(path)
+                (trust if key == "ca" else read_login)(path)
                 renewed.add(path)
                 changes.append(f"{dotted(loc)}: new {'authorities' if key == 'ca' else 'password'}")
             except OSError as error:

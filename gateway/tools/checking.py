@@ -27,7 +27,7 @@ from gateway.service.meter_files import key_files, shared_tokens, token_files
 from gateway.service.node_settings import tls_files
 from gateway.tools.host_names import unresolved
 from gateway.tools.listening_programs import ListeningPrograms
-from gateway.transport.secret_file import read_key, read_secret, read_token
+from gateway.transport.secret_file import read_key, read_login, read_token
 from gateway.transport.serial_device import holder_of, why_not_opened
 
 OWN_NAME = "dsmr-gateway"
@@ -53,7 +53,7 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
     for loc, key, path in broker_files(config, folder):
         from gateway.transport.client_tls import trust  # noqa: PLC0415 - only where there are brokers
 
-        problems += _check_file(document, loc, path, trust if key == "ca" else read_secret)
+        problems += _check_file(document, loc, path, trust if key == "ca" else read_login)
     if config.audit and (problem := audit_problem(config.audit, folder)):
         problems.append(problem.at(document.place(("audit",))))
     page = config.status_page
@@ -63,6 +63,13 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
         loc = ("status_page", "password_file")
         problems += _check_file(document, loc, folder / page.password_file, read_password)
     return problems
+
+
+def folder_warnings(document: Document, config: Config, folder: Path) -> Iterator[Problem]:
+    """Yield that the folder for what a restart must not lose is missing; the gateway runs without it."""
+    if config.state_dir and not (folder / config.state_dir).is_dir():
+        path = folder / config.state_dir
+        yield document.problem(("state_dir",), "no-such-folder", f"there is no folder {path}", f"Run: mkdir -p {path}")
 
 
 def file_warnings(config: Config, path: Path) -> list[Problem]:
@@ -206,7 +213,7 @@ def _check_meter_files(document: Document, config: Config, folder: Path) -> Iter
 
             yield from _check_file(document, (*loc, "ca"), folder / meter.ca, trust)
         if meter.password_file:
-            yield from _check_file(document, (*loc, "password_file"), folder / meter.password_file, read_secret)
+            yield from _check_file(document, (*loc, "password_file"), folder / meter.password_file, read_login)
         if meter.token_file and not meter.is_pushed:
             reader = _reader_of_token(meter)
             yield from _check_file(document, (*loc, "token_file"), folder / meter.token_file, reader)

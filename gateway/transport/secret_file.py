@@ -43,6 +43,19 @@ def read_first_line(path: Path) -> bytes:
     return lines[0].strip() if lines else b""
 
 
+def read_login(path: Path) -> bytes:
+    """Return the password in a file, as it is sent to a broker.
+
+    Raises:
+        OSError: as `read_regular_file` raises it, or the file is empty.
+
+    """
+    password = read_secret(path).rstrip(b"\r\n")
+    if not password:
+        raise ProblemError(problem_of("password-missing", "the file is empty", "Write the password into it"))
+    return password
+
+
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, whole or not at all. A file that it replaces keeps its owner.
 

@@ -58,3 +58,25 @@ def test_readings_that_stay_fresh_longer_than_the_watchdog_waits_are_reported(tm
     assert remark.startswith("1:9: meter.stale_after: stale_after is 120 s, and watchdog is 30 s. ")
     assert remark.endswith("write watchdog: 120s or more")
     assert remarks_of(tmp_path, "meter: {stale_after: 2m, watchdog: 2m}") == []
+
+
+def test_brokers_that_nothing_is_published_to_and_nothing_comes_from_are_reported(tmp_path: Path) -> None:
+    meters, brokers = "meter: {simulate: true}\n", "mqtt: {brokers: ['mqtt://b.local']%s}\n"
+    [remark] = remarks_of(tmp_path, meters + brokers % "")
+    assert remark == (
+        "2:1: mqtt: nothing is published, and no meter has source: mqtt, so the brokers are not used."
+        " Write publish: [telegrams] for serving gateways, or publish: [readings]"
+    )
+    received = "meter: {source: mqtt}\n"
+    [remark] = remarks_of(tmp_path, received + brokers % ", publish: [telegrams]")
+    assert remark == (
+        "2:37: mqtt.publish: no telegram is published: those of all meters come from the brokers themselves."
+        " Remove telegrams"
+    )
+    for text in (
+        received + brokers % "",
+        received + brokers % ", publish: [readings]",
+        meters + brokers % ", publish: [telegrams]",
+        meters + brokers % ", publish: [readings]",
+    ):
+        assert remarks_of(tmp_path, text) == []

@@ -118,6 +118,28 @@ def test_the_files_and_hosts_of_brokers_are_looked_at_as_well(tmp_path: Path) ->
     assert "s3cret" not in result.stdout + result.stderr
 
 
+def test_a_password_file_for_a_broker_has_a_password(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "empty").chmod(0o600)
+    published = "mqtt: {brokers: [mqtt://127.0.0.1:1], password_file: empty, publish: [readings]}\n"
+    received = (
+        "meter: {source: 'mqtt://127.0.0.1/p1', user: a, password_file: empty}\nmodbus: [{listen: '127.0.0.1:0'}]\n"
+    )
+    for text in ("meter: {simulate: true}\nmodbus: []\n" + published, received):
+        (line,) = told(tmp_path, text)
+        assert line.endswith(f"password_file: {tmp_path}/empty: the file is empty. Write the password into it")
+
+
+def test_a_state_dir_that_does_not_exist_is_reported(tmp_path: Path) -> None:
+    text = "meter: {simulate: true}\nmodbus: [{listen: '127.0.0.1:0'}]\nstate_dir: state\n"
+    result = check(tmp_path, text)
+    assert result.exit_code == 0
+    assert f"3:1: state_dir: there is no folder {tmp_path}/state" in result.stdout + result.stderr
+    (tmp_path / "state").mkdir()
+    result = check(tmp_path, text)
+    assert "there is no folder" not in result.stdout + result.stderr
+
+
 def test_udp_ports_are_looked_at_as_well(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
