@@ -408,6 +408,8 @@ def test_what_is_stale_is_shown_as_that_in_now_and_charts(visit: Visitor, port: 
     with port.sending(TELEGRAM):
         page.wait_for_selector(".hero[data-state=fresh] .imp, .hero[data-state=fresh] .exp")
         page.get_by_text("power_net").wait_for()
+        # A time without its day would look like one of today.
+        page.get_by_text(re.compile(r"^read at \d+ Jun")).wait_for()
         assert page.locator(".watts.live").count() == 3
         visitor.screenshot("now_fresh")
     page.wait_for_selector(".hero[data-state=stale]")
@@ -596,9 +598,13 @@ def test_a_restart_with_the_page_open_shows_a_banner_and_heals(browser: Any, tmp
         page.get_by_text("No connection to the gateway").wait_for()
         assert page.locator("body.lost").count() == 1
         visitor.screenshot("lost")
+        # A view that was not loaded before is shown as soon as the gateway is there again.
+        page.get_by_role("link", name="Charts").click()
+        page.wait_for_selector("#tab-flow[aria-current=page]")
     with running(Served(tmp_path / "second", page_port=gateway.page_port)):
         page.wait_for_selector("#banner", state="hidden")
         page.locator("#pill", has_text="Simulated").wait_for()
+        page.wait_for_selector("main[data-view=charts]")
     visitor.context.close()
     # Requests without a response are all that went wrong: no error of a script, and no response with an error.
     assert [error for error in visitor.errors if not error.startswith(NO_RESPONSE)] == []

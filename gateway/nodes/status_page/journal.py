@@ -16,6 +16,7 @@ from gateway.nodes.status_page.observation import Gateway, Reload
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import unix_now
 from gateway.runtime.flow import Node
+from gateway.runtime.status import Colour
 
 CHANGES_KEPT = 50
 """Number of newest changes that are kept."""
@@ -34,7 +35,7 @@ class ChangeView:
     seconds: float | None = None
     """Time for which the state before lasted."""
     label: LabelView | None = None
-    """Reason of the change."""
+    """Reason of the change, if it is known."""
     values: Mapping[str, int | str | None] = field(default_factory=dict)
 
 
@@ -86,10 +87,15 @@ class Journal:
                     kind, seconds = ("meter_first", None) if was is None else ("meter_fresh", round(moment - since, 1))
                     yield ChangeView(_now(), kind, name, seconds)
                 elif was:
-                    line = self._gateway.lines.get(name)
-                    yield ChangeView(_now(), "meter_stale", name, label=label_view(line.status.label) if line else None)
+                    yield ChangeView(_now(), "meter_stale", name, label=self._trouble_of(name))
                 since = moment
             self._meters[meter] = is_fresh, since
+
+    def _trouble_of(self, name: str) -> LabelView | None:
+        """Return the status of the meter's line if it is a reason to be stale, and not that telegrams arrive."""
+        line = self._gateway.lines.get(name)
+        is_trouble = line is not None and line.status.colour in (Colour.YELLOW, Colour.RED)
+        return label_view(line.status.label) if line and is_trouble else None
 
     def _look_at_nodes(self) -> Iterator[ChangeView]:
         failing = {node for node in self._gateway.flow.nodes if node.status.is_failure and not node.reads_meter}

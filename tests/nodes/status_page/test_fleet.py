@@ -143,7 +143,7 @@ async def test_changes_of_state_are_kept_and_limited(bench: Bench) -> None:
     page.journal.look(moment + 100)
     stale = [each for each in page.journal.changes().changes if each.kind == "meter_stale"]
     assert [each.subject for each in stale] == ["c", "b", "a"]
-    assert all(each.label for each in stale)
+    assert not any(each.label for each in stale), "their lines work, which is no reason"
     page.journal.look(moment)
     back = next(each for each in page.journal.changes().changes if each.kind == "meter_fresh")
     assert back.seconds == -100.0

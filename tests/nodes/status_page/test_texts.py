@@ -16,6 +16,7 @@ from gateway.files.yaml_errors import TOO_DEEP
 from gateway.nodes.status_page.app import STATIC
 from gateway.protocol.modbus.advice import _OPEN_TEXTS, _TEXTS, Advice, Mistake, advice_text
 from gateway.protocol.modbus.monitor import Exchange
+from gateway.protocol.p1.age.verdict import Kind
 from gateway.protocol.p1.telegram import RefusalReason
 from gateway.runtime.status import TEXTS
 from tests.certificates import make_certificates
@@ -150,6 +151,12 @@ def test_every_reason_to_refuse_a_telegram_has_a_text() -> None:
             assert f"refused_{reason.replace(' ', '_')}" in texts(language)["page"]
 
 
+def test_every_reason_not_to_serve_a_telegram_has_a_text() -> None:
+    for kind in set(Kind) - {Kind.FRESH, Kind.LATE}:
+        for language in LANGUAGES:
+            assert f"refused_{kind.value.replace(' ', '_')}" in texts(language)["page"]
+
+
 def test_the_page_uses_no_text_that_does_not_exist() -> None:
     known = texts("en")["page"].keys()
     for path in [*STATIC.glob("*.js"), STATIC / "index.html"]:
@@ -184,9 +191,10 @@ async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
     async with serving(tmp_path, EVERY_NODE + PAGE, waits=False) as bench:
         nodes = (await bench.get("/api/status")).data["nodes"]
     named = {name.partition(" (")[0] for node in nodes for name in node["details"]}
+    # These are counted by their reason, so that there is no counter before the first.
+    named |= {f"telegrams_{what}" for what in ("refused", "not_served", "not_decrypted")}
     for language in LANGUAGES:
-        # Refused telegrams are counted by their reason, so that there is no counter before the first.
-        assert {*named, "telegrams_refused", "telegrams_not_decrypted"} == texts(language)["details"].keys()
+        assert named == texts(language)["details"].keys()
 
 
 def test_the_command_line_gives_the_same_advice_as_the_page() -> None:

@@ -17,7 +17,7 @@ const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and the
 const BANNER_AFTER_S = 2; // a page that was hidden gets an event at once when it is shown again: only what lasts is announced
 const THEMES = ["auto", "dark", "light"];
 
-const phone = matchMedia("(max-width: 760px)");
+const phone = matchMedia("(max-width: 900px)");
 const byId = (id) => document.getElementById(id);
 const main = byId("view");
 let view = null;
@@ -151,8 +151,12 @@ async function choose() {
   gateway.path = location.hash.slice(1).split("/").slice(1).map(decodeURIComponent);
   document.title = `${t(name)} · DSMR Modbus gateway`;
   showFrame();
-  const { create } = await import(`./${name}.js`);
+  const { create } = await import(`./${name}.js`).catch(() => ({}));
   if (viewName !== name) return;
+  if (!create) { // the next event chooses again
+    viewName = main.dataset.view;
+    return showFrame();
+  }
   view?.close?.();
   isReady = false;
   view = create(gateway, refresh);

@@ -28,7 +28,7 @@ const FILTERS = {
 
 export function create(gateway) {
   const state = { search: "", filter: "all", sharesScale: false };
-  const phone = matchMedia("(max-width: 760px)");
+  const phone = matchMedia("(max-width: 900px)");
   const order = sorting([
     { name: "mark", title: h("span.vh", t("fleet_state")) },
     { name: "meter", by: (meter) => [meter.name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase()] },
@@ -118,10 +118,10 @@ export function create(gateway) {
 
   function place() {
     const height = phone.matches ? PHONE_ROW_PX : ROW_PX;
+    space.style.height = `${shown.length * height}px`;
     const first = Math.max(0, Math.floor(port.scrollTop / height) - OVERSCAN);
     const inSight = shown.slice(first, first + Math.min(MAX_ROWS, Math.ceil(port.clientHeight / height) + 2 * OVERSCAN));
     const range = state.sharesScale ? rangeOf(meters.flatMap(({ points }) => points ?? [])) : null;
-    space.style.height = `${shown.length * height}px`;
     render(space, inSight.map((meter, index) => rowOf(meter, first + index, height, range)));
     askPoints(inSight);
   }

@@ -186,7 +186,7 @@ function clientFacts(host) {
 }
 
 function changeItem({ at, kind, subject, seconds, label, values }) {
-  const text = t(`change_${kind}`, { subject, after: seconds === null ? "" : ageWords(seconds), reason: label && labelText(label), ...values });
+  const text = t(`change_${kind}`, { subject, after: seconds === null ? "" : ageWords(seconds), reason: label && `: ${labelText(label)}`, ...values });
   return h("li", h("span.soft", clock(at)), mark(CHANGE_MARKS[kind] ?? "idle"), h("span", text));
 }
 

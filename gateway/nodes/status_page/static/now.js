@@ -8,7 +8,7 @@ import { phasesCard } from "./phases.js";
 import { isKnown, pointsOf, series } from "./series.js";
 import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refusal, signed, t } from "./texts.js";
 
-const HOUR_S = 3600;
+const [HOUR_S, DAY_S] = [3600, 86_400];
 const BEATS_S = 60;
 const READERS = 8;
 const COLUMNS = { w: "power_mean_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w" };
@@ -113,7 +113,7 @@ function hero(meter, now, choice, figure, age) {
       h("div.hero-top", choice, now.isOneOfMany && h("b", meter.name),
         hasTitle && h("span", t(now.isServed ? "now_net_power" : "now_net_power_last")),
         meter.is_simulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
-      h("p.direction", { class: kind }, sign, h("span", words)), h("p.big", h("span", digits), unit && h("small", unit)), h("p.soft", say)),
+      h("p.direction", { class: kind }, sign, h("span", words)), h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), unit && h("small", unit)), h("p.soft", say)),
     h("figure", figure), h("div.age", age));
 }
 
@@ -145,7 +145,7 @@ function nothingOf({ source, telegrams }, { state }) {
   return {
     kind: isNever ? "soft" : "bad", sign: mark(state), words: t(state === "lost" ? "now_lost" : telegrams ? "now_unserved" : "now_never"),
     digits: "—",
-    say: source && t("now_waiting", { line: source.details.line ?? source.label, status: labelText(source.status.label) }),
+    say: source && t("now_waiting", { line: source.details.line ?? source.label, status: labelText(source.status.label).replace(`${source.details.line}, `, "") }),
   };
 }
 
@@ -155,7 +155,7 @@ function silence(age) {
   if (age < 60) return [fixed(Math.floor(age)), "now_unit_s"];
   if (age < HOUR_S) return [pair(60), "now_unit_min"];
   if (age < 100 * HOUR_S) return [pair(HOUR_S), "now_unit_h"];
-  return [fixed(Math.floor(age / 86_400)), "now_unit_d"];
+  return [fixed(Math.floor(age / DAY_S)), "now_unit_d"];
 }
 
 // The power of the last hour. The line ends where telegrams end, and "now" is written only at a fresh end.
@@ -196,7 +196,7 @@ function todayCard(meter, { isServed, at, age }) {
   return card(".s4", t("now_today"), h("span.grow.soft.small", today && t(isServed ? "now_since" : "now_as_of", since)),
     h("dl.stats", stat("now_imported", number(today?.import_kwh, 2), "kWh", "", { keyed: "imp" }),
       stat("now_exported", number(today?.export_kwh, 2), "kWh", "", { keyed: "exp" }),
-      meter.gas_m3 !== null && stat("now_gas", number(today?.gas_m3, 3), "m³", meter.gas_at && t("now_gas_at", { at: hours(meter.gas_at) })),
+      meter.gas_m3 !== null && stat("now_gas", number(today?.gas_m3, 3), "m³", meter.gas_at && t("now_gas_at", { at: (at - meter.gas_at < DAY_S / 2 ? hours : dayTime)(meter.gas_at) })),
       tariff !== null && stat("now_tariff", isLow === null ? String(tariff) : t(isLow ? "now_low" : "now_normal"), isLow !== null && String(tariff),
         "", { isOld: !isServed })),
     (peak !== null || demand !== null) && [h("hr.rule"),
@@ -263,7 +263,7 @@ function readerItem(host, { isServed }) {
   const rate = host.requests_per_s !== null && t("now_per_s", { n: fixed(host.requests_per_s, 1) });
   const what = host.name ? host.host : host.map ?? host.transport;
   return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, sign, h("b", host.name || host.host),
-    h("span", [what, rate].filter(Boolean).join(" · ")), h("span", readsOf(host))));
+    h("span", [what, rate].filter(Boolean).join(" · ")), h("span", isWrong ? t("hosts_state_mistake") : readsOf(host))));
 }
 
 // What it reads; while it gets an exception or nothing, that.
