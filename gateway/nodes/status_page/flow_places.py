@@ -1,4 +1,4 @@
-"""Where the nodes of the flow are drawn: columns from the meters to the clients, and rows.
+"""The places of the nodes of the flow: columns from the meters to the clients, and rows.
 
 The telegrams of each meter have rows of their own. Its register maps, passthroughs and the page are under each other,
 and what feeds them is beside the middle of the maps. Servers and clients are beside what feeds them. On a phone, the
@@ -23,7 +23,7 @@ LISTENER, SOURCE, LEAF, SERVER, CLIENT = 0, 1, 4, 5, 6
 LEAVES = ("register map", "passthrough", "status page")
 """The kinds of the nodes that the telegrams of a meter end in, in the order of their rows."""
 DEPTHS = (0, 0, 1, 1, 2, 3, 4)
-"""How far a node of each column is indented on a phone."""
+"""Indentation of a node of each column on a phone."""
 
 Pair = tuple[str, str]
 """The names of the nodes at the ends of a wire."""
