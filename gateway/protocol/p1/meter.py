@@ -58,6 +58,15 @@ class MeterState:
     written_after = UNPROVEN
     """Moment after which the next telegram was written; set before its bytes where its way proves one."""
 
+    cadence_s: float
+    """Expected seconds between two telegrams."""
+    stale_after_s: float
+    """Age in seconds after which the readings are stale.
+
+    It follows the variant's cadence, or that of the meter's clock where the clock moves faster. Arrivals never change
+    it: telegrams that are lost or held back look like a slow meter.
+    """
+
     def __init__(
         self,
         name: str,
@@ -91,14 +100,6 @@ class MeterState:
         self.newest_refused: RefusedTelegram | None = None
         self._configured = variant
         self._stale_after_s = stale_after_s
-        self.cadence_s = FAST_CADENCE_S
-        """Expected seconds between two telegrams."""
-        self.stale_after_s = STALE_AFTER_FAST_S
-        """Age in seconds after which the readings are stale.
-
-        It follows the variant's cadence, or that of the meter's clock where the clock moves faster. Arrivals never
-        change it: telegrams that are lost or held back look like a slow meter.
-        """
         self._follow_cadence()
         self._confirmation = Confirmation(needs_two=needs_two and not is_simulated)
         self._ahead: dict[bytes, Reading] = {}
@@ -156,8 +157,7 @@ class MeterState:
             self._count_refusal(received, arrived)
             return received
         was_fresh = self.is_fresh(arrived)
-        interval = arrived - self.newest.arrived if self.newest else 0.0
-        if interval > MIN_INTERVAL_S:
+        if (interval := arrived - self.newest.arrived if self.newest else 0.0) > MIN_INTERVAL_S:
             self.interval_s = interval
         if received.readings.errors:
             self.line_errors += len(received.readings.errors)
