@@ -497,6 +497,36 @@ def test_no_serious_fault_for_those_who_see_or_hear_it_otherwise(visit: Visitor,
         visitor.screenshot(f"{view}_{scheme}")
 
 
+KEPT_STREAM = """
+window.EventSource = class extends EventSource {
+  constructor(...given) {
+    super(...given);
+    window.stream = this;
+  }
+};"""
+MANY_EVENTS = """async () => {
+  const { stream } = window;
+  const newest = new Promise((done) => stream.addEventListener("message", ({ data }) => done(data), { once: true }));
+  const event = JSON.parse(await newest);
+  const elementsAfter = (count) => {
+    for (let left = count; left; left -= 1) {
+      event.at += 1;
+      stream.onmessage({ data: JSON.stringify(event) });
+    }
+    return document.querySelectorAll("*").length;
+  };
+  return [elementsAfter(20), elementsAfter(100)];
+}"""
+
+
+def test_a_page_that_stays_open_does_not_grow(visit: Visitor) -> None:
+    visitor = visit()
+    visitor.page.add_init_script(KEPT_STREAM)
+    for view in ("now", "flow", "fleet"):
+        before, after = visitor.open(view).evaluate(MANY_EVENTS)
+        assert after <= before, view
+
+
 def test_the_theme_follows_the_system_unless_chosen(visit: Visitor) -> None:
     visitor = visit(color_scheme="dark")
     page = visitor.open()
