@@ -48,6 +48,13 @@ def login_refused(code: Any) -> Problem:
     return problem_of("mqtt-refused", what, "Look in the log of the broker", short="the broker refuses the connection")
 
 
+def nothing_acknowledged() -> Problem:
+    """Return that a broker takes messages, and does not acknowledge them."""
+    what = "the broker acknowledges no messages"
+    hint = "Look in its log. Are its disk and its memory full, or does something between here and it hold data back?"
+    return problem_of("mqtt-not-acknowledged", what, hint, short=what)
+
+
 def disconnected(code: Any) -> Problem:
     """Return why a broker ended the connection."""
     if code.value == _SESSION_TAKEN_OVER:

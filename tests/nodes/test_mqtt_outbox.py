@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.nodes.mqtt_broker.outbox import Fate, Make, Outbox
+from gateway.nodes.mqtt_broker.outbox import ACKNOWLEDGED_WITHIN_S, Fate, Make, Outbox
 from gateway.transport.mqtt import Message
 
 
@@ -64,3 +64,19 @@ def test_a_message_that_is_of_no_use_any_more_is_not_sent() -> None:
     assert outbox.fates == {Fate.EXPIRED: 1}
     outbox.offer("a", message("a", "a1"))
     assert sent(outbox) == [b"a1"]
+
+
+def test_a_broker_is_stuck_that_acknowledges_nothing_while_messages_are_under_way() -> None:
+    outbox = Outbox()
+    assert not outbox.is_stuck(1000.0), "nothing is under way"
+    outbox.offer("a", lambda: Message("a", b"1"))
+    outbox.offer("b", lambda: Message("b", b"1"))
+    outbox.next()
+    outbox.next()
+    assert not outbox.is_stuck(1000.0 + ACKNOWLEDGED_WITHIN_S)
+    assert outbox.is_stuck(1001.0 + ACKNOWLEDGED_WITHIN_S)
+    outbox.settle("a", Fate.PUBLISHED)
+    assert not outbox.is_stuck(1002.0 + ACKNOWLEDGED_WITHIN_S), "a broker that is slow is not stuck"
+    outbox.settle("b", Fate.LOST)
+    outbox.is_stuck(1003.0)
+    assert not outbox.is_stuck(2000.0), "nothing is under way"

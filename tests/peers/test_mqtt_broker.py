@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from gateway.nodes.mqtt_broker import BrokerSettings, MqttBroker, Subscription
+from gateway.nodes.mqtt_broker import node as broker_node
+from gateway.nodes.mqtt_broker import outbox as broker_outbox
 from gateway.runtime.flow import Node
 from gateway.transport.client_tls import ClientCertificate
 from gateway.transport.mqtt import Broker, Message
 from tests.certificates import add_certificate, make_certificates
 from tests.conftest import program
+from tests.lines.test_mqtt import ACCEPTED_5, Reader, broker
 from tests.peers.harness import free_port, running
 from tests.peers.test_mqtt import Mosquitto
 from tests.waiting import until
@@ -134,6 +137,24 @@ async def test_the_newest_message_waits_for_a_broker_that_was_killed(tmp_path: P
                 async with connected(node):
                     pass
                 await until(lambda: other.payloads(WILL.topic)[-1:] == [b"offline"])
+
+
+async def test_a_broker_that_acknowledges_nothing_is_reported_and_connected_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(broker_outbox, "ACKNOWLEDGED_WITHIN_S", 0.1)
+    monkeypatch.setattr(broker_node, "LOOK_S", 0.2)
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        writer.write(ACCEPTED_5)
+        while True:
+            await reader.packet()
+
+    async with broker(serve) as port, connected(silent := broker_at(port)):
+        offer(silent, Message("a", b"1"))
+        await until(lambda: silent.connections > 1)
+        assert "the broker acknowledges no messages" in str(silent.details()["last_trouble"])
 
 
 async def test_a_flooded_topic_is_left_out_and_the_others_go_on(tmp_path: Path) -> None:

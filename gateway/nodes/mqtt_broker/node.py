@@ -24,7 +24,13 @@ from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark, label_of
 from gateway.runtime.ticking import look_each
 from gateway.transport.mqtt import Message, MqttClient, Options
-from gateway.transport.mqtt_problems import FIRST_FAILURE, message_refused, topic_flooded, topic_refused
+from gateway.transport.mqtt_problems import (
+    FIRST_FAILURE,
+    message_refused,
+    nothing_acknowledged,
+    topic_flooded,
+    topic_refused,
+)
 
 if TYPE_CHECKING:
     from gateway.transport.tls import ServerTls, TlsFiles
@@ -178,6 +184,8 @@ class MqttBroker(Node):
         """Return True when the connection has ended, and False when subscriptions have changed."""
         if closed.done():
             return True
+        if self._outbox.is_stuck(moment):
+            raise ProblemError(nothing_acknowledged())
         if self._dispatcher.wanted(self.messages.receivers, moment) != self._subscribed:
             return False
         refused = self._refused[1] if self._refused and moment - self._refused[0] < REFUSED_SHOWN_S else None

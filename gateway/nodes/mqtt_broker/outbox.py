@@ -17,6 +17,10 @@ Make = Callable[[], Message | None]
 """Makes a message when it is sent; None if it is of no use any more."""
 
 
+ACKNOWLEDGED_WITHIN_S = 10.0
+"""Time in which a broker that works acknowledges at least one of the messages that are under way."""
+
+
 class Fate(StrEnum):
     """The end of a message."""
 
@@ -42,6 +46,10 @@ class Outbox:
         """The newest message of each topic that has another one under way."""
         self._under_way: set[str] = set()
         self.fates = Counter[Fate]()
+        self._has_settled = False
+        """True if the broker has acknowledged a message since the last look."""
+        self._moved = 0.0
+        """Moment of the last look at which it had, or at which nothing was under way."""
 
     def __len__(self) -> int:
         """Return the number of messages that wait."""
@@ -68,6 +76,13 @@ class Outbox:
     def settle(self, topic: str, fate: Fate) -> None:
         """Note the end of the message of a topic that was under way; the one behind it is ready now."""
         self.fates[fate] += 1
+        self._has_settled = True
         self._under_way.discard(topic)
         if make := self._behind.pop(topic, None):
             self._ready[topic] = make
+
+    def is_stuck(self, moment: float) -> bool:
+        """Return whether messages are under way and the broker acknowledges none; to be called regularly."""
+        if self._has_settled or not self._under_way:
+            self._has_settled, self._moved = False, moment
+        return moment - self._moved > ACKNOWLEDGED_WITHIN_S

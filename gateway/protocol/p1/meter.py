@@ -58,6 +58,10 @@ class MeterState:
     written_after = UNPROVEN
     """Moment after which the next telegram was written; set before its bytes where its way proves one."""
 
+    fresh_since = freshness.NEVER
+    """Moment since which the readings have been fresh without interruption."""
+    interval_s: float | None = None
+    """Seconds between the last two telegrams that did not come together."""
     cadence_s: float
     """Expected seconds between two telegrams."""
     stale_after_s: float
@@ -93,8 +97,6 @@ class MeterState:
         """The telegram that was accepted last; it may be late, a copy, or not confirmed yet."""
         self.serving = Serving(is_simulated=is_simulated)
         """The telegram whose readings are served, and how telegrams come in."""
-        self.fresh_since = freshness.NEVER
-        """Moment since which the readings have been fresh without interruption."""
         self.accepted = self.line_errors = self.unconfirmed = self._drafts = 0
         self.refused: Counter[RefusalReason] = Counter()
         self.newest_refused: RefusedTelegram | None = None
@@ -105,8 +107,6 @@ class MeterState:
         self._ahead: dict[bytes, Reading] = {}
         self._draft: _Interpreted | None = None
         self.guards = Guards()
-        self.interval_s: float | None = None
-        """Seconds between the last two telegrams that did not come together."""
         self._last_error = freshness.NEVER
 
     def read_ahead(self, lines: bytes) -> None:
