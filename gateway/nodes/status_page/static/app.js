@@ -4,7 +4,6 @@ import { h, render, s } from "./dom.js";
 import { mark, meterState } from "./marks.js";
 import { ageWords, moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
 
-// The views in the order of their tabs; a module is loaded when its view is first opened.
 const VIEWS = ["now", "flow", "fleet", "charts", "registers", "telegram", "clients", "connect"];
 const REPLACED_WHILE_BROKEN = ["now", "flow", "fleet", "charts"];
 const ON_PHONE = ["flow", "charts", "clients"]; // beside the first one

@@ -119,7 +119,6 @@ export function create(gateway, refresh) {
   };
 }
 
-// A chart of one kind, with its readout above, its cursor, and the keys that move it.
 function chart(kind, state, move) {
   const readout = make(h("p.readout"));
   const spoken = make(h("span.vh", { role: "status" }));

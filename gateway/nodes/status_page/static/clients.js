@@ -101,7 +101,6 @@ function asked({ address, count }) {
   return Number.isInteger(address) ? t(count === 1 ? "hosts_asked_one" : "hosts_asked", { address, count }) : "—";
 }
 
-// What a client got: decoded values, an exception, or nothing.
 function gotten({ is_answered: isAnswered, exception, values, more_values: more, words }) {
   if (!isAnswered) return h("span.exc", t("no_response"));
   if (exception !== null) return h("span.exc", exceptionText(exception), exception in EXCEPTIONS && `: ${t(EXCEPTIONS[exception])}`);
@@ -109,14 +108,12 @@ function gotten({ is_answered: isAnswered, exception, values, more_values: more,
   return [...values.map(valueWords), ...(more ? [t("hosts_more_values", { n: number(more) })] : [])].join(", ");
 }
 
-// A value in words: the bits that are set, a time of day, or a number with its unit.
 export function valueWords({ name, value, unit, bits, unix_time: time }) {
   if (value === null) return `${name} —`;
   if (time !== null) return `${name} ${moment(time)}`;
   return `${name} ${bits.length ? bitWords(bits) : [value, unit].filter((each) => each || each === 0).join(" ")}`;
 }
 
-// The sentence with the change, and the one with the reason.
 function adviceTexts({ unit_id: unit, function_code: code, address, count, advice: { mistake, instead, register } }) {
   const kind = `advice_${mistake.replace(/ /g, "_")}`;
   const values = { unit, function: code, address, count, instead, register };

@@ -50,7 +50,6 @@ function set(node, name, value) {
   else node.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
 }
 
-// Makes the children of an element equal to those that are wanted.
 export function render(parent, ...wanted) {
   const focused = document.activeElement;
   replaceChildren(parent, shown(wanted));
@@ -105,7 +104,6 @@ export function memo() {
   };
 }
 
-// A button that copies what `text` returns, if there is any.
 export function copyButton(text, label = t("copy"), properties = {}) {
   return h("button", { ...properties, onclick: ({ currentTarget }) => text() && copy(text(), currentTarget) }, label);
 }

@@ -19,7 +19,6 @@ export function nice(low, high, count) {
   }
 }
 
-// Round values around zero for powers in kW.
 export function powerTicks(values) {
   return nice(Math.min(0, ...values), Math.max(0, 0.1, ...values), 4);
 }
@@ -31,7 +30,6 @@ export function timeTicks(from, to, count, offsetS = -60 * new Date(1000 * to).g
   return Array.from({ length: Math.max(0, Math.floor((to - first) / step) + 1) }, (_, index) => first + index * step);
 }
 
-// The number of decimals that round values need.
 export function digitsOf(ticks) {
   return [0, 1].find((digits) => ticks.every((tick) => Math.abs(tick * 10 ** digits - Math.round(tick * 10 ** digits)) < 1e-5)) ?? 2;
 }
@@ -46,7 +44,6 @@ export function runs(points, has) {
   }, []);
 }
 
-// Stretches of points that are not known, as [first, last].
 export function gaps(points, has) {
   return runs(points, (point) => !has(point)).map((run) => [run[0], run.at(-1)]);
 }
@@ -60,12 +57,10 @@ export function limited(value, low, high) {
   return Math.max(low, Math.min(high, value));
 }
 
-// A picture of `width` by `height` pixels.
 export function picture(width, height, properties, ...content) {
   return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...properties }, content);
 }
 
-// A time in which no telegram came.
 export function hatch(from, to, y, height) {
   return to - from < 0.5 ? null : s("rect.gap", { x: from, y, width: to - from, height });
 }

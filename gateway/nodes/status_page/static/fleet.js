@@ -66,7 +66,6 @@ export function create(gateway) {
     }
   }
 
-  // Sorts and filters all meters, and draws those in sight.
   function fill() {
     const moment = performance.now();
     for (const meter of meters) Object.assign(meter, meterState(meter, (moment - (meter.receivedAt ?? moment)) / 1000, false));
@@ -146,7 +145,6 @@ export function create(gateway) {
       cell(`num ${clients ? "" : "warn"}`, number(clients)));
   }
 
-  // The lines of the last hour, for the rows in sight.
   async function askPoints(inSight) {
     const moment = performance.now();
     const wanted = inSight.filter((meter) => moment - meter.pointsAt > POINTS_FOR_MS);
@@ -181,7 +179,6 @@ function powerOf({ isServed, power }) {
   return isServed ? power : null;
 }
 
-// The range of a line that shows zero.
 function rangeOf(points) {
   const known = points.filter((value) => value !== null);
   return [Math.min(0, ...known), Math.max(1, ...known)];

@@ -196,7 +196,6 @@ export function shortLabel(node) {
   return WITH_ADDRESS.includes(node.kind) ? label.replace(/\S+(?=:\d+$)/, "") : label;
 }
 
-// A power, or a number per second.
 function wireText({ shows, per_s: rate, power_w: power, unit, is_alive: isAlive }) {
   if (shows === "power") return isAlive && power !== null && `${fixed(power)} W`;
   if (!isAlive && unit === "telegrams") return shows === "telegrams" && t("flow_stale");
@@ -235,7 +234,6 @@ function step({ x, bottom }, to) {
   return `M${x + 9} ${bottom}V${to.y - 8}q0 8 8 8H${to.x}`;
 }
 
-// The first place where no other label and no node is.
 function freePlace(candidates, ends, taken, places) {
   return candidates.find(({ x, y }) => taken.every((other) => Math.abs(other.x - x) > 76 || Math.abs(other.y - y) > 23)
     && [...places.values()].every((node) => {

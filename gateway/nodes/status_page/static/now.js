@@ -62,7 +62,6 @@ export function create(gateway) {
     return [box?.clientWidth ?? 0, box?.clientHeight ?? 0];
   }
 
-  // The other meters beside the one that is shown, each with its mark.
   function choice(current) {
     const { meters } = gateway.event;
     return meters.length > 1 && segments(t("meter"), meters.map((meter) => {
@@ -158,7 +157,6 @@ function silence(age) {
   return [fixed(Math.floor(age / DAY_S)), "now_unit_d"];
 }
 
-// The power of the last hour. The line ends where telegrams end, and "now" is written only at a fresh end.
 function hourChart(all, bucketS, [clientWidth, clientHeight], { at, age, isServed }) {
   const has = (point) => isKnown(point) && point.w !== null;
   const known = all.filter((point) => has(point) && point.at >= at - HOUR_S);
@@ -204,7 +202,6 @@ function todayCard(meter, { isServed, at, age }) {
       stat("now_quarter", number(quarter, 2, 1000), "kW", quarter !== null && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
 }
 
-// While there is no fresh reading: what clients get, where to look, what happens next.
 function meanwhileCard({ units, source, name }, { state, at, age }) {
   const kind = ["lost", "never"].includes(state) ? state : "stale";
   const gets = ({ unit_id: unit, map, on_stale: onStale }) => t("now_unit_gets", { unit, map, gets: t(`now_gets_${onStale}`) });
@@ -249,7 +246,6 @@ function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late
     (at - last > late || !isServed) && hatch(Math.max(0, x(last) + bar / 2 + 1), width, 0, floor), s("path.axis.zero", { d: `M0 50.5H${width}` }));
 }
 
-// The clients by host: the ones that make a mistake first.
 function readersCard(hosts, now) {
   const count = hosts.length > 0 && h("span.soft.small", t(hosts.length === 1 ? "now_client" : "now_clients", { n: hosts.length }));
   return card(".s12", t("now_who"), [count, h("span.grow", h("a", { href: "#clients" }, t("now_all_clients")))],
@@ -266,7 +262,6 @@ function readerItem(host, { isServed }) {
     h("span", [what, rate].filter(Boolean).join(" · ")), h("span", isWrong ? t("hosts_state_mistake") : readsOf(host))));
 }
 
-// What it reads; while it gets an exception or nothing, that.
 function readsOf({ kind, reads, is_answered: isAnswered, exception }) {
   if (kind === "passthrough") return t("now_reads_telegrams");
   if (!isAnswered) return t("no_response");

@@ -42,7 +42,6 @@ function powerBar(watts, hour, range) {
   ];
 }
 
-// A value with its limit, and what is drawn of it.
 function limitBar(kind, value, limit, ...content) {
   return h(`div.limits.${kind}`, h("p", h("span", { class: value && "live" }, value ?? "—"), h("span.soft.small", limit)),
     content.length > 0 && stretched({ height: 6 }, "0 0 100 6", s("rect.track", { width: 100, height: 6 }), content));

@@ -4,7 +4,6 @@ import { checkbox, copyButton, h, make, render, select } from "./dom.js";
 import { table } from "./table.js";
 import { ageWords, clock, moment, number, refusal, t } from "./texts.js";
 
-// The lines of a telegram, of which some are marked.
 export function telegramList(telegram, marked, choose) {
   return h("ol.telegram", { start: 2 }, (telegram?.lines ?? []).map((line, index) => h("li", { class: marked.includes(index) && "marked" },
     h("button", { "aria-pressed": marked.includes(index), onclick: () => choose(index) }, line.text),

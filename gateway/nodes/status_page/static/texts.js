@@ -39,7 +39,6 @@ export function detailName(key) {
   return reason ? `${text} (${refusal(reason.slice(0, -1))})` : text;
 }
 
-// Why a telegram was refused.
 export function refusal(reason) {
   return texts.page[`refused_${reason.replaceAll(" ", "_")}`] ?? reason;
 }
@@ -68,7 +67,6 @@ export function exceptionText(code) {
   return t("exception", { code: code.toString(16).toUpperCase().padStart(2, "0") });
 }
 
-// The names of the bits that are set in a register of bits.
 export function bitWords(bits) {
   return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
 }
@@ -120,7 +118,6 @@ export function ageWords(seconds) {
   return t("age_d", { n: fixed(seconds / 86400) });
 }
 
-// Unix seconds as a time of day, with a day, or both with seconds.
 const timeAs = (options) => (unix) => formatOf(Intl.DateTimeFormat, options).format(new Date(unix * 1000));
 const TO_MINUTES = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 export const hours = timeAs(TO_MINUTES);
