@@ -561,10 +561,11 @@ def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sidew
     visit: Visitor, gateway: Served
 ) -> None:
     with ModbusClient(gateway.port) as client:
+        wait_until(lambda: client.registers(1, 1)[0] & 1, "fresh readings")
         client.ask(read_request(101, 2))
         client.ask(read_request(3, 1))
     page = visit(viewport=PHONE, has_touch=True, is_mobile=True).open("clients")
-    page.get_by_text("Read power_net at address 100 instead of 101.").first.wait_for()
+    page.locator(".advice", has_text="Read power_net at address 100 instead of 101.").wait_for()
     # The rows are drawn again all the time, so all of them are read in one call.
     edges = page.evaluate(
         "[...document.querySelectorAll('.advice')].map((row) => row.getBoundingClientRect())"
