@@ -80,3 +80,15 @@ def test_a_broker_is_stuck_that_acknowledges_nothing_while_messages_are_under_wa
     outbox.settle("b", Fate.LOST)
     outbox.is_stuck(1003.0)
     assert not outbox.is_stuck(2000.0), "nothing is under way"
+
+
+def test_a_broker_has_the_whole_time_from_the_moment_of_its_connection() -> None:
+    outbox = Outbox()
+    for begun in (1000.0, 5000.0):
+        outbox.begin(begun)
+        outbox.offer("a", message("a", "birth"))
+        outbox.next()
+        assert not outbox.is_stuck(begun + ACKNOWLEDGED_WITHIN_S), "the first look may come at any moment"
+        assert outbox.is_stuck(begun + ACKNOWLEDGED_WITHIN_S + 1.0)
+        outbox.settle("a", Fate.PUBLISHED)
+        outbox.is_stuck(begun + 20.0)

@@ -240,3 +240,23 @@ async def test_a_refused_login_is_named_and_a_new_password_is_used(tmp_path: Pat
         await until(lambda: node.status.label.code == "retrying")
         task.cancel()
         assert "the broker refuses the login: Not authorized" in node.recent_problems[-1][1]
+
+
+async def test_a_broker_that_acknowledges_late_stays_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_node, "LOOK_S", 0.02)
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        writer.write(ACCEPTED_5)
+        while True:
+            kind, packet = await reader.packet()
+            if kind == 3:
+                await asyncio.sleep(0.1)
+                writer.write(b"\x40\x02" + packet[3:5])
+
+    async with broker(serve) as port:
+        slow = broker_at(port)
+        offer(slow, Message("a", b"1"))
+        async with connected(slow):
+            await until(lambda: slow.details()["messages_published"] or slow.details()["messages_lost"])
+            assert (slow.details()["messages_published"], slow.connections) == (1, 1)

@@ -216,6 +216,7 @@ class MqttBroker(Node):
         if is_connected:
             self.connections += 1
             self._connected_at = now()
+            self._outbox.begin(self._connected_at)
             self.show(Colour.GREEN, Mark.DOT, "broker-connected")
             if self._is_logged_as_lost:
                 self._is_logged_as_lost = False

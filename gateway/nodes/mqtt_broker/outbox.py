@@ -49,11 +49,15 @@ class Outbox:
         self._has_settled = False
         """True if the broker has acknowledged a message since the last look."""
         self._moved = 0.0
-        """Moment of the last look at which it had, or at which nothing was under way."""
+        """Moment of the last look at which it had or nothing was under way, or of the connection if that was later."""
 
     def __len__(self) -> int:
         """Return the number of messages that wait."""
         return len(self._ready) + len(self._behind)
+
+    def begin(self, moment: float) -> None:
+        """Note that a connection begins: the broker has its time to acknowledge from now on."""
+        self._moved = moment
 
     def offer(self, topic: str, make: Make) -> None:
         """Let a message wait, in place of an older one of its topic."""
