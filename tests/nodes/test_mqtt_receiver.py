@@ -14,6 +14,7 @@ from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver, ReceiverSetting
 from gateway.nodes.mqtt_receiver import node as receiver_node
 from gateway.nodes.mqtt_receiver.meter import FIRST_WITHIN_S
 from gateway.protocol.fleet.envelope import Envelope, encode
+from gateway.protocol.fleet.inbox import Outcome
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
 from gateway.protocol.fleet.ticks import Tick, decode_tick
 from gateway.protocol.p1.meter import MeterState
@@ -24,6 +25,7 @@ from tests.protocol.p1.stream import later, resealed
 from tests.waiting import running
 
 FIRST = own_telegram("v50_sagemcom-t210d")
+EASTERN = own_telegram("lt_eso")
 UNCHECKED = own_telegram("v22_iskra-mt382")
 START_S = 1000.0
 LIMIT_S = 5.0
@@ -306,6 +308,19 @@ def test_a_second_edge_of_the_same_meter_goes_on_where_the_first_one_stops(fleet
     fleet.takers[1](message)
     assert fleet.state.accepted == 7, "it was written later, whatever its clock says"
     assert fleet.meter.details()["edge"] == "site"
+
+
+def test_a_late_telegram_of_a_second_edge_is_older_also_where_meters_keep_the_time_of_eastern_europe(
+    fleet: Fleet,
+) -> None:
+    fleet.takers[0](fleet.message(fleet.tick(), payload=EASTERN))
+    tick = fleet.tick()
+    fleet.moment += 10.0
+    fleet.takers[0](fleet.message(tick, payload=later(EASTERN, 10.0)))
+    fleet.takers[0](fleet.message(tick, edge="site2", payload=later(EASTERN, 5.0)))
+    assert fleet.meter.inbox.outcomes == {Outcome.USED: 2, Outcome.OLDER: 1}
+    fleet.takers[0](fleet.message(tick, edge="site2", payload=later(EASTERN, 11.0)))
+    assert fleet.meter.inbox.outcomes[Outcome.USED] == 3
 
 
 def test_messages_of_other_topics_are_counted_and_dropped(fleet: Fleet) -> None:

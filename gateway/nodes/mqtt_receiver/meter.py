@@ -19,6 +19,7 @@ from gateway.problems.quoting import cut
 from gateway.protocol.fleet.inbox import Inbox, Incoming, Outcome, Verdict
 from gateway.protocol.fleet.newest import Stamp
 from gateway.protocol.fleet.ticks import Ticks
+from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings, read_body
 from gateway.runtime.flow import Details, Node
@@ -216,8 +217,11 @@ class MqttMeter(Node):
     def _stamps(self, telegram: bytes) -> tuple[Stamp, Stamp | None]:
         """Return the stamp of a telegram, and that of the telegram that was accepted last."""
         newest = self.meter.newest
-        used = newest.readings if newest else None
-        return _stamp(read_body(telegram.partition(b"\n!")[0], used)), _stamp(used) if used else None
+        readings = read_body(telegram.partition(b"\n!")[0], newest.readings if newest else None)
+        if newest is None:
+            return _stamp(readings), None
+        # The clock of the accepted one is correct for its time zone.
+        return _stamp(interpret(readings, newest.variant, newest.detected)), _stamp(newest.readings)
 
 
 def _stamp(readings: Readings) -> Stamp:
