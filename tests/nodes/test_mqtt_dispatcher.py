@@ -60,3 +60,13 @@ def test_the_number_of_topics_that_are_remembered_is_bounded(monkeypatch: pytest
             dispatcher.dispatch(Message(topic, b""), subscriptions)
         assert len(dispatcher._entries) <= 10
     assert len(taken) == 100
+
+
+def test_long_topics_are_not_remembered() -> None:
+    taken: list[Message] = []
+    subscriptions = (Subscription(["p/+/a"], taken.append, 1000),)
+    dispatcher = Dispatcher()
+    for topic in ("p/site/a", f"p/{1000 * 'x'}/a"):
+        dispatcher.dispatch(Message(topic, b""), subscriptions)
+    assert len(taken) == 2
+    assert list(dispatcher._entries) == ["p/site/a"]

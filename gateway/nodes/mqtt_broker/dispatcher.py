@@ -19,6 +19,8 @@ MUTED_S = 60.0
 """Time for which a topic with too many messages is not subscribed to."""
 MAX_KNOWN_TOPICS = 20_000
 """Largest number of topics whose subscriptions are remembered; all are forgotten when there are more."""
+MAX_KNOWN_TOPIC_CHARACTERS = 300
+"""Longest topic that is remembered: 20,000 of the longest that MQTT allows would take a gigabyte."""
 
 Entry = tuple[str, int, list[Callable[[Message], None]]]
 """A subscribed topic, its limit, and who takes its messages."""
@@ -67,10 +69,13 @@ class Dispatcher:
         return flooded
 
     def _look_up(self, topic: str) -> tuple[Entry, ...]:
-        """Return the subscriptions that a topic fits, and remember them."""
+        """Return the subscriptions that a topic fits, and remember them for a topic of usual length."""
+        entries = tuple(self._table.iter_match(topic))
+        if len(topic) > MAX_KNOWN_TOPIC_CHARACTERS:
+            return entries
         if len(self._entries) >= MAX_KNOWN_TOPICS:
             self._entries.clear()
-        entries = self._entries[topic] = tuple(self._table.iter_match(topic))
+        self._entries[topic] = entries
         return entries
 
     def _match(self, subscriptions: tuple[Subscription, ...]) -> None:
