@@ -67,9 +67,17 @@ def check_files(document: Document, config: Config, folder: Path) -> list[Proble
 
 def folder_warnings(document: Document, config: Config, folder: Path) -> Iterator[Problem]:
     """Yield that the folder for what a restart must not lose is missing; the gateway runs without it."""
-    if config.state_dir and not (folder / config.state_dir).is_dir():
-        path = folder / config.state_dir
+    if config.state_dir and _is_missing(path := folder / config.state_dir):
         yield document.problem(("state_dir",), "no-such-folder", f"there is no folder {path}", f"Run: mkdir -p {path}")
+
+
+def _is_missing(folder: Path) -> bool:
+    try:
+        return not folder.is_dir()
+    except PermissionError:
+        return False  # the user of the service may see it
+    except OSError:
+        return True
 
 
 def file_warnings(config: Config, path: Path) -> list[Problem]:

@@ -135,6 +135,9 @@ def test_a_state_dir_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     result = check(tmp_path, text)
     assert result.exit_code == 0
     assert f"3:1: state_dir: there is no folder {tmp_path}/state" in result.stdout + result.stderr
+    too_long = check(tmp_path, text.replace("dir: state", f"dir: {300 * 'x'}"))
+    assert too_long.exit_code == 0
+    assert "there is no folder" in too_long.stdout + too_long.stderr
     (tmp_path / "state").mkdir()
     result = check(tmp_path, text)
     assert "there is no folder" not in result.stdout + result.stderr
