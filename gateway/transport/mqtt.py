@@ -29,7 +29,7 @@ from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
 from gateway.transport.mqtt_connection import Connection, PahoClient, Takers, no_response
 from gateway.transport.mqtt_message import Message, encode
 from gateway.transport.mqtt_problems import disconnected, ended, login_refused, not_connected, too_old, topic_refused
-from gateway.transport.secret_file import read_secret
+from gateway.transport.secret_file import read_login
 from gateway.transport.timed_reading import read_in_time
 
 __all__ = ["Broker", "Message", "MqttClient", "Options"]
@@ -212,10 +212,10 @@ class MqttClient:
         broker = self._broker
         tls = trust(broker.ca, broker.certificate) if broker.is_tls else None
         try:
-            password = read_secret(broker.password_file) if broker.password_file else None
+            password = read_login(broker.password_file) if broker.password_file else None
         except OSError as error:
             raise ProblemError(file_problem(error, Place(str(broker.password_file))), error.errno) from error
-        return tls, None if password is None else password.decode("utf-8", "replace").rstrip("\r\n")
+        return tls, None if password is None else password.decode("utf-8", "replace")
 
     async def _log_in(self, tls: ssl.SSLContext | None, password: str | None) -> asyncio.Future[Exception | None]:
         connection = await self._attempt(self._versions[0], tls, password)

@@ -361,6 +361,13 @@ async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         assert caught.value.problem.code == "no-such-file"
 
 
+async def test_an_empty_password_file_is_no_empty_password(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("\n")
+    with pytest.raises(ProblemError) as caught:
+        await MqttLine(Broker("127.0.0.1", 1, user="me", password_file=tmp_path / "password"), TOPIC).open(bytes)
+    assert str(caught.value.problem) == f"{tmp_path}/password: the file is empty. Write the password into it"
+
+
 async def test_a_client_logs_in_with_its_password_and_will_and_publishes(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("s3cret\n")
     packets: list[tuple[int, bytes]] = []
