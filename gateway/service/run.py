@@ -175,7 +175,7 @@ async def _run(load: Load, path: Path, log: LogSettings) -> int:
         background.append(loop.create_task(secrets.watch(), name="watch secret files"))
         if manager.is_there:
             background.append(loop.create_task(manager.report(status), name="report to systemd"))
-        settle(len(wiring.meters))
+        settle()
 
     await wiring.flow.run(stop, started)
     for task in background:

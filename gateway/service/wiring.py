@@ -32,6 +32,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Flow, Node
 from gateway.runtime.health import Health, assess
+from gateway.runtime.memory import collect_seldom
 from gateway.runtime.report_data import describe
 from gateway.service.node_settings import (
     passthrough_settings,
@@ -199,6 +200,7 @@ class Wiring:
             for key in [(name, key_of(meter, but={"main_fuse"}))]
         }
         by_name = {name: source for (name, _), source in self._sources.items()}
+        collect_seldom(len(by_name))
         if len(by_name) >= MANY_METERS:
             crc16.use_library()
         for source in self._sources.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import ALIASES, VARIANTS
+from gateway.runtime import memory
 from gateway.runtime.flow import Flow, Node
 from gateway.service.node_settings import p1_connections
 from gateway.service.wiring import Wiring
@@ -422,3 +424,23 @@ async def test_the_version_of_a_meter_is_what_the_configuration_says_or_what_its
     feed(wiring, "said", OTHER)
     feed(wiring, "found", OTHER)
     assert {name: variant(meter) for name, meter in wiring.meters.items()} == {"said": "5B", "found": "4"}
+
+
+async def test_the_garbage_collector_follows_the_number_of_meters_over_reloads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "OBJECTS_PER_METER", 10_000)
+    of_python = gc.get_threshold()
+    server = "modbus: [{listen: '127.0.0.1:0', units: {1: {meter: a}}}]"
+    one = read(tmp_path, f"meters: {{a: {{simulate: true}}}}\n{server}\n")
+    two = read(tmp_path, f"meters: {{a: {{simulate: true}}, b: {{simulate: true}}}}\n{server}\n")
+    maps = load_maps(two, tmp_path)
+    wiring = Wiring(one, maps, tmp_path)
+    try:
+        thresholds = []
+        for config in (two, one):
+            await wiring.change(config, maps)
+            thresholds.append(gc.get_threshold()[0])
+        assert thresholds == [20_000, 10_000]
+    finally:
+        gc.set_threshold(*of_python)
