@@ -241,7 +241,7 @@ def main() -> None:
 
 
 def run_faults(meters: int, ground: Ground, chosen: dict[str, Fault]) -> bool:
-    """Let faults happen to one fleet; return whether all numbers were right."""
+    """Let faults happen to one fleet; return whether all numbers were correct."""
     has_passed = True
     with (
         TemporaryDirectory(prefix="dsmr-gateway-") as folder,

@@ -37,7 +37,7 @@ class Prepared:
 
 
 def prepare(wiring: Wiring, load: Load) -> Prepared:
-    """Read all files, and change nothing. This may take for ever, so the caller has a time limit.
+    """Read all files, and change nothing that runs. This may take for ever, so the caller has a time limit.
 
     Raises:
         FileError: the configuration, a map, a certificate, a key, a password or the audit log cannot be used.
