@@ -429,6 +429,7 @@ async def test_the_version_of_a_meter_is_what_the_configuration_says_or_what_its
 async def test_the_garbage_collector_follows_the_number_of_meters_over_reloads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(memory, "OBJECTS_PER_METER", 10_000)
     of_python = gc.get_threshold()
     server = "modbus: [{listen: '127.0.0.1:0', units: {1: {meter: a}}}]"
@@ -438,9 +439,10 @@ async def test_the_garbage_collector_follows_the_number_of_meters_over_reloads(
     wiring = Wiring(one, maps, tmp_path)
     try:
         thresholds = []
-        for config in (two, one):
-            await wiring.change(config, maps)
-            thresholds.append(gc.get_threshold()[0])
+        async with running(wiring):
+            for config in (two, one):
+                await wiring.change(config, maps)
+                thresholds.append(gc.get_threshold()[0])
         assert thresholds == [20_000, 10_000]
     finally:
         gc.set_threshold(*of_python)
