@@ -668,3 +668,22 @@ def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_fixed(brow
         assert not page.locator("#problems").is_visible()
         visitor.context.close()
         wait_until(lambda: "connect to" in gateway.log, "the gateway to serve")
+
+
+def test_an_address_that_is_not_encoded_shows_the_view(visit: Visitor) -> None:
+    page = visit().open("now/50%")
+    page.wait_for_selector(".hero")
+
+
+def test_an_element_in_the_place_of_a_styled_one_has_no_style(visit: Visitor) -> None:
+    page = visit().open("now")
+    style = page.evaluate(
+        """async () => {
+          const { h, render } = await import("./static/dom.js");
+          const parent = document.createElement("div");
+          render(parent, h("span", { style: { left: "20%" } }));
+          render(parent, h("span"));
+          return parent.firstChild.getAttribute("style");
+        }"""
+    )
+    assert not style

@@ -147,13 +147,18 @@ async function choose() {
   const name = wantedView();
   viewName = name;
   isMoreOpen = false;
-  gateway.path = location.hash.slice(1).split("/").slice(1).map(decodeURIComponent);
+  try {
+    gateway.path = location.hash.split("/").slice(1).map(decodeURIComponent);
+  } catch { // an address that somebody typed
+    gateway.path = [];
+  }
   document.title = `${t(name)} · DSMR Modbus gateway`;
   showFrame();
   const { create } = await import(`./${name}.js`).catch(() => ({}));
   if (viewName !== name) return;
   if (!create) { // the next event chooses again
     viewName = main.dataset.view;
+    if (!events) listen();
     return showFrame();
   }
   view?.close?.();

@@ -44,7 +44,7 @@ function create(wanted) {
 
 function set(node, name, value) {
   if (name.startsWith("on")) node[name] = value ?? null;
-  else if (name === "style") for (const [property, text] of Object.entries(value)) node.style.setProperty(property, text);
+  else if (name === "style" && value) for (const [property, text] of Object.entries(value)) node.style.setProperty(property, text);
   else if (name === "value" || name === "checked") node[name] = value;
   else if (!isShown(value) && !(value === false && name.startsWith("aria-"))) node.removeAttribute(name);
   else node.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
