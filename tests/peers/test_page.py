@@ -279,7 +279,7 @@ def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: S
         page.get_by_text("Read power_net at address 100 instead of 40101.").first.wait_for()
         host = page.locator("tr[data-host='127.0.0.1']").first
         host.get_by_text("1 open").wait_for()
-        page.locator(".clients-requests").get_by_text(re.compile(r"^power_net -?\d+ W$")).first.wait_for()
+        page.locator(".clients-requests").get_by_text(re.compile(r"^power_net \u2212?\d+ W$")).first.wait_for()
         page.get_by_role("button", name="Copy 100").first.wait_for()
         visitor.screenshot("clients")
         page.get_by_role("button", name="only likely mistakes").click()
@@ -302,7 +302,7 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         first = page.locator(".fleet-row[data-order='0']")
         assert "kade-3" in first.inner_text()
         assert "no such device" in first.inner_text()
-        page.get_by_text("sum over 2 fresh meters; 58 left out").wait_for()
+        page.get_by_text("meters in the sum: 2; left out: 58").wait_for()
         rows = page.locator(".fleet-row")
         assert rows.count() <= 40
         page.locator(".fleet-port").evaluate("(port) => port.scrollTo(0, 1e6)")
@@ -324,6 +324,8 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         rows.first.get_by_role("link").focus()
         visitor.page.goto(f"{visitor.origin}/#flow/last")
         page.get_by_text("No fresh telegrams from last.").wait_for()
+        page.locator(".wire-label", has_text="—").first.wait_for()
+        assert page.locator(".wire-label.off", has_text="stale").count() == 0
         visitor.page.goto(f"{visitor.origin}/#now/kade-1")
         page.locator(".hero[data-state=fresh]").wait_for()
         page.locator("#pill", has_text="2 of 60 fresh").wait_for()

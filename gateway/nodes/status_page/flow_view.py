@@ -133,7 +133,7 @@ class FlowChannel:
         wires = [*_wires(nodes, meters, rates, served), *_client_wires(clients[:HOSTS_SHOWN], names)]
         kinds = {node.name: node.kind for node in nodes} | {_client(host): "client" for host in clients[:HOSTS_SHOWN]}
         view = FlowView(
-            **frame(gateway, moment, () if every else meters, has_advice=self._page.clients.has_mistake),
+            **frame(gateway, moment, meters, has_advice=self._page.clients.has_mistake),
             shown=[meter.name for meter in meters],
             names=every,
             nodes=list(map(_node, nodes)),

@@ -2,7 +2,7 @@
 // only what is fresh is called "now".
 
 import { dropdown, h, make, render, s, segments } from "./dom.js";
-import { area, axes, BOTTOM, hatch, limited, nice, path, picture, powerTicks, runs, scales, silences, TOP } from "./drawing.js";
+import { area, axes, hatch, limited, nice, path, picture, powerTicks, runs, scales, silences, TOP } from "./drawing.js";
 import { isKnown, pointsOf, series } from "./series.js";
 import { table } from "./table.js";
 import { fixed, hours, moment, signed, t } from "./texts.js";
@@ -183,13 +183,12 @@ function chart(kind, state, move) {
       element.hidden = kind.isOptional && !known.length;
       drawn = null;
       if (known.length) {
-        const [width, height, ticks] = [Math.max(260, box.clientWidth), kind.height, kind.ticks(known, around)];
-        const { right } = kind;
+        const [width, ticks] = [Math.max(260, box.clientWidth), kind.ticks(known, around)];
         // Beyond the last telegram nothing is known. While it is fresh, the newest bucket reaches to now.
         const points = all.filter((each) => each.at <= around.end || each === known.at(-1));
-        drawn = { points, known, around, bucketS, ticks, ...scales({ width, height, left: LEFT, right, ticks, ...around }) };
+        drawn = { points, known, around, bucketS, ticks, ...scales({ ...kind, width, left: LEFT, ticks, ...around }) };
         const count = width < 420 ? 4 : width < 700 ? 6 : around.range === "hour" ? 7 : 9;
-        render(box, picture(width, height, { role: "img", "aria-label": kind.describe(known) }, kind.back?.(drawn),
+        render(box, picture(width, kind.height, { role: "img", "aria-label": kind.describe(known) }, kind.back?.(drawn),
           axes(drawn, { ...around, ...kind, ticks: kind.labelled?.(ticks) ?? ticks, count }), holes(drawn, kind), kind.draw(drawn), cursor));
       } else render(box, h("p.empty", t("chart_empty")));
       read();

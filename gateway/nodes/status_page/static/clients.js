@@ -3,7 +3,7 @@
 import { card, chip, copyButton, h, make, render } from "./dom.js";
 import { mark } from "./marks.js";
 import { table } from "./table.js";
-import { ageWords, bitWords, clock, exceptionText, fixed, moment, number, t } from "./texts.js";
+import { ageWords, bitWords, clock, exceptionText, fixed, minus, moment, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
 const HOST_COLUMNS = [["hosts_host"], ["hosts_reads"], ["hosts_got"], ["unit", "num"], ["rate", "num"], ["responses", "num"],
@@ -15,7 +15,7 @@ const WITH_VALUE = ["unit id", "one off", "manual number", "other unit", "other 
 const NO_FAULT = ["absent value", "silent meter"];
 export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
 
-export function create(gateway) {
+export function create(gateway, refresh) {
   const state = { mistakesOnly: false, isPaused: false };
   const [head, advices, tables] = [h("div.bar", h("h1", t("clients"))), h("div", { "aria-live": "polite" }), h("div")].map(make);
   let found = null;
@@ -49,7 +49,7 @@ export function create(gateway) {
     element: make(h("div", head, advices, tables)),
     stream: { view: "fleet" },
     update() {},
-    tick() { this.refresh().catch(() => {}); },
+    tick: refresh,
     async refresh() {
       if (state.isPaused || gateway.isLost || gateway.event?.is_serving === false) return;
       const [hosts, { requests }] = await Promise.all([gateway.get("api/hosts"), gateway.get("api/requests")]);
@@ -61,12 +61,12 @@ export function create(gateway) {
 
 function hostRow(host, now) {
   const { transport, connections } = host;
-  const onlyRequests = (text) => (host.kind === "passthrough" ? "—" : text);
   const isReader = host.kind === "passthrough";
+  const onlyRequests = (text) => (isReader ? "—" : text);
   const cells = [
     [h("span.host", mark(CLIENT_MARKS[host.state], t(`hosts_state_${host.state}`)), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
     [isReader ? t("hosts_telegrams") : host.reads || asked(host)],
-    [isReader ? host.meter ?? "—" : gotten(host)],
+    [isReader ? host.meter ?? "—" : gotten(host), "live"],
     [onlyRequests(String(host.unit_id ?? "—")), "num"],
     [host.requests_per_s === null ? "—" : fixed(host.requests_per_s, 1), "num"],
     [onlyRequests(number(host.answers)), "num"],
@@ -111,7 +111,7 @@ function gotten({ is_answered: isAnswered, exception, values, more_values: more,
 export function valueWords({ name, value, unit, bits, unix_time: time }) {
   if (value === null) return `${name} —`;
   if (time !== null) return `${name} ${moment(time)}`;
-  return `${name} ${bits.length ? bitWords(bits) : [value, unit].filter((each) => each || each === 0).join(" ")}`;
+  return `${name} ${bits.length ? bitWords(bits) : [minus(value), unit].filter(Boolean).join(" ")}`;
 }
 
 function adviceTexts({ unit_id: unit, function_code: code, address, count, advice: { mistake, instead, register } }) {

@@ -128,11 +128,11 @@ export function create(gateway) {
   function rowOf(meter, index, height, range) {
     const { name, age, state: of, errors, clients, points, interval_s: interval, is_simulated: isSimulated } = meter;
     const power = powerOf(meter);
-    const shownState = isSimulated && of === "fresh" ? "simulated" : of;
+    const shownState = gateway.isLost ? "lost" : isSimulated && of === "fresh" ? "simulated" : of;
     const cell = (kind, ...content) => h("span", { role: "cell", class: kind }, content);
     return h("div.fleet-row", { class: of, role: "row", key: meter.position, "data-order": index, "aria-rowindex": index + 2,
       style: { transform: `translateY(${index * height}px)` } },
-      cell("", mark(gateway.isLost ? "stale" : shownState, t(`state_${shownState}`))),
+      cell("", mark(shownState, t(`state_${shownState}`))),
       cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name),
         h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
       cell("why", reasonOf(meter)),

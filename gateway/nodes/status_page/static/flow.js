@@ -45,7 +45,8 @@ export function create(gateway) {
     const silent = event.meters.filter((each) => !meterState(each, gateway.elapsed(), false).isServed).map(({ name }) => name);
     const clients = event.clients.map((host) => ({ name: `client ${host.kind} ${host.host}`, kind: "client", label: nameOf(host), host }));
     const nodes = new Map([...event.nodes, ...clients].map((node) => [node.name, node]));
-    const wires = event.wires.map((wire) => ({ ...wire, key: `${wire.source} ${wire.target}`, is_alive: wire.is_alive && !silent.includes(wire.meter) }));
+    const wires = event.wires.map((wire) => ({ ...wire, key: `${wire.source} ${wire.target}`, is_alive: wire.is_alive && !silent.includes(wire.meter),
+      is_unsent: event.meters.some(({ name, telegrams }) => name === wire.meter && !telegrams) }));
     // The style sheet places the nodes; the wires go from one to the other, wherever they are.
     render(boxes, event.places.map((place) => nodeOf(nodes.get(place.name), place)));
     const places = new Map([...boxes.children].map((box) => [box.dataset.node, placeOf(box)]));
@@ -77,17 +78,15 @@ export function create(gateway) {
     const text = place && wireText(wire);
     if (!text) return null;
     const width = text.length * 6.6 + 14;
-    return s("g.wire-label.live", { class: !wire.is_alive && "off", transform: `translate(${place.x.toFixed(1)},${place.y.toFixed(1)})` },
+    return s("g.wire-label.live", { class: !wire.is_alive && !wire.is_unsent && "off", transform: `translate(${place.x.toFixed(1)},${place.y.toFixed(1)})` },
       s("rect", { x: -width / 2, y: -10, width, height: 20, rx: 10 }), s("text", { "text-anchor": "middle", y: 4 }, text));
   }
 
   function showHead(silent) {
     const { meters, shown, names } = event;
-    // Among many meters, only the wires tell about the one that is shown.
-    const isOne = !meters.length;
-    const flows = isOne ? event.wires.some((wire) => wire.is_alive && wire.unit === "telegrams") : !silent.length;
-    const words = isOne ? t(flows ? "flow_one_flows" : "flow_one_stale", { meter: shown[0] })
-      : flows ? t("flow_all_flow") : t(silent.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: silent.join(", ") });
+    const flows = meters.length > 0 && !silent.length;
+    const words = flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
+      : t(silent.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: silent.join(", ") });
     render(head, h("h1", t("flow")), mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
       names.length > 0 && select(t("meter"), names.map((name) => [name, name]), shown[0],
         (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
@@ -196,9 +195,9 @@ export function shortLabel(node) {
   return WITH_ADDRESS.includes(node.kind) ? label.replace(/\S+(?=:\d+$)/, "") : label;
 }
 
-function wireText({ shows, per_s: rate, power_w: power, unit, is_alive: isAlive }) {
+function wireText({ shows, per_s: rate, power_w: power, unit, is_alive: isAlive, is_unsent: isUnsent }) {
   if (shows === "power") return isAlive && power !== null && `${fixed(power)} W`;
-  if (!isAlive && unit === "telegrams") return shows === "telegrams" && t("flow_stale");
+  if (!isAlive && unit === "telegrams") return shows === "telegrams" && (isUnsent ? "—" : t("flow_stale"));
   return shows && rate !== null && t(`flow_${shows}`, { n: fixed(rate, 1) });
 }
 

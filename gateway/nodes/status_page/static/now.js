@@ -169,7 +169,7 @@ function hourChart(all, bucketS, [clientWidth, clientHeight], { at, age, isServe
   const around = { at, span: HOUR_S, isServed, end: isServed ? at : age === null ? last.at + bucketS / 2 : at - age };
   const ticks = powerTicks(watts.map((w) => w / 1000));
   const frame = scales({ width, height, left: 0, right: 46, ticks, ...around });
-  const { x, y, edge, floor } = frame;
+  const { x, y, floor } = frame;
   const label = t("now_hour_label", { from: hours(at - HOUR_S), lowest: signed(Math.min(...watts)), highest: signed(Math.max(...watts)) });
   return picture(width, height, { role: "img", "aria-label": label },
     axes(frame, { ...around, ticks, isSigned: true, count: width < 340 ? 4 : 5 }),

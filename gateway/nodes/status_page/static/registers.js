@@ -3,7 +3,7 @@
 import { checkbox, h, make, memo, render, searchField, select } from "./dom.js";
 import { sorting, table } from "./table.js";
 import { telegramList } from "./telegram.js";
-import { ageWords, bitWords, exceptionText, moment, t } from "./texts.js";
+import { ageWords, bitWords, exceptionText, minus, moment, t } from "./texts.js";
 
 const COLUMNS = [
   { name: "address", by: (row) => row.address, kind: "num" },
@@ -32,7 +32,8 @@ export function create(gateway, refresh) {
   function controls() {
     const units = gateway.status.servers.flatMap(({ name, units: all }, index) => all
       .map(({ unit_id: id, map, meter }) => [`${index}/${id}`, `${id}: ${map} (${name}, ${meter})`]));
-    state.unit ??= units[0]?.[0] ?? null;
+    // A reload can take the unit away.
+    if (!units.some(([unit]) => unit === state.unit)) [state.unit, data] = [units[0]?.[0] ?? null, null];
     return h("div.controls",
       select(t("unit"), units, state.unit, (unit) => { rows.clear(); change({ unit, chosen: null, line: null }); refresh(); }),
       h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
@@ -72,14 +73,12 @@ export function create(gateway, refresh) {
   }
 
   function show() {
-    if (!data) {
-      render(element, controls());
-      return;
-    }
+    const tools = controls();
+    if (!data) return render(element, tools);
     const shown = order.sort(data.registers.filter(isWanted));
     const lines = state.line === null ? data.registers.find(({ name }) => name === state.chosen)?.lines : [state.line];
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
-    render(element, controls(), h("p.soft", t("choose_register")), h("p.bad", !data.is_fresh && stalenessOf(data)), h("div.columns",
+    render(element, tools, h("p.soft", t("choose_register")), h("p.bad", !data.is_fresh && stalenessOf(data)), h("div.columns",
       table(t("registers"), order.heads("th", { scope: "col" }), shown.map(rowOf), { kind: ".tall", caption }),
       h("section.scroll.tall", { tabindex: 0, "aria-label": t("newest_telegram") },
         telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null })))));
@@ -111,7 +110,7 @@ function valueOf({ is_answered: isAnswered, exception, bits, unix_time: time, te
   if (!isAnswered) return t("no_response");
   if (exception !== null) return exceptionText(exception);
   if (bits) return bits.length ? bitWords(bits) : t("bits_none");
-  return time !== null && text !== null ? moment(time) : text ?? "—";
+  return time !== null && text !== null ? moment(time) : minus(text ?? "—");
 }
 
 // Before the first telegram, and after the registers were withdrawn, there is nothing to hold.

@@ -93,6 +93,11 @@ export function number(value, digits = 0) {
   return formatOf(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
 }
 
+// A number of the gateway, with a true minus.
+export function minus(text) {
+  return `${text}`.replace(/^-(?=\d)/, "−");
+}
+
 // With the sign of a direction: a true minus, and a plus.
 export function signed(value, digits = 0) {
   const text = fixed(Math.abs(value), digits);
