@@ -32,7 +32,7 @@ class Result(NamedTuple):
     """Coverage of the corpus: edges reached, and combinations of lines and counts."""
     ended: str
     failure: str
-    """Output of libFuzzer where an input broke what is checked; empty if none did."""
+    """Output of libFuzzer where an input broke what is checked, or its exit code; empty if none did."""
 
 
 def run(target: str, seconds: int, new: Path) -> Result:
@@ -49,7 +49,8 @@ def run(target: str, seconds: int, new: Path) -> Result:
     )
     coverage = [f"{edges} / {features}" for edges, features in _COVERAGE.findall(ran.stdout)] or ["-"]
     executions = _EXECUTIONS.search(ran.stdout)
-    failure = _without_noise(ran.stdout) if ran.returncode else ""
+    ended = f"ended with exit code {ran.returncode}" if ran.returncode else ""
+    failure = ended and (_without_noise(ran.stdout) or ended)
     return Result(int(executions[1]) if executions else 0, coverage[0], coverage[-1], failure)
 
 
