@@ -31,6 +31,7 @@ PYTHONS ?= 3.11 3.12 3.13
 NUMBER ?= 1500
 STAMP := $(VENV)/.set-up
 MUTMUT := $(VENV)/.mutmut
+ATHERIS := $(VENV)/.atheris
 
 # Each tool has an environment of its own, made at its first use.
 TOOLS := $(VENV)/tools
@@ -93,8 +94,9 @@ prove: setup
 	$(BIN)/python -m tests.simulation.prove --seeds $(SEEDS) --seconds $(SECONDS)
 	$(BIN)/python -m tests.simulation.prove --fleet --seeds $(SEEDS) --seconds $(SECONDS)
 
-# PROOFS names some of them.
+# PROOFS names some of them. Without atheris, all but the fuzzing works.
 prove-all: setup $(MUTMUT)
+	-@$(MAKE) --no-print-directory $(ATHERIS)
 	$(BIN)/python -m benchmarks.prove_all $(PROOFS)
 
 coverage: setup
@@ -103,9 +105,13 @@ coverage: setup
 coverage-all: setup peers
 	$(PARALLEL) --cov=gateway --cov-fail-under=95
 
-# Has many libraries of its own, so only those who run it install it.
+# Only those who run them install mutmut, which has many libraries, and atheris.
 $(MUTMUT): $(STAMP)
 	$(INSTALL) --quiet 'mutmut>=3.8.1,<3.9'
+	@touch $@
+
+$(ATHERIS): $(STAMP) fuzz/requirements.txt
+	$(INSTALL) --quiet --require-hashes --requirement fuzz/requirements.txt
 	@touch $@
 
 mutants: setup $(MUTMUT)
@@ -113,8 +119,7 @@ mutants: setup $(MUTMUT)
 
 # Inputs that break what a target checks are kept as TARGET-crash-..., and named.
 fuzz: SECONDS = 60
-fuzz: setup
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(INSTALL) --quiet --require-hashes --requirement fuzz/requirements.txt
+fuzz: setup $(ATHERIS)
 	$(BIN)/python -m fuzz.campaign --seconds $(SECONDS) $(TARGETS)
 
 bounds: $(TOOLS)/uv
