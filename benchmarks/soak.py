@@ -158,6 +158,7 @@ def run_month(folder: Path, total: int) -> None:
         arguments = (ports, places, telegrams, sent, over, there)
         clients = context.Process(target=watch, args=arguments, daemon=True)
         clients.start()
+        there.close()  # so that the end of the clients is seen, should they fail
         steadiness = Steadiness(gateway)
         begun, used = time.monotonic(), cpu_s(gateway.pid)
         number, size, hour = 0, telegrams.size, min(HOUR, total // 10)
