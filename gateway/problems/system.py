@@ -50,11 +50,11 @@ def connection_problem(error: OSError) -> Problem:
     """Return why a TCP connection cannot be made."""
     if isinstance(error, socket.gaierror):
         what = f"the name is not found ({error.strerror})"
-        return problem_of("name-not-found", what, "Is it right, and is the network up?", short="name not found")
+        return problem_of("name-not-found", what, "Is it correct, and is the network up?", short="name not found")
     match error.errno:
         case errno.ECONNREFUSED:
             what = "the connection is refused: no program listens there"
-            return problem_of("connection-refused", what, "Is the port right, and does the ser2net there run?")
+            return problem_of("connection-refused", what, "Is the port correct, and is the ser2net running?")
         case errno.EHOSTUNREACH:
             hint = "Is the address right, and is the host on?"
             return problem_of("no-route-to-host", "there is no route to the host", hint)

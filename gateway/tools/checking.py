@@ -111,7 +111,7 @@ def check_machine(document: Document, config: Config) -> CheckReport:
     for loc, host in located:
         if host in reasons:
             what = f"the name {host} is not found ({reasons[host]})"
-            problems.append(document.problem(loc, "name-not-found", what, "Is it right, and is the network up?"))
+            problems.append(document.problem(loc, "name-not-found", what, "Is it correct, and is the network up?"))
     running = next((holder for holder in holders if holder.startswith(OWN_NAME)), "")
     return CheckReport(in_order(problems), running)
 

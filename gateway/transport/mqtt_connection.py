@@ -41,7 +41,7 @@ _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has the 
 NOT_MQTT = problem_of(
     "not-mqtt",
     "the other end is not an MQTT broker, or not with these settings",
-    "Is the port right? Most brokers have 1883, and 8883 with mqtts://",
+    "Is the port correct? Most brokers have 1883, and 8883 with mqtts://",
     short="not an MQTT broker",
 )
 MALFORMED = problem_of(

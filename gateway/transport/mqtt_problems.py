@@ -24,7 +24,7 @@ def not_connected(error: OSError) -> Problem:
     """Return why there is no connection to a broker."""
     problem = connection_problem(error)
     if problem.code == "connection-refused":
-        return replace(problem, hint="Is the port right, and does the broker there run?")
+        return replace(problem, hint="Is the port correct, and is the broker running?")
     return problem
 
 
@@ -33,7 +33,7 @@ def ended(error: Exception | None) -> Problem:
     if isinstance(error, ProblemError):
         return error.problem
     what = "the broker closes the connection without a response"
-    hint = "Look in its log. Is the port right? Most brokers have 1883, and 8883 with mqtts://"
+    hint = "Look in its log. Is the port correct? Most brokers have 1883, and 8883 with mqtts://"
     return problem_of("mqtt-closed", what, hint, short="the broker closes the connection")
 
 

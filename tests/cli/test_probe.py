@@ -207,7 +207,7 @@ def test_a_meter_behind_a_host_that_sends_nothing_is_reported() -> None:
         ("/dev/there-is-no-such-port", "no such device. Is the cable plugged in? Look in /dev/serial/by-id"),
         (
             "127.0.0.1:1",
-            "127.0.0.1:1: the connection is refused: no program listens there. Is the port right, and does the ser2net",
+            "127.0.0.1:1: the connection is refused: no program listens there. Is the port correct, and is the ser2net",
         ),
         ("p1.invalid:2001", "p1.invalid:2001: the name is not found"),
     ],
