@@ -282,6 +282,13 @@ def test_requests_are_shown_with_what_is_likely_wrong(visit: Visitor, gateway: S
         page.locator(".clients-requests").get_by_text(re.compile(r"^power_net \u2212?\d+ W$")).first.wait_for()
         page.get_by_role("button", name="Copy 100").first.wait_for()
         visitor.screenshot("clients")
+        # A pause holds the list of requests, and nothing that would look current.
+        page.get_by_role("button", name="pause").click()
+        client.ask(read_request(100, 2), 98)
+        page.get_by_text("Unit 98 is not configured.").first.wait_for()
+        assert page.locator(".clients-requests", has_text="unit 98").count() == 0
+        page.get_by_role("button", name="pause").click()
+        page.locator(".clients-requests", has_text="unit 98").wait_for()
         page.get_by_role("button", name="only likely mistakes").click()
         page.wait_for_function(
             "() => [...document.querySelectorAll('.clients-requests tbody tr')].every((e) => e.dataset.mistake)"

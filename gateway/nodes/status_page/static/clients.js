@@ -38,7 +38,7 @@ export function create(gateway, refresh) {
     const newest = requests.filter(({ advice }) => advice || !state.mistakesOnly).slice(0, REQUESTS_SHOWN);
     render(tables,
       !all.length && card("", t("hosts_none"), null, h("p.soft", t("hosts_none_why"), " ", h("a", { href: "#connect" }, t("connect")))),
-      (all.length > 0 || requests.length > 0) && [
+      all.length + requests.length > 0 && [
         card(".table-card.clients-hosts", t("hosts_title"), h("span.grow.soft.small", t("hosts_once")),
           table(t("hosts_title"), HOST_COLUMNS, [all.map((host) => hostRow(host, now)), more])),
         card(".table-card.clients-requests", t("requests_caption"), [toggle("mistakesOnly", "mistakes_only"), toggle("isPaused", "pause")],
@@ -51,9 +51,9 @@ export function create(gateway, refresh) {
     update() {},
     tick: refresh,
     async refresh() {
-      if (state.isPaused || gateway.isLost || gateway.event?.is_serving === false) return;
+      if (gateway.isLost || gateway.event?.is_serving === false) return;
       const [hosts, { requests }] = await Promise.all([gateway.get("api/hosts"), gateway.get("api/requests")]);
-      found = { hosts, requests, receivedAt: performance.now() };
+      found = { hosts, requests: state.isPaused ? found.requests : requests, receivedAt: performance.now() };
       show();
     },
   };
