@@ -50,9 +50,9 @@ class Ground:
     """The conditions that are the same for several faults."""
 
     has_store: bool = False
-    """Whether the brokers write a store, to a small disk, and read it when they start."""
+    """True if the brokers write a store, to a small disk, and read it when they start."""
     has_clocks: bool = False
-    """Whether the wall clock of each process can be set."""
+    """True if the wall clock of each process can be set."""
 
 
 class Process:

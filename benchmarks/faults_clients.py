@@ -66,7 +66,7 @@ class Meters:
             due = max(due + 1.0, time.monotonic())
             number = int(time.monotonic() / STEP_S) % VALUES
             telegram = self._telegrams.telegram(number, stamp(time.time() + self.clock_s))
-            # A counter that rises tells a clock that was set back from old telegrams.
+            # By a counter that rises, the gateway distinguishes a clock that was set back from old telegrams.
             telegram = resealed(COUNTER.sub(b"%010.3f" % (12_000 + time.monotonic() / 1000 % 1000), telegram))
             for name, cable in self._cables.items():
                 with suppress(OSError):
@@ -89,7 +89,7 @@ class Meters:
 
 @dataclass
 class Seen:
-    """What the clients of a unit saw since the beginning of a fault."""
+    """Responses that the clients of a unit got since the beginning of a fault."""
 
     results: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)

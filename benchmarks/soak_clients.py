@@ -99,7 +99,7 @@ def all_places(telegrams: Telegrams) -> dict[int, Places]:
 
 
 class History:
-    """How many telegrams had been sent at each moment of the last seconds."""
+    """Number of telegrams that had been sent at each moment of the last seconds."""
 
     def __init__(self) -> None:
         self._moments: deque[tuple[float, int]] = deque()

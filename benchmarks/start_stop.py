@@ -53,7 +53,7 @@ READ_METERS = ("tcp", "serial", "simulated")
 
 @dataclass
 class Left:
-    """What gateways have left behind."""
+    """Tasks, errors, descriptors and threads that gateways have left behind."""
 
     tasks: Counter[str] = field(default_factory=Counter)
     nameless: Counter[str] = field(default_factory=Counter)

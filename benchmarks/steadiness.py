@@ -1,4 +1,4 @@
-"""Whether a program that runs for long stays as it is: its memory, its file descriptors, its log. And its broker."""
+"""Growth of a program that runs for long: its memory, its file descriptors and its log. And a broker for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LOG_LINES = 100
 
 
 class Steadiness:
-    """What a running program uses, since a moment when it has done everything once."""
+    """Memory, file descriptors and log of a running program, since a moment when it has done everything once."""
 
     def __init__(self, program: Program, meters: int = 1) -> None:
         self._program = program

@@ -71,7 +71,7 @@ def check_posted(telegram: bytes) -> None:
 
 
 def check_accepted(telegram: bytes) -> None:
-    """Check a telegram whose sender was told that it is valid."""
+    """Check a telegram that was accepted as valid."""
     items = TelegramReader().feed(telegram)
     assert items
     assert all(isinstance(item, Telegram) for item in items)
