@@ -139,7 +139,10 @@ def write_config(service: Booted, text: str) -> None:
 
 
 def main_pid(service: Booted) -> str:
-    return service.property_of(UNIT, "MainPID")
+    """Return the process of the running service. A signal to 0 would end these tests."""
+    pid = service.property_of(UNIT, "MainPID")
+    assert pid != "0", service.run("journalctl", "--unit", UNIT)
+    return pid
 
 
 def lines_about(service: Booted, words: str) -> str:
