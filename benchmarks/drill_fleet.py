@@ -278,6 +278,8 @@ def namespace(name: str, index: int) -> Iterator[str]:
             run("ip", "-n", there, *command.split())
         yield here
     finally:
+        # The kernel removes it some time after its namespace, and the next fleet uses its name.
+        subprocess.run(["ip", "link", "del", here], check=False)
         run("ip", "netns", "del", there)
 
 
