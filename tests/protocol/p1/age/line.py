@@ -27,6 +27,7 @@ class Line:
         """What the machine says of its clock."""
         self.was_asked = 0
         """Number of times that it was asked."""
+        self._sent = 0
 
     def _is_synchronised(self) -> bool:
         self.was_asked += 1
@@ -47,6 +48,8 @@ class Line:
         text = zlib.crc32(f"{stamp} {counter} {power} {meter}".encode())
         machine = None if machine_clock is None else MachineClock(machine_clock, self._is_synchronised)
         self.last = self.timeline.take(at, stamp, meter, (counter,), text, connected, machine)
+        self._sent += 1
+        assert self.last.token == self._sent
         return self.last
 
     def go_on(self, count: int, power: int = 300, rises: int = 1, **more: object) -> Verdict:

@@ -198,6 +198,7 @@ class Judge:
     def _take(self, delivery: Delivery) -> None:
         t = delivery.telegram
         verdict = self.timeline.take(delivery.at, t.clock, t.meter, (t.counter,), text_of(t), delivery.connected)
+        assert verdict.token not in self._written, "each verdict has a number of its own"
         self._written[verdict.token] = t.at
         last, moves = self._stamps.get(t.meter, (None, 0))
         self._stamps[t.meter] = (t.clock, moves + (t.clock is not None and t.clock != last))
