@@ -1,6 +1,6 @@
 // The frame of the page: it receives the gateway's events, shows the chosen view, and says when it has lost the gateway.
 
-import { h, render, s } from "./dom.js";
+import { h, phone, render, s } from "./dom.js";
 import { mark, meterState } from "./marks.js";
 import { ageWords, moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
 
@@ -11,14 +11,14 @@ const FEW_METERS = 3;
 const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
 const RETRY_MS = 3_000;
 const BEAT_MS = 250;
-const BEATS_PER_TICK = 4;
+const TICK_MS = 1_000;
 const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and the values are old
 const BANNER_AFTER_S = 2; // a page that was hidden gets an event at once when it is shown again: only what lasts is announced
-const THEMES = ["auto", "dark", "light"];
+const NEXT_THEME = { auto: "dark", dark: "light", light: "auto" };
 
-const phone = matchMedia("(max-width: 900px)");
 const byId = (id) => document.getElementById(id);
 const main = byId("view");
+const skip = document.querySelector(".skip");
 let view = null;
 let viewName = "";
 let events = null;
@@ -26,7 +26,6 @@ let watchdog = null;
 let isRefreshing = false;
 let isOutdated = false;
 let isReady = false; // the newest event is one of the stream of the view
-let isMoreOpen = false;
 
 const gateway = {
   status: null, event: null, path: [], receivedAt: 0, isLost: false, showsIdentifiers: false,
@@ -88,26 +87,22 @@ function setLost(isLost) {
 function showFrame() {
   render(byId("tabs"), tabs());
   const isLostLong = gateway.isLost && gateway.elapsed() > BANNER_AFTER_S;
-  byId("banner").hidden = !isLostLong;
   render(byId("banner"), isLostLong && [mark("stale"), h("span", t("lost"))]);
   if (!gateway.event) return;
   const { problems, warnings, reload, is_serving: isServing } = gateway.event;
   list("problems", t(isServing ? "problems" : "problems_none_served"), viewName === "broken" ? [] : problems);
   list("warnings", t("warnings"), warnings);
-  byId("reload").hidden = !reload?.is_applied;
-  render(byId("reload"), reload && t("reloaded", { at: moment(reload.at), changes: reload.changes.join("; ") || t("reload_nothing") }));
+  render(byId("reload"), reload?.is_applied && t("reloaded", { at: moment(reload.at), changes: reload.changes.join("; ") || t("reload_nothing") }));
   const [state, word, age] = summary();
   // Only the word is announced: the age changes each second.
   render(byId("pill"), mark(state), h("span", word), age && h("span.soft", { "aria-hidden": "true" }, age));
 }
 
 function list(id, title, problems) {
-  const section = byId(id);
-  section.hidden = !problems.length;
-  render(section, h("h2", { id: `${id}-title` }, title), h("ul", problems.map((problem) => {
+  render(byId(id), problems.length > 0 && [h("h2", { id: `${id}-title` }, title), h("ul", problems.map((problem) => {
     const { place, translation, english } = problemText(problem);
     return h("li", place, translation ?? english, translation && h("div", { lang: "en" }, english));
-  })));
+  }))]);
 }
 
 // The state of the only meter with its age, or how many are fresh.
@@ -124,9 +119,8 @@ function summary() {
   }
   // An event of one meter among many counts the others too.
   const of = (name) => (meters.length === all ? states.filter(({ state }) => state === name).length : counts[name]);
-  const good = of("fresh") + of("late");
-  const worst = good < all ? (of("stale") ? "stale" : "never") : of("late") ? "late" : "fresh";
-  return [worst, t("state_some", { fresh: number(good), all: number(all) })];
+  const worst = ["stale", "never", "late"].find(of) ?? "fresh";
+  return [worst, t("state_some", { fresh: number(of("fresh") + of("late")), all: number(all) })];
 }
 
 // The names of the views; a fleet is there from two meters on, and is the first of many.
@@ -146,7 +140,6 @@ function wantedView() {
 async function choose() {
   const name = wantedView();
   viewName = name;
-  isMoreOpen = false;
   try {
     gateway.path = location.hash.split("/").slice(1).map(decodeURIComponent);
   } catch { // an address that somebody typed
@@ -172,21 +165,11 @@ async function choose() {
 // A phone has the most used views in a bar at the bottom, and the others behind a button.
 function tabs() {
   const all = names();
-  const first = phone.matches ? [...new Set([all[0], ...ON_PHONE])] : all;
-  const toggle = (isOpen) => {
-    isMoreOpen = isOpen;
-    showFrame();
-  };
-  const escape = ({ key }) => {
-    if (key !== "Escape") return;
-    toggle(false);
-    byId("more-button").focus();
-  };
-  return [first.map(tab), phone.matches && [
-    h("button", { id: "more-button", "aria-expanded": isMoreOpen, "aria-controls": "more", onclick: () => toggle(!isMoreOpen) }, icon("more"),
-      t("more")),
-    h("div.more", { id: "more", class: isMoreOpen && "open", onclick: () => toggle(false), onkeydown: escape },
-      all.filter((name) => !first.includes(name)).map(tab))]];
+  if (!phone.matches) return all.map(tab);
+  const first = new Set([all[0], ...ON_PHONE]);
+  return [[...first].map(tab), h("button", { popovertarget: "more" }, icon("more"), t("more")),
+    h("div", { id: "more", popover: "auto", onclick: ({ currentTarget }) => currentTarget.hidePopover() },
+      all.filter((name) => !first.has(name)).map(tab))];
 }
 
 function tab(name) {
@@ -200,90 +183,77 @@ function icon(name) {
 
 // One stream at a time, with what the view wants. A hidden page has none.
 function listen() {
-  stop();
+  events?.close();
+  clearTimeout(watchdog);
   if (document.hidden) return;
-  const query = new URLSearchParams(view?.stream ?? {}).toString();
-  const own = new EventSource(`events${query && `?${query}`}`);
-  events = own;
-  const restart = () => {
-    if (own !== events) return;
-    stop();
-    setLost(true);
-    watchdog = setTimeout(listen, RETRY_MS);
-  };
-  const watch = () => {
-    clearTimeout(watchdog);
-    watchdog = setTimeout(restart, SILENCE_MS);
-  };
-  own.onmessage = (event) => {
-    if (own !== events) return;
-    watch();
+  events = new EventSource(`events?${new URLSearchParams(view?.stream ?? {})}`);
+  events.onmessage = (event) => {
+    watch(lose, SILENCE_MS);
     receive(event);
   };
-  own.onerror = restart;
-  watch();
+  events.onerror = lose;
+  watch(lose, SILENCE_MS);
 }
 
-function stop() {
+function lose() {
+  events.close();
+  setLost(true);
+  watch(listen, RETRY_MS);
+}
+
+function watch(then, afterMs) {
   clearTimeout(watchdog);
-  events?.close();
-  events = null;
+  watchdog = setTimeout(then, afterMs);
 }
 
 // A page that was hidden, asleep or kept by the browser shows old values until the first event.
 function wake() {
-  stop();
-  if (document.hidden) return;
-  setLost(true);
+  if (!document.hidden) setLost(true);
   listen();
 }
 
 async function showInLanguage(wanted) {
   await setLanguage(wanted);
+  skip.textContent = t("skip");
+  byId("tabs").ariaLabel = t("views");
   const [other, title] = wanted === "nl" ? ["en", "English"] : ["nl", "Nederlands"];
-  const button = byId("language");
-  button.setAttribute("aria-label", `${other.toUpperCase()}: ${title}`);
-  button.lang = other;
-  button.textContent = other.toUpperCase();
-  button.onclick = () => {
+  const onclick = () => {
     localStorage.setItem("language", other);
     showInLanguage(other);
   };
+  Object.assign(byId("language"), { onclick, lang: other, textContent: other.toUpperCase(), ariaLabel: `${other.toUpperCase()}: ${title}` });
   setTheme(localStorage.getItem("theme") ?? "auto");
   await choose();
 }
 
 function setTheme(theme) {
-  const button = byId("theme");
-  document.documentElement.dataset.theme = theme;
-  button.title = `${t("theme")}: ${t(`theme_${theme}`)}`;
-  button.setAttribute("aria-label", button.title);
-  button.onclick = () => {
-    const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    localStorage.setItem("theme", next);
-    setTheme(next);
+  const title = `${t("theme")}: ${t(`theme_${theme}`)}`;
+  const onclick = () => {
+    localStorage.setItem("theme", NEXT_THEME[theme]);
+    setTheme(NEXT_THEME[theme]);
   };
+  document.documentElement.style.colorScheme = theme === "auto" ? "" : theme;
+  Object.assign(byId("theme"), { onclick, title, ariaLabel: title });
 }
 
-let beats = 0;
 let lastBeat = Date.now();
 setInterval(() => {
-  const before = lastBeat;
+  const pause = Date.now() - lastBeat;
   lastBeat = Date.now();
   if (document.hidden) return;
-  if (lastBeat - before > ASLEEP_MS) wake();
-  if (!gateway.event) return;
+  if (pause > ASLEEP_MS) wake();
   if (isReady) view?.beat?.();
-  beats += 1;
-  if (beats % BEATS_PER_TICK) return;
+}, BEAT_MS);
+setInterval(() => {
+  if (document.hidden || !gateway.event) return;
   showFrame();
   if (isReady) view?.tick?.();
-}, BEAT_MS);
+}, TICK_MS);
 
-document.querySelector(".skip").addEventListener("click", (event) => {
+skip.onclick = (event) => {
   event.preventDefault();
   main.focus();
-});
+};
 addEventListener("keydown", (event) => {
   const search = byId("search");
   if (event.key !== "/" || !search || event.target.closest("input, select, textarea")) return;
@@ -296,12 +266,9 @@ addEventListener("hashchange", () => {
 });
 addEventListener("visibilitychange", wake);
 addEventListener("pageshow", (event) => { if (event.persisted) wake(); });
-phone.addEventListener("change", showFrame);
-let width = innerWidth;
-new ResizeObserver(() => {
-  if (innerWidth === width) return;
-  width = innerWidth;
+addEventListener("resize", () => {
+  showFrame();
   if (isReady) view?.resize?.();
-}).observe(document.documentElement);
+});
 
 await showInLanguage(preferredLanguage());

@@ -4,6 +4,7 @@
 import { t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+export const phone = matchMedia("(max-width: 900px)"); // as in the style sheet
 
 export const h = (tag, ...rest) => describe(null, tag, rest);
 export const s = (tag, ...rest) => describe(SVG, tag, rest);
@@ -19,13 +20,8 @@ function describe(namespace, tag, [first, ...rest]) {
   return { namespace, name, key, properties, children: shown(hasProperties ? rest : [first, ...rest]) };
 }
 
-function isShown(value) {
-  return value !== null && value !== undefined && value !== false;
-}
-
-function shown(children) {
-  return children.flat(Infinity).filter(isShown);
-}
+const isShown = (value) => ![null, undefined, false].includes(value);
+const shown = (children) => children.flat(Infinity).filter(isShown);
 
 // An element that its maker fills; `render` puts it in its place and leaves what is in it.
 export function make(description) {
@@ -43,11 +39,16 @@ function create(wanted) {
 }
 
 function set(node, name, value) {
-  if (name.startsWith("on")) node[name] = value ?? null;
+  if (name.startsWith("on") || isLive(name)) node[name] = value ?? null;
   else if (name === "style" && value) for (const [property, text] of Object.entries(value)) node.style.setProperty(property, text);
-  else if (name === "value" || name === "checked") node[name] = value;
-  else if (!isShown(value) && !(value === false && name.startsWith("aria-"))) node.removeAttribute(name);
-  else node.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
+  else if (name.startsWith("aria-") && value === false) node.setAttribute(name, value);
+  else if (isShown(value)) node.setAttribute(name, value);
+  else node.removeAttribute(name);
+}
+
+// A visitor changes these properties too.
+function isLive(name) {
+  return name === "value" || name === "checked";
 }
 
 export function render(parent, ...wanted) {
@@ -81,7 +82,7 @@ function fits({ isOwned, description }, child) {
 
 function patch(node, wanted) {
   const { description } = node;
-  if (node === wanted || description === wanted || node.isKept) return;
+  if (node === wanted || description === wanted) return;
   if (node instanceof Text) {
     if (node.data !== String(wanted)) node.data = wanted;
     return;
@@ -89,7 +90,7 @@ function patch(node, wanted) {
   node.description = wanted;
   replaceChildren(node, wanted.children);
   for (const name of Object.keys({ ...description.properties, ...wanted.properties })) {
-    const [before, value] = [name === "value" || name === "checked" ? node[name] : description.properties[name], wanted.properties[name]];
+    const [before, value] = [(isLive(name) ? node : description.properties)[name], wanted.properties[name]];
     if (before !== value) set(node, name, value);
   }
 }
@@ -120,14 +121,8 @@ async function copy(text, button) {
     area.remove();
     button.focus();
   }
-  if (button.isKept) return;
-  const label = button.textContent;
-  button.isKept = true;
-  button.textContent = t("copied");
-  setTimeout(() => {
-    button.textContent = label;
-    button.isKept = false;
-  }, 1500);
+  button.dataset.copied = t("copied");
+  setTimeout(() => delete button.dataset.copied, 1500);
 }
 
 // `options` are pairs of a value and its text.

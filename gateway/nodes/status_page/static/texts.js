@@ -1,15 +1,15 @@
 // The page's texts in the chosen language; numbers and times as that language writes them.
 
 const LANGUAGES = ["en", "nl"];
+const OWN_SYMBOLS = { group: "\u202f", minusSign: "−" };
 let texts = { page: {}, kinds: {}, details: {}, labels: {}, problems: {} };
 export let language = "en";
 let locale = "en"; // the visitor's own kind of the language, such as British English
 const formats = new Map();
 
 export function preferredLanguage() {
-  const kept = localStorage.getItem("language");
-  if (LANGUAGES.includes(kept)) return kept;
-  return navigator.languages.map((each) => each.slice(0, 2)).find((each) => LANGUAGES.includes(each)) ?? "en";
+  const wanted = [localStorage.getItem("language"), ...navigator.languages.map((each) => each.slice(0, 2))];
+  return wanted.find((each) => LANGUAGES.includes(each)) ?? "en";
 }
 
 export async function setLanguage(wanted) {
@@ -18,8 +18,6 @@ export async function setLanguage(wanted) {
   locale = navigator.languages.find((each) => each.startsWith(wanted)) ?? wanted;
   formats.clear();
   document.documentElement.lang = wanted;
-  for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(element.dataset.label));
 }
 
 export function t(key, values = {}) {
@@ -46,9 +44,7 @@ export function refusal(reason) {
 // A text of the gateway by its code. The gateway sends the English text with it, for a code without a translation.
 export function labelText({ code, values, text }) {
   const translation = texts.labels[code];
-  if (!translation) return text;
-  const shown = Object.entries(values).map(([name, value]) => [name, valueText(value)]);
-  return fill(translation, Object.fromEntries(shown));
+  return translation ? fill(translation, values, valueText) : text;
 }
 
 // A problem of the configuration: its place, its text in the page's language by its code, and the English sentence
@@ -78,8 +74,8 @@ export function valueText(value) {
   return Number.isInteger(value) || typeof value === "string" ? String(value) : number(value, 1);
 }
 
-function fill(text, values) {
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+function fill(text, values, shown = (value) => value ?? "") {
+  return text.replace(/\{(\w+)\}/g, (_, name) => shown(values[name]));
 }
 
 // A format is made once, since that takes longer than to use it a hundred times.
@@ -98,29 +94,25 @@ export function minus(text) {
   return `${text}`.replace(/^-(?=\d)/, "−");
 }
 
-// With the sign of a direction: a true minus, and a plus.
-export function signed(value, digits = 0) {
-  const text = fixed(Math.abs(value), digits);
-  if (Number(Math.abs(value).toFixed(digits)) === 0) return text;
-  return (value < 0 ? "−" : "+") + text;
+// With so many digits after the point and a true minus; thousands have a thin space from 10,000 on.
+export function fixed(value, digits = 0, signDisplay = "negative") {
+  const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: "min2", signDisplay });
+  return format.formatToParts(value).map(({ type, value: part }) => OWN_SYMBOLS[type] ?? part).join("");
 }
 
-// With so many digits after the point; thousands have a thin space from 10,000 on.
-export function fixed(value, digits = 0) {
-  const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits,
-    useGrouping: Math.abs(value) >= 10_000 });
-  return format.formatToParts(value).map(({ type, value: part }) => (type === "group" ? "\u202f" : type === "minusSign" ? "−" : part)).join("");
+// With the sign of a direction: also a plus.
+export function signed(value, digits) {
+  return fixed(value, digits, "exceptZero");
 }
 
 // An age that is looked at while it grows: 0.4 s, 47 s, 4 min 12 s, 3 h 05 min.
 export function ageWords(seconds) {
   if (seconds === null) return "—";
-  if (seconds < 9.95) return t("age_s", { n: fixed(seconds, 1) });
-  if (seconds < 99.5) return t("age_s", { n: fixed(seconds) });
-  const [minutes, rest] = [Math.floor(seconds / 60), String(Math.floor(seconds % 60)).padStart(2, "0")];
-  if (seconds < 3600) return t("age_min_s", { min: minutes, s: rest });
-  if (seconds < 172_800) return t("age_h_min", { h: Math.floor(seconds / 3600), min: String(minutes % 60).padStart(2, "0") });
-  return t("age_d", { n: fixed(seconds / 86400) });
+  if (seconds < 99.5) return t("age_s", { n: fixed(seconds, seconds < 9.95 ? 1 : 0) });
+  const twoDigits = (value) => String(Math.floor(value)).padStart(2, "0");
+  if (seconds < 3600) return t("age_min_s", { min: Math.floor(seconds / 60), s: twoDigits(seconds % 60) });
+  if (seconds < 172_800) return t("age_h_min", { h: Math.floor(seconds / 3600), min: twoDigits((seconds / 60) % 60) });
+  return t("age_d", { n: fixed(seconds / 86_400) });
 }
 
 const timeAs = (options) => (unix) => formatOf(Intl.DateTimeFormat, options).format(new Date(unix * 1000));
