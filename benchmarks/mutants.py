@@ -19,23 +19,29 @@ tests that were added since, and what was not run yet. docs/decisions/mutants.md
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
+from _pytest.runner import runtestprotocol
 from mutmut import __main__ as mutmut
+from mutmut.configuration import config
 from mutmut.mutation.data import SourceFileMutationData
-from mutmut.mutation.trampoline import get_mutant_under_test, set_mutant_under_test
+from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
-from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import change_cwd
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from mutmut.workers.isolation import ForkRunner
 
@@ -43,27 +49,67 @@ FOLDER = Path("mutants")
 SAMPLE = FOLDER / "sample"
 ENDLESS_S = 10.0
 """CPU time of a test, in seconds, after which the mutant does not end: the test has noticed it."""
+AFRESH_S = 120
+"""CPU time of all tests of a mutant in a process of its own, in seconds, after which one of them does not end."""
 MOST_TESTS = 300
 """Largest number of tests that run first: functions that nearly every test calls have thousands."""
-NEVER_S = 10**6
-"""Limit of the time of all tests of a mutant: none, since the machine may be busy."""
+ENDLESS = -signal.SIGPROF
+"""Result of a test that does not end."""
+MEMORY_BYTES = 2 << 30
+"""Address space of the process of a mutant: a loop that does not end may also fill the memory."""
 
 
-class TimeLimit:
-    """Ends the process of a mutant if a test takes too much CPU time; a plugin of pytest."""
+class Runner:
+    """Collects the tests once, and runs some of them in a fork of this process for each mutant; a plugin of pytest."""
 
-    def pytest_runtest_setup(self) -> None:
-        """Begin to count."""
-        if "__mutmut_" in get_mutant_under_test():
+    def __init__(self, work: Callable[[Runner], None]) -> None:
+        """Collect the tests when `start` is called, and call `work` then."""
+        self._work = work
+        self._items: dict[str, pytest.Item] = {}
+
+    def start(self) -> None:
+        """Collect the tests and work."""
+        settings = config()
+        arguments = [*settings.pytest_add_cli_args_test_selection, *settings.pytest_add_cli_args]
+        with change_cwd(str(FOLDER)):
+            pytest.main(["--rootdir=.", "-qq", "--capture=no", "--no-header", *arguments], plugins=[self])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do the work instead of running each test once."""
+        self._items = {item.nodeid: item for item in session.items}
+        # The objects that the forks share are not copied by their garbage collections.
+        gc.collect()
+        gc.freeze()
+        with change_cwd(".."):
+            self._work(self)
+        return True
+
+    def run(self, mutant: str, tests: Iterable[str]) -> int:
+        """Run tests against a mutant until one fails; return 1 then, 0 for none, and `ENDLESS` if one does not end."""
+        items = [self._items[test] for test in tests]
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                code = self._run_here(mutant, items)
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def _run_here(self, mutant: str, items: list[pytest.Item]) -> int:
+        os.chdir(FOLDER)
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.dup2(nothing, 2)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        set_mutant_under_test(mutant)
+        for item, following in pairwise([*items, None]):
+            assert item
             signal.setitimer(signal.ITIMER_PROF, ENDLESS_S)
-
-
-class Runner(PytestRunner):
-    """Runs pytest with a time limit for each test."""
-
-    def execute_pytest(self, params: list[str], **more: list[object]) -> int:
-        """Run it."""
-        return super().execute_pytest(params, plugins=[*more.get("plugins", ()), TimeLimit()])
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+                return 1
+        return 0
 
 
 def drawn(names: dict[str, list[str]], number: int, seed: int) -> set[str]:
@@ -92,9 +138,14 @@ def nearest(tests: Collection[str], module: str) -> list[str]:
     return sorted(tests, key=lambda test: (own not in test, state().duration_by_test[test]))[:MOST_TESTS]
 
 
+def fastest(tests: Collection[str]) -> list[str]:
+    """Return the tests, the fastest first."""
+    return sorted(tests, key=lambda test: state().duration_by_test[test])
+
+
 def was_noticed(code: int | None) -> bool:
     """Return whether a test failed, or the tests did not end."""
-    return code == -signal.SIGPROF or status_by_exit_code[code] in ("killed", "segfault")
+    return code not in (None, 0)
 
 
 def called_at_import() -> set[str]:
@@ -124,7 +175,13 @@ def run_afresh(mutant: str, tests: list[str]) -> int:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "--rootdir=.", *tests]
     environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
     ran = subprocess.run(
-        command, cwd=FOLDER, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        command,
+        cwd=FOLDER,
+        env=environment,
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (AFRESH_S, AFRESH_S)),
     )
     return int(ran.returncode != 0)
 
@@ -137,15 +194,9 @@ def prepare() -> list[SourceFileMutationData]:
     mutmut.copy_also_copy_files()
     mutmut.setup_source_paths()
     mutmut.create_mutants(1)
-    mutmut.collect_or_load_stats(ForkRunner(1, Runner()))
+    mutmut.collect_or_load_stats(ForkRunner(1, PytestRunner()))
     set_mutant_under_test("")
     return list(mutmut.collect_source_file_mutation_data(mutant_names=())[1].values())
-
-
-def run_in_fork(runner: ForkRunner, mutant: str, tests: list[str]) -> int | None:
-    """Run tests against a mutant, the fastest first, and return the exit code of pytest."""
-    runner.submit(mutant, tests, NEVER_S, NEVER_S)
-    return runner.wait_for_result().exit_code
 
 
 def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: float) -> None:
@@ -155,21 +206,20 @@ def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: floa
     tests = {name: tests_of(name, longest_s) for name in waiting}
     waiting.sort(key=lambda name: (module_of[name].exit_code_by_key[name] is not None, len(tests[name])))
     at_import = called_at_import()
-    runner = ForkRunner(1, Runner())
-    runner.startup()
-    for count, name in enumerate(waiting, start=1):
-        if mangled_name_from_mutant_name(name) in at_import:
-            code: int | None = run_afresh(name, tests_of_module(name.rpartition(".")[0]))
-        else:
-            code = run_in_fork(runner, name, tests[name])
-            others = callers_of(name).difference(tests[name])
-            if others and not was_noticed(code):
-                code = run_in_fork(runner, name, list(others))
-        module_of[name].exit_code_by_key[name] = code
-        module_of[name].save()
-        if not was_noticed(code):
-            print(f"{count} of {len(waiting)}: {name}", flush=True)
-    runner.shutdown()
+
+    def work(runner: Runner) -> None:
+        for count, name in enumerate(waiting, start=1):
+            if mangled_name_from_mutant_name(name) in at_import:
+                code = run_afresh(name, tests_of_module(name.rpartition(".")[0]))
+            else:
+                others = callers_of(name).difference(tests[name])
+                code = runner.run(name, tests[name]) or runner.run(name, fastest(others))
+            module_of[name].exit_code_by_key[name] = code
+            module_of[name].save()
+            if not was_noticed(code):
+                print(f"{count} of {len(waiting)}: {name}", flush=True)
+
+    Runner(work).start()
 
 
 def report(modules: list[SourceFileMutationData], sample: set[str]) -> float:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.protocol.p1.derive import UNIT_CODES, derive
-from gateway.protocol.p1.derived import DERIVATIONS, LIMITER_NAMES, MEDIA, Uses
+from gateway.protocol.p1.derived import DERIVATIONS, LIMITER_NAMES, MEDIA, Derivation, Uses
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -279,6 +279,68 @@ def test_each_derived_reading_is_declared_with_its_unit(telegram: str) -> None:
         assert DERIVATIONS[name].is_text is isinstance(value, str), name
         if name in units:
             assert units[name] == DERIVATIONS[name].unit, name
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [
+        ("energy_import", Derivation("energy_import", "Wh", tuple(f"energy_import_t{n}" for n in (1, 2, 3, 4, 5)))),
+        (
+            "energy_export_low",
+            Derivation("energy_export_low", "Wh", ("energy_export_t1", "energy_export_t2"), Uses.EQUAL),
+        ),
+        (
+            "energy_import_normal",
+            Derivation("energy_import_normal", "Wh", ("energy_import_t1", "energy_import_t2"), Uses.EQUAL),
+        ),
+        ("tariff_is_low", Derivation("tariff_is_low", None, ("tariff",))),
+        ("power_net", Derivation("power_net", "W", ("power_import", "power_export"))),
+        (
+            "power_net_l1",
+            Derivation(
+                "power_net_l1", "W", ("power_import_l1", "power_export_l1"), otherwise=("power_net", "current_l1")
+            ),
+        ),
+        ("power_net_l3", Derivation("power_net_l3", "W", ("power_import_l3", "power_export_l3"))),
+        ("current_signed_l2", Derivation("current_signed_l2", "A", ("current_l2", "power_net_l2"))),
+        ("limiter_power", Derivation("limiter_power", "W", ("limiter",))),
+        ("limiter_current", Derivation("limiter_current", "A", ("limiter",))),
+        ("limiter_apparent_power", Derivation("limiter_apparent_power", "VA", ("limiter",))),
+        (
+            "equipment_identifier",
+            Derivation(
+                "equipment_identifier",
+                None,
+                ("logical_device_name", "meter_serial", "meter_number"),
+                Uses.FIRST,
+                is_text=True,
+            ),
+        ),
+        ("demand_peak_1", Derivation("demand_peak_1", "W", ("demand_history",))),
+        ("demand_peak_13_time", Derivation("demand_peak_13_time", None, ("demand_history",))),
+        ("mbus4_unit_code", Derivation("mbus4_unit_code", None, ("mbus4_reading",))),
+        ("mbus1_reading_age", Derivation("mbus1_reading_age", "s", ("mbus1_reading", "clock"))),
+    ],
+)
+def test_a_derived_reading_has_this_unit_and_follows_from_these(name: str, declared: Derivation) -> None:
+    assert DERIVATIONS[name] == declared
+
+
+@pytest.mark.parametrize(
+    ("part", "unit"), [("reading", "J"), ("reading_age", "s"), ("reading_time", None), ("identifier", None)]
+)
+def test_a_reading_of_a_medium_comes_from_the_same_one_of_each_channel_and_its_type(
+    part: str, unit: str | None
+) -> None:
+    inputs = tuple(name for n in (1, 2, 3, 4) for name in (f"mbus{n}_type", f"mbus{n}_{part}"))
+    is_text = part == "identifier"
+    assert DERIVATIONS[f"heat_{part}"] == Derivation(f"heat_{part}", unit, inputs, Uses.MEDIUM, is_text, "heat")
+
+
+def test_no_other_readings_are_derived() -> None:
+    count = 2 * (1 + 2) + 1 + 4 + 3 + 3 + 1 + 2 * 13 + 2 * 4 + 6 * 5
+    assert len(DERIVATIONS) == count
+    assert all(name == each.name for name, each in DERIVATIONS.items())
 
 
 def derived_from(values: Values, units: dict[str, str]) -> Values:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.history import DAY_S, FULL, HOUR_S, SMALL, TELEGRAMS_KEPT, Bucket, History, Ring
+from gateway.protocol.p1.history import DAY_S, FULL, HOUR_S, SMALL, TELEGRAMS_KEPT, Bucket, History, Layout, Ring
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, TelegramReader
@@ -132,17 +132,77 @@ def test_points_are_means_of_periods_and_none_where_nothing_came() -> None:
     assert History().points(2, 60) == [None, None]
 
 
+FIGURES = {
+    "power_net": (100, -40, 700),
+    **{f"power_net_l{phase}": (10 * phase, 20 * phase, 60 * phase) for phase in (1, 2, 3)},
+    **{f"voltage_l{phase}": (229 + phase, 227 + phase, 233 + phase) for phase in (1, 2, 3)},
+}
+"""Reading → its values in three telegrams."""
+
+
+def filled(layout: Layout) -> Bucket:
+    bucket = Bucket(layout, 7)
+    for number in range(3):
+        bucket.note(with_values(**{name: values[number] for name, values in FIGURES.items()}).readings.values)
+    bucket.note_interval(2.5)
+    bucket.note_interval(1.5)
+    bucket.refused += 4
+    return bucket
+
+
+def test_a_bucket_has_a_column_for_each_quantity() -> None:
+    mean, lowest, highest = 760 / 3, -40, 700
+    assert dict(zip(SMALL.columns, filled(SMALL).row(), strict=True)) == {
+        "power_mean_w": mean,
+        "power_lowest_w": lowest,
+        "power_highest_w": highest,
+        "longest_interval_s": 2.5,
+        "telegrams": 3,
+        "refused": 4,
+    }
+    assert dict(zip(FULL.columns, filled(FULL).row(), strict=True)) == {
+        "power_mean_w": mean,
+        "power_l1_w": 30,
+        "power_l2_w": 60,
+        "power_l3_w": 90,
+        "power_lowest_w": lowest,
+        "power_highest_w": highest,
+        "voltage_l1_lowest_v": 228,
+        "voltage_l2_lowest_v": 229,
+        "voltage_l3_lowest_v": 230,
+        "voltage_l1_highest_v": 234,
+        "voltage_l2_highest_v": 235,
+        "voltage_l3_highest_v": 236,
+        "longest_interval_s": 2.5,
+        "telegrams": 3,
+        "refused": 4,
+    }
+
+
 @pytest.mark.parametrize("layout", [FULL, SMALL])
-def test_a_row_becomes_the_same_bucket_again(layout: object) -> None:
-    assert layout in (FULL, SMALL)
-    bucket = Bucket(FULL, 7)
-    bucket.note(with_values(power_net=10, voltage_l1=230).readings.values)
-    bucket.note_interval(2)
-    assert Bucket.from_row(FULL, 7, bucket.row()).row() == pytest.approx(bucket.row())
-    empty = Bucket(FULL, 7).row()
-    assert [math.isnan(value) for value in Bucket.from_row(FULL, 7, empty).row()] == [
-        math.isnan(each) for each in empty
-    ]
+def test_a_row_becomes_the_same_bucket_again(layout: Layout) -> None:
+    row = filled(layout).row()
+    again = Bucket.from_row(layout, 9, row)
+    assert again.number == 9
+    assert again.row() == pytest.approx(row)
+    empty = Bucket(layout, 7).row()
+    assert Bucket.from_row(layout, 7, empty).row() == pytest.approx(empty, nan_ok=True)
+
+
+@pytest.mark.parametrize("layout", [FULL, SMALL])
+def test_buckets_of_one_time_add_up_to_the_bucket_of_all_their_telegrams(layout: Layout) -> None:
+    whole, first, second = filled(layout), Bucket(layout, 7), Bucket(layout, 8)
+    for number in range(3):
+        part = first if number < 2 else second
+        part.note(with_values(**{name: values[number] for name, values in FIGURES.items()}).readings.values)
+    first.note_interval(1.5)
+    second.note_interval(2.5)
+    first.refused, second.refused = 1, 3
+    for one, other in ((first, second), (second, first)):
+        total = Bucket(layout, 7)
+        total.add(one)
+        total.add(Bucket.from_row(layout, 8, other.row()))
+        assert total.row() == pytest.approx(whole.row())
 
 
 def test_buckets_of_an_earlier_run_fill_gaps_and_are_added_to_the_newest() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.maps.load import find_map, load_map
-from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES, ValueType, source_lines
+from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES, NameInfo, ValueType, source_lines
 from gateway.protocol.p1.readings import Readings
 from tests.conftest import OWN_TELEGRAMS, ROOT, own_telegram
 from tests.maps.serving import readings_in
@@ -83,3 +83,35 @@ def test_the_value_of_each_name_has_the_declared_type_and_unit(telegram: str) ->
         assert isinstance(value, str) is (NAMES[name].value_type is ValueType.TEXT), name
         if name in readings.units and NAMES[name].unit:
             assert readings.units[name] == NAMES[name].unit, name
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("power_import", NameInfo(ValueType.NUMBER, "W")),
+        ("energy_import_t2", NameInfo(ValueType.NUMBER, "Wh")),
+        ("tariff", NameInfo(ValueType.NUMBER, None)),
+        ("clock", NameInfo(ValueType.NUMBER, None)),
+        ("p1_version", NameInfo(ValueType.TEXT, None)),
+        ("equipment_identifier", NameInfo(ValueType.TEXT, None)),
+        ("power_failure_log", NameInfo(ValueType.TEXT, None)),
+        ("identification", NameInfo(ValueType.TEXT, None)),
+        ("power_factor_l1", NameInfo(ValueType.NUMBER, None)),
+        ("demand_peak", NameInfo(ValueType.NUMBER, "W")),
+        ("demand_peak_time", NameInfo(ValueType.NUMBER, None)),
+        ("mbus2_reading", NameInfo(ValueType.NUMBER, None)),
+        ("mbus2_reading_time", NameInfo(ValueType.NUMBER, None)),
+        ("gas_reading", NameInfo(ValueType.NUMBER, "m3")),
+        ("gas_identifier", NameInfo(ValueType.TEXT, None)),
+        ("heat_reading", NameInfo(ValueType.NUMBER, "J")),
+        ("limiter_current", NameInfo(ValueType.NUMBER, "A")),
+        ("gateway_telegram_age", NameInfo(ValueType.NUMBER, "s")),
+    ],
+)
+def test_a_name_has_this_type_and_unit(name: str, meaning: NameInfo) -> None:
+    assert NAMES[name] == meaning
+
+
+@pytest.mark.parametrize("name", ["limiter", "power_import_time", "tariff_time", "clock_time"])
+def test_a_quantity_that_differs_by_meter_and_a_time_that_no_line_has_are_no_names(name: str) -> None:
+    assert name not in NAMES

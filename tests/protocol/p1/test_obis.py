@@ -8,7 +8,16 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.obis import ENTRIES, MAX_CACHED_CODES, UNIT_FACTORS, Entry, Kind, canonical_unit, entry_of
+from gateway.protocol.p1.obis import (
+    ENTRIES,
+    MAX_CACHED_CODES,
+    UNIT_FACTORS,
+    Entry,
+    Kind,
+    canonical_unit,
+    entry_of,
+    own_entry,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +66,94 @@ def test_an_unknown_code_keeps_its_own_text_as_its_name(code: str) -> None:
     assert entry_of(code) == Entry(code, Kind.OTHER)
 
 
-def test_a_code_that_only_dsmr_parser_knows_has_the_name_from_there() -> None:
-    entry = entry_of("0-0:96.13.2")
-    assert entry.name != "0-0:96.13.2"
-    assert entry.name.islower()
+@pytest.mark.parametrize(
+    ("code", "entry"),
+    [
+        ("0-0:96.13.2", Entry("msn_text_message_2", Kind.TEXT)),
+        ("0-0:96.13.5", Entry("msn_text_message_5", Kind.TEXT)),
+        ("1-0:96.5.5", Entry("q3d_equipment_state", Kind.TEXT)),
+        ("0-0:96.1.255", Entry("q3d_equipment_serialnumber", Kind.TEXT)),
+        ("1-0:96.13.1", Entry("text_message_code", Kind.COUNT)),
+        ("0-0:14.7.0", Entry("frequency", Kind.NUMBER)),
+        ("1-3:32.32.0", Entry("voltage_sag_l1_count", Kind.COUNT)),
+    ],
+)
+def test_a_code_that_only_dsmr_parser_knows_has_the_name_and_the_kind_from_there(code: str, entry: Entry) -> None:
+    assert entry_of(code) == entry
+
+
+def test_the_lines_of_dsmr_parser_with_several_value_groups_have_no_name_from_there() -> None:
+    assert {entry_of(code).name for code in ("1-0:99.97.1", "0-0:98.1.1", "1-0:24.2.1")} == {
+        "1-0:99.97.1",
+        "0-0:98.1.1",
+        "1-0:24.2.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "own"),
+    [
+        ("1-1:1.7.0", "power_import"),
+        ("1-1:72.7.0", "voltage_l3"),
+        ("1-1:199.7.0", None),
+        ("1-0:1.7.0", None),
+        ("2-1:1.7.0", None),
+    ],
+)
+def test_a_code_of_channel_1_has_the_name_of_channel_0_for_a_meter_whose_own_channel_it_is(
+    code: str, own: str | None
+) -> None:
+    entry = own_entry(code)
+    assert (entry and entry.name) == own
+
+
+@pytest.mark.parametrize("phase", [1, 2, 3])
+def test_the_codes_of_the_phases_are_twenty_apart(phase: int) -> None:
+    """OBIS (IEC 62056-61): value group C of L1 is 21 to 40, of L2 41 to 60, of L3 61 to 80."""
+    base = 20 * (phase - 1)
+    quantities = {
+        f"1-0:{base + 21}.7.0": Entry(f"power_import_l{phase}", Kind.NUMBER, "W"),
+        f"1-0:{base + 21}.7.255": Entry(f"power_import_l{phase}", Kind.NUMBER, "W"),
+        f"1-0:{base + 22}.7.0": Entry(f"power_export_l{phase}", Kind.NUMBER, "W"),
+        f"1-0:{base + 23}.7.0": Entry(f"reactive_power_import_l{phase}", Kind.NUMBER, "var"),
+        f"1-0:{base + 24}.7.0": Entry(f"reactive_power_export_l{phase}", Kind.NUMBER, "var"),
+        f"1-0:{base + 31}.4.0": Entry(f"fuse_limit_l{phase}", Kind.NUMBER, "A"),
+        f"1-0:{base + 31}.7.0": Entry(f"current_l{phase}", Kind.NUMBER, "A"),
+        f"1-0:{base + 32}.7.0": Entry(f"voltage_l{phase}", Kind.NUMBER, "V"),
+        f"1-0:{base + 32}.32.0": Entry(f"voltage_sags_l{phase}", Kind.COUNT),
+        f"1-0:{base + 32}.36.0": Entry(f"voltage_swells_l{phase}", Kind.COUNT),
+        f"1-0:{base + 33}.7.0": Entry(f"power_factor_l{phase}", Kind.FACTOR),
+        f"1-0:{base + 36}.7.0": Entry(f"power_net_l{phase}", Kind.NUMBER, "W"),
+    }
+    assert {code: entry_of(code) for code in quantities} == quantities
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_the_codes_of_an_m_bus_channel_have_its_number(n: int) -> None:
+    """DSMR 5.0.2 P1, 6.12; e-MUCS-P1 1.7.1 has 96.1.1 and 24.2.3."""
+    lines = {
+        "24.1.0": Entry(f"mbus{n}_type", Kind.COUNT),
+        "96.1.0": Entry(f"mbus{n}_identifier", Kind.OCTETS),
+        "96.1.1": Entry(f"mbus{n}_identifier", Kind.OCTETS),
+        "24.2.1": Entry(f"mbus{n}_reading", Kind.TIMED),
+        "24.2.3": Entry(f"mbus{n}_reading", Kind.TIMED),
+        "24.3.0": Entry(f"mbus{n}_reading", Kind.HOURLY),
+        "24.4.0": Entry(f"mbus{n}_valve", Kind.COUNT),
+    }
+    assert {code: entry_of(f"0-{n}:{code}") for code in lines} == lines
+
+
+@pytest.mark.parametrize("tariff", [1, 2, 3, 4, 5])
+def test_the_counters_of_the_tariffs_have_their_number(tariff: int) -> None:
+    names = {
+        "1.8": ("energy_import", "Wh"),
+        "2.8": ("energy_export", "Wh"),
+        "3.8": ("reactive_energy_import", "varh"),
+        "4.8": ("reactive_energy_export", "varh"),
+    }
+    for code, (name, unit) in names.items():
+        assert entry_of(f"1-0:{code}.{tariff}") == Entry(f"{name}_t{tariff}", Kind.NUMBER, unit)
+        assert entry_of(f"1-0:{code}.6").kind is Kind.OTHER
 
 
 def test_a_name_comes_from_one_kind_and_unit_however_many_codes_it_has() -> None:

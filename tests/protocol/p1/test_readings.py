@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.readings import MAX_LINES, Readings, read
+from gateway.protocol.p1.readings import MAX_LINES, LineError, Readings, read
 from gateway.protocol.p1.telegram import Telegram
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import only, telegram_of
@@ -154,8 +154,11 @@ def test_two_values_that_contradict_each_other_leave_none() -> None:
     )
     lost = {"power_import", "power_net", "mbus1_reading", "mbus1_reading_time", "gas_reading"}
     assert not lost & readings.values.keys()
-    assert [error.number for error in readings.errors] == [3, 5]
-    assert all("second, different value" in fault.reason for fault in readings.errors)
+    assert readings.errors == (
+        LineError(3, "0-1:24.2.3(210118070001W)(00002.000*m3)", "a second, different value of mbus1_reading"),
+        LineError(5, "1-0:1.7.0(00.200*kW)", "a second, different value of power_import"),
+    )
+    assert not {"mbus1_reading", "power_import"} & readings.units.keys()
 
 
 def test_a_third_value_does_not_bring_back_what_two_others_contradict() -> None:
@@ -218,7 +221,8 @@ def test_lines_beyond_the_limit_are_a_fault() -> None:
     more = body + b"1-0:1.7.0(00.100*kW)\n"
     readings = read(Telegram(more + b"!", len(more), checked=True))
     assert len(readings.lines) == MAX_LINES - 1
-    assert [error.number for error in readings.errors] == [MAX_LINES + 1]
+    assert readings.errors == (LineError(MAX_LINES + 1, "", f"more than {MAX_LINES} lines"),)
+    assert read(Telegram(more + b"!", len(more), checked=True), readings) == readings
     assert "power_import" not in readings.values
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.protocol.p1.obis import entry_of
 from gateway.protocol.p1.readings import Reading, Readings, read
 from gateway.protocol.p1.telegram import Telegram
 from tests.protocol.p1.stream import only, telegram_of
@@ -105,6 +106,7 @@ def test_a_line_of_the_wrong_shape_is_a_fault_and_no_value(line: str, why: str) 
     assert (fault.number, fault.line) == (3, line)  # the identification is line 1, and empty lines do not count
     bad = readings.lines[1]
     assert (bad.value, bad.base_value, bad.unit, bad.time) == (None, None, None, None)
+    assert (bad.code + bad.text, bad.name, bad.error) == (line, entry_of(bad.code).name, fault.reason)
     assert readings.values.keys() == {"identification", "power_export", "frequency"}
 
 
@@ -126,8 +128,8 @@ def test_a_line_of_the_wrong_shape_is_a_fault_and_no_value(line: str, why: str) 
 )
 def test_a_line_that_is_no_obis_line_is_kept_as_a_fault(line: str) -> None:
     readings = read_lines(line, "1-0:2.7.0(00.001*kW)")
-    assert [error.line for error in readings.errors] == [line]
-    assert readings.lines[0].code == line
+    assert [(error.number, error.line, error.reason) for error in readings.errors] == [(2, line, "not an OBIS line")]
+    assert readings.lines[0] == Reading(line, line, None, None, None, None, None, "", error="not an OBIS line")
     assert readings.values["power_export"] == 1
     assert "power_import" not in readings.values
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol.crc16 import X25_INVERSION, crc16_x25
+from gateway.protocol.crc16 import X25_INVERSION, crc16, crc16_x25
 from gateway.protocol.p1.telegram import (
     MAX_END_LINE_BYTES,
+    MAX_TELEGRAM_BYTES,
     RefusalReason,
     RefusedTelegram,
     Telegram,
@@ -77,6 +78,55 @@ def test_a_refusal_names_the_checksum_sent_and_the_right_one() -> None:
     assert isinstance(bad, RefusedTelegram)
     assert sent in bad.detail
     assert right in bad.detail
+
+
+def refused_of(*pieces: bytes) -> RefusedTelegram:
+    [bad] = (item for item in feed(pieces) if isinstance(item, RefusedTelegram))
+    return bad
+
+
+def test_a_refusal_has_the_bytes_of_its_telegram_and_says_what_is_wrong() -> None:
+    lines = GOOD[: GOOD.rindex(b"!")]
+    endless = lines + b"1" * MAX_TELEGRAM_BYTES
+    assert refused_of(endless) == RefusedTelegram(
+        endless[:MAX_TELEGRAM_BYTES], RefusalReason.OVERSIZE, f"no end mark within {MAX_TELEGRAM_BYTES} bytes"
+    )
+    assert refused_of(lines, GOOD) == RefusedTelegram(
+        lines, RefusalReason.TRUNCATED, "a new telegram began before the end mark"
+    )
+    assert refused_of(lines) == RefusedTelegram(lines, RefusalReason.TRUNCATED, "the bytes stopped before the end mark")
+    overlong = lines + b"!" + b"A" * MAX_END_LINE_BYTES
+    assert refused_of(overlong, b"\r\n") == RefusedTelegram(
+        overlong[:-1], RefusalReason.CHECKSUM, "the end line is too long"
+    )
+    strange = lines + b"!12 4\r\n"
+    assert refused_of(strange) == RefusedTelegram(
+        strange, RefusalReason.CHECKSUM, "the end line has characters that are not a checksum"
+    )
+    wrong = lines + b"!0000\r\n"
+    right = GOOD[-6:-2].decode()
+    assert refused_of(wrong) == RefusedTelegram(
+        wrong, RefusalReason.CHECKSUM, f"the meter sent 0000, its bytes give {right}"
+    )
+
+
+def test_a_refusal_for_another_checksum_names_it() -> None:
+    other = other_checksum(1)
+    own = f"{crc16(other[: other.rindex(b'!') + 1]):04X}"
+    assert (
+        refused_of(other).detail
+        == f"the meter sent {other[-6:-2].decode()}, which is its CRC-16/X-25, its bytes give {own}"
+    )
+
+
+def test_an_end_line_of_the_greatest_length_is_read() -> None:
+    end = GOOD[GOOD.rindex(b"!") : -2]
+    padded = GOOD[:-2] + b" " * (MAX_END_LINE_BYTES - len(end) - 2) + b"\r\n"
+    for way, items in ways(padded).items():
+        assert good(items) == [padded], way
+    one_more = padded[:-2] + b" \r\n"
+    for way, items in ways(one_more).items():
+        assert faults(items) == [RefusalReason.CHECKSUM], way
 
 
 # --- framing, in every way
