@@ -75,11 +75,11 @@ class _Latch:
 
     __slots__ = ("at", "cuts", "image")
 
-    def __init__(self) -> None:
-        self.image: Image | None = None
-        self.at = 0.0
+    def __init__(self, image: Image, at: float, cuts: dict[int, _Cut]) -> None:
+        self.image = image
+        self.at = at
         """Moment at which the image was latched."""
-        self.cuts: dict[int, _Cut] = {}
+        self.cuts = cuts
         """The incomplete values by their first address, in order of their newest read."""
 
 
@@ -143,7 +143,7 @@ class Latches:
 
     def _shared(self, latch: _Latch | None, now: float) -> Image | None:
         """Return the latched image if it may be served for a value of which nothing is read yet."""
-        if latch is None or latch.image is None or self._only_completes:
+        if latch is None or self._only_completes:
             return None
         return latch.image if now - latch.at <= LATCH_S and now <= latch.image.fresh_until else None
 
@@ -155,14 +155,13 @@ class Latches:
 
     def _renew(self, client: CountedClient, image: Image, now: float) -> _Latch:
         """Latch another image for a client, and forget what other clients do not need any more."""
-        latch = self._latches.pop(client, None) or _Latch()
+        before = self._latches.pop(client, None)
         for oldest in list(self._latches):
             if len(self._latches) < MAX_LATCHES and not _is_over(self._latches[oldest], now):
                 break
             del self._latches[oldest]
-        latch.cuts = {start: cut for start, cut in latch.cuts.items() if now - cut.at <= FORGET_S}
-        latch.image, latch.at = image, now
-        self._latches[client] = latch
+        cuts = {start: cut for start, cut in before.cuts.items() if now - cut.at <= FORGET_S} if before else {}
+        latch = self._latches[client] = _Latch(image, now, cuts)
         return latch
 
 

@@ -26,6 +26,7 @@ from operator import attrgetter
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.obis import ENTRIES, MBUS_CHANNELS, Value
 from gateway.protocol.p1.readings import Reading, Readings
+from gateway.protocol.p1.signs import step_of
 from gateway.protocol.p1.telegram import Telegram
 
 CONNECTION_W = Decimal(60_000)
@@ -231,7 +232,7 @@ class CounterGuard:
             if rolled_over is None:
                 return Doubt.FELL
             rise += rolled_over
-        step = Decimal(1).scaleb(max(_exponent(old), _exponent(new)))
+        step = max(step_of(old), step_of(new))
         most = SLACK[unit] + STEPS * step + self._per_hour(unit, readings) * Decimal(max(elapsed_s, 0.0)) / 3600
         if unit in ("Wh", "varh"):
             most += POWER_MARGIN * Decimal(self._carried_wh)
@@ -271,8 +272,3 @@ def _range(before: Reading, after: Reading) -> Decimal | None:
     if not isinstance(value, Decimal) or not isinstance(base_value, Decimal) or not value:
         return None
     return Decimal(1).scaleb(len(old[1])) * (base_value / value)
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0

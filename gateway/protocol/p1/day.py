@@ -42,7 +42,7 @@ class Day:
         """Counters of the newest telegram."""
         self.telegrams = self.refused = 0
         """Number of telegrams since the begin."""
-        self._ends = self._noted_at = 0.0
+        self._ends = self._noted_at = float("-inf")
         self._offset_h = 1
         self._earlier: Begin | None = None
         """The begin of an earlier run, before the first telegram of this one."""
@@ -93,7 +93,7 @@ class Day:
 
     def _start(self, at: float, counters: Mapping[str, float], offset_h: int) -> None:
         midnight = self._ends
-        follows = self.since is not None and midnight - NEAR_S <= self._noted_at < midnight <= at < midnight + NEAR_S
+        follows = midnight - NEAR_S <= self._noted_at and midnight <= at < midnight + NEAR_S
         self.since = midnight if follows else at
         self.begin = dict(self.newest) if follows else {}
         if self._runs_backwards(counters):

@@ -24,6 +24,7 @@ MAX_CACHED = 16
 """Largest number of histories that are remembered; each changes once a month."""
 
 _QUANTITY = "1-0:1.6.0"
+_TO_WATT: dict[str | None, Decimal] = {unit: factor for unit, (base, factor) in UNIT_FACTORS.items() if base == "W"}
 _COUNT = re.compile(r"[0-9]{1,3}")
 _POWER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\*([A-Za-z]{1,8})")
 
@@ -60,8 +61,8 @@ def _peak(end: str, *rest: str) -> Peak | None:
     # The Iskra IE.5 sends the time after the value.
     stamp, power = rest if "*" not in rest[0] else reversed(rest)
     month_end, match = parse_timestamp(end), _POWER.fullmatch(power)
-    base, factor = UNIT_FACTORS.get(canonical_unit(match[2]) or "", ("", Decimal(0))) if match else ("", Decimal(0))
-    if month_end is None or match is None or base != "W":
+    factor = _TO_WATT.get(canonical_unit(match[2])) if match else None
+    if month_end is None or match is None or factor is None:
         return None
     value, time = Decimal(match[1]) * factor, parse_timestamp(stamp)
     return Peak(month_end, value, time) if time is not None else Peak(month_end, None, None)

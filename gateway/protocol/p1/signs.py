@@ -72,7 +72,7 @@ def _is_export(values: dict[str, Value], units: dict[str, str], suffix: str) -> 
     net = f"power_net{suffix}"
     sent = values.setdefault(net, imported)
     units[net] = "W"
-    if isinstance(sent, Decimal) and abs(sent - imported) > _step(sent) + _step(imported):
+    if isinstance(sent, Decimal) and abs(sent - imported) > step_of(sent) + step_of(imported):
         _remove(values, units, net)
         return False
     return True
@@ -84,7 +84,7 @@ def _compare_net(values: dict[str, Value], units: dict[str, str], suffix: str) -
     if not (isinstance(net, Decimal) and isinstance(imported, Decimal) and isinstance(exported, Decimal)):
         return []
     # A meter may cut the digits it does not show instead of rounding them.
-    tolerance = _step(net) + _step(imported) + _step(exported)
+    tolerance = step_of(net) + step_of(imported) + step_of(exported)
     if abs(net - (imported - exported)) <= tolerance:
         return []
     for name in names:
@@ -92,7 +92,7 @@ def _compare_net(values: dict[str, Value], units: dict[str, str], suffix: str) -
     return [(names[0], f"{names[0]} is {net:f} W, but import less export is {imported - exported:f} W")]
 
 
-def _step(value: Decimal) -> Decimal:
+def step_of(value: Decimal) -> Decimal:
     """Return the smallest step that a value can have with the digits of its line."""
     return Decimal(1).scaleb(int(value.as_tuple().exponent))
 

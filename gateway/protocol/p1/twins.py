@@ -24,6 +24,7 @@ from decimal import Decimal
 from gateway.protocol.p1.counter_guard import CONNECTION_W, COUNTERS, MBUS_COUNTERS, SLACK, STEPS
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.readings import Readings
+from gateway.protocol.p1.signs import step_of
 
 SECOND = " (2)"
 """Suffix of the identity of the second meter."""
@@ -51,9 +52,7 @@ class _Track:
             old = self.counters.get(name)
             if old is None:
                 continue
-            exponent = old.as_tuple().exponent
-            step = Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
-            if not 0 <= new - old <= SLACK["Wh"] + STEPS * step + carried:
+            if not 0 <= new - old <= SLACK["Wh"] + STEPS * step_of(old) + carried:
                 return False
         return True
 

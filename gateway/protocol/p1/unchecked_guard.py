@@ -20,6 +20,7 @@ from decimal import Decimal
 from gateway.protocol.p1.derived import PHASES, TARIFFS
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.readings import Readings
+from gateway.protocol.p1.signs import step_of
 
 JUMP_W = Decimal(500)
 """Change of the net power that is accepted without a second sign."""
@@ -143,7 +144,5 @@ def _rise(before: Readings, after: Readings, way: str) -> tuple[Decimal, Decimal
         pairs = [(before.values.get(name), after.values.get(name)) for name in names]
         known = [(a, b) for a, b in pairs if isinstance(a, Decimal) and isinstance(b, Decimal)]
         if known:
-            exponent = known[0][1].as_tuple().exponent
-            step = Decimal(1).scaleb(exponent) if isinstance(exponent, int) else Decimal(1)
-            return sum((b - a for a, b in known), Decimal(0)), step
+            return sum((b - a for a, b in known), Decimal(0)), step_of(known[0][1])
     return None

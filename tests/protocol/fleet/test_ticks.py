@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.protocol.fleet.ticks import (
     FORGET_AFTER_S,
     KEPT_TICKS,
+    MAX_NUMBER,
     MAX_TICKS,
     SeenTicks,
     Tick,
@@ -29,6 +30,13 @@ def test_a_tick_is_read_as_it_was_written() -> None:
     assert encode_tick(tick) == b"77:1"
     assert decode_tick(GATEWAY, b"77:1") == tick == tick_of(tick_text(tick)) == Tick(GATEWAY, BOOT, 1)
     assert tick_of("a:b:1:2") == Tick("a:b", 1, 2)
+
+
+def test_a_tick_of_the_largest_numbers_is_read() -> None:
+    tick = Tick(GATEWAY, MAX_NUMBER, MAX_NUMBER)
+    assert decode_tick(GATEWAY, encode_tick(tick)) == tick
+    assert decode_tick(GATEWAY, encode_tick(Tick(GATEWAY, 1, MAX_NUMBER + 1))) is None
+    assert decode_tick(GATEWAY, encode_tick(tick) + b"0") is None
 
 
 @pytest.mark.parametrize("payload", [b"", b"77", b"77:", b":1", b"77:1:1", b"-1:1", b"77:1 ", b"\xff:1", b"9" * 10_000])

@@ -90,6 +90,20 @@ def test_a_day_has_no_telegrams_before_the_first_one() -> None:
     assert (Day().telegrams, Day().refused, Day().used(), Day().kept()) == (0, 0, {}, None)
 
 
+def test_the_begin_of_this_run_is_kept_for_a_later_one() -> None:
+    day = Day()
+    day.note(at(MIDNIGHT + 3600, 1000))
+    day.note(at(MIDNIGHT + 3700, 1001))
+    day.note_refused()
+    kept = day.kept()
+    assert kept
+    assert (kept.since, kept.counters["energy_import"], kept.telegrams, kept.refused) == (MIDNIGHT + 3600, 1000, 2, 1)
+    later = Day()
+    later.restore(kept)
+    later.note(at(MIDNIGHT + 4000, 1005))
+    assert (later.since, later.used()["energy_import"], later.telegrams, later.refused) == (MIDNIGHT + 3600, 5, 3, 1)
+
+
 def test_a_telegram_at_midnight_itself_belongs_to_the_day_that_begins() -> None:
     day = Day()
     for moment, energy in ((-3600, 1000), (-5, 1400), (0, 1401)):

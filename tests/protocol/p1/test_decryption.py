@@ -116,6 +116,13 @@ def test_a_key_that_worked_counts_as_wrong_after_some_failures_in_a_row(authenti
     assert found == [LUXEMBOURG, *(FAILURES_OF_WRONG_KEY - 1) * [Fault.DAMAGED], Fault.WRONG_KEY, Fault.WRONG_KEY]
 
 
+def test_a_telegram_that_the_key_opens_and_its_checksum_does_not_fit_is_damaged() -> None:
+    decrypting = reader()
+    damaged = LUXEMBOURG.replace(b"kWh", b"kVh", 1)
+    found = [decrypting.feed(encrypted(damaged, 1 + n), 0.0) for n in range(FAILURES_OF_WRONG_KEY + 2)]
+    assert found == [[Fault.DAMAGED]] * (FAILURES_OF_WRONG_KEY + 2), "however many there are, the key is not wrong"
+
+
 # --- counters
 
 

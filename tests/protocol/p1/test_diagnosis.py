@@ -157,7 +157,10 @@ def test_another_checksum_is_named_and_the_cable_is_not_blamed(is_swapped: bool)
     digits = b"%02X%02X" % (crc & 0xFF, crc >> 8) if is_swapped else b"%04X" % crc
     raw = body + digits + b"\r\n"
     assert name_checksum(raw) == "CRC-16/KERMIT"
-    explained = str(explain(raw, RefusedTelegram(raw, RefusalReason.CHECKSUM, ""), is_closed=False))
+    problem = explain(raw, RefusedTelegram(raw, RefusalReason.CHECKSUM, ""), is_closed=False)
+    assert problem
+    assert problem.values == (("checksum", "CRC-16/KERMIT"),)
+    explained = str(problem)
     assert "another checksum than P1's CRC-16/ARC, CRC-16/KERMIT" in explained
     assert "P1 port open" not in explained
 

@@ -202,6 +202,7 @@ def test_buckets_of_one_time_add_up_to_the_bucket_of_all_their_telegrams(layout:
         total = Bucket(layout, 7)
         total.add(one)
         total.add(Bucket.from_row(layout, 8, other.row()))
+        total.add(Bucket.from_row(layout, 8, Bucket(layout, 8).row()))
         assert total.row() == pytest.approx(whole.row())
 
 

@@ -88,6 +88,16 @@ def test_a_new_meter_on_a_channel_has_not_moved() -> None:
     assert gas_of(readings) == 900
 
 
+def test_a_new_meter_is_not_live_by_the_movement_of_the_one_that_it_replaced() -> None:
+    channels = LiveChannels()
+    for minute in (360, 365):
+        send(channels, minute, gas(1, hhmm(minute), 900, "41"), gas(2, hhmm(minute - 1), 7, "42"))
+    readings = send(channels, 370, gas(1, hhmm(370), 900, "41"), gas(2, hhmm(369), 0, "43"))
+    assert gas_of(readings) == 900
+    readings = send(channels, 375, gas(1, hhmm(375), 900, "41"), gas(2, hhmm(374), 0, "43"))
+    assert gas_of(readings) is None, "it has moved now"
+
+
 def test_the_lines_of_the_chosen_channel_are_the_sources_of_the_medium() -> None:
     channels = LiveChannels()
     for minute in (360, 365):

@@ -99,6 +99,12 @@ def test_phases_that_never_add_up_withhold_nothing() -> None:
     assert [meter.phases("000900.00", "000557.29", "000521.62", "000609.30") for _ in range(4)] == [set()] * 4
 
 
+def test_phases_without_a_line_of_export_add_up_within_30_w() -> None:
+    meter = Meter()
+    assert meter.phases("000630.00", "000200.00", "000200.00", "000200.00") == set()
+    assert meter.phases("001661.00", "000200.00", "000200.00", "001230.00") == {Doubt.PHASES}, "31 W are missing"
+
+
 def test_a_tariff_without_a_counter_is_withheld() -> None:
     meter = Meter()
     assert [meter.send(300, tariff=tariff) for tariff in (1, 3, 1)] == [set(), {Doubt.TARIFF}, set()]

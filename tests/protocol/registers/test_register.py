@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.data_type import TYPES, Order
-from gateway.protocol.registers.register import Overflow, bits_encoding, number_encoding, text_encoding
+from gateway.protocol.registers.register import (
+    Overflow,
+    address_pattern,
+    bits_encoding,
+    manual_number,
+    number_encoding,
+    text_encoding,
+)
 
 LETTERS = {"uint16": "H", "uint32": "I", "uint64": "Q", "int16": "h", "int32": "i", "int64": "q"}
 
@@ -208,3 +215,38 @@ def test_tenths_agree_with_decimals_own_rounding(value: Decimal) -> None:
 
 def test_a_step_of_two_units_is_half_the_number() -> None:
     assert encoded(Decimal(10), per_unit="2") == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "function_code", "number"),
+    [(0, 3, 40_001), (107, 3, 40_108), (107, 4, 30_108), (9998, 3, 49_999), (9999, 3, 410_000), (9999, 4, 310_000)],
+)
+def test_the_number_in_manuals_begins_with_the_table_and_counts_from_one(
+    address: int, function_code: int, number: int
+) -> None:
+    assert manual_number(address, function_code) == number
+    if function_code == 3:
+        assert manual_number(address) == number, "a manual means holding registers if it says nothing else"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "length", "word_order", "byte_order", "pattern"),
+    [
+        ("uint16", 1, "big", "big", "b3b0"),
+        ("uint16", 1, "big", "little", "b0b3"),
+        ("int16", 1, "big", "big", "7fff"),
+        ("uint32", 2, "big", "big", "0000b3b0"),
+        ("int32", 2, "little", "big", "b3b00000"),
+        ("uint64", 4, "big", "little", "000000000000b0b3"),
+        ("float32", 2, "big", "big", "4733b000"),
+        ("float64", 4, "little", "big", "00000000760040e6"),
+        ("bitfield", 1, "big", "big", "b3b0"),
+        ("bitfield", 2, "big", "big", "0000b3b0"),
+        ("bitfield", 2, "little", "little", "b0b30000"),
+        ("string", 3, "big", "big", "343630303000"),
+    ],
+)
+def test_the_test_pattern_of_a_register_is_its_address_in_its_own_type_and_order(
+    type_name: str, length: int, word_order: Order, byte_order: Order, pattern: str
+) -> None:
+    assert address_pattern(46_000, type_name, length, word_order, byte_order).hex() == pattern

@@ -23,6 +23,7 @@ BETWEEN = 1.2
 """Largest distance of two neighbouring stamps, in cadences: the meter wrote no stamp between them."""
 
 _EMPTY = 0xFFFF
+"""Turn of a slot without a stamp, which equals the turn of no stamp."""
 _CROWDED = 0x8000
 """Flag of a stamp that came with more texts than are kept."""
 _TURNS = 0x7FFF
@@ -66,7 +67,7 @@ class TextMemory:
         """Return what the memory holds for this stamp and this text."""
         slot = clock // self._seconds % self._slots
         turn = self._turn[slot]
-        if turn == _EMPTY or not self._holds(slot, clock):
+        if not self._holds(slot, clock):
             return Seen.NEVER
         text &= _TEXT
         if text == self._newest[slot] or (self._older and text == self._older[slot]):
@@ -77,7 +78,7 @@ class TextMemory:
         """Keep a telegram that is not a copy."""
         slot = clock // self._seconds % self._slots
         text &= _TEXT
-        if self._turn[slot] != _EMPTY and self._holds(slot, clock):
+        if self._holds(slot, clock):
             if self._older is None:
                 self._older = array("I", self._newest)
             if self._older[slot] != self._newest[slot]:
@@ -105,7 +106,7 @@ class TextMemory:
         assert self._offset is not None
         start = (clock // self._seconds + step) * self._seconds
         slot = start // self._seconds % self._slots
-        if self._turn[slot] == _EMPTY or self._turn[slot] & _TURNS != self._turn_of(start):
+        if self._turn[slot] & _TURNS != self._turn_of(start):
             return None
         return start + self._offset[slot]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.protocol.p1.age.standing import LONG_STEPS
 from gateway.protocol.p1.age.timeline import Timeline
 from gateway.protocol.p1.age.verdict import Condition, Kind
@@ -66,14 +68,15 @@ def test_texts_of_one_stamp_that_come_again_are_copies() -> None:
     assert line.timeline.shown_at(153.2) == shown
 
 
-def test_a_clock_that_moves_each_ten_seconds_is_confirmed_after_two_steps_when_it_was_set() -> None:
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_a_clock_that_moves_each_ten_seconds_is_confirmed_after_two_steps_when_it_was_set(step_s: int) -> None:
     line = Line()
     each_second(line, 0, 125)
     fresh = []
     for n in range(125, 300):
-        stamp = n // CLOCK_S * CLOCK_S + 3600
+        stamp = n // CLOCK_S * CLOCK_S
         fresh.append(line.timeline.is_fresh(0.05 + n))
-        line.send(0.1 + n, stamp, stamp, power=n)
+        line.send(0.1 + n, stamp + step_s, stamp, power=n)
     assert all(fresh[20:])
 
 
