@@ -47,7 +47,7 @@ from mutmut.workers.isolation import ForkRunner
 
 FOLDER = Path("mutants")
 SAMPLE = FOLDER / "sample"
-ENDLESS_S = 10.0
+ENDLESS_S = 30.0
 """CPU time of a test, in seconds, after which the mutant does not end: the test has noticed it."""
 AFRESH_S = 120
 """CPU time of all tests of a mutant in a process of its own, in seconds, after which one of them does not end."""
@@ -87,7 +87,8 @@ class Runner:
 
     def run(self, mutant: str, tests: Iterable[str]) -> int:
         """Run tests against a mutant until one fails; return 1 then, 0 for none, and `ENDLESS` if one does not end."""
-        items = [self._items[test] for test in tests]
+        # mutmut has another id of the few tests with a backslash in it.
+        items = [self._items[test] for test in tests if test in self._items]
         child = os.fork()
         if not child:
             code = 1
@@ -134,8 +135,12 @@ def callers_of(mutant: str) -> set[str]:
 
 def nearest(tests: Collection[str], module: str) -> list[str]:
     """Return at most `MOST_TESTS`: those in the test file of the module, and the shortest of the others."""
-    own = f"/test_{module.rpartition('.')[2]}"
-    return sorted(tests, key=lambda test: (own not in test, state().duration_by_test[test]))[:MOST_TESTS]
+    return sorted(tests, key=lambda test: (not is_of(module, test), state().duration_by_test[test]))[:MOST_TESTS]
+
+
+def is_of(module: str, test: str) -> bool:
+    """Return whether a test is in the test file of a module."""
+    return f"/test_{module.rpartition('.')[2]}" in test
 
 
 def fastest(tests: Collection[str]) -> list[str]:
@@ -148,6 +153,7 @@ def was_noticed(code: int | None) -> bool:
     return code not in (None, 0)
 
 
+@cache
 def called_at_import() -> set[str]:
     """Return the functions that run while the modules of the core are imported."""
     code = (
@@ -161,17 +167,20 @@ def called_at_import() -> set[str]:
 
 
 @cache
-def tests_of_module(module: str) -> list[str]:
-    """Return tests that call functions of a module, and pass without a mutant."""
+def tests_of_module(module: str) -> tuple[list[str], list[str]]:
+    """Return the tests in the test file of a module, and others that call its functions; all pass without a mutant."""
     called = state().tests_by_mangled_function_name.items()
     tests = {test for function, callers in called if function.rpartition(".")[0] == module for test in callers}
     found = nearest(tests, module)
+    own = [test for test in found if is_of(module, test)]
     assert run_afresh("", found) == 0, module
-    return found
+    return own, [test for test in found if test not in own]
 
 
 def run_afresh(mutant: str, tests: list[str]) -> int:
     """Run tests against a mutant in a process that imports everything again; return 1 if it was noticed, else 0."""
+    if not tests:
+        return 0
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "--rootdir=.", *tests]
     environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
     ran = subprocess.run(
@@ -204,13 +213,16 @@ def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: floa
     module_of = {name: module for module in modules for name in module.exit_code_by_key if name in sample}
     waiting = [name for name, module in module_of.items() if not was_noticed(module.exit_code_by_key[name])]
     tests = {name: tests_of(name, longest_s) for name in waiting}
-    waiting.sort(key=lambda name: (module_of[name].exit_code_by_key[name] is not None, len(tests[name])))
-    at_import = called_at_import()
+    at_import = {name for name in waiting if mangled_name_from_mutant_name(name) in called_at_import()}
+    waiting.sort(
+        key=lambda name: (module_of[name].exit_code_by_key[name] is not None, name in at_import, len(tests[name]))
+    )
 
     def work(runner: Runner) -> None:
         for count, name in enumerate(waiting, start=1):
-            if mangled_name_from_mutant_name(name) in at_import:
-                code = run_afresh(name, tests_of_module(name.rpartition(".")[0]))
+            if name in at_import:
+                own, more = tests_of_module(name.rpartition(".")[0])
+                code = run_afresh(name, own) or run_afresh(name, more)
             else:
                 others = callers_of(name).difference(tests[name])
                 code = runner.run(name, tests[name]) or runner.run(name, fastest(others))
