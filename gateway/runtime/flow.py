@@ -39,7 +39,7 @@ Details = Mapping[str, str | int | float | None]
 """Settings and counters of a node by name; None for a value that is not known yet."""
 
 FIRST_PAUSE_S = 0.5
-"""Upper bound of the first pause before a node is restarted."""
+"""Upper bound of the first pauses before a node is restarted."""
 LONGEST_PAUSE_S = 30.0
 """Upper bound of every later pause. A node that ran longer than this begins with short pauses again."""
 ATTEMPTS_PER_S = 100
@@ -49,27 +49,31 @@ _log = logging.getLogger("gateway")
 
 
 class Backoff:
-    """Random pauses between attempts, up to a bound that doubles each time ("full jitter")."""
+    """Random pauses between attempts ("full jitter"), none longer than all before it together.
+
+    So what works again is noticed after twice the time of its failure at the latest, and after `LONGEST_PAUSE_S`.
+    """
 
     _failing: ClassVar[WeakSet[Backoff]] = WeakSet()
     """Those that have reached the longest pause."""
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._uniform = uniform
-        self._bound = FIRST_PAUSE_S
+        self._paused_s = 0.0
 
     def next(self) -> float:
         """Return the number of seconds to wait before the next attempt."""
-        pause = self._uniform(0, self._bound)
         # A random pause is half of its bound in the mean.
-        self._bound = min(2 * self._bound, max(LONGEST_PAUSE_S, 2 * len(self._failing) / ATTEMPTS_PER_S))
-        if self._bound >= LONGEST_PAUSE_S:
+        longest = max(LONGEST_PAUSE_S, 2 * len(self._failing) / ATTEMPTS_PER_S)
+        pause = self._uniform(0, min(max(FIRST_PAUSE_S, self._paused_s), longest))
+        self._paused_s += pause
+        if self._paused_s >= LONGEST_PAUSE_S:
             self._failing.add(self)
         return pause
 
     def reset(self) -> None:
         """Begin with short pauses again."""
-        self._bound = FIRST_PAUSE_S
+        self._paused_s = 0.0
         self._failing.discard(self)
 
 

@@ -197,9 +197,22 @@ def test_pauses_grow_up_to_a_limit_and_start_again_after_success(attempts: int) 
     backoff = Backoff(uniform=lambda _low, high: high)
     pauses = [backoff.next() for _ in range(attempts)]
     assert pauses[0] == FIRST_PAUSE_S
-    assert all(later == min(2 * earlier, LONGEST_PAUSE_S) for earlier, later in pairwise(pauses))
+    assert all(earlier <= later <= min(2 * earlier, LONGEST_PAUSE_S) for earlier, later in pairwise(pauses))
+    assert pauses[-1] == LONGEST_PAUSE_S or attempts < 8
     backoff.reset()
     assert backoff.next() == FIRST_PAUSE_S
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_no_pause_is_longer_than_the_time_that_has_passed(shares: list[float]) -> None:
+    """Numbers return after twice the time of an interruption at the latest, however the random pauses fall."""
+    rest = iter(shares)
+    backoff = Backoff(uniform=lambda _low, high: high * next(rest))
+    passed = 0.0
+    for _ in shares:
+        pause = backoff.next()
+        assert pause <= max(FIRST_PAUSE_S, passed)
+        passed += pause
 
 
 def test_thousands_that_fail_pause_so_long_that_their_attempts_are_few() -> None:
@@ -225,7 +238,7 @@ def test_pauses_are_at_random_from_nothing_to_the_bound() -> None:
 
     backoff = Backoff(uniform)
     assert [backoff.next() for _ in range(3)] == [0, 0, 0]
-    assert asked == [(0, 0.5), (0, 1.0), (0, 2.0)]
+    assert asked == [(0, FIRST_PAUSE_S)] * 3
 
 
 async def test_the_same_line_is_logged_seldom_and_different_ones_in_bounded_number(
