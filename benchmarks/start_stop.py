@@ -90,7 +90,7 @@ async def run_rounds(folder: Path, rounds: int, progress: Callable[[int, Left], 
             gc.collect()
             if before:
                 await end_of_threads(before[1])
-            now = len(os.listdir("/proc/self/fd")), len(own_threads())
+            now = len(os.listdir("/proc/self/fd")), own_threads()
             # The first gateways start the threads that all of them share.
             before = now if number <= max(1, rounds // SETTLED) else before
             assert before is not None
@@ -103,13 +103,14 @@ async def end_of_threads(count: int) -> None:
     """Wait until there are no more than some threads: one that reads a file ends a moment after it is done."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LIMIT_S):
-            while len(own_threads()) > count:  # noqa: ASYNC110
+            while own_threads() > count:  # noqa: ASYNC110
                 await asyncio.sleep(TELEGRAM_EVERY_S)
 
 
-def own_threads() -> list[threading.Thread]:
-    """Return the threads, without those of the event loop, of which there are as many as it has needed at one time."""
-    return [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
+def own_threads() -> int:
+    """Return the number of threads, without those of the event loop: there are as many as it has needed at one time."""
+    of_loop = sum(each.name.startswith("asyncio_") for each in threading.enumerate())
+    return len(os.listdir("/proc/self/task")) - of_loop
 
 
 def is_of_load(task: asyncio.Task[Any]) -> bool:

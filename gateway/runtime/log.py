@@ -20,6 +20,7 @@ from typing import Final
 
 from gateway.protocol.p1.redaction import mask_identifiers
 from gateway.runtime.clock import now
+from gateway.runtime.threads import Thread
 
 MAX_WAITING_LINES: Final = 1000
 MAX_LINE_CHARACTERS: Final = 2000
@@ -129,6 +130,9 @@ class QueuedHandler(logging.Handler):
             descriptor: what to write to; may block as long as it likes.
             capacity: most lines that wait.
 
+        Raises:
+            RuntimeError: no thread can be started.
+
         """
         super().__init__()
         self._descriptor = descriptor
@@ -138,7 +142,7 @@ class QueuedHandler(logging.Handler):
         self.dropped_total = 0
         self._is_torn = False
         """True while the last line is written in part only."""
-        threading.Thread(target=self._write, name="log", daemon=True).start()
+        Thread(self._write).wait_until_begun()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line; count it as dropped where there is no room."""

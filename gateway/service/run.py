@@ -18,6 +18,7 @@ from gateway.problems.problem import Place, problem_of
 from gateway.runtime.audit import ACCEPTED, Event, record
 from gateway.runtime.clock import now
 from gateway.runtime.memory import settle
+from gateway.runtime.threads import ready_executor
 from gateway.service.audit_log import AuditLog
 from gateway.service.broken_configuration import ConfigErrorGateway, Load, wait_until_valid
 from gateway.service.file_look import look_at_files
@@ -35,7 +36,7 @@ END_WITHIN_S = 1.7
 FILES_LOGGED_EVERY_S = 600.0
 """Shortest time between two log lines about too many open files."""
 EXIT_TEMPORARY = 1
-"""Exit code for files that do not respond. The systemd unit restarts the gateway after it."""
+"""Exit code for files that do not respond, and for no memory. The systemd unit restarts the gateway after it."""
 EXIT_CONFIGURATION = 78
 """Exit code for a configuration that cannot be used (EX_CONFIG of sysexits.h)."""
 
@@ -96,6 +97,13 @@ def run_gateway(
     raise_file_limit()
     loop = new_loop()
     loop.set_exception_handler(FileLimitLog())
+    try:
+        loop.set_default_executor(ready_executor())
+    except RuntimeError:
+        _log.error(
+            "the gateway ends: the system starts no threads. Is there memory left? systemd and Docker start it again"
+        )
+        return EXIT_TEMPORARY
     try:
         return loop.run_until_complete(_run(load, path, log or LogSettings()))
     except FileError as error:

@@ -9,7 +9,6 @@ not used: a few that wait for ever would stop the look-up of names.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,15 +16,21 @@ from typing import Any, TypeVar
 
 from gateway.files.regular_file import give_up
 from gateway.problems.problem import Place, Problem, ProblemError, problem_of
+from gateway.runtime.threads import BEGIN_LIMIT_S, Thread
 
 READ_LIMIT_S = 10.0
 """Longest time in which a few small files are read."""
 MAX_LEFT_BEHIND = 32
 """Largest number of threads that still wait for a file."""
-TEMPORARY = frozenset({"file-does-not-respond", "reading-takes-too-long", "reading-still-waits"})
+TEMPORARY = frozenset({"file-does-not-respond", "reading-takes-too-long", "reading-still-waits", "no-thread"})
 """Codes of problems that may be over when the files are read again, without a change to any of them."""
 
-_left_behind: list[threading.Thread] = []
+_NO_THREAD = problem_of(
+    "no-thread",
+    "the files cannot be read: the system starts no thread for it",
+    "Free memory, or allow the gateway more memory and tasks (MemoryMax and TasksMax in systemd)",
+)
+_left_behind: list[Thread] = []
 
 T = TypeVar("T")
 
@@ -39,29 +44,39 @@ async def read_in_time(read: Callable[..., T], *arguments: Any, limit_s: float =
         limit_s: the time limit, in seconds.
 
     Raises:
-        ProblemError: it takes too long, or too many attempts before it still wait.
+        ProblemError: it takes too long, too many attempts before it still wait, or there is no memory for a thread.
 
     """
-    _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
+    _left_behind[:] = [thread for thread in _left_behind if not thread.over.is_set()]
     if len(_left_behind) >= MAX_LEFT_BEHIND:
         what = f"{MAX_LEFT_BEHIND} attempts before this one still wait for files that do not respond"
         raise ProblemError(problem_of("reading-still-waits", what, "Restart the gateway when the files can be read"))
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
-    thread = threading.Thread(target=_run, args=(partial(read, *arguments), loop, result), name="read", daemon=True)
-    thread.start()
+    try:
+        thread = Thread(partial(_run, partial(read, *arguments), loop, result))
+    except RuntimeError:
+        raise ProblemError(_NO_THREAD) from None
+    doubt = loop.call_later(BEGIN_LIMIT_S, _end_without_thread, thread, result)
     try:
         async with asyncio.timeout(limit_s):
             return await result
     except TimeoutError:
         raise ProblemError(_too_slow(thread, limit_s)) from None
     finally:
-        if thread.is_alive():
+        doubt.cancel()
+        if thread.begun.is_set() and not thread.over.is_set():
             _left_behind.append(thread)
 
 
-def _too_slow(thread: threading.Thread, limit_s: float) -> Problem:
-    path = give_up(thread.ident or 0)
+def _end_without_thread(thread: Thread, result: asyncio.Future[Any]) -> None:
+    """Give up at once where the thread had no memory to begin with; its result would never come."""
+    if not thread.begun.is_set() and not result.done():
+        result.set_exception(ProblemError(_NO_THREAD))
+
+
+def _too_slow(thread: Thread, limit_s: float) -> Problem:
+    path = give_up(thread.ident)
     if path is None:
         what = f"reading the files takes longer than {limit_s:g} s"
         return problem_of("reading-takes-too-long", what, "Is this machine busy, or a file on a slow network drive?")

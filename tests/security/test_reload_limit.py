@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import gateway.runtime.threads
 import gateway.service.reload
 import gateway.service.run
 import gateway.transport.timed_reading
@@ -23,7 +24,7 @@ from gateway.problems.problem import Problem, ProblemError
 from gateway.runtime.audit import ACCEPTED, Event, record
 from gateway.service.audit_log import AuditLog
 from gateway.service.run import EXIT_TEMPORARY, ConfigSource, run_gateway
-from gateway.service.timed_load import load_in_time
+from gateway.service.timed_load import is_temporary, load_in_time
 from gateway.transport.timed_reading import read_in_time
 from tests.certificates import make_certificates
 from tests.security.rotation_bench import HOUSE, gateway_in
@@ -56,9 +57,13 @@ def dead_drive(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[threading
             yield arrives
         finally:
             arrives.set()
-            for thread in threading.enumerate():
-                if thread.name == "read":
-                    thread.join()
+            wait_for_threads()
+
+
+def wait_for_threads() -> None:
+    """Wait for the threads that were left behind."""
+    for thread in gateway.transport.timed_reading._left_behind:
+        thread.over.wait()
 
 
 async def problem_of(read: Callable[..., object], *arguments: object) -> Problem:
@@ -94,10 +99,26 @@ async def test_threads_that_wait_are_bounded_and_reading_works_when_they_end(mon
     for code in ("reading-takes-too-long", "reading-takes-too-long", "reading-still-waits"):
         assert (await problem_of(over.wait)).code == code
     over.set()
-    for thread in threading.enumerate():
-        if thread.name == "read":
-            thread.join()
+    wait_for_threads()
     assert await read_in_time(over.wait)
+
+
+def refuse_threads(*_: object) -> int:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("start", [refuse_threads, lambda *_: 1], ids=["refused", "ends before its first step"])
+async def test_reading_without_memory_for_a_thread_is_refused_and_the_event_loop_goes_on(
+    start: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.runtime.threads, "start_new_thread", start)
+    monkeypatch.setattr(gateway.transport.timed_reading, "BEGIN_LIMIT_S", 0.01)
+    with pytest.raises(FileError) as error:
+        await load_in_time(list)
+    assert [problem.code for problem in error.value.problems] == ["no-thread"]
+    assert is_temporary(error.value)
+    monkeypatch.undo()
+    assert await load_in_time(list) == []
 
 
 @pytest.mark.parametrize("raised", [FileError([]), SystemExit(78), ValueError("x")])

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.nodes.status_page import download, model, registers, requests, telegram
 from gateway.nodes.status_page.access import Access, Refusal
+from gateway.nodes.status_page.files import Files
 from gateway.nodes.status_page.fleet import MAX_LINES, sparklines
 from gateway.nodes.status_page.frame import unix_time
 from gateway.nodes.status_page.hosts import prepare_names
@@ -33,7 +32,6 @@ from gateway.nodes.status_page.stream import Stream
 from gateway.runtime.clock import now
 from gateway.runtime.health import Health
 
-STATIC = Path(__file__).parent / "static"
 OPEN_TO_ALL = ("/healthz",)
 """Paths that need no password: their responses contain nothing about the household."""
 METHODS = ("GET", "HEAD")
@@ -52,7 +50,7 @@ Make = Callable[[], Awaitable[bytes]]
 
 def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, ...]) -> ASGIApp:
     """Return the application."""
-    gateway, shared = page.gateway, Shared(page.signature)
+    gateway, shared, files = page.gateway, Shared(page.signature), Files()
 
     def route(path: str, respond: Callable[[Query], Response]) -> Route:
         # A coroutine runs in the event loop. Starlette would run a function in a thread, while values change.
@@ -69,8 +67,8 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         return Route(path, endpoint)
 
     routes = [
-        route("/", lambda _query: FileResponse(STATIC / "index.html")),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/", files.respond),
+        Route("/static/{name:path}", files.respond),
         Route("/events", stream),
         share("/api/status", lambda _query: ((), at_once(lambda: status(gateway, page.started)))),
         share("/api/registers", _registers),

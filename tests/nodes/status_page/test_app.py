@@ -73,6 +73,14 @@ async def test_the_page_names_nothing_of_another_origin_and_no_absolute_path(ben
         assert not re.search(r"\son[a-z]+=", text)
 
 
+async def test_a_file_of_the_page_is_sent_again_only_if_it_has_changed(bench: Bench) -> None:
+    for path in ("/", "/static/app.js"):
+        first = await bench.get(path)
+        again = await bench.get(path, If_None_Match=first.headers["etag"])
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert (await bench.get(path, If_None_Match='"another"')).body == first.body
+
+
 async def test_identifiers_are_masked_until_they_are_asked_for(bench: Bench) -> None:
     plain, asked = IDENTIFIER, IDENTIFIER.encode().hex().upper()
     for path in PATHS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.nodes.status_page.app import STATIC
+from gateway.nodes.status_page.files import STATIC
 
 MOST_BYTES = 147_000
 """Largest size of the JavaScript and the style sheet together."""

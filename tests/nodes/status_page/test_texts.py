@@ -13,7 +13,7 @@ import pytest
 
 from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_errors import TOO_DEEP
-from gateway.nodes.status_page.app import STATIC
+from gateway.nodes.status_page.files import STATIC
 from gateway.protocol.modbus.advice import _OPEN_TEXTS, _TEXTS, Advice, Mistake, advice_text
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.p1.age.verdict import Kind
@@ -78,8 +78,8 @@ def node_kinds(path: Path) -> list[str]:
 
 def problem_codes() -> set[str]:
     """The codes of the problems that a node can show."""
-    connections = ("transport/client_tls.py", "transport/mqtt*.py")
-    folders = ("problems/system.py", "protocol/p1/diagnosis.py", "lines/*.py", *connections, "nodes/**/*.py")
+    transport = ("transport/client_tls.py", "transport/mqtt*.py", "transport/timed_reading.py")
+    folders = ("problems/system.py", "protocol/p1/diagnosis.py", "lines/*.py", *transport, "nodes/**/*.py")
     return {
         call.args[0].value
         for folder in folders
