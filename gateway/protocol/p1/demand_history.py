@@ -6,22 +6,33 @@ The groups are the number of months, twice the code of the quantity, and three g
 of its peak, and the peak. Some meters send the newest month first, others the oldest. Other meters use the same code
 for other data (Hungarian values at the end of a month, more columns of industrial meters, a count alone). Such data is
 not a history of peaks and gives no peaks.
+
+A month has its place by its end, not by its position in the line: `peaks_by_month` leaves a gap for a month that the
+meter did not send, also for the last one, which some meters send some time after the month has ended.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.protocol.p1.obis import UNIT_FACTORS, canonical_unit
-from gateway.protocol.p1.obis_line import VALUE_GROUP, parse_timestamp
+from gateway.protocol.p1.obis_line import LOCAL, VALUE_GROUP, parse_timestamp
 
 MONTHS = range(1, 14)
 """Months of a history; 1 is the month that ended last."""
 MAX_CACHED = 16
 """Largest number of histories that are remembered; each changes once a month."""
+
+QUARTER_S = 900
+"""Seconds of a quarter of an hour. In each time zone a month begins with one."""
+_HALF_MONTH_S = 14 * 24 * 3600
+"""Seconds after the end of a month that are in the next month, also if the meter writes the end an hour off."""
 
 _QUANTITY = "1-0:1.6.0"
 _TO_WATT: dict[str | None, Decimal] = {unit: factor for unit, (base, factor) in UNIT_FACTORS.items() if base == "W"}
@@ -55,6 +66,41 @@ def monthly_peaks(text: str) -> tuple[Peak, ...]:
     if len({peak.month_end for peak in found}) < len(peaks):
         return ()  # a month is invalid or comes twice, so it is not certain which peak belongs to which
     return tuple(found[: len(MONTHS)])
+
+
+def peaks_by_month(text: str, clock: int | None) -> Mapping[int, Peak]:
+    """Return the peaks in the value groups of a line by month; 1 is the last whole month.
+
+    Args:
+        text: the value groups.
+        clock: the meter's clock in unix seconds. Without it, or if it is behind the history, the newest month of the
+            history counts as the last whole month.
+
+    """
+    return _placed(text, month_of(clock) if clock is not None else 0)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _placed(text: str, present: int) -> Mapping[int, Peak]:
+    ended = [(month_of(peak.month_end + _HALF_MONTH_S), peak) for peak in monthly_peaks(text)]
+    present = max([present, *(begun for begun, _ in ended)])
+    placed: dict[int, Peak] = {}
+    for begun, peak in ended:
+        month = present - begun + 1
+        # Of two histories of one month, it is not certain which one is right.
+        placed[month] = Peak(peak.month_end, None, None) if month in placed else peak
+    return MappingProxyType({month: peak for month, peak in placed.items() if month in MONTHS})
+
+
+def month_of(moment: int) -> int:
+    """Return the number of the month of a moment in unix seconds, in the meter's country, counted from year 0."""
+    return _month_of_quarter(moment // QUARTER_S)
+
+
+@lru_cache(maxsize=64)
+def _month_of_quarter(quarter: int) -> int:
+    local = datetime.fromtimestamp(quarter * QUARTER_S, LOCAL)
+    return 12 * local.year + local.month
 
 
 def _peak(end: str, *rest: str) -> Peak | None:

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import NamedTuple
 
-from gateway.protocol.p1.demand_history import monthly_peaks
+from gateway.protocol.p1.demand_history import peaks_by_month
 from gateway.protocol.p1.derived import (
     DERIVATIONS,
     IDENTITIES,
@@ -158,9 +158,11 @@ def _limiter(values: Mapping[str, Value], units: Mapping[str, str], _: object) -
 
 
 def _peaks(values: Mapping[str, Value], *_: object) -> Derived:
+    if not isinstance(history := values.get("demand_history"), str):
+        return _NOTHING
+    clock = values.get("clock")
     found: dict[str, Value] = {}
-    history = values.get("demand_history")
-    for month, peak in enumerate(monthly_peaks(history) if isinstance(history, str) else (), start=1):
+    for month, peak in peaks_by_month(history, clock if isinstance(clock, int) else None).items():
         if peak.power is not None and peak.time is not None:
             found[f"demand_peak_{month}"] = peak.power
             found[f"demand_peak_{month}_time"] = peak.time
@@ -224,7 +226,7 @@ _GROUPS: tuple[tuple[frozenset[str], Compute], ...] = (
     *(_phase(suffix) for suffix in PHASE_SUFFIXES),
     (frozenset({"equipment_identifier", *IDENTITIES}), _identity),
     (frozenset({"limiter"}), _limiter),
-    (frozenset({"demand_history"}), _peaks),
+    (frozenset({"clock", "demand_history"}), _peaks),
     (frozenset({"clock", *(f"mbus{n}_{part}" for n in MBUS_CHANNELS for part in _MBUS_INPUTS)}), _mbus),
 )
 """Groups of derivations, each with the names of all its inputs. No group uses the result of another."""

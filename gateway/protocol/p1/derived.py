@@ -102,8 +102,8 @@ def _derivations() -> Iterator[Derivation]:
         yield Derivation(name, unit, ("limiter",))
     yield Derivation("equipment_identifier", None, IDENTITIES, Uses.FIRST, is_text=True)
     for month in MONTHS:
-        yield Derivation(f"demand_peak_{month}", "W", ("demand_history",))
-        yield Derivation(f"demand_peak_{month}_time", None, ("demand_history",))
+        yield Derivation(f"demand_peak_{month}", "W", ("demand_history", "clock"))
+        yield Derivation(f"demand_peak_{month}_time", None, ("demand_history", "clock"))
     for n in MBUS_CHANNELS:
         yield Derivation(f"mbus{n}_unit_code", None, (f"mbus{n}_reading",))
         yield Derivation(f"mbus{n}_reading_age", "s", (f"mbus{n}_reading", "clock"))

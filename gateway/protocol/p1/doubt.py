@@ -25,6 +25,8 @@ class Doubt(StrEnum):
     """Another meter is on an M-Bus channel, in one telegram so far."""
     TARIFF = "no such tariff"
     """A meter without checksum sends the number of a tariff that it has no counter for."""
+    PAST_MONTH = "peak of a past month"
+    """The highest demand of this month has a time in an earlier month."""
 
 
 class Withheld(NamedTuple):
@@ -48,6 +50,7 @@ REMEDIES = {
     Doubt.TWO_WAYS: _NEXT,
     Doubt.JUMPED: _NEXT,
     Doubt.PHASES: _NEXT,
+    Doubt.PAST_MONTH: "It is absent until the meter sends a peak of this month",
     Doubt.TARIFF: "It is absent until the meter sends a tariff that it has a counter for",
 }
 """Reason to withhold a reading → what happens to it."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from gateway.protocol.p1.counter_guard import CounterGuard
+from gateway.protocol.p1.demand_history import month_of
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
@@ -64,6 +65,8 @@ class Guards:
         self.suffix = twins.suffix
         if not telegram.checked:
             withheld += meter.unchecked.judge(readings, arrived)
+        if "demand_peak_time" in readings.values:
+            withheld += _past_peak(readings)
         if not withheld:
             return readings, ()
         self.withheld.update(item.doubt for item in withheld)
@@ -84,6 +87,22 @@ class Guards:
                 del self._meters[next(iter(self._meters))]
             self._meters[identity], self._identity = meter, identity
         return self._meters[identity]
+
+
+def _past_peak(readings: Readings) -> list[Withheld]:
+    """Return the highest demand of this month if it is that of an earlier month.
+
+    Some meters send it for an hour, or longer, after the month has ended. A client that may draw as much as the
+    highest demand of this month would make the next one with it.
+    """
+    values = readings.values
+    clock, time, peak = values.get("clock"), values["demand_peak_time"], values.get("demand_peak")
+    if not isinstance(clock, int) or not isinstance(time, int):
+        return []
+    # The time of a peak is the end of its quarter of an hour. Without a peak, it is the begin of the month.
+    if month_of(time - 1 if peak else time) >= month_of(clock):
+        return []
+    return [Withheld("demand_peak", Doubt.PAST_MONTH, None, peak, "W")]
 
 
 def identity_of(readings: Readings) -> str:

@@ -38,7 +38,7 @@ _STAMP = re.compile(STAMP)
 # Only the flag decides. A calendar would be an hour wrong where a meter keeps standard time all year (Sweden, Finland)
 # or switches late.
 _OFFSET: dict[str, tzinfo] = {"S": timezone(timedelta(hours=2)), "W": timezone(timedelta(hours=1))}
-_LOCAL = ZoneInfo("Europe/Amsterdam")
+LOCAL = ZoneInfo("Europe/Amsterdam")
 
 LAST_SECOND = 59
 _EARLIEST = int(datetime(2001, 1, 1, tzinfo=UTC).timestamp())
@@ -78,7 +78,7 @@ def _minute(digits: str, flag: str) -> int | None:
     # As in POSIX, the two digits 69 to 99 mean 1969 to 1999: a meter that lost its clock sends 70.
     century = 1900 if year >= 69 else 2000
     try:
-        return int(datetime(century + year, month, day, hour, minute, tzinfo=_OFFSET.get(flag, _LOCAL)).timestamp())
+        return int(datetime(century + year, month, day, hour, minute, tzinfo=_OFFSET.get(flag, LOCAL)).timestamp())
     except ValueError:
         return None
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.demand_history import MONTHS, Peak, monthly_peaks
+from gateway.protocol.p1.demand_history import MONTHS, Peak, month_of, monthly_peaks, peaks_by_month
 from gateway.protocol.p1.readings import read
 from tests.protocol.p1.stream import only, telegram_of
 
@@ -96,3 +96,41 @@ def test_a_telegrams_peaks_have_names_and_times() -> None:
 @pytest.mark.parametrize("line", ["0-0:98.1.0()", "0-0:98.1.0(12)", "0-0:98.1.0(5*kW)"])
 def test_a_telegram_without_a_history_has_no_peaks(line: str) -> None:
     assert not [name for name in read(only(telegram_of(line))).values if name.startswith("demand_peak")]
+
+
+def test_a_month_that_the_meter_did_not_send_leaves_a_gap() -> None:
+    assert peaks_by_month(f"(2){HEAD}{MAY}{MARCH}", moment(2020, 5, 12)) == {1: IN_MAY, 3: IN_MARCH}
+
+
+@pytest.mark.parametrize("clock", [moment(2020, 6, 1), moment(2020, 6, 1, 1, 30), moment(2020, 6, 30, 23, 59, 59)])
+def test_the_last_month_is_absent_until_the_meter_sends_it(clock: int) -> None:
+    assert peaks_by_month(f"(2){HEAD}{MAY}{APRIL}", clock) == {2: IN_MAY, 3: IN_APRIL}
+    june = Peak(moment(2020, 6, 1), Decimal(1500), moment(2020, 5, 30, 18, 15))
+    sent = f"(3){HEAD}{MAY}{APRIL}(200601000000S)(200530181500S)(01.500*kW)"
+    assert peaks_by_month(sent, clock) == {1: june, 2: IN_MAY, 3: IN_APRIL}
+
+
+@pytest.mark.parametrize("clock", [None, moment(2020, 3, 12, zone=WINTER), moment(2000, 1, 1, zone=WINTER)])
+def test_without_a_clock_that_is_ahead_of_it_the_newest_month_of_a_history_counts_as_the_last(
+    clock: int | None,
+) -> None:
+    assert peaks_by_month(f"(2){HEAD}{MAY}{APRIL}", clock) == {1: IN_MAY, 2: IN_APRIL}
+
+
+def test_a_history_of_more_than_a_year_ago_has_no_month_that_counts() -> None:
+    assert peaks_by_month(f"(2){HEAD}{MAY}{APRIL}", moment(2021, 6, 2)) == {}
+
+
+def test_a_month_with_two_histories_has_no_peak() -> None:
+    twice = f"(3){HEAD}{MAY}{APRIL}(200414101500S)(200410181500S)(01.500*kW)"
+    assert peaks_by_month(twice, moment(2020, 5, 12)) == {1: IN_MAY, 2: Peak(IN_APRIL.month_end, None, None)}
+
+
+def test_an_end_that_is_an_hour_off_belongs_to_the_same_month() -> None:
+    for end in ("200430230000S", "200501010000S"):
+        assert peaks_by_month(f"(1){HEAD}({end})(200423192538S)(03.695*kW)", moment(2020, 5, 12)).keys() == {1}
+
+
+def test_a_month_begins_at_midnight_in_the_meters_country() -> None:
+    assert month_of(moment(2020, 5, 1)) == month_of(moment(2020, 4, 30, 23, 59)) + 1 == 12 * 2020 + 5
+    assert month_of(moment(2020, 1, 1, zone=WINTER)) == month_of(moment(2019, 12, 31, 23, 59, zone=WINTER)) + 1

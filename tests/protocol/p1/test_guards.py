@@ -218,3 +218,37 @@ def test_the_counters_of_two_meters_in_turn_are_kept_apart() -> None:
         telegram = only(second_of(second, wh, device=device))
         withheld.append([item.doubt for item in guards.judge(telegram, read(telegram), float(second))[1]])
     assert withheld == [[], [], [], [], [Doubt.FELL]]
+
+
+def peak_of(clock: str, peak: str, kw: str = "05.001") -> tuple[Readings, Guards]:
+    telegram = only(telegram_of(f"0-0:1.0.0({clock})", f"1-0:1.6.0({peak})({kw}*kW)", "1-0:1.7.0(01.234*kW)"))
+    guards = Guards()
+    return guards.judge(telegram, read(telegram), 0)[0], guards
+
+
+@pytest.mark.parametrize("clock", ["260501000000S", "260501005959S", "260530120000S", "270430120000S"])
+def test_the_highest_demand_of_a_past_month_is_not_that_of_this_month(clock: str) -> None:
+    readings, guards = peak_of(clock, "260430194500S")
+    assert not {"demand_peak", "demand_peak_time"} & readings.values.keys()
+    assert readings.values["power_import"] == 1234
+    assert guards.withheld == {Doubt.PAST_MONTH: 1}
+
+
+@pytest.mark.parametrize(
+    ("clock", "peak"),
+    [
+        ("260501001530S", "260501001500S"),
+        ("260531235959S", "260501001500S"),
+        ("261231235959W", "261201001500W"),
+        ("260430235959S", "260501001500S"),
+    ],
+)
+def test_the_highest_demand_of_this_month_is_served(clock: str, peak: str) -> None:
+    readings, guards = peak_of(clock, peak)
+    assert readings.values["demand_peak"] == 5001
+    assert not guards.withheld
+
+
+def test_a_quarter_of_an_hour_that_ends_with_the_month_belongs_to_it() -> None:
+    assert "demand_peak" not in peak_of("260501000001S", "260501000000S")[0].values
+    assert peak_of("260501000001S", "260501000000S", "00.000")[0].values["demand_peak"] == 0
