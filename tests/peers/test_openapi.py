@@ -42,5 +42,5 @@ def test_every_answer_is_of_the_form_that_is_described(tmp_path: Path) -> None:
             check=False,
         )
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
-    assert "Selected: 14/15" in result.stdout
+    assert "Selected: 15/16" in result.stdout
     assert "Tested: 14" in result.stdout

@@ -445,11 +445,19 @@ PURE = """async () => {
   const unserved = { ...meter, age_s: null };
   const unseen = { ...unserved, telegrams: 0 };
   const points = [1, null, null, 2, 3];
-  const kept = series();
-  kept.merge({ meter: "m", bucket_s: 10, first: 0, columns: { telegrams: [] } });
-  const sinceNothing = kept.since;
-  const piece = (first, telegrams) => ({ meter: "m", bucket_s: 10, first, columns: { telegrams } });
-  const grew = [kept.merge(piece(100, [1, 2, 3])), kept.merge(piece(120, [4])), kept.merge(piece(120, [5, 6]))];
+  const kept = series("hour");
+  const asked = [];
+  const follow = async (at, first, telegrams) => kept.follow({
+    event: { at },
+    get: async (path, { since }) => { asked.push(since); return { at, bucket_s: 10, first, columns: { telegrams } }; },
+  }, "m");
+  const buckets = [[100, 0, []], [145, 80, [null, 0, 1, 2, 3, 4]], [150, 0, []], [165, 130, [5, 6, 7]]];
+  const grew = [];
+  for (const each of buckets) grew.push(await follow(...each));
+  const known = (at, age, isServed) => {
+    const { end, points } = kept.known({ at, age, isServed });
+    return [end, points.map((point) => [point.at, point.telegrams])];
+  };
   const { create } = await import("./static/fleet.js");
   const { shortLabel } = await import("./static/flow.js");
   const limits = { due_s: 1, late_after_s: 3, stale_after_s: 10, interval_s: 1 };
@@ -477,7 +485,7 @@ PURE = """async () => {
     path: path([[1, 2]]),
     states: [[meter, 0], [meter, 2.5], [meter, 4.5], [meter, 0, true], [unserved, 0], [unseen, 0]]
       .map(([each, elapsed, isLost]) => meterState(each, elapsed, isLost).state),
-    grew, columns: kept.data.columns.telegrams, first: kept.data.first, since: kept.since, sinceNothing,
+    grew, asked, fresh: known(152, 1, true), stale: known(152, 20, false), later: known(3725, 1, true),
   };
 }"""
 
@@ -488,10 +496,11 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert set(found["ticks"]) == {0}
     assert (found["runs"], found["gaps"], found["path"]) == ([[1], [2, 3]], [[None, None]], "M1.0 2.0h1")
     assert found["states"] == ["fresh", "late", "stale", "lost", "stale", "never"]
-    assert found["grew"] == [True, False, True]
-    assert (found["columns"], found["first"], found["since"]) == ([2, 5, 6], 110, 130)
-    assert found["sinceNothing"] == 0
-    assert found["digits"] == [0, 1, 2]
+    assert (found["grew"], found["asked"]) == ([True, True, False, True], [0, 0, 130])
+    assert found["fresh"] == [152, [[105, 1], [115, 2], [125, 3], [135, 5], [145, 6], [152, 7]]]
+    assert found["stale"] == [132, [[105, 1], [115, 2], [125, 3], [132, 5]]]
+    assert found["later"] == [3725, [[135, 5], [145, 6], [155, 7]]]
+    assert found["digits"] == [0, 1, 3]
     assert found["labels"] == ["192.168.1.30", "Modbus/TCP :502"]
     assert found["served"] == ["1", "0"], "a fleet becomes stale while no event comes"
 

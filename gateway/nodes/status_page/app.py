@@ -82,6 +82,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         share("/api/clients", lambda _query: ((), lambda: asyncio.to_thread(known_clients))),
         route("/download/map", download.register_map),
         route("/download/export", download.export),
+        route("/download/history", download.history),
         route("/openapi.json", lambda _query: JSONResponse(describe())),
         share("/metrics", lambda _query: ((), lambda: _metrics(page)), METRICS),
         route("/healthz", lambda query: _health(page, query)),

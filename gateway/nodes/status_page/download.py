@@ -1,8 +1,11 @@
-"""Downloads: register maps, and configurations for programs that read them."""
+"""Downloads: register maps, configurations for programs that read them, and the history of a meter."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from datetime import UTC, datetime
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -10,6 +13,7 @@ from starlette.responses import Response
 from gateway.exports import FORMATS, ExportedUnit, ExportError, Target
 from gateway.exports import export as render
 from gateway.maps.table import as_csv, rows
+from gateway.nodes.status_page.now import series
 from gateway.nodes.status_page.observation import ListenSettings
 from gateway.nodes.status_page.query import Query
 from gateway.problems.quoting import quoted
@@ -43,6 +47,20 @@ def export(query: Query) -> Response:
     except ExportError as error:
         raise HTTPException(404, str(error)) from None
     return as_download(text, f"{unit.unit.register_map.name}-{form}.{SUFFIXES.get(form, 'csv')}", "text/plain")
+
+
+def history(query: Query) -> Response:
+    """Return the last hour or day of a meter as comma-separated values, a row for each bucket."""
+    meter, kept = query.meter_and_history()
+    is_day = query.is_day()
+    found = series(meter, kept, is_day=is_day, since=0)
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(["time", *found.columns])
+    for number, row in enumerate(zip(*found.columns.values(), strict=True)):
+        begin = datetime.fromtimestamp(found.first + number * found.bucket_s, UTC)
+        writer.writerow([begin.isoformat(timespec="seconds"), *row])
+    return as_download(stream.getvalue(), f"{meter.name}-{'day' if is_day else 'hour'}.csv", "text/csv")
 
 
 def reached_over(settings: ListenSettings) -> str:

@@ -114,6 +114,7 @@ _PATHS = [
         [_SERVER, _UNIT, _FORMAT, _HOST],
         (400, 404),
     ),
+    _Path("/download/history", "The last hour or day of a meter", "text/csv", [_METER, _RANGE], (400, 404)),
     _Path("/metrics", "Metrics for Prometheus", "text/plain", [], ()),
     _Path(
         "/events",

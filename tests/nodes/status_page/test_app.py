@@ -27,7 +27,7 @@ PATHS = [
         "/api/telegram",
     ),
     *("/api/history", "/api/series", "/api/clients", "/download/map", "/openapi.json", "/metrics", "/healthz"),
-    "/download/export?format=evcc&host=gateway.lan",
+    *("/download/export?format=evcc&host=gateway.lan", "/download/history"),
 ]
 
 

@@ -12,15 +12,8 @@ export function nice(low, high, count) {
   const raw = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9)) * power;
-  const ticks = [];
-  for (let index = Math.floor(low / step + 1e-9); ; index += 1) {
-    ticks.push(Math.round(index * step * 1e6) / 1e6);
-    if (index * step >= high - step * 1e-9) return ticks;
-  }
-}
-
-export function powerTicks(values) {
-  return nice(Math.min(0, ...values), Math.max(0, 0.1, ...values), 4);
+  const [first, last] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
+  return Array.from({ length: last - first + 1 }, (_, index) => Math.round((first + index) * step * 1e6) / 1e6);
 }
 
 // Round clock times between two moments in unix seconds, at most `count`; `offsetS` is the local time minus UTC.
@@ -31,17 +24,17 @@ export function timeTicks(from, to, count, offsetS = -60 * new Date(1000 * to).g
 }
 
 export function digitsOf(ticks) {
-  return [0, 1].find((digits) => ticks.every((tick) => Math.abs(tick * 10 ** digits - Math.round(tick * 10 ** digits)) < 1e-5)) ?? 2;
+  return Math.max(...ticks.map((tick) => `${tick}`.split(".")[1]?.length ?? 0));
 }
 
 // Stretches of points that are all known; a line is drawn along each, and never from one to the next.
 export function runs(points, has) {
-  return points.reduce((found, point, index) => {
-    if (!has(point)) return found;
-    if (index && has(points[index - 1])) found.at(-1).push(point);
-    else found.push([point]);
-    return found;
-  }, []);
+  const found = [[]];
+  for (const point of points) {
+    if (has(point)) found.at(-1).push(point);
+    else found.push([]);
+  }
+  return found.filter(({ length }) => length);
 }
 
 export function gaps(points, has) {
@@ -51,6 +44,15 @@ export function gaps(points, has) {
 // A path through places [x, y]. A single place becomes a short line, so that it is seen.
 export function path(places) {
   return `M${places.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}${places.length === 1 ? "h1" : ""}`;
+}
+
+// The lines through the points that have a value, each as a list of places.
+export function linesOf(points, value, x, y) {
+  return runs(points, (point) => Number.isFinite(value(point))).map((run) => run.map((point) => [x(point.at), y(value(point))]));
+}
+
+export function outline(lines) {
+  return lines.map(path).join("");
 }
 
 export function limited(value, low, high) {
@@ -65,62 +67,81 @@ export function hatch(from, to, y, height) {
   return to - from < 0.5 ? null : s("rect.gap", { x: from, y, width: to - from, height });
 }
 
-// The places of times and values in a chart, whose space for labels is at the left and at the right.
-export function scales({ width, height, left, right, ticks, at, span }) {
-  const [low, high] = [ticks[0], ticks.at(-1)];
+// A chart of what a series knows. `kind` has a function for each line, the values that the axis has room for, and how they
+// are drawn. Returns the drawing with its places of times and values; null while there is nothing to draw.
+export function plot(past, kind, width, cursor) {
+  const { points, at, span, isServed } = past;
+  const { height, left = 0, right } = kind;
+  const known = points.filter((point) => kind.lines.some((line) => Number.isFinite(line(point))));
+  if (!known.length) return null;
+  const ends = known.flatMap(kind.ends).filter(Number.isFinite);
+  const ticks = kind.ticks(ends, past);
+  const [low, high] = kind.reach?.(ticks) ?? [ticks[0], ticks.at(-1)];
   const [edge, floor] = [width - right, height - BOTTOM];
-  return {
-    left, edge, floor,
-    x: (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1),
-    y: (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low)),
-  };
+  const x = (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1);
+  const y = (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low));
+  const chart = { ...past, known, ends, high, left, edge, floor, x, y };
+  const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.hole?.(chart, from, to)]);
+  return { ...chart, drawing: picture(width, height, { role: "img", "aria-label": kind.label(chart) }, kind.back?.(chart),
+    values(chart, kind, ticks), times(chart, width), holes, kind.draw(chart), cursor) };
 }
 
-// The axes with their labels: values in the wider space, and "now" at an end that is fresh.
-export function axes({ left, edge, floor, x, y }, { ticks, isSigned, at, span, isServed, count }) {
-  const digits = digitsOf(ticks);
-  const value = (tick) => (tick === 0 ? "0" : isSigned ? signed(tick, digits) : fixed(tick, digits));
+// Net power in two colours: the chart of Charts and of Now.
+export const POWER = {
+  divisor: 1000, write: signed,
+  lines: [(point) => point.power_mean_w],
+  ends: (point) => [point.power_lowest_w, point.power_highest_w],
+  ticks: powerTicks,
+  draw: ({ points, x, y }) => area(linesOf(points, (point) => point.power_mean_w, x, y), y(0)),
+};
+
+export function powerTicks(watts) {
+  return nice(Math.min(0, ...watts), Math.max(100, ...watts), 4);
+}
+
+// The lines of round values, with labels in the wider space.
+function values({ left, edge, y }, { divisor = 1, write }, ticks) {
+  const digits = digitsOf(ticks.map((tick) => tick / divisor));
   const place = left ? { x: left - 8, "text-anchor": "end" } : { x: edge + 7 };
-  const times = timeTicks(at - span, at, count).filter((tick) => x(tick) > left + 14 && edge - x(tick) > (isServed ? 46 : 14));
-  return s("g",
-    ticks.map((tick) => [s("path.axis", { class: tick === 0 && "zero", d: `M${left} ${y(tick)}H${edge}` }),
-      s("text", { ...place, y: y(tick) + 4 }, value(tick))]),
-    times.map((tick) => [s("path.axis", { d: `M${x(tick)} ${floor}v4` }),
-      s("text", { x: x(tick), y: floor + 19, "text-anchor": "middle" }, hours(tick))]),
-    isServed && s("text", { x: edge, y: floor + 19, "text-anchor": "end" }, t("axis_now")));
+  return ticks.map((tick) => [s("path.axis", { class: tick === 0 && "zero", d: `M${left} ${y(tick)}H${edge}` }),
+    s("text", { ...place, y: y(tick) + 4 }, tick === 0 ? "0" : write(tick / divisor, digits))]);
+}
+
+// Round times, and "now" at an end that is fresh.
+function times({ at, span, isServed, left, edge, floor, x }, width) {
+  const count = width < 420 ? 4 : width < 700 ? 6 : 8;
+  const shown = timeTicks(at - span, at, count).filter((tick) => x(tick) > left + 14 && edge - x(tick) > (isServed ? 46 : 14));
+  const label = (place, anchor, text) => s("text", { x: place, y: floor + 19, "text-anchor": anchor }, text);
+  return [shown.map((tick) => [s("path.axis", { d: `M${x(tick)} ${floor}v4` }), label(x(tick), "middle", hours(tick))]),
+    isServed && label(edge, "end", t("axis_now"))];
 }
 
 // The times without telegrams as [from, to]; the last one ends with the chart while nothing comes.
-export function silences(points, bucketS, { isServed, end, at }, has = isKnown) {
-  const found = gaps(points, has).map(([first, last]) => [first.at - bucketS / 2, last.at + bucketS / 2]);
+function silences({ points, bucketS, isServed, end, at }) {
+  const found = gaps(points, isKnown).map(([first, last]) => [first.at - bucketS / 2, last.at + bucketS / 2]);
   return isServed ? found : [...found, [end, at]];
 }
 
 let clips = 0;
 
 // An area around zero: import above it, export below it and hatched, nothing where no telegram came.
-export function area(points, has, x, y, zeroY) {
-  const found = runs(points, has);
-  const lines = found.map((run) => path(run.map((point) => [x(point), y(point)])));
-  const fill = found.map((run, index) => `${lines[index]}L${x(run.at(-1)).toFixed(1)} ${zeroY}L${x(run[0]).toFixed(1)} ${zeroY}Z`);
+export function area(lines, zeroY) {
+  const fill = lines.map((line) => path([[line[0][0], zeroY], ...line, [line.at(-1)[0], zeroY]])).join("");
   clips += 1;
   const half = (kind, top, height) => [
     s("clipPath", { id: `clip-${kind}-${clips}` }, s("rect", { x: -10, y: top, width: 9000, height })),
-    s("g", { "clip-path": `url(#clip-${kind}-${clips})` }, s(`path.area-${kind}`, { d: fill.join("") }),
-      s(`path.line-${kind}`, { d: lines.join("") })),
+    s("g", { "clip-path": `url(#clip-${kind}-${clips})` }, s(`path.area-${kind}`, { d: fill }), s(`path.line-${kind}`, { d: outline(lines) })),
   ];
   return s("g", half("imp", -50, zeroY + 50), half("exp", zeroY, 900));
 }
 
 // The last hour in a row of a table: values in watts or null, oldest first, between the ends of `range`.
 export function spark(values, width, height, [low, high]) {
-  const points = values.map((value, index) => ({ value, index }));
-  const has = ({ value }) => value !== null;
+  const points = values.map((value, at) => ({ at, value }));
   const step = width / Math.max(1, values.length - 1);
-  const x = ({ index }) => index * step;
-  const y = ({ value }) => 2 + (height - 4) * (1 - (value - low) / (high - low));
-  const zeroY = y({ value: 0 });
+  const x = (index) => limited(index * step, 0, width);
+  const y = (value) => 2 + (height - 4) * (1 - (value - low) / (high - low));
   return picture(width, height, { "aria-hidden": "true" },
-    gaps(points, has).map(([first, last]) => hatch(Math.max(0, x(first) - step / 2), Math.min(width, x(last) + step / 2), 0, height)),
-    s("path.axis", { d: `M0 ${zeroY}H${width}` }), area(points, has, x, y, zeroY));
+    gaps(points, ({ value }) => value !== null).map(([first, last]) => hatch(x(first.at - 0.5), x(last.at + 0.5), 0, height)),
+    s("path.axis", { d: `M0 ${y(0)}H${width}` }), area(linesOf(points, ({ value }) => value, x, y), y(0)));
 }

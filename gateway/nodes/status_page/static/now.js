@@ -2,20 +2,19 @@
 // No reading is shown as fresh that is not: the page's own clock takes them away, without waiting for an event.
 
 import { card, facts, h, make, memo, render, s, segments } from "./dom.js";
-import { area, axes, hatch, limited, picture, powerTicks, scales, silences, TOP } from "./drawing.js";
+import { hatch, limited, picture, plot, POWER } from "./drawing.js";
 import { ageLine, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
-import { isKnown, pointsOf, series } from "./series.js";
+import { series } from "./series.js";
 import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refusal, signed, t } from "./texts.js";
 
 const [HOUR_S, DAY_S] = [3600, 86_400];
 const BEATS_S = 60;
 const READERS = 8;
-const COLUMNS = { w: "power_mean_w", p1: "power_l1_w", p2: "power_l2_w", p3: "power_l3_w" };
 const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
 
 export function create(gateway) {
-  const hour = series();
+  const hour = series("hour");
   const [hourMemo, beatMemo] = [memo(), memo()];
   const element = make(h("div"));
   let chosen = gateway.path[0] ?? "";
@@ -44,16 +43,15 @@ export function create(gateway) {
     const { meter, now } = context();
     const isFirst = !element.firstChild;
     shown = now.state;
-    const points = hour.data?.meter === meter.name ? pointsOf(hour.data, COLUMNS) : [];
+    const past = hour.known(now);
     const size = sizeOf("figure");
-    const figure = hourMemo([meter.name, points.at(-1)?.at, Math.floor(now.at / REDRAW_S), now.isServed, size, language],
-      () => hourChart(points, hour.data?.bucket_s, size, now));
+    const figure = hourMemo([meter.name, past.points.length, Math.floor(now.at / REDRAW_S), now.isServed, size, language], () => hourChart(past, size));
     const [strip] = sizeOf(".beats");
     const beats = beatMemo([meter.beats.at(-1), Math.floor(now.at), strip, now.isServed], () => beatStrip(meter, now, strip));
     const readers = hosts.filter((host) => host.meters.includes(meter.name));
     render(element, h("div.g", hero(meter, now, choice(meter.name), figure, ageOf(meter, now)), todayCard(meter, now),
       !now.isServed && meanwhileCard(meter, now),
-      meter.phases.length > 0 && phasesCard(meter, now, points.filter(isKnown)), lineCard(meter, beats), readersCard(readers, now)));
+      meter.phases.length > 0 && phasesCard(meter, now, past.points), lineCard(meter, beats), readersCard(readers, now)));
     if (isFirst) show(); // now the space for drawings is known
   }
 
@@ -93,10 +91,7 @@ export function create(gateway) {
       const { event } = gateway;
       if (!event?.meter) return;
       ({ hosts } = await gateway.get("api/hosts"));
-      const { name } = event.meter;
-      const isMine = hour.data?.meter === name;
-      const since = isMine ? hour.since : 0;
-      if (!isMine || event.at >= since + 2 * hour.data.bucket_s) hour.merge(await gateway.get("api/series", { meter: name, since }));
+      await hour.follow(gateway, event.meter.name);
       show();
     },
   };
@@ -157,26 +152,14 @@ function silence(age) {
   return [fixed(Math.floor(age / DAY_S)), "now_unit_d"];
 }
 
-function hourChart(all, bucketS, [clientWidth, clientHeight], { at, age, isServed }) {
-  const has = (point) => isKnown(point) && point.w !== null;
-  const known = all.filter((point) => has(point) && point.at >= at - HOUR_S);
-  if (!known.length) return h("p.empty", t("now_hour_empty"));
-  const [width, height] = [Math.max(260, clientWidth), limited(clientHeight, 150, 260)];
-  const last = known.at(-1);
-  const points = all.filter((point) => point.at >= at - HOUR_S && point.at <= last.at);
-  const watts = known.map(({ w }) => w);
-  // From there on nothing is known: the end of the last bucket that has telegrams.
-  const around = { at, span: HOUR_S, isServed, end: isServed ? at : age === null ? last.at + bucketS / 2 : at - age };
-  const ticks = powerTicks(watts.map((w) => w / 1000));
-  const frame = scales({ width, height, left: 0, right: 46, ticks, ...around });
-  const { x, y, floor } = frame;
-  const label = t("now_hour_label", { from: hours(at - HOUR_S), lowest: signed(Math.min(...watts)), highest: signed(Math.max(...watts)) });
-  return picture(width, height, { role: "img", "aria-label": label },
-    axes(frame, { ...around, ticks, isSigned: true, count: width < 340 ? 4 : 5 }),
-    silences(points, bucketS, around, has).map(([from, to]) => hatch(x(from), x(to), TOP, floor - TOP)),
-    area(points, has, (point) => x(Math.min(point.at, around.end)), ({ w }) => y(w / 1000), y(0)),
-    isServed && s("circle.dot", { cx: x(last.at), cy: y(last.w / 1000), r: 4 }),
-    s("text", { x: width, y: floor + 19, "text-anchor": "end" }, "kW"));
+function hourChart(past, [width, height]) {
+  const kind = {
+    ...POWER, height: limited(height, 150, 260), right: 46, ends: POWER.lines[0],
+    label: ({ at, span, ends }) => t("now_hour_label", { from: hours(at - span), lowest: signed(Math.min(...ends)), highest: signed(Math.max(...ends)) }),
+    draw: (chart) => [POWER.draw(chart), s("text", { x: chart.edge + 46, y: chart.floor + 19, "text-anchor": "end" }, "kW"),
+      past.isServed && s("circle.dot", { cx: chart.x(chart.known.at(-1).at), cy: chart.y(chart.known.at(-1).power_mean_w), r: 4 })],
+  };
+  return plot(past, kind, Math.max(260, width))?.drawing ?? h("p.empty", t("now_hour_empty"));
 }
 
 function stat(name, value, unit, note, { keyed = null, isOld = false } = {}) {

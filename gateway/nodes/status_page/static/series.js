@@ -1,37 +1,48 @@
-// The history of a meter as the page keeps it: a list for each quantity, completed with new buckets as they come.
+// The history of a meter as the page keeps it: a point for each bucket of the gateway, completed as buckets end.
 
-// Buckets of the last hour or day; `merge` takes a response of the API and returns whether a bucket has ended.
-export function series() {
-  let data = null;
-  const size = ({ columns }) => columns.telegrams.length;
+const ASK_AFTER_S = 10; // the length of the shortest bucket
+const SPANS = { hour: 3600, day: 86_400 };
+
+// The last hour or day of the meter that is shown.
+export function series(range) {
+  const span = SPANS[range];
+  let [meter, points, bucketS, askAt] = [null, [], 0, 0];
+
+  function merge(newer) {
+    bucketS = newer.bucket_s;
+    points = [...points.filter(({ at }) => at < newer.first), ...pointsOf(newer)].filter(({ at }) => at > newer.at - span);
+    // Before the first known bucket, this gateway was not there to measure.
+    points.splice(0, points.findIndex(isKnown));
+    askAt = newer.at + ASK_AFTER_S;
+  }
+
   return {
-    get data() { return data; },
-    // The time from which on buckets are asked for: the newest one again, as it may not have ended.
-    get since() { return data && size(data) ? data.first + (size(data) - 1) * data.bucket_s : 0; },
-    merge(newer) {
-      const isOther = !data || data.meter !== newer.meter || data.bucket_s !== newer.bucket_s || !size(data);
-      const at = isOther ? -1 : Math.round((newer.first - data.first) / data.bucket_s);
-      if (at < 0 || at > size(data)) {
-        data = newer;
-        return true;
-      }
-      const grown = Math.max(0, at + size(newer) - size(data));
-      const columns = Object.entries(newer.columns).map(([name, column]) => [name, [...data.columns[name].slice(0, at), ...column].slice(grown)]);
-      data = { ...newer, first: data.first + grown * data.bucket_s, columns: Object.fromEntries(columns) };
-      return grown > 0;
+    merge,
+    // Asks the gateway for what is new, and returns whether there was a response.
+    async follow(gateway, name) {
+      if (name !== meter) [meter, points, askAt] = [name, [], 0];
+      if (gateway.event.at < askAt) return false;
+      // The newest bucket is asked for again, as it may not have ended.
+      const since = points.length ? points.at(-1).at - bucketS / 2 : 0;
+      const newer = await gateway.get("api/series", { meter: name, range, since });
+      merge(newer);
+      return true;
+    },
+    // What is known at a moment: points up to `end`, which is now only while the readings are fresh.
+    known({ at, age, isServed }) {
+      const end = isServed ? at : age === null ? (points.findLast(isKnown)?.at ?? 0) + bucketS / 2 : at - age;
+      const shown = points.filter((point) => point.at > at - span && point.at - bucketS / 2 < end);
+      return { at, span, end, isServed, bucketS, points: shown.map((point) => (point.at > end ? { ...point, at: end } : point)) };
     },
   };
 }
 
-// One point for each bucket from the first known one on: before it, this gateway was not there to measure.
-// A point has the moment in the middle of its bucket, and the values of some columns under other names.
-export function pointsOf({ first, bucket_s: length, columns }, names) {
-  const points = columns.telegrams.map((telegrams, index) => {
-    const values = Object.entries(names).map(([name, column]) => [name, columns[column]?.[index] ?? null]);
-    return { at: first + (index + 0.5) * length, telegrams, ...Object.fromEntries(values) };
+// A point has the moment in the middle of its bucket and the values of all columns, NaN for what was not measured.
+function pointsOf({ first, bucket_s: length, columns }) {
+  return columns.telegrams.map((_, index) => {
+    const values = Object.entries(columns).map(([name, column]) => [name, column[index] ?? NaN]);
+    return { at: first + (index + 0.5) * length, ...Object.fromEntries(values) };
   });
-  const begin = points.findIndex(isKnown);
-  return begin < 0 ? [] : points.slice(begin);
 }
 
 export function isKnown({ telegrams }) {
