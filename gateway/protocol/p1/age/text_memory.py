@@ -65,31 +65,31 @@ class TextMemory:
 
     def look_up(self, clock: int, text: int) -> Seen:
         """Return what the memory holds for this stamp and this text."""
-        slot = clock // self._seconds % self._slots
-        turn = self._turn[slot]
-        if not self._holds(slot, clock):
+        turn, slot = self._place(clock)
+        kept = self._turn[slot]
+        if kept & _TURNS != turn or (self._offset and self._offset[slot] != clock % self._seconds):
             return Seen.NEVER
         text &= _TEXT
         if text == self._newest[slot] or (self._older and text == self._older[slot]):
             return Seen.COPY
-        return Seen.CROWDED if turn & _CROWDED else Seen.REUSED
+        return Seen.CROWDED if kept & _CROWDED else Seen.REUSED
 
     def remember(self, clock: int, text: int) -> None:
         """Keep a telegram that is not a copy."""
-        slot = clock // self._seconds % self._slots
+        turn, slot = self._place(clock)
         text &= _TEXT
-        if self._holds(slot, clock):
+        if self._turn[slot] & _TURNS != turn or (self._offset and self._offset[slot] != clock % self._seconds):
+            self._turn[slot] = turn
+            if self._older is not None:
+                self._older[slot] = text
+            if self._offset is not None:
+                self._offset[slot] = clock % self._seconds
+        else:
             if self._older is None:
                 self._older = array("I", self._newest)
             if self._older[slot] != self._newest[slot]:
                 self._turn[slot] |= _CROWDED
             self._older[slot] = self._newest[slot]
-        else:
-            self._turn[slot] = self._turn_of(clock)
-            if self._older is not None:
-                self._older[slot] = text
-            if self._offset is not None:
-                self._offset[slot] = clock % self._seconds
         self._newest[slot] = text
 
     def is_between(self, clock: int) -> bool:
@@ -105,15 +105,10 @@ class TextMemory:
         """Return the stamp that is kept for the ten seconds before, of, or after this one."""
         assert self._offset is not None
         start = (clock // self._seconds + step) * self._seconds
-        slot = start // self._seconds % self._slots
-        if self._turn[slot] & _TURNS != self._turn_of(start):
-            return None
-        return start + self._offset[slot]
+        turn, slot = self._place(start)
+        return start + self._offset[slot] if self._turn[slot] & _TURNS == turn else None
 
-    def _holds(self, slot: int, clock: int) -> bool:
-        if self._turn[slot] & _TURNS != self._turn_of(clock):
-            return False
-        return self._offset is None or self._offset[slot] == clock % self._seconds
-
-    def _turn_of(self, clock: int) -> int:
-        return clock // self._seconds // self._slots % _TURNS
+    def _place(self, clock: int) -> tuple[int, int]:
+        """Return the turn of the ring and the slot of a stamp."""
+        turn, slot = divmod(clock // self._seconds, self._slots)
+        return turn % _TURNS, slot

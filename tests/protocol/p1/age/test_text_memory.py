@@ -57,6 +57,46 @@ def test_a_stamp_between_two_neighbours_is_recognised_at_ten_seconds_alone() -> 
     assert not remembered(1, (0, 1), (2, 2)).is_between(NOON + 1)
 
 
+@pytest.mark.parametrize(
+    ("stamps", "clock", "is_between"),
+    [
+        ((9, 19), 11, True),
+        ((9, 19), 18, True),
+        ((9, 19), 9, False),
+        ((1, 13), 12, True),
+        ((1, 14), 12, False),
+        ((8, 20), 15, True),
+        ((8, 21), 15, False),
+        ((9,), 11, False),
+        ((19,), 11, False),
+    ],
+)
+def test_neighbours_are_at_most_twelve_seconds_apart(stamps: tuple[int, ...], clock: int, is_between: bool) -> None:
+    memory = remembered(10, *((stamp, stamp) for stamp in stamps))
+    assert memory.is_between(NOON + clock) is is_between
+
+
+def test_a_text_of_another_turn_of_the_ring_is_not_taken_for_one_of_this_turn() -> None:
+    for cadence, slots, seconds in ((1, 4096, 1), (10, 512, 10)):
+        memory = remembered(cadence, (0, 5))
+        assert memory.look_up(NOON + slots * seconds, 5) is Seen.NEVER
+        assert memory.look_up(NOON - slots * seconds, 5) is Seen.NEVER
+        turns = 0x7FFF * slots * seconds
+        assert memory.look_up(NOON + turns, 5) is Seen.COPY, "after four years the turns begin again"
+        memory.remember(NOON + slots * seconds, 5)
+        memory.remember(NOON + slots * seconds, 6)
+        assert memory.look_up(NOON + slots * seconds, 7) is Seen.REUSED
+
+
+def test_a_slot_of_ten_seconds_holds_one_stamp() -> None:
+    memory = remembered(10, (3, 5))
+    assert memory.look_up(NOON + 3, 5) is Seen.COPY
+    assert memory.look_up(NOON + 4, 5) is Seen.NEVER
+    memory.remember(NOON + 4, 5)
+    assert memory.look_up(NOON + 3, 5) is Seen.NEVER
+    assert memory.look_up(NOON + 4, 6) is Seen.REUSED
+
+
 @pytest.mark.parametrize(("cadence", "limit", "limit_of_two"), [(1, 25_000, 42_000), (10, 4_000, 6_000)])
 def test_a_meter_takes_less_than_50_kb_and_little_more_than_half_while_its_stamps_are_new(
     cadence: int, limit: int, limit_of_two: int
