@@ -258,3 +258,12 @@ def test_each_response_is_counted_at_its_client() -> None:
     ask(frame(read_pdu(0, 1)) * 3, client=client)
     ask(frame(read_pdu(0, 1)), client=client)
     assert client.responses == 4
+
+
+def test_each_exception_response_to_a_unit_of_this_server_is_counted() -> None:
+    line = responder(is_serial=True)
+    for count in (1, 2, 3):
+        assert respond_after_silence(frame(b"\x83\x02"), line, 0.0, CLIENT) == b""
+        assert line.monitor.ignored == count
+    respond_after_silence(frame(b"\x83\x02", unit_id=9), line, 0.0, CLIENT)
+    assert line.monitor.ignored == 3, "the response of another unit of the line is no fault"
