@@ -18,6 +18,7 @@ import multiprocessing
 import struct
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from gateway.protocol.p1.age.timeline import Timeline
 from gateway.protocol.p1.age.verdict import Verdict
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings, read
+from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.protocol.registers.snapshot import Snapshot
@@ -175,7 +177,7 @@ def show_map_load(rounds: int) -> None:
 
 def make_responder(register_map: RegisterMap, readings: Readings) -> Responder:
     """Return a responder with one unit and a snapshot that stays fresh."""
-    unit = Unit(register_map, OnStale.EXCEPTION, MeterState("house", None).status_values)
+    unit = Unit(register_map, OnStale.EXCEPTION, partial(status_values, MeterState("house", None)))
     unit.publish(register_map.readings.encode(readings.values), FOREVER)
     return Responder(UnitTable({1: unit}), Identification("bench", "P1", "0"), Monitor())
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.protocol.p1.variants import SerialSettings
+from gateway.runtime.ticking import pause
 
 Receive = Callable[[bytes], None]
 
@@ -52,7 +53,7 @@ class Line(Port, Protocol):
 
     async def pause(self, seconds: float) -> bool:
         """Wait before the line is opened again; return True at once when what was missing is there again."""
-        await asyncio.sleep(seconds)
+        await pause(seconds)
         return False
 
     @property

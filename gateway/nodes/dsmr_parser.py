@@ -23,7 +23,7 @@ from gateway.runtime.clock import is_synchronised, now, unix_now, unix_time
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Label, Mark, label
-from gateway.runtime.ticking import look_each
+from gateway.runtime.ticking import Rest, look_each
 
 TICK_S = 0.5
 TIMER_SLACK_S = 0.001  # an event loop may run a timer a little early
@@ -66,11 +66,11 @@ class DsmrParser(Node):
         self._meter = meter
         self._gap_s = gap_s
         self._reader = TelegramReader()
-        self._last_bytes = float("-inf")
         self._last_read = float("-inf")
         """The moment at which the last bytes were read; they may have arrived before."""
-        self._begun = self._looked = float("-inf")
+        self._last_bytes = self._begun = self._looked = float("-inf")
         self._has_paused = self._usually_pauses = self._shows = False
+        self._rest = Rest(meter.when_connected)
         self._is_new_connection = True
         self._served: Received | None = None
         self._ripe: asyncio.TimerHandle | None = None
@@ -137,15 +137,17 @@ class DsmrParser(Node):
         self.show(Colour.GREY, Mark.RING, "no-telegram-yet")
         self.ready.set()
         self._looked = now()
-        await look_each(TICK_S, self._look)
+        await look_each(TICK_S, self._look, rest=self._rest)
 
     def _look(self, moment: float) -> None:
         is_late, self._looked = moment - self._looked > TICK_S + LATE_S, moment  # then the next look decides
         if self._reader.pending and not is_late and moment - self._last_read > self._gap_s:
             self.end_telegram()
-        self._shows = not self._shows
+        self._shows = not self._shows or self._rest.is_on
         if self._shows:  # once a second is enough
             self._show(moment)
+            if self._meter.is_offline(moment):
+                self._rest.begin()
 
     def end_telegram(self) -> None:
         """End a telegram that has begun: its last byte has come, though no checksum shows that."""

@@ -119,7 +119,7 @@ class P1Port(Node):
             try:
                 closed = await line.open(self._receive)
             except OSError as error:
-                self._meter.is_connected = False
+                self._meter.note_line(is_open=False)
                 problem = error.problem if isinstance(error, ProblemError) else device_problem(error)
             else:
                 problem = await self._listen(line, closed)
@@ -152,7 +152,7 @@ class P1Port(Node):
         try:
             return await look_each(min(TICK_S, self._patience_s / 4), look, closed)
         finally:
-            self._meter.is_connected = False
+            self._meter.note_line(is_open=False)
             line.close()
             for sink in self.line_bytes.receivers:
                 sink.line_lost()
@@ -182,7 +182,7 @@ class P1Port(Node):
         """Begin with an open line. uvloop may deliver its first bytes before `open` returns."""
         if self._meter.is_connected:
             return
-        self._meter.is_connected = True
+        self._meter.note_line(is_open=True)
         self._has_telegram = False
         self._show_due = 0.0
         self._accepted = self._meter.accepted

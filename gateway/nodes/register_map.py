@@ -20,7 +20,7 @@ from gateway.runtime.flapping import Flapping
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
 from gateway.runtime.status import Colour, Mark
-from gateway.runtime.ticking import look_each
+from gateway.runtime.ticking import Rest, look_each
 
 TICK_S = 1.0
 AFTER_LIMIT_S = 0.005
@@ -70,6 +70,7 @@ class RegisterMapNode(Node):
         self._is_stale: bool | None = None
         """None until the readings have been fresh."""
         self._flapping = Flapping()
+        self._rest = Rest(meter.when_connected)
         self._limit_timer: asyncio.TimerHandle | None = None
         self._unfit: tuple[str, ...] = ()
         self._lacking: list[str] = []
@@ -140,7 +141,7 @@ class RegisterMapNode(Node):
         self.show(Colour.GREY, Mark.RING, "no-readings-yet")
         self.ready.set()
         try:
-            await look_each(TICK_S, self._look)
+            await look_each(TICK_S, self._look, rest=self._rest)
         finally:
             if self._limit_timer:
                 self._limit_timer.cancel()
@@ -149,7 +150,9 @@ class RegisterMapNode(Node):
         self._note_freshness(moment)
         self._show(moment)
         left = self._unit.fresh_until - moment
-        if 0 <= left < TICK_S:
+        if left < 0 and self._meter.is_offline(moment):
+            self._rest.begin()
+        elif 0 <= left < TICK_S:
             # The limit is before the next look: the log has the time of the limit.
             loop = asyncio.get_running_loop()
             self._limit_timer = loop.call_later(left + AFTER_LIMIT_S, lambda: self._note_freshness(now()))

@@ -32,7 +32,7 @@ class SimulatedMeterNode(Node):
     async def run(self) -> None:
         """Send until cancelled."""
         self.show(Colour.BLUE, Mark.DOT, "demo")
-        self._meter.is_connected = True
+        self._meter.note_line(is_open=True)
         self.ready.set()
         pieces = await asyncio.to_thread(self._simulate)
         due = now()

@@ -5,6 +5,12 @@ and a timer for each look would be most of the work of a gateway with thousands 
 share a wheel: a circle of slots that are due one after the other, with one timer for the next slot that is in use.
 
 A look never stops the others: the timer of the next slot is set before the looks of a slot are made.
+
+A node that waits for something outside the gateway, such as a meter that is offline, has nothing to look at but the
+seconds that it shows. It rests: it is looked at seldom until someone ends its rest.
+
+A pause before a new attempt may end a little early, together with the pauses of others: the attempts of one turn cost
+much less than each on its own.
 """
 
 from __future__ import annotations
@@ -21,13 +27,54 @@ SLOTS = 20
 READ_TURNS = 2
 """Number of turns in which an event loop reads what had come when a timer was due."""
 
+SELDOM_S = 10.0
+"""Seconds between two looks at a node that rests."""
+
+TURN_S = 0.1
+"""Seconds between the moments at which long pauses end."""
+LONG_PAUSE_S = 10.0
+"""Shortest pause that ends together with others."""
+
 T = TypeVar("T")
 
 Look = Callable[[float], T | None]
 """A function of the present moment that returns None to go on, or the result with which the looks end."""
 
 
-async def look_each(period_s: float, look: Look[T], wake: asyncio.Future[Any] | None = None) -> T:
+class Rest:
+    """A switch between the regular looks at a node and seldom ones."""
+
+    __slots__ = ("_period_s", "_wake", "_watch", "is_on")
+
+    def __init__(self, wake: set[Callable[[], None]]) -> None:
+        """Switch back to regular looks when the functions in `wake` are called."""
+        self._wake = wake
+        self.is_on = False
+        """True while the node is looked at seldom."""
+        self._watch: _Watch | None = None
+        self._period_s = 0.0
+
+    def begin(self) -> None:
+        """Look seldom from now on."""
+        if self._watch and not self.is_on:
+            self.is_on = True
+            self._watch.move(SELDOM_S)
+
+    def end(self) -> None:
+        """Look regularly again; the first look is within a period."""
+        if self._watch and self.is_on:
+            self.is_on = False
+            self._watch.move(self._period_s)
+
+    def use(self, watch: _Watch | None, period_s: float = 0.0) -> None:
+        """Switch these looks, which are regular now; None if there are no more looks."""
+        self._watch, self._period_s, self.is_on = watch, period_s, False
+        (self._wake.add if watch else self._wake.discard)(self.end)
+
+
+async def look_each(
+    period_s: float, look: Look[T], wake: asyncio.Future[Any] | None = None, rest: Rest | None = None
+) -> T:
     """Call `look` once per period until it returns a result, and return that; the first call is within a period.
 
     `look` is called after the event loop has read the bytes that have come, with the moment before that: a late event
@@ -37,19 +84,22 @@ async def look_each(period_s: float, look: Look[T], wake: asyncio.Future[Any] | 
         period_s: seconds between two calls.
         look: the function.
         wake: a future; when it is done, `look` is called at once.
+        rest: switches to seldom calls and back.
 
     """
     loop = asyncio.get_running_loop()
-    watch = _Watch(look, loop.create_future())
-    wheel = _wheel_of(loop, period_s)
-    slot = wheel.add(watch)
+    watch = _Watch(look, loop.create_future(), period_s)
+    if rest is not None:
+        rest.use(watch, period_s)
     if wake is not None:
         wake.add_done_callback(watch.wake)
     try:
         result: T = await watch.result
         return result
     finally:
-        wheel.remove(watch, slot)
+        watch.end()
+        if rest is not None:
+            rest.use(None)
         if wake is not None:
             wake.remove_done_callback(watch.wake)
 
@@ -57,11 +107,25 @@ async def look_each(period_s: float, look: Look[T], wake: asyncio.Future[Any] | 
 class _Watch:
     """One function that is called regularly."""
 
-    __slots__ = ("look", "result")
+    __slots__ = ("_slot", "_wheel", "look", "result")
 
-    def __init__(self, look: Look[Any], result: asyncio.Future[Any]) -> None:
+    def __init__(self, look: Look[Any], result: asyncio.Future[Any], period_s: float) -> None:
         self.look = look
         self.result = result
+        self._begin(period_s)
+
+    def _begin(self, period_s: float) -> None:
+        self._wheel = _wheel_of(self.result.get_loop(), period_s)
+        self._slot = self._wheel.add(self)
+
+    def move(self, period_s: float) -> None:
+        """Call the function with another period from now on."""
+        self.end()
+        self._begin(period_s)
+
+    def end(self) -> None:
+        """Call the function no more."""
+        self._wheel.remove(self, self._slot)
 
     def run(self, moment: float) -> None:
         """Call the function, unless it has ended."""
@@ -166,3 +230,30 @@ def _wheel_of(loop: asyncio.AbstractEventLoop, period_s: float) -> _Wheel:
     if wheel is None:
         wheel = _WHEELS[loop, period_s] = _Wheel(loop, period_s)
     return wheel
+
+
+async def pause(seconds: float) -> None:
+    """Wait for that time; a long pause ends up to `TURN_S` earlier, together with others."""
+    if seconds < LONG_PAUSE_S:
+        await asyncio.sleep(seconds)
+        return
+    loop = asyncio.get_running_loop()
+    moment = now()
+    turn = int((moment + seconds) / TURN_S)
+    waiting = _PAUSES.get((loop, turn))
+    if waiting is None:
+        waiting = _PAUSES[loop, turn] = []
+        loop.call_later(turn * TURN_S - moment, _end_pauses, loop, turn)
+    future = loop.create_future()
+    waiting.append(future)
+    await future
+
+
+_PAUSES: dict[tuple[asyncio.AbstractEventLoop, int], list[asyncio.Future[None]]] = {}
+"""Futures of long pauses by event loop and the turn in which they end, counted in `TURN_S`."""
+
+
+def _end_pauses(loop: asyncio.AbstractEventLoop, turn: int) -> None:
+    for future in _PAUSES.pop((loop, turn)):
+        if not future.done():
+            future.set_result(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ from gateway.protocol.modbus.monitor import Monitor
 from gateway.protocol.modbus.responder import Responder, UnitTable
 from gateway.protocol.modbus.unit import Unit
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.flow import Node
 from gateway.service.node_settings import identification_of, server_settings, unit_of
@@ -79,7 +81,7 @@ class Servers:
         register_map = map_of(self._maps, unit_id, config)
         fed = known
         if not (fed and fed.config == config and fed.meter is meter and fed.register_map is register_map):
-            unit = unit_of(config, register_map, meter.status_values)
+            unit = unit_of(config, register_map, partial(status_values, meter))
             feeder = RegisterMapNode(f"{server}/{unit_id}", meter, unit, config.stale_after)
             feeder.label = f"{unit_id}: {register_map.name}"
             fed = _Fed(config, meter, register_map, unit, feeder)

@@ -38,6 +38,7 @@ class Bench:
 
     def __init__(self, gap_s: float = GAP_FAST_S, version: str | None = None) -> None:
         self.meter = MeterState("m", VARIANTS[version] if version else None)
+        self.meter.note_line(is_open=True)
         self.parser = DsmrParser("m/parser", self.meter, gap_s)
         self.out: list[Received] = []
         self.parser.verdicts.connect(self.parser, self._note)
@@ -336,6 +337,25 @@ async def test_the_status_says_for_how_long_there_was_no_telegram(monkeypatch: p
     async with running(bench.parser):
         bench.feed(GOOD, now() - 42)
         await until(lambda: str(bench.parser.status) == "red dot: no telegram for 42 s")
+
+
+async def test_the_parser_of_a_closed_line_rests_while_nothing_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dsmr_parser, "TICK_S", 0.01)
+    bench = Bench(gap_s=0.1, version="2.2")
+    rest = bench.parser._rest
+    bench.meter.note_line(is_open=False)
+    bench.feed(GOOD, now())
+    async with running(bench.parser):
+        await until(lambda: bench.parser.status.colour is Colour.YELLOW)
+        assert not rest.is_on
+        bench.meter.serving.update(now())
+        bench.feed(GOOD, now() - 42)
+        await until(lambda: rest.is_on)
+        assert str(bench.parser.status) == "red dot: no telegram for 42 s"
+        bench.meter.note_line(is_open=True)
+        assert not rest.is_on
+        bench.feed(GOOD[:300], now())
+        await until(lambda: bench.refused)
 
 
 async def test_every_output_gets_the_readings_of_each_telegram_in_time() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Readings, read
 from gateway.protocol.p1.serving import Received
+from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.p1.telegram import Telegram, TelegramReader
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now
@@ -55,7 +57,8 @@ class Bench:
         path = folder / "map.yaml"
         path.write_text(text)
         self.meter = MeterState("m", VARIANTS["5"])
-        status = self.meter.status_values
+        self.meter.note_line(is_open=True)
+        status = partial(status_values, self.meter)
         self.unit = Unit(load_map(path), on_stale, status, shows_test_pattern=shows_test_pattern)
         self.node = RegisterMapNode("m/1", self.meter, self.unit, stale_after_s)
         self.node.snapshots.connect(self.node, self.unit)
@@ -152,6 +155,26 @@ async def test_the_status_tells_what_becomes_of_readings(tmp_path: Path, monkeyp
         await until(lambda: str(bench.node.status) == "yellow ring: 1 of 2 absent")
         bench.take({"power_net": Decimal(7)}, now() - 33)
         await until(lambda: str(bench.node.status) == "red dot: stale, 33 s old")
+
+
+async def test_the_map_of_a_closed_line_rests_while_nothing_is_fresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register_map, "TICK_S", 0.01)
+    bench = Bench(tmp_path)
+    rest = bench.node._rest
+    bench.meter.note_line(is_open=False)
+    bench.take({"power_net": Decimal(7)}, now())
+    async with running(bench.node):
+        await until(lambda: str(bench.node.status) == "green dot: 1 registers")
+        assert not rest.is_on
+        bench.take({"power_net": Decimal(7)}, now() - 33)
+        await until(lambda: rest.is_on)
+        assert str(bench.node.status) == "red dot: stale, 33 s old"
+        bench.meter.note_line(is_open=True)
+        bench.take({"power_net": Decimal(7)}, now())
+        await until(lambda: str(bench.node.status) == "green dot: 1 registers")
+    assert not bench.meter.when_connected
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.simulated_meter import SimulatedMeterNode
 from gateway.protocol.p1.meter import MeterState
+from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.clock import now, unix_now
 from gateway.simulation.feed import Piece, live_telegrams
@@ -69,7 +70,7 @@ async def test_it_says_that_it_is_no_meter_and_sends_at_once_and_then_at_its_pac
     assert node.ready.is_set()
     assert str(node.status) == "blue dot: demo"
     assert meter.is_connected
-    assert meter.status_values(now())["gateway_simulated"] == 1
+    assert status_values(meter, now())["gateway_simulated"] == 1
     await until(lambda: len(sink.telegrams) == 4)
     await end(task)
     moments = [arrived for _, arrived in sink.telegrams]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from gateway.runtime import ticking
-from gateway.runtime.ticking import SLOTS, look_each
+from gateway.runtime.ticking import LONG_PAUSE_S, SELDOM_S, SLOTS, TURN_S, Rest, look_each, pause
 
 PERIOD_S = 1.0
 
@@ -231,3 +233,82 @@ def test_after_a_standstill_looks_are_made_once_and_not_made_up_for() -> None:
 
     in_virtual_time(main)
     assert 4 <= len(moments) <= 6
+
+
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_a_node_that_rests_is_looked_at_seldom_until_its_rest_ends(count: int) -> None:
+    moments: list[float] = []
+    wake: set[Callable[[], None]] = set()
+
+    async def main(loop: VirtualLoop) -> None:
+        rests = [Rest(wake) for _ in range(count)]
+        rests[0].begin()  # nothing looks yet
+        tasks = [
+            asyncio.create_task(look_each(PERIOD_S, lambda _: moments.append(loop.moment), rest=rest)) for rest in rests
+        ]
+        await asyncio.sleep(5 * PERIOD_S + 0.001)
+        assert len(moments) == 5 * count
+        for rest in (*rests, *rests):
+            rest.begin()
+        await asyncio.sleep(3 * SELDOM_S + 0.001)
+        assert len(moments) == (5 + 3) * count
+        for end in wake:
+            end()
+        moments.clear()
+        await asyncio.sleep(PERIOD_S + 0.001)
+        assert len(moments) == count
+        rests[0].begin()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        rests[0].end()  # nothing looks any more
+
+    in_virtual_time(main)
+    assert not wake
+
+
+def test_a_node_may_begin_and_end_its_rest_while_it_is_looked_at() -> None:
+    moments: list[float] = []
+    rest = Rest(set())
+
+    async def main(loop: VirtualLoop) -> None:
+        def look(_: float) -> bool | None:
+            moments.append(loop.moment)
+            (rest.end if rest.is_on else rest.begin)()
+            return len(moments) == 5 or None
+
+        await look_each(PERIOD_S, look, rest=rest)
+
+    in_virtual_time(main)
+    gaps = [round(later - earlier, 6) for earlier, later in pairwise(moments)]
+    assert gaps == [SELDOM_S, PERIOD_S, SELDOM_S, PERIOD_S]
+
+
+def test_long_pauses_end_together_and_never_late() -> None:
+    choose = random.Random(1)
+    ended: Counter[float] = Counter()
+
+    async def main(loop: VirtualLoop) -> None:
+        async def wait(seconds: float) -> None:
+            await pause(seconds)
+            assert seconds - TURN_S - 1e-9 <= loop.moment <= seconds + 1e-9
+            ended[loop.moment] += 1
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(wait(choose.uniform(LONG_PAUSE_S, LONG_PAUSE_S + 1))) for _ in range(500)]
+            tasks[0].cancel()
+        assert loop.timers <= 1 / TURN_S + 2
+
+    in_virtual_time(main)
+    assert ended.total() == 499
+    assert len(ended) <= 1 / TURN_S + 1
+    assert not ticking._PAUSES
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.5, LONG_PAUSE_S - 0.01])
+def test_a_short_pause_ends_at_its_time(seconds: float) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        await pause(seconds)
+        assert loop.moment == pytest.approx(seconds)
+
+    in_virtual_time(main)

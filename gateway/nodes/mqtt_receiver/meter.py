@@ -90,7 +90,7 @@ class MqttMeter(Node):
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            self.meter.is_connected = False
+            self.meter.note_line(is_open=False)
 
     def take(self, message: Message, arrival: Arrival, ticks: Ticks) -> None:
         """Take a message, and pass its telegram on if it is the newest one of a proven age."""
@@ -132,7 +132,7 @@ class MqttMeter(Node):
         """
         meter, newest = self.meter, self.meter.newest
         silent_s = moment - max(newest.arrived if newest else since, since)
-        meter.is_connected = is_connected and not self._is_gone(moment, silent_s, is_offline)
+        meter.note_line(is_open=is_connected and not self._is_gone(moment, silent_s, is_offline))
         if silent_s <= (meter.stale_after_s if newest else max(meter.stale_after_s, FIRST_WITHIN_S)):
             if newest and newest.arrived >= since:
                 self._show_receiving(moment)

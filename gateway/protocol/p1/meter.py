@@ -9,8 +9,7 @@ served and how old they are. The limit of freshness follows the meter's cadence 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.protocol import freshness
@@ -19,9 +18,8 @@ from gateway.protocol.p1.age.verdict import MachineClock
 from gateway.protocol.p1.confirmation import Confirmation
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
-from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Reading, Readings, read_ahead, read_body
-from gateway.protocol.p1.serving import LATE, REPEATING, UNPROVEN, Received, Serving
+from gateway.protocol.p1.serving import UNPROVEN, Received, Serving
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant, detect
 
@@ -93,6 +91,8 @@ class MeterState:
         self.name = name
         self.is_simulated = is_simulated
         self.is_connected = False
+        self.when_connected: set[Callable[[], None]] = set()
+        """Called when its line is opened; `note_line` calls them."""
         self.newest: Received | None = None
         """The telegram that was accepted last; it may be late, a copy, or not confirmed yet."""
         self.serving = Serving(is_simulated=is_simulated)
@@ -108,6 +108,13 @@ class MeterState:
         self._draft: _Interpreted | None = None
         self.guards = Guards()
         self._last_error = freshness.NEVER
+
+    def note_line(self, *, is_open: bool) -> None:
+        """Note that the line is open from now on, or closed."""
+        if is_open != self.is_connected:
+            self.is_connected = is_open
+            for note in tuple(self.when_connected) if is_open else ():
+                note()
 
     def read_ahead(self, lines: bytes) -> None:
         """Decode complete lines of a telegram that has not ended yet, so that little work is left at its last byte."""
@@ -247,54 +254,10 @@ class MeterState:
         """Return True while the readings that are served are fresh."""
         return freshness.is_fresh(self.fresh_until, now)
 
+    def is_offline(self, now: float) -> bool:
+        """Return True where nothing changes but the age of readings: the line is closed, and nothing is fresh."""
+        return not (self.is_connected or self.serving.is_pending or self.is_fresh(now))
+
     def has_recent_errors(self, now: float) -> bool:
         """Return True when a telegram was refused, or a line could not be read, in the last minute."""
         return now - self._last_error < ERROR_WINDOW_S
-
-    def status_values(self, now: float) -> Mapping[str, Value]:
-        """Return the gateway's own values (`names.GATEWAY_VALUES`) for the status block of a register map.
-
-        `gateway_fresh` is not among them: the unit adds it, because a unit may have its own age limit.
-        """
-        values: dict[str, Value] = {
-            "gateway_connected": int(self.is_connected),
-            "gateway_recent_errors": int(self.has_recent_errors(now)),
-            "gateway_simulated": int(self.is_simulated),
-            "gateway_heartbeat": int(now) % 0x10000,
-            "gateway_telegrams": self.telegrams,
-            "gateway_checksum_errors": self.refused[RefusalReason.CHECKSUM] + self.refused[RefusalReason.NO_CHECKSUM],
-        }
-        no_form_errors = int(values["gateway_checksum_errors"]) + self.unconfirmed
-        values["gateway_form_errors"] = self.refused.total() - no_form_errors
-        values["gateway_late"] = int(self.serving.condition in LATE)
-        values["gateway_repeating"] = int(self.serving.condition in REPEATING)
-        version = _version_times_ten(self.newest) if self.newest else None
-        if version is not None:
-            values["gateway_dsmr_version"] = version
-        if self.served:
-            values["gateway_telegram_age"] = _milliseconds(now - self.served.measured)
-            values["gateway_arrival_time"] = int(self.served.arrived_at)
-            if self.served.readings.time is not None:
-                values["gateway_telegram_time"] = self.served.readings.time
-        delay_s = self.serving.delay_s
-        if delay_s is not None:
-            values["gateway_telegram_delay"] = _milliseconds(delay_s)
-        if self.interval_s is not None:
-            values["gateway_telegram_interval"] = _milliseconds(self.interval_s)
-        return values
-
-
-def _milliseconds(seconds: float) -> Decimal:
-    """Return seconds, rounded to milliseconds."""
-    return Decimal(round(1000 * seconds)) / 1000
-
-
-_VERSIONS = {"2.2": 22, "4": 40, "5": 50, "5B": 50}
-"""Variant → the version of DSMR that it follows, times ten, for telegrams that do not contain the version."""
-
-
-def _version_times_ten(received: Received) -> int | None:
-    version = str(received.readings.values.get("p1_version", ""))
-    if len(version) == 2 and version.isdecimal():
-        return int(version)
-    return _VERSIONS.get(received.variant.key)

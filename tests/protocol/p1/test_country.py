@@ -13,6 +13,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.serving import Received
+from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.p1.variants import VARIANTS
 from tests.protocol.p1.stream import only, telegram_of, unchecked
 
@@ -112,7 +113,7 @@ def test_a_meter_gives_out_what_its_variant_tells() -> None:
     assert values()["clock"] == noon(9)
     meter.serving.update(60.0)
     assert meter.served
-    assert meter.status_values(60.0)["gateway_telegram_time"] == noon(9)
+    assert status_values(meter, 60.0)["gateway_telegram_time"] == noon(9)
     assert values()["clock"] == noon(9)  # once more, from lines read before
     belgian = MeterState("m", None).take(only(telegram_of("0-0:96.1.4(50221)", *TARIFFS)), 0.0, 0.0)
     assert isinstance(belgian, Received)

@@ -19,6 +19,7 @@ from gateway.protocol.p1.meter import (
 )
 from gateway.protocol.p1.names import GATEWAY_VALUES
 from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import own_telegram
@@ -199,7 +200,7 @@ def test_the_first_telegram_without_a_checksum_is_shown_when_the_next_one_agrees
     assert first.reason is RefusalReason.UNCONFIRMED
     assert (meter.newest, meter.newest_refused, meter.unconfirmed) == (None, None, 1)
     assert not meter.has_recent_errors(START)
-    assert meter.status_values(START)["gateway_form_errors"] == 0
+    assert status_values(meter, START)["gateway_form_errors"] == 0
     assert isinstance(take(meter, old_with(b"11562.418", b"51562.418"), START + 10), RefusedTelegram)
     assert isinstance(take(meter, old_with(b"11562.418", b"51562.419"), START + 20), Received)
 
@@ -346,7 +347,7 @@ def test_errors_are_recent_for_a_minute() -> None:
 
 def test_the_status_before_the_first_telegram_has_no_age_and_no_time() -> None:
     meter = meter_of()
-    assert dict(meter.status_values(70_000.9)) == {
+    assert dict(status_values(meter, 70_000.9)) == {
         "gateway_connected": 0,
         "gateway_recent_errors": 0,
         "gateway_simulated": 0,
@@ -364,7 +365,7 @@ def test_the_status_tells_age_times_interval_and_errors() -> None:
     meter.is_connected = True
     for raw in (*BAD.values(), BAD[RefusalReason.TRUNCATED]):
         take(meter, raw, START + 12)
-    assert dict(meter.status_values(START + 13.0625)) == {
+    assert dict(status_values(meter, START + 13.0625)) == {
         "gateway_connected": 1,
         "gateway_recent_errors": 1,
         "gateway_simulated": 0,
@@ -390,7 +391,7 @@ def test_the_status_tells_age_times_interval_and_errors() -> None:
 )
 def test_the_version_is_the_one_the_meter_says_times_ten(name: str, version: int) -> None:
     meter = fed(meter_of(), own_telegram(name), [])
-    assert meter.status_values(START)["gateway_dsmr_version"] == version
+    assert status_values(meter, START)["gateway_dsmr_version"] == version
 
 
 @pytest.mark.parametrize(("said", "version"), [("()", 50), ("(P)", 50), ("(421)", 40), ("(\u00b25)", 50), ("(42)", 42)])
@@ -398,18 +399,18 @@ def test_a_version_that_is_none_gives_that_of_the_variant(said: str, version: in
     lines = [f"1-3:0.2.8{said}", "0-0:1.0.0(210118070352W)", "1-0:1.8.1(000001.000*kWh)"]
     body = ("\r\n".join(["/ISK5", "", *lines]) + "\r\n").encode("latin-1")
     raw = body + b"!" + f"{crc16(body + b'!'):04X}\r\n".encode()
-    assert fed(meter_of(), raw, []).status_values(START)["gateway_dsmr_version"] == version
+    assert status_values(fed(meter_of(), raw, []), START)["gateway_dsmr_version"] == version
 
 
 def test_a_simulated_meter_says_so_in_every_status() -> None:
     meter = MeterState("demo", VARIANTS["5"], is_simulated=True)
-    assert meter.status_values(START)["gateway_simulated"] == 1
-    assert fed(meter, NEW, []).status_values(START)["gateway_simulated"] == 1
+    assert status_values(meter, START)["gateway_simulated"] == 1
+    assert status_values(fed(meter, NEW, []), START)["gateway_simulated"] == 1
 
 
 def test_every_value_of_the_status_is_a_name_that_maps_may_use() -> None:
     meter = fed(meter_of(), NEW, [1.0] * 10)
-    assert meter.status_values(START).keys() | {"gateway_fresh"} == GATEWAY_VALUES.keys()
+    assert status_values(meter, START).keys() | {"gateway_fresh"} == GATEWAY_VALUES.keys()
 
 
 ITEMS: list[Item] = [only(raw) for raw in (NEW, OLD, LATER, OTHER_METER, own_telegram("bad_non-numeric-power"))]
