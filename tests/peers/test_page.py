@@ -459,7 +459,6 @@ PURE = """async () => {
     return [end, points.map((point) => [point.at, point.telegrams])];
   };
   const { create } = await import("./static/fleet.js");
-  const { shortLabel } = await import("./static/flow.js");
   const limits = { due_s: 1, late_after_s: 3, stale_after_s: 10, interval_s: 1 };
   const row = { position: 0, has_sent: true, ...limits, errors: 0, clients: 1 };
   const fleet = create({
@@ -474,9 +473,35 @@ PURE = """async () => {
   fleet.tick();
   served.push(fresh());
   performance.now = real;
+  const { create: createFlow } = await import("./static/flow.js");
+  let elapsed = 0;
+  const wire = (target, unit) => (
+    { source: "a", target, unit, meter: "m", is_alive: true, per_s: 1, power_w: null, shows: unit });
+  const place = (name, column) => ({ name, column, row: 1, depth: 0, parent: null });
+  const flow = createFlow({
+    isLost: false, path: [], elapsed: () => elapsed,
+    event: {
+      meters: [{ ...meter, name: "m" }], shown: ["m"], names: [], more_clients: 0, changes: 0,
+      nodes: ["a", "b", "c"].map((name) => ({
+        name, kind: "DSMR parser", label: name, short: name, details: {},
+        status: { colour: "green", mark: "dot", label: { text: "" } },
+      })),
+      clients: [], wires: [wire("b", "telegrams"), wire("c", "requests")],
+      places: [place("a", 1), place("b", 2), place("c", 3)],
+      totals: { telegrams_per_s: 1, telegrams: {}, refused: 0, requests_per_s: 1, requests: 1, exceptions: 0 },
+    },
+  });
+  document.body.append(flow.element);
+  const dead = () => flow.element.querySelectorAll(".wire.dead").length;
+  flow.update();
+  const wires = [dead()];
+  elapsed = 20;
+  flow.beat();
+  wires.push(dead());
+  flow.close();
+  flow.element.remove();
   return {
-    labels: [["client", "192.168.1.30"], ["Modbus server", "Modbus/TCP 192.168.1.5:502"]]
-      .map(([kind, label]) => shortLabel({ kind, label })),
+    wires,
     served, digits: [[0, 1], [0, 0.3, 0.7], [0, 0.025]].map(digitsOf),
     nice: [nice(-1.4, 1.9, 4), nice(0, 0.1, 4), nice(0, 4, 2)],
     ticks: timeTicks(1_000_000, 1_003_600, 5, 3600).map((at) => (at + 3600) % 900),
@@ -501,8 +526,8 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert found["stale"] == [132, [[105, 1], [115, 2], [125, 3], [132, 5]]]
     assert found["later"] == [3725, [[135, 5], [145, 6], [155, 7]]]
     assert found["digits"] == [0, 1, 3]
-    assert found["labels"] == ["192.168.1.30", "Modbus/TCP :502"]
     assert found["served"] == ["1", "0"], "a fleet becomes stale while no event comes"
+    assert found["wires"] == [0, 2], "and so do the wires of the flow"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -14,7 +14,7 @@ from gateway.nodes.status_page.client_views import HostView
 from gateway.nodes.status_page.flow_places import PlaceView, column_of, places
 from gateway.nodes.status_page.frame import FEW_METERS, frame, net_power, unix_time
 from gateway.nodes.status_page.json_text import to_json
-from gateway.nodes.status_page.labels import MarkView, mark_view
+from gateway.nodes.status_page.labels import MarkView, mark_view, short_label
 from gateway.nodes.status_page.model import FrameView
 from gateway.nodes.status_page.observation import ServedUnits
 from gateway.nodes.status_page.query import Page
@@ -41,6 +41,8 @@ class FlowNodeView:
     name: str
     kind: str
     label: str
+    short: str
+    """The label without the address that the node listens on; its port tells it from others."""
     status: MarkView
     since: float
     """Time at which it failed or began to work."""
@@ -62,7 +64,7 @@ class FlowWireView:
     is_alive: bool
     """False while nothing passes because the meter is offline."""
     meter: str | None
-    """Meter that sends the telegrams; None for requests."""
+    """Meter whose telegrams or registers pass; the wire is not alive while its readings are stale. None for several."""
     shows: str | None = None
     """Number on the wire, each shown once: `telegrams`, `power`, `requests`, or `per_s` to a client."""
 
@@ -189,7 +191,9 @@ class FlowChannel:
 
 def _node(node: Node) -> FlowNodeView:
     mark, since = mark_view(node.status), unix_time(node.since)
-    return FlowNodeView(node.name, node.kind, node.label, mark, since, node.details())
+    return FlowNodeView(
+        node.name, node.kind, node.label, short_label(node.kind, node.label), mark, since, node.details()
+    )
 
 
 def _wires_from(node: Node) -> Iterable[Wire]:
@@ -220,7 +224,8 @@ def _wires(
             if unit:
                 is_alive = unit.unit.is_fresh(now())
                 per_s = requested[target.name].get(unit.unit_id, 0.0)
-                view = FlowWireView(source.name, target.name, "requests", per_s, None, is_alive, None, "requests")
+                name = None if unit.unit.shows_test_pattern else unit.meter.name
+                view = FlowWireView(source.name, target.name, "requests", per_s, None, is_alive, name, "requests")
             else:
                 meter = owners.get(source)
                 is_alive = bool(meter and meter.is_fresh(now()))
@@ -248,7 +253,8 @@ def _client_wires(hosts: Iterable[HostView], names: AbstractSet[str]) -> list[Fl
     views = []
     for host in hosts:
         is_reader, is_alive = host.kind == "passthrough", host.state not in {"stale", "idle"}
-        unit, meter = ("telegrams", host.meter) if is_reader else ("requests", None)
+        unit = "telegrams" if is_reader else "requests"
+        meter = host.meter if is_reader or host.meters == [host.meter] else None
         views += [
             FlowWireView(source, _client(host), unit, host.requests_per_s, None, is_alive, meter, "per_s")
             for source in host.servers

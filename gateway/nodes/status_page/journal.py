@@ -20,6 +20,13 @@ from gateway.runtime.status import Colour
 
 CHANGES_KEPT = 50
 """Number of newest changes that are kept."""
+COLOURS = {
+    **dict.fromkeys(("meter_first", "meter_fresh", "node_works", "client_came", "reloaded"), Colour.GREEN),
+    "client_mistake": Colour.YELLOW,
+    **dict.fromkeys(("meter_stale", "node_failed", "reload_refused"), Colour.RED),
+    "client_gone": Colour.GREY,
+}
+"""The colour of each kind of change: that of the state which it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class ChangeView:
     `client_mistake`, `reloaded` or `reload_refused`."""
     subject: str
     """Name of the meter, label of the node, or host of the client."""
+    colour: str
+    """green, yellow, red or grey."""
     seconds: float | None = None
     """Time for which the state before lasted."""
     label: LabelView | None = None
@@ -73,7 +82,7 @@ class Journal:
         if self._gateway.reloaded is not self._reloaded:
             self._reloaded = self._gateway.reloaded
             is_applied = bool(self._reloaded and self._reloaded.is_applied)
-            found.append(ChangeView(_now(), "reloaded" if is_applied else "reload_refused", ""))
+            found.append(_change("reloaded" if is_applied else "reload_refused", ""))
         self.number += len(found)
         self._changes.extend(found)
 
@@ -85,9 +94,9 @@ class Journal:
             if is_fresh is not was:
                 if is_fresh:
                     kind, seconds = ("meter_first", None) if was is None else ("meter_fresh", round(moment - since, 1))
-                    yield ChangeView(_now(), kind, name, seconds)
+                    yield _change(kind, name, seconds)
                 elif was:
-                    yield ChangeView(_now(), "meter_stale", name, label=self._trouble_of(name))
+                    yield _change("meter_stale", name, label=self._trouble_of(name))
                 since = moment
             self._meters[meter] = is_fresh, since
 
@@ -103,18 +112,25 @@ class Journal:
         if failing == before:
             return
         for node in failing - before:
-            yield ChangeView(_now(), "node_failed", node.label, label=label_view(node.status.label))
+            yield _change("node_failed", node.label, label=label_view(node.status.label))
         present = set(self._gateway.flow.nodes)
         for node in (before - failing) & present:
-            yield ChangeView(_now(), "node_works", node.label)
+            yield _change("node_works", node.label)
 
 
-def _now() -> float:
-    return round(unix_now(), 3)
+def _change(
+    kind: str,
+    subject: str,
+    seconds: float | None = None,
+    label: LabelView | None = None,
+    values: Mapping[str, int | str | None] | None = None,
+) -> ChangeView:
+    """Return a change of state that happens now."""
+    return ChangeView(round(unix_now(), 3), kind, subject, COLOURS[kind].value, seconds, label, values or {})
 
 
 def _of_client(event: ClientEvent) -> ChangeView:
     if isinstance(event, Mistaken):
         values = {"unit": event.unit_id, "address": event.address, "mistake": event.advice.mistake.value}
-        return ChangeView(_now(), "client_mistake", event.host, values=values)
-    return ChangeView(_now(), "client_came" if isinstance(event, Came) else "client_gone", event.host)
+        return _change("client_mistake", event.host, values=values)
+    return _change("client_came" if isinstance(event, Came) else "client_gone", event.host)

@@ -5,11 +5,16 @@ Each has its text in English, and a code with values, for a translation.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gateway.nodes.status_page.observation import Excerpt
 from gateway.problems.problem import Problem
 from gateway.runtime.status import Label, Status
+
+WITH_ADDRESS = ("Modbus server", "passthrough", "announcement", "status page")
+"""Kinds of nodes that listen on an address, which is in their label."""
+_ADDRESS = re.compile(r"\S+(?=:\d+$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,11 @@ class ProblemView:
 def mark_view(status: Status) -> MarkView:
     """Return the view of a node's status."""
     return MarkView(status.colour.value, status.mark.value, status.text, label_view(status.label))
+
+
+def short_label(kind: str, label: str) -> str:
+    """Return the label of a node without the address that it listens on."""
+    return _ADDRESS.sub("", label) if kind in WITH_ADDRESS else label
 
 
 def label_view(label: Label) -> LabelView:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.nodes.status_page.flow_view import FlowChannel
+from gateway.nodes.status_page.labels import short_label
 from gateway.nodes.status_page.query import Page
 from tests.nodes.status_page.bench import PAGE, SEVERAL, Bench, serving
 from tests.nodes.status_page.test_fleet import FOUR, settle
@@ -48,6 +49,8 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     unit = f"{server.removeprefix('modbus ')}/1"
     to_server = by_end[unit, "Modbus server"]
     assert (to_server["unit"], to_server["per_s"], to_server["is_alive"]) == ("requests", 1.0, True)
+    # With the meter, the page marks the wire as stale by its own clock.
+    assert to_server["meter"] == "house"
     assert by_end["house/parser", "register map"]["power_w"] is not None
     assert by_end["house/parser", "status page"]["unit"] == "telegrams"
     (client,) = flow["clients"]
@@ -61,6 +64,11 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     assert (client["host"], client["servers"]) == ("127.0.0.1", [server])
     assert flow["totals"]["requests"] == 10
     assert all(node["since"] > 1e9 for node in flow["nodes"])
+
+
+def test_a_short_label_has_the_port_without_the_address() -> None:
+    assert short_label("Modbus server", "Modbus/TCP 192.168.1.5:502") == "Modbus/TCP :502"
+    assert short_label("P1 port", "P1 port host:2001") == "P1 port host:2001"
 
 
 async def test_among_many_meters_one_is_shown_with_all_that_its_telegrams_pass(tmp_path: Path) -> None:
