@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from gateway.files.validation import suggest
@@ -23,7 +24,12 @@ from gateway.problems.quoting import cut
 from gateway.protocol.modbus.pdu import READ_FUNCTION_CODES
 from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression
+from gateway.protocol.registers.expression import (
+    Evaluate,
+    ExpressionError,
+    compile_expression,
+    conditions_of,
+)
 from gateway.protocol.registers.register import TABLE, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
 
@@ -65,6 +71,7 @@ def compile_map(
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=_requires(whole, documents["requires"], problems),
+        conditions=_conditions(whole, placed),
         settings=_settings(whole.settings, placed),
         remarks=tuple(remarks_of(registers, has_blocks=whole.blocks is not None)),
         blocks=tuple(join(blocks)),
@@ -154,6 +161,17 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
             problems.append(document.problem(("requires", index), "unknown-reading", what, hint, name=cut(name)))
         requires[text] = expression.evaluate
     return requires
+
+
+def _conditions(whole: MapFile, placed: Sequence[PlacedEntry]) -> frozenset[frozenset[str]]:
+    """Return the readings of each `unless()`; what is wrong with an expression is reported elsewhere."""
+    values = (text for item in placed for text in (item.entry.value, *(item.entry.bits or {}).values()))
+    found: set[frozenset[str]] = set()
+    for text in map(str, (*values, *(whole.requires or ()))):
+        if "unless" in text:
+            with suppress(ExpressionError):
+                found.update(conditions_of(compile_expression(text, whole.settings).tree))
+    return frozenset(found)
 
 
 def _check_overlaps(registers: Sequence[Pair], problems: list[Problem]) -> None:

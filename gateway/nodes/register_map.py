@@ -25,6 +25,11 @@ from gateway.runtime.ticking import Rest, look_each
 TICK_S = 1.0
 AFTER_LIMIT_S = 0.005
 """Time after the limit at which readings are looked at: timers of the event loop may be early by a clock's tick."""
+PHASES_KEPT_S = 600.0
+"""Time for which a meter that has sent several phases has to send none of L2 and L3 before it counts as one with one
+phase."""
+_IDENTITY = ("identification", "equipment_identifier")
+"""Readings that tell one meter from another."""
 WHEN_STALE = {
     OnStale.EXCEPTION: "a read of them gets exception 0x0B",
     OnStale.SILENT: "a read of them gets no response",
@@ -65,6 +70,8 @@ class RegisterMapNode(Node):
         self.snapshots: Output[SnapshotSink] = Output(self)
         self._stale_after_s = stale_after_s
         self._newest: Snapshot | None = None
+        self._measured = 0.0
+        """Moment at which the meter wrote the telegram of the newest snapshot."""
         self._draft: Snapshot | None = None
         """Snapshot of readings that may be served next."""
         self._is_stale: bool | None = None
@@ -100,21 +107,25 @@ class RegisterMapNode(Node):
             self._withdraw()
             return
         values = received.readings.values
-        lacking = self._unit.register_map.lacking(values)
+        register_map, newest = self._unit.register_map, self._newest
+        lacking = register_map.lacking(values)
+        if newest and register_map.conditions and not (lacking or newest.values.keys() <= values.keys()):
+            lacking = self._vanished(received, newest)
         if lacking != self._lacking:
             self._lacking = lacking
             if lacking:
                 what = "a telegram is not served, because it lacks"
                 self.log(logging.WARNING, f"{what} {', '.join(lacking)}", alike=f"{what} readings")
         if lacking:
-            if self._newest and self._newest.values.get("identification") != values.get("identification"):
+            if newest and newest.values.get("identification") != values.get("identification"):
                 # The registers show another meter, not an older state of this one.
                 self._withdraw()
             return
         draft, self._draft = self._draft, None
         if draft is None or draft.values is not values:
-            draft = self._unit.register_map.readings.encode(values, self._newest)
+            draft = register_map.readings.encode(values, newest)
         snapshot = self._newest = draft
+        self._measured = received.measured
         self._publish(snapshot, received.measured)
         self.unfit += len(snapshot.unfit)
         self._most_present = max(self._most_present, snapshot.present)
@@ -123,6 +134,18 @@ class RegisterMapNode(Node):
             if snapshot.unfit:
                 what = "values do not fit their registers"
                 self.log(logging.WARNING, f"{what}: {', '.join(snapshot.unfit)}", alike=what)
+
+    def _vanished(self, received: Received, newest: Snapshot) -> list[str]:
+        """Return the readings of phases that the meter sent until a moment ago, if the telegram has none of them.
+
+        The map would show zeros for these phases, and a charger would take them for idle ones.
+        """
+        if received.measured - self._measured > PHASES_KEPT_S:
+            return []
+        values, before = received.readings.values, newest.values
+        vanished = self._unit.register_map.vanished(values, before)
+        is_other = vanished and any(before.get(name) != values.get(name, before.get(name)) for name in _IDENTITY)
+        return [] if is_other else vanished
 
     def _publish(self, snapshot: Snapshot, measured: float) -> None:
         stale_after = self._meter.stale_after_s if self._stale_after_s is None else self._stale_after_s

@@ -174,3 +174,19 @@ def test_every_map_is_found_by_its_name_and_every_fragment_is_used() -> None:
         name for text in texts for name in re.findall(r"[\w-]+", " ".join(re.findall(r"include: \[(.*)\]", text)))
     }
     assert {path.stem for path in PARTS.glob("*.yaml")} <= included
+
+
+@pytest.mark.parametrize("gone", [("_l2", "_l3"), ("_l1", "_l2", "_l3")], ids=" ".join)
+@each_map
+def test_no_map_shows_phases_that_vanish_from_a_telegram_as_idle(path: Path, gone: tuple[str, ...]) -> None:
+    register_map = load_map(path)
+    whole = readings_in((OWN_TELEGRAMS / "v50_sagemcom-t210d.txt").read_bytes())[0].values
+    rest = {name: value for name, value in whole.items() if not name.endswith(gone)}
+    invented = [
+        register.name
+        for register in register_map.registers
+        if re.search(r"_l[23]$", register.name) and register.evaluate(rest) is not None and register.uses
+    ]
+    if invented and not register_map.lacking(rest):
+        assert register_map.vanished(rest, whole)
+    assert not register_map.vanished(whole, rest)

@@ -257,6 +257,52 @@ async def test_of_another_meter_that_cannot_be_shown_nothing_lingers(tmp_path: P
     assert bench.unit.read(0, 1, 103) == b"\0\x07"
 
 
+ONE_PHASE = """\
+registers:
+  - {address: 0, name: power, type: int16, value: power_net, unit: W}
+  - address: 1
+    name: l2
+    type: uint16
+    unit: A
+    value: first(current_l2, unless(0 * current_l1, current_l2, current_l3))
+"""
+TWO_PHASES: dict[str, Value] = {
+    "identification": "A", "power_net": Decimal(5), "current_l1": Decimal(1), "current_l2": Decimal(20),
+}  # fmt: skip
+L1_ONLY: dict[str, Value] = {"identification": "A", "power_net": Decimal(7), "current_l1": Decimal(1)}
+
+
+async def test_a_phase_that_vanishes_from_a_telegram_is_not_shown_as_an_idle_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, ONE_PHASE)
+    bench.take(TWO_PHASES, 100)
+    for arrived in (101, 102):
+        bench.take(L1_ONLY, arrived)
+        assert bench.unit.read(0, 2, arrived) == bytes.fromhex("00050014")
+    assert bench.unit.read(0, 2, 105.1) is STALE
+    assert messages(caplog) == ["a telegram is not served, because it lacks current_l2"]
+    bench.take({**TWO_PHASES, "current_l2": Decimal(21)}, 106)
+    assert bench.unit.read(0, 2, 106) == bytes.fromhex("00050015")
+
+
+async def test_a_meter_that_sends_one_phase_for_ten_minutes_has_one_phase(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ONE_PHASE)
+    bench.take(TWO_PHASES, 100)
+    bench.take(L1_ONLY, 700)
+    assert bench.unit.read(0, 2, 700) is STALE
+    bench.take(L1_ONLY, 701)
+    assert bench.unit.read(0, 2, 701) == bytes.fromhex("00070000")
+
+
+@pytest.mark.parametrize("name", ["identification", "equipment_identifier"])
+async def test_a_meter_with_one_phase_takes_the_place_of_one_with_more_at_once(tmp_path: Path, name: str) -> None:
+    bench = Bench(tmp_path, ONE_PHASE)
+    bench.take({**TWO_PHASES, "equipment_identifier": "1"}, 100)
+    bench.take({**L1_ONLY, "equipment_identifier": "1", name: "other"}, 101)
+    assert bench.unit.read(0, 2, 101) == bytes.fromhex("00070000")
+
+
 async def test_a_test_pattern_shows_addresses_whatever_the_meter_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
@@ -105,6 +105,14 @@ def compile_expression(text: str, constants: Mapping[str, int | float] | None = 
     names = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in functions}
     codes = {code for node in nodes if (code := code_of(node))}
     return Expression(text, frozenset(names), frozenset(codes), evaluate, tree)
+
+
+def conditions_of(tree: ast.expr) -> Iterator[frozenset[str]]:
+    """Yield, for each `unless()` of an expression, the names of the readings that must all be absent for its value."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="unless"), args=[_, *others]):
+                yield frozenset(each.id for other in others for each in ast.walk(other) if isinstance(each, ast.Name))
 
 
 def code_of(node: ast.AST) -> str | None:

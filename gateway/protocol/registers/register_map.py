@@ -32,6 +32,9 @@ class RegisterMap:
     requires: Mapping[str, Evaluate] = field(default_factory=dict)
     """Expressions that must be present in a telegram, else the map does not show it: its clients know no code for
     absent."""
+    conditions: frozenset[frozenset[str]] = frozenset()
+    """For each `unless()`, the readings that must all be absent for its value: they show that a meter has more than one
+    phase."""
     settings: Mapping[str, int | float] = field(default_factory=dict)
     """Numbers that a unit may choose, with those that this map is compiled for; `unit_id` if the map shows it."""
     remarks: tuple[str, ...] = ()
@@ -93,6 +96,17 @@ class RegisterMap:
     def lacking(self, values: Mapping[str, Value]) -> list[str]:
         """Return the required expressions that are absent in `values`."""
         return [text for text, evaluate in self.requires.items() if evaluate(values) is None]
+
+    def vanished(self, values: Mapping[str, Value], before: Mapping[str, Value]) -> list[str]:
+        """Return the readings that a meter no longer sends, if the map would now show it as one with fewer phases.
+
+        Args:
+            values: the readings of a telegram.
+            before: the readings of an earlier telegram of the same meter.
+
+        """
+        sent, known = values.keys(), before.keys()
+        return sorted(set().union(*(names & known for names in self.conditions if names.isdisjoint(sent))))
 
 
 def _places(register: Register) -> range:
