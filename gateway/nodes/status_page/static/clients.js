@@ -1,7 +1,7 @@
 // The clients by host: the change that a wrong one needs, what each reads and gets, and the newest requests.
 
 import { card, chip, copyButton, h, make, render } from "./dom.js";
-import { mark } from "./marks.js";
+import { clientMark } from "./marks.js";
 import { table } from "./table.js";
 import { ageWords, bitWords, clock, exceptionText, fixed, minus, moment, number, t } from "./texts.js";
 
@@ -13,7 +13,6 @@ const EXCEPTIONS = { 1: "exception_function", 2: "exception_address", 3: "except
   10: "exception_unit", 11: "exception_stale" };
 const WITH_VALUE = ["unit id", "one off", "manual number", "other unit", "other function", "function"];
 const NO_FAULT = ["absent value", "silent meter"];
-export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
 
 export function create(gateway, refresh) {
   const state = { mistakesOnly: false, isPaused: false };
@@ -64,7 +63,7 @@ function hostRow(host, now) {
   const isReader = host.kind === "passthrough";
   const onlyRequests = (text) => (isReader ? "—" : text);
   const cells = [
-    [h("span.host", mark(CLIENT_MARKS[host.state], t(`hosts_state_${host.state}`)), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
+    [h("span.host", clientMark(host.state), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
     [isReader ? t("hosts_telegrams") : host.reads || asked(host)],
     [isReader ? host.meter ?? "—" : gotten(host), "live"],
     [onlyRequests(String(host.unit_id ?? "—")), "num"],
@@ -126,7 +125,7 @@ function adviceCard(each) {
   const { instead, mistake } = each.advice;
   const n = number(each.times);
   const times = each.exception === null ? t("hosts_times", { n }) : t("hosts_times_exception", { n, exception: exceptionText(each.exception) });
-  return h("section.advice", mark("warning", t("hosts_state_mistake")),
+  return h("section.advice", clientMark("mistake"),
     h("div", h("p", h("b", `${nameOf(each)}: ${change}`)), h("p.soft", `${reason} ${times}`)),
     instead !== null && WITH_VALUE.includes(mistake)
       && copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }));

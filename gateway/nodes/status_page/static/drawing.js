@@ -2,7 +2,7 @@
 
 import { s } from "./dom.js";
 import { isKnown } from "./series.js";
-import { fixed, hours, signed, t } from "./texts.js";
+import { hours, signed, t } from "./texts.js";
 
 export const [TOP, BOTTOM] = [8, 24]; // space above and below the values of a chart
 const STEPS_S = [60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];

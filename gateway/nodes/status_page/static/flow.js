@@ -1,9 +1,9 @@
 // The flow as Node-RED draws it: nodes and wires with what passes over them, from the meters to the clients.
 // A telegram, or the requests of a second, are a bead on each wire they pass.
 
-import { CLIENT_MARKS, nameOf, valueWords } from "./clients.js";
+import { nameOf, valueWords } from "./clients.js";
 import { card, facts, h, make, phone, render, s, select } from "./dom.js";
-import { mark, meterState } from "./marks.js";
+import { CLIENT_MARKS, mark, meterState } from "./marks.js";
 import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
 
 const [BEAD_MS, HOP_MS, BEAD_EVERY_MS] = [320, 240, 900];

@@ -2,7 +2,7 @@
 // A state never depends on an event that has to come: the page's own clock makes a meter late and stale.
 
 import { h, s } from "./dom.js";
-import { ageWords, clock, span, t } from "./texts.js";
+import { ageWords, clock, fixed, span, t } from "./texts.js";
 
 const SHAPES = { late: "M2.5 10.5V4a1.5 1.5 0 0 1 1.5-1.5h6.5z", stale: "M4.3 4.3l4.4 4.4M8.7 4.3l-4.4 4.4" };
 
@@ -22,19 +22,26 @@ export function mark(state, label = null) {
     s("rect", { x: 1.5, y: 1.5, width: 10, height: 10, rx: 2.5 }), SHAPES[drawn] && s("path", { d: SHAPES[drawn] }));
 }
 
-// The line from 0 to the age at which the readings are stale.
-// `notes` is the text beside the line for a meter that never sent; otherwise interval and limit are shown.
-export function ageLine(meter, { state, age }, at, notes) {
-  const { due_s: due, stale_after_s: limit } = meter;
+export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", idle: "idle" };
+
+export function clientMark(state) {
+  return mark(CLIENT_MARKS[state], t(`hosts_state_${state}`));
+}
+
+// The line from 0 to the age at which the readings are stale. Beside it are interval and limit, or what came of a meter
+// that never sent a telegram.
+export function ageLine({ source, telegrams, state, age, at, due_s: due, late_after_s: late, stale_after_s: limit }) {
   const isKnown = age !== null;
-  const kind = isKnown || state === "lost" ? state : meter.telegrams ? "unserved" : "never";
-  const [dueShare, lateShare] = [due, meter.late_after_s].map((each) => Math.min(1, each / limit));
+  const kind = isKnown || state === "lost" ? state : telegrams ? "unserved" : "never";
+  const line = source?.details.line;
+  const bytes = line && `${line}, ${t("now_bytes", { n: fixed(source.details.bytes_received ?? 0) })}`;
+  const [dueShare, lateShare] = [due, late].map((each) => Math.min(1, each / limit));
   const place = (share) => ({ style: { left: `${(100 * share).toFixed(2)}%` } });
   const since = isKnown ? clock(at - age) : "";
   return h("div.age-line", { class: state },
     h("p.age-head", mark(state), h("span", { class: { late: "warn", stale: "bad" }[state] },
       t(`age_${kind}`, { age: ageWords(age), due: span(due), since })),
-      h("span.grow", kind === "never" ? notes : t("age_rule", { due: span(due), limit: span(limit) }))),
+      h("span.grow", kind === "never" ? bytes : t("age_rule", { due: span(due), limit: span(limit) }))),
     h("div.age-track", { "aria-hidden": "true" }, h("i", { style: { transform: `scaleX(${isKnown ? Math.min(1, age / limit).toFixed(4) : 0})` } }),
       isKnown && [h("b", place(dueShare)), h("b", place(lateShare))]),
     h("div.age-labels", { "aria-hidden": "true" }, isKnown ? [

@@ -3,7 +3,7 @@
 
 import { card, facts, h, make, memo, render, s, segments } from "./dom.js";
 import { hatch, limited, picture, plot, POWER } from "./drawing.js";
-import { ageLine, mark } from "./marks.js";
+import { ageLine, clientMark, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
 import { series } from "./series.js";
 import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refusal, signed, t } from "./texts.js";
@@ -15,7 +15,7 @@ const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
 
 export function create(gateway) {
   const hour = series("hour");
-  const [hourMemo, beatMemo] = [memo(), memo()];
+  const drawn = memo();
   const element = make(h("div"));
   let chosen = gateway.path[0] ?? "";
   let hosts = [];
@@ -27,11 +27,11 @@ export function create(gateway) {
     gateway.restream();
   }
 
-  // An event has all meters where they are few, and otherwise the one that is watched.
-  function context() {
-    const { event } = gateway;
-    const meter = { ...event.meters.find(({ name }) => name === event.meter.name), ...event.meter };
-    return { meter, now: { ...gateway.stateOf(meter), at: gateway.now(), isOneOfMany: event.meters.length < gateway.meterCount() } };
+  // The meter with its state at this moment. An event has all meters where they are few, otherwise the one that is watched.
+  function watched() {
+    const { meters, meter } = gateway.event;
+    const found = meters.find(({ name }) => name === meter.name);
+    return { ...found, ...meter, ...gateway.stateOf(found), at: gateway.now(), isOneOfMany: meters.length < gateway.meterCount() };
   }
 
   function show() {
@@ -40,18 +40,16 @@ export function create(gateway) {
       if (event?.is_serving) render(element, h("p.soft", t("now_no_meter")));
       return;
     }
-    const { meter, now } = context();
+    const meter = watched();
     const isFirst = !element.firstChild;
-    shown = now.state;
-    const past = hour.known(now);
+    shown = meter.state;
+    const past = hour.known(meter);
     const size = sizeOf("figure");
-    const figure = hourMemo([meter.name, past.points.length, Math.floor(now.at / REDRAW_S), now.isServed, size, language], () => hourChart(past, size));
-    const [strip] = sizeOf(".beats");
-    const beats = beatMemo([meter.beats.at(-1), Math.floor(now.at), strip, now.isServed], () => beatStrip(meter, now, strip));
-    const readers = hosts.filter((host) => host.meters.includes(meter.name));
-    render(element, h("div.g", hero(meter, now, choice(meter.name), figure, ageOf(meter, now)), todayCard(meter, now),
-      !now.isServed && meanwhileCard(meter, now),
-      meter.phases.length > 0 && phasesCard(meter, now, past.points), lineCard(meter, beats), readersCard(readers, now)));
+    const figure = drawn([meter.name, past.points[0]?.at, past.points.length, Math.floor(meter.at / REDRAW_S), meter.isServed, size, language],
+      () => hourChart(past, size));
+    render(element, h("div.g", hero(meter, choice(meter.name), figure), todayCard(meter), !meter.isServed && meanwhileCard(meter),
+      meter.phases.length > 0 && phasesCard(meter, past.points), lineCard(meter, sizeOf(".beats")[0]),
+      readersCard(hosts.filter((host) => host.meters.includes(meter.name)), meter)));
     if (isFirst) show(); // now the space for drawings is known
   }
 
@@ -68,11 +66,6 @@ export function create(gateway) {
     }), current, choose);
   }
 
-  function ageOf(meter, now) {
-    const details = meter.source?.details;
-    return ageLine(meter, now, now.at, details?.line && `${details.line}, ${t("now_bytes", { n: fixed(details.bytes_received ?? 0) })}`);
-  }
-
   return {
     element,
     get stream() { return { view: "now", meter: chosen }; },
@@ -82,9 +75,9 @@ export function create(gateway) {
     beat() {
       const line = element.querySelector(".age");
       if (!gateway.event?.meter || !line) return;
-      const { meter, now } = context();
+      const meter = watched();
       // Stale readings are removed at that moment, and not with the next second.
-      if (now.state === shown) render(line, ageOf(meter, now));
+      if (meter.state === shown) render(line, ageLine(meter));
       else show();
     },
     async refresh() {
@@ -98,17 +91,17 @@ export function create(gateway) {
 }
 
 // The large number with its direction; once it is stale, the time without telegrams takes its place.
-function hero(meter, now, choice, figure, age) {
-  const isUnknown = now.state === "never" || now.age === null;
-  const { kind, sign, words, digits, unit, say } = now.isServed ? powerOf(meter) : isUnknown ? nothingOf(meter, now) : silenceOf(meter, now);
-  const hasTitle = now.state !== "never" && !(meter.is_simulated && choice);
-  return h("section.card.s8.hero", { "data-state": now.state, "aria-label": `${meter.name}: ${t("now_net_power")}` },
+function hero(meter, choice, figure) {
+  const { name, state, age, isServed, isOneOfMany, is_simulated: isSimulated } = meter;
+  const { kind, sign, words, digits, unit, say } = isServed ? powerOf(meter) : state === "never" || age === null ? nothingOf(meter) : silenceOf(meter);
+  const hasTitle = state !== "never" && !(isSimulated && choice);
+  return h("section.card.s8.hero", { "data-state": state, "aria-label": `${name}: ${t("now_net_power")}` },
     h("div",
-      h("div.hero-top", choice, now.isOneOfMany && h("b", meter.name),
-        hasTitle && h("span", t(now.isServed ? "now_net_power" : "now_net_power_last")),
-        meter.is_simulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
-      h("p.direction", { class: kind }, sign, h("span", words)), h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), unit && h("small", unit)), h("p.soft", say)),
-    h("figure", figure), h("div.age", age));
+      h("div.hero-top", choice, isOneOfMany && h("b", name), hasTitle && h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
+        isSimulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
+      h("p.direction", { class: kind }, sign, h("span", words)),
+      h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), unit && h("small", unit)), h("p.soft", say)),
+    h("figure", figure), h("div.age", ageLine(meter)));
 }
 
 function powerOf({ power_net_w: watts, units }) {
@@ -123,22 +116,21 @@ function powerOf({ power_net_w: watts, units }) {
   };
 }
 
-function silenceOf({ power_net_w: watts, beats, late_after_s: late }, { state, age, at }) {
+function silenceOf({ power_net_w: watts, beats, late_after_s: late, state, age, at }) {
   const isLost = state === "lost";
   const arrives = beats.some((beat) => beat.fault === null && at - beat.at < late);
-  const [length, unit] = silence(age);
+  const [digits, unit] = silence(age);
   return {
     kind: "bad", sign: mark("stale"), words: t(isLost ? "now_lost" : arrives ? "now_stale_late" : "now_stale"),
-    digits: length, unit: `${t(unit)} ${t(isLost || arrives ? "now_old" : "now_silent")}`,
+    digits, unit: `${t(unit)} ${t(isLost || arrives ? "now_old" : "now_silent")}`,
     say: [t("now_last_at", { at: clock(at - age) }), " ", watts !== null && [h("del", `${signed(watts)} W`), ". "], t("now_not_known")],
   };
 }
 
-function nothingOf({ source, telegrams }, { state }) {
-  const isNever = state === "never";
+function nothingOf({ source, telegrams, state }) {
   return {
-    kind: isNever ? "soft" : "bad", sign: mark(state), words: t(state === "lost" ? "now_lost" : telegrams ? "now_unserved" : "now_never"),
-    digits: "—",
+    kind: state === "never" ? "soft" : "bad", sign: mark(state), digits: "—",
+    words: t(state === "lost" ? "now_lost" : telegrams ? "now_unserved" : "now_never"),
     say: source && t("now_waiting", { line: source.details.line ?? source.label, status: labelText(source.status.label).replace(`${source.details.line}, `, "") }),
   };
 }
@@ -162,86 +154,84 @@ function hourChart(past, [width, height]) {
   return plot(past, kind, Math.max(260, width))?.drawing ?? h("p.empty", t("now_hour_empty"));
 }
 
-function stat(name, value, unit, note, { keyed = null, isOld = false } = {}) {
-  return h("div.stat", h("dt", keyed && s("svg", { width: 12, height: 12, "aria-hidden": "true" },
-    s(`rect.key-${keyed}`, { width: 12, height: 12, rx: 2 })), t(name)),
-    h("dd", h("span", { class: isOld && "struck" }, value ?? "—"), value !== null && unit && h("small", ` ${unit}`)), h("dd.note-row", note));
-}
-
 // Stale counters are still shown, with the time of their telegram. Other stale values are removed or struck through.
-function todayCard(meter, { isServed, at, age }) {
-  const { today, tariff, tariff_is_low: isLow, demand_w: demand, peak_w: peak } = meter;
-  const number = (value, digits, factor = 1) => (value === null || value === undefined ? null : fixed(value / factor, digits));
+function todayCard({ today, tariff, tariff_is_low: isLow, demand_w: demand, peak_w: peak, peak_at: peakAt, gas_m3: gas, gas_at: gasAt, isServed, at, age }) {
   const since = today && { since: hours(today.since), at: hours(isServed ? today.since : at - (age ?? 0)) };
-  const quarter = isServed ? demand : null;
+  const counter = (name, value, digits, unit, note, key) => stat([key, t(name)], value === null || value === undefined ? "—"
+    : [h("span", fixed(value, digits)), h("small", ` ${unit}`)], note);
+  const key = (kind) => s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s(`rect.key-${kind}`, { width: 12, height: 12, rx: 2 }));
+  const readAt = gasAt && t("now_gas_at", { at: (at - gasAt < DAY_S / 2 ? hours : dayTime)(gasAt) });
+  const quarter = isServed && demand !== null ? demand / 1000 : null;
   return card(".s4", t("now_today"), h("span.grow.soft.small", today && t(isServed ? "now_since" : "now_as_of", since)),
-    h("dl.stats", stat("now_imported", number(today?.import_kwh, 2), "kWh", "", { keyed: "imp" }),
-      stat("now_exported", number(today?.export_kwh, 2), "kWh", "", { keyed: "exp" }),
-      meter.gas_m3 !== null && stat("now_gas", number(today?.gas_m3, 3), "m³", meter.gas_at && t("now_gas_at", { at: (at - meter.gas_at < DAY_S / 2 ? hours : dayTime)(meter.gas_at) })),
-      tariff !== null && stat("now_tariff", isLow === null ? String(tariff) : t(isLow ? "now_low" : "now_normal"), isLow !== null && String(tariff),
-        "", { isOld: !isServed })),
+    h("dl.stats", counter("now_imported", today?.import_kwh, 2, "kWh", null, key("imp")),
+      counter("now_exported", today?.export_kwh, 2, "kWh", null, key("exp")),
+      gas !== null && counter("now_gas", today?.gas_m3, 3, "m³", readAt),
+      tariff !== null && stat(t("now_tariff"), [h("span", { class: !isServed && "struck" }, isLow === null ? tariff : t(isLow ? "now_low" : "now_normal")),
+        isLow !== null && h("small", ` ${tariff}`)])),
     (peak !== null || demand !== null) && [h("hr.rule"),
-      h("dl.stats", stat("now_peak", number(peak, 2, 1000), "kW", meter.peak_at && dayTime(meter.peak_at)),
-      stat("now_quarter", number(quarter, 2, 1000), "kW", quarter !== null && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
+      h("dl.stats", counter("now_peak", peak && peak / 1000, 2, "kW", peakAt && dayTime(peakAt)),
+        counter("now_quarter", quarter, 2, "kW", quarter !== null && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
 }
 
-function meanwhileCard({ units, source, name }, { state, at, age }) {
+function stat(name, value, note) {
+  return h("div.stat", h("dt", name), h("dd", value), h("dd.note-row", note));
+}
+
+function meanwhileCard({ units, source, name, state, at, age }) {
   const kind = ["lost", "never"].includes(state) ? state : "stale";
   const gets = ({ unit_id: unit, map, on_stale: onStale }) => t("now_unit_gets", { unit, map, gets: t(`now_gets_${onStale}`) });
-  const clients = units.map(gets).join(" ") || t("now_no_unit");
-  const trouble = language === "en" ? source?.details.last_trouble : null; // the gateway has it in English only
-  const line = source && [t("now_line_is", { status: labelText(source.status.label) }), trouble && `${trouble}.`];
-  const texts = {
-    stale: [clients, [line, t("now_look_stale")].flat().filter(Boolean).join(" "), t("now_does_stale")],
-    lost: [t("now_know_lost", { at: clock(at - (age ?? 0)) }), t("now_look_lost"), t("now_does_lost")],
-    never: [t("now_never_plug"), t("now_never_closed"), t("now_never_speed", { line: source?.details.line?.split(/[ ,]/)[0] ?? name })],
-  }[kind];
+  const trouble = language === "en" && source?.details.last_trouble; // the gateway has it in English only
+  const values = {
+    clients: units.map(gets).join(" ") || t("now_no_unit"),
+    line: source && [t("now_line_is", { status: labelText(source.status.label) }), trouble && `${trouble}.`].filter(Boolean).join(" "),
+    at: clock(at - (age ?? 0)), device: source?.details.line?.split(/[ ,]/)[0] ?? name,
+  };
   const isLoud = kind === "stale" && units.some((unit) => unit.on_stale === "hold");
-  return card(".s12", t(`now_${kind}_title`), null, h("div.g", texts.map((text, index) => h("div.s4",
-    h("h3", t(`now_${kind}_${index + 1}`)), h("p.soft", { class: !index && isLoud && "bad" }, text)))));
+  return card(".s12", t(`now_${kind}_title`), null, h("div.g", [1, 2, 3].map((part) => h("div.s4", h("h3", t(`now_${kind}_${part}`)),
+    h("p.soft", { class: part === 1 && isLoud && "bad" }, t(`now_${kind}_text_${part}`, values))))));
 }
 
 // The telegrams of the last minute, a bar for each, as high as its interval.
-function lineCard({ today, variant, is_simulated: isSimulated, phases }, beats) {
-  return card(phases.length ? ".s4" : ".s12", t("now_line"), h("span.grow.soft.small", t("now_line_note")), h("div.beats", beats),
+function lineCard(meter, width) {
+  const { today, variant, is_simulated: isSimulated, phases } = meter;
+  return card(phases.length ? ".s4" : ".s12", t("now_line"), h("span.grow.soft.small", t("now_line_note")), h("div.beats", beatStrip(meter, Math.max(200, width))),
     facts(".facts", [[t("now_telegrams"), fixed(today?.telegrams ?? 0)], [t("now_refused"), fixed(today?.refused ?? 0)],
       [t("now_meter"), [variant, isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
 }
 
-function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late }, { at, isServed }, clientWidth) {
-  const [width, floor] = [Math.max(200, clientWidth), 50];
-  const x = (time) => width * (1 - (at - time) / BEATS_S);
+function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late, at, isServed }, width) {
+  const floor = 50;
+  const x = (time) => limited(width * (1 - (at - time) / BEATS_S), 0, width);
   const shown = beats.filter((beat) => at - beat.at < BEATS_S);
   const bar = limited(width * Math.min(due, interval ?? due) / BEATS_S - 2.5, 1.5, 9);
-  const accepted = shown.filter((beat) => beat.fault === null).length;
+  const accepted = shown.filter(({ fault }) => fault === null).length;
   const last = shown.at(-1)?.at ?? -Infinity;
   return picture(width, 56, { role: "img", "aria-label": t("now_beats_label", { accepted, refused: shown.length - accepted }) },
     shown.map(({ at: time, interval_s: before, fault }) => {
       const height = limited(24 * (before ?? due) / due, 6, 46);
       return [
         // A silence of more than some intervals is a hatch before the telegram that ended it.
-        before > late && hatch(Math.max(0, x(time - before) + bar), x(time), 0, floor),
+        before > late && hatch(x(time - before) + bar, x(time), 0, floor),
         fault === null ? s("rect.beat", { class: before > 1.5 * due && "long", x: Math.min(width - bar, x(time) - bar / 2), y: floor - height,
           width: bar, height, rx: 1 })
           : s("path.refused", { d: `M${x(time) - 3} 34l6 6m0-6l-6 6` }, s("title", refusal(fault))),
       ];
     }),
-    (at - last > late || !isServed) && hatch(Math.max(0, x(last) + bar / 2 + 1), width, 0, floor), s("path.axis.zero", { d: `M0 50.5H${width}` }));
+    (at - last > late || !isServed) && hatch(x(last) + bar / 2 + 1, width, 0, floor), s("path.axis.zero", { d: `M0 50.5H${width}` }));
 }
 
-function readersCard(hosts, now) {
+function readersCard(hosts, { isServed }) {
   const count = hosts.length > 0 && h("span.soft.small", t(hosts.length === 1 ? "now_client" : "now_clients", { n: hosts.length }));
   return card(".s12", t("now_who"), [count, h("span.grow", h("a", { href: "#clients" }, t("now_all_clients")))],
-    hosts.length ? h("ul.who", hosts.slice(0, READERS).map((host) => readerItem(host, now))) : h("p.soft", t("now_nobody")));
+    hosts.length ? h("ul.who", hosts.slice(0, READERS).map((host) => readerItem(host, isServed))) : h("p.soft", t("now_nobody")));
 }
 
-function readerItem(host, { isServed }) {
-  const isWrong = host.state === "mistake";
-  const isGood = host.state === "ok" && isServed;
-  const sign = isWrong ? mark("warning", t("state_advice")) : isGood ? mark("fresh", t("now_reader_good")) : mark("idle", t("now_reader_waits"));
+function readerItem(host, isServed) {
+  const state = host.state === "ok" && !isServed ? "stale" : host.state;
+  const isWrong = state === "mistake";
   const rate = host.requests_per_s !== null && t("now_per_s", { n: fixed(host.requests_per_s, 1) });
   const what = host.name ? host.host : host.map ?? host.transport;
-  return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, sign, h("b", host.name || host.host),
+  return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, clientMark(state), h("b", host.name || host.host),
     h("span", [what, rate].filter(Boolean).join(" · ")), h("span", isWrong ? t("hosts_state_mistake") : readsOf(host))));
 }
 

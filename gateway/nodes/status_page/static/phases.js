@@ -8,7 +8,7 @@ const RANGES_W = [500, 1000, 2500, 5750, 11_500, 23_000];
 const NEAR_LIMIT_V = 3;
 
 // `points` are the buckets of the last hour.
-export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits }, { isServed }, points) {
+export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits, isServed }, points) {
   const hourOf = (index) => points.map((point) => point[`power_l${index + 1}_w`]).filter(Number.isFinite);
   const powers = [...phases.map(({ power_w: power }) => power ?? 0), ...phases.flatMap((_, index) => hourOf(index))].map(Math.abs);
   // The smallest range that has room for the last hour; so it shrinks only an hour after a peak.
