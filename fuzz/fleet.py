@@ -23,7 +23,7 @@ def check(data: bytes) -> None:
     less the times that its edge names. An envelope that is read comes back from its properties.
     """
     source = Source(data)
-    inbox, ticks, moments = Inbox(), Ticks(GATEWAY, BOOT), dict[int, float]()
+    inbox, ticks, moments = Inbox(), Ticks(GATEWAY, BOOT, lambda: 1), dict[int, float]()
     now, used, total = 0.0, dict[tuple[str, int], tuple[int, float]](), 0
     newest: Stamp | None = None
     while not source.is_empty and total < MAX_MESSAGES:

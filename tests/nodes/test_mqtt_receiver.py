@@ -203,6 +203,11 @@ CASES = {
         "age not known: no tick of this gateway comes back",
         "mqtt-unknown-age",
     ),
+    "forged tick": Case(
+        lambda fleet: [fleet.message((tick := fleet.tick())._replace(number=tick.number + 1))],
+        "another sender of this gateway's tick",
+        "mqtt-forged-tick",
+    ),
     "another name": Case(
         lambda fleet: [fleet.message(fleet.tick())._replace(topic="dsmr/v1/other/flat 1%2F2/telegram")],
         "messages cannot be used",

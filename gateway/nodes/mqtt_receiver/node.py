@@ -15,7 +15,7 @@ from gateway.nodes.mqtt_receiver.meter import Arrival, MqttMeter
 from gateway.protocol.fleet.inbox import Outcome
 from gateway.protocol.fleet.presence import Presence, decode_status
 from gateway.protocol.fleet.rendezvous import brokers_of
-from gateway.protocol.fleet.ticks import TICK_EVERY_S, Ticks, encode_tick
+from gateway.protocol.fleet.ticks import MAX_STEP, TICK_EVERY_S, Ticks, encode_tick
 from gateway.protocol.fleet.topics import (
     STATUS,
     TELEGRAM,
@@ -65,6 +65,10 @@ class Recipient(NamedTuple):
     meter: MqttMeter
 
 
+def _random_step() -> int:
+    return 1 + secrets.randbelow(MAX_STEP)
+
+
 class MqttReceiver(Node):
     """The receiver of all meters whose telegrams come over the configured brokers."""
 
@@ -76,7 +80,7 @@ class MqttReceiver(Node):
         self.settings = settings
         self.label = self.kind
         self.meters: Output[Recipient] = Output(self)
-        self.ticks = Ticks(settings.gateway, secrets.randbits(63))
+        self.ticks = Ticks(settings.gateway, secrets.randbits(63), _random_step)
         self.presence = Presence()
         self._links: Sequence[Link] = ()
         self._known: tuple[Recipient, ...] = ()

@@ -69,6 +69,12 @@ def _unknown_age(item: Unused) -> Problem:
     return problem_of("mqtt-unknown-age", what, hint, short="age not known: no tick of this gateway comes back")
 
 
+def _forged_tick(item: Unused) -> Problem:
+    what = f"the messages of {cut(item.edge)} have a tick under the name of this gateway that it did not send"
+    hint = "Let no other user write _tick of this gateway, in the access lists of the brokers"
+    return problem_of("mqtt-forged-tick", what, hint, short="another sender of this gateway's tick")
+
+
 def _too_old(item: Unused) -> Problem:
     what = f"the messages of {cut(item.edge)} are more than a minute old when they arrive"
     hint = "Is a broker or the network overloaded? Does something send old messages again?"
@@ -94,7 +100,10 @@ def _without_envelope(item: Unused) -> Problem:
 
 def _other_meter(item: Unused) -> Problem:
     what = f"{cut(item.edge)} publishes another meter under this name; its telegrams are not used"
-    hint = "Give each edge and each meter a name of its own, and let each edge write below its own name only"
+    hint = (
+        "Give each edge and each meter a name of its own. If this is the new meter of an edge that keeps its name, it"
+        " is used five minutes after the last telegram of the old one; if the edge is new as well, restart this gateway"
+    )
     return problem_of("mqtt-other-meter", what, hint, short="another meter under this name")
 
 
@@ -112,6 +121,7 @@ _UNUSED: dict[Outcome, Callable[[Unused], Problem]] = {
     Outcome.BAD_ENVELOPE: _bad,
     Outcome.WITHOUT_ENVELOPE: _without_envelope,
     Outcome.UNKNOWN_AGE: _unknown_age,
+    Outcome.FORGED_TICK: _forged_tick,
     Outcome.TOO_OLD: _too_old,
     Outcome.NOT_A_TELEGRAM: _not_telegrams,
 }

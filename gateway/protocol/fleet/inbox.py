@@ -39,6 +39,7 @@ class Outcome(Enum):
     BAD_ENVELOPE = "bad envelope"
     WITHOUT_ENVELOPE = "without envelope"
     UNKNOWN_AGE = "of unknown age"
+    FORGED_TICK = "with a forged tick"
     TOO_OLD = "too old"
     NOT_A_TELEGRAM = "not a telegram"
 
@@ -115,7 +116,7 @@ class Inbox:
     def _order(self, envelope: Envelope, incoming: Incoming, ticks: Ticks) -> Verdict:
         sent_after = ticks.moment_of(envelope.ticks)
         if sent_after is None:
-            return Verdict(Outcome.TOO_OLD if ticks.is_own(envelope.ticks) else Outcome.UNKNOWN_AGE)
+            return Verdict(_without_proof(envelope, ticks))
         self._enveloped = incoming.arrived
         written_after = sent_after - envelope.held_s - envelope.delay_s
         numbers = Numbers(envelope.edge, envelope.boot, envelope.seq)
@@ -124,6 +125,13 @@ class Inbox:
             first = incoming.properties[: len(NUMBERS)]
             self._used = first if tuple(name for name, _ in first) == NUMBERS else ()
         return Verdict(ORDERS.get(order, Outcome.USED), written_after)
+
+
+def _without_proof(envelope: Envelope, ticks: Ticks) -> Outcome:
+    """Return why no tick of a message proves its age."""
+    if ticks.is_forged(envelope.ticks):
+        return Outcome.FORGED_TICK
+    return Outcome.TOO_OLD if ticks.is_own(envelope.ticks) else Outcome.UNKNOWN_AGE
 
 
 def _is_no_edge(_name: str) -> bool:

@@ -7,13 +7,14 @@ way, the bound includes it: brokers that stood still, buffers, slow readers, clo
 broker had stored has no tick of this run, so it proves nothing.
 
 `boot` is a random number of this run of a gateway: ticks of another run, or of a second gateway with the same name,
-are never taken for its own.
+are never taken for its own. The counter rises by random steps, so that nobody can publish a tick before this gateway
+does: a telegram with it would look newer than it is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 TICK_EVERY_S = 1.0
@@ -23,6 +24,8 @@ MAX_TICKS = 16
 """Largest number of serving gateways whose ticks are written into a telegram."""
 MAX_TICKS_PER_S = 1000
 """Largest number of ticks of all gateways that an edge reads from a broker within a second."""
+MAX_STEP = 2**32
+"""Largest number of a step of the counter: it lasts for a hundred years."""
 FORGET_AFTER_S = 10.0
 """Time after which an edge no longer sends a tick that was not followed by another: it would prove nothing new."""
 MAX_NUMBER = 2**63 - 1
@@ -78,17 +81,27 @@ def _tick(gateway: str, boot: str, count: str) -> Tick | None:
 class Ticks:
     """The ticks that a serving gateway has published in this run, with their moments."""
 
-    def __init__(self, gateway: str, boot: int) -> None:
-        self._gateway, self._boot = gateway, boot
-        self._count = 0
+    def __init__(self, gateway: str, boot: int, step: Callable[[], int]) -> None:
+        """Begin to count.
+
+        Args:
+            gateway: the name of the gateway.
+            boot: a random number of this run.
+            step: returns a random number from 1 to `MAX_STEP`, by which the counter rises.
+
+        """
+        self._gateway, self._boot, self._step = gateway, boot, step
+        self._newest = 0
         self._moments: dict[int, float] = {}
+        """The moments of the newest ticks by their numbers, the oldest first."""
 
     def next(self, moment: float) -> Tick:
         """Return the next tick, to be published now; `moment` is before it is sent."""
-        self._count += 1
-        self._moments[self._count] = moment
-        self._moments.pop(self._count - KEPT_TICKS, None)
-        return Tick(self._gateway, self._boot, self._count)
+        self._newest += self._step()
+        self._moments[self._newest] = moment
+        if len(self._moments) > KEPT_TICKS:
+            del self._moments[next(iter(self._moments))]
+        return Tick(self._gateway, self._boot, self._newest)
 
     def moment_of(self, ticks: Iterable[Tick]) -> float | None:
         """Return the moment after which a telegram with these ticks was sent; None if they prove nothing."""
@@ -102,10 +115,16 @@ class Ticks:
 
     def is_own(self, ticks: Iterable[Tick]) -> bool:
         """Return whether there is a tick of this run, however old."""
-        return any(
-            boot == self._boot and gateway == self._gateway and 0 < number <= self._count
-            for gateway, boot, number in ticks
-        )
+        return any(0 < number <= self._newest for number in self._own(ticks))
+
+    def is_forged(self, ticks: Iterable[Tick]) -> bool:
+        """Return whether there is a tick of this run that this gateway has not sent."""
+        oldest = next(iter(self._moments), 0)
+        return any(number > oldest and number not in self._moments for number in self._own(ticks))
+
+    def _own(self, ticks: Iterable[Tick]) -> list[int]:
+        """Return the numbers of ticks with the name and the run of this gateway."""
+        return [number for gateway, boot, number in ticks if boot == self._boot and gateway == self._gateway]
 
 
 class SeenTicks:

@@ -23,7 +23,7 @@ def properties(*ticks: Tick, seq: int = 1, held: float = 0.0, delay: float = 0.0
 
 
 def test_the_age_counts_from_the_tick_and_what_the_edge_knows_of() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     tick = ticks.next(9.5)
     assert inbox.take(incoming(properties(tick)), ticks) == Verdict(Outcome.USED, 9.5)
     later = properties(tick, seq=2, held=0.25, delay=2.0)
@@ -32,7 +32,7 @@ def test_the_age_counts_from_the_tick_and_what_the_edge_knows_of() -> None:
 
 
 def test_a_message_without_a_tick_of_this_run_proves_nothing() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     assert inbox.take(incoming(properties()), ticks) == Verdict(Outcome.UNKNOWN_AGE)
     assert inbox.take(incoming(properties(Tick("g", 2, 1))), ticks) == Verdict(Outcome.UNKNOWN_AGE)
     first = ticks.next(0.0)
@@ -43,7 +43,7 @@ def test_a_message_without_a_tick_of_this_run_proves_nothing() -> None:
 
 
 def test_a_stored_message_is_never_used() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     message = properties(ticks.next(9.5))
     assert inbox.take(incoming(message, is_retained=True), ticks) == Verdict(Outcome.RETAINED)
     assert inbox.take(incoming((), is_retained=True), ticks) == Verdict(Outcome.RETAINED)
@@ -51,7 +51,7 @@ def test_a_stored_message_is_never_used() -> None:
 
 
 def test_a_bad_envelope_has_its_reason() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     good = properties(ticks.next(9.5))
     assert inbox.take(incoming(good[1:]), ticks) == Verdict(  # type: ignore[index]
         Outcome.BAD_ENVELOPE, reason="edge is missing"
@@ -61,7 +61,7 @@ def test_a_bad_envelope_has_its_reason() -> None:
 
 
 def test_telegrams_of_another_program_are_used_until_an_edge_publishes() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     before_ping = incoming(())._replace(forwarded_after=float("-inf"))
     assert inbox.take(before_ping, ticks) == Verdict(Outcome.UNKNOWN_AGE)
     assert inbox.take(incoming(()), ticks) == Verdict(Outcome.USED_WITHOUT_ENVELOPE, PING)
@@ -72,14 +72,14 @@ def test_telegrams_of_another_program_are_used_until_an_edge_publishes() -> None
 
 
 def test_a_telegram_of_an_edge_without_its_envelope_is_not_used() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     inbox.is_edge = {"e"}.__contains__
     assert inbox.take(incoming(()), ticks) == Verdict(Outcome.WITHOUT_ENVELOPE)
     assert inbox.take(incoming((), edge="other program"), ticks).outcome is Outcome.USED_WITHOUT_ENVELOPE
 
 
 def test_another_program_takes_the_place_of_an_edge_that_is_gone_for_a_minute() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     assert inbox.take(incoming(properties(ticks.next(9.5)), 10.0), ticks).outcome is Outcome.USED
     gone = 10.0 + EDGE_GONE_AFTER_S
     assert inbox.take(incoming((), gone - 0.1), ticks).outcome is Outcome.WITHOUT_ENVELOPE
@@ -97,7 +97,7 @@ PROPERTIES = st.lists(
 
 @given(st.lists(st.tuples(PROPERTIES, st.booleans()), max_size=9))
 def test_garbage_is_never_used_and_never_in_the_way(messages: list[tuple[list[tuple[str, str]], bool]]) -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     for garbage, is_retained in messages:
         verdict = inbox.take(incoming(garbage, is_retained=is_retained), ticks)
         if verdict.outcome is Outcome.USED_WITHOUT_ENVELOPE:
@@ -110,7 +110,7 @@ def test_garbage_is_never_used_and_never_in_the_way(messages: list[tuple[list[tu
 
 
 def test_an_older_message_does_not_become_the_one_in_use() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     second, first = (properties(ticks.next(9.5), seq=seq) for seq in (2, 1))
     assert inbox.take(incoming(second), ticks).outcome is Outcome.USED
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_an_older_message_does_not_become_the_one_in_use() -> None:
 
 
 def test_a_telegram_of_another_edge_is_used_if_it_was_written_after_the_one_in_use_came() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     assert inbox.take(incoming(properties(ticks.next(9.5))), ticks).outcome is Outcome.USED
     for sent_after, held, expected in ((10.5, 0.5, Outcome.OLDER), (11.5, 1.0, Outcome.USED)):
         other = encode(Envelope("f", 1, int(sent_after), held, 0.0, True, (ticks.next(sent_after),)))

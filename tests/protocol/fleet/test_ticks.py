@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.protocol.fleet.ticks import (
     FORGET_AFTER_S,
     KEPT_TICKS,
     MAX_NUMBER,
+    MAX_STEP,
     MAX_TICKS,
     SeenTicks,
     Tick,
@@ -26,7 +28,7 @@ GATEWAY, BOOT = "serving-1", 77
 
 
 def test_a_tick_is_read_as_it_was_written() -> None:
-    tick = Ticks(GATEWAY, BOOT).next(5.0)
+    tick = Ticks(GATEWAY, BOOT, lambda: 1).next(5.0)
     assert encode_tick(tick) == b"77:1"
     assert decode_tick(GATEWAY, b"77:1") == tick == tick_of(tick_text(tick)) == Tick(GATEWAY, BOOT, 1)
     assert tick_of("a:b:1:2") == Tick("a:b", 1, 2)
@@ -45,7 +47,7 @@ def test_another_message_is_not_a_tick(payload: bytes) -> None:
 
 
 def test_a_telegram_was_sent_after_the_newest_of_its_ticks() -> None:
-    ticks = Ticks(GATEWAY, BOOT)
+    ticks = Ticks(GATEWAY, BOOT, lambda: 1)
     first, second = ticks.next(5.0), ticks.next(6.0)
     assert ticks.moment_of([first]) == 5.0
     assert ticks.moment_of([second, first]) == 6.0
@@ -53,20 +55,34 @@ def test_a_telegram_was_sent_after_the_newest_of_its_ticks() -> None:
 
 
 def test_a_tick_of_another_run_or_gateway_or_of_the_future_proves_nothing() -> None:
-    ticks = Ticks(GATEWAY, BOOT)
+    ticks = Ticks(GATEWAY, BOOT, lambda: 1)
     ticks.next(5.0)
     others = [Tick(GATEWAY, BOOT + 1, 1), Tick("serving-2", BOOT, 1), Tick(GATEWAY, BOOT, 2), Tick(GATEWAY, BOOT, 0)]
     assert ticks.moment_of(others) is None
     assert not ticks.is_own(others)
 
 
+def test_a_tick_that_was_published_before_this_gateway_sent_it_proves_nothing() -> None:
+    choose = random.Random(1)
+    ticks = Ticks(GATEWAY, BOOT, lambda: choose.randint(1, MAX_STEP))
+    known = ticks.next(0.0)
+    forged = [known._replace(number=known.number + step) for step in range(1, 100)]
+    for second in range(1, 60):
+        ticks.next(float(second))
+        assert ticks.moment_of(forged) is None
+    assert ticks.is_forged(forged[:1])
+    assert ticks.moment_of([*forged, known]) == 0.0
+    assert not ticks.is_forged([known, known._replace(boot=BOOT + 1), known._replace(gateway="serving-2")])
+
+
 def test_a_tick_that_is_too_old_is_known_and_proves_nothing() -> None:
-    ticks = Ticks(GATEWAY, BOOT)
+    ticks = Ticks(GATEWAY, BOOT, lambda: 1)
     first = ticks.next(0.0)
     for count in range(KEPT_TICKS):
         ticks.next(float(count))
     assert ticks.moment_of([first]) is None
     assert ticks.is_own([first])
+    assert not ticks.is_forged([first])
     assert len(ticks._moments) == KEPT_TICKS
 
 
@@ -151,7 +167,7 @@ def telegrams_of(ways: Iterable[tuple[float, float, int]], ticks: Ticks) -> Iter
 
 @given(WAYS)
 def test_the_bound_is_never_below_the_age(ways: list[tuple[float, float, int]]) -> None:
-    for sent, _read, proven in telegrams_of(ways, Ticks(GATEWAY, BOOT)):
+    for sent, _read, proven in telegrams_of(ways, Ticks(GATEWAY, BOOT, lambda: 1)):
         assert proven is None or proven <= sent
 
 
