@@ -144,8 +144,12 @@ def _slug(text: str) -> str:
 
 
 def _id_of(device: Device) -> str:
-    """Return the id of a device; other characters than those of an id are replaced, and a digest tells names apart."""
+    """Return the id of a device; other characters than those of an id are replaced, and a digest tells names apart.
+
+    The first underscore is between the names, unless there is one in that of the edge.
+    """
     given = f"{device.edge}_{device.meter}"
     slug = _NOT_IN_ID.sub("_", given)
-    digest = "" if slug == given else "_" + hashlib.sha256(f"{device.edge}/{device.meter}".encode()).hexdigest()[:6]
+    is_plain = slug == given and "_" not in device.edge
+    digest = "" if is_plain else "_" + hashlib.sha256(f"{device.edge}/{device.meter}".encode()).hexdigest()[:6]
     return f"dsmr_gateway_{slug}{digest}"

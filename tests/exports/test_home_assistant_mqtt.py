@@ -40,6 +40,13 @@ def test_a_sensor_is_available_while_the_gateway_is_online_and_the_meter_fresh()
     assert [each["topic"] for each in config["availability"]] == ["p/status", "p/availability"]
 
 
+def test_meters_of_two_edges_never_share_an_id() -> None:
+    devices = [HOUSE._replace(edge=edge, meter=meter) for edge, meter in (("a", "b_c"), ("a_b", "c"), ("b", "c"))]
+    assert len({discovery_topic(each) for each in devices}) == 3
+    sensors = [json.loads(discovery(each, ["power_net"]))["components"]["power_net"]["unique_id"] for each in devices]
+    assert len(set(sensors)) == 3
+
+
 @pytest.mark.parametrize("meters", [("a b", "a_b"), ("Straße", "Stra_e"), ("a/b", "a b")])
 def test_two_meters_never_share_an_id(meters: tuple[str, str]) -> None:
     topics = {discovery_topic(HOUSE._replace(meter=meter)) for meter in meters}
