@@ -8,7 +8,6 @@ from functools import partial
 from gateway.config.mqtt import MqttConfig
 from gateway.nodes.mqtt_broker import MqttBroker, Subscription
 from gateway.nodes.mqtt_receiver import MqttReceiver, ReceiverSettings, Recipient
-from gateway.protocol.fleet.presence import MAX_EDGES
 from gateway.service.sources import Source
 
 
@@ -36,6 +35,6 @@ def connect_receiver(
         status, *telegrams = receiver.topics_at(broker.place)
         take = receiver.taker(broker)
         broker.messages.connect(receiver, Subscription(telegrams, take))
-        broker.messages.connect(receiver, Subscription([status], take, limit_per_s=MAX_EDGES))
+        broker.messages.connect(receiver, Subscription([status], take, counts_each=True))
         broker.states.connect(receiver, partial(receiver.note_state, broker.place))
     return receiver

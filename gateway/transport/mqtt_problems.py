@@ -9,13 +9,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
-from gateway.problems.quoting import cut
+from gateway.problems.quoting import cut, printable
 from gateway.problems.system import connection_problem
 
 _REFUSED_LOGINS = (134, 135)
 """Reason codes for a wrong user or password, and for a user without rights (MQTT 5.0, 3.2.2.2)."""
 FIRST_FAILURE = 128
 """Least reason code of a failure."""
+MAX_TOPIC_CHARACTERS = 100
+"""Largest number of characters of a topic that somebody else has chosen and that a problem shows."""
 _SESSION_TAKEN_OVER = 142
 """Reason code for a client whose id another one has logged in with."""
 
@@ -85,7 +87,7 @@ def message_refused(topic: str, code: int) -> Problem:
 
 def topic_flooded(topic: str) -> Problem:
     """Return that far too many messages come on a topic."""
-    what = f"too many messages on '{topic}'; it is not received for a minute"
+    what = f"too many messages on '{printable(topic[:MAX_TOPIC_CHARACTERS])}'; it is not received for a minute"
     hint = "Only one gateway may publish there: see who does, and the access list of the broker"
     return problem_of("mqtt-topic-flood", what, hint, short="too many messages on a topic")
 

@@ -40,6 +40,16 @@ def test_a_flooded_topic_is_named_once_and_comes_back_after_a_while() -> None:
     assert list(dispatcher.wanted(subscriptions, MUTED_S)) == ["p/+/a", "p/+/b"]
 
 
+def test_each_sender_of_a_topic_filter_may_have_a_limit_of_its_own() -> None:
+    taken: list[Message] = []
+    subscriptions = (Subscription(["p/+/status"], taken.append, 5, counts_each=True),)
+    dispatcher = Dispatcher()
+    assert not any(dispatcher.dispatch(Message(f"p/{each}/status", b""), subscriptions) for each in [*range(1000)] * 5)
+    found = [dispatcher.dispatch(Message("p/flood/status", b""), subscriptions) for _ in range(10)]
+    assert [each for each in found if each] == ["p/+/status"]
+    assert len(taken) == 5005
+
+
 def test_a_steady_flow_below_the_limit_is_never_a_flood() -> None:
     taken: list[Message] = []
     subscriptions = (Subscription(["a"], taken.append, 5),)
@@ -58,7 +68,7 @@ def test_the_number_of_topics_that_are_remembered_is_bounded(monkeypatch: pytest
     for number in range(100):
         for topic in (f"p/{number}/a", f"p/{number}/b"):
             dispatcher.dispatch(Message(topic, b""), subscriptions)
-        assert len(dispatcher._entries) <= 10
+        assert len(dispatcher._ways) <= 10
     assert len(taken) == 100
 
 
@@ -69,4 +79,4 @@ def test_long_topics_are_not_remembered() -> None:
     for topic in ("p/site/a", f"p/{1000 * 'x'}/a"):
         dispatcher.dispatch(Message(topic, b""), subscriptions)
     assert len(taken) == 2
-    assert list(dispatcher._entries) == ["p/site/a"]
+    assert list(dispatcher._ways) == ["p/site/a"]

@@ -22,8 +22,11 @@ MAX_KNOWN_TOPICS = 20_000
 MAX_KNOWN_TOPIC_CHARACTERS = 300
 """Longest topic that is remembered: 20,000 of the longest that MQTT allows would take a gigabyte."""
 
-Entry = tuple[str, int, list[Callable[[Message], None]]]
-"""A subscribed topic, its limit, and who takes its messages."""
+Taker = Callable[[Message], None]
+Entry = tuple[str, int, list[Taker], bool]
+"""A subscribed topic, its limit, who takes its messages, and whether each topic that fits it is counted."""
+Way = tuple[str, str, int, list[Taker]]
+"""The way of a topic: the topic that is counted, the subscribed topic, its limit, and who takes its messages."""
 
 
 class Dispatcher:
@@ -32,7 +35,7 @@ class Dispatcher:
     def __init__(self) -> None:
         self._known: tuple[Subscription, ...] = ()
         self._table: Any = _empty_table()
-        self._entries: dict[str, tuple[Entry, ...]] = {}
+        self._ways: dict[str, tuple[Way, ...]] = {}
         """The subscriptions that a message fits, by its topic: the table is slow, and a meter keeps its topic."""
         self._counts = Counter[str]()
         self._muted: dict[str, float] = {}
@@ -56,11 +59,11 @@ class Dispatcher:
         if self._known is not subscriptions:
             self._match(subscriptions)
         flooded = None
-        entries = self._entries.get(message.topic)
-        if entries is None:
-            entries = self._look_up(message.topic)
-        for topic, limit, takers in entries:
-            count = self._counts[topic] = self._counts[topic] + 1
+        ways = self._ways.get(message.topic)
+        if ways is None:
+            ways = self._look_up(message.topic)
+        for counted, topic, limit, takers in ways:
+            count = self._counts[counted] = self._counts[counted] + 1
             if count <= limit:
                 for take in takers:
                     take(message)
@@ -68,15 +71,19 @@ class Dispatcher:
                 flooded = topic
         return flooded
 
-    def _look_up(self, topic: str) -> tuple[Entry, ...]:
+    def _look_up(self, topic: str) -> tuple[Way, ...]:
         """Return the subscriptions that a topic fits, and remember them for a topic of usual length."""
-        entries = tuple(self._table.iter_match(topic))
+        entries: Iterable[Entry] = self._table.iter_match(topic)
+        ways = tuple(
+            (topic if is_each else subscribed, subscribed, limit, takers)
+            for subscribed, limit, takers, is_each in entries
+        )
         if len(topic) > MAX_KNOWN_TOPIC_CHARACTERS:
-            return entries
-        if len(self._entries) >= MAX_KNOWN_TOPICS:
-            self._entries.clear()
-        self._entries[topic] = entries
-        return entries
+            return ways
+        if len(self._ways) >= MAX_KNOWN_TOPICS:
+            self._ways.clear()
+        self._ways[topic] = ways
+        return ways
 
     def _match(self, subscriptions: tuple[Subscription, ...]) -> None:
         """Build the table again, after nodes were connected."""
@@ -84,9 +91,10 @@ class Dispatcher:
         found: dict[str, Entry] = {}
         for each in subscriptions:
             for topic in each.topics:
-                found.setdefault(topic, (topic, each.limit_per_s, []))[2].append(each.take)
+                entry = found.setdefault(topic, (topic, each.limit_per_s, [], each.counts_each))
+                entry[2].append(each.take)
         self._table = _empty_table()
-        self._entries.clear()
+        self._ways.clear()
         for topic, entry in found.items():
             self._table[topic] = entry
 

@@ -44,4 +44,6 @@ class Subscription(NamedTuple):
     take: Callable[[Message], None]
     """Called at once with each message."""
     limit_per_s: int = MESSAGES_PER_TOPIC_S
-    """Largest number of messages within a second for each topic; with more, it is not received for a while."""
+    """Largest number of messages within a second for each topic filter; with more, it is not received for a while."""
+    counts_each: bool = False
+    """True if the limit is that of each topic that fits a filter: each has a sender of its own."""
