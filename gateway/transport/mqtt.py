@@ -198,9 +198,11 @@ class MqttClient:
             return False
         if on_done:
             number = next(each for each in self._numbers if each not in self._unacknowledged)
-            self._unacknowledged[number] = on_done
         is_stored = message.is_retained and self._can_store
-        connection.send(encode(message, number, is_new=connection.is_new, is_stored=is_stored))
+        packet = encode(message, number, is_new=connection.is_new, is_stored=is_stored)
+        if on_done and number is not None:
+            self._unacknowledged[number] = on_done
+        connection.send(packet)
         return True
 
     def close(self, *, with_will: bool = False) -> None:

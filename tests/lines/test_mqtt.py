@@ -389,6 +389,8 @@ async def test_a_client_logs_in_with_its_password_and_will_and_publishes(tmp_pat
         codes: list[int | None] = []
         assert client.publish(Message("c", b"d"), codes.append)
         await until(lambda: (3, b"\x00\x01c\x80\x00\x00d") in packets)
+        with pytest.raises(OverflowError):
+            client.publish(Message(0x10000 * "x", b"d"), codes.append)
         client.close()
         await until(lambda: (DISCONNECT, b"") in packets)
         assert not client.publish(Message("a", b"b"))
