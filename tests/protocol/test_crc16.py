@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -44,6 +45,16 @@ def test_the_library_and_the_tables_agree(data: bytes, crc: int) -> None:
             assert of_library(data) == of_tables(data)
             assert of_library(data, crc) == of_tables(data, crc)
             assert of_library(bytearray(data), crc) == of_tables(bytearray(data), crc)
+
+
+def test_each_checksum_is_computed_by_its_function_of_the_library() -> None:
+    functions = SimpleNamespace(arc=lambda _data, _crc: 1, mcrf4xx=lambda _data, _crc: 2)
+    with (
+        patch.dict(crc16_module._functions),
+        patch.dict(sys.modules, {"fastcrc": SimpleNamespace(crc16=functions)}),  # type: ignore[dict-item]
+    ):
+        assert crc16_module.use_library()
+        assert (crc16(CHECK), crc16_x25(CHECK)) == (1, 2)
 
 
 def test_without_the_library_the_tables_go_on() -> None:

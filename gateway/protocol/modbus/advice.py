@@ -194,13 +194,11 @@ def _inside(read: ReadRequest, register_map: RegisterMap) -> Advice | None:
     A client that reads whole blocks may begin there. One that reads exactly as many registers as the number has
     is one off.
     """
-    if register_map.place(read.function_code, read.address, read.count) not in register_map.inside:
+    value = register_map.inside.get(register_map.place(read.function_code, read.address, read.count))
+    if value is None or read.count != len(value):
         return None
-    for register in register_map.registers:
-        is_inside = register.address < read.address < register.end and register.is_read_by(read.function_code)
-        if register.type_name != "string" and is_inside and read.count == register.length:
-            return Advice(Mistake.ONE_OFF, register.address, register.name)
-    return None
+    register = next(each for each in register_map.registers if each.place == value.start)
+    return None if register.type_name == "string" else Advice(Mistake.ONE_OFF, register.address, register.name)
 
 
 def _at(address: int, register_map: RegisterMap) -> Register | None:

@@ -98,6 +98,5 @@ def step_of(value: Decimal) -> Decimal:
 
 
 def _remove(values: dict[str, Value], units: dict[str, str], name: str) -> None:
-    values.pop(name, None)
-    units.pop(name, None)
+    del values[name], units[name]
     values.pop(f"{name}_time", None)

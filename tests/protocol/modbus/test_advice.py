@@ -133,3 +133,19 @@ def test_address_0_has_registers_too() -> None:
     units = UnitTable({1: small_unit(first), 2: small_unit(other)})
     assert advice_on(read(0, 1), 2, units) == Advice(Mistake.OTHER_UNIT, 1, "first")
     assert advice_on(read(1, 1), 1, units) == Advice(Mistake.ONE_OFF, 0, "first")
+
+
+@pytest.mark.parametrize(("address", "count"), [(10, 1), (10, 4), (11, 1), (11, 3), (8, 3), (8, 4)])
+def test_a_value_that_is_absent_is_named_for_each_read_that_has_a_part_of_it(address: int, count: int) -> None:
+    absent = replace(number(10, "absent", "uint32", name="power"), refuses_absent=True)
+    later = replace(number(12, "absent", "uint32", name="later"), refuses_absent=True)
+    compiled = register_map([block(0, 14)], [number(8), number(9), absent, later])
+    units = UnitTable({1: small_unit(compiled)})
+    assert advice_on(read(address, count), 1, units) == Advice(Mistake.ABSENT_VALUE, register="power")
+    assert advice_on(read(12, 2), 1, units) == Advice(Mistake.ABSENT_VALUE, register="later")
+    assert advice_on(read(8, 2), 1, units) is None
+
+
+def test_there_is_no_advice_on_a_request_that_was_busy() -> None:
+    pdu = bytes.fromhex(read(101, 2))
+    assert advise(Exchange(0, CLIENT.name, 1, pdu, b"\x83\x06"), UNITS) is None

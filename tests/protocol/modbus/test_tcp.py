@@ -243,6 +243,13 @@ def test_a_response_that_equals_its_request_is_ignored_once_when_it_comes_back()
     assert respond_datagram(write, to, 0.0, client) == write
 
 
+def test_only_a_response_that_equals_its_request_is_ignored_when_it_comes_back() -> None:
+    to, client = responder(), CountedClient("192.0.2.1:50000", 0.0)
+    response = respond_datagram(mbap(1, read_pdu(0, 1)), to, 0.0, client)
+    assert respond_datagram(response, to, 0.0, client) == mbap(1, b"\x83\x03")
+    assert to.monitor.ignored == 0
+
+
 def test_a_known_read_gets_its_response_again_while_that_is_valid() -> None:
     to, client = responder(), CountedClient("192.0.2.1:50000", 0.0)
     request = mbap(7, read_pdu(3, 2))

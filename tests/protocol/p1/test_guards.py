@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.protocol.p1.doubt import Doubt
+from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.guards import METERS_KEPT, Guards, identity_of
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.readings import Readings, read
@@ -218,6 +218,12 @@ def test_the_counters_of_two_meters_in_turn_are_kept_apart() -> None:
         telegram = only(second_of(second, wh, device=device))
         withheld.append([item.doubt for item in guards.judge(telegram, read(telegram), float(second))[1]])
     assert withheld == [[], [], [], [], [Doubt.FELL]]
+
+
+def test_a_withheld_demand_is_reported_with_its_value() -> None:
+    telegram = only(telegram_of("0-0:1.0.0(260501000000S)", "1-0:1.6.0(260430194500S)(05.001*kW)"))
+    _, withheld = Guards().judge(telegram, read(telegram), 0)
+    assert withheld == (Withheld("demand_peak", Doubt.PAST_MONTH, None, Decimal(5001), "W"),)
 
 
 def peak_of(clock: str, peak: str, kw: str = "05.001") -> tuple[Readings, Guards]:

@@ -239,3 +239,12 @@ def test_a_frame_may_have_exactly_the_largest_size() -> None:
         begin = head + (size - len(head) - 2).to_bytes(2, "big")
         frame = begin + b"\x30" + bytes(size - len(begin) - 1)
         assert CipheredReader().feed(frame, 0.0) == ([frame] if is_whole else [])
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 11, 12])
+def test_a_header_that_comes_in_pieces_is_found_although_its_title_contains_the_tag(size: int) -> None:
+    frame = b"\xdb\x08A\xdb\x08\xdb\xdb\x08\xdb\xdb" + b"\x81\x90\x20" + bytes(0x8F)
+    stream = b"noise" + frame + b"noise\xdb"
+    reader = CipheredReader()
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    assert [found for piece in pieces for found in reader.feed(piece, 1.0)] == [frame]

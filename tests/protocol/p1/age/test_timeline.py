@@ -388,6 +388,15 @@ def test_old_telegrams_without_a_clock_that_come_in_a_burst_are_not_shown(cadenc
     assert shown.measured == line.at - cadence
 
 
+def test_lower_counters_without_a_clock_are_accepted_at_the_meters_pace_and_not_in_a_burst() -> None:
+    for gap_s, accepted in ((0.5, 20), (6.9, 20), (7.1, 3)):
+        line = Line(10, 35.0)
+        line.clock = None
+        line.go_on(30)
+        sent = [line.send(line.at + gap_s * n, None, 5 + n).kind for n in range(4 if gap_s > 1 else 20)]
+        assert [kind is Kind.REPLAY for kind in sent] == [n < accepted for n in range(len(sent))], gap_s
+
+
 def test_a_telegram_without_a_clock_waits_after_a_connection() -> None:
     line = Line()
     line.clock = None
