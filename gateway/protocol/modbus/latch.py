@@ -200,7 +200,7 @@ def _unread_after(cut: _Cut | None, span: range, part: range, now: float) -> tup
     unread = begun if cut.unread.isdisjoint(part) else cut.unread.difference(part)
     if now - cut.at > LATCH_S:
         return unread, set() if cut.unread.isdisjoint(part) else begun
-    return unread, set() if cut.restarted.isdisjoint(part) else cut.restarted.difference(part)
+    return unread, cut.restarted.difference(part)
 
 
 def _goes_on(cut: _Cut | None, part: range, now: float) -> TypeGuard[_Cut]:

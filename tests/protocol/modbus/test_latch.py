@@ -135,6 +135,16 @@ def test_a_read_that_would_complete_two_values_of_two_telegrams_has_to_be_repeat
     assert read(unit, 2, 2 * LATCH_S + 2 * MOMENT_S, count=2) == [3, 3]
 
 
+@pytest.mark.parametrize(("first", "both", "last"), [(1, 2, 4), (4, 2, 1)])
+def test_a_read_that_ends_a_value_and_begins_another_keeps_that_one_together(first: int, both: int, last: int) -> None:
+    unit = wide_unit()
+    assert read(unit, first, 0.0) == [1]
+    publish(unit, 2)
+    assert read(unit, both, LATCH_S, count=2) == [1, 1]
+    publish(unit, 3)
+    assert read(unit, last, 2 * LATCH_S) == [1]
+
+
 def test_each_client_has_its_own_latch() -> None:
     unit = wide_unit()
     assert read(unit, 1, 0.0) == [1]

@@ -243,6 +243,14 @@ def test_a_response_that_equals_its_request_is_ignored_once_when_it_comes_back()
     assert respond_datagram(write, to, 0.0, client) == write
 
 
+def test_a_client_is_noted_with_its_responses_and_the_moment_at_which_it_sent_something() -> None:
+    client = CountedClient("192.0.2.1:50000", 0.0)
+    respond_tcp(2 * mbap(1, read_pdu(0, 1)) + b"\0", responder(), 7.0, client)
+    assert (client.responses, client.at) == (2, 7.0)
+    respond_tcp(b"\0", responder(), 8.0, client)
+    assert (client.responses, client.at) == (2, 8.0)
+
+
 def test_only_a_response_that_equals_its_request_is_ignored_when_it_comes_back() -> None:
     to, client = responder(), CountedClient("192.0.2.1:50000", 0.0)
     response = respond_datagram(mbap(1, read_pdu(0, 1)), to, 0.0, client)

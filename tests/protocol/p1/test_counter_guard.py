@@ -369,6 +369,16 @@ def test_a_counter_with_other_digits_or_below_zero_did_not_begin_again(before: s
     assert item.doubt is Doubt.FELL
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("999999.999kWh", "000000.001*kWh"), ("999999.999*kWh", "000000.001kWh")]
+)
+def test_a_counter_whose_form_has_changed_did_not_begin_again(before: str, after: str) -> None:
+    meter = Meter()
+    assert not meter.send(1000, *lines(0), f"1-0:1.8.2({before})")
+    [item] = meter.send(1001, *lines(1), f"1-0:1.8.2({after})")
+    assert item.doubt is Doubt.FELL
+
+
 def test_an_mbus_value_without_a_stamp_is_judged_by_its_arrival() -> None:
     meter = Meter()
     meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))

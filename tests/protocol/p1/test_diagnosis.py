@@ -225,3 +225,22 @@ def test_a_frame_is_recognised_by_the_flag_at_its_end_alone() -> None:
     content = bytes(range(1, 100))
     assert str(diagnose(frame(content))).startswith("DLMS in HDLC frames")
     assert "HDLC" not in str(diagnose(frame(content)[:-1] + b"\x01"))
+
+
+@pytest.mark.parametrize("after", [b"", b"\x7e", b"\x01\x02\x03"])
+def test_what_follows_a_frame_does_not_hide_it(after: bytes) -> None:
+    assert str(diagnose(frame(bytes(range(1, 100))) + after)).startswith("DLMS in HDLC frames")
+    assert str(diagnose(mbus(b"\x08\x01\x72" + bytes(40)) + after)).startswith("frames of wired M-Bus")
+
+
+@pytest.mark.parametrize(("at", "is_named"), [(15, True), (16, False)])
+def test_the_header_of_dlms_is_at_the_begin_of_a_frame(at: int, is_named: bool) -> None:
+    sample = b"\x7e\xa7\xff" + b"\x01" * at + b"\xe6\xe6\x00" + b"\x01" * 20
+    assert ("HDLC" in str(diagnose(sample))) is is_named
+
+
+@pytest.mark.parametrize(("size", "is_noise"), [(8, True), (9, False)])
+def test_one_strange_byte_in_eight_is_noise(size: int, is_noise: bool) -> None:
+    sample = (b"\xff" + b"1" * (size - 1)) * 8
+    assert (diagnose(sample + b"\xff") is not None) is is_noise
+    assert diagnose((b"\xff" + b"1" * 7) * 8) is None, "exactly one in eight"

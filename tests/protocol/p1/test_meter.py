@@ -245,6 +245,7 @@ def test_a_withheld_counter_takes_what_is_derived_from_it_with_it() -> None:
     assert {"energy_import_t2", "energy_import_normal", "power_net"} <= values.keys()
     [line] = [line for line in received.readings.lines if line.name == "energy_import_t1"]
     assert (line.value, line.error) == (None, "withheld: counter fell")
+    assert (line.time, line.base_value, line.base_unit) == (None, None, None)
     assert received.readings.errors == ()
     assert isinstance(again := take(meter, NEW, START + 2), Received)
     assert again.readings.values["energy_import_t1"] == Decimal(before.decode()) * 1000

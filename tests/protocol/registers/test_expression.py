@@ -308,3 +308,11 @@ def test_the_readings_of_a_code_are_those_of_its_line_and_of_the_meters_own_chan
 def test_an_expression_that_cannot_be_read_is_quoted() -> None:
     with pytest.raises(ExpressionError, match=r"a \+\* b.* is not an expression such as power_net / 1000"):
         compile_expression("a +* b")
+
+
+def test_an_expression_may_be_a_hundred_levels_deep() -> None:
+    """A name is two levels of Python's tree, and each sign is one."""
+    padding = " " * MAX_DEPTH
+    assert compile_expression("-" * (MAX_DEPTH - 2) + "a" + padding).names == {"a"}
+    with pytest.raises(ExpressionError, match="100 deep"):
+        compile_expression("-" * (MAX_DEPTH - 1) + "a" + padding)

@@ -66,16 +66,13 @@ def test_the_lowest_function_code_reads_a_register_of_no_table() -> None:
 
 
 def test_a_value_that_is_served_alone_is_found_by_a_read_of_exactly_its_registers() -> None:
-    alone, tabled = (replace(number(0, "a", "uint32"), is_alone=True, function_code=code) for code in (None, 4))
+    alone, tabled = (replace(number(4, "a", "uint32"), is_alone=True, function_code=code) for code in (None, 4))
     blocks = [block(each.place, each.place + 2) for each in (alone, tabled)]
     compiled = register_map([block(0, 9), *blocks], [number(0), number(8), alone, tabled])
-    assert compiled.place(3, 0, 2) == alone.place == 3 * TABLE
-    assert compiled.place(4, 0, 2) == tabled.place == 5 * TABLE
-    assert [compiled.place(code, address, count) for code, address, count in ((3, 0, 1), (4, 0, 3), (4, 1, 2))] == [
-        0,
-        0,
-        1,
-    ]
+    assert compiled.place(3, 4, 2) == alone.place == 3 * TABLE + 4
+    assert compiled.place(4, 4, 2) == tabled.place == 5 * TABLE + 4
+    reads = ((3, 4, 1), (4, 4, 3), (4, 5, 2), (3, 3, 2))
+    assert [compiled.place(*each) for each in reads] == [4, 4, 5, 3]
 
 
 def test_a_read_beyond_the_table_of_its_function_code_is_one_of_the_common_table() -> None:

@@ -160,8 +160,7 @@ class MeterClock:
         self.highest.accept(item.counters)
         measured = self._same.measured(item.text, shown.measured, self.cadence_s)
         delay = max(0.0, item.arrived - measured)
-        self.display.show(item, Kind.REPEAT, delay)
-        return Verdict(item.token, Kind.REPEAT, item.arrived - delay, delay, is_shown=True)
+        return self.display.show(item, Kind.REPEAT, delay)
 
     def _moves_again(self, item: Arrival, clock: int) -> None:
         """Follow a clock that stood still. The time that it lost is not delay, except the time without telegrams."""
