@@ -53,6 +53,24 @@ def test_all_but_the_last_line_is_read_before_the_last_byte() -> None:
     assert len(set(read(telegram).by_line) - set(ahead)) <= 2
 
 
+def test_a_line_that_was_read_ahead_has_its_reading_and_one_of_the_telegram_before_is_not_read_again() -> None:
+    lines = b"1-0:1.7.0(00.500*kW)\r\n1-0:2.7.0(00.000*kW)\r\n"
+    ahead: dict[bytes, Reading] = {}
+    read_ahead(lines, None, ahead)
+    assert ahead == read_body(b"/X\r\n" + lines).by_line
+    assert [reading.base_value for reading in ahead.values()] == [500, 0]
+    others: dict[bytes, Reading] = {}
+    read_ahead(lines, read_body(b"/X\r\n1-0:1.7.0(00.500*kW)\r\n"), others)
+    assert list(others) == [b"1-0:2.7.0(00.000*kW)"]
+
+
+def test_a_line_is_complete_when_it_ends_with_its_value() -> None:
+    for end, is_complete in ((b"\r\n", True), (b"", True), (b" \r\n", False), (b"\t", False), (b"(\r\n", False)):
+        reader = TelegramReader()
+        reader.feed(b"/ISK5\r\n\r\n1-0:1.7.0(00.500*kW)" + end)
+        assert bool(reader.body_ahead()) is is_complete, end
+
+
 def test_what_came_before_a_telegram_was_refused_is_forgotten() -> None:
     meter = MeterState("meter", None, needs_two=False)
     reader = TelegramReader()

@@ -172,6 +172,7 @@ def test_the_newest_telegram_in_time_decides_what_the_machines_clock_was() -> No
         (-4.0, -6, False),
         (-1.5, -1, False),
         (-1.6, -2, False),
+        (-1.75, -2, False),
         (-2.0, -2, True),
     ],
 )
