@@ -4,13 +4,15 @@
 
 mutmut makes mutants: copies of the functions of `gateway/protocol` with one small change each, such as `<=` for `<`. A
 mutant that no test notices shows behaviour that is not tested. All of them would take hours, so this runs a sample: a
-seed draws the same share of the mutants of each module. `--number 0` runs all. Each mutant runs in a fork of this
-process, against the tests that call its function, the fastest first, until one of them fails. A function that runs
-while its module is imported has run before the fork: its mutants get a process of their own, and the tests of their
-module.
+seed draws the same share of the mutants of each module. `--number 0` runs all. pytest collects the tests once. Each
+mutant runs in a fork of that process, against the tests that call its function, the fastest first, until one of them
+fails. A function that runs while its module is imported has run before the fork: its mutants get a process of their
+own, and the tests of their module. A test that ends because of what else the machine does shows nothing, so the limits
+are CPU time, and each test that has failed for a mutant runs once without one.
 
 The tests in the test file of the module run first, with the shortest others, up to `--longest` seconds each. Whatever
-survives these runs against all other tests that call its function.
+survives these runs against all other tests that call its function, which takes most of the time; `--nearest` leaves
+that out, and counts a mutant as survived then.
 
 The survivors are listed at the end; `mutmut show NAME` prints the change. `--again` runs the survivors once more, with
 tests that were added since, and what was not run yet. docs/decisions/mutants.md describes the survivors that stay.
@@ -47,8 +49,9 @@ from mutmut.workers.isolation import ForkRunner
 
 FOLDER = Path("mutants")
 SAMPLE = FOLDER / "sample"
-ENDLESS_S = 30.0
-"""CPU time of a test, in seconds, after which the mutant does not end: the test has noticed it."""
+ENDLESS_S, ENDLESS_TIMES = 5.0, 10.0
+"""CPU time of a test after which the mutant does not end, so that the test has noticed it: seconds, and besides them a
+multiple of the time that the test takes without a mutant. What else the machine does takes no CPU time of it."""
 AFRESH_S = 120
 """CPU time of all tests of a mutant in a process of its own, in seconds, after which one of them does not end."""
 MOST_TESTS = 300
@@ -66,6 +69,8 @@ class Runner:
         """Collect the tests when `start` is called, and call `work` then."""
         self._work = work
         self._items: dict[str, pytest.Item] = {}
+        self._passing: set[str] = set()
+        """Tests that pass without a mutant."""
 
     def start(self) -> None:
         """Collect the tests and work."""
@@ -86,31 +91,52 @@ class Runner:
         return True
 
     def run(self, mutant: str, tests: Iterable[str]) -> int:
-        """Run tests against a mutant until one fails; return 1 then, 0 for none, and `ENDLESS` if one does not end."""
+        """Run tests against a mutant until one fails; return 1 then, 0 for none, and `ENDLESS` if one does not end.
+
+        Raises:
+            AssertionError: the test fails without a mutant too, so that it shows nothing.
+
+        """
         # mutmut has another id of the few tests with a backslash in it.
-        items = [self._items[test] for test in tests if test in self._items]
+        code, failed = self._run_in_fork(mutant, [self._items[test] for test in tests if test in self._items])
+        if failed and failed not in self._passing:
+            assert self._run_in_fork("", [self._items[failed]]) == (0, ""), failed
+            self._passing.add(failed)
+        return code
+
+    def _run_in_fork(self, mutant: str, items: list[pytest.Item]) -> tuple[int, str]:
+        """Return 1 and the first test that fails, or 0, or the signal that ended the process."""
+        reading, writing = os.pipe()
         child = os.fork()
         if not child:
             code = 1
             try:
-                code = self._run_here(mutant, items)
+                failed = _first_that_fails(mutant, items)
+                os.write(writing, failed.encode())
+                code = int(bool(failed))
             finally:
                 os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.close(writing)
+        with open(reading, encoding="utf-8") as pipe:
+            failed = pipe.read()
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), failed
 
-    def _run_here(self, mutant: str, items: list[pytest.Item]) -> int:
-        os.chdir(FOLDER)
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        set_mutant_under_test(mutant)
-        for item, following in pairwise([*items, None]):
-            assert item
-            signal.setitimer(signal.ITIMER_PROF, ENDLESS_S)
-            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
-                return 1
-        return 0
+
+def _first_that_fails(mutant: str, items: list[pytest.Item]) -> str:
+    """Run tests against a mutant in this process, and return the first one that fails; empty if all pass."""
+    os.chdir(FOLDER)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    set_mutant_under_test(mutant)
+    for item, following in pairwise([*items, None]):
+        assert item
+        usual_s = state().duration_by_test.get(item.nodeid, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, ENDLESS_S + ENDLESS_TIMES * usual_s)
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+            return item.nodeid
+    return ""
 
 
 def drawn(names: dict[str, list[str]], number: int, seed: int) -> set[str]:
@@ -208,8 +234,11 @@ def prepare() -> list[SourceFileMutationData]:
     return list(mutmut.collect_source_file_mutation_data(mutant_names=())[1].values())
 
 
-def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: float) -> None:
-    """Run the mutants of the sample that have no result yet, and then those that survived."""
+def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: float, *, only_nearest: bool) -> None:
+    """Run the mutants of the sample that have no result yet, and then those that survived.
+
+    With `only_nearest`, a mutant that the nearest tests do not notice has survived, whatever the others would do.
+    """
     module_of = {name: module for module in modules for name in module.exit_code_by_key if name in sample}
     waiting = [name for name, module in module_of.items() if not was_noticed(module.exit_code_by_key[name])]
     tests = {name: tests_of(name, longest_s) for name in waiting}
@@ -224,8 +253,9 @@ def run(modules: list[SourceFileMutationData], sample: set[str], longest_s: floa
                 own, more = tests_of_module(name.rpartition(".")[0])
                 code = run_afresh(name, own) or run_afresh(name, more)
             else:
-                others = callers_of(name).difference(tests[name])
-                code = runner.run(name, tests[name]) or runner.run(name, fastest(others))
+                code = runner.run(name, tests[name])
+                if not (code or only_nearest):
+                    code = runner.run(name, fastest(callers_of(name).difference(tests[name])))
             module_of[name].exit_code_by_key[name] = code
             module_of[name].save()
             if not was_noticed(code):
@@ -241,22 +271,24 @@ def report(modules: list[SourceFileMutationData], sample: set[str]) -> float:
     for module in modules:
         codes = {name: code for name, code in module.exit_code_by_key.items() if name in sample}
         killed = sum(map(was_noticed, codes.values()))
-        total.update(mutants=len(codes), killed=killed, made=len(module.exit_code_by_key))
+        was_run = len(codes) - list(codes.values()).count(None)
+        total.update(mutants=len(codes), run=was_run, killed=killed, made=len(module.exit_code_by_key))
         if codes:
             print(f"{module.path!s:44} {len(codes):7} {killed:7}")
     print("\nsurvived:")
     print(*(name for module in modules for name in module.exit_code_by_key if survived(module, name, sample)), sep="\n")
-    share = 100 * total["killed"] / total["mutants"]
+    share = 100 * total["killed"] / total["run"]
     print(
-        f"{total['mutants']} mutants of {total['made']}: {total['killed']} killed, "
-        f"{total['mutants'] - total['killed']} survived, {share:.1f} % killed"
+        f"{total['run']} mutants of {total['made']}: {total['killed']} killed, "
+        f"{total['run'] - total['killed']} survived, {share:.1f} % killed"
+        + (f", {total['mutants'] - total['run']} not run" if total["run"] < total["mutants"] else "")
     )
     return share
 
 
 def survived(module: SourceFileMutationData, name: str, sample: set[str]) -> bool:
     """Return whether a mutant of the sample was run and not noticed."""
-    return name in sample and not was_noticed(module.exit_code_by_key[name])
+    return name in sample and module.exit_code_by_key[name] == 0
 
 
 def main() -> int:
@@ -265,7 +297,8 @@ def main() -> int:
     options.add_argument("--number", type=int, default=1500, help="mutants in the sample (1500); 0 for all")
     options.add_argument("--seed", type=int, default=20, help="seed of the sample (20)")
     options.add_argument("--again", action="store_true", help="only what survived or was not run before")
-    options.add_argument("--longest", type=float, default=1.0, help="longest test that runs, in seconds (1)")
+    options.add_argument("--longest", type=float, default=1.0, help="longest test that runs first, in seconds (1)")
+    options.add_argument("--nearest", action="store_true", help="only the tests that run first")
     options.add_argument("--least", type=float, default=95.0, help="percentage that must be killed (95)")
     given = options.parse_args()
     if not given.again:
@@ -275,7 +308,7 @@ def main() -> int:
         names = {str(module.path): list(module.exit_code_by_key) for module in modules}
         SAMPLE.write_text("\n".join(sorted(drawn(names, given.number, given.seed))), "utf-8")
     sample = set(SAMPLE.read_text("utf-8").split())
-    run(modules, sample, given.longest)
+    run(modules, sample, given.longest, only_nearest=given.nearest)
     return int(report(modules, sample) < given.least)
 
 
