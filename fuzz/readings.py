@@ -9,7 +9,8 @@ from fuzz.framing import sealed
 from fuzz.harness import Source, fuzz, pieces
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis_line import LINE
-from gateway.protocol.p1.readings import Reading, Readings, read_ahead, read_body
+from gateway.protocol.p1.reading import Reading
+from gateway.protocol.p1.readings import Readings, read_ahead, read_body
 from gateway.protocol.p1.redaction import redact
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.protocol.p1.variants import VARIANTS

@@ -14,7 +14,7 @@ from dsmr_parser.parsers import TelegramParser
 
 from gateway.protocol.p1.obis import Kind, entry_of
 from gateway.protocol.p1.obis_line import parse_timestamp
-from gateway.protocol.p1.readings import Reading
+from gateway.protocol.p1.reading import Reading
 
 _LIST_ENTRY = re.compile(r"\((\d{12}[SW])\)(?:\((\d{12}[SW])\))?\(([\d.]+)\*\w+\)")
 """One entry of a power failure log or of a history of demands."""

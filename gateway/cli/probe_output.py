@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.cli.output import echo
 
 if TYPE_CHECKING:
-    from gateway.protocol.p1.readings import Reading
+    from gateway.protocol.p1.reading import Reading
     from gateway.tools.probing import ProbeResult
 
 _WIDTH = 60

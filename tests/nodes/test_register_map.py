@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -75,7 +74,7 @@ class Bench:
 
 
 def readings_with(values: dict[str, Value]) -> Readings:
-    return replace(read(TELEGRAM), values=values)
+    return read(TELEGRAM)._replace(values=values)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -74,7 +73,7 @@ def date_by_arrival_in_the_map() -> None:
     real = RegisterMapNode.receive
 
     def receive(self: RegisterMapNode, received: Any) -> None:
-        real(self, received and replace(received, measured=received.arrived))
+        real(self, received and received._replace(measured=received.arrived))
 
     _patch(RegisterMapNode, "receive", receive)
 

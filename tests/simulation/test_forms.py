@@ -17,7 +17,7 @@ import gateway.simulation.forms as module
 from gateway.files.yaml_file import FileError
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis import Value
-from gateway.protocol.p1.readings import Reading
+from gateway.protocol.p1.reading import Reading
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.protocol.p1.variants import VARIANTS

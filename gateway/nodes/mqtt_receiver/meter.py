@@ -19,9 +19,8 @@ from gateway.problems.quoting import cut
 from gateway.protocol.fleet.inbox import Inbox, Incoming, Outcome, Verdict
 from gateway.protocol.fleet.newest import Stamp
 from gateway.protocol.fleet.ticks import Ticks
-from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.readings import Readings, read_body
+from gateway.protocol.p1.readings import Readings
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import ByteSink, Output
 from gateway.runtime.status import CONDITION_CODES, Colour, Mark, label_of
@@ -217,11 +216,8 @@ class MqttMeter(Node):
     def _stamps(self, telegram: bytes) -> tuple[Stamp, Stamp | None]:
         """Return the stamp of a telegram, and that of the telegram that was accepted last."""
         newest = self.meter.newest
-        readings = read_body(telegram.partition(b"\n!")[0], newest.readings if newest else None)
-        if newest is None:
-            return _stamp(readings), None
-        # The clock of the accepted one is correct for its time zone.
-        return _stamp(interpret(readings, newest.variant, newest.detected)), _stamp(newest.readings)
+        readings = self.meter.peek(telegram.partition(b"\n!")[0])
+        return _stamp(readings), _stamp(newest.readings) if newest else None
 
 
 def _stamp(readings: Readings) -> Stamp:

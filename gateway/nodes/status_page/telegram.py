@@ -17,7 +17,7 @@ from gateway.nodes.status_page.readings_model import (
 )
 from gateway.protocol.p1.history import History
 from gateway.protocol.p1.meter import MeterState
-from gateway.protocol.p1.readings import Reading
+from gateway.protocol.p1.reading import Reading
 from gateway.protocol.p1.redaction import redact
 from gateway.runtime.clock import now
 

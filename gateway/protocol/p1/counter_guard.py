@@ -25,7 +25,8 @@ from operator import attrgetter
 
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.obis import ENTRIES, MBUS_CHANNELS, Value
-from gateway.protocol.p1.readings import Reading, Readings
+from gateway.protocol.p1.reading import Reading
+from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.signs import step_of
 from gateway.protocol.p1.telegram import Telegram
 

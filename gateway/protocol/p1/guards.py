@@ -17,7 +17,7 @@ from gateway.protocol.p1.demand_history import month_of
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
-from gateway.protocol.p1.readings import Readings, with_values
+from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.twins import Twins
 from gateway.protocol.p1.unchecked_guard import UncheckedGuard
@@ -128,4 +128,4 @@ def withhold(readings: Readings, reasons: Mapping[str, str]) -> Readings:
         else line
         for line in readings.lines
     )
-    return with_values(readings, values, units, lines=lines)
+    return readings.with_values(values, units)._replace(lines=lines)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gateway.protocol.p1.derived import MEDIA, MEDIUM_OF_TYPE, channels_of, channels_read, name_medium
 from gateway.protocol.p1.obis import MBUS_CHANNELS
-from gateway.protocol.p1.readings import Readings, with_values
+from gateway.protocol.p1.readings import Readings
 
 LONGEST_PERIOD_S = 3600.0
 """Longest time between two readings of an M-Bus meter (DSMR 4.2.2 P1, 6.10)."""
@@ -73,6 +73,6 @@ def _have_same_medium(readings: Readings) -> bool:
 
 def _name(readings: Readings, medium: str, channel: int | None) -> Readings:
     """Return the readings with `channel` as that of `medium`; for None without readings of the medium."""
-    values, units = dict(readings.values), dict(readings.units)
+    values, units = readings.values.copy(), readings.units.copy()
     name_medium(values, units, medium, channel)
-    return with_values(readings, values, units, media={**readings.media, medium: channel})
+    return readings.with_values(values, units)._replace(media={**readings.media, medium: channel})

@@ -18,7 +18,8 @@ from gateway.protocol.p1.age.verdict import MachineClock
 from gateway.protocol.p1.confirmation import Confirmation
 from gateway.protocol.p1.country import interpret
 from gateway.protocol.p1.guards import Guards
-from gateway.protocol.p1.readings import Reading, Readings, read_ahead, read_body
+from gateway.protocol.p1.reading import Reading
+from gateway.protocol.p1.readings import Readings, read_ahead, read_body
 from gateway.protocol.p1.serving import UNPROVEN, Received, Serving
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram, Telegram
 from gateway.protocol.p1.variants import Variant, detect
@@ -136,6 +137,11 @@ class MeterState:
         self._drafts += 1
         self._draft = self._interpret(lines)
         return self._draft.interpreted
+
+    def peek(self, lines: bytes) -> Readings:
+        """Return the readings of lines that the meter of the newest telegram may have sent, and keep nothing."""
+        readings, newest = read_body(lines, self._confirmation.before), self.newest
+        return interpret(readings, newest.variant, newest.detected) if newest else readings
 
     def take(
         self,

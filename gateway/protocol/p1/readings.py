@@ -6,47 +6,32 @@ value group at a time. Its parser for whole telegrams is not used: it drops line
 wrong by an hour (see `docs/decisions/line-by-line.md`).
 
 A line has the same meaning in every telegram. So a line that did not change since the last telegram is not decoded
-again, and lines can be decoded before the telegram is complete (`read_ahead`).
+again, and lines can be decoded before the telegram is complete (`read_ahead`). Most telegrams differ from the one
+before in the values of a few lines. Their readings are those of the one before, with what these lines change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from itertools import compress, count
+from operator import ne
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gateway.protocol.p1.derive import Derived, derive
-from gateway.protocol.p1.obis import Value, entry_of, own_entry
-from gateway.protocol.p1.obis_line import CHANNEL_1, DATA_LINE, VALUE_GROUP, is_own_channel_1, split_lines
+from gateway.protocol.p1.obis import Value, own_entry
+from gateway.protocol.p1.obis_line import CHANNEL_1, is_own_channel_1, split_lines
+from gateway.protocol.p1.reading import Reading, read_line
 from gateway.protocol.p1.signs import PHASE_SUFFIXES, settle_signs
 from gateway.protocol.p1.telegram import Telegram
-from gateway.protocol.p1.value_groups import UnreadableError, decode, to_base
 
 OWN_CHANNEL_1 = "own_channel_1"
 """Name of the value 1 that is present if the lines of channel 1 are those of the meter itself."""
 MAX_LINES = 400
 """Largest number of lines that are read; the longest known telegram, a Lithuanian one, has 93."""
-
-
-class Reading(NamedTuple):
-    """One OBIS line."""
-
-    code: str
-    """OBIS code A-B:C.D.E as on the line, without the `*255` that German meters add."""
-    name: str
-    value: Value | None
-    """Value as on the line: a count or a clock (unix seconds) is an int, octets are a text. None when absent."""
-    unit: str | None
-    time: int | None
-    """Time of the measurement in unix seconds, for lines that have a time stamp."""
-    base_value: Value | None
-    """Value in the base unit of its quantity (`obis.UNIT_FACTORS`): kWh becomes Wh, kW becomes W."""
-    base_unit: str | None
-    text: str
-    """Value groups as sent."""
-    error: str | None = None
-    """Reason why the line could not be read, or None."""
+MAX_LINES_AHEAD = 2 * MAX_LINES
+"""Largest number of lines that are kept while a telegram comes in: its own, and those of the telegram before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +44,7 @@ class LineError:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """Everything that one telegram contains."""
-
-    identification: str
-    lines: tuple[Reading, ...]
-    codes: frozenset[str]
-    """OBIS codes of the lines; the same object as in the telegram before if the lines are the same but for values."""
-    values: Mapping[str, Value]
-    """Values by name, in base units, without the absent ones; the time of a timed reading is `<name>_time`."""
-    units: Mapping[str, str]
-    """Base unit by name, for the values that have one."""
-    errors: tuple[LineError, ...]
-    """Lines that could not be read."""
-    time: int | None
-    """Time of the meter's own clock, in unix seconds."""
-    media: Mapping[str, int | None] = field(compare=False, default_factory=dict)
-    """Medium → its M-Bus channel, None for none of them, where the movement of their stamps decides it."""
-    by_line: Mapping[bytes, Reading] = field(repr=False, compare=False, default_factory=dict)
-    """Readings by their lines as sent, so that the next telegram decodes only the lines that changed."""
-    basis: Basis | None = field(repr=False, compare=False, default=None)
-    """Basis of the readings of the next telegram; None if they are to be built from its lines alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """The parts of a telegram's readings that those of the next one are built from.
 
     They are used if its lines are the same except for their values. Only a telegram without any special case has them:
@@ -100,15 +60,51 @@ class Basis:
     derived: tuple[Derived, ...]
 
 
+class Readings(NamedTuple):
+    """Everything that one telegram contains."""
+
+    identification: str
+    lines: tuple[Reading, ...]
+    codes: frozenset[str]
+    """OBIS codes of the lines; the same object as in the telegram before if the lines are the same but for values."""
+    values: MappingProxyType[str, Value]
+    """Values by name, in base units, without the absent ones; the time of a timed reading is `<name>_time`."""
+    units: MappingProxyType[str, str]
+    """Base unit by name, for the values that have one; the same object as in the telegram before where it can be."""
+    errors: tuple[LineError, ...]
+    """Lines that could not be read."""
+    time: int | None
+    """Time of the meter's own clock, in unix seconds."""
+    raw_lines: Sequence[bytes] = ()
+    """The identification and the lines as sent, so that the next telegram decodes only the lines that changed.
+
+    Empty if there are other values than those of the lines alone.
+    """
+    basis: Basis | None = None
+    """Basis of the readings of the next telegram; None if they are to be built from its lines alone."""
+    media: Mapping[str, int | None] = MappingProxyType({})
+    """Medium → its M-Bus channel, None for none of them, where the movement of their stamps decides it."""
+
+    @property
+    def by_line(self) -> dict[bytes, Reading]:
+        """Return the readings of the lines by the lines as sent."""
+        return dict(zip(self.raw_lines[1:], self.lines, strict=False))
+
+    def with_values(self, values: dict[str, Value], units: dict[str, str]) -> Readings:
+        """Return readings with other values, which those of the next telegram are not built from."""
+        return self._replace(values=MappingProxyType(values), units=MappingProxyType(units), raw_lines=())
+
+
 def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
     """Decode complete lines of a telegram that has not ended yet, and add their readings to `ahead`, by line as sent.
 
-    Lines that are the same as in `previous` are skipped.
+    If `ahead` is empty, it begins with the lines of `previous`, which are not decoded again.
     """
-    known = previous.by_line if previous else {}
+    if previous and not ahead:
+        ahead.update(previous.by_line)
     for raw in split_lines(lines):
-        if raw not in known and len(ahead) < MAX_LINES:
-            ahead[raw] = _read_line(raw.decode("latin-1"))
+        if raw not in ahead and len(ahead) < MAX_LINES_AHEAD:
+            ahead[raw] = read_line(raw.decode("latin-1"))
 
 
 def read(
@@ -131,70 +127,76 @@ def read_body(
 
     """
     raw_lines = split_lines(body)
-    data_lines = raw_lines[1:MAX_LINES]
+    if previous and previous.basis and len(raw_lines) == len(previous.raw_lines):
+        readings = _read_on(previous, previous.basis, raw_lines, ahead)
+        if readings:
+            return readings
     known = previous.by_line if previous else {}
-    lines = [known.get(raw) or ahead.get(raw) or _read_line(raw.decode("latin-1")) for raw in data_lines]
+    data_lines = raw_lines[1:MAX_LINES]
+    lines = [known.get(raw) or ahead.get(raw) or read_line(raw.decode("latin-1")) for raw in data_lines]
     identification = raw_lines[0][1:].decode("latin-1").strip() if raw_lines else ""
-    if previous and previous.basis and identification == previous.identification and len(raw_lines) <= MAX_LINES:
-        changed = _changed_values(previous.lines, lines)
-        if changed is not None:
-            return _read_on(previous, previous.basis, data_lines, lines, changed)
     return _read_whole(identification, raw_lines, lines)
 
 
-def _changed_values(before: Sequence[Reading], lines: Sequence[Reading]) -> dict[str, Value] | None:
-    """Return the values that changed, if nothing but values changed; None if the form of a line changed."""
-    if len(before) != len(lines):
-        return None
-    changed: dict[str, Value] = {}
-    for old, new in zip(before, lines, strict=True):
-        if old is new:
-            continue
-        value, time = new.base_value, new.time
-        is_same_form = (
-            old.code == new.code
-            and old.base_unit == new.base_unit
-            and (old.base_value is None) is (value is None)
-            and (old.time is None) is (time is None)
-        )
-        if not is_same_form or new.error or "(-" in new.text:
-            return None
-        if value is not None:
-            changed[new.name] = value
-            if time is not None:
-                changed[f"{new.name}_time"] = time
-    return changed
-
-
 def _read_on(
-    previous: Readings, basis: Basis, data_lines: list[bytes], lines: list[Reading], changed: dict[str, Value]
-) -> Readings:
-    """Return the readings of a telegram that has the lines of the one before, with other values."""
+    previous: Readings, basis: Basis, raw_lines: list[bytes], ahead: Mapping[bytes, Reading]
+) -> Readings | None:
+    """Return the readings of a telegram that has the lines of the one before, with other values; else None."""
+    lines = [*previous.lines]
+    changed: dict[str, Value] = {}
+    for number in compress(count(), map(ne, raw_lines, previous.raw_lines)):
+        raw = raw_lines[number]
+        old, new = lines[number - 1], ahead.get(raw) or read_line(raw.decode("latin-1"))
+        if not number or not _is_same_form(old, new):
+            return None
+        lines[number - 1] = new
+        if new.base_value is not None:
+            changed[new.name] = new.base_value
+            if new.time is not None:
+                changed[f"{new.name}_time"] = new.time
     values = basis.values | changed
     derived = derive(values, basis.units, basis.without_value, basis.derived, changed)
-    all_values, units = _with_derived(values, basis.units, derived)
+    all_values, units = previous.values | changed, previous.units
+    for before, group in zip(basis.derived, derived, strict=True):
+        if group is before:
+            continue
+        if group.values.keys() != before.values.keys() or group.units != before.units:
+            all_values, units = _with_derived(values, basis.units, derived)
+            break
+        all_values |= group.values
     clock = values.get("clock")
     return Readings(
-        identification=previous.identification,
-        lines=tuple(lines),
-        codes=previous.codes,
-        values=MappingProxyType(all_values),
-        units=MappingProxyType(units),
+        previous.identification,
+        tuple(lines),
+        previous.codes,
+        MappingProxyType(all_values),
+        units,
         errors=(),
         time=clock if isinstance(clock, int) else None,
-        by_line=dict(zip(data_lines, lines, strict=True)),
+        raw_lines=raw_lines,
         basis=Basis(values, basis.units, basis.without_value, derived),
+    )
+
+
+def _is_same_form(old: Reading, new: Reading) -> bool:
+    """Return whether nothing but the value of a line changed, and the value is no special case."""
+    return (
+        old.code == new.code
+        and old.base_unit == new.base_unit
+        and (old.base_value is None) is (new.base_value is None)
+        and (old.time is None) is (new.time is None)
+        and not new.error
+        and "(-" not in new.text
     )
 
 
 def _read_whole(identification: str, raw_lines: list[bytes], lines: list[Reading]) -> Readings:
     """Return the readings of a telegram whose lines are read."""
-    data_lines = raw_lines[1:MAX_LINES]
     codes = frozenset(reading.code for reading in lines)
     is_own = is_own_channel_1(codes)
     has_channel_1 = any(code.startswith(CHANNEL_1) for code in codes)
     if has_channel_1:
-        lines = [_of_channel(raw, line, is_own=is_own) for raw, line in zip(data_lines, lines, strict=True)]
+        lines = [_of_channel(raw, line, is_own=is_own) for raw, line in zip(raw_lines[1:], lines, strict=False)]
     errors = _unreadable_lines(raw_lines, lines)
     negative = [line.name for line in lines if "(-" in line.text]
     values, units = _by_name(lines, errors, negative)
@@ -214,28 +216,22 @@ def _read_whole(identification: str, raw_lines: list[bytes], lines: list[Reading
         lines=tuple(lines),
         codes=codes,
         values=MappingProxyType(all_values),
-        units=MappingProxyType(all_units),
+        units=all_units,
         errors=tuple(errors),
         time=clock if isinstance(clock, int) else None,
-        by_line=dict(zip(data_lines, lines, strict=True)),
+        raw_lines=raw_lines,
         basis=Basis(values, units, without_value, derived) if is_plain else None,
     )
 
 
 def _with_derived(
     values: dict[str, Value], units: dict[str, str], derived: Iterable[Derived]
-) -> tuple[dict[str, Value], dict[str, str]]:
+) -> tuple[dict[str, Value], MappingProxyType[str, str]]:
     values, units = values.copy(), units.copy()
     for group in derived:
-        if group.values:
-            values.update(group.values)
-            units.update(group.units)
-    return values, units
-
-
-def with_values(readings: Readings, values: Mapping[str, Value], units: Mapping[str, str], **others: Any) -> Readings:
-    """Return the readings with other values and units, and other fields that are given by name."""
-    return replace(readings, values=MappingProxyType(values), units=MappingProxyType(units), **others)
+        values.update(group.values)
+        units.update(group.units)
+    return values, MappingProxyType(units)
 
 
 def _unreadable_lines(raw_lines: list[bytes], lines: list[Reading]) -> list[LineError]:
@@ -283,18 +279,4 @@ def _of_channel(raw: bytes, reading: Reading, *, is_own: bool) -> Reading:
     entry = own_entry(reading.code)
     if entry is None or (reading.name == entry.name) == is_own:
         return reading
-    return _read_line(raw.decode("latin-1"), is_own=is_own)
-
-
-def _read_line(line: str, *, is_own: bool = False) -> Reading:
-    shape = DATA_LINE.fullmatch(line)
-    if shape is None:
-        return Reading(line, line, None, None, None, None, None, "", error="not an OBIS line")
-    code, text = shape[1], shape[3]
-    entry = (own_entry(code) if is_own else None) or entry_of(code)
-    try:
-        value, unit, time = decode(entry.kind, VALUE_GROUP.findall(text))
-        base_value, base_unit = to_base(entry, value, unit)
-        return Reading(code, entry.name, value, unit, time, base_value, base_unit, text)
-    except UnreadableError as error:
-        return Reading(code, entry.name, None, None, None, None, None, text, error=str(error))
+    return read_line(raw.decode("latin-1"), is_own=is_own)

@@ -9,7 +9,7 @@ wrote them.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gateway.protocol.p1.age.counters import Counters
 from gateway.protocol.p1.age.timeline import Timeline
@@ -31,8 +31,7 @@ REPEATING = {Condition.REPEATING, Condition.REPLAYING}
 """Conditions that set the status bit "the source repeats itself"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An accepted telegram with its readings."""
 
     telegram: Telegram
@@ -130,7 +129,7 @@ class Serving:
             served = self._kept[shown.token]
             measured = min(shown.measured, served.written_after)
             if served.measured != measured:
-                served = self._kept[shown.token] = replace(served, measured=measured)
+                served = self._kept[shown.token] = served._replace(measured=measured)
         used = timeline.tokens
         self._kept = {token: kept for token, kept in self._kept.items() if token in used}
         self.is_pending = timeline.next_change is not None and now < timeline.next_change

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.protocol.p1.checksums import ARC, VERIFIED, Checksum
 
@@ -47,8 +48,7 @@ class RefusalReason(StrEnum):
     """The first telegram of a meter without checksum: it is used when the next one agrees with it. This is no error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Telegram:
+class Telegram(NamedTuple):
     """A complete telegram, byte for byte as the meter sent it, from `/` to the line end after the checksum."""
 
     raw: bytes

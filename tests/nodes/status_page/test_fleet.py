@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +179,6 @@ async def test_a_net_power_that_is_absent_is_not_replaced_by_the_imported_power(
     assert served
     values = dict(served.readings.values)
     del values["power_net"]
-    bench.wiring.meters["a"].serving.served = replace(served, readings=replace(served.readings, values=values))
+    bench.wiring.meters["a"].serving.served = served._replace(readings=served.readings._replace(values=values))
     assert "power_import" in values
     assert read(await FleetChannel(Page(bench.wiring)).whole())["telegrams"][:2] == [0, None]

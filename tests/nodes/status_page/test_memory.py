@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def note(run: Run, clock: list[float], power: float, elapsed: float = 0.0) -> None:
     clock[0] += elapsed
     clock[1] += elapsed
-    run.history.note(replace(with_values(power_net=power, energy_import=power), arrived_at=clock[0]), clock[1])
+    run.history.note(with_values(power_net=power, energy_import=power)._replace(arrived_at=clock[0]), clock[1])
 
 
 async def test_a_restart_keeps_the_hour_the_day_and_the_begin_of_today(tmp_path: Path, clock: list[float]) -> None:

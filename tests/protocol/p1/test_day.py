@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +15,7 @@ MIDNIGHT = datetime(2026, 9, 11, 22, 0, tzinfo=UTC).timestamp()
 
 
 def at(moment: float, energy: float) -> Received:
-    return replace(with_values(energy_import=energy), arrived_at=moment)
+    return with_values(energy_import=energy)._replace(arrived_at=moment)
 
 
 def test_a_day_begins_with_its_first_telegram() -> None:

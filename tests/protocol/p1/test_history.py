@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -27,7 +26,7 @@ def received(name: str = "v50_sagemcom-t210d") -> Received:
 def with_values(**changed: float) -> Received:
     good = received()
     values = {**good.readings.values, **{name: Decimal(str(value)) for name, value in changed.items()}}
-    return replace(good, readings=replace(good.readings, values=values))
+    return good._replace(readings=good.readings._replace(values=values))
 
 
 def rows(ring: Ring) -> list[dict[str, float]]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.protocol.crc16 import crc16
 from gateway.protocol.p1.meter import MAX_DRAFTS, MeterState
-from gateway.protocol.p1.readings import MAX_LINES, Reading, read, read_ahead, read_body
+from gateway.protocol.p1.reading import Reading
+from gateway.protocol.p1.readings import MAX_LINES_AHEAD, read, read_ahead, read_body
 from gateway.protocol.p1.serving import Received
 from gateway.protocol.p1.telegram import MAX_TELEGRAM_BYTES, Telegram, TelegramReader
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -89,9 +90,9 @@ def test_nothing_is_given_outside_a_telegram_and_memory_is_bounded() -> None:
     reader, ahead = TelegramReader(), {}
     reader.feed(b"1-0:1.7.0(00.100*kW)\r\n" * 10)
     assert reader.lines_ahead() == b""
-    for number in range(2 * MAX_LINES):
+    for number in range(2 * MAX_LINES_AHEAD):
         read_ahead(b"1-0:1.7.0(%06d*kW)\r\n" % number, None, ahead)
-    assert len(ahead) == MAX_LINES
+    assert len(ahead) == MAX_LINES_AHEAD
 
 
 @pytest.mark.parametrize("last_bytes", [1, 3, 6, 8, 9])

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from gateway.protocol.p1.obis import entry_of
-from gateway.protocol.p1.readings import Reading, Readings, read
+from gateway.protocol.p1.reading import Reading
+from gateway.protocol.p1.readings import Readings, read
 from gateway.protocol.p1.telegram import Telegram
 from tests.protocol.p1.stream import only, telegram_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -209,7 +208,7 @@ def test_a_copy_is_one_also_when_its_checksum_is_in_lower_case() -> None:
 def test_the_age_counts_from_the_moment_that_the_way_proves_if_it_is_earlier_than_the_clock_shows() -> None:
     serving = fed(FAST, [float(moment) for moment in range(100, 112)])
     for moment, written_after, measured in ((112.0, 111.2, 111.2), (113.0, 113.5, 113.0), (114.0, 90.0, 90.0)):
-        item = replace(received(later(FAST, moment), moment), written_after=written_after)
+        item = received(later(FAST, moment), moment)._replace(written_after=written_after)
         serving.take(item, LIMIT_S)
         assert serving.served is not None
         assert serving.served.measured == pytest.approx(measured)
@@ -217,7 +216,7 @@ def test_the_age_counts_from_the_moment_that_the_way_proves_if_it_is_earlier_tha
 
 def test_a_telegram_that_waits_to_be_served_keeps_the_moment_that_its_way_proves() -> None:
     serving = Serving()
-    serving.take(replace(received(FAST, 100.0), written_after=97.0), LIMIT_S, is_first=True)
+    serving.take(received(FAST, 100.0)._replace(written_after=97.0), LIMIT_S, is_first=True)
     assert is_served(serving, 101.0)
     assert serving.served is not None
     assert serving.served.measured == 97.0
