@@ -8,7 +8,6 @@ does is chosen by `on_stale`. Registers of the gateway's own state are encoded a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import StrEnum
 
 from gateway.protocol import freshness
@@ -60,7 +59,7 @@ class Unit:
         self.has_tables = register_map.has_tables
         self._status_values = status_values
         self._absent = register_map.readings.empty
-        self._layout = replace(self._absent, refused=())
+        self._layout = self._absent._replace(refused=())
         self.repeats = repeats
         """Handler of repeated requests; None to serve them."""
         # For a client that gets each telegram once, an image is latched only to complete values.

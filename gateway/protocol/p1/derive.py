@@ -68,13 +68,11 @@ def derive(
     """
     if changed is None:
         return tuple([compute(values, units, without_value) for _, compute in _GROUPS])
-    due = {index for name in changed for index in _USED_BY.get(name, ())}
-    return tuple(
-        [
-            compute(values, units, without_value) if index in due else before[index]
-            for index, (_, compute) in enumerate(_GROUPS)
-        ]
-    )
+    derived = list(before)
+    for index in {index for name in changed for index in _USED_BY.get(name, ())}:
+        _, compute = _GROUPS[index]
+        derived[index] = compute(values, units, without_value)
+    return tuple(derived)
 
 
 def _tariff_sum(way: str) -> tuple[frozenset[str], Compute]:

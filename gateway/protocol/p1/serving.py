@@ -15,6 +15,7 @@ from gateway.protocol.p1.age.counters import Counters
 from gateway.protocol.p1.age.timeline import Timeline
 from gateway.protocol.p1.age.verdict import Condition, Kind, MachineClock
 from gateway.protocol.p1.doubt import Withheld
+from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.telegram import Telegram
 from gateway.protocol.p1.variants import Variant
@@ -73,6 +74,9 @@ class Serving:
         self.newest_kind: Kind | None = None
         """Verdict on the newest accepted telegram; None if it was served."""
         self._timeline: Timeline | None = None
+        self._sent: list[Value | None] = []
+        self._counters: Counters = ()
+        """The energy counters of the newest telegram, as it has them and in Wh: most telegrams have the same."""
         self._kept: dict[int, Received] = {}
         """Telegrams by the timeline's token: those that are served or pending, of two meters at most."""
 
@@ -108,7 +112,9 @@ class Serving:
         arrived = received.arrived if readings.time is not None or waited_since is None else waited_since
         identity = f"{readings.identification} {readings.values.get('equipment_identifier', '')}{received.suffix}"
         text = hash(received.telegram.body)
-        verdict = timeline.take(arrived, readings.time, identity, _counters(readings), text, is_first, machine_clock)
+        verdict = timeline.take(
+            arrived, readings.time, identity, self._counters_of(readings), text, is_first, machine_clock
+        )
         self.newest_kind = None if verdict.is_shown else verdict.kind
         if not verdict.is_shown:
             self.not_served[verdict.kind] += 1
@@ -174,8 +180,10 @@ class Serving:
         """Return the identity of a second meter that sends on the same line; None if there is none."""
         return self._timeline.other_meter(now) if self._timeline else None
 
-
-def _counters(readings: Readings) -> Counters:
-    """Return the energy counters of a telegram in Wh, in the order of `COUNTERS`."""
-    values = readings.values
-    return tuple([None if (value := values.get(name)) is None else int(value) for name in COUNTERS])
+    def _counters_of(self, readings: Readings) -> Counters:
+        """Return the energy counters of a telegram in Wh, in the order of `COUNTERS`."""
+        sent = [*map(readings.values.get, COUNTERS)]
+        if sent != self._sent:
+            self._sent = sent
+            self._counters = tuple([None if value is None else int(value) for value in sent])
+        return self._counters

@@ -8,16 +8,18 @@ encoder begins with the bytes of the last snapshot, and encodes only the registe
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import compress
 from operator import is_not
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.protocol.p1.obis import Value
-from gateway.protocol.registers.expression import Evaluate
-from gateway.protocol.registers.register import Block, Encode, Register
+from gateway.protocol.registers.register import Block, Register
+
+_PRESENT, _MISSING, _UNFIT = range(3)
+"""States of a register in a snapshot: the telegram has no value for it, or one that does not fit."""
 
 
 class Segment(NamedTuple):
@@ -27,8 +29,7 @@ class Segment(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All registers of a unit at one moment."""
 
     starts: tuple[int, ...]
@@ -37,10 +38,10 @@ class Snapshot:
     """Number of registers whose value is in the telegram and fits."""
     unfit: tuple[str, ...]
     """Names of the registers whose value does not fit their type."""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False, compare=False)
+    values: Mapping[str, Value] = MappingProxyType({})
     """The values that it was encoded from."""
-    missing: bytes = field(default=b"", repr=False, compare=False)
-    """A byte for each register in the encoder's order, which is 1 if the register has no value."""
+    states: bytes = b""
+    """A byte for each register in the encoder's order: whether its value is in the telegram and fits."""
     refused: tuple[range, ...] = ()
     """Places of the registers that are absent, and whose clients know no code for absent."""
 
@@ -66,10 +67,12 @@ def _meet(places: tuple[range, ...], address: int, count: int) -> bool:
 
 
 class _Place(NamedTuple):
-    """The place of a register: its block, and its first byte in the block."""
+    """The place of a register: its position among all, its block, and its first byte and its end in the block."""
 
+    position: int
     block: int
     start: int
+    stop: int
     register: Register
 
 
@@ -80,18 +83,18 @@ class SnapshotEncoder:
         self._blocks = tuple(blocks)
         self._registers = tuple(registers)
         self._starts = tuple(block.address for block in blocks)
-        inside = (register for block in blocks for register in _within(block, registers))
-        self._refusing = tuple(register for register in inside if register.refuses_absent)
-        self._plans = [(block.address, *_plan(block, registers)) for block in blocks]
+        inside = [(index, register) for index, block in enumerate(blocks) for register in _within(block, registers)]
         self._places = [
-            _Place(index, 2 * (register.place - block.address), register)
-            for index, block in enumerate(blocks)
-            for register in _within(block, registers)
+            _Place(position, index, *_bytes_of(register, blocks[index]), register)
+            for position, (index, register) in enumerate(inside)
         ]
+        self._refusing = tuple(place.register for place in self._places if place.register.refuses_absent)
+        absent = tuple(Segment(block.address, _without_values(block, registers)) for block in blocks)
+        self._blank = Snapshot(self._starts, absent, 0, (), states=bytes([_MISSING]) * len(inside))
         self._shown_at: dict[str, list[int]] = {}
         """Reading → the positions in `_places` of the registers that use it."""
-        for position, place in enumerate(self._places):
-            for name in place.register.uses:
+        for position, (_, register) in enumerate(inside):
+            for name in register.uses:
                 self._shown_at.setdefault(name, []).append(position)
 
     @cached_property
@@ -105,65 +108,40 @@ class SnapshotEncoder:
         Given the snapshot `before`, if this encoder made it, only the registers whose readings have changed since
         are encoded.
         """
-        if before is not None and before.starts is self._starts:
-            return self._encode_changes(values, before)
-        segments: list[Segment] = []
-        unfit: list[str] = []
-        missing = bytearray(len(self._places))
-        present, position = 0, -1
-        for address, template, slots in self._plans:
-            data = bytearray(template)
-            for start, stop, evaluate, encode, name in slots:
-                position += 1
-                value = evaluate(values)
-                if value is None:
-                    missing[position] = True
-                    continue
-                data[start:stop], fits = encode(value)
-                if fits:
-                    present += 1
-                else:
-                    unfit.append(name)
-            segments.append(Segment(address, bytes(data)))
-        refused = self._refused(values, unfit)
-        return Snapshot(self._starts, tuple(segments), present, tuple(unfit), values, bytes(missing), refused)
+        if before is None or before.starts is not self._starts:
+            return self._encode(values, self._blank, self._places)
+        names = _changed_names(before.values, values)
+        positions = {position for name in names for position in self._shown_at.get(name, ())}
+        return self._encode(values, before, [self._places[position] for position in positions])
+
+    def _encode(self, values: Mapping[str, Value], before: Snapshot, places: Iterable[_Place]) -> Snapshot:
+        """Return the snapshot `before` with the values of the registers at these places."""
+        images: dict[int, bytearray] = {}
+        states = bytearray(before.states)
+        for position, block, start, stop, register in places:
+            if block not in images:
+                images[block] = bytearray(before.segments[block].data)
+            value = register.evaluate(values)
+            if value is None:
+                images[block][start:stop] = register.absent
+                states[position] = _MISSING
+            else:
+                images[block][start:stop], fits = register.encode(value)
+                states[position] = _PRESENT if fits else _UNFIT
+        segments = list(before.segments)
+        for block, image in images.items():
+            segments[block] = Segment(self._starts[block], bytes(image))
+        unfit: tuple[str, ...] = ()
+        if _UNFIT in states:
+            unfit = tuple(place.register.name for place in self._places if states[place.position] == _UNFIT)
+        refused = self._refused(values, unfit) if self._refusing else ()
+        present = states.count(_PRESENT)
+        return Snapshot(self._starts, tuple(segments), present, unfit, values, bytes(states), refused)
 
     def _refused(self, values: Mapping[str, Value], unfit: Sequence[str]) -> tuple[range, ...]:
         """Return the places of the registers that are absent and then not served."""
-        if not self._refusing:
-            return ()
         absent = (each for each in self._refusing if each.name in unfit or each.evaluate(values) is None)
         return tuple(range(each.place, each.place + each.length) for each in absent)
-
-    def _encode_changes(self, values: Mapping[str, Value], before: Snapshot) -> Snapshot:
-        past = before.values
-        # Readings of unchanged lines are the same objects, and comparing identity is quick.
-        others = compress(values, map(is_not, values.values(), map(past.get, values)))
-        changed = [name for name in others if past.get(name) != values[name]]
-        if past.keys() != values.keys():
-            changed += past.keys() - values.keys()
-        images: dict[int, bytearray] = {}
-        present, unfit, missing = before.present, set(before.unfit), bytearray(before.missing)
-        for position in {position for name in changed for position in self._shown_at.get(name, ())}:
-            index, start, register = self._places[position]
-            if index not in images:
-                images[index] = bytearray(before.segments[index].data)
-            value = register.evaluate(values)
-            present -= register.name not in unfit and not missing[position]
-            unfit.discard(register.name)
-            missing[position] = value is None
-            data, fits = (register.absent, True) if value is None else register.encode(value)
-            images[index][start : start + 2 * register.length] = data
-            if not fits:
-                unfit.add(register.name)
-            elif value is not None:
-                present += 1
-        segments = list(before.segments)
-        for index, image in images.items():
-            segments[index] = Segment(self._starts[index], bytes(image))
-        names = tuple(register.name for register in self._registers if register.name in unfit) if unfit else ()
-        refused = self._refused(values, names)
-        return Snapshot(self._starts, tuple(segments), present, names, values, bytes(missing), refused)
 
     def test_pattern(self) -> Snapshot:
         """Return a snapshot in which every register shows its own address."""
@@ -171,26 +149,34 @@ class SnapshotEncoder:
         for block in self._blocks:
             data = bytearray(block.fill)
             for register in _within(block, self._registers):
-                start = 2 * (register.place - block.address)
-                data[start : start + 2 * register.length] = register.pattern
+                start, stop = _bytes_of(register, block)
+                data[start:stop] = register.pattern
             segments.append(Segment(block.address, bytes(data)))
         return Snapshot(self._starts, tuple(segments), len(self._registers), ())
 
 
-_Slot = tuple[int, int, Evaluate, Encode, str]
-"""First byte, end, expression, encoder and name of a register."""
+def _bytes_of(register: Register, block: Block) -> tuple[int, int]:
+    """Return the first byte of a register in its block, and the end of its bytes."""
+    start = 2 * (register.place - block.address)
+    return start, start + 2 * register.length
 
 
-def _plan(block: Block, registers: Sequence[Register]) -> tuple[bytes, list[_Slot]]:
-    """Return the bytes of a block whose registers are all absent, and the slot of each register."""
-    template = bytearray(block.fill)
-    slots: list[_Slot] = []
+def _without_values(block: Block, registers: Sequence[Register]) -> bytes:
+    """Return the bytes of a block whose registers are all absent."""
+    data = bytearray(block.fill)
     for register in _within(block, registers):
-        start = 2 * (register.place - block.address)
-        stop = start + 2 * register.length
-        template[start:stop] = register.absent
-        slots.append((start, stop, register.evaluate, register.encode, register.name))
-    return bytes(template), slots
+        start, stop = _bytes_of(register, block)
+        data[start:stop] = register.absent
+    return bytes(data)
+
+
+def _changed_names(before: Mapping[str, Value], values: Mapping[str, Value]) -> list[str]:
+    """Return the names whose values are not the same as before."""
+    if [*before] != [*values]:
+        return [name for name in before.keys() | values.keys() if before.get(name) != values.get(name)]
+    # Values of unchanged lines are the same objects, and comparing identity is quick.
+    others = compress(values, map(is_not, values.values(), before.values()))
+    return [name for name in others if before[name] != values[name]]
 
 
 def _within(block: Block, registers: Sequence[Register]) -> list[Register]:

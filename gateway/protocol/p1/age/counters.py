@@ -68,6 +68,10 @@ class HighestCounters:
         """Keep the newest value of each counter. A counter that is absent from this telegram keeps its old value."""
         self._fallen = 0
         before = self.values
+        if counters == before:
+            if clock is not None:
+                self._stamp = clock
+            return
         if None in counters or len(counters) < len(before):
             known = [*counters, *before[len(counters) :]]
             known[: len(before)] = [old if new is None else new for new, old in zip(known, before, strict=False)]
@@ -114,6 +118,8 @@ class HighestCounters:
 
 def any_lower(counters: Counters, others: Counters) -> bool:
     """Return whether a counter of `counters` is lower than the same one of `others`."""
+    if counters == others:
+        return False  # as with most telegrams
     for counter, other in zip(counters, others, strict=False):
         if counter is not None and other is not None and counter < other:
             return True
