@@ -88,7 +88,7 @@ class CounterGuard:
         self._lines_of_counters: list[int] = []
         """Numbers of the lines of a telegram with these codes that are counters."""
         self._before: Readings | None = None
-        self._before_body = b""
+        self._before_telegram: Telegram | None = None
         self._before_at = 0.0
         self._before_w = 0.0
         """Largest power of the telegram before."""
@@ -131,7 +131,7 @@ class CounterGuard:
                 item = self._judge(counter, line, telegram, readings, arrived)
                 if item:
                     withheld.append(item)
-        self._before, self._before_body, self._before_at = readings, telegram.body, arrived
+        self._before, self._before_telegram, self._before_at = readings, telegram, arrived
         return withheld
 
     def _follow_power(self, values: Mapping[str, Value], arrived: float) -> None:
@@ -257,7 +257,8 @@ class CounterGuard:
         """Return True when `line` is a later measurement than `doubted`, not the same one again."""
         if line.time is not None and doubted.time is not None:
             return line.time > doubted.time
-        return readings.time is None or telegram.body != self._before_body
+        before = self._before_telegram
+        return readings.time is None or before is None or telegram.body != before.body
 
 
 def _is_older(line: Reading, other: Reading) -> bool:
