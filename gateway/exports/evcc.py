@@ -27,6 +27,8 @@ CURRENT = ("sign(current_l{phase}, power_net_l{phase})", "current_l{phase}")
 VOLTAGE = ("voltage_l{phase}",)
 TRANSPORTS = {"tcp": {}, "rtu_over_tcp": {"rtu": True}, "udp": {"udp": True}}
 """Transport to the keys that select it."""
+STRICT = "dsmr-strict"
+"""Native map without codes for absent."""
 COMSETS = ("8N1", "8E1")
 """Formats of a serial line that evcc accepts."""
 
@@ -37,7 +39,17 @@ def as_yaml(units: Sequence[ExportedUnit]) -> str:
     if not meters:
         names = ", ".join(unit.register_map.name for unit in units)
         raise ExportError(f"{names} has no register of the net power, which evcc requires")
-    return serial_remarks(units) + yaml.safe_dump({"meters": meters}, sort_keys=False)
+    return serial_remarks(units) + _code_remarks(units) + yaml.safe_dump({"meters": meters}, sort_keys=False)
+
+
+def _code_remarks(units: Sequence[ExportedUnit]) -> str:
+    """Return a comment for each unit whose power may be a code for absent, which evcc takes for a number."""
+    powers = [(unit, power) for unit in units if (power := _find(unit, POWER)) is not None]
+    return "".join(
+        f"# {unit.label}: evcc takes the code for an absent reading for a number. Serve map: {STRICT} to it.\n"
+        for unit, power in powers
+        if not (power.refuses_absent or unit.register_map.requires or power.type_name.startswith("float"))
+    )
 
 
 def _meter(unit: ExportedUnit) -> dict[str, Any] | None:

@@ -34,3 +34,10 @@ def test_a_map_without_power_is_nothing_for_evcc(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, command, catch_exceptions=False)
     assert result.exit_code == 2
     assert "no register of the net power" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "is_warned"), [("dsmr", True), ("dsmr-strict", False), ("kostal-ksem", False)])
+def test_the_export_of_a_map_with_codes_for_absent_names_the_map_without(name: str, is_warned: bool) -> None:
+    command = ["export", "evcc", "--map", name, "--host", "h"]
+    output = CliRunner().invoke(main, command, catch_exceptions=False).stdout
+    assert ("Serve map: dsmr-strict to it." in output.splitlines()[0]) is is_warned

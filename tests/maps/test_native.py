@@ -35,7 +35,22 @@ def words(name: str, telegram: Received) -> dict[str, bytes | None]:
 
 
 def test_each_variant_has_a_native_map_and_each_native_map_a_variant() -> None:
-    assert set(MAP_OF.values()) | {"dsmr"} == NATIVE.keys()
+    assert set(MAP_OF.values()) | {"dsmr", "dsmr-strict"} == NATIVE.keys()
+
+
+def test_the_strict_map_serves_no_code_for_an_absent_number_and_keeps_its_status_readable() -> None:
+    strict = load_map(NATIVE["dsmr-strict"])
+    values = received((OWN_TELEGRAMS / "v42_kaifa-e0026.txt").read_bytes())[0].readings.values
+    for shown in (values, {}):
+        snapshot, lenient = strict.readings.encode(shown), loaded_map(NATIVE["dsmr"]).readings.encode(shown)
+        for register in strict.registers:
+            if register.type_name in ("string", "bitfield") or register.address < 100:
+                continue
+            data = snapshot.read(register.address, register.length)
+            assert data == (
+                None if register.evaluate(shown) is None else lenient.read(register.address, register.length)
+            )
+        assert strict.status.encode(shown).read(0, 40) == loaded_map(NATIVE["dsmr"]).status.encode(shown).read(0, 40)
 
 
 @pytest.mark.parametrize("name", sorted(NATIVE))

@@ -58,7 +58,9 @@ class RegisterMap:
         self._alone = {each.place: each.length for each in self.registers if each.is_alone}
         self.has_tables = any(block.end > TABLE for block in self.blocks)
         self.readings = SnapshotEncoder([block for block in self.blocks if not block.is_status], self.registers)
-        self.status = SnapshotEncoder([block for block in self.blocks if block.is_status], self.registers)
+        # The state of the gateway can be read always: a client needs it most while there are no readings.
+        always = [replace(each, refuses_absent=False) if each.refuses_absent else each for each in self.registers]
+        self.status = SnapshotEncoder([block for block in self.blocks if block.is_status], always)
         self.inside = {place: _places(register) for register in self.registers for place in _places(register)[1:]}
 
     @cached_property
