@@ -113,8 +113,15 @@ def test_numbers_out_of_range_are_absent_and_never_wrapped(path: Path, number: A
 @each_map
 def test_a_declared_block_can_be_read_from_any_address_in_one_piece(path: Path) -> None:
     layout, server = layout_of(path), Server(path)
-    server.show(next(values for values in fullest() if layout.is_shown(values)))
+    values = next(values for values in fullest() if layout.is_shown(values))
+    server.show(values)
     status = layout.status_addresses()
+    refused = {
+        a
+        for each in layout.entries
+        if is_refused(each, values)
+        for a in range(each.address, each.address + each.length)
+    }
     for block in layout.settings.get("blocks") or []:
         first, end = block["address"], block["address"] + block["length"]
         if first in status:
@@ -122,6 +129,10 @@ def test_a_declared_block_can_be_read_from_any_address_in_one_piece(path: Path) 
         for function in layout.function_codes_of(block):
             for start in range(first, end):
                 count = min(MAX_READ_REGISTERS, end - start)
+                if not refused.isdisjoint(range(start, start + count)):
+                    request = struct.pack(">BHH", function, start, count)
+                    assert server.ask(request) == bytes((function | 0x80, DEVICE_FAILURE))
+                    continue
                 assert len(server.words(function, start, count)) == count
             if end <= 0xFFFF and end not in addresses(layout, function):
                 request = struct.pack(">BHH", function, end - 1, 2)
