@@ -1,6 +1,6 @@
 // Many meters: how many are fresh, which are not and why, and a line for each. Only the rows in sight are in the page.
 
-import { chip, h, make, memo, render, s, searchField } from "./dom.js";
+import { chip, h, make, memo, phone, render, searchField } from "./dom.js";
 import { spark } from "./drawing.js";
 import { mark, meterState } from "./marks.js";
 import { sorting } from "./table.js";
@@ -28,7 +28,6 @@ const FILTERS = {
 
 export function create(gateway) {
   const state = { search: "", filter: "all", sharesScale: false };
-  const phone = matchMedia("(max-width: 900px)");
   const order = sorting([
     { name: "mark", title: h("span.vh", t("fleet_state")) },
     { name: "meter", by: (meter) => [meter.name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase()] },
@@ -99,17 +98,11 @@ export function create(gateway) {
     const some = (...names) => names.filter((name) => counted[name]);
     const powers = meters.map(powerOf).filter((power) => power !== null);
     const kw = (sign) => fixed(powers.reduce((total, power) => total + Math.max(0, sign * power), 0) / 1000, 1);
-    let x = 0;
-    const parts = some(...STATES).map((name) => {
-      const width = Math.max(6, (counted[name] / all) * 1000);
-      x += width;
-      return s(`rect.part-${name}`, { x: x - width, width: width - 3, height: 16 });
-    });
     const label = some(...STATES).map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
     render(sum,
       h("div", h("p.fleet-count", number(counted.fresh + counted.late), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
         h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: number(counted[name]) })).join(" · "))),
-      s("svg.fleet-bar", { viewBox: "0 0 1000 16", preserveAspectRatio: "none", role: "img", "aria-label": label }, parts),
+      h("div.fleet-bar", { role: "img", "aria-label": label }, some(...STATES).map((name) => h(`i.${name}`, { style: { "flex-grow": counted[name] } }))),
       h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
         h("p.soft.small", t(powers.length === all ? "fleet_sum_all" : "fleet_sum",
           { n: number(powers.length), left: number(all - powers.length) }))));

@@ -122,7 +122,7 @@ export function create(gateway) {
     const { word, text } = statusOf(node);
     const target = TARGETS[node.kind];
     const close = () => choose(node.name);
-    return h("aside.drawer", { class: x > drawing.clientWidth / 2 && "left", "aria-label": t("flow_details"),
+    return h("section.drawer", { class: x > drawing.clientWidth / 2 && "left", "aria-label": t("flow_details"),
       onkeydown: ({ key }) => key === "Escape" && close() },
     h("div.hd", h("h2", { tabindex: -1 }, nodeLabel(node)), h("span.grow"), h("button.icon", { "aria-label": t("flow_close"), onclick: close }, "✕")),
     h("p", `${word}: ${text}`), facts(".live", node.host ? clientFacts(node.host) : nodeFacts(node)),
