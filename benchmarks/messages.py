@@ -259,8 +259,11 @@ async def measure(rounds: int) -> None:
         memories.append(BrokerInMemory(protocol))
         return memories[-1], protocol
 
-    loop.create_connection = connect
-    broker = MqttBroker(BrokerSettings(Broker("memory", 1883), "benchmark"))
+    async def no_socket(*_: object) -> None:
+        pass
+
+    loop.create_connection, loop.sock_connect = connect, no_socket
+    broker = MqttBroker(BrokerSettings(Broker("127.0.0.1", 1883), "benchmark"))
     [raw] = make_telegrams(1)
     receiving = Receiving(raw, broker)
     running = asyncio.create_task(broker.run(), name="broker")

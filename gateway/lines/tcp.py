@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
-from asyncio.staggered import staggered_race
-from contextlib import suppress
-from functools import partial
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from gateway.lines.line import Line, Receive, Receiver
 from gateway.problems.problem import ProblemError
-from gateway.problems.system import connection_problem, connection_timeout
+from gateway.problems.system import connection_problem
+from gateway.transport.connecting import connect_socket, not_in_time
 from gateway.transport.socket_options import wait_a_turn, watch_peer
 
 CONNECT_TIMEOUT_S = 10.0
-HAPPY_EYEBALLS_DELAY_S = 0.25
 
 READ_BYTES = 2048
 """Largest number of bytes read at once: most telegrams in one piece, and so few that clients do not wait for long.
 
 asyncio's default of 256 KiB can hold a hundred thousand invalid telegrams. The kernel holds 4096 of a serial line.
 """
-
-
-_Address = tuple[int, int, int, str, tuple[Any, ...]]
-"""Family, type and protocol of a socket, a name, and the address, as `getaddrinfo` returns them."""
 
 
 _buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
@@ -84,45 +75,11 @@ async def connect(host: str, port: int, receive: Receive) -> tuple[asyncio.Trans
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            sock = await _connect(host, port)
+            sock = await connect_socket(host, port)
             transport, receiver = await loop.create_connection(lambda: _TcpReceiver(receive), sock=sock)
     except TimeoutError:
-        raise ProblemError(connection_timeout(CONNECT_TIMEOUT_S), errno.ETIMEDOUT) from None
+        raise ProblemError(not_in_time(host, CONNECT_TIMEOUT_S), errno.ETIMEDOUT) from None
     except OSError as error:
         raise ProblemError(connection_problem(error), error.errno) from error
     watch_peer(transport.get_extra_info("socket"))
     return transport, receiver
-
-
-async def _connect(host: str, port: int) -> socket.socket:
-    """Connect to the first of the host's addresses that responds ("happy eyeballs", which uvloop does not offer)."""
-    loop = asyncio.get_running_loop()
-
-    async def attempt(family: int, kind: int, protocol: int, _name: str, address: tuple[Any, ...]) -> socket.socket:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    found = _numeric_address(host, port) or await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    if len(found) == 1:
-        return await attempt(*found[0])
-    attempts = [partial(attempt, *address) for address in found]
-    first: socket.socket | None
-    first, _, errors = await staggered_race(attempts, HAPPY_EYEBALLS_DELAY_S)
-    if first is None:
-        raise next((error for error in errors if error), OSError(errno.EADDRNOTAVAIL, f"{host} has no address"))
-    return first
-
-
-def _numeric_address(host: str, port: int) -> list[_Address]:
-    """Return the address of a host that is given as one, which takes no thread; empty for a name."""
-    for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
-        with suppress(OSError):
-            socket.inet_pton(family, host)
-            return [(family, socket.SOCK_STREAM, 0, "", (host, port, *rest))]
-    return []

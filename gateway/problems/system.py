@@ -70,6 +70,13 @@ def connection_timeout(limit_s: float) -> Problem:
     return problem_of("connection-timeout", what, "Is the host on?", short=what, seconds=round(limit_s))
 
 
+def name_server_timeout(limit_s: float) -> Problem:
+    """Return that no address of a host was found within `limit_s` seconds."""
+    what = f"no name server has responded within {limit_s:.0f} s"
+    hint = "Does the first name server of this machine work? See resolvectl status, or /etc/resolv.conf"
+    return problem_of("name-server-timeout", what, hint, short="no response of a name server")
+
+
 def listening_problem(error: OSError, where: str, *, port: int, other_port: int) -> Problem:
     """Return why the gateway cannot listen.
 

@@ -24,8 +24,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.problems.problem import Place, ProblemError
-from gateway.problems.system import connection_timeout, file_problem
+from gateway.problems.system import file_problem
 from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
+from gateway.transport.connecting import connect_socket, not_in_time
 from gateway.transport.mqtt_connection import Connection, PahoClient, Takers, no_response
 from gateway.transport.mqtt_message import Message, encode
 from gateway.transport.mqtt_problems import disconnected, ended, login_refused, not_connected, too_old, topic_refused
@@ -119,23 +120,21 @@ class MqttClient:
             OSError: there is no connection, or the broker refuses it.
 
         """
+        limit_s = self._options.connect_timeout_s
         try:
             tls, password = await read_in_time(self._read_files)
-            async with asyncio.timeout(self._options.connect_timeout_s):
+            async with asyncio.timeout(limit_s):
                 return await self._log_in(tls, password)
         except TimeoutError:
             self.close()
-            raise ProblemError(connection_timeout(self._options.connect_timeout_s), errno.ETIMEDOUT) from None
-        except ProblemError:
+            raise ProblemError(not_in_time(self._broker.host, limit_s), errno.ETIMEDOUT) from None
+        except (ProblemError, asyncio.CancelledError):
             self.close()
             raise
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise ProblemError(tls_problem(error)) from error
         except OSError as error:
             raise ProblemError(not_connected(error), error.errno) from error
-        except asyncio.CancelledError:
-            self.close()
-            raise
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe to topics with QoS 0: a message that is late is of no use.
@@ -242,9 +241,11 @@ class MqttClient:
     ) -> Connection:
         """Connect, and send the login in a version of the protocol."""
         host, port, options = self._broker.host, self._broker.port, self._options
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: Connection(self._takers, self.max_per_s), host, port, ssl=tls
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self._takers, self.max_per_s),
+            sock=await connect_socket(host, port),
+            ssl=tls,
+            server_hostname=host if tls else None,
         )
         self._connection = connection
         name = options.client_id or f"dsmr-gateway-{secrets.token_hex(4)}"

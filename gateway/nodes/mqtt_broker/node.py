@@ -267,7 +267,7 @@ class MqttBroker(Node):
             self._dispatcher.mute(topic, now())
             self._client.unsubscribe([topic])
             self._subscribed.pop(topic, None)
-            self._refused = now(), (problem := topic_flooded(message.topic))
+            self._refused = now(), (problem := topic_flooded(message.topic, topic))
             self.log_seldom(logging.WARNING, str(problem), alike=problem.short)
 
     def _skip(self, _size: int) -> None:

@@ -1,6 +1,6 @@
-"""`asyncio.staggered` is not documented: these are the properties that a TCP line relies on.
+"""`asyncio.staggered` is not documented: these are the properties that connections rely on.
 
-If one of these tests fails with a new version of Python, `gateway/lines/tcp.py` has to be changed with it.
+If one of these tests fails with a new version of Python, `gateway/transport/connecting.py` has to be changed with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from asyncio.staggered import staggered_race
 from collections.abc import Awaitable, Callable
 
 DELAY_S = 0.01
-CHANGED = "asyncio.staggered has changed: adapt _connect in gateway/lines/tcp.py"
+CHANGED = "asyncio.staggered has changed: adapt connect_socket in gateway/transport/connecting.py"
 
 
 async def race(*attempts: Callable[[], Awaitable[str]], delay_s: float = DELAY_S) -> tuple[object, ...]:
