@@ -8,7 +8,19 @@ from gateway.protocol.modbus.monitor import OTHER, Exchange
 from gateway.protocol.modbus.pdu import ExceptionCode, exception_response
 from gateway.protocol.modbus.responder import UnitTable, respond_to_read
 from gateway.protocol.modbus.unit import OnStale, Unit
-from tests.protocol.modbus.small_units import CLIENT, ask, mbap, read_pdu, responder_of, small_map, small_unit, words
+from tests.protocol.modbus.small_units import (
+    CLIENT,
+    ask,
+    block,
+    mbap,
+    number,
+    read_pdu,
+    register_map,
+    responder_of,
+    small_map,
+    small_unit,
+    words,
+)
 
 
 @pytest.mark.parametrize("function_code", [3, 4])
@@ -172,3 +184,11 @@ def test_what_is_noted_is_what_was_asked_and_answered() -> None:
     ]
     assert asked.monitor.requests == {(1, 3): 2, (1, OTHER): 1}
     assert asked.monitor.exceptions == {(1, OTHER, 1): 1}
+
+
+def test_the_last_address_can_be_read_and_none_beyond_it() -> None:
+    last = register_map([block(0xFFFE, 0x10000)], [number(0xFFFE, "a"), number(0xFFFF, "a")])
+    responder = responder_of({1: small_unit(last, a=7)})
+    assert ask(mbap(1, read_pdu(0xFFFF, 1)), responder) == mbap(1, words(7))
+    assert ask(mbap(1, read_pdu(0xFFFE, 2)), responder) == mbap(1, words(7, 7))
+    assert ask(mbap(1, read_pdu(0xFFFF, 2)), responder) == mbap(1, b"\x83\x02")

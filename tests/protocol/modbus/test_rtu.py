@@ -267,3 +267,36 @@ def test_each_exception_response_to_a_unit_of_this_server_is_counted() -> None:
         assert line.monitor.ignored == count
     respond_after_silence(frame(b"\x83\x02", unit_id=9), line, 0.0, CLIENT)
     assert line.monitor.ignored == 3, "the response of another unit of the line is no fault"
+
+
+COUNTED = {
+    15: "0f 0000 000a 02 ffff",
+    16: "10 0003 0002 04 0001 0002",
+    20: "14 07 06 0004 0001 0002",
+    21: "15 09 06 0004 0007 0001 06af",
+    23: "17 0000 0002 0003 0001 02 00ff",
+}
+"""Function code → a request whose length is in it (V1.1b3, 6.11 to 6.17)."""
+
+
+@pytest.mark.parametrize("function_code", COUNTED)
+def test_a_request_with_a_byte_count_ends_where_that_says(function_code: int) -> None:
+    request = frame(bytes.fromhex(COUNTED[function_code]))
+    responses, used = ask(request + frame(read_pdu(0, 1)))
+    assert used == len(request) + 8
+    assert responses.endswith(frame(words(0)))
+    assert responses[1] & 0x7F == function_code
+    for size in range(len(request)):
+        assert ask(request[:size]) == (b"", 0), "it is not complete"
+
+
+def test_the_shortest_request_is_a_frame_of_four_bytes() -> None:
+    assert ask(frame(b"\x07")) == (frame(b"\x87\x01"), 4)
+    assert ask(frame(b"\x07")[:3]) == (b"", 0)
+
+
+def test_each_response_after_a_silence_is_counted() -> None:
+    line, client = responder(is_serial=True), CountedClient("line", 0.0)
+    for count in (1, 2):
+        assert respond_after_silence(frame(b"\x64\x01"), line, 0.0, client) == frame(b"\xe4\x01")
+        assert client.responses == count

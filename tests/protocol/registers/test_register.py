@@ -250,3 +250,11 @@ def test_the_test_pattern_of_a_register_is_its_address_in_its_own_type_and_order
     type_name: str, length: int, word_order: Order, byte_order: Order, pattern: str
 ) -> None:
     assert address_pattern(46_000, type_name, length, word_order, byte_order).hex() == pattern
+
+
+@pytest.mark.parametrize(
+    ("per_unit", "offset", "steps"), [("1", "0", 7), ("1", "5", 12), ("0.1", "5", 75), ("7", "-2", -1)]
+)
+def test_the_offset_is_added_after_scaling(per_unit: str, offset: str, steps: int) -> None:
+    encode = number_encoding(TYPES["int16"], Decimal(per_unit), Decimal(offset), "big", "big")
+    assert encode(Decimal(7)) == (steps.to_bytes(2, "big", signed=True), True)
