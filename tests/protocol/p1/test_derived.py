@@ -88,6 +88,7 @@ def test_the_power_of_a_meter_with_one_phase_is_that_of_l1() -> None:
     values = values_of(*TOTALS, "1-0:32.7.0(231.0*V)", "1-0:31.7.0(005*A)")
     assert (values["power_net_l1"], values["current_signed_l1"]) == (-1250, -5)
     assert values_of("1-0:16.7.0(-001250*W)", "1-0:31.7.0(005*A)")["power_net_l1"] == -1250
+    assert values_of(*TOTALS, "1-0:16.7.0(-001251*W)", "1-0:31.7.0(005*A)")["power_net_l1"] == -1251
 
 
 @pytest.mark.parametrize(
@@ -316,8 +317,8 @@ def test_each_derived_reading_is_declared_with_its_unit(telegram: str) -> None:
                 is_text=True,
             ),
         ),
-        ("demand_peak_1", Derivation("demand_peak_1", "W", ("demand_history",))),
-        ("demand_peak_13_time", Derivation("demand_peak_13_time", None, ("demand_history",))),
+        ("demand_peak_1", Derivation("demand_peak_1", "W", ("demand_history", "clock"))),
+        ("demand_peak_13_time", Derivation("demand_peak_13_time", None, ("demand_history", "clock"))),
         ("mbus4_unit_code", Derivation("mbus4_unit_code", None, ("mbus4_reading",))),
         ("mbus1_reading_age", Derivation("mbus1_reading_age", "s", ("mbus1_reading", "clock"))),
     ],

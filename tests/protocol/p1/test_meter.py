@@ -444,3 +444,14 @@ def test_one_telegram_has_no_interval_and_begins_the_time_of_fresh_readings() ->
         assert meter.interval_s == (1.0 if second else None)
     assert meter.is_fresh(102.0)
     assert 100.0 <= meter.fresh_since <= 102.0
+
+
+def test_what_is_known_of_the_arrival_of_a_telegram_counts_for_its_age() -> None:
+    meter = meter_of("2.2")
+    take(meter, OLD, START)
+    [item] = feed([OLD])
+    meter.take(item, START + 10, WALL, is_first=True, waited_since=START + 4)
+    assert meter.serving.is_pending, "it is the first one of a connection"
+    meter.serving.update(START + 60)
+    assert meter.served
+    assert (meter.served.measured, meter.served.arrived) == (START + 4, START + 10)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP, parse_timestamp, split_lines
+from gateway.protocol.p1.obis_line import DATA_LINE, LINE, VALUE_GROUP, is_own_channel_1, parse_timestamp, split_lines
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.redaction import redact
 from tests.conftest import OWN_TELEGRAMS, own_telegram
@@ -62,6 +62,31 @@ def test_redaction_keeps_the_code_of_exactly_the_lines_that_are_read(line: str) 
     (reading,) = read(only(telegram_of(line))).lines
     is_read = reading.error != "not an OBIS line"
     assert redact(line.encode()).startswith(line.partition("(")[0].encode()) is is_read
+
+
+# --- channel 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_own"),
+    [
+        (["1-1:1.8.0"], True),
+        (["1-1:1.7.0"], True),
+        (["1-1:16.7.0"], True),
+        (["1-1:2.8.0"], False),
+        (["1-1:32.7.0"], False),
+        (["1-1:1.8.0", "1-0:2.8.0"], True),
+        (["1-1:1.8.0", "1-0:32.7.0"], True),
+        (["1-1:1.8.0", "1-0:1.8.0"], False),
+        (["1-1:1.8.0", "1-0:1.8.2"], False),
+        (["1-1:1.8.0", "1-1:2.7.0", "1-0:2.7.0"], False),
+        (["1-1:1.8.0", "0-0:1.8.0"], True),
+        (["1-0:1.8.0"], False),
+        ([], False),
+    ],
+)
+def test_channel_1_is_the_meters_own_if_its_totals_are_on_no_other_channel(codes: list[str], is_own: bool) -> None:
+    assert is_own_channel_1(codes) is is_own
 
 
 # --- time stamps

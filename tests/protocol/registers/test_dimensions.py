@@ -115,3 +115,11 @@ def test_different_units_are_found_wherever_they_stand(form: str) -> None:
 def test_every_name_has_its_own_unit(name: str) -> None:
     assert unit(name) == NAMES[name].unit
     assert unit(f"first({name}, 0)") == NAMES[name].unit
+
+
+def test_the_message_names_the_parts_and_their_units() -> None:
+    with pytest.raises(UnitError) as caught:
+        unit("max(voltage_l1, power_net, tariff)")
+    assert str(caught.value) == (
+        "voltage_l1, power_net, tariff cannot be combined: they are in V and W and a number without unit"
+    )

@@ -316,3 +316,30 @@ def test_an_expression_may_be_a_hundred_levels_deep() -> None:
     assert compile_expression("-" * (MAX_DEPTH - 2) + "a" + padding).names == {"a"}
     with pytest.raises(ExpressionError, match="100 deep"):
         compile_expression("-" * (MAX_DEPTH - 1) + "a" + padding)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a" * (MAX_EXPRESSION_LENGTH + 1), "longer than 1000 characters"),
+        ("-" * 150 + "a", "nested more than 100 deep"),
+        ("a b", "'a b' is not an expression such as power_net / 1000"),
+        ("a * 2e30", "a number is 0, or from 1e-30 to 1e+30"),
+        ("abs(a, b)", "abs() takes 1 to 1 arguments, not 2"),
+        ("round(a)", "no function round(); there are min, max, abs, first, sign, unless"),
+        ("obis('x')", 'obis() takes a code as it is on the line, such as obis("1-1:1.7.0")'),
+        ("obis()", 'obis() takes a code as it is on the line, such as obis("1-1:1.7.0")'),
+        *((form.format("[1]"), "'[1]' is not allowed here") for form in ("{}", " {} ", "{} + a", "a + {}", "-{}")),
+        *((form.format("[1]"), "'[1]' is not allowed here") for form in ("abs({})", "min(a, {})", "first(a, {})")),
+        ("unless(a, [1])", "'[1]' is not allowed here"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_where(text: str, message: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("number", ["0", "1e-30", "1e30", "-1e30", "0.0"])
+def test_the_smallest_and_the_largest_number_are_read(number: str) -> None:
+    assert worth(number) == Decimal(number)
