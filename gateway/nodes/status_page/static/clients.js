@@ -3,16 +3,24 @@
 import { card, chip, copyButton, h, make, render } from "./dom.js";
 import { clientMark } from "./marks.js";
 import { table } from "./table.js";
-import { ageWords, bitWords, clock, exceptionText, fixed, minus, moment, number, t } from "./texts.js";
+import { ageWords, clock, exceptionText, fixed, insteadOfValues, inWords, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
-const HOST_COLUMNS = [["hosts_host"], ["hosts_reads"], ["hosts_got"], ["unit", "num"], ["rate", "num"], ["responses", "num"],
-  ["hosts_mistakes", "num"], ["hosts_connections"], ["last", "num"]];
-const REQUEST_COLUMNS = [["time"], ["hosts_host"], ["request"], ["response"]];
-const EXCEPTIONS = { 1: "exception_function", 2: "exception_address", 3: "exception_value", 4: "exception_absent", 6: "exception_busy",
-  10: "exception_unit", 11: "exception_stale" };
-const WITH_VALUE = ["unit id", "one off", "manual number", "other unit", "other function", "function"];
 const NO_FAULT = ["absent value", "silent meter"];
+const REQUEST_COLUMNS = [["time"], ["hosts_host"], ["request"], ["response"]];
+// A passthrough gets telegrams, and counts no responses.
+const counted = (name) => (host) => (host.kind === "passthrough" ? "—" : number(host[name]));
+const HOST_COLUMNS = [
+  ["hosts_host", null, (host) => h("span.host", clientMark(host.state), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
+  ["hosts_reads", null, (host) => (host.kind === "passthrough" ? t("hosts_telegrams") : host.reads || asked(host))],
+  ["hosts_got", null, (host) => h("span.live", host.kind === "passthrough" ? host.meter : gotten(host))],
+  ["unit", "num", ({ unit_id: unit }) => unit ?? "—"],
+  ["rate", "num", ({ requests_per_s: rate }) => (rate === null ? "—" : fixed(rate, 1))],
+  ["responses", "num", counted("answers")],
+  ["hosts_mistakes", "num", (host) => h("span", { class: host.mistakes ? "bad" : "soft" }, counted("mistakes")(host))],
+  ["hosts_connections", "small", ({ transport, connections: n }) => ({ udp: "UDP", serial: "RTU" })[transport] ?? t("hosts_open", { n: number(n) })],
+  ["last", "num soft", ({ last_at: at }, now) => (at === null ? "—" : ageWords(Math.max(0, now - at)))],
+];
 
 export function create(gateway, refresh) {
   const state = { mistakesOnly: false, isPaused: false };
@@ -32,7 +40,7 @@ export function create(gateway, refresh) {
     render(head, h("h1", t("clients")), h("p.soft", counts.filter(Boolean).join(" · ")));
     render(advices, hosts.advices.map(adviceCard));
     const now = hosts.at + (performance.now() - found.receivedAt) / 1000;
-    const more = hosts.more_hosts > 0 && h("tr", h("td.soft", { colspan: 9 }, t("hosts_more", { n: number(hosts.more_hosts) })));
+    const more = hosts.more_hosts > 0 && h("tr", h("td.soft", { colspan: HOST_COLUMNS.length }, t("hosts_more", { n: number(hosts.more_hosts) })));
     const toggle = (key, text) => chip(t(text), state[key], () => { state[key] = !state[key]; show(); });
     const newest = requests.filter(({ advice }) => advice || !state.mistakesOnly).slice(0, REQUESTS_SHOWN);
     render(tables,
@@ -59,22 +67,7 @@ export function create(gateway, refresh) {
 }
 
 function hostRow(host, now) {
-  const { transport, connections } = host;
-  const isReader = host.kind === "passthrough";
-  const onlyRequests = (text) => (isReader ? "—" : text);
-  const cells = [
-    [h("span.host", clientMark(host.state), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
-    [isReader ? t("hosts_telegrams") : host.reads || asked(host)],
-    [isReader ? host.meter ?? "—" : gotten(host), "live"],
-    [onlyRequests(String(host.unit_id ?? "—")), "num"],
-    [host.requests_per_s === null ? "—" : fixed(host.requests_per_s, 1), "num"],
-    [onlyRequests(number(host.answers)), "num"],
-    [onlyRequests(number(host.mistakes)), host.mistakes ? "num bad" : "num soft"],
-    [{ udp: "UDP", serial: "RTU" }[transport] ?? t(connections === 1 ? "hosts_open_one" : "hosts_open", { n: number(connections) }), "small"],
-    [host.last_at === null ? "—" : ageWords(Math.max(0, now - host.last_at)), "num soft"],
-  ];
-  const cell = ([content, kind], index) => h("td", { class: kind, "data-name": t(HOST_COLUMNS[index][0]) }, content);
-  return h("tr", { "data-host": host.host }, cells.map(cell));
+  return h("tr", { "data-host": host.host }, HOST_COLUMNS.map(([name, kind, content]) => h("td", { class: kind, "data-name": t(name) }, content(host, now))));
 }
 
 function requestRow(request, hosts) {
@@ -100,17 +93,16 @@ function asked({ address, count }) {
   return Number.isInteger(address) ? t(count === 1 ? "hosts_asked_one" : "hosts_asked", { address, count }) : "—";
 }
 
-function gotten({ is_answered: isAnswered, exception, values, more_values: more, words }) {
-  if (!isAnswered) return h("span.exc", t("no_response"));
-  if (exception !== null) return h("span.exc", exceptionText(exception), exception in EXCEPTIONS && `: ${t(EXCEPTIONS[exception])}`);
+function gotten(request) {
+  const { exception, values, more_values: more, words } = request;
+  const nothing = insteadOfValues(request);
+  if (nothing) return h("span.exc", nothing, exception !== null && `: ${t(`exception_${exception}`)}`);
   if (!values.length) return h("span.mono.soft", words || "—");
-  return [...values.map(valueWords), ...(more ? [t("hosts_more_values", { n: number(more) })] : [])].join(", ");
+  return [...values.map(valueWords), more > 0 && t("hosts_more_values", { n: number(more) })].filter(Boolean).join(", ");
 }
 
-export function valueWords({ name, value, unit, bits, unix_time: time }) {
-  if (value === null) return `${name} —`;
-  if (time !== null) return `${name} ${moment(time)}`;
-  return `${name} ${bits.length ? bitWords(bits) : [minus(value), unit].filter(Boolean).join(" ")}`;
+export function valueWords({ name, ...value }) {
+  return `${name} ${inWords(value)}`;
 }
 
 function adviceTexts({ unit_id: unit, function_code: code, address, count, advice: { mistake, instead, register } }) {
@@ -122,11 +114,8 @@ function adviceTexts({ unit_id: unit, function_code: code, address, count, advic
 
 function adviceCard(each) {
   const [change, reason] = adviceTexts(each);
-  const { instead, mistake } = each.advice;
-  const n = number(each.times);
-  const times = each.exception === null ? t("hosts_times", { n }) : t("hosts_times_exception", { n, exception: exceptionText(each.exception) });
-  return h("section.advice", clientMark("mistake"),
-    h("div", h("p", h("b", `${nameOf(each)}: ${change}`)), h("p.soft", `${reason} ${times}`)),
-    instead !== null && WITH_VALUE.includes(mistake)
-      && copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }));
+  const { advice: { instead }, exception } = each;
+  const times = t(exception === null ? "hosts_times" : "hosts_times_exception", { n: number(each.times), exception: exceptionText(exception) });
+  return h("section.advice", clientMark("mistake"), h("div", h("p", h("b", `${nameOf(each)}: ${change}`)), h("p.soft", `${reason} ${times}`)),
+    instead !== null && copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }));
 }

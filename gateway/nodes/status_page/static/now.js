@@ -6,7 +6,7 @@ import { hatch, limited, picture, plot, POWER } from "./drawing.js";
 import { ageLine, clientMark, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
 import { series } from "./series.js";
-import { clock, dayTime, exceptionText, fixed, hours, labelText, language, refusal, signed, t } from "./texts.js";
+import { clock, dayTime, fixed, hours, insteadOfValues, labelText, language, refusal, signed, t } from "./texts.js";
 
 const [HOUR_S, DAY_S] = [3600, 86_400];
 const BEATS_S = 60;
@@ -232,11 +232,6 @@ function readerItem(host, isServed) {
   const rate = host.requests_per_s !== null && t("now_per_s", { n: fixed(host.requests_per_s, 1) });
   const what = host.name ? host.host : host.map ?? host.transport;
   return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, clientMark(state), h("b", host.name || host.host),
-    h("span", [what, rate].filter(Boolean).join(" · ")), h("span", isWrong ? t("hosts_state_mistake") : readsOf(host))));
-}
-
-function readsOf({ kind, reads, is_answered: isAnswered, exception }) {
-  if (kind === "passthrough") return t("now_reads_telegrams");
-  if (!isAnswered) return t("no_response");
-  return exception === null ? reads : exceptionText(exception);
+    h("span", [what, rate].filter(Boolean).join(" · ")), h("span", isWrong ? t("hosts_state_mistake")
+      : host.kind === "passthrough" ? t("now_reads_telegrams") : insteadOfValues(host) ?? host.reads)));
 }

@@ -3,18 +3,19 @@
 import { checkbox, h, make, memo, render, searchField, select } from "./dom.js";
 import { sorting, table } from "./table.js";
 import { telegramList } from "./telegram.js";
-import { ageWords, bitWords, exceptionText, minus, moment, t } from "./texts.js";
+import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 
+// A row is sorted by what is shown of it, unless `by` returns another value.
 const COLUMNS = [
-  { name: "address", by: (row) => row.address, kind: "num" },
-  { name: "number", by: (row) => row.number, kind: "num optional" },
-  { name: "name", by: (row) => row.name },
-  { name: "value", by: (row) => parseFloat(row.text) || row.text || "", kind: "live" },
-  { name: "content", by: (row) => row.words, kind: "optional live" },
-  { name: "type", by: (row) => row.type, kind: "optional" },
-  { name: "obis", by: (row) => row.codes.join(" "), kind: "optional codes" },
-  { name: "age", by: (row) => row.age_s ?? -1 },
-];
+  { name: "address", kind: "num", text: ({ address }) => address },
+  { name: "number", kind: "num optional", text: ({ number }) => number },
+  { name: "name", text: ({ name }) => name },
+  { name: "value", kind: "live", text: valueOf, by: ({ text }) => parseFloat(text) || text || "" },
+  { name: "content", kind: "optional live", text: ({ words }) => words },
+  { name: "type", kind: "optional", text: ({ type, length }) => (type === "string" && length > 1 ? `string[${length}]` : type) },
+  { name: "obis", kind: "optional codes", text: ({ codes }) => codes.join("\n") },
+  { name: "age", text: (row) => (isAbsent(row) ? "—" : ageWords(row.age_s)), by: ({ age_s: age }) => age ?? -1 },
+].map((column) => ({ by: column.text, ...column }));
 
 export function create(gateway, refresh) {
   const state = { unit: null, search: "", absentOnly: false, chosen: null, line: null };
@@ -48,21 +49,18 @@ export function create(gateway, refresh) {
 
   // A row is described again only when one of its texts has changed.
   function rowOf(register) {
-    const { name, words, type, length, text, is_stale: isStale } = register;
+    const { name, words, text, is_stale: isStale, is_withheld: isWithheld } = register;
     const isMarked = name === state.chosen || register.lines.includes(state.line);
-    const age = isStale && text !== null ? ` (${t("stale", { age: ageWords(register.age_s) })})` : "";
-    const texts = [register.address, register.number, name, valueOf(register) + age, words,
-      type + (length > 1 && type === "string" ? `[${length}]` : ""),
-      register.codes.join("\n"), isAbsent(register) ? "—" : ageWords(register.age_s)];
+    const texts = COLUMNS.map((column) => column.text(register));
     if (!rows.has(name)) rows.set(name, memo());
-    return rows.get(name)([texts, isMarked, isStale, register.is_withheld],
-      () => h("tr", { class: isMarked && "marked", key: name, "data-register": name }, texts.map((content, index) => {
-      const { name: column, kind } = COLUMNS[index];
-      if (column === "name") return h("td", nameButton(register, isMarked));
-      const why = column === "value" && isAbsent(register) && t(register.is_withheld ? "identifiers_off" : "absent");
-      const isSoft = column === "value" && (isStale || text === null);
-      return h("td", { class: isSoft ? `${kind} soft` : kind, title: column === "content" ? words || null : why }, content);
-    })));
+    return rows.get(name)([texts, isMarked, isStale, isWithheld], () => {
+      const more = {
+        value: { title: isAbsent(register) && t(isWithheld ? "identifiers_off" : "absent"), class: isStale || text === null ? "live soft" : "live" },
+        content: { title: words || null },
+      };
+      return h("tr", { class: isMarked && "marked", key: name, "data-register": name }, COLUMNS.map(({ name: column, kind }, index) =>
+        h("td", { class: kind, ...more[column] }, column === "name" ? nameButton(register, isMarked) : texts[index])));
+    });
   }
 
   // A long name can break after each underscore.
@@ -106,11 +104,10 @@ function isAbsent(row) {
 }
 
 // What a client gets now. A client that gets no value sees none here either.
-function valueOf({ is_answered: isAnswered, exception, bits, unix_time: time, text }) {
-  if (!isAnswered) return t("no_response");
-  if (exception !== null) return exceptionText(exception);
-  if (bits) return bits.length ? bitWords(bits) : t("bits_none");
-  return time !== null && text !== null ? moment(time) : minus(text ?? "—");
+function valueOf(row) {
+  const { bits, text, age_s: age, is_stale: isStale } = row;
+  const value = insteadOfValues(row) ?? (bits?.length === 0 ? t("bits_none") : inWords({ ...row, value: text }));
+  return isStale && text !== null ? `${value} (${t("stale", { age: ageWords(age) })})` : value;
 }
 
 // Before the first telegram, and after the registers were withdrawn, there is nothing to hold.

@@ -2,7 +2,7 @@
 
 import { checkbox, copyButton, h, make, render, select } from "./dom.js";
 import { table } from "./table.js";
-import { ageWords, clock, moment, number, refusal, t } from "./texts.js";
+import { ageWords, clock, inWords, moment, number, refusal, t } from "./texts.js";
 
 export function telegramList(telegram, marked, choose) {
   return h("ol.telegram", { start: 2 }, (telegram?.lines ?? []).map((line, index) => h("li", { class: marked.includes(index) && "marked" },
@@ -11,9 +11,9 @@ export function telegramList(telegram, marked, choose) {
 }
 
 // A clock is a time of day; a reading of an M-Bus meter has the time at which that meter wrote it.
-function valueOf({ name, value, unit, unix_time: time }) {
-  if (name === "clock" && time !== null) return moment(time);
-  return `${value ?? "—"}${unit ? ` ${unit}` : ""}${time === null ? "" : `, ${moment(time)}`}`;
+function valueOf({ unix_time: time, ...line }) {
+  if (line.name === "clock") return inWords({ ...line, unix_time: time });
+  return time === null ? inWords(line) : `${inWords(line)}, ${moment(time)}`;
 }
 
 export function create(gateway, refresh) {

@@ -60,11 +60,20 @@ export function problemText({ code, file, line, column, path, what, hint, values
 }
 
 export function exceptionText(code) {
-  return t("exception", { code: code.toString(16).toUpperCase().padStart(2, "0") });
+  return t("exception", { code: (code ?? 0).toString(16).toUpperCase().padStart(2, "0") });
 }
 
-export function bitWords(bits) {
-  return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
+// What a client got if it got no values, else null.
+export function insteadOfValues({ is_answered: isAnswered, exception }) {
+  if (!isAnswered) return t("no_response");
+  return exception === null ? null : exceptionText(exception);
+}
+
+// A value of a register: the names of the bits that are set, a time, or a number with its unit.
+export function inWords({ value, unit, bits, unix_time: time }) {
+  if (value === null) return "—";
+  if (bits?.length) return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
+  return (time ?? null) === null ? [minus(value), unit].filter(Boolean).join(" ") : moment(time);
 }
 
 // Numbers without a fraction stay as they are: they can be ports.
