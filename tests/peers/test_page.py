@@ -455,7 +455,7 @@ PURE = """async () => {
   const grew = [];
   for (const each of buckets) grew.push(await follow(...each));
   const known = (at, age, isServed) => {
-    const { end, points } = kept.known({ at, age, isServed });
+    const { end, points } = kept.known({ name: "m", at, age, isServed });
     return [end, points.map((point) => [point.at, point.telegrams])];
   };
   const { create } = await import("./static/fleet.js");

@@ -34,6 +34,12 @@ const gateway = {
   elapsed: () => (performance.now() - gateway.receivedAt) / 1000,
   now: () => gateway.event.at + gateway.elapsed(),
   stateOf: (meter) => meterState(meter, gateway.elapsed(), gateway.isLost),
+  // The meter that is watched, with its state at this moment. An event has all meters where they are few, otherwise this one.
+  watched() {
+    const { meters, meter } = gateway.event ?? {};
+    const found = meter && meters.find(({ name }) => name === meter.name);
+    return found && { ...found, ...meter, ...gateway.stateOf(found), at: gateway.now() };
+  },
   meterCount: () => Object.values(gateway.event.counts).reduce((sum, count) => sum + count),
   async get(path, parameters = {}) {
     const response = await fetch(`${path}?${new URLSearchParams(parameters)}`);

@@ -2,7 +2,7 @@
 // only what is fresh is called "now".
 
 import { dropdown, h, make, render, s, segments } from "./dom.js";
-import { limited, linesOf, nice, outline, plot, POWER, powerTicks, TOP } from "./drawing.js";
+import { limited, linesOf, nice, outline, plot, POWER, powerTicks, refusedIn, TOP, watts } from "./drawing.js";
 import { isKnown, series } from "./series.js";
 import { table } from "./table.js";
 import { fixed, hours, moment, signed, t } from "./texts.js";
@@ -14,82 +14,78 @@ const LEFT = 44; // space for the labels of values
 const LABEL_HEIGHT = 14;
 const JUMP = 10;
 const REDRAW_S = 10;
+const TABLE = [
+  ["chart_power", "W", ({ power_mean_w: mean }) => signed(mean)],
+  ["chart_lowest", "W", ({ power_lowest_w: lowest }) => signed(lowest)],
+  ["chart_highest", "W", ({ power_highest_w: highest }) => signed(highest)],
+  ["chart_longest", "s", ({ longest_interval_s: longest }) => fixed(longest, 1)],
+  ["chart_refused", null, ({ refused }) => fixed(refused)],
+];
 
 export function create(gateway, refresh) {
   const kept = { hour: series("hour"), day: series("day") };
-  const state = { meter: gateway.path[0] ?? null, range: "hour", at: null };
   const charts = [powerChart, phaseChart, voltageChart, intervalChart].map((kind) => chart(kind, move));
-  const [tools, rows] = [make(h("div.bar")), make(h("div"))];
+  const [tools, rows] = [h("div.bar"), h("div")].map(make);
   const details = make(h("details.as-table", { ontoggle: showTable }, h("summary", t("chart_table")), rows));
   const element = make(h("div", tools, h("div.g", charts.map((each) => each.element)), details));
+  let [chosen, range, cursorAt] = [gateway.path[0] ?? "", "hour", null];
   let past = { points: [] };
   let names = [];
 
   function show() {
-    const meter = gateway.event?.meters.find(({ name }) => name === state.meter);
-    past = meter ? { ...kept[state.range].known({ at: gateway.now(), ...gateway.stateOf(meter) }), late: meter.late_after_s } : { points: [] };
+    const meter = gateway.watched();
+    past = meter ? kept[range].known(meter) : { points: [] };
     for (const each of charts) each.draw(past);
-    move(state.at);
+    move(cursorAt);
     details.hidden = !past.points.length;
     showTable();
-    showTools();
-  }
-
-  function showTools() {
-    const choose = (changes) => {
-      Object.assign(state, changes, { at: null });
+    const choose = (name, wanted) => {
+      [chosen, range, cursorAt] = [name, wanted, null];
       show();
       refresh();
     };
     render(tools, h("h1", t("charts")),
-      segments(t("chart_range"), ["hour", "day"].map((range) => [range, t(`chart_${range}`)]), state.range, (range) => choose({ range })),
-      names.length > 1 && dropdown(names.map((name) => [name, name]), state.meter, (meter) => { choose({ meter }); gateway.restream(); },
+      segments(t("chart_range"), ["hour", "day"].map((each) => [each, t(`chart_${each}`)]), range, (wanted) => choose(chosen, wanted)),
+      names.length > 1 && dropdown(names.map((name) => [name, name]), names.includes(chosen) ? chosen : meter?.name, (name) => { choose(name, range); gateway.restream(); },
         { "aria-label": t("meter") }),
       h("span.grow"), h("span.soft.small.wide-only", t("chart_hint")),
-      past.points.length > 0 && h("a.btn", { href: `download/history?${new URLSearchParams({ meter: state.meter, range: state.range })}`, download: "" }, t("chart_csv")));
+      past.points.length > 0 && h("a.btn", { href: `download/history?${new URLSearchParams({ meter: meter.name, range })}`, download: "" }, t("chart_csv")));
   }
 
   // The same numbers as a table, made only while it is open.
   function showTable() {
     if (!details.open) return;
-    const columns = [["chart_power", " (W)", "power_mean_w"], ["chart_lowest", " (W)", "power_lowest_w"],
-      ["chart_highest", " (W)", "power_highest_w"], ["chart_longest", " (s)", "longest_interval_s"], ["chart_refused", "", "refused"]];
-    const written = (name, value) => (Number.isNaN(value) ? "—" : name.endsWith("_w") ? signed(value) : fixed(value, name.endsWith("_s") ? 1 : 0));
-    render(rows, table(t("chart_table"), [["time"], ...columns.map(([name, unit]) => h("th.num", { scope: "col" }, t(name) + unit))],
-      past.points.toReversed().map((point) => h("tr", h("td", moment(point.at)),
-        isKnown(point) ? columns.map(([, , name]) => h("td.num", written(name, point[name]))) : h("td.soft", { colspan: 5 }, t("chart_no_telegrams")))),
-      { kind: ".tall" }));
+    const heads = TABLE.map(([name, unit]) => h("th.num", { scope: "col" }, t(name), unit && ` (${unit})`));
+    render(rows, table(t("chart_table"), [["time"], ...heads], past.points.toReversed().map((point) => h("tr", h("td", moment(point.at)),
+      isKnown(point) ? TABLE.map(([, , text]) => h("td.num", text(point))) : h("td.soft", { colspan: TABLE.length }, t("chart_no_telegrams")))),
+    { kind: ".tall" }));
   }
 
   // All charts show the point nearest to a time; null takes the cursor away.
   function move(at) {
-    state.at = at;
+    cursorAt = at;
     const distance = (point) => Math.abs(point.at - at);
-    const nearest = at !== null && past.points.length ? past.points.reduce((best, each) => (distance(each) < distance(best) ? each : best)) : null;
+    const nearest = at === null ? null : past.points.reduce((best, each) => (best && distance(best) <= distance(each) ? best : each), null);
     for (const each of charts) each.read(nearest);
+  }
+
+  // Readings that become stale lose their "now" at that moment, with or without an event.
+  function tick() {
+    const meter = gateway.watched();
+    if (!meter || meter.isServed !== past.isServed || meter.at - past.at > REDRAW_S) show();
   }
 
   return {
     element,
-    get stream() { return { view: "now", meter: state.meter ?? "" }; },
-    update() {
-      state.meter = gateway.event.meter?.name ?? null;
-      // An event names all meters where they are few.
-      const few = gateway.event.meters.map(({ name }) => name);
-      if (few.length === gateway.meterCount()) names = few;
-      showTools();
-    },
-    // Readings that become stale lose their "now" at that moment, with or without an event.
-    tick() {
-      const meter = gateway.event?.meters.find(({ name }) => name === state.meter);
-      if (meter && (gateway.stateOf(meter).isServed !== past.isServed || gateway.now() - past.at > REDRAW_S)) show();
-    },
+    get stream() { return { view: "now", meter: chosen }; },
+    update: tick,
+    tick,
     resize: show,
     async refresh() {
-      const { meter, range } = state;
-      if (meter === null) return;
-      if (!names.length) names = (await gateway.get("api/status")).meters.map(({ name }) => name);
-      if (await kept[range].follow(gateway, meter)) show();
+      const meter = gateway.watched();
+      if (!meter) return;
+      if (names.length !== gateway.meterCount()) names = (await gateway.get("api/status")).meters.map(({ name }) => name);
+      if (await kept[range].follow(gateway, meter.name)) show();
     },
   };
 }
@@ -154,14 +150,10 @@ function chart(kind, move) {
   };
 }
 
-const range = ({ ends }, write) => ({ lowest: write(Math.min(...ends)), highest: write(Math.max(...ends)) });
-const watts = (value) => `${signed(value)} W`;
-
 const powerChart = {
-  ...POWER, title: "chart_power", unit: "kW", size: "s12", height: 206, left: LEFT, right: 14, hole: holeLabel,
-  label: (chart) => t("chart_power_label", range(chart, watts)),
+  ...POWER, title: "chart_power", label: "chart_power_label", unit: "kW", size: "s12", height: 206, left: LEFT, right: 14, hole: holeLabel,
   read: ({ power_mean_w: mean, power_lowest_w: lowest, power_highest_w: highest }) => Number.isFinite(mean) && [
-    h("b", { class: mean < 0 ? "exp" : "imp" }, `${mean < 0 ? "↑" : "↓"} ${t(mean < 0 ? "chart_export" : "chart_import", { w: fixed(Math.abs(mean)) })}`),
+    h("b", { class: mean < 0 ? "exp" : "imp" }, mean < 0 ? "↑ " : "↓ ", t(mean < 0 ? "chart_export" : "chart_import", { w: fixed(Math.abs(mean)) })),
     h("span.soft", t("chart_between", { lowest: signed(lowest), highest: signed(highest) }))],
 };
 
@@ -196,16 +188,15 @@ function names(places) {
 }
 
 const phaseChart = phased((point, phase) => point[`power_l${phase}_w`], (value) => signed(value / 1000, 2), {
-  title: "chart_phases", unit: "kW", divisor: 1000, write: signed, ticks: powerTicks,
+  title: "chart_phases", label: "chart_phases_label", unit: "kW", divisor: 1000, write: signed, say: watts, ticks: powerTicks,
   ends: (point) => PHASES.map((phase) => point[`power_l${phase}_w`]),
-  label: (chart) => t("chart_phases_label", range(chart, watts)),
 });
 
 const voltages = (point, phase) => [point[`voltage_l${phase}_lowest_v`], point[`voltage_l${phase}_highest_v`]];
 const middle = (point, phase) => voltages(point, phase).reduce((sum, value) => sum + value / 2, 0);
 
 const voltageChart = phased(middle, (value) => fixed(value, 1), {
-  title: "chart_voltage", unit: "V",
+  title: "chart_voltage", label: "chart_voltage_label", unit: "V", say: (value) => `${fixed(value, 1)} V`,
   ends: (point) => PHASES.flatMap((phase) => voltages(point, phase)),
   isBad: (point, phase) => voltages(point, phase).some((value) => value < LOWEST_V || value > HIGHEST_V),
   ticks(values) {
@@ -214,19 +205,16 @@ const voltageChart = phased(middle, (value) => fixed(value, 1), {
       high > HIGHEST_V + BEYOND_V && 10 * Math.ceil(high / 10)].filter(Boolean);
   },
   reach: (ticks) => [Math.min(LOWEST_V - BEYOND_V, ...ticks), Math.max(HIGHEST_V + BEYOND_V, ...ticks)],
-  label: (chart) => t("chart_voltage_label", range(chart, (value) => `${fixed(value, 1)} V`)),
   back: ({ y, left, edge }) => [s("rect.allowed", { x: left, y: y(HIGHEST_V), width: edge - left, height: y(LOWEST_V) - y(HIGHEST_V) }),
     [LOWEST_V, HIGHEST_V].map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` }))],
 });
 
-const refusedIn = (points) => points.reduce((sum, { refused }) => sum + refused, 0);
-
 const intervalChart = {
-  title: "chart_interval", unit: "s", size: "s12", height: 100, left: LEFT, right: 14, write: fixed,
+  title: "chart_interval", label: "chart_interval_label", unit: "s", size: "s12", height: 100, left: LEFT, right: 14, write: fixed,
+  say: (value) => `${fixed(value, 1)} s`,
   lines: [(point) => point.longest_interval_s],
   ends: (point) => [point.longest_interval_s],
   ticks: (intervals, { late }) => nice(0, Math.max(1.3 * late, ...intervals.map((interval) => Math.min(interval, 4 * late))), 2),
-  label: ({ ends, known }) => t("chart_interval_label", { longest: `${fixed(Math.max(...ends), 1)} s`, refused: refusedIn(known) }),
   draw({ points, known, x, y, high, left, edge, late, bucketS, span }) {
     const width = Math.max(1.5, (edge - left) * bucketS / span - 0.6);
     return [s("path.limit", { d: `M${left} ${y(late)}H${edge}` }),

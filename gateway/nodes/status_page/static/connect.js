@@ -36,54 +36,51 @@ export function create(gateway) {
 
 function advice(client, way, servers) {
   if (!way) return h("p", { lang: "en" }, t("not_possible", { why: client.why_not }));
-  const { serial, transport, configuration } = way;
+  const { serial, transport, configuration, on_stale: onStale } = way;
   // The units that serve this map already, over the same transport.
   const already = servers.filter((server) => server.transport === transport)
-    .flatMap(({ name, units }) => units.filter(({ map }) => map === way.map).map(({ unit_id: unit }) => t("already_value", { unit, server: name })))
-    .join(", ");
+    .flatMap(({ name, units }) => units.filter(({ map }) => map === way.map).map(({ unit_id: unit }) => t("already_value", { unit, server: name })));
   return [
-    facts("", [
-      [t("select_there"), h("span", { lang: "en" }, way.select)], [t("map"), way.map], [t("unit_id"), way.unit_id],
-      [t("transport"), t(`transport_${transport}`)],
-      [t("serial_line"), serial && lineText(serial)], [t("when_offline"), `on_stale: ${way.on_stale}. ${t(`on_stale_${way.on_stale}`)}`],
-      [t("tested"), t(`tested_${way.tested}`)], [t("already"), already || null], [t("documentation"), client.page && `docs/clients/${client.page}`],
+    settings([
+      ["select_there", h("span", { lang: "en" }, way.select)], ["map", way.map], ["unit_id", way.unit_id], ["transport", t(`transport_${transport}`)],
+      ["serial_line", serial && t("serial_line_value", { ...serial, word: t(`parity_${serial.parity}`), stop: t(`stopbit_${serial.stopbits}`) })],
+      ["when_offline", `on_stale: ${onStale}. ${t(`on_stale_${onStale}`)}`], ["tested", t(`tested_${way.tested}`)],
+      ["already", already.join(", ") || null], ["documentation", client.page && `docs/clients/${client.page}`],
     ]),
     h("div.configuration", h("h2", t("configuration"), " ", copyButton(() => configuration)), h("p.soft", t("configuration_hint")),
       h("pre.scroll", { tabindex: 0, role: "region", "aria-label": t("configuration") }, configuration)),
   ];
 }
 
-function lineText({ baudrate, parity, stopbits }) {
-  return t("serial_line_value", { baudrate, format: `8${parity}${stopbits}`, parity: t(`parity_${parity}`), stopbits: t(`stopbit_${stopbits}`) });
-}
-
 function serverCard(server, index) {
   // The gateway is reachable at the address at which this page was opened.
   const host = server.host || location.hostname.replace(/^\[|\]$/g, "");
-  const where = server.device ? [["device", server.device]] : [["host", host], ["port", server.port]];
-  return h("section.card", h("h2", server.name), settings([["transport", server.transport], ...where,
-    ["tls", server.has_tls ? t("tls_value") : null]]),
+  const where = server.device ? [["device", copied("device", server.device)]] : [["host", copied("host", host)], ["port", copied("port", server.port)]];
+  return h("section.card", h("h2", server.name),
+    settings([["transport", server.transport], ...where, ["tls", server.has_tls ? t("tls_value") : null]]),
     h("div.units", server.units.map((unit) => unitCard(server, index, unit, host))));
 }
 
 function unitCard(server, index, unit, host) {
   const file = (path, more, text) => h("li", h("a",
     { href: `${path}?${new URLSearchParams({ server: index, unit: unit.unit_id, ...more })}`, download: "" }, text));
-  const { first_register: register, first_address: address } = unit;
-  return h("section.card", h("h2", `${unit.unit_id}: ${unit.title}`),
+  const { unit_id: id, first_register: register, first_address: address } = unit;
+  return h("section.card", h("h2", `${id}: ${unit.title}`),
     settings([
-      ["unit_id", unit.unit_id], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
-      ["word_order", t(unit.word_order)],
-      ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)],
-      ["first", register ? t("first_value", { register, address }) : null],
+      ["unit_id", copied("unit_id", id)], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
+      ["word_order", t(unit.word_order)], ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)],
+      ["first", register && t("first_value", { register, address })],
     ]),
     h("details", h("summary", t("downloads")), h("ul", file("download/map", {}, t("map_csv")),
       Object.entries(server.exports).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));
 }
 
-// Settings by the keys of their texts. What is typed into a client can be copied.
+// Facts by the keys of their texts.
 function settings(pairs) {
-  const isCopied = (name) => ["host", "port", "unit_id", "device"].includes(name);
-  return facts("", pairs.map(([name, value]) => [t(name), value !== null && h("span.mono", value),
-    " ", isCopied(name) && copyButton(() => String(value), t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` })]));
+  return facts("", pairs.map(([name, value]) => [t(name), value]));
+}
+
+// What is typed into a client can be copied.
+function copied(name, value) {
+  return [h("span.mono", value), " ", copyButton(() => String(value), t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` })];
 }

@@ -81,22 +81,31 @@ export function plot(past, kind, width, cursor) {
   const x = (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1);
   const y = (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low));
   const chart = { ...past, known, ends, high, left, edge, floor, x, y };
+  const label = t(kind.label, { from: hours(at - span), lowest: kind.say(Math.min(...ends)), highest: kind.say(Math.max(...ends)), refused: refusedIn(known) });
   const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.hole?.(chart, from, to)]);
-  return { ...chart, drawing: picture(width, height, { role: "img", "aria-label": kind.label(chart) }, kind.back?.(chart),
+  return { ...chart, drawing: picture(width, height, { role: "img", "aria-label": label }, kind.back?.(chart),
     values(chart, kind, ticks), times(chart, width), holes, kind.draw(chart), cursor) };
 }
 
 // Net power in two colours: the chart of Charts and of Now.
 export const POWER = {
-  divisor: 1000, write: signed,
+  divisor: 1000, write: signed, say: watts,
   lines: [(point) => point.power_mean_w],
   ends: (point) => [point.power_lowest_w, point.power_highest_w],
   ticks: powerTicks,
   draw: ({ points, x, y }) => area(linesOf(points, (point) => point.power_mean_w, x, y), y(0)),
 };
 
-export function powerTicks(watts) {
-  return nice(Math.min(0, ...watts), Math.max(100, ...watts), 4);
+export function powerTicks(powers) {
+  return nice(Math.min(0, ...powers), Math.max(100, ...powers), 4);
+}
+
+export function watts(value) {
+  return `${signed(value)} W`;
+}
+
+export function refusedIn(points) {
+  return points.reduce((sum, { refused }) => sum + refused, 0);
 }
 
 // The lines of round values, with labels in the wider space.

@@ -27,20 +27,12 @@ export function create(gateway) {
     gateway.restream();
   }
 
-  // The meter with its state at this moment. An event has all meters where they are few, otherwise the one that is watched.
-  function watched() {
-    const { meters, meter } = gateway.event;
-    const found = meters.find(({ name }) => name === meter.name);
-    return { ...found, ...meter, ...gateway.stateOf(found), at: gateway.now(), isOneOfMany: meters.length < gateway.meterCount() };
-  }
-
   function show() {
-    const { event } = gateway;
-    if (!event?.meter) {
-      if (event?.is_serving) render(element, h("p.soft", t("now_no_meter")));
+    const meter = gateway.watched();
+    if (!meter) {
+      if (gateway.event?.is_serving) render(element, h("p.soft", t("now_no_meter")));
       return;
     }
-    const meter = watched();
     const isFirst = !element.firstChild;
     shown = meter.state;
     const past = hour.known(meter);
@@ -60,7 +52,8 @@ export function create(gateway) {
 
   function choice(current) {
     const { meters } = gateway.event;
-    return meters.length > 1 && segments(t("meter"), meters.map((meter) => {
+    if (meters.length === 1) return gateway.meterCount() > 1 && h("b", current);
+    return segments(t("meter"), meters.map((meter) => {
       const { state } = gateway.stateOf(meter);
       return [meter.name, [mark(state, state === "fresh" ? null : t(`state_${state}`)), meter.name]];
     }), current, choose);
@@ -73,18 +66,17 @@ export function create(gateway) {
     tick: show,
     resize: show,
     beat() {
-      const line = element.querySelector(".age");
-      if (!gateway.event?.meter || !line) return;
-      const meter = watched();
+      const [meter, line] = [gateway.watched(), element.querySelector(".age")];
+      if (!meter || !line) return;
       // Stale readings are removed at that moment, and not with the next second.
       if (meter.state === shown) render(line, ageLine(meter));
       else show();
     },
     async refresh() {
-      const { event } = gateway;
-      if (!event?.meter) return;
+      const meter = gateway.watched();
+      if (!meter) return;
       ({ hosts } = await gateway.get("api/hosts"));
-      await hour.follow(gateway, event.meter.name);
+      await hour.follow(gateway, meter.name);
       show();
     },
   };
@@ -92,12 +84,12 @@ export function create(gateway) {
 
 // The large number with its direction; once it is stale, the time without telegrams takes its place.
 function hero(meter, choice, figure) {
-  const { name, state, age, isServed, isOneOfMany, is_simulated: isSimulated } = meter;
+  const { name, state, age, isServed, is_simulated: isSimulated } = meter;
   const { kind, sign, words, digits, unit, say } = isServed ? powerOf(meter) : state === "never" || age === null ? nothingOf(meter) : silenceOf(meter);
   const hasTitle = state !== "never" && !(isSimulated && choice);
   return h("section.card.s8.hero", { "data-state": state, "aria-label": `${name}: ${t("now_net_power")}` },
     h("div",
-      h("div.hero-top", choice, isOneOfMany && h("b", name), hasTitle && h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
+      h("div.hero-top", choice, hasTitle && h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
         isSimulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
       h("p.direction", { class: kind }, sign, h("span", words)),
       h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), unit && h("small", unit)), h("p.soft", say)),
@@ -146,8 +138,7 @@ function silence(age) {
 
 function hourChart(past, [width, height]) {
   const kind = {
-    ...POWER, height: limited(height, 150, 260), right: 46, ends: POWER.lines[0],
-    label: ({ at, span, ends }) => t("now_hour_label", { from: hours(at - span), lowest: signed(Math.min(...ends)), highest: signed(Math.max(...ends)) }),
+    ...POWER, label: "now_hour_label", height: limited(height, 150, 260), right: 46, ends: POWER.lines[0],
     draw: (chart) => [POWER.draw(chart), s("text", { x: chart.edge + 46, y: chart.floor + 19, "text-anchor": "end" }, "kW"),
       past.isServed && s("circle.dot", { cx: chart.x(chart.known.at(-1).at), cy: chart.y(chart.known.at(-1).power_mean_w), r: 4 })],
   };

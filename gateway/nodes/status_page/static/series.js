@@ -28,11 +28,12 @@ export function series(range) {
       merge(newer);
       return true;
     },
-    // What is known at a moment: points up to `end`, which is now only while the readings are fresh.
-    known({ at, age, isServed }) {
-      const end = isServed ? at : age === null ? (points.findLast(isKnown)?.at ?? 0) + bucketS / 2 : at - age;
-      const shown = points.filter((point) => point.at > at - span && point.at - bucketS / 2 < end);
-      return { at, span, end, isServed, bucketS, points: shown.map((point) => (point.at > end ? { ...point, at: end } : point)) };
+    // What is known of a meter at a moment: points up to `end`, which is now only while the readings are fresh.
+    known({ name, at, age, isServed, late_after_s: late }) {
+      const own = name === meter ? points : [];
+      const end = isServed ? at : age === null ? (own.findLast(isKnown)?.at ?? 0) + bucketS / 2 : at - age;
+      const shown = own.filter((point) => point.at > at - span && point.at - bucketS / 2 < end);
+      return { at, span, end, isServed, late, bucketS, points: shown.map((point) => (point.at > end ? { ...point, at: end } : point)) };
     },
   };
 }

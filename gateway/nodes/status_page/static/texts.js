@@ -103,8 +103,9 @@ export function minus(text) {
   return `${text}`.replace(/^-(?=\d)/, "−");
 }
 
-// With so many digits after the point and a true minus; thousands have a thin space from 10,000 on.
+// With so many digits after the point and a true minus, a dash for what is not known; thousands have a thin space from 10,000 on.
 export function fixed(value, digits = 0, signDisplay = "negative") {
+  if (!Number.isFinite(value)) return "—";
   const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: "min2", signDisplay });
   return format.formatToParts(value).map(({ type, value: part }) => OWN_SYMBOLS[type] ?? part).join("");
 }
