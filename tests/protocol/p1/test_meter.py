@@ -451,7 +451,5 @@ def test_what_is_known_of_the_arrival_of_a_telegram_counts_for_its_age() -> None
     take(meter, OLD, START)
     [item] = feed([OLD])
     meter.take(item, START + 10, WALL, is_first=True, waited_since=START + 4)
-    assert meter.serving.is_pending, "it is the first one of a connection"
-    meter.serving.update(START + 60)
     assert meter.served
     assert (meter.served.measured, meter.served.arrived) == (START + 4, START + 10)
