@@ -10,6 +10,16 @@ from gateway.problems.problem import Place, Problem, ProblemError, problem_of
 from gateway.problems.system import file_problem
 from gateway.transport.secret_file import read_secret
 
+_ALERTS = {
+    "CERTIFICATE_EXPIRED": "it is no longer valid",
+    "CERTIFICATE_REVOKED": "it is revoked",
+    "UNKNOWN_CA": "its authority is not known there",
+    "BAD_CERTIFICATE": "it is not accepted",
+    "CERTIFICATE_UNKNOWN": "it is not accepted",
+    "UNSUPPORTED_CERTIFICATE": "it is of another kind",
+}
+"""Why the other end refuses the certificate of this one, by the name of its alert (RFC 8446, 6.2)."""
+
 
 class ClientCertificate(NamedTuple):
     """The PEM files with the certificate that the gateway shows to the other end, and with its key."""
@@ -65,6 +75,14 @@ def tls_problem(error: Exception) -> Problem:
         what = f"the certificate of the host is refused: {reason}"
         hint = "Use the name in the certificate, and ca: with the file of its authority. Is the clock right?"
         return problem_of("certificate-refused", what, hint, short="certificate refused")
+    alert = (getattr(error, "reason", "") or "").rpartition("ALERT_")[2]
+    if alert in _ALERTS:
+        what = f"the certificate of this gateway is refused: {_ALERTS[alert]}"
+        hint = "Write a new certificate and its key in place of the old ones, and reload"
+        return problem_of("own-certificate-refused", what, hint, short="own certificate refused")
+    if alert == "CERTIFICATE_REQUIRED":
+        what, hint = "a certificate of this gateway is required", "Write certificate: and key:"
+        return problem_of("own-certificate-missing", what, hint, short="own certificate required")
     what = f"no TLS connection: {reason}"
     return problem_of("tls-failed", what, "Does the port speak TLS?", short="no TLS connection")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut, printable
 from gateway.problems.system import connection_problem
+from gateway.transport.client_tls import tls_problem
 
 _REFUSED_LOGINS = (134, 135)
 """Reason codes for a wrong user or password, and for a user without rights (MQTT 5.0, 3.2.2.2)."""
@@ -34,8 +36,12 @@ def ended(error: Exception | None) -> Problem:
     """Return why a connection ended while a response was awaited."""
     if isinstance(error, ProblemError):
         return error.problem
+    if isinstance(error, ssl.SSLError):  # with TLS 1.3 the broker refuses a certificate after the handshake
+        return tls_problem(error)
     what = "the broker closes the connection without a response"
     hint = "Look in its log. Is the port correct? Most brokers have 1883, and 8883 with mqtts://"
+    if isinstance(error, ConnectionResetError):  # the reset may come before the reason
+        hint += ". With mqtts://, does the broker accept the certificate of this gateway, or want one?"
     return problem_of("mqtt-closed", what, hint, short="the broker closes the connection")
 
 

@@ -194,6 +194,7 @@ class MqttMeter(Node):
 
     def _note_edge(self, edge: str) -> None:
         """Log from which edge telegrams come in."""
+        self.meter.note_line(is_open=True)
         before, self._edge = self._edge, edge
         if self._has_telegrams:
             self.log_seldom(logging.INFO, f"telegrams come in from {cut(edge)} now, not from {cut(before)}")
