@@ -139,11 +139,11 @@ class P1Port(Node):
                 return self._diagnosis(is_closed=False) or line.silence() or self._silence()
             self._arrivals.tick(moment)
             self._watch_for_pause()
-            if not self._has_telegram or moment < self._show_due:
+            if moment < self._show_due:
                 return None
             self._show_due = moment + SHOWN_EVERY_S
             self._show_receiving(moment)
-            if self._meter.serving.reconnection_is_due:
+            if self._has_telegram and self._meter.serving.reconnection_is_due:
                 # A new connection drops the bytes that wait in the socket of this one.
                 self._meter.serving.note_reconnection()
                 return _TELEGRAMS_LATE
@@ -183,15 +183,14 @@ class P1Port(Node):
         if self._meter.is_connected:
             return
         self._meter.note_line(is_open=True)
-        self._has_telegram = False
-        self._show_due = 0.0
-        self._accepted = self._meter.accepted
-        self._refused = self._meter.refused.total()
+        self._has_telegram, self._show_due = False, 0.0
+        self._accepted, self._refused = self._meter.accepted, self._meter.refused.total()
         self._opened = now()
         self._sample.clear()
         self._arrivals = ArrivalClock(now())
         self._deadline = now() + self._patience_s
         self.show(Colour.YELLOW, Mark.DOT, "line-open", line=self._current[0])
+        self._show_receiving(now())
 
     def _receive(self, data: bytes) -> None:
         self._begin()
@@ -229,11 +228,15 @@ class P1Port(Node):
             self._arrivals.pause()
 
     def _show_receiving(self, moment: float) -> None:
-        """Show how telegrams come in, after the first one over this line."""
+        """Show how telegrams come in, or for how long none has come after those of an earlier connection."""
         meter, name = self._meter, self._current[0]
+        silent_s = moment - meter.newest.arrived if meter.newest else 0.0
+        if not self._has_telegram:
+            if meter.newest and self.status.label.code != "line-encrypted":
+                self.show(Colour.YELLOW, Mark.DOT, "line-quiet", seconds=round(silent_s), line=name)
+            return
         if text := self._flapping.settle(moment):
             self.log(logging.INFO, f"{name}: {text}", alike=text)
-        silent_s = moment - meter.newest.arrived if meter.newest else 0.0
         if meter.other_meter(moment):
             self.show(Colour.YELLOW, Mark.DOT, "two-meters")
         elif silent_s > meter.stale_after_s:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import pty
+import re
 import tty
 from pathlib import Path
 
@@ -82,6 +83,23 @@ async def test_the_status_says_how_often_telegrams_come_and_when_they_do_not(mon
             await until(lambda: str(bench.port.status) == "green dot: 1.0 s, p1.local:2001")
             bench.meter.stale_after_s = 0
             await until(lambda: str(bench.port.status) == "yellow dot: no telegram for 0 s, p1.local:2001")
+
+
+async def test_a_line_that_is_opened_again_shows_for_how_long_no_telegram_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(p1_port, "TICK_S", 0.01)
+    monkeypatch.setattr(p1_port, "SHOWN_EVERY_S", 0.01)
+    monkeypatch.setattr(P1Port, "_wait_for_next", lambda _port, _problem: 0.0)
+    async with ser2net() as served:
+        bench = over_tcp(served)
+        async with running(bench):
+            await until(lambda: served.clients)
+            served.send(TELEGRAM)
+            await until(lambda: bench.meter.accepted)
+            assert bench.meter.newest
+            bench.meter.newest = bench.meter.newest._replace(arrived=bench.meter.newest.arrived - 100)
+            served.vanish()
+            quiet = re.compile(r"yellow dot: no telegram for 1\d\d s, p1.local:2001")
+            await until(lambda: served.accepted == 2 and quiet.fullmatch(str(bench.port.status)))
 
 
 async def test_a_line_that_is_lost_is_reopened_and_each_change_is_reported_once(
