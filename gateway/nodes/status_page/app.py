@@ -70,7 +70,7 @@ def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, .
         Route("/", files.respond),
         Route("/static/{name:path}", files.respond),
         Route("/events", stream),
-        share("/api/status", lambda _query: ((), at_once(lambda: status(gateway, page.started)))),
+        share("/api/status", lambda _query: ((), lambda: status(gateway, page.started))),
         share("/api/registers", _registers),
         share("/api/hosts", lambda _query: ((), lambda: _hosts(page))),
         share("/api/changes", lambda _query: ((), at_once(page.journal.changes))),

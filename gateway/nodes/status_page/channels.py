@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Mapping
 
 from gateway.nodes.status_page.fleet import FleetChannel
 from gateway.nodes.status_page.flow_view import FlowChannel
-from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.now import NowChannel
 from gateway.nodes.status_page.overview import status
 from gateway.nodes.status_page.query import Page
@@ -36,7 +35,7 @@ class StatusChannel:
     async def whole(self) -> bytes:
         """Return the status."""
         page = self._page
-        return to_json(status(page.gateway, page.started, has_advice=page.clients.has_mistake))
+        return await status(page.gateway, page.started, has_advice=page.clients.has_mistake)
 
     change = whole
 
