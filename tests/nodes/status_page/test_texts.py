@@ -170,6 +170,7 @@ def test_no_text_is_left_that_the_page_does_not_use() -> None:
     begins = tuple(re.findall(r"`([a-z_]+_)\$\{", code))
     by_value = {"high word first", "low word first"}
     names = {*re.findall(r"""["'`](\w+)["'`]""", code), *by_value}
+    names |= {f"{name}_one" for name in names}  # the form for a single one
     assert {name for name in texts("en")["page"] if name not in names and not name.startswith(begins)} == set()
 
 

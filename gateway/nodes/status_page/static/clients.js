@@ -33,9 +33,9 @@ export function create(gateway, refresh) {
     const all = hosts.hosts;
     const wrong = new Set(hosts.advices.map(({ host }) => host)).size;
     const counts = [
-      t(all.length === 1 ? "hosts_count_one" : "hosts_count", { n: number(all.length + hosts.more_hosts) }),
+      t("hosts_count", { n: number(all.length + hosts.more_hosts) }),
       t("hosts_rate", { n: fixed(hosts.requests_per_s, 1) }),
-      wrong && t(wrong === 1 ? "hosts_wrong_one" : "hosts_wrong", { n: number(wrong) }),
+      wrong && t("hosts_wrong", { n: number(wrong) }),
     ];
     render(head, h("h1", t("clients")), h("p.soft", counts.filter(Boolean).join(" · ")));
     render(advices, hosts.advices.map(adviceCard));
@@ -90,7 +90,7 @@ function detailOf(host) {
 }
 
 function asked({ address, count }) {
-  return Number.isInteger(address) ? t(count === 1 ? "hosts_asked_one" : "hosts_asked", { address, count }) : "—";
+  return Number.isInteger(address) ? t("hosts_asked", { address, n: number(count) }) : "—";
 }
 
 function gotten(request) {

@@ -6,9 +6,9 @@ import { hatch, limited, picture, plot, POWER } from "./drawing.js";
 import { ageLine, clientMark, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
 import { series } from "./series.js";
-import { clock, dayTime, fixed, hours, insteadOfValues, labelText, language, refusal, signed, t } from "./texts.js";
+import { ageWords, clock, dayTime, fixed, hours, insteadOfValues, labelText, language, refusal, signed, t } from "./texts.js";
 
-const [HOUR_S, DAY_S] = [3600, 86_400];
+const DAY_S = 86_400;
 const BEATS_S = 60;
 const READERS = 8;
 const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
@@ -85,24 +85,25 @@ export function create(gateway) {
 // The large number with its direction; once it is stale, the time without telegrams takes its place.
 function hero(meter, choice, figure) {
   const { name, state, age, isServed, is_simulated: isSimulated } = meter;
-  const { kind, sign, words, digits, unit, say } = isServed ? powerOf(meter) : state === "never" || age === null ? nothingOf(meter) : silenceOf(meter);
+  const { kind, sign, words, big, say } = isServed ? powerOf(meter) : state === "never" || age === null ? nothingOf(meter) : silenceOf(meter);
   const hasTitle = state !== "never" && !(isSimulated && choice);
   return h("section.card.s8.hero", { "data-state": state, "aria-label": `${name}: ${t("now_net_power")}` },
     h("div",
       h("div.hero-top", choice, hasTitle && h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
         isSimulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
-      h("p.direction", { class: kind }, sign, h("span", words)),
-      h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), unit && h("small", unit)), h("p.soft", say)),
+      h("p.direction", { class: kind }, sign, h("span", words)), big, h("p.soft", say)),
     h("figure", figure), h("div.age", ageLine(meter)));
 }
 
 function powerOf({ power_net_w: watts, units }) {
-  if (watts === null) return { kind: "soft", words: t("now_no_power"), digits: "—" };
+  const digits = fixed(watts === null ? null : Math.abs(watts));
+  const big = h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), watts !== null && h("small", "W"));
+  if (watts === null) return { kind: "soft", words: t("now_no_power"), big };
   const kind = watts < 0 ? "exp" : "imp";
   const value = signed(watts);
   const unit = units.find((each) => each.power_address !== null);
   return {
-    kind, words: t(watts < 0 ? "now_exporting" : watts > 0 ? "now_importing" : "now_balanced"), digits: fixed(Math.abs(watts)), unit: "W",
+    kind, big, words: t(watts < 0 ? "now_exporting" : watts > 0 ? "now_importing" : "now_balanced"),
     sign: s("svg.way", { width: 138, height: 36, "aria-hidden": "true" }, s("use", { href: "#way" }), s("use", { href: `#way-${kind}` })),
     say: unit ? t("now_read_at", { value, unit: unit.unit_id, address: unit.power_address }) : t("now_value", { value }),
   };
@@ -111,29 +112,20 @@ function powerOf({ power_net_w: watts, units }) {
 function silenceOf({ power_net_w: watts, beats, late_after_s: late, state, age, at }) {
   const isLost = state === "lost";
   const arrives = beats.some((beat) => beat.fault === null && at - beat.at < late);
-  const [digits, unit] = silence(age);
+  const parts = `${ageWords(age)} ${t(isLost || arrives ? "now_old" : "now_silent")}`.split(/([\d.,]+)/).filter(Boolean);
   return {
     kind: "bad", sign: mark("stale"), words: t(isLost ? "now_lost" : arrives ? "now_stale_late" : "now_stale"),
-    digits, unit: `${t(unit)} ${t(isLost || arrives ? "now_old" : "now_silent")}`,
+    big: h("p.big", parts.map((part) => h(/\d/.test(part) ? "span" : "small", part))),
     say: [t("now_last_at", { at: clock(at - age) }), " ", watts !== null && [h("del", `${signed(watts)} W`), ". "], t("now_not_known")],
   };
 }
 
 function nothingOf({ source, telegrams, state }) {
   return {
-    kind: state === "never" ? "soft" : "bad", sign: mark(state), digits: "—",
+    kind: state === "never" ? "soft" : "bad", sign: mark(state), big: h("p.big", "—"),
     words: t(state === "lost" ? "now_lost" : telegrams ? "now_unserved" : "now_never"),
     say: source && t("now_waiting", { line: source.details.line ?? source.label, status: labelText(source.status.label).replace(`${source.details.line}, `, "") }),
   };
-}
-
-// A silence as a number with its unit: 47 s, 4:13 min, 3:05 h.
-function silence(age) {
-  const pair = (unit) => `${Math.floor(age / unit)}:${String(Math.floor((age % unit) / (unit / 60))).padStart(2, "0")}`;
-  if (age < 60) return [fixed(Math.floor(age)), "now_unit_s"];
-  if (age < HOUR_S) return [pair(60), "now_unit_min"];
-  if (age < 100 * HOUR_S) return [pair(HOUR_S), "now_unit_h"];
-  return [fixed(Math.floor(age / DAY_S)), "now_unit_d"];
 }
 
 function hourChart(past, [width, height]) {
@@ -212,7 +204,7 @@ function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late
 }
 
 function readersCard(hosts, { isServed }) {
-  const count = hosts.length > 0 && h("span.soft.small", t(hosts.length === 1 ? "now_client" : "now_clients", { n: hosts.length }));
+  const count = hosts.length > 0 && h("span.soft.small", t("now_clients", { n: fixed(hosts.length) }));
   return card(".s12", t("now_who"), [count, h("span.grow", h("a", { href: "#clients" }, t("now_all_clients")))],
     hosts.length ? h("ul.who", hosts.slice(0, READERS).map((host) => readerItem(host, isServed))) : h("p.soft", t("now_nobody")));
 }

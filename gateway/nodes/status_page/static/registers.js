@@ -1,6 +1,6 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
-import { checkbox, h, make, memo, render, searchField, select } from "./dom.js";
+import { checkbox, h, make, render, searchField, select } from "./dom.js";
 import { sorting, table } from "./table.js";
 import { telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
@@ -20,7 +20,6 @@ const COLUMNS = [
 export function create(gateway, refresh) {
   const state = { unit: null, search: "", absentOnly: false, chosen: null, line: null };
   const order = sorting(COLUMNS, "address", show);
-  const rows = new Map();
   const element = make(h("div"));
   let data = null;
   let telegram = null;
@@ -36,7 +35,7 @@ export function create(gateway, refresh) {
     // A reload can take the unit away.
     if (!units.some(([unit]) => unit === state.unit)) [state.unit, data] = [units[0]?.[0] ?? null, null];
     return h("div.controls",
-      select(t("unit"), units, state.unit, (unit) => { rows.clear(); change({ unit, chosen: null, line: null }); refresh(); }),
+      select(t("unit"), units, state.unit, (unit) => { change({ unit, chosen: null, line: null }); refresh(); }),
       h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
       checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
       checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
@@ -47,20 +46,15 @@ export function create(gateway, refresh) {
     return (!state.absentOnly || isAbsent(row)) && texts.join(" ").toLowerCase().includes(state.search.toLowerCase());
   }
 
-  // A row is described again only when one of its texts has changed.
   function rowOf(register) {
     const { name, words, text, is_stale: isStale, is_withheld: isWithheld } = register;
     const isMarked = name === state.chosen || register.lines.includes(state.line);
-    const texts = COLUMNS.map((column) => column.text(register));
-    if (!rows.has(name)) rows.set(name, memo());
-    return rows.get(name)([texts, isMarked, isStale, isWithheld], () => {
-      const more = {
-        value: { title: isAbsent(register) && t(isWithheld ? "identifiers_off" : "absent"), class: isStale || text === null ? "live soft" : "live" },
-        content: { title: words || null },
-      };
-      return h("tr", { class: isMarked && "marked", key: name, "data-register": name }, COLUMNS.map(({ name: column, kind }, index) =>
-        h("td", { class: kind, ...more[column] }, column === "name" ? nameButton(register, isMarked) : texts[index])));
-    });
+    const more = {
+      value: { title: isAbsent(register) && t(isWithheld ? "identifiers_off" : "absent"), class: isStale || text === null ? "live soft" : "live" },
+      content: { title: words || null },
+    };
+    return h("tr", { class: isMarked && "marked", key: name, "data-register": name }, COLUMNS.map((column) =>
+      h("td", { class: column.kind, ...more[column.name] }, column.name === "name" ? nameButton(register, isMarked) : column.text(register))));
   }
 
   // A long name can break after each underscore.

@@ -20,8 +20,10 @@ export async function setLanguage(wanted) {
   document.documentElement.lang = wanted;
 }
 
+// The text of a key. For a single one, `n: "1"`, it can have another form.
 export function t(key, values = {}) {
-  return fill(texts.page[key] ?? key, values);
+  const single = values.n === "1" && texts.page[`${key}_one`];
+  return fill(single || (texts.page[key] ?? key), values);
 }
 
 // The label of a node: the name of its kind and, where there are several of that kind, what tells them apart.
