@@ -240,3 +240,17 @@ def test_another_equipment_identifier_is_another_meter() -> None:
     other = resealed(FAST.replace(match[1], match[1][:-2] + b"41"))
     serving.take(received(later(other, 120.0), 120.0), LIMIT_S)
     assert serving.other_meter(120.0) is not None
+
+
+@pytest.mark.parametrize("code", [b"1-0:1.8.1", b"1-0:1.8.2", b"1-0:2.8.1", b"1-0:2.8.2"])
+def test_a_telegram_with_a_lower_counter_and_an_older_stamp_is_of_the_past(code: bytes) -> None:
+    serving = fed(FAST, [100.0 + n for n in range(20)])
+    higher = resealed(re.sub(code + rb"\(\d{6}", code + b"(999998", FAST))
+    for number in range(10):
+        serving.take(received(later(higher, 120.0 + number), 120.0 + number), LIMIT_S)
+    lower = resealed(re.sub(code + rb"\(\d{6}", code + b"(000001", FAST))
+    for number in range(20):
+        serving.take(received(later(lower, number - 500.0), 130.0 + number), LIMIT_S)
+        assert serving.newest_kind is Kind.REPLAY
+    assert serving.served is not None
+    assert serving.served.arrived == 129.0
