@@ -32,7 +32,7 @@ def test_the_age_counts_from_the_tick_and_what_the_edge_knows_of() -> None:
 
 
 def test_a_new_start_of_an_edge_is_newer_than_any_number_of_the_start_before() -> None:
-    ticks, inbox = Ticks("g", 1), Inbox()
+    ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     tick = ticks.next(9.5)
     of_start = {boot: encode(Envelope("e", boot, seq, 0.0, 0.0, True, (tick,))) for boot, seq in ((1, 90), (2, 1))}
     assert inbox.take(incoming(of_start[1]), ticks).outcome is Outcome.USED
