@@ -53,6 +53,7 @@ METERS_KEPT = 2
 """Number of meters per M-Bus channel whose counters are kept: the present one and the one before."""
 
 MBUS_COUNTERS = {f"mbus{n}_reading": f"mbus{n}_identifier" for n in MBUS_CHANNELS}
+_MBUS_TYPES = {f"mbus{n}_reading": f"mbus{n}_type" for n in MBUS_CHANNELS}
 """Counter of an M-Bus channel → the name of its meter's identifier."""
 COUNTERS = frozenset({entry.name for entry in ENTRIES.values() if entry.unit in ("Wh", "varh")} | MBUS_COUNTERS.keys())
 """Names of the counters."""
@@ -74,16 +75,20 @@ class _Counter:
     doubted_at: float = 0.0
 
 
+_MbusMeter = tuple[Value | None, Value | None]
+"""Identifier and device type of an M-Bus meter; None for one that the telegram does not have."""
+
+
 class CounterGuard:
     """The counters of one electricity meter and of the M-Bus meters behind it."""
 
     def __init__(self) -> None:
         self._counters: dict[str, _Counter] = {}
-        self._mbus: dict[str, dict[Value | None, _Counter]] = {}
-        self._on_channel: dict[str, tuple[Value | None, _Counter]] = {}
-        """Counter of an M-Bus channel → the identifier of the meter that is on it now, and its state."""
-        self._new_on_channel: dict[str, tuple[Value | None, bytes]] = {}
-        """Counter of an M-Bus channel → the identifier of another meter, and the telegram that had it."""
+        self._mbus: dict[str, dict[_MbusMeter, _Counter]] = {}
+        self._on_channel: dict[str, tuple[_MbusMeter, _Counter]] = {}
+        """Counter of an M-Bus channel → the meter that is on it now, and its state."""
+        self._new_on_channel: dict[str, tuple[_MbusMeter, bytes]] = {}
+        """Counter of an M-Bus channel → another meter, and the telegram that had it."""
         self._codes: frozenset[str] = frozenset()
         self._lines_of_counters: list[int] = []
         """Numbers of the lines of a telegram with these codes that are counters."""
@@ -150,24 +155,25 @@ class CounterGuard:
         self, name: str, values: Mapping[str, Value], line: Reading, telegram: Telegram, arrived: float
     ) -> _Counter | None:
         """Return the counter of the M-Bus meter that is on a channel now; None while that meter is not confirmed."""
-        identifier = values.get(MBUS_COUNTERS[name])
+        identifier, kind = values.get(MBUS_COUNTERS[name]), values.get(_MBUS_TYPES[name])
         known = self._on_channel.get(name)
-        if known and identifier in (known[0], None):
+        if known and identifier in (known[0][0], None) and kind in (known[0][1], None):
             if self._new_on_channel:
                 self._new_on_channel.pop(name, None)
             return known[1]
+        meter = identifier, kind
         if self._before is not None:
             before = self._new_on_channel.get(name)
-            self._new_on_channel[name] = identifier, telegram.body
-            if before is None or before[0] != identifier or before[1] == telegram.body:
+            self._new_on_channel[name] = meter, telegram.body
+            if before is None or before[0] != meter or before[1] == telegram.body:
                 return None
             del self._new_on_channel[name]
         meters = self._mbus.setdefault(name, {})
-        counter = meters.pop(identifier, None) or _Counter(line, arrived)
+        counter = meters.pop(meter, None) or _Counter(line, arrived)
         if len(meters) >= METERS_KEPT:
             del meters[next(iter(meters))]
-        meters[identifier] = counter
-        self._on_channel[name] = identifier, counter
+        meters[meter] = counter
+        self._on_channel[name] = meter, counter
         return counter
 
     def _withhold_new(self, name: str, values: Mapping[str, Value], line: Reading) -> list[Withheld]:
@@ -176,7 +182,7 @@ class CounterGuard:
         identifier, old = MBUS_COUNTERS[name], known[1].line.base_value if known else None
         withheld = [Withheld(name, Doubt.NEW_METER, old, line.base_value, line.base_unit)] if name in values else []
         if identifier in values:
-            withheld.append(Withheld(identifier, Doubt.NEW_METER, known[0] if known else None, values[identifier]))
+            withheld.append(Withheld(identifier, Doubt.NEW_METER, known[0][0] if known else None, values[identifier]))
         return withheld
 
     def _judge(

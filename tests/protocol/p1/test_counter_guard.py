@@ -255,6 +255,26 @@ def test_an_mbus_meter_that_is_added_later_is_believed_with_its_second_telegram(
     assert not meter.send(2, *lines(2, gas=f"{stamp(1)})(00000.000"))
 
 
+def test_another_type_of_mbus_meter_with_the_same_identifier_is_believed_with_its_second_telegram() -> None:
+    def water(second: int) -> list[str]:
+        gas = lines(second, gas=f"{stamp(0)})(02311.402")
+        return [line.replace("0-1:24.1.0(003)", "0-1:24.1.0(007)") for line in gas]
+
+    meter = Meter()
+    assert not meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))
+    assert names(meter.send(1, *water(1))) == NEW
+    assert not meter.send(2, *lines(2, gas=f"{stamp(0)})(02311.402"))
+    assert names(meter.send(3, *water(3))) == NEW
+    assert not meter.send(4, *water(4))
+
+
+def test_a_type_that_is_left_out_is_no_new_meter() -> None:
+    meter = Meter()
+    assert not meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))
+    without = [line for line in lines(1, gas=f"{stamp(0)})(02311.402") if "24.1.0" not in line]
+    assert not meter.send(1, *without)
+
+
 def test_an_empty_identifier_is_no_new_meter() -> None:
     meter = Meter()
     meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402"))
