@@ -400,7 +400,7 @@ def test_charts_show_the_last_hour_and_are_read_by_keyboard(visit: Visitor) -> N
     chart.focus()
     page.keyboard.press("Home")
     chart.locator(".cursor").wait_for(state="attached")
-    spoken = chart.get_by_role("status").inner_text()
+    spoken = chart.locator(".readout[aria-live=polite]").inner_text()
     assert re.match(r"[0-9:]{5}.*W", spoken), spoken
     page.keyboard.press("Escape")
     chart.locator(".cursor").wait_for(state="detached")

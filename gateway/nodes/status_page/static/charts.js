@@ -92,12 +92,12 @@ export function create(gateway, refresh) {
 
 // A chart of the kind that a table below describes: its picture, the readout, and the cursor for pointer and keyboard.
 function chart(kind, move) {
-  const [readout, spoken, box, cursor] = [h("p.readout"), h("span.vh", { role: "status" }), h("div.plot"), s("g")].map(make);
+  const [readout, box, cursor] = [h("p.readout"), h("div.plot"), s("g")].map(make);
   const title = t(kind.title);
   const element = make(h(`section.card.chart.${kind.size}`,
     { tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key, onpointermove: point,
       onpointerleave: () => move(null) },
-    h("div.hd", h("h2", `${title} `, h("span.soft.small", kind.unit)), readout), box, spoken));
+    h("div.hd", h("h2", `${title} `, h("span.soft.small", kind.unit)), readout), box));
   let drawn = null;
   let chosen = null;
 
@@ -112,6 +112,7 @@ function chart(kind, move) {
   function point({ clientX }) {
     if (!drawn) return;
     const { left, edge, at, span } = drawn;
+    readout.ariaLive = "off";
     const share = (clientX - box.getBoundingClientRect().left - left) / (edge - left);
     move(share < 0 || share > 1 ? null : at - (1 - share) * span);
   }
@@ -124,8 +125,8 @@ function chart(kind, move) {
     const wanted = { ArrowLeft: index - step, ArrowRight: index + step, Home: 0, End: points.length, Escape: null }[event.key];
     if (wanted === undefined) return;
     event.preventDefault();
+    readout.ariaLive = "polite"; // only the keyboard makes it speak
     move(wanted === null ? null : points[limited(wanted, 0, points.length - 1)].at);
-    render(spoken, wanted === null ? "" : readout.textContent);
   }
 
   return {
@@ -161,9 +162,9 @@ const powerChart = {
 function holeLabel({ x, edge, at }, from, to) {
   const [begin, end, isOpen] = [x(from), x(to), to === at];
   if (end - begin <= 40 && !isOpen) return null;
-  const place = end > edge - 60 ? { x: end - 4, "text-anchor": "end" } : { x: (begin + end) / 2, "text-anchor": "middle" };
+  const centre = Math.min((begin + end) / 2, edge - 44);
   const words = isOpen ? t("chart_since", { at: hours(from) }) : `${hours(from)}–${hours(to)}`;
-  return [t("chart_no_telegrams"), words].map((text, line) => s("text.gap-label", { y: TOP + 15 + 15 * line, ...place }, text));
+  return [t("chart_no_telegrams"), words].map((text, line) => s("text.gap-label", { x: centre, y: TOP + 15 + 15 * line, "text-anchor": "middle" }, text));
 }
 
 // A chart with a line for each phase. `value` returns what is drawn of a phase at a point.

@@ -59,11 +59,11 @@ export function limited(value, low, high) {
   return Math.max(low, Math.min(high, value));
 }
 
-export function picture(width, height, properties, ...content) {
+function picture(width, height, properties, ...content) {
   return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...properties }, content);
 }
 
-export function hatch(from, to, y, height) {
+function hatch(from, to, y, height) {
   return to - from < 0.5 ? null : s("rect.gap", { x: from, y, width: to - from, height });
 }
 

@@ -2,7 +2,7 @@
 // No reading is shown as fresh that is not: the page's own clock takes them away, without waiting for an event.
 
 import { card, facts, h, make, memo, render, s, segments } from "./dom.js";
-import { hatch, limited, picture, plot, POWER } from "./drawing.js";
+import { limited, plot, POWER } from "./drawing.js";
 import { ageLine, clientMark, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
 import { series } from "./series.js";
@@ -33,21 +33,16 @@ export function create(gateway) {
       if (gateway.event?.is_serving) render(element, h("p.soft", t("now_no_meter")));
       return;
     }
-    const isFirst = !element.firstChild;
     shown = meter.state;
     const past = hour.known(meter);
-    const size = sizeOf("figure");
+    const box = element.querySelector("figure");
+    const size = [box?.clientWidth, box?.clientHeight];
     const figure = drawn([meter.name, past.points[0]?.at, past.points.length, Math.floor(meter.at / REDRAW_S), meter.isServed, size, language],
       () => hourChart(past, size));
     render(element, h("div.g", hero(meter, choice(meter.name), figure), todayCard(meter), !meter.isServed && meanwhileCard(meter),
-      meter.phases.length > 0 && phasesCard(meter, past.points), lineCard(meter, sizeOf(".beats")[0]),
+      meter.phases.length > 0 && phasesCard(meter, past.points), lineCard(meter),
       readersCard(hosts.filter((host) => host.meters.includes(meter.name)), meter)));
-    if (isFirst) show(); // now the space for drawings is known
-  }
-
-  function sizeOf(selector) {
-    const box = element.querySelector(selector);
-    return [box?.clientWidth ?? 0, box?.clientHeight ?? 0];
+    if (!box) show(); // now the space for the drawing is known
   }
 
   function choice(current) {
@@ -130,30 +125,32 @@ function nothingOf({ source, telegrams, state }) {
 
 function hourChart(past, [width, height]) {
   const kind = {
-    ...POWER, label: "now_hour_label", height: limited(height, 150, 260), right: 46, ends: POWER.lines[0],
+    ...POWER, label: "now_hour_label", height: limited(height ?? 0, 150, 260), right: 46, ends: POWER.lines[0],
     draw: (chart) => [POWER.draw(chart), s("text", { x: chart.edge + 46, y: chart.floor + 19, "text-anchor": "end" }, "kW"),
       past.isServed && s("circle.dot", { cx: chart.x(chart.known.at(-1).at), cy: chart.y(chart.known.at(-1).power_mean_w), r: 4 })],
   };
-  return plot(past, kind, Math.max(260, width))?.drawing ?? h("p.empty", t("now_hour_empty"));
+  return plot(past, kind, Math.max(260, width ?? 0))?.drawing ?? h("p.empty", t("now_hour_empty"));
 }
 
 // Stale counters are still shown, with the time of their telegram. Other stale values are removed or struck through.
-function todayCard({ today, tariff, tariff_is_low: isLow, demand_w: demand, peak_w: peak, peak_at: peakAt, gas_m3: gas, gas_at: gasAt, isServed, at, age }) {
-  const since = today && { since: hours(today.since), at: hours(isServed ? today.since : at - (age ?? 0)) };
-  const counter = (name, value, digits, unit, note, key) => stat([key, t(name)], value === null || value === undefined ? "—"
-    : [h("span", fixed(value, digits)), h("small", ` ${unit}`)], note);
-  const key = (kind) => s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s(`rect.key-${kind}`, { width: 12, height: 12, rx: 2 }));
+function todayCard(meter) {
+  const { today, tariff, tariff_is_low: isLow, demand_w: demand, peak_w: peak, peak_at: peakAt, gas_m3: gas, gas_at: gasAt, isServed, at, age } = meter;
+  const times = today && { since: hours(today.since), at: hours(at - (age ?? 0)) };
   const readAt = gasAt && t("now_gas_at", { at: (at - gasAt < DAY_S / 2 ? hours : dayTime)(gasAt) });
-  const quarter = isServed && demand !== null ? demand / 1000 : null;
-  return card(".s4", t("now_today"), h("span.grow.soft.small", today && t(isServed ? "now_since" : "now_as_of", since)),
-    h("dl.stats", counter("now_imported", today?.import_kwh, 2, "kWh", null, key("imp")),
-      counter("now_exported", today?.export_kwh, 2, "kWh", null, key("exp")),
+  const hasQuarter = isServed && demand !== null;
+  return card(".s4", t("now_today"), h("span.grow.soft.small", today && t(isServed ? "now_since" : "now_as_of", times)),
+    h("dl.stats", counter("now_imported", today?.import_kwh, 2, "kWh", null, "imp"), counter("now_exported", today?.export_kwh, 2, "kWh", null, "exp"),
       gas !== null && counter("now_gas", today?.gas_m3, 3, "m³", readAt),
       tariff !== null && stat(t("now_tariff"), [h("span", { class: !isServed && "struck" }, isLow === null ? tariff : t(isLow ? "now_low" : "now_normal")),
         isLow !== null && h("small", ` ${tariff}`)])),
     (peak !== null || demand !== null) && [h("hr.rule"),
-      h("dl.stats", counter("now_peak", peak && peak / 1000, 2, "kW", peakAt && dayTime(peakAt)),
-        counter("now_quarter", quarter, 2, "kW", quarter !== null && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
+      h("dl.stats", counter("now_peak", (peak ?? NaN) / 1000, 2, "kW", peakAt && dayTime(peakAt)),
+        counter("now_quarter", hasQuarter ? demand / 1000 : null, 2, "kW", hasQuarter && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
+}
+
+function counter(name, value, digits, unit, note, key) {
+  const sign = key && s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s(`rect.key-${key}`, { width: 12, height: 12, rx: 2 }));
+  return stat([sign, t(name)], [h("span", fixed(value, digits)), Number.isFinite(value) && h("small", ` ${unit}`)], note);
 }
 
 function stat(name, value, note) {
@@ -175,32 +172,27 @@ function meanwhileCard({ units, source, name, state, at, age }) {
 }
 
 // The telegrams of the last minute, a bar for each, as high as its interval.
-function lineCard(meter, width) {
+function lineCard(meter) {
   const { today, variant, is_simulated: isSimulated, phases } = meter;
-  return card(phases.length ? ".s4" : ".s12", t("now_line"), h("span.grow.soft.small", t("now_line_note")), h("div.beats", beatStrip(meter, Math.max(200, width))),
+  return card(phases.length ? ".s4" : ".s12", t("now_line"), h("span.grow.soft.small", t("now_line_note")), beatStrip(meter),
     facts(".facts", [[t("now_telegrams"), fixed(today?.telegrams ?? 0)], [t("now_refused"), fixed(today?.refused ?? 0)],
       [t("now_meter"), [variant, isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
 }
 
-function beatStrip({ beats, due_s: due, interval_s: interval, late_after_s: late, at, isServed }, width) {
-  const floor = 50;
-  const x = (time) => limited(width * (1 - (at - time) / BEATS_S), 0, width);
+function beatStrip({ beats, due_s: due, late_after_s: late, at, isServed }) {
   const shown = beats.filter((beat) => at - beat.at < BEATS_S);
-  const bar = limited(width * Math.min(due, interval ?? due) / BEATS_S - 2.5, 1.5, 9);
   const accepted = shown.filter(({ fault }) => fault === null).length;
-  const last = shown.at(-1)?.at ?? -Infinity;
-  return picture(width, 56, { role: "img", "aria-label": t("now_beats_label", { accepted, refused: shown.length - accepted }) },
+  const end = (time) => limited(100 * (1 - (at - time) / BEATS_S), 1, 100);
+  const silence = (from, to) => s("rect.gap", { x: `${end(from)}%`, width: `${Math.max(0, end(to) - end(from) - 1)}%`, height: 50 });
+  const last = shown.at(-1)?.at ?? 0;
+  return s("svg", { width: "100%", height: 56, role: "img", "aria-label": t("now_beats_label", { accepted, refused: shown.length - accepted }) },
     shown.map(({ at: time, interval_s: before, fault }) => {
-      const height = limited(24 * (before ?? due) / due, 6, 46);
-      return [
-        // A silence of more than some intervals is a hatch before the telegram that ended it.
-        before > late && hatch(x(time - before) + bar, x(time), 0, floor),
-        fault === null ? s("rect.beat", { class: before > 1.5 * due && "long", x: Math.min(width - bar, x(time) - bar / 2), y: floor - height,
-          width: bar, height, rx: 1 })
-          : s("path.refused", { d: `M${x(time) - 3} 34l6 6m0-6l-6 6` }, s("title", refusal(fault))),
-      ];
+      const [x, height] = [`${end(time) - 1}%`, limited(24 * (before ?? due) / due, 6, 46)];
+      return [before > late && silence(time - before, time),
+        fault === null ? s("rect.beat", { class: before > 1.5 * due && "long", x, y: 50 - height, width: "1%", height, rx: 1 })
+          : s("svg", { x, y: 34 }, s("path.refused", { d: "M0 0l6 6m0-6l-6 6" }, s("title", refusal(fault))))];
     }),
-    (at - last > late || !isServed) && hatch(x(last) + bar / 2 + 1, width, 0, floor), s("path.axis.zero", { d: `M0 50.5H${width}` }));
+    (at - last > late || !isServed) && silence(last, at), s("line.axis.zero", { x2: "100%", y1: 50.5, y2: 50.5 }));
 }
 
 function readersCard(hosts, { isServed }) {

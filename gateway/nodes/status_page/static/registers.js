@@ -2,7 +2,7 @@
 
 import { checkbox, h, make, render, searchField, select } from "./dom.js";
 import { sorting, table } from "./table.js";
-import { telegramList } from "./telegram.js";
+import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 
 // A row is sorted by what is shown of it, unless `by` returns another value.
@@ -38,7 +38,7 @@ export function create(gateway, refresh) {
       select(t("unit"), units, state.unit, (unit) => { change({ unit, chosen: null, line: null }); refresh(); }),
       h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
       checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
-      checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
+      identifiersBox(gateway, refresh));
   }
 
   function isWanted(row) {

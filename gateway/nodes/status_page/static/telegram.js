@@ -16,6 +16,10 @@ function valueOf({ unix_time: time, ...line }) {
   return time === null ? inWords(line) : `${inWords(line)}, ${moment(time)}`;
 }
 
+export function identifiersBox(gateway, refresh) {
+  return checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); });
+}
+
 export function create(gateway, refresh) {
   const state = { meter: null, line: null };
   const element = make(h("div"));
@@ -26,8 +30,7 @@ export function create(gateway, refresh) {
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
     const controls = h("div.controls",
       select(t("meter"), names.map((name) => [name, name]), state.meter, (meter) => { state.meter = meter; refresh(); }),
-      copyButton(() => data?.text),
-      checkbox(t("show_identifiers"), gateway.showsIdentifiers, (isOn) => { gateway.showsIdentifiers = isOn; refresh(); }));
+      copyButton(() => data?.text), identifiersBox(gateway, refresh));
     render(element, controls, data && h("div.columns", newest(data), recent(data)));
     if (state.line !== null) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
   }
