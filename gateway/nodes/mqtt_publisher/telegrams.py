@@ -60,7 +60,7 @@ class TelegramPublisher(Node):
             "boot": self.edge.boot,
             "meters": len(self._channels),
             "telegrams_offered": self.offered,
-            "serving_gateways": len(self._ticks.newest(now())),
+            "serving_gateways": len({tick[:2] for tick in self._ticks.newest(now())}),
         }
 
     def disconnect(self) -> None:

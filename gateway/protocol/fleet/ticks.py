@@ -28,6 +28,8 @@ MAX_STEP = 2**32
 """Largest number of a step of the counter: it lasts for a hundred years."""
 FORGET_AFTER_S = 10.0
 """Time after which an edge no longer sends a tick that was not followed by another: it would prove nothing new."""
+LOWER_FOR_S = 2.0
+"""Time for which an edge also sends the last tick that came with a lower number than another of its run."""
 MAX_NUMBER = 2**63 - 1
 _MAX_DIGITS = len(str(MAX_NUMBER))
 
@@ -132,14 +134,19 @@ class SeenTicks:
 
     Each name has a fair share of the places: a run under one name never keeps out another name. So a gateway that
     starts again and again, or that publishes made-up runs under its name, leaves the others their places.
+
+    A tick that somebody else publishes with a very high number does not hide the true ones, which have lower numbers:
+    the last one of these is sent as well. Only the gateway knows which of them it has sent.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}
+        self._lower: dict[tuple[str, int], tuple[int, float]] = {}
+        """The last tick of a run with a lower number than the newest."""
         self._left_out_at = float("-inf")
 
     def note(self, tick: Tick, moment: float) -> None:
-        """Note a tick that comes at this moment; an older one than the newest of its gateway changes nothing."""
+        """Note a tick that comes at this moment."""
         key = tick.gateway, tick.boot
         known = self._seen.get(key)
         if known is None and len(self._seen) >= MAX_TICKS:
@@ -150,11 +157,17 @@ class SeenTicks:
                     return
         if known is None or tick.number > known[0]:
             self._seen[key] = tick.number, moment
+        elif tick.number < known[0]:
+            self._lower[key] = tick.number, moment
 
     def newest(self, moment: float) -> tuple[Tick, ...]:
         """Return the ticks to be written into a telegram that is sent at this moment."""
         self._forget(moment)
-        return tuple([Tick(gateway, boot, number) for (gateway, boot), (number, _) in self._seen.items()])
+        newest = [Tick(gateway, boot, number) for (gateway, boot), (number, _) in self._seen.items()]
+        if self._lower:
+            lower = [(key, number) for key, (number, seen) in self._lower.items() if moment - seen <= LOWER_FOR_S]
+            newest = [*newest, *[Tick(gateway, boot, number) for (gateway, boot), number in lower]][:MAX_TICKS]
+        return tuple(newest)
 
     def leaves_out(self, moment: float) -> bool:
         """Return whether there are more gateways than a telegram names; the others cannot prove its age."""
@@ -167,10 +180,15 @@ class SeenTicks:
         if largest < runs[gateway] + 2:
             return False
         # The first runs of a name stay: among them is the one that ticks for longest.
-        del self._seen[next(key for key in reversed(self._seen) if runs[key[0]] == largest)]
+        given_up = next(key for key in reversed(self._seen) if runs[key[0]] == largest)
+        del self._seen[given_up]
+        self._lower.pop(given_up, None)
         return True
 
     def _forget(self, moment: float) -> None:
         old = [key for key, (_, seen) in self._seen.items() if moment - seen > FORGET_AFTER_S]
         for key in old:
             del self._seen[key]
+            lower = self._lower.pop(key, None)
+            if lower and moment - lower[1] <= FORGET_AFTER_S:
+                self._seen[key] = lower

@@ -91,10 +91,35 @@ def test_an_edge_sends_the_newest_tick_of_each_gateway_that_still_ticks() -> Non
     seen.note(Tick("a", 1, 5), 0.0)
     seen.note(Tick("a", 1, 4), 1.0)
     seen.note(Tick("b", 2, 1), 2.0)
-    assert set(seen.newest(3.0)) == {Tick("a", 1, 5), Tick("b", 2, 1)}
-    assert seen.newest(FORGET_AFTER_S + 1.0) == (Tick("b", 2, 1),)
+    assert set(seen.newest(3.1)) == {Tick("a", 1, 5), Tick("b", 2, 1)}
+    assert seen.newest(FORGET_AFTER_S + 1.1) == (Tick("b", 2, 1),)
     seen.note(Tick("b", 3, 1), 12.0)
     assert set(seen.newest(12.0)) == {Tick("b", 2, 1), Tick("b", 3, 1)}, "a late one of an earlier run takes no place"
+
+
+def test_a_forged_tick_with_a_high_number_does_not_hide_the_true_ones() -> None:
+    seen, ticks = SeenTicks(), Ticks(GATEWAY, BOOT, lambda: 1)
+    for second in range(40):
+        true = ticks.next(float(second))
+        seen.note(true, float(second))
+        seen.note(true._replace(number=1000 + second // 20), second + 0.1)
+        seen.note(true, second + 0.2)  # from a second broker
+        for part in (0.3, 0.9):
+            assert ticks.moment_of(seen.newest(second + part)) == second
+    seen.note(true, 41.0)
+    assert len(seen.newest(44.0)) == 1, "a late tick is not sent for long"
+    seen.newest(60.0)
+    assert not seen._seen
+    assert not seen._lower
+
+
+def test_late_ticks_take_no_place_from_other_gateways() -> None:
+    seen = SeenTicks()
+    for number in range(MAX_TICKS):
+        seen.note(Tick(f"gateway-{number}", 1, 5), 0.0)
+        seen.note(Tick(f"gateway-{number}", 1, 4), 0.0)
+    assert {each.number for each in seen.newest(1.0)} == {5}
+    assert len(seen.newest(1.0)) == MAX_TICKS
 
 
 def test_a_flood_of_gateways_takes_no_place_from_those_that_are_known() -> None:
