@@ -401,7 +401,7 @@ def test_charts_show_the_last_hour_and_are_read_by_keyboard(visit: Visitor) -> N
     page.keyboard.press("Home")
     chart.locator(".cursor").wait_for(state="attached")
     spoken = chart.locator(".readout[aria-live=polite]").inner_text()
-    assert re.match(r"[0-9:]{5}.*W", spoken), spoken
+    assert re.match(r"(?s)[0-9:]{5}.*W", spoken), spoken
     page.keyboard.press("Escape")
     chart.locator(".cursor").wait_for(state="detached")
     page.get_by_role("button", name="24 h").click()
