@@ -17,7 +17,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import copy
 from typing import Any
 
 from paho.mqtt import _packet
@@ -203,7 +203,7 @@ class Publishing:
         self.publisher.take_tick(Message(tick_topic(PREFIX, GATEWAY), encode_tick(Tick(GATEWAY, BOOT, round(moment)))))
         telegram = self._received.telegram
         self._batch = [
-            replace(self._received, telegram=replace(telegram), arrived=moment, measured=moment) for _ in range(BATCH)
+            self._received._replace(telegram=copy(telegram), arrived=moment, measured=moment) for _ in range(BATCH)
         ]
 
     def publish(self) -> None:
