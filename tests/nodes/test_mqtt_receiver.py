@@ -13,6 +13,7 @@ from gateway.nodes.dsmr_parser import DsmrParser
 from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver, ReceiverSettings, Recipient, problems
 from gateway.nodes.mqtt_receiver import node as receiver_node
 from gateway.nodes.mqtt_receiver.meter import FIRST_WITHIN_S
+from gateway.nodes.mqtt_receiver.node import FORGED_SHOWN_S
 from gateway.protocol.fleet.envelope import Envelope, encode
 from gateway.protocol.fleet.inbox import Outcome
 from gateway.protocol.fleet.presence import EdgeStatus, encode_status
@@ -236,6 +237,19 @@ def test_a_meter_without_telegrams_says_why(fleet: Fleet, name: str) -> None:
     assert fleet.look(1.0) == case.status
     assert fleet.meter.status.label.code == case.code
     assert fleet.meter.status.is_failure
+
+
+def test_a_forged_tick_beside_a_true_one_is_reported_and_the_readings_stay_fresh(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    true = fleet.tick()
+    fleet.takers[0](fleet.message(true, true._replace(number=true.number + 2**50)))
+    assert fleet.state.newest is not None
+    fleet.look()
+    assert fleet.receiver.status.text == "another sender of this gateway's tick"
+    assert "have a tick under the name of this gateway that it did not send" in caplog.text
+    fleet.look(FORGED_SHOWN_S + 1)
+    assert fleet.receiver.status.text == "0 of 1 meters online"
 
 
 def test_old_messages_say_that_nothing_new_comes_and_a_minute_old_ones_that_they_are_old(fleet: Fleet) -> None:

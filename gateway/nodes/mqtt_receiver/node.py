@@ -5,6 +5,7 @@ In: messages of the brokers. Out: messages to meters.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from itertools import count
 from typing import NamedTuple, Protocol
 
 from gateway.nodes.mqtt_receiver.meter import Arrival, MqttMeter
+from gateway.nodes.mqtt_receiver.problems import forged_ticks
 from gateway.protocol.fleet.inbox import Outcome
 from gateway.protocol.fleet.presence import Presence, decode_status
 from gateway.protocol.fleet.rendezvous import brokers_of
@@ -28,10 +30,12 @@ from gateway.protocol.fleet.topics import (
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.output import Output
-from gateway.runtime.status import Colour, Mark
+from gateway.runtime.status import Colour, Mark, label_of
 from gateway.runtime.ticking import look_each
 from gateway.transport.mqtt import Message
 
+FORGED_SHOWN_S = 60.0
+"""Time for which the status reports a tick that somebody else has published under the name of this gateway."""
 PARTS = 10
 """Number of parts in which all meters are looked at within a second, so that no look takes long."""
 
@@ -89,6 +93,7 @@ class MqttReceiver(Node):
         self._since = now()
         self._turns = count()
         self._online: set[MqttMeter] = set()
+        self._forged, self._forged_at = 0, float("-inf")
         self.received = self.not_ours = 0
 
     def details(self) -> Details:
@@ -187,14 +192,23 @@ class MqttReceiver(Node):
             (self._online.add if is_online else self._online.discard)(meter)
         if turn == 0:
             self._tick()
-            self._show(len(connected))
+            self._note_forged(moment)
+            self._show(len(connected), moment)
 
-    def _show(self, connected: int) -> None:
+    def _note_forged(self, moment: float) -> None:
+        """Log that ticks came back that this gateway has not sent."""
+        if self.ticks.forged != self._forged:
+            self._forged, self._forged_at = self.ticks.forged, moment
+            self.log_seldom(logging.WARNING, str(forged_ticks()))
+
+    def _show(self, connected: int, moment: float) -> None:
         total = len(self.meters.receivers)
         self._online.intersection_update(meter for _, meter in self.meters.receivers)
         values: Mapping[str, int] = {"count": len(self._online), "total": total}
         if not connected:
             self.show(Colour.RED, Mark.RING, "no-broker")
+        elif moment - self._forged_at <= FORGED_SHOWN_S:
+            self.show(Colour.YELLOW, Mark.DOT, label_of(forged_ticks()))
         elif len(self._online) < total or connected < len(self._links):
             self.show(Colour.YELLOW, Mark.DOT, "meters-online", **values)
         else:

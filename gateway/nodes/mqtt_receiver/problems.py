@@ -69,10 +69,15 @@ def _unknown_age(item: Unused) -> Problem:
     return problem_of("mqtt-unknown-age", what, hint, short="age not known: no tick of this gateway comes back")
 
 
-def _forged_tick(item: Unused) -> Problem:
-    what = f"the messages of {cut(item.edge)} have a tick under the name of this gateway that it did not send"
+def forged_ticks(edges: str = "the edges") -> Problem:
+    """Return that messages have ticks of this gateway that it did not send."""
+    what = f"the messages of {edges} have a tick under the name of this gateway that it did not send"
     hint = "Let no other user write _tick of this gateway, in the access lists of the brokers"
     return problem_of("mqtt-forged-tick", what, hint, short="another sender of this gateway's tick")
+
+
+def _forged_tick(item: Unused) -> Problem:
+    return forged_ticks(cut(item.edge))
 
 
 def _too_old(item: Unused) -> Problem:

@@ -96,6 +96,8 @@ class Ticks:
         self._newest = 0
         self._moments: dict[int, float] = {}
         """The moments of the newest ticks by their numbers, the oldest first."""
+        self.forged = 0
+        """Number of ticks of this run that came back and that this gateway has not sent."""
 
     def next(self, moment: float) -> Tick:
         """Return the next tick, to be published now; `moment` is before it is sent."""
@@ -111,7 +113,9 @@ class Ticks:
         for gateway, boot, number in ticks:
             if boot == self._boot and gateway == self._gateway:
                 moment = self._moments.get(number)
-                if moment is not None and (newest is None or moment > newest):
+                if moment is None:
+                    self.forged += self._is_forged(number)
+                elif newest is None or moment > newest:
                     newest = moment
         return newest
 
@@ -121,8 +125,10 @@ class Ticks:
 
     def is_forged(self, ticks: Iterable[Tick]) -> bool:
         """Return whether there is a tick of this run that this gateway has not sent."""
-        oldest = next(iter(self._moments), 0)
-        return any(number > oldest and number not in self._moments for number in self._own(ticks))
+        return any(self._is_forged(number) for number in self._own(ticks))
+
+    def _is_forged(self, number: int) -> bool:
+        return number > next(iter(self._moments), 0) and number not in self._moments
 
     def _own(self, ticks: Iterable[Tick]) -> list[int]:
         """Return the numbers of ticks with the name and the run of this gateway."""

@@ -71,6 +71,7 @@ def test_a_tick_that_was_published_before_this_gateway_sent_it_proves_nothing() 
         ticks.next(float(second))
         assert ticks.moment_of(forged) is None
     assert ticks.is_forged(forged[:1])
+    assert ticks.forged == 59 * len(forged)
     assert ticks.moment_of([*forged, known]) == 0.0
     assert not ticks.is_forged([known, known._replace(boot=BOOT + 1), known._replace(gateway="serving-2")])
 
