@@ -227,6 +227,15 @@ def test_another_mbus_meter_is_believed_with_its_second_telegram_and_counts_from
     assert not meter.send(303, *lines(303, gas=f"{stamp(302)})(02311.402", device="41"))
 
 
+def test_a_new_mbus_meter_is_reported_with_the_values_of_both() -> None:
+    meter = Meter()
+    meter.send(0, *lines(0, gas=f"{stamp(0)})(02311.402", device="41"))
+    assert meter.send(300, *lines(300, gas=f"{stamp(300)})(00000.001", device="42")) == [
+        Withheld("mbus1_reading", Doubt.NEW_METER, Decimal("2311.402"), Decimal("0.001"), "m3"),
+        Withheld("mbus1_identifier", Doubt.NEW_METER, "A", "B"),
+    ]
+
+
 def test_another_mbus_meter_in_single_telegrams_is_never_believed() -> None:
     meter = Meter()
     for second in range(0, 20, 2):

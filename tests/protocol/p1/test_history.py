@@ -94,6 +94,15 @@ def test_buckets_of_an_hour_ago_are_overwritten_also_after_a_gap() -> None:
     assert [row["begins"] for row in rows(history.hour)] == [5 * HOUR_S, 5 * HOUR_S + FULL.short_s]
 
 
+def test_after_a_gap_nothing_is_left_in_the_buckets_that_it_passed() -> None:
+    history, size = History(), History().hour.size
+    for step in (0, 1, 2, 3, size + 1):
+        history.note(received(), step * FULL.short_s)
+    assert [row["begins"] / FULL.short_s for row in rows(history.hour)] == [2, 3, size + 1]
+    history.note(received(), (2 * size + 10) * FULL.short_s)
+    assert [row["begins"] / FULL.short_s for row in rows(history.hour)] == [2 * size + 10]
+
+
 def test_the_day_has_the_same_sums_as_its_hours() -> None:
     history = History()
     for step in range(90):

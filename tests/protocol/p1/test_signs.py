@@ -130,7 +130,9 @@ def test_net_power_is_import_less_export_or_all_three_are_absent(
     readings = read_lines(*lines)
     names = {f"{name}{suffix}" for name in NET}
     assert names & readings.values.keys() == (names if agrees else set())
-    assert [error.line for error in readings.errors] == ([] if agrees else [lines[2]])
+    difference = (Decimal(imported) - Decimal(exported)).scaleb(3)
+    reason = f"power_net{suffix} is {Decimal(net).scaleb(3):f} W, but import less export is {difference:f} W"
+    assert [(error.line, error.reason) for error in readings.errors] == ([] if agrees else [(lines[2], reason)])
 
 
 def test_a_total_is_not_made_where_the_meter_has_tariffs_without_a_name() -> None:
