@@ -26,13 +26,13 @@ function fault(problem) {
     h("p.fault-head", h("b", translation ?? english),
       h("span.soft.mono.small", [line ? `${name}:${line}:${problem.column}` : file, path].filter(Boolean).join(" · "))),
     translation && h("p.soft.fault-more", { lang: "en" }, english),
-    lines.length > 0 && h("pre.scroll", { tabindex: 0, role: "region", "aria-label": `${name}:${line}` },
-      lines.map((each) => sourceLine(each, problem))));
+    lines.length > 0 && h("div.scroll", { tabindex: 0, role: "region", "aria-label": `${name}:${line}` },
+      h("ol.mono", lines.map((each) => sourceLine(each, problem)))));
 }
 
+// A line of the file under its number, with what is wrong in it marked.
 function sourceLine({ number: at, text }, { line, column, length }) {
-  const margin = (shown) => h("span.no", { "aria-hidden": "true" }, `${String(shown).padStart(4)}  `);
-  if (at !== line) return [margin(at), `${text}\n`];
-  const caret = `${" ".repeat(Math.max(0, column - 1))}${"^".repeat(Math.max(1, length))}`;
-  return [h("mark", margin(at), text), "\n", margin(""), h("span.caret", { "aria-hidden": "true" }, caret), "\n"];
+  const [begin, end] = [column - 1, column - 1 + Math.max(1, length)];
+  return h("li", { value: at, class: at === line && "wrong" },
+    at === line ? [text.slice(0, begin), h("mark", text.slice(begin, end) || " "), text.slice(end)] : text);
 }

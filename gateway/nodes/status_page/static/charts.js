@@ -8,7 +8,6 @@ import { table } from "./table.js";
 import { fixed, hours, moment, signed, t } from "./texts.js";
 
 const [LOWEST_V, HIGHEST_V] = [207, 253];
-const BEYOND_V = 4; // space above and below the limits
 const PHASES = [1, 2, 3];
 const LEFT = 44; // space for the labels of values
 const LABEL_HEIGHT = 14;
@@ -200,14 +199,10 @@ const voltageChart = phased(middle, (value) => fixed(value, 1), {
   title: "chart_voltage", label: "chart_voltage_label", unit: "V", say: (value) => `${fixed(value, 1)} V`,
   ends: (point) => PHASES.flatMap((phase) => voltages(point, phase)),
   isBad: (point, phase) => voltages(point, phase).some((value) => value < LOWEST_V || value > HIGHEST_V),
-  ticks(values) {
-    const [low, high] = [Math.min(...values), Math.max(...values)];
-    return [low < LOWEST_V - BEYOND_V && 10 * Math.floor(low / 10), LOWEST_V, 220, 230, 240, HIGHEST_V,
-      high > HIGHEST_V + BEYOND_V && 10 * Math.ceil(high / 10)].filter(Boolean);
-  },
-  reach: (ticks) => [Math.min(LOWEST_V - BEYOND_V, ...ticks), Math.max(HIGHEST_V + BEYOND_V, ...ticks)],
-  back: ({ y, left, edge }) => [s("rect.allowed", { x: left, y: y(HIGHEST_V), width: edge - left, height: y(LOWEST_V) - y(HIGHEST_V) }),
-    [LOWEST_V, HIGHEST_V].map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` }))],
+  ticks: (values) => [10 * Math.floor(Math.min(LOWEST_V, ...values) / 10), LOWEST_V, 220, 230, 240, HIGHEST_V,
+    10 * Math.ceil(Math.max(HIGHEST_V, ...values) / 10)],
+  limits: () => [LOWEST_V, HIGHEST_V],
+  back: ({ y, left, edge }) => s("rect.allowed", { x: left, y: y(HIGHEST_V), width: edge - left, height: y(LOWEST_V) - y(HIGHEST_V) }),
 });
 
 const intervalChart = {
@@ -216,10 +211,10 @@ const intervalChart = {
   lines: [(point) => point.longest_interval_s],
   ends: (point) => [point.longest_interval_s],
   ticks: (intervals, { late }) => nice(0, Math.max(1.3 * late, ...intervals.map((interval) => Math.min(interval, 4 * late))), 2),
+  limits: ({ late }) => [late],
   draw({ points, known, x, y, high, left, edge, late, bucketS, span }) {
     const width = Math.max(1.5, (edge - left) * bucketS / span - 0.6);
-    return [s("path.limit", { d: `M${left} ${y(late)}H${edge}` }),
-      s("text.limit-label", { x: edge, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
+    return [s("text.limit-label", { x: edge, y: y(late) - 5, "text-anchor": "end" }, t("age_mark_late")),
       known.map(({ at, longest_interval_s: interval }) => {
         const top = y(Math.min(interval, high));
         return s(`rect.beat.${interval > late ? "long" : "plain"}`,

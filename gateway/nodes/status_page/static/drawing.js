@@ -76,7 +76,7 @@ export function plot(past, kind, width, cursor) {
   if (!known.length) return null;
   const ends = known.flatMap(kind.ends).filter(Number.isFinite);
   const ticks = kind.ticks(ends, past);
-  const [low, high] = kind.reach?.(ticks) ?? [ticks[0], ticks.at(-1)];
+  const [low, high] = [ticks[0], ticks.at(-1)];
   const [edge, floor] = [width - right, height - BOTTOM];
   const x = (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1);
   const y = (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low));
@@ -84,7 +84,8 @@ export function plot(past, kind, width, cursor) {
   const label = t(kind.label, { from: hours(at - span), lowest: kind.say(Math.min(...ends)), highest: kind.say(Math.max(...ends)), refused: refusedIn(known) });
   const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.hole?.(chart, from, to)]);
   return { ...chart, drawing: picture(width, height, { role: "img", "aria-label": label }, kind.back?.(chart),
-    values(chart, kind, ticks), times(chart, width), holes, kind.draw(chart), cursor) };
+    values(chart, kind, ticks), times(chart, width), holes, kind.limits?.(past).map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` })),
+    kind.draw(chart), cursor) };
 }
 
 // Net power in two colours: the chart of Charts and of Now.
