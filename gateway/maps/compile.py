@@ -71,7 +71,7 @@ def compile_map(
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
         requires=_requires(whole, documents["requires"], problems),
-        conditions=_conditions(whole, placed),
+        conditions=_conditions(whole, placed) | _keeps(whole, documents["keeps"], problems),
         settings=_settings(whole.settings, placed),
         remarks=tuple(remarks_of(registers, has_blocks=whole.blocks is not None)),
         blocks=tuple(join(blocks)),
@@ -156,11 +156,21 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
         except ExpressionError as error:
             problems.append(document.problem(("requires", index), "invalid-expression", str(error), code_hint(text)))
             continue
-        for name in sorted(expression.names - NAMES.keys()):
-            what, hint = f"no reading is called {cut(name)}", suggest(name, list(NAMES)) or READINGS_HINT
-            problems.append(document.problem(("requires", index), "unknown-reading", what, hint, name=cut(name)))
+        problems += [_unknown(name, document, "requires", index) for name in sorted(expression.names - NAMES.keys())]
         requires[text] = expression.evaluate
     return requires
+
+
+def _keeps(whole: MapFile, document: Document, problems: list[Problem]) -> frozenset[frozenset[str]]:
+    """Return the readings that a meter has to go on sending, each as a condition of its own."""
+    names = whole.keeps or []
+    problems += [_unknown(name, document, "keeps", at) for at, name in enumerate(names) if name not in NAMES]
+    return frozenset(frozenset({name}) for name in names)
+
+
+def _unknown(name: str, document: Document, key: str, index: int) -> Problem:
+    what, hint = f"no reading is called {cut(name)}", suggest(name, list(NAMES)) or READINGS_HINT
+    return document.problem((key, index), "unknown-reading", what, hint, name=cut(name))
 
 
 def _conditions(whole: MapFile, placed: Sequence[PlacedEntry]) -> frozenset[frozenset[str]]:

@@ -31,7 +31,7 @@ MAX_PATTERNS = 500
 MAX_BLOCKS = 200
 """Largest number of entries in `blocks:`."""
 MAX_CONDITIONS = 100
-"""Largest number of expressions in `requires:`."""
+"""Largest number of expressions in `requires:`, and of names in `keeps:`."""
 MAX_CLIENTS = 100
 """Largest number of programs in `clients:`."""
 MAX_WRITES = 1000
@@ -192,6 +192,7 @@ class MapFile(BaseModel):
     include: list[_Path] = Field(default=[], max_length=MAX_INCLUDES)
     without: list[_Name] = Field(default=[], max_length=MAX_PATTERNS)
     requires: list[_Expression] | None = Field(default=None, max_length=MAX_CONDITIONS)
+    keeps: list[_Text] | None = Field(default=None, max_length=MAX_CONDITIONS)
     function_codes: list[Literal[3, 4]] | None = None
     word_order: Order | None = None
     byte_order: Order | None = None

@@ -78,15 +78,8 @@ def find_map(name: str, beside: Path, start: str = "the folder of gateway.yaml")
 
 
 _INHERITED = (
-    "function_codes",
-    "word_order",
-    "byte_order",
-    "gaps",
-    "blocks",
-    "absent",
-    "accept_writes",
-    "unit_id",
-    "requires",
+    *("function_codes", "word_order", "byte_order", "gaps", "blocks", "absent", "accept_writes", "unit_id"),
+    *("requires", "keeps"),
 )
 """Settings that a map takes over from the maps it extends or includes, unless it has its own."""
 

@@ -138,7 +138,7 @@ class RegisterMapNode(Node):
     def _vanished(self, received: Received, newest: Snapshot) -> list[str]:
         """Return the readings of phases that the meter sent until a moment ago, if the telegram has none of them.
 
-        The map would show zeros for these phases, and a charger would take them for idle ones.
+        The map would show zeros or codes for these phases, and a charger would take them for idle ones.
         """
         if received.measured - self._measured > PHASES_KEPT_S:
             return []

@@ -201,3 +201,13 @@ def test_no_map_shows_phases_that_vanish_from_a_telegram_as_idle(path: Path, gon
     if invented and not register_map.lacking(rest):
         assert register_map.vanished(rest, whole)
     assert not register_map.vanished(whole, rest)
+
+
+@pytest.mark.parametrize("name", ["sunspec-203", "sunspec-213"])
+def test_a_current_that_was_sent_before_is_never_not_implemented(name: str) -> None:
+    register_map = load_map(map_names()[name])
+    whole = readings_in((OWN_TELEGRAMS / "v50_sagemcom-t210d.txt").read_bytes())[0].values
+    for gone in ("current_signed_l2", "power_net_l3"):
+        rest = {key: value for key, value in whole.items() if key != gone}
+        assert register_map.vanished(rest, whole) == [gone]
+        assert not register_map.vanished(rest, rest)

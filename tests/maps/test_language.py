@@ -198,3 +198,13 @@ def test_the_unit_of_a_known_code_is_checked(tmp_path: Path) -> None:
         load_map(
             write(tmp_path, "address: 0, name: a, type: int16, unit: W, value: \"obis('1-0:1.7.0') + energy_import\"")
         )
+
+
+def test_what_a_map_keeps_is_a_reading_and_holds_for_the_maps_that_extend_it(tmp_path: Path) -> None:
+    register = "address: 0, name: a, type: uint16, value: voltage_l1, unit: V"
+    path = write(tmp_path, register, "keeps: [voltage_l1]\n")
+    (tmp_path / "child.yaml").write_text(f"title: t\nextends: {path.name}\n")
+    for each in (path, tmp_path / "child.yaml"):
+        assert load_map(each).vanished({}, {"voltage_l1": Decimal(230)}) == ["voltage_l1"]
+    with pytest.raises(FileError, match="no reading is called voltag_l1"):
+        load_map(write(tmp_path, register, "keeps: [voltag_l1]\n"))

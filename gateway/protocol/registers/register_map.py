@@ -33,8 +33,9 @@ class RegisterMap:
     """Expressions that must be present in a telegram, else the map does not show it: its clients know no code for
     absent."""
     conditions: frozenset[frozenset[str]] = frozenset()
-    """For each `unless()`, the readings that must all be absent for its value: they show that a meter has more than one
-    phase."""
+    """Groups of readings of which a meter goes on sending at least one, once it has sent one. For each `unless()`, they
+    are the readings that must all be absent for its value: they show that the meter has more than one phase. Each
+    reading that the map keeps is a group of its own."""
     settings: Mapping[str, int | float] = field(default_factory=dict)
     """Numbers that a unit may choose, with those that this map is compiled for; `unit_id` if the map shows it."""
     remarks: tuple[str, ...] = ()
@@ -100,7 +101,7 @@ class RegisterMap:
         return [text for text, evaluate in self.requires.items() if evaluate(values) is None]
 
     def vanished(self, values: Mapping[str, Value], before: Mapping[str, Value]) -> list[str]:
-        """Return the readings that a meter no longer sends, if the map would now show it as one with fewer phases.
+        """Return the readings that a meter no longer sends, if the map would now show zeros or codes in their place.
 
         Args:
             values: the readings of a telegram.
