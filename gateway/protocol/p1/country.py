@@ -57,7 +57,7 @@ def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readin
     is_net = detected.signed_import is not None and _import_is_net(readings, detected.signed_import)
     if not low_tariff and not shift_s and not is_net:
         return readings
-    values, units = readings.values.copy(), readings.units.copy()
+    values, units = {**readings.values}, {**readings.units}
     if low_tariff:
         _name_tariffs(values, units, low_tariff)
     if is_net:

@@ -7,7 +7,7 @@ whose inputs have changed. `derived.DERIVATIONS` declares what each derived read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import NamedTuple
@@ -47,32 +47,29 @@ Compute = Callable[[Mapping[str, Value], Mapping[str, str], AbstractSet[str]], D
 
 
 def derive(
-    values: Mapping[str, Value],
-    units: Mapping[str, str],
-    without_value: AbstractSet[str] = frozenset(),
-    before: tuple[Derived, ...] = (),
-    changed: Iterable[str] | None = None,
+    values: Mapping[str, Value], units: Mapping[str, str], without_value: AbstractSet[str] = frozenset()
 ) -> tuple[Derived, ...]:
     """Return the readings that follow from those of the lines, except those that the telegram contains itself.
-
-    A group of derivations without a changed input is not computed again; that is most of them in a telegram of a meter
-    that sends each second.
 
     Args:
         values: the values of the lines by name.
         units: their base units.
         without_value: names for which the telegram has a line, but no valid value.
-        before: the result for the telegram before, if it had the same lines.
-        changed: names of the values that have changed since; None to compute all.
 
     """
-    if changed is None:
-        return tuple([compute(values, units, without_value) for _, compute in _GROUPS])
-    derived = list(before)
+    return tuple([compute(values, units, without_value) for _, compute in _GROUPS])
+
+
+def derive_again(
+    values: Mapping[str, Value], units: Mapping[str, str], without_value: AbstractSet[str], changed: Iterable[str]
+) -> Iterator[tuple[int, Derived]]:
+    """Yield the groups that have a changed input, each with its index in the result of `derive`.
+
+    In a telegram of a meter that sends each second, most groups have none.
+    """
     for index in {index for name in changed for index in _USED_BY.get(name, ())}:
         _, compute = _GROUPS[index]
-        derived[index] = compute(values, units, without_value)
-    return tuple(derived)
+        yield index, compute(values, units, without_value)
 
 
 def _tariff_sum(way: str) -> tuple[frozenset[str], Compute]:
@@ -180,13 +177,12 @@ class _Channel(NamedTuple):
 
 def _mbus(values: Mapping[str, Value], units: Mapping[str, str], _: object) -> Derived:
     """Describe the M-Bus channels, and name those that measure a medium."""
-    channels = [channel for channel in _CHANNELS if channel.reading in values]
-    if not channels:
-        return _NOTHING
     found: dict[str, Value] = {}
     found_units: dict[str, str] = {}
     media: dict[str, list[_Channel]] = {}
-    for channel in channels:
+    for channel in _CHANNELS:
+        if channel.reading not in values:
+            continue
         code = UNIT_CODES.get(units.get(channel.reading, ""))
         if code:
             found[channel.unit_code] = code

@@ -73,6 +73,6 @@ def _have_same_medium(readings: Readings) -> bool:
 
 def _name(readings: Readings, medium: str, channel: int | None) -> Readings:
     """Return the readings with `channel` as that of `medium`; for None without readings of the medium."""
-    values, units = readings.values.copy(), readings.units.copy()
+    values, units = {**readings.values}, {**readings.units}
     name_medium(values, units, medium, channel)
     return readings.with_values(values, units)._replace(media={**readings.media, medium: channel})

@@ -50,6 +50,11 @@ def split_lines(body: bytes) -> list[bytes]:
     if b"\n(" in body or b"\r(" in body:
         return LINE.findall(body)
     # Most meters send each line whole. Then this is the same, and eight times as fast.
+    return split_at_line_ends(body)
+
+
+def split_at_line_ends(body: bytes) -> list[bytes]:
+    """Return the lines of a telegram's body, without empty ones; a value group on a line of its own is a line."""
     return list(filter(None, body.splitlines()))
 
 

@@ -19,9 +19,9 @@ from operator import ne
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.protocol.p1.derive import Derived, derive
+from gateway.protocol.p1.derive import Derived, derive, derive_again
 from gateway.protocol.p1.obis import Value, own_entry
-from gateway.protocol.p1.obis_line import CHANNEL_1, is_own_channel_1, split_lines
+from gateway.protocol.p1.obis_line import CHANNEL_1, is_own_channel_1, split_at_line_ends, split_lines
 from gateway.protocol.p1.reading import Reading, read_line
 from gateway.protocol.p1.signs import PHASE_SUFFIXES, settle_signs
 from gateway.protocol.p1.telegram import Telegram
@@ -67,9 +67,9 @@ class Readings(NamedTuple):
     lines: tuple[Reading, ...]
     codes: frozenset[str]
     """OBIS codes of the lines; the same object as in the telegram before if the lines are the same but for values."""
-    values: MappingProxyType[str, Value]
+    values: Mapping[str, Value]
     """Values by name, in base units, without the absent ones; the time of a timed reading is `<name>_time`."""
-    units: MappingProxyType[str, str]
+    units: Mapping[str, str]
     """Base unit by name, for the values that have one; the same object as in the telegram before where it can be."""
     errors: tuple[LineError, ...]
     """Lines that could not be read."""
@@ -92,7 +92,7 @@ class Readings(NamedTuple):
 
     def with_values(self, values: dict[str, Value], units: dict[str, str]) -> Readings:
         """Return readings with other values, which those of the next telegram are not built from."""
-        return self._replace(values=MappingProxyType(values), units=MappingProxyType(units), raw_lines=())
+        return self._replace(values=values, units=units, raw_lines=())
 
 
 def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
@@ -126,11 +126,9 @@ def read_body(
         ahead: the readings of lines that `read_ahead` decoded already, by line as sent.
 
     """
+    if previous and previous.basis and (readings := _read_on(previous, previous.basis, body, ahead)):
+        return readings
     raw_lines = split_lines(body)
-    if previous and previous.basis and len(raw_lines) == len(previous.raw_lines):
-        readings = _read_on(previous, previous.basis, raw_lines, ahead)
-        if readings:
-            return readings
     known = previous.by_line if previous else {}
     data_lines = raw_lines[1:MAX_LINES]
     lines = [known.get(raw) or ahead.get(raw) or read_line(raw.decode("latin-1")) for raw in data_lines]
@@ -138,14 +136,16 @@ def read_body(
     return _read_whole(identification, raw_lines, lines)
 
 
-def _read_on(
-    previous: Readings, basis: Basis, raw_lines: list[bytes], ahead: Mapping[bytes, Reading]
-) -> Readings | None:
+def _read_on(previous: Readings, basis: Basis, body: bytes, ahead: Mapping[bytes, Reading]) -> Readings | None:
     """Return the readings of a telegram that has the lines of the one before, with other values; else None."""
+    raw_lines = split_at_line_ends(body)
+    if len(raw_lines) != len(previous.raw_lines):
+        return None
     lines = [*previous.lines]
     changed: dict[str, Value] = {}
     for number in compress(count(), map(ne, raw_lines, previous.raw_lines)):
         raw = raw_lines[number]
+        # A value group on a line of its own cannot be read as a line, so it has another form.
         old, new = lines[number - 1], ahead.get(raw) or read_line(raw.decode("latin-1"))
         if not number or not _is_same_form(old, new):
             return None
@@ -155,26 +155,25 @@ def _read_on(
             if new.time is not None:
                 changed[f"{new.name}_time"] = new.time
     values = basis.values | changed
-    derived = derive(values, basis.units, basis.without_value, basis.derived, changed)
-    all_values, units = previous.values | changed, previous.units
-    for before, group in zip(basis.derived, derived, strict=True):
-        if group is before:
-            continue
-        if group.values.keys() != before.values.keys() or group.units != before.units:
-            all_values, units = _with_derived(values, basis.units, derived)
-            break
+    all_values, units = {**previous.values, **changed}, previous.units
+    derived, has_same_names = list(basis.derived), True
+    for index, group in derive_again(values, basis.units, basis.without_value, changed):
+        before, derived[index] = derived[index], group
         all_values |= group.values
+        has_same_names &= group.values.keys() == before.values.keys() and group.units == before.units
+    if not has_same_names:
+        all_values, units = _with_derived(values, basis.units, derived)
     clock = values.get("clock")
     return Readings(
         previous.identification,
         tuple(lines),
         previous.codes,
-        MappingProxyType(all_values),
+        all_values,
         units,
         errors=(),
         time=clock if isinstance(clock, int) else None,
         raw_lines=raw_lines,
-        basis=Basis(values, basis.units, basis.without_value, derived),
+        basis=Basis(values, basis.units, basis.without_value, tuple(derived)),
     )
 
 
@@ -215,7 +214,7 @@ def _read_whole(identification: str, raw_lines: list[bytes], lines: list[Reading
         identification=identification,
         lines=tuple(lines),
         codes=codes,
-        values=MappingProxyType(all_values),
+        values=all_values,
         units=all_units,
         errors=tuple(errors),
         time=clock if isinstance(clock, int) else None,
@@ -226,12 +225,12 @@ def _read_whole(identification: str, raw_lines: list[bytes], lines: list[Reading
 
 def _with_derived(
     values: dict[str, Value], units: dict[str, str], derived: Iterable[Derived]
-) -> tuple[dict[str, Value], MappingProxyType[str, str]]:
+) -> tuple[dict[str, Value], dict[str, str]]:
     values, units = values.copy(), units.copy()
     for group in derived:
         values.update(group.values)
         units.update(group.units)
-    return values, MappingProxyType(units)
+    return values, units
 
 
 def _unreadable_lines(raw_lines: list[bytes], lines: list[Reading]) -> list[LineError]:
