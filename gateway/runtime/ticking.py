@@ -32,7 +32,7 @@ SELDOM_S = 10.0
 
 TURN_S = 0.1
 """Seconds between the moments at which long pauses end."""
-LONG_PAUSE_S = 10.0
+LONG_PAUSE_S = 1.0
 """Shortest pause that ends together with others."""
 
 T = TypeVar("T")
