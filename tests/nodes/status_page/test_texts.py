@@ -13,6 +13,7 @@ import pytest
 
 from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_errors import TOO_DEEP
+from gateway.maps.load import find_map, load_map, map_names
 from gateway.nodes.status_page.files import STATIC
 from gateway.protocol.modbus.advice import _OPEN_TEXTS, _TEXTS, Advice, Mistake, advice_text
 from gateway.protocol.modbus.monitor import Exchange
@@ -183,6 +184,13 @@ def test_every_kind_of_node_has_a_dutch_name() -> None:
     kinds = {kind for path in (ROOT / "gateway" / "nodes").rglob("*.py") for kind in node_kinds(path)}
     assert texts("en")["kinds"] == {}, "the gateway sends the English name itself"
     assert kinds - {"line output"} == texts("nl")["kinds"].keys(), "a line output is never on the page"
+
+
+def test_every_title_of_a_register_map_with_words_in_it_has_a_dutch_one() -> None:
+    titles = {load_map(find_map(name, ROOT)).title for name in map_names()}
+    words = re.compile(r"\b(and|as|for|layout|meter|series|version|of|the|with)\b")
+    assert texts("en")["titles"] == {}, "the gateway sends the English title itself"
+    assert texts("nl")["titles"].keys() == set(filter(words.search, titles))
 
 
 async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:

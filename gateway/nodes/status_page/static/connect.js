@@ -1,7 +1,7 @@
 // What to configure for a client that the visitor chooses by name, then the settings to enter in a client, and files with them.
 
 import { copyButton, facts, h, make, render, select } from "./dom.js";
-import { t } from "./texts.js";
+import { mapTitle, t } from "./texts.js";
 
 export function create(gateway) {
   const state = { client: "", way: "0" };
@@ -65,7 +65,7 @@ function unitCard(server, index, unit, host) {
   const file = (path, more, text) => h("li", h("a",
     { href: `${path}?${new URLSearchParams({ server: index, unit: unit.unit_id, ...more })}`, download: "" }, text));
   const { unit_id: id, first_register: register, first_address: address } = unit;
-  return h("section.card", h("h2", `${id}: ${unit.title}`),
+  return h("section.card", h("h2", `${id}: ${mapTitle(unit.title)}`),
     settings([
       ["unit_id", copied("unit_id", id)], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
       ["word_order", t(unit.word_order)], ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)],

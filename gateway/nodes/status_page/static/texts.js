@@ -2,7 +2,7 @@
 
 const LANGUAGES = ["en", "nl"];
 const OWN_SYMBOLS = { group: "\u202f", minusSign: "−" };
-let texts = { page: {}, kinds: {}, details: {}, labels: {}, problems: {} };
+let texts = { page: {}, kinds: {}, titles: {}, details: {}, labels: {}, problems: {} };
 export let language = "en";
 let locale = "en"; // the visitor's own kind of the language, such as British English
 const formats = new Map();
@@ -30,6 +30,11 @@ export function t(key, values = {}) {
 export function nodeLabel({ kind, label }) {
   const translation = texts.kinds[kind];
   return translation && label.startsWith(kind) ? translation + label.slice(kind.length) : label;
+}
+
+// The title of a register map. A map of the visitor, or one that is called like a device, has no translation.
+export function mapTitle(title) {
+  return texts.titles[title] ?? title;
 }
 
 // The name of a detail of a node, such as a counter. A counter per reason has the reason in brackets.
