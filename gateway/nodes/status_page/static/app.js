@@ -256,9 +256,9 @@ setInterval(() => {
   if (isReady) view?.tick?.();
 }, TICK_MS);
 
-skip.onclick = (event) => {
-  event.preventDefault();
+skip.onclick = () => {
   main.focus();
+  return false; // the address stays
 };
 addEventListener("keydown", (event) => {
   const search = byId("search");

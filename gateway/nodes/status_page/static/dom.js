@@ -125,10 +125,10 @@ async function copy(text, button) {
   setTimeout(() => delete button.dataset.copied, 1500);
 }
 
-// `options` are pairs of a value and its text.
+// An option is its text, or a pair of a value and a text.
 export function dropdown(options, chosen, onchange, properties = {}) {
   return h("select", { value: chosen, onchange: ({ target }) => onchange(target.value), ...properties },
-    options.map(([value, text]) => h("option", { value }, text)));
+    options.map((option) => [option].flat()).map(([value, text = value]) => h("option", { value }, text)));
 }
 
 export function select(label, ...rest) {

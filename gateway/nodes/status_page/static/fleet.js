@@ -6,10 +6,8 @@ import { mark, meterState } from "./marks.js";
 import { sorting } from "./table.js";
 import { ageWords, fixed, labelText, number, t } from "./texts.js";
 
-const MAX_ROWS = 40;
 const OVERSCAN = 4;
-const ROW_PX = 44;
-const PHONE_ROW_PX = 64;
+const [ROW_PX, PHONE_ROW_PX] = [44, 64]; // as in the style sheet
 const POINTS_FOR_MS = 120_000;
 const QUIET_S = 1.5; // an event comes each second
 const MANY_ERRORS = 3;
@@ -22,7 +20,7 @@ const FILTERS = {
   trouble: (meter) => meter.state !== "fresh" || meter.errors > MANY_ERRORS,
   stale: (meter) => !meter.isServed,
   late: (meter) => meter.state === "late",
-  exporting: (meter) => meter.isServed && meter.power < 0,
+  exporting: (meter) => meter.watts < 0,
   unread: (meter) => meter.clients === 0,
 };
 
@@ -32,7 +30,7 @@ export function create(gateway) {
     { name: "mark", title: h("span.vh", t("fleet_state")) },
     { name: "meter", by: (meter) => [meter.name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase()] },
     { name: "fleet_state", by: (meter) => [RANK[meter.state], -meter.errors, meter.position] },
-    { name: "fleet_power", by: (meter) => (powerOf(meter) === null ? Infinity : -meter.power), kind: "num" },
+    { name: "fleet_power", by: (meter) => -(meter.watts ?? -Infinity), kind: "num" },
     { name: "fleet_hour" },
     { name: "age", by: (meter) => -(meter.age ?? Infinity), kind: "num" },
     { name: "interval", kind: "num" },
@@ -67,10 +65,13 @@ export function create(gateway) {
 
   function fill() {
     const moment = performance.now();
-    for (const meter of meters) Object.assign(meter, meterState(meter, (moment - (meter.receivedAt ?? moment)) / 1000, false));
+    for (const meter of meters) {
+      Object.assign(meter, meterState(meter, (moment - (meter.receivedAt ?? moment)) / 1000, false));
+      meter.watts = meter.isServed ? meter.power : null;
+    }
     const search = state.search.toLowerCase();
-    const found = meters.filter((meter) => FILTERS[state.filter](meter) && (!search || `${meter.name} ${meter.line} ${reasonOf(meter)}`.toLowerCase().includes(search)));
-    shown = order.sort(found);
+    const isFound = (meter) => !search || `${meter.name} ${meter.line} ${reasonOf(meter)}`.toLowerCase().includes(search);
+    shown = order.sort(meters.filter((meter) => FILTERS[state.filter](meter) && isFound(meter)));
     showSums();
     showTools();
     render(heads, order.heads("span", { role: "columnheader" }));
@@ -96,31 +97,29 @@ export function create(gateway) {
     const all = meters.length;
     const counted = Object.fromEntries(STATES.map((name) => [name, meters.filter(({ state: of }) => of === name).length]));
     const some = (...names) => names.filter((name) => counted[name]);
-    const powers = meters.map(powerOf).filter((power) => power !== null);
-    const kw = (sign) => fixed(powers.reduce((total, power) => total + Math.max(0, sign * power), 0) / 1000, 1);
+    const served = meters.filter(({ watts }) => watts !== null);
+    const kw = (sign) => fixed(served.reduce((total, { watts }) => total + Math.max(0, sign * watts), 0) / 1000, 1);
     const label = some(...STATES).map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
     render(sum,
       h("div", h("p.fleet-count", number(counted.fresh + counted.late), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
         h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: number(counted[name]) })).join(" · "))),
       h("div.fleet-bar", { role: "img", "aria-label": label }, some(...STATES).map((name) => h(`i.${name}`, { style: { "flex-grow": counted[name] } }))),
       h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
-        h("p.soft.small", t(powers.length === all ? "fleet_sum_all" : "fleet_sum",
-          { n: number(powers.length), left: number(all - powers.length) }))));
+        h("p.soft.small", t(served.length === all ? "fleet_sum_all" : "fleet_sum", { n: number(served.length), left: number(all - served.length) }))));
   }
 
   function place() {
     const height = phone.matches ? PHONE_ROW_PX : ROW_PX;
     space.style.height = `${shown.length * height}px`;
     const first = Math.max(0, Math.floor(port.scrollTop / height) - OVERSCAN);
-    const inSight = shown.slice(first, first + Math.min(MAX_ROWS, Math.ceil(port.clientHeight / height) + 2 * OVERSCAN));
+    const inSight = shown.slice(first, first + Math.ceil(port.clientHeight / height) + 2 * OVERSCAN);
     const range = state.sharesScale ? rangeOf(meters.flatMap(({ points }) => points ?? [])) : null;
     render(space, inSight.map((meter, index) => rowOf(meter, first + index, height, range)));
     askPoints(inSight);
   }
 
   function rowOf(meter, index, height, range) {
-    const { name, age, state: of, errors, clients, points, interval_s: interval, is_simulated: isSimulated } = meter;
-    const power = powerOf(meter);
+    const { name, age, state: of, watts, errors, clients, points, interval_s: interval, is_simulated: isSimulated } = meter;
     const shownState = gateway.isLost ? "lost" : isSimulated && of === "fresh" ? "simulated" : of;
     const cell = (kind, ...content) => h("span", { role: "cell", class: kind }, content);
     return h("div.fleet-row", { class: of, role: "row", key: meter.position, "data-order": index, "aria-rowindex": index + 2,
@@ -129,8 +128,8 @@ export function create(gateway) {
       cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name),
         h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
       cell("why", reasonOf(meter)),
-      cell(`num power live ${power === null ? "soft" : power < 0 ? "exp" : "imp"}`,
-        power === null ? "—" : `${power < 0 ? "↑" : "↓"} ${fixed(Math.abs(power))}`),
+      cell(`num power live ${watts === null ? "soft" : watts < 0 ? "exp" : "imp"}`,
+        watts === null ? "—" : `${watts < 0 ? "↑" : "↓"} ${fixed(Math.abs(watts))}`),
       cell("line", points && meter.spark([meter.pointsAt, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
       cell(`num ${{ fresh: "", late: "warn" }[of] ?? (age === null ? "soft" : "bad")}`, ageWords(age)),
       cell("num soft", interval === null ? "—" : `${fixed(interval, interval < 1 ? 1 : 0)} s`),
@@ -166,10 +165,6 @@ export function create(gateway) {
     tick() { if (gateway.elapsed() > QUIET_S && meters.length) fill(); },
     resize: place,
   };
-}
-
-function powerOf({ isServed, power }) {
-  return isServed ? power : null;
 }
 
 function rangeOf(points) {

@@ -56,25 +56,23 @@ export function create(gateway) {
   function nodeOf(node, { column, row, depth }, wires) {
     const { state, word, text } = statusOf(node);
     const kind = node.kind.toLowerCase().replace(/[^a-z0-9]+/g, "-");
-    const [into, out] = [wires.find(({ target, shows }) => target === node.name && shows && shows !== "requests"),
-      wires.find(({ source, shows }) => source === node.name && shows === "requests")];
+    const isBeside = ({ source, target, shows }) => shows && node.name === (shows === "requests" ? source : target);
     return h("button.node", {
       "data-node": node.name, key: node.name, style: { "--column": column, "--row": row, "--depth": depth }, title: text,
       "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen, onclick: () => choose(node.name),
     },
     h(`span.body.kind-${kind}`, s("svg.glyph", { width: 30, height: 30 }, s("use", { href: `#glyph-${kind}` })),
       h("span.label", nodeLabel({ ...node, label: node.short }))),
-    h("span.text", mark(gateway.isLost ? "stale" : state), h("span", text)), into && wireLabel("into", into), out && wireLabel("out", out));
+    h("span.text", mark(gateway.isLost ? "stale" : state), h("span", text)), wires.filter(isBeside).map(wireLabel));
   }
 
   // What passes over a wire is beside the node at that end which has no other wire with a label.
-  function wireLabel(kind, { meter, isAlive, shows, per_s: rate, power_w: power, unit }) {
+  function wireLabel({ meter, isAlive, shows, per_s: rate, power_w: power, unit }) {
     const isUnsent = event.meters.some(({ name, telegrams }) => name === meter && !telegrams);
-    const isPower = shows === "power";
-    const text = isPower ? isAlive && power !== null && `${fixed(power)} W`
+    const text = shows === "power" ? isAlive && power !== null && `${fixed(power)} W`
       : !isAlive && unit === "telegrams" ? shows === "telegrams" && (isUnsent ? "—" : t("flow_stale"))
         : rate !== null && t(`flow_${shows}`, { n: fixed(rate, 1) });
-    return text && h(`span.wire-label.live.${kind}`, { class: !isAlive && !isUnsent && "off" }, text);
+    return text && h(`span.wire-label.live.${shows === "requests" ? "out" : "into"}`, { class: !isAlive && !isUnsent && "off" }, text);
   }
 
   function showHead() {
@@ -83,7 +81,7 @@ export function create(gateway) {
     const words = flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
     render(head, h("h1", t("flow")), mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
-      names.length > 0 && select(t("meter"), names.map((name) => [name, name]), shown[0],
+      names.length > 0 && select(t("meter"), names, shown[0],
         (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
   }
 
@@ -159,7 +157,7 @@ function clientText(host) {
 }
 
 function clientFacts({ host, kind, connections, servers, unit_id: unit, map, requests_per_s: rate, answers, errors, reads, values }) {
-  const requests = [[t("unit"), unit ?? "—"], [t("map"), map ?? "—"], [t("rate"), rate === null ? "—" : fixed(rate, 1)], [t("responses"), number(answers)],
+  const requests = [[t("unit"), unit], [t("map"), map], [t("rate"), fixed(rate, 1)], [t("responses"), number(answers)],
     [t("errors"), number(errors)], [t("hosts_reads"), reads || "—"], [t("hosts_got"), values.map(valueWords).join(", ") || "—"]];
   return [[t("host"), host], [t("hosts_connections"), connections], [t("server"), servers.join(", ")], ...(kind === "passthrough" ? [] : requests)];
 }

@@ -29,7 +29,7 @@ export function create(gateway, refresh) {
     const names = gateway.status.meters.map(({ name }) => name);
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
     const controls = h("div.controls",
-      select(t("meter"), names.map((name) => [name, name]), state.meter, (meter) => { state.meter = meter; refresh(); }),
+      select(t("meter"), names, state.meter, (meter) => { state.meter = meter; refresh(); }),
       copyButton(() => data?.text), identifiersBox(gateway, refresh));
     render(element, controls, data && h("div.columns", newest(data), recent(data)));
     if (state.line !== null) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
