@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import NamedTuple
 
-from gateway.protocol.p1.demand_history import peaks_by_month
+from gateway.protocol.p1.demand_history import QUARTER_S, peaks_by_month
 from gateway.protocol.p1.derived import (
     DERIVATIONS,
     IDENTITIES,
@@ -30,6 +30,8 @@ from gateway.protocol.p1.signs import PHASE_SUFFIXES, signed_current
 
 FURTHER_TARIFFS = range(TARIFFS.stop, 10)
 """Numbers of tariffs that have no names; some German meters have eight."""
+_QUARTER = "quarter"
+"""Input of a group that uses the clock, and changes with its quarters of an hour only: a month begins with one."""
 _ENERGY_CODES = {"energy_import": "1-0:1.8", "energy_export": "1-0:2.8"}
 UNIT_CODES = {"m3": 1, "J": 2, "Wh": 3}
 """Base unit of an M-Bus reading → its code in the native register layout."""
@@ -61,12 +63,26 @@ def derive(
 
 
 def derive_again(
-    values: Mapping[str, Value], units: Mapping[str, str], without_value: AbstractSet[str], changed: Iterable[str]
+    values: Mapping[str, Value],
+    units: Mapping[str, str],
+    without_value: AbstractSet[str],
+    before: Mapping[str, Value],
+    changed: Iterable[str],
 ) -> Iterator[tuple[int, Derived]]:
     """Yield the groups that have a changed input, each with its index in the result of `derive`.
 
     In a telegram of a meter that sends each second, most groups have none.
+
+    Args:
+        values: the values of the lines by name.
+        units: their base units.
+        without_value: names for which the telegram has a line, but no valid value.
+        before: the values of the lines of the telegram before, which have the same names.
+        changed: names of the values that have changed since.
+
     """
+    if "demand_history" in values and _quarter(before) != _quarter(values):
+        changed = (*changed, _QUARTER)
     for index in {index for name in changed for index in _USED_BY.get(name, ())}:
         _, compute = _GROUPS[index]
         yield index, compute(values, units, without_value)
@@ -152,6 +168,12 @@ def _limiter(values: Mapping[str, Value], units: Mapping[str, str], _: object) -
     return Derived({name: values["limiter"]}, {name: unit}) if name else _NOTHING
 
 
+def _quarter(values: Mapping[str, Value]) -> int | None:
+    """Return the number of the quarter of an hour on the meter's clock."""
+    clock = values.get("clock")
+    return clock // QUARTER_S if isinstance(clock, int) else None
+
+
 def _peaks(values: Mapping[str, Value], *_: object) -> Derived:
     if not isinstance(history := values.get("demand_history"), str):
         return _NOTHING
@@ -220,7 +242,7 @@ _GROUPS: tuple[tuple[frozenset[str], Compute], ...] = (
     *(_phase(suffix) for suffix in PHASE_SUFFIXES),
     (frozenset({"equipment_identifier", *IDENTITIES}), _identity),
     (frozenset({"limiter"}), _limiter),
-    (frozenset({"clock", "demand_history"}), _peaks),
+    (frozenset({_QUARTER, "demand_history"}), _peaks),
     (frozenset({"clock", *(f"mbus{n}_{part}" for n in MBUS_CHANNELS for part in _MBUS_INPUTS)}), _mbus),
 )
 """Groups of derivations, each with the names of all its inputs. No group uses the result of another."""

@@ -157,7 +157,7 @@ def _read_on(previous: Readings, basis: Basis, body: bytes, ahead: Mapping[bytes
     values = basis.values | changed
     all_values, units = {**previous.values, **changed}, previous.units
     derived, has_same_names = list(basis.derived), True
-    for index, group in derive_again(values, basis.units, basis.without_value, changed):
+    for index, group in derive_again(values, basis.units, basis.without_value, basis.values, changed):
         before, derived[index] = derived[index], group
         all_values |= group.values
         has_same_names &= group.values.keys() == before.values.keys() and group.units == before.units

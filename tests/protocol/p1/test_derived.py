@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
 
+from gateway.protocol.p1 import derive as derive_module
+from gateway.protocol.p1.demand_history import Peak, peaks_by_month
 from gateway.protocol.p1.derive import UNIT_CODES, derive
 from gateway.protocol.p1.derived import DERIVATIONS, LIMITER_NAMES, MEDIA, Derivation, Uses
 from gateway.protocol.p1.obis import Value
@@ -379,3 +382,32 @@ def test_a_month_without_a_peak_in_the_history_has_neither_power_nor_time() -> N
     values = values_of(f"0-0:98.1.0(2)(1-0:1.6.0)(1-0:1.6.0){''.join(months)}")
     assert values["demand_peak_1"] == 3695
     assert {name for name in values if name.startswith("demand_peak")} == {"demand_peak_1", "demand_peak_1_time"}
+
+
+def test_the_history_of_peaks_is_read_again_when_it_changes_and_each_quarter_of_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int | None] = []
+
+    def peaks(text: str, clock: int | None) -> Mapping[int, Peak]:
+        asked.append(clock)
+        return peaks_by_month(text, clock)
+
+    def at(stamp: str, peak: str) -> bytes:
+        history = f"0-0:98.1.0(1)(1-0:1.6.0)(1-0:1.6.0)(260201000000W)(260117184500W)({peak}*kW)"
+        return telegram_of(f"0-0:1.0.0({stamp}W)", history)
+
+    monkeypatch.setattr(derive_module, "peaks_by_month", peaks)
+    readings = read(only(at("260228234458", "04.329")))
+    for stamp, peak, times in (
+        ("260228234459", "04.329", 1),
+        ("260228234500", "04.329", 2),
+        ("260228235959", "04.330", 3),
+        ("260301000000", "04.330", 4),
+    ):
+        telegram = only(at(stamp, peak))
+        readings = read(telegram, readings)
+        assert len(asked) == times, stamp
+    # The peak of January is that of the last month but one from March on.
+    assert readings.values["demand_peak_2"] == 4330
+    assert "demand_peak_1" not in readings.values
