@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from gateway.protocol.p1.counter_guard import CounterGuard
 from gateway.protocol.p1.demand_history import month_of
+from gateway.protocol.p1.derive import OTHER_PHASES
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
@@ -33,6 +34,35 @@ class _Meter:
         self.counters = CounterGuard()
         self.channels = LiveChannels()
         self.unchecked = UncheckedGuard()
+        self.phases = _Phases()
+
+
+class _Phases:
+    """The phases of one meter: whether it has sent L2 or L3, and its newest telegram has neither.
+
+    The total is the power of L1 for a meter with one phase only (`derive`).
+    """
+
+    def __init__(self) -> None:
+        self._codes: frozenset[str] | None = None
+        self._has_others = False
+        self._have_vanished = False
+
+    def judge(self, readings: Readings) -> Readings:
+        """Return the readings, without a power of L1 that is the total of all phases."""
+        if readings.codes is not self._codes:
+            self._codes = readings.codes
+            has_others = not OTHER_PHASES.isdisjoint(line.name for line in readings.lines)
+            self._have_vanished = self._has_others and not has_others
+            self._has_others = self._has_others or has_others
+        if not self._have_vanished or not _POWERS_L1.isdisjoint(line.name for line in readings.lines):
+            return readings
+        values = {name: value for name, value in readings.values.items() if name not in _FROM_TOTAL}
+        return readings.with_values(values, {name: unit for name, unit in readings.units.items() if name in values})
+
+
+_POWERS_L1 = frozenset({"power_net_l1", "power_import_l1", "power_export_l1"})
+_FROM_TOTAL = frozenset({"power_net_l1", "current_signed_l1"})
 
 
 class Guards:
@@ -59,7 +89,7 @@ class Guards:
         identity = identity_of(readings)
         twins = self._twins_of(identity)
         meter = self._of(identity + twins.assign(readings, arrived))
-        readings = meter.channels.choose(readings, arrived)
+        readings = meter.phases.judge(meter.channels.choose(readings, arrived))
         withheld = meter.counters.judge(telegram, readings, arrived)
         twins.note(readings, withheld, arrived)
         self.suffix = twins.suffix

@@ -258,3 +258,23 @@ def test_the_highest_demand_of_this_month_is_served(clock: str, peak: str) -> No
 def test_a_quarter_of_an_hour_that_ends_with_the_month_belongs_to_it() -> None:
     assert "demand_peak" not in peak_of("260501000001S", "260501000000S")[0].values
     assert peak_of("260501000001S", "260501000000S", "00.000")[0].values["demand_peak"] == 0
+
+
+TOTALS = ("0-0:96.1.1(41)", "1-0:1.7.0(02.000*kW)", "1-0:2.7.0(00.000*kW)", "1-0:31.7.0(003*A)")
+"""Lines of a meter that sends its power in total only."""
+
+
+def test_the_total_is_not_the_power_of_l1_while_the_other_phases_of_a_meter_are_left_out() -> None:
+    def judged(guards: Guards, second: int, *lines: str) -> Readings:
+        telegram = only(telegram_of(*TOTALS, *lines, f"1-0:32.7.0(23{second}.0*V)"))
+        return guards.judge(telegram, read(telegram), second)[0]
+
+    guards = Guards()
+    assert judged(guards, 0).values["power_net_l1"] == 2000
+    for second in (1, 3):
+        assert "power_net_l1" not in judged(guards, second, "1-0:51.7.0(005*A)", "1-0:71.7.0(001*A)").values
+        rest = judged(guards, second + 1)
+        assert not {"power_net_l1", "current_signed_l1"} & rest.values.keys()
+        assert (rest.values["power_net"], rest.values["current_l1"]) == (2000, 3)
+    own = judged(guards, 5, "1-0:21.7.0(00.500*kW)", "1-0:22.7.0(00.000*kW)")
+    assert own.values["power_net_l1"] == 500
