@@ -184,7 +184,7 @@ function tab(name) {
 }
 
 function icon(name) {
-  return s("svg.icon-view", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("use", { href: `#icon-${name}` }));
+  return s("svg.icon-view", { viewBox: "0 0 24 24" }, s("use", { href: `#icon-${name}` }));
 }
 
 // One stream at a time, with what the view wants. A hidden page has none.

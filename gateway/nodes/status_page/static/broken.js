@@ -1,6 +1,6 @@
 // A configuration that cannot be used: what to change, in the lines of the file itself.
 
-import { card, h, make, render } from "./dom.js";
+import { card, h, make, render, scroller } from "./dom.js";
 import { mark } from "./marks.js";
 import { number, problemText, t } from "./texts.js";
 
@@ -26,8 +26,7 @@ function fault(problem) {
     h("p.fault-head", h("b", translation ?? english),
       h("span.soft.mono.small", [line ? `${name}:${line}:${problem.column}` : file, path].filter(Boolean).join(" · "))),
     translation && h("p.soft.fault-more", { lang: "en" }, english),
-    lines.length > 0 && h("div.scroll", { tabindex: 0, role: "region", "aria-label": `${name}:${line}` },
-      h("ol.mono", lines.map((each) => sourceLine(each, problem)))));
+    lines.length > 0 && scroller("div", `${name}:${line}`, h("ol.mono", lines.map((each) => sourceLine(each, problem)))));
 }
 
 // A line of the file under its number, with what is wrong in it marked.

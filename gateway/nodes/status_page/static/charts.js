@@ -174,7 +174,7 @@ function phased(value, write, kind) {
     draw: ({ points, known, x, y, edge }) => [lines.map((line, index) => s(`path.phase.phase-${index + 1}`, { d: outline(linesOf(points, line, x, y)) })),
       names(lines.map((line) => y(known.map(line).findLast(Number.isFinite)))).map(([name, place]) => s("text", { x: edge + 7, y: place + 4 }, name))],
     read: (point) => PHASES.filter((phase) => Number.isFinite(value(point, phase))).map((phase) => h("span",
-      s("svg.key", { width: 20, height: 4, "aria-hidden": "true" }, s(`path.phase.phase-${phase}`, { d: "M0 2H20" })),
+      s("svg.key", { width: 20, height: 4 }, s(`path.phase.phase-${phase}`, { d: "M0 2H20" })),
       `L${phase} `, h("b", { class: kind.isBad?.(point, phase) && "bad" }, write(value(point, phase))))),
     ...kind,
   };

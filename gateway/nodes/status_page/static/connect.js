@@ -1,6 +1,6 @@
 // What to configure for a client that the visitor chooses by name, then the settings to enter in a client, and files with them.
 
-import { copyButton, facts, h, make, render, select } from "./dom.js";
+import { copyButton, facts, h, make, render, scroller, select } from "./dom.js";
 import { mapTitle, t } from "./texts.js";
 
 export function create(gateway) {
@@ -47,8 +47,7 @@ function advice(client, way, servers) {
       ["when_offline", `on_stale: ${onStale}. ${t(`on_stale_${onStale}`)}`], ["tested", t(`tested_${way.tested}`)],
       ["already", already.join(", ") || null], ["documentation", client.page && `docs/clients/${client.page}`],
     ]),
-    h("div.configuration", h("h2", t("configuration"), " ", copyButton(() => configuration)), h("p.soft", t("configuration_hint")),
-      h("pre.scroll", { tabindex: 0, role: "region", "aria-label": t("configuration") }, configuration)),
+    h("div.configuration", h("h2", t("configuration"), " ", copyButton(() => configuration)), h("p.soft", t("configuration_hint")), scroller("pre", t("configuration"), configuration)),
   ];
 }
 

@@ -10,6 +10,7 @@ export const h = (tag, ...rest) => describe(null, tag, rest);
 export const s = (tag, ...rest) => describe(SVG, tag, rest);
 
 // `key` tells an element from others of its kind wherever it is. Null and false are left out, of properties as of children.
+// A drawing without a label is hidden from screen readers.
 function describe(namespace, tag, [first, ...rest]) {
   const hasProperties = first?.constructor === Object && !first.children;
   const [name, ...classes] = tag.split(".");
@@ -17,6 +18,7 @@ function describe(namespace, tag, [first, ...rest]) {
   if (properties.class) classes.push(properties.class);
   if (classes.length) properties.class = classes.join(" ");
   if (name === "button") properties.type = "button";
+  if (name === "svg") Object.assign(properties, properties["aria-label"] ? { role: "img" } : { "aria-hidden": "true" });
   return { namespace, name, key, properties, children: shown(hasProperties ? rest : [first, ...rest]) };
 }
 
@@ -157,6 +159,11 @@ export function chip(content, isPressed, onclick, properties = {}) {
 // A card with a heading; `notes` are beside it.
 export function card(kind, title, notes, ...content) {
   return h(`section.card${kind}`, h("div.hd", h("h2", title), notes), content);
+}
+
+// A part that scrolls in itself, also by keyboard.
+export function scroller(tag, label, ...content) {
+  return h(`${tag}.scroll`, { tabindex: 0, role: "region", "aria-label": label }, content);
 }
 
 // Terms with their values, those without a value left out.

@@ -59,8 +59,8 @@ export function limited(value, low, high) {
   return Math.max(low, Math.min(high, value));
 }
 
-function picture(width, height, properties, ...content) {
-  return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...properties }, content);
+function picture(width, height, label, ...content) {
+  return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-label": label }, content);
 }
 
 function hatch(from, to, y, height) {
@@ -83,7 +83,7 @@ export function plot(past, kind, width, cursor) {
   const chart = { ...past, known, ends, high, left, edge, floor, x, y };
   const label = t(kind.label, { from: hours(at - span), lowest: kind.say(Math.min(...ends)), highest: kind.say(Math.max(...ends)), refused: refusedIn(known) });
   const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.hole?.(chart, from, to)]);
-  return { ...chart, drawing: picture(width, height, { role: "img", "aria-label": label }, kind.back?.(chart),
+  return { ...chart, drawing: picture(width, height, label, kind.back?.(chart),
     values(chart, kind, ticks), times(chart, width), holes, kind.limits?.(past).map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` })),
     kind.draw(chart), cursor) };
 }
@@ -151,7 +151,7 @@ export function spark(values, width, height, [low, high]) {
   const step = width / Math.max(1, values.length - 1);
   const x = (index) => limited(index * step, 0, width);
   const y = (value) => 2 + (height - 4) * (1 - (value - low) / (high - low));
-  return picture(width, height, { "aria-hidden": "true" },
+  return picture(width, height, null,
     gaps(points, ({ value }) => value !== null).map(([first, last]) => hatch(x(first.at - 0.5), x(last.at + 0.5), 0, height)),
     s("path.axis", { d: `M0 ${y(0)}H${width}` }), area(linesOf(points, ({ value }) => value, x, y), y(0)));
 }

@@ -40,7 +40,7 @@ export function create(gateway) {
     render(boxes, event.places.map((place) => nodeOf(nodes.get(place.name), place, wires)));
     const places = new Map(event.places.map((place, index) => [place.name, { ...place, ...bodyOf(boxes.children[index]) }]));
     const drawn = wires.map((wire) => [wire, lineOf(wire, places)]).filter(([, line]) => line);
-    render(over, s("svg.wires", { "aria-hidden": "true" }, drawn.map(([{ isAlive }, line]) => s("path.wire", { class: !isAlive && "dead", d: line }))),
+    render(over, s("svg.wires", drawn.map(([{ isAlive }, line]) => s("path.wire", { class: !isAlive && "dead", d: line }))),
       drawn.map(([{ key }, line]) => h("i.bead", { key, "aria-hidden": "true", style: { "offset-path": `path("${line}")` } })));
     showHead();
     showTotals();

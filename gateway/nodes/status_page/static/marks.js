@@ -18,7 +18,7 @@ export function meterState(meter, elapsed, isLost) {
 // A mark of 13 px: fresh, late, stale, never, lost, idle, simulated or warning. Without a label a screen reader skips it.
 export function mark(state, label = null) {
   const drawn = state === "lost" ? "stale" : state;
-  return s("svg.mk", { class: drawn, viewBox: "0 0 13 13", ...(label === null ? { "aria-hidden": "true" } : { role: "img", "aria-label": label }) },
+  return s("svg.mk", { class: drawn, viewBox: "0 0 13 13", "aria-label": label },
     s("rect", { x: 1.5, y: 1.5, width: 10, height: 10, rx: 2.5 }), SHAPES[drawn] && s("path", { d: SHAPES[drawn] }));
 }
 

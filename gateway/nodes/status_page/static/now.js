@@ -99,7 +99,7 @@ function powerOf({ power_net_w: watts, units }) {
   const unit = units.find((each) => each.power_address !== null);
   return {
     kind, big, words: t(watts < 0 ? "now_exporting" : watts > 0 ? "now_importing" : "now_balanced"),
-    sign: s("svg.way", { width: 138, height: 36, "aria-hidden": "true" }, s("use", { href: "#way" }), s("use", { href: `#way-${kind}` })),
+    sign: s("svg.way", { width: 138, height: 36 }, s("use", { href: "#way" }), s("use", { href: `#way-${kind}` })),
     say: unit ? t("now_read_at", { value, unit: unit.unit_id, address: unit.power_address }) : t("now_value", { value }),
   };
 }
@@ -149,7 +149,7 @@ function todayCard(meter) {
 }
 
 function counter(name, value, digits, unit, note, key) {
-  const sign = key && s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s(`rect.key-${key}`, { width: 12, height: 12, rx: 2 }));
+  const sign = key && s("svg", { width: 12, height: 12 }, s(`rect.key-${key}`, { width: 12, height: 12, rx: 2 }));
   return stat([sign, t(name)], [h("span", fixed(value, digits)), Number.isFinite(value) && h("small", ` ${unit}`)], note);
 }
 
@@ -185,7 +185,7 @@ function beatStrip({ beats, due_s: due, late_after_s: late, at, isServed }) {
   const end = (time) => limited(100 * (1 - (at - time) / BEATS_S), 1, 100);
   const silence = (from, to) => s("rect.gap", { x: `${end(from)}%`, width: `${Math.max(0, end(to) - end(from) - 1)}%`, height: 50 });
   const last = shown.at(-1)?.at ?? 0;
-  return s("svg", { width: "100%", height: 56, role: "img", "aria-label": t("now_beats_label", { accepted, refused: shown.length - accepted }) },
+  return s("svg", { width: "100%", height: 56, "aria-label": t("now_beats_label", { accepted, refused: shown.length - accepted }) },
     shown.map(({ at: time, interval_s: before, fault }) => {
       const [x, height] = [`${end(time) - 1}%`, limited(24 * (before ?? due) / due, 6, 46)];
       return [before > late && silence(time - before, time),

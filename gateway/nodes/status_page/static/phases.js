@@ -26,7 +26,7 @@ export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits, isServ
 }
 
 function stretched(properties, viewBox, ...content) {
-  return s("svg", { width: "100%", viewBox, preserveAspectRatio: "none", "aria-hidden": "true", ...properties }, content);
+  return s("svg", { width: "100%", viewBox, preserveAspectRatio: "none", ...properties }, content);
 }
 
 function powerBar(watts, hour, range) {

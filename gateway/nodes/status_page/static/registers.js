@@ -1,6 +1,6 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
-import { checkbox, h, make, render, searchField, select } from "./dom.js";
+import { checkbox, h, make, render, scroller, searchField, select } from "./dom.js";
 import { sorting, table } from "./table.js";
 import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
@@ -72,8 +72,7 @@ export function create(gateway, refresh) {
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
     render(element, tools, h("p.soft", t("choose_register")), h("p.bad", !data.is_fresh && stalenessOf(data)), h("div.columns",
       table(t("registers"), order.heads("th", { scope: "col" }), shown.map(rowOf), { kind: ".tall", caption }),
-      h("section.scroll.tall", { tabindex: 0, "aria-label": t("newest_telegram") },
-        telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null })))));
+      scroller("div.tall", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null })))));
     if (lines?.length === 1) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
   }
 

@@ -1,13 +1,12 @@
 // Tables: their heads, rows that change in place, and the order of those that can be sorted.
 
-import { h } from "./dom.js";
+import { h, scroller } from "./dom.js";
 import { t } from "./texts.js";
 
 // A table that scrolls in itself. `columns` are pairs of the key of a text and a class, or heads of `sorting`.
 export function table(label, columns, rows, { kind = "", caption = null } = {}) {
   const heads = columns.map((column) => (Array.isArray(column) ? h("th", { scope: "col", class: column[1] }, t(column[0])) : column));
-  return h(`div.scroll${kind}`, { tabindex: 0, role: "region", "aria-label": label },
-    h("table", caption && h("caption", caption), h("thead", h("tr", heads)), h("tbody", rows)));
+  return scroller(`div${kind}`, label, h("table", caption && h("caption", caption), h("thead", h("tr", heads)), h("tbody", rows)));
 }
 
 // The order of rows. Each column has a name, and `by`: a value to sort a row by, or several.
