@@ -24,36 +24,29 @@ const HOST_COLUMNS = [
 
 export function create(gateway, refresh) {
   const state = { mistakesOnly: false, isPaused: false };
-  const [head, advices, tables] = [h("div.bar", h("h1", t("clients"))), h("div", { "aria-live": "polite" }), h("div")].map(make);
+  const element = make(h("div"));
   let found = null;
 
   function show() {
-    if (!found) return;
-    const { hosts, requests } = found;
-    const all = hosts.hosts;
-    const wrong = new Set(hosts.advices.map(({ host }) => host)).size;
-    const counts = [
-      t("hosts_count", { n: number(all.length + hosts.more_hosts) }),
-      t("hosts_rate", { n: fixed(hosts.requests_per_s, 1) }),
-      wrong && t("hosts_wrong", { n: number(wrong) }),
-    ];
-    render(head, h("h1", t("clients")), h("p.soft", counts.filter(Boolean).join(" · ")));
-    render(advices, hosts.advices.map(adviceCard));
-    const now = hosts.at + (performance.now() - found.receivedAt) / 1000;
-    const more = hosts.more_hosts > 0 && h("tr", h("td.soft", { colspan: HOST_COLUMNS.length }, t("hosts_more", { n: number(hosts.more_hosts) })));
-    const toggle = (key, text) => chip(t(text), state[key], () => { state[key] = !state[key]; show(); });
+    const { hosts: { hosts, more_hosts: more, advices, at, requests_per_s: rate }, requests, receivedAt } = found;
+    const wrong = new Set(advices.map(({ host }) => host)).size;
+    const counts = [t("hosts_count", { n: number(hosts.length + more) }), t("hosts_rate", { n: fixed(rate, 1) }),
+      wrong && t("hosts_wrong", { n: number(wrong) })];
+    const now = at + (performance.now() - receivedAt) / 1000;
+    const rows = [hosts.map((host) => hostRow(host, now)), more > 0 && h("tr", h("td.soft", { colspan: HOST_COLUMNS.length }, t("hosts_more", { n: number(more) })))];
     const newest = requests.filter(({ advice }) => advice || !state.mistakesOnly).slice(0, REQUESTS_SHOWN);
-    render(tables,
-      !all.length && card("", t("hosts_none"), null, h("p.soft", t("hosts_none_why"), " ", h("a", { href: "#connect" }, t("connect")))),
-      all.length + requests.length > 0 && [
-        card(".table-card.clients-hosts", t("hosts_title"), h("span.grow.soft.small", t("hosts_once")),
-          table(t("hosts_title"), HOST_COLUMNS, [all.map((host) => hostRow(host, now)), more])),
+    const toggle = (key, text) => chip(t(text), state[key], () => { state[key] = !state[key]; show(); });
+    render(element, h("div.bar", h("h1", t("clients")), h("p.soft", counts.filter(Boolean).join(" · "))),
+      h("div", { "aria-live": "polite" }, advices.map(adviceCard)),
+      !hosts.length && card("", t("hosts_none"), null, h("p.soft", t("hosts_none_why"), " ", h("a", { href: "#connect" }, t("connect")))),
+      hosts.length + requests.length > 0 && [
+        card(".table-card.clients-hosts", t("hosts_title"), h("span.grow.soft.small", t("hosts_once")), table(t("hosts_title"), HOST_COLUMNS, rows)),
         card(".table-card.clients-requests", t("requests_caption"), [toggle("mistakesOnly", "mistakes_only"), toggle("isPaused", "pause")],
-          table(t("requests_caption"), REQUEST_COLUMNS, newest.map((request) => requestRow(request, all))))]);
+          table(t("requests_caption"), REQUEST_COLUMNS, newest.map((request) => requestRow(request, hosts))))]);
   }
 
   return {
-    element: make(h("div", head, advices, tables)),
+    element,
     stream: { view: "fleet" },
     update() {},
     tick: refresh,

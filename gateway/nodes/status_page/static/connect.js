@@ -4,32 +4,34 @@ import { copyButton, facts, h, make, render, scroller, select } from "./dom.js";
 import { mapTitle, t } from "./texts.js";
 
 export function create(gateway) {
-  const state = { client: "", way: "0" };
-  const [controls, result, cards] = [h("div.controls"), h("div", { "aria-live": "polite" }), h("div")].map(make);
-  const choice = make(h("section.card", { hidden: true }, controls, result));
+  const element = make(h("div"));
+  let [name, way] = ["", "0"];
   let clients = null;
 
   function choose(changes) {
-    Object.assign(state, changes);
-    const client = clients.find(({ name }) => name === state.client);
-    const names = clients.map(({ name }) => [name, name]);
-    render(controls, select(t("i_have"), [["", t("choose_client")], ...names], state.client, (name) => choose({ client: name, way: "0" })),
-      client?.ways.length > 1 && select(t("reads_meter"), client.ways.map((way, index) => [String(index), `${way.select}: ${way.map}`]), state.way,
-        (way) => choose({ way })));
-    render(result, client && advice(client, client.ways[state.way], gateway.status.servers));
-    choice.hidden = false;
+    ({ name, way } = { name, way, ...changes });
+    show();
+  }
+
+  function show() {
+    const { servers } = gateway.status;
+    const client = clients?.find((each) => each.name === name);
+    const ways = client?.ways.map(({ select: there, map }, index) => [String(index), `${there}: ${map}`]) ?? [];
+    render(element, clients && h("section.card",
+      h("div.controls", select(t("i_have"), [["", t("choose_client")], ...clients.map((each) => each.name)], name,
+        (chosen) => choose({ name: chosen, way: "0" })),
+      ways.length > 1 && select(t("reads_meter"), ways, way, (chosen) => choose({ way: chosen }))),
+      h("div", { "aria-live": "polite" }, client && advice(client, client.ways[way], servers))),
+    servers.length ? servers.map(serverCard) : h("section.card", t("no_servers")));
   }
 
   return {
-    element: make(h("div", choice, cards)),
-    update() {
-      const { servers } = gateway.status;
-      render(cards, servers.length ? servers.map(serverCard) : h("p", t("no_servers")));
-    },
+    element,
+    update: show,
     async refresh() {
       if (clients) return;
       ({ clients } = await gateway.get("api/clients"));
-      choose({});
+      show();
     },
   };
 }
