@@ -69,10 +69,11 @@ export function create(gateway) {
   // What passes over a wire is beside the node at that end which has no other wire with a label.
   function wireLabel({ meter, isAlive, shows, per_s: rate, power_w: power, unit }) {
     const isUnsent = event.meters.some(({ name, telegrams }) => name === meter && !telegrams);
-    const text = shows === "power" ? isAlive && power !== null && `${fixed(power)} W`
-      : !isAlive && unit === "telegrams" ? shows === "telegrams" && (isUnsent ? "—" : t("flow_stale"))
-        : rate !== null && t(`flow_${shows}`, { n: fixed(rate, 1) });
-    return text && h(`span.wire-label.live.${shows === "requests" ? "out" : "into"}`, { class: !isAlive && !isUnsent && "off" }, text);
+    const isSilent = !isAlive && unit === "telegrams";
+    const [value, digits] = shows === "power" ? [power, 0] : [rate, 1];
+    if (isSilent ? shows !== "telegrams" : value === null) return null;
+    const text = !isSilent ? t(`flow_${shows}`, { n: fixed(value, digits) }) : isUnsent ? "—" : t("flow_stale");
+    return h(`span.wire-label.live.${shows === "requests" ? "out" : "into"}`, { class: !isAlive && !isUnsent && "off" }, text);
   }
 
   function showHead() {
@@ -81,8 +82,7 @@ export function create(gateway) {
     const words = flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
     render(head, h("h1", t("flow")), mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
-      names.length > 0 && select(t("meter"), names, shown[0],
-        (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
+      names.length > 0 && select(t("meter"), names, shown[0], (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
   }
 
   function showTotals() {
