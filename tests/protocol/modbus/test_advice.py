@@ -149,3 +149,8 @@ def test_a_value_that_is_absent_is_named_for_each_read_that_has_a_part_of_it(add
 def test_there_is_no_advice_on_a_request_that_was_busy() -> None:
     pdu = bytes.fromhex(read(101, 2))
     assert advise(Exchange(0, CLIENT.name, 1, pdu, b"\x83\x06"), UNITS) is None
+
+
+@pytest.mark.parametrize("count", [1, 125])
+def test_there_is_no_advice_on_the_smallest_and_the_largest_read(count: int) -> None:
+    assert advice_on(read(0, count), 1, UnitTable({1: small_unit()})) is None

@@ -453,3 +453,37 @@ def test_what_is_known_of_the_arrival_of_a_telegram_counts_for_its_age() -> None
     meter.take(item, START + 10, WALL, is_first=True, waited_since=START + 4)
     assert meter.served
     assert (meter.served.measured, meter.served.arrived) == (START + 4, START + 10)
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+@pytest.mark.parametrize(("moment", "is_kept"), [(START + 0.1, True), (START + 3.0, True), (START + 60.0, False)])
+def test_a_meter_is_offline_if_its_line_is_closed_and_nothing_is_fresh_or_waits(
+    is_connected: bool, moment: float, is_kept: bool
+) -> None:
+    meter = meter_of()
+    take(meter, NEW, START)
+    assert meter.serving.is_pending
+    meter.note_line(is_open=is_connected)
+    meter.serving.update(moment)
+    assert meter.is_offline(moment) is not (is_connected or is_kept)
+
+
+def test_each_opening_of_the_line_is_noted_once() -> None:
+    meter, noted = meter_of(), list[bool]()
+    meter.when_connected.add(lambda: noted.append(meter.is_connected))
+    for is_open, count in ((False, 0), (True, 1), (True, 1), (False, 1), (True, 2)):
+        meter.note_line(is_open=is_open)
+        assert (meter.is_connected, noted) == (is_open, [True] * count)
+
+
+def test_lines_that_are_looked_at_change_nothing_and_mean_what_they_mean_for_this_meter() -> None:
+    lines = only(NEW).lines
+    meter = meter_of("5B")
+    assert "energy_import_low" not in meter.peek(lines).values, "its tariffs are not known yet"
+    received = take(meter, NEW, START)
+    assert isinstance(received, Received)
+    assert meter.peek(lines) == received.readings
+    changed = meter.peek(lines.replace(b"02.486*kW", b"02.487*kW"))
+    assert changed.values["power_import"] == 2487
+    assert meter.newest is received
+    assert meter.accepted == 1

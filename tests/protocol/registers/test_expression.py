@@ -19,6 +19,7 @@ from gateway.protocol.registers.expression import (
     MAX_EXPRESSION_LENGTH,
     ExpressionError,
     compile_expression,
+    conditions_of,
     readings_of,
     unit_of,
 )
@@ -343,3 +344,18 @@ def test_a_refusal_says_what_is_wrong_and_where(text: str, message: str) -> None
 @pytest.mark.parametrize("number", ["0", "1e-30", "1e30", "-1e30", "0.0"])
 def test_the_smallest_and_the_largest_number_are_read(number: str) -> None:
     assert worth(number) == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("a + b", []),
+        ("first(a, b)", []),
+        ("unless(a, b)", [{"b"}]),
+        ("unless(a, b, -n)", [{"b", "n"}]),
+        ("unless(a, b) + unless(n, zero)", [{"b"}, {"zero"}]),
+        ("unless(unless(a, b), n)", [{"n"}, {"b"}]),
+    ],
+)
+def test_the_conditions_of_an_expression_are_what_must_be_absent(text: str, conditions: list[set[str]]) -> None:
+    assert list(conditions_of(compile_expression(text).tree)) == conditions

@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gateway.protocol.p1.identifiers import pseudonym
+from gateway.protocol.p1.obis import Value
 from gateway.protocol.registers.expression import compile_expression
 from gateway.protocol.registers.register import TABLE
 from gateway.protocol.registers.register_map import RegisterMap
@@ -80,3 +81,12 @@ def test_a_read_beyond_the_table_of_its_function_code_is_one_of_the_common_table
     compiled = register_map([block(0, 9), block(in_table.place, in_table.place + 2)], [number(0), in_table])
     assert compiled.place(4, 4, 2) == in_table.place
     assert [compiled.place(4, address, count) for address, count in ((4, 3), (5, 2), (3, 2))] == [4, 5, 3]
+
+
+def test_readings_that_made_a_meter_one_of_three_phases_are_missed_when_all_of_them_are_gone() -> None:
+    compiled = replace(register_map([], []), conditions=frozenset({frozenset({"b", "c"}), frozenset({"d"})}))
+    before: dict[str, Value] = {"a": 1, "b": 2, "c": 3}
+    assert compiled.vanished({"a": 1}, before) == ["b", "c"]
+    assert compiled.vanished({"a": 1, "c": 3}, before) == []
+    assert compiled.vanished({"a": 1}, {"a": 1, "d": 4, "b": 2}) == ["b", "d"]
+    assert compiled.vanished({"a": 1}, {"a": 1}) == []

@@ -123,7 +123,7 @@ def test_a_fall_that_falls_again_or_is_interrupted_counts_from_the_beginning() -
 
 
 def test_a_fall_is_accepted_at_the_number_and_the_pace_that_are_asked_for() -> None:
-    for pace_s, is_accepted in ((10.0, True), (10.1, False)):
+    for pace_s, is_accepted in ((5.0, True), (10.0, True), (10.1, False)):
         counters = highest((999,))
         taken = [counters.accept_lasting_fall((5 + n,), 100.0 + 10 * n, 2, pace_s) for n in range(4)]
         assert taken == [False, False, False, is_accepted]
