@@ -199,7 +199,7 @@ def _unread_after(cut: _Cut | None, span: range, part: range, now: float) -> tup
         return begun, set()
     unread = begun if cut.unread.isdisjoint(part) else cut.unread.difference(part)
     if now - cut.at > LATCH_S:
-        return unread, set() if cut.unread.isdisjoint(part) else begun
+        return unread, begun
     return unread, cut.restarted.difference(part)
 
 

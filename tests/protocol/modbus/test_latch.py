@@ -145,6 +145,14 @@ def test_a_read_that_ends_a_value_and_begins_another_keeps_that_one_together(fir
     assert read(unit, last, 2 * LATCH_S) == [1]
 
 
+def test_the_half_of_another_value_comes_from_the_latched_telegram_for_a_quarter_of_a_second() -> None:
+    unit = wide_unit()
+    assert read(unit, 1, 0.0) == [1]
+    publish(unit, 2)
+    assert read(unit, 3, LATCH_S) == [1]
+    assert read(unit, 5, LATCH_S + MOMENT_S) == [2]
+
+
 def test_each_client_has_its_own_latch() -> None:
     unit = wide_unit()
     assert read(unit, 1, 0.0) == [1]

@@ -25,6 +25,7 @@ from tests.ciphering import (
     telegram_at,
 )
 from tests.conftest import SHARED_TELEGRAMS, needs_shared_telegrams
+from tests.protocol.p1.stream import resealed
 
 STRAY = b"\xdb\x08" + TITLE + b"\x82\xff\xff\x30"
 """A header that announces more bytes than any frame has."""
@@ -121,6 +122,12 @@ def test_a_telegram_that_the_key_opens_and_its_checksum_does_not_fit_is_damaged(
     damaged = LUXEMBOURG.replace(b"kWh", b"kVh", 1)
     found = [decrypting.feed(encrypted(damaged, 1 + n), 0.0) for n in range(FAILURES_OF_WRONG_KEY + 2)]
     assert found == [[Fault.DAMAGED]] * (FAILURES_OF_WRONG_KEY + 2), "however many there are, the key is not wrong"
+
+
+def test_an_exclamation_mark_in_a_text_does_not_end_an_encrypted_telegram() -> None:
+    end = LUXEMBOURG.rindex(b"!")
+    telegram = resealed(LUXEMBOURG[:end] + b"0-0:96.13.0(!1234)\r\n" + LUXEMBOURG[end:])
+    assert reader().feed(encrypted(telegram), 0.0) == [telegram]
 
 
 # --- counters

@@ -25,6 +25,7 @@ def in_pieces(data: bytes, size: int) -> tuple[Telegram, dict[bytes, Reading], l
     for at in range(0, len(data), size):
         telegrams += reader.feed(data[at : at + size])
         given.append(reader.lines_ahead())
+        assert not given[-1] or given[-1].endswith(b"\n"), "only whole lines are given"
         read_ahead(given[-1], None, ahead)
     telegrams += reader.silence()
     (telegram,) = telegrams
@@ -68,6 +69,7 @@ def test_a_line_that_was_read_ahead_has_its_reading_and_one_of_the_telegram_befo
 
 
 def test_a_line_is_complete_when_it_ends_with_its_value() -> None:
+    assert TelegramReader().body_ahead() == b""
     for end, is_complete in ((b"\r\n", True), (b"", True), (b" \r\n", False), (b"\t", False), (b"(\r\n", False)):
         reader = TelegramReader()
         reader.feed(b"/ISK5\r\n\r\n1-0:1.7.0(00.500*kW)" + end)

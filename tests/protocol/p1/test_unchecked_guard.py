@@ -80,6 +80,13 @@ def test_import_and_export_at_once_are_withheld_unless_they_come_twice() -> None
     assert meter.send(1000, export=100) == set()
 
 
+def test_one_watt_of_import_and_of_export_is_two_ways() -> None:
+    meter = Meter()
+    meter.send(0)
+    assert meter.judge("1-0:1.7.0(0001*W)", "1-0:2.7.0(0001*W)") == {Doubt.TWO_WAYS}
+    assert meter.judge("1-0:1.7.0(0001*W)", "1-0:2.7.0(0000*W)") == set()
+
+
 def test_a_meter_that_always_sends_import_and_export_is_never_withheld() -> None:
     meter = Meter()
     assert [meter.send(1000, export=100) for _ in range(3)] == [set()] * 3

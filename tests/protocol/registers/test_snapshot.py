@@ -231,3 +231,10 @@ def test_a_snapshot_from_the_one_before_equals_one_encoded_whole(name: str) -> N
 def test_a_test_pattern_has_the_bytes_of_each_register_and_of_the_gaps() -> None:
     compiled = register_map([block(0, 6, "zero")], [number(0), number(1, "a", "uint32"), number(4)])
     assert compiled.readings.test_pattern().read(0, 6) == bytes.fromhex("0000 0000 0001 0000 0004 0000")
+
+
+def test_each_segment_of_a_snapshot_begins_where_its_block_does() -> None:
+    compiled = register_map([block(0, 2), block(5, 6)], [number(0, "a"), number(5, "b")])
+    empty = compiled.readings.empty
+    for snapshot in (empty, compiled.readings.encode({"a": 1}), compiled.readings.encode({"b": 1}, empty)):
+        assert [segment.address for segment in snapshot.segments] == list(snapshot.starts) == [0, 5]
