@@ -124,7 +124,7 @@ function chart(kind, move) {
     const wanted = { ArrowLeft: index - step, ArrowRight: index + step, Home: 0, End: points.length, Escape: null }[event.key];
     if (wanted === undefined) return;
     event.preventDefault();
-    readout.ariaLive = "polite"; // only the keyboard makes it speak
+    readout.ariaLive = wanted === null ? "off" : "polite"; // only the keyboard makes it speak
     move(wanted === null ? null : points[limited(wanted, 0, points.length - 1)].at);
   }
 

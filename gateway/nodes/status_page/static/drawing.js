@@ -132,17 +132,12 @@ function silences({ points, bucketS, isServed, end, at }) {
   return isServed ? found : [...found, [end, at]];
 }
 
-let clips = 0;
-
 // An area around zero: import above it, export below it and hatched, nothing where no telegram came.
 export function area(lines, zeroY) {
   const fill = lines.map((line) => path([[line[0][0], zeroY], ...line, [line.at(-1)[0], zeroY]])).join("");
-  clips += 1;
-  const half = (kind, top, height) => [
-    s("clipPath", { id: `clip-${kind}-${clips}` }, s("rect", { x: -10, y: top, width: 9000, height })),
-    s("g", { "clip-path": `url(#clip-${kind}-${clips})` }, s(`path.area-${kind}`, { d: fill }), s(`path.line-${kind}`, { d: outline(lines) })),
-  ];
-  return s("g", half("imp", -50, zeroY + 50), half("exp", zeroY, 900));
+  const half = (kind, inside) => s("g", { style: { "clip-path": `inset(${inside}) view-box` } },
+    s(`path.area-${kind}`, { d: fill }), s(`path.line-${kind}`, { d: outline(lines) }));
+  return [half("imp", `-9px -9px calc(100% - ${zeroY}px)`), half("exp", `${zeroY}px -9px -9px`)];
 }
 
 // The last hour in a row of a table: values in watts or null, oldest first, between the ends of `range`.
