@@ -33,7 +33,7 @@ from gateway.nodes.mqtt_publisher.telegrams import TelegramPublisher
 from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver, ReceiverSettings, Recipient
 from gateway.protocol.fleet.envelope import Envelope, encode
 from gateway.protocol.fleet.inbox import Outcome
-from gateway.protocol.fleet.ticks import MAX_TICKS, Tick, encode_tick
+from gateway.protocol.fleet.ticks import MAX_STEP, MAX_TICKS, Tick, encode_tick
 from gateway.protocol.fleet.topics import telegram_topic, tick_topic
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import read
@@ -50,7 +50,10 @@ from gateway.transport.mqtt_message import encode as encode_message
 ROUNDS, BATCH = 100, 50
 PREFIX, EDGE, METER, GATEWAY = "dsmr/v1", "site-12", "flat 1", "serving-1"
 TOPIC = telegram_topic(PREFIX, EDGE, METER)
-BOOT = 1_796_040_313
+BOOT, RUN = 1_796_040_313, 2**62
+"""Numbers of a start of the edge, and of a run of a serving gateway."""
+TICKED = 86_400 * MAX_STEP // 2
+"""Number of a tick after a day."""
 CONNECT, SUBSCRIBE, PING = 0x10, 0x80, 0xC0
 CONNECTED, PONG = b"\x20\x03\x00\x00\x00", b"\xd0\x00"
 SETTLE_S = 10.0
@@ -200,7 +203,9 @@ class Publishing:
     def prepare(self) -> None:
         """Make the telegrams, and let a tick of a serving gateway come."""
         moment = now()
-        self.publisher.take_tick(Message(tick_topic(PREFIX, GATEWAY), encode_tick(Tick(GATEWAY, BOOT, round(moment)))))
+        self.publisher.take_tick(
+            Message(tick_topic(PREFIX, GATEWAY), encode_tick(Tick(GATEWAY, RUN, TICKED + round(moment))))
+        )
         telegram = self._received.telegram
         self._batch = [
             self._received._replace(telegram=copy(telegram), arrived=moment, measured=moment) for _ in range(BATCH)
@@ -229,7 +234,7 @@ class Receiving:
 
     def prepare(self, ticks: int) -> None:
         """Make the packets of telegrams with a number of ticks, the last of which is that of the receiver."""
-        others = [Tick(f"serving-{number + 2}", BOOT * 2**32, 1_000_000) for number in range(ticks - 1)]
+        others = [Tick(f"serving-{number + 2}", RUN, TICKED) for number in range(ticks - 1)]
         own = self.receiver.ticks.next(now())
         self._packets = [packet(self._number + each, [*others, own], self._raw) for each in range(BATCH)]
         self._number += BATCH
@@ -272,7 +277,7 @@ async def measure(rounds: int) -> None:
             await asyncio.sleep(0)
     receiving.memory = memories[-1]
     publishing, paho = Publishing(raw, broker, memories[-1]), PahoSocket()
-    tick = Tick(GATEWAY, BOOT, 1_000_000)
+    tick = Tick(GATEWAY, RUN, TICKED)
     sent, received = message(1, [tick], raw), packet(1, [tick], raw)
     samples = take_turns(
         {
@@ -291,7 +296,7 @@ async def measure(rounds: int) -> None:
     assert outcomes == expected, outcomes
     show(f"CPU of a message of {len(received)} bytes", samples, US, "us")
     fewest, most = (statistics.median(samples[f"first copy, {each}"]) for each in ("1 tick", f"{MAX_TICKS} ticks"))
-    ticks = [Tick(f"serving-{each}", BOOT * 2**32, 1_000_000) for each in range(2)]
+    ticks = [Tick(f"serving-{each}", RUN, TICKED) for each in range(2)]
     size = len(packet(1, ticks, raw)) - len(packet(1, ticks[:1], raw))
     print(f"\nanother tick: {size} bytes, {US * (most - fewest) / (MAX_TICKS - 1):.2f} us at the receiver")
     running.cancel()
