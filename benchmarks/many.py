@@ -6,7 +6,8 @@ Each meter is a TCP connection of its own, sends one telegram per second in one 
 meters are spread evenly over the second. The power of a telegram is the moment at which it was sent, in steps of
 0.1 ms. A client polls one unit after the other: when its power changes, the difference of the two moments is the time
 from last byte to register. CPU is measured before that, without clients. The gateway runs on one core, the meters and
-the client on another.
+the client on another. CPU for each telegram is that for each one that the gateway took: an overloaded one takes fewer
+than the meters send.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ UNITS_PER_PORT = 240
 POLL_EVERY_S = 0.0002
 POWER_ADDRESS, NUMBER_ADDRESS = 102, 208
 """Registers with the moment of a telegram, and with the number of its meter in kWh."""
+TELEGRAMS_ADDRESS = 4
+"""Registers with the number of telegrams that were accepted."""
+METERS_COUNTED = 20
+"""Number of meters whose telegrams are counted."""
 STEP_S = 0.0001
 WRAP = 99_999
 """Largest power of a telegram in W, and so the number of steps after which the moment begins again."""
@@ -56,15 +61,15 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, FILES) if most > 0 else FILES, most))
     print(machine())
-    print("meters  start s  CPU %  us/telegram     MB  kB/meter  p50 ms  p99 ms  max ms")
+    print("meters  start s  CPU %  taken %  us/telegram     MB  kB/meter  p50 ms  p99 ms  max ms")
     base_mb = 0.0
     for count in given.counts or COUNTS:
         row = measure(count, given.seconds)
         base_mb = base_mb or row["mb"]
         each_kb = 1024 * (row["mb"] - base_mb) / max(1, count - 1)
         print(
-            f"{count:6} {row['start']:8.2f} {row['cpu']:6.1f} {row['us']:12.0f} {row['mb']:6.1f} {each_kb:9.0f}"
-            f" {row['p50']:7.2f} {row['p99']:7.2f} {row['max']:7.2f}",
+            f"{count:6} {row['start']:8.2f} {row['cpu']:6.1f} {row['taken']:8.1f} {row['us']:12.0f} {row['mb']:6.1f}"
+            f" {each_kb:9.0f} {row['p50']:7.2f} {row['p99']:7.2f} {row['max']:7.2f}",
             flush=True,
         )
 
@@ -79,15 +84,18 @@ def measure(count: int, seconds: float) -> dict[str, float]:
             gateway.wait_for_port()
             start_s = wait_for_all(gateway, count, ports)
             time.sleep(2.0)  # the first telegrams of a connection are served after a moment
+            counted, accepted = time.monotonic(), telegrams_accepted(count, ports)
             begun, used = time.monotonic(), cpu_s(gateway)
             time.sleep(seconds)
             took, used = time.monotonic() - begun, cpu_s(gateway) - used
+            taken = (telegrams_accepted(count, ports) - accepted) / (time.monotonic() - counted)
             resident = resident_mb(gateway)
             samples = sample(count, ports, seconds)
     return {
         "start": start_s,
         "cpu": 100 * used / took,
-        "us": 1e6 * used / took / count,
+        "taken": 100 * taken,
+        "us": 1e6 * used / took / (count * taken),
         "mb": resident,
         **quantiles(samples),
     }
@@ -135,6 +143,16 @@ def wait_for_all(gateway: Program, count: int, ports: list[int]) -> float:
 def asking(ports: list[int], number: int) -> Client:
     """Return a client of the unit of a meter."""
     return connect(ports[number // UNITS_PER_PORT], unit=number % UNITS_PER_PORT + 1)
+
+
+def telegrams_accepted(count: int, ports: list[int]) -> float:
+    """Return the mean number of telegrams that the gateway has accepted from some meters."""
+    numbers = random.Random(2).sample(range(count), min(count, METERS_COUNTED))
+    found = []
+    for number in numbers:
+        with asking(ports, number) as client:
+            found.append(client.uint32(TELEGRAMS_ADDRESS) or 0)
+    return sum(found) / len(found)
 
 
 def sample(count: int, ports: list[int], seconds: float) -> list[float]:
