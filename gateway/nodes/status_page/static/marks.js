@@ -34,20 +34,19 @@ export function ageLine({ source, telegrams, state, age, at, due_s: due, late_af
   const isKnown = age !== null;
   const kind = isKnown || state === "lost" ? state : telegrams ? "unserved" : "never";
   const line = source?.details.line;
-  const bytes = line && `${line}, ${t("now_bytes", { n: fixed(source.details.bytes_received ?? 0) })}`;
-  const [dueShare, lateShare] = [due, late].map((each) => Math.min(1, each / limit));
-  const place = (share) => ({ style: { left: `${(100 * share).toFixed(2)}%` } });
-  const since = isKnown ? clock(at - age) : "";
+  const share = (seconds) => Math.min(1, seconds / limit);
+  const place = (seconds) => ({ style: { left: `${100 * share(seconds)}%` } });
   return h("div.age-line", { class: state },
     h("p.age-head", mark(state), h("span", { class: { late: "warn", stale: "bad" }[state] },
-      t(`age_${kind}`, { age: ageWords(age), due: span(due), since })),
-      h("span.grow", kind === "never" ? bytes : t("age_rule", { due: span(due), limit: span(limit) }))),
-    h("div.age-track", { "aria-hidden": "true" }, h("i", { style: { transform: `scaleX(${isKnown ? Math.min(1, age / limit).toFixed(4) : 0})` } }),
-      isKnown && [h("b", place(dueShare)), h("b", place(lateShare))]),
+      t(`age_${kind}`, { age: ageWords(age), due: span(due), since: isKnown ? clock(at - age) : "" })),
+      h("span.grow", kind !== "never" ? t("age_rule", { due: span(due), limit: span(limit) })
+        : line && `${line}, ${t("now_bytes", { n: fixed(source.details.bytes_received ?? 0) })}`)),
+    h("div.age-track", { "aria-hidden": "true" }, h("i", { style: { transform: `scaleX(${share(age)})` } }),
+      isKnown && [h("b", place(due)), h("b", place(late))]),
     h("div.age-labels", { "aria-hidden": "true" }, isKnown ? [
       h("span", "0"),
-      dueShare >= 0.06 && h("span.mid", place(dueShare), t("age_due")),
-      lateShare - dueShare >= 0.1 && h("span.mid", place(lateShare), t("age_mark_late")),
+      share(due) >= 0.06 && h("span.mid", place(due), t("age_due")),
+      share(late) - share(due) >= 0.1 && h("span.mid", place(late), t("age_mark_late")),
       h("span.end", t("age_limit", { limit: span(limit) })),
     ] : h("span", t("age_start"))));
 }
