@@ -1,5 +1,6 @@
 // The flow as Node-RED draws it: nodes and wires with what passes over them, from the meters to the clients.
-// A telegram, or the requests of a second, are a bead on each wire they pass.
+// A telegram, or the requests of a second, are a bead on each wire they pass. Beads are moved by `transform` alone: an
+// `offset-path` costs half as much processor time again.
 
 import { nameOf, valueWords } from "./clients.js";
 import { card, facts, h, make, phone, render, s, select } from "./dom.js";
@@ -7,6 +8,7 @@ import { CLIENT_MARKS, mark, meterState } from "./marks.js";
 import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
 
 const [BEAD_MS, HOP_MS, BEAD_EVERY_MS] = [320, 240, 900];
+const BEAD_STEPS = [0, 0.25, 0.5, 0.75, 1]; // of a wire
 const [IDLE_MS, IDLE_EVERY_MS] = [300_000, 5000]; // after so long without a pointer or a key, a bead comes seldom
 const CHANGES_SHOWN = 12;
 const TARGETS = { client: "clients", "Modbus server": "clients", "register map": "registers", "DSMR parser": "telegram", "P1 port": "telegram" };
@@ -41,7 +43,7 @@ export function create(gateway) {
     const places = new Map(event.places.map((place, index) => [place.name, { ...place, ...bodyOf(boxes.children[index]) }]));
     const drawn = wires.map((wire) => [wire, lineOf(wire, places)]).filter(([, line]) => line);
     render(over, s("svg.wires", drawn.map(([{ isAlive }, line]) => s("path.wire", { class: !isAlive && "dead", d: line }))),
-      drawn.map(([{ key }, line]) => h("i.bead", { key, "aria-hidden": "true", style: { "offset-path": `path("${line}")` } })));
+      drawn.map(([{ key }]) => h("i.bead", { key, "aria-hidden": "true" })));
     showHead();
     showTotals();
     render(drawer, nodes.has(chosen) && drawerOf(nodes.get(chosen), places.get(chosen)));
@@ -99,12 +101,15 @@ export function create(gateway) {
     if (still.matches || document.hidden) return;
     const now = performance.now();
     const every = now - usedAt > IDLE_MS ? IDLE_EVERY_MS : BEAD_EVERY_MS;
+    const [lines, beads] = [over.querySelectorAll(".wire"), over.querySelectorAll(".bead")];
     drawn.forEach(([{ key, source, unit, meter, per_s: rate, isAlive }], index) => {
       const isPassed = unit === "requests" ? rate > 0 : event.totals.telegrams[meter] > counts[meter];
       if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < every) return;
       beadAt.set(key, now);
-      over.querySelectorAll(".bead")[index].animate({ offsetDistance: ["0%", "100%"], opacity: [1, 1] },
-        { duration: BEAD_MS, delay: unit === "requests" ? 0 : (places.get(source).column - 1) * HOP_MS });
+      const line = lines[index];
+      const frames = BEAD_STEPS.map((share) => line.getPointAtLength(share * line.getTotalLength()))
+        .map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)`, opacity: 1 }));
+      beads[index].animate(frames, { duration: BEAD_MS, delay: unit === "requests" ? 0 : (places.get(source).column - 1) * HOP_MS });
     });
   }
 
