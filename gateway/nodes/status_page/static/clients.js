@@ -73,6 +73,11 @@ function requestRow(request, hosts) {
       && h("span.block", { class: NO_FAULT.includes(advice.mistake) ? "soft" : "warn" }, adviceTexts(request).join(" "))));
 }
 
+// The same as in a row, each with its name.
+export function hostFacts(host, now) {
+  return HOST_COLUMNS.map(([name, , content]) => [t(name), content(host, now)]);
+}
+
 // A host is called by the client that it probably is; many clients read the gateway's own maps.
 export function nameOf(host) {
   return host.name || host.host;

@@ -2,7 +2,7 @@
 // A telegram, or the requests of a second, are a bead on each wire they pass. Beads are moved by `transform` alone: an
 // `offset-path` costs half as much processor time again.
 
-import { nameOf, valueWords } from "./clients.js";
+import { hostFacts, nameOf, valueWords } from "./clients.js";
 import { card, facts, h, make, phone, render, s, select } from "./dom.js";
 import { CLIENT_MARKS, mark, meterState } from "./marks.js";
 import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
@@ -16,7 +16,7 @@ const MARKS = { green: "fresh", yellow: "warning", red: "stale", grey: "never", 
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let usedAt = performance.now();
-for (const kind of ["pointerdown", "pointermove", "keydown"]) addEventListener(kind, () => { usedAt = performance.now(); }, { passive: true });
+for (const kind of ["pointerdown", "pointermove", "keydown"]) addEventListener(kind, () => { usedAt = performance.now(); });
 
 export function create(gateway) {
   const [head, boxes, over, drawer, totals, log] = [h("div.bar"), h("div.nodes"), h("div"), h("div"), h("section.card.totals"), h("ol.log")].map(make);
@@ -128,7 +128,7 @@ export function create(gateway) {
     return h("section.drawer", { class: x > drawing.clientWidth / 2 && "left", "aria-label": t("flow_details"),
       onkeydown: ({ key }) => key === "Escape" && close() },
     h("div.hd", h("h2", { tabindex: -1 }, nodeLabel(node)), h("span.grow"), h("button.icon", { "aria-label": t("flow_close"), onclick: close }, "✕")),
-    h("p", `${word}: ${text}`), facts(".live", node.host ? clientFacts(node.host) : nodeFacts(node)),
+    h("p", `${word}: ${text}`), facts(".live", node.host ? clientFacts(node.host, gateway.now()) : nodeFacts(node)),
     target && h("a.btn", { href: `#${target}` }, t(target)));
   }
 
@@ -161,10 +161,9 @@ function clientText(host) {
   return [host.name ? host.host : host.map, value].filter(Boolean).join(", ") || t(`hosts_state_${host.state}`);
 }
 
-function clientFacts({ host, kind, connections, servers, unit_id: unit, map, requests_per_s: rate, answers, errors, reads, values }) {
-  const requests = [[t("unit"), unit], [t("map"), map], [t("rate"), fixed(rate, 1)], [t("responses"), number(answers)],
-    [t("errors"), number(errors)], [t("hosts_reads"), reads || "—"], [t("hosts_got"), values.map(valueWords).join(", ") || "—"]];
-  return [[t("host"), host], [t("hosts_connections"), connections], [t("server"), servers.join(", ")], ...(kind === "passthrough" ? [] : requests)];
+function clientFacts(host, now) {
+  const { servers, map, errors } = host;
+  return [...hostFacts(host, now), [t("server"), servers.join(", ")], [t("map"), map], [t("errors"), host.kind === "passthrough" ? null : number(errors)]];
 }
 
 function nodeFacts({ since, details }) {
