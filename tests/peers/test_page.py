@@ -598,6 +598,15 @@ def test_it_is_usable_on_a_phone(visit: Visitor) -> None:
     page = visitor.open("flow")
     node(page, "DSMR parser").first.tap()
     page.get_by_text("telegrams accepted").wait_for()
+    menu = page.locator("#more")
+    page.get_by_role("button", name="More").tap()
+    page.get_by_role("link", name="Registers").focus()
+    page.keyboard.press("Escape")
+    assert not menu.is_visible()
+    page.get_by_role("button", name="More").tap()
+    page.get_by_role("link", name="Registers").tap()
+    page.wait_for_selector("main[data-view=registers]")
+    assert not menu.is_visible()
 
 
 def test_what_is_wrong_with_a_request_is_seen_on_a_phone_without_scrolling_sideways(
