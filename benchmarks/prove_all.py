@@ -125,7 +125,7 @@ PROOFS = (
         r"^(?P<rounds>\d+) starts and stops under load; .*^memory: (?P<first>\S+) MB at first, (?P<last>\S+) MB at "
         r"last; (?P<blocks>\S+) blocks more for each\nverdict: nothing is left",
         "{rounds} starts and stops in one process in asyncio's debug mode: nothing is left; {first} MB after a tenth "
-        "of them, {last} MB at last",
+        "of them, {last} MB at last, {blocks} memory blocks more for each",
     ),
     Proof(
         "start",
