@@ -298,5 +298,6 @@ def test_the_shortest_request_is_a_frame_of_four_bytes() -> None:
 def test_each_response_after_a_silence_is_counted() -> None:
     line, client = responder(is_serial=True), CountedClient("line", 0.0)
     for count in (1, 2):
-        assert respond_after_silence(frame(b"\x64\x01"), line, 0.0, client) == frame(b"\xe4\x01")
+        assert respond_after_silence(frame(b"\x64\x01"), line, 7.0 + count, client) == frame(b"\xe4\x01")
         assert client.responses == count
+        assert next(line.monitor.newest()).at == 7.0 + count

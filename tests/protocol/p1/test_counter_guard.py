@@ -157,6 +157,10 @@ def test_a_counter_may_begin_again_at_zero_at_its_number_of_digits(top: int) -> 
     assert Meter().counts(top, 5, 6) == [False, False, False]
 
 
+def test_a_counter_in_doubt_does_not_begin_again_at_zero() -> None:
+    assert Meter().counts(5_000_000, 999_999_990, 5, 999_999_990) == [False, True, True, True]
+
+
 def test_a_counter_of_whole_numbers_may_take_a_step() -> None:
     meter = Meter()
     assert not meter.send(1000, "1-0:1.8.1(005000*kWh)")
