@@ -160,8 +160,9 @@ def callers_of(mutant: str) -> set[str]:
 
 
 def nearest(tests: Collection[str], module: str) -> list[str]:
-    """Return at most `MOST_TESTS`: those in the test file of the module, and the shortest of the others."""
-    return sorted(tests, key=lambda test: (not is_of(module, test), state().duration_by_test[test]))[:MOST_TESTS]
+    """Return those in the test file of the module, and the shortest of the others up to `MOST_TESTS` of all."""
+    ordered = sorted(tests, key=lambda test: (not is_of(module, test), state().duration_by_test[test]))
+    return ordered[: max(MOST_TESTS, sum(is_of(module, test) for test in tests))]
 
 
 def is_of(module: str, test: str) -> bool:

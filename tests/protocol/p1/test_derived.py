@@ -9,7 +9,7 @@ import pytest
 
 from gateway.protocol.p1 import derive as derive_module
 from gateway.protocol.p1.demand_history import Peak, peaks_by_month
-from gateway.protocol.p1.derive import UNIT_CODES, derive
+from gateway.protocol.p1.derive import UNIT_CODES, derive, derive_again
 from gateway.protocol.p1.derived import DERIVATIONS, LIMITER_NAMES, MEDIA, Derivation, Uses
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.readings import read
@@ -411,3 +411,15 @@ def test_the_history_of_peaks_is_read_again_when_it_changes_and_each_quarter_of_
     # The peak of January is that of the last month but one from March on.
     assert readings.values["demand_peak_2"] == 4330
     assert "demand_peak_1" not in readings.values
+
+
+@pytest.mark.parametrize("telegram", GOOD)
+def test_what_follows_from_a_changed_value_is_what_follows_from_all_values(telegram: str) -> None:
+    before, units, _, _ = derived_in(telegram)
+    units = {name: unit for name, unit in units.items() if name in before}
+    for name, value in before.items():
+        values = before | {name: value + 1 if not isinstance(value, str) else f"{value}x"}
+        derived = list(derive(before, units))
+        for index, group in derive_again(values, units, frozenset(), before, [name]):
+            derived[index] = group
+        assert tuple(derived) == derive(values, units), name
