@@ -487,3 +487,27 @@ def test_lines_that_are_looked_at_change_nothing_and_mean_what_they_mean_for_thi
     assert changed.values["power_import"] == 2487
     assert meter.newest is received
     assert meter.accepted == 1
+
+
+def test_the_moment_that_the_way_of_a_telegram_proves_counts_for_its_age() -> None:
+    meter = fed(meter_of(), NEW, [1.0] * 10)
+    meter.written_after = START + 8.5
+    take(meter, later(NEW, 11.0), START + 11)
+    assert meter.served
+    assert (meter.served.measured, meter.served.arrived) == (START + 8.5, START + 11)
+
+
+def test_the_second_of_two_meters_of_one_identity_has_a_suffix() -> None:
+    meter = meter_of()
+    first = [
+        "1-3:0.2.8(50)",
+        "0-0:1.0.0(210118070352W)",
+        "1-0:1.8.1(005000.000*kWh)",
+        "1-0:1.8.2(007000.000*kWh)",
+    ]
+    take(meter, telegram_of(*first), START)
+    second = [line.replace("005000", "001000").replace("007000", "002000") for line in first]
+    other = take(meter, telegram_of(*second), START + 0.5)
+    assert isinstance(other, Received)
+    assert other.suffix == " (2)"
+    assert meter.other_meter(START + 0.5)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.protocol.p1.readings import Readings
+from gateway.protocol.p1.signs import signed_current
 from tests.protocol.p1.test_readings_lines import read_lines
 
 NET = ("power_net", "power_import", "power_export")
@@ -146,3 +147,14 @@ def test_net_power_is_not_compared_while_one_direction_is_missing() -> None:
     readings = read_lines("1-0:16.7.0(0.500*kW)", "1-0:1.7.0(0.700*kW)")
     assert readings.errors == ()
     assert powers(readings) == (500, 700, None)
+
+
+@pytest.mark.parametrize(
+    ("current", "net", "signed"),
+    [(5, 0, 5), (5, 1, 5), (5, -1, -5), (0, -1, 0), (-5, 1, -5), (-5, None, -5), (5, None, None), (0, None, None)],
+)
+def test_a_current_has_its_own_sign_or_else_that_of_the_power(
+    current: int, net: int | None, signed: int | None
+) -> None:
+    power = None if net is None else Decimal(net)
+    assert signed_current(Decimal(current), power) == signed
