@@ -198,6 +198,8 @@ def tests_of_module(module: str) -> tuple[list[str], list[str]]:
     """Return the tests in the test file of a module, and others that call its functions; all pass without a mutant."""
     called = state().tests_by_mangled_function_name.items()
     tests = {test for function, callers in called if function.rpartition(".")[0] == module for test in callers}
+    # A test of a table that was made at import calls no function.
+    tests |= {test for test in state().duration_by_test if is_of(module, test)}
     found = nearest(tests, module)
     own = [test for test in found if is_of(module, test)]
     assert run_afresh("", found) == 0, module
