@@ -31,7 +31,8 @@ function fault(problem) {
 
 // A line of the file under its number, with what is wrong in it marked.
 function sourceLine({ number: at, text }, { line, column, length }) {
-  const [begin, end] = [column - 1, column - 1 + Math.max(1, length)];
+  const begin = Math.max(0, column - 1);
+  const end = begin + Math.max(1, length);
   return h("li", { value: at, class: at === line && "wrong" },
     at === line ? [text.slice(0, begin), h("mark", text.slice(begin, end) || " "), text.slice(end)] : text);
 }

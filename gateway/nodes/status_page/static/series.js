@@ -8,16 +8,7 @@ export function series(range) {
   const span = SPANS[range];
   let [meter, points, bucketS, askAt] = [null, [], 0, 0];
 
-  function merge(newer) {
-    bucketS = newer.bucket_s;
-    points = [...points.filter(({ at }) => at < newer.first), ...pointsOf(newer)].filter(({ at }) => at > newer.at - span);
-    // Before the first known bucket, this gateway was not there to measure.
-    points.splice(0, points.findIndex(isKnown));
-    askAt = newer.at + ASK_AFTER_S;
-  }
-
   return {
-    merge,
     // Asks the gateway for what is new, and returns whether there was a response.
     async follow(gateway, name) {
       if (name !== meter) [meter, points, askAt] = [name, [], 0];
@@ -25,7 +16,11 @@ export function series(range) {
       // The newest bucket is asked for again, as it may not have ended.
       const since = points.length ? points.at(-1).at - bucketS / 2 : 0;
       const newer = await gateway.get("api/series", { meter: name, range, since });
-      merge(newer);
+      bucketS = newer.bucket_s;
+      askAt = newer.at + ASK_AFTER_S;
+      points = [...points.filter(({ at }) => at < newer.first), ...pointsOf(newer)].filter(({ at }) => at > newer.at - span);
+      // Before the first known bucket, this gateway was not there to measure.
+      points.splice(0, points.findIndex(isKnown));
       return true;
     },
     // What is known of a meter at a moment: points up to `end`, which is now only while the readings are fresh.
