@@ -89,6 +89,12 @@ def test_two_telegrams_of_one_second_that_contradict_each_other_are_of_two_meter
     assert line.send(0.5, {"t1": 6_000_000}, "t1", second=5) == SECOND
 
 
+def test_a_telegram_of_the_same_second_whose_counters_may_have_risen_since_is_of_the_same_meter() -> None:
+    line = Line()
+    line.send(0.0, {"t1": 5_000_010}, second=5)
+    assert line.send(0.5, {"t1": 5_000_000}, "t1", second=5) == ""
+
+
 def test_one_counter_that_fell_is_no_second_meter_until_it_goes_on_after_others() -> None:
     line = Line()
     line.send(0.0, {"t1": 5_000_000, "t2": 7000})

@@ -174,6 +174,7 @@ def test_the_newest_telegram_in_time_decides_what_the_machines_clock_was() -> No
         (-1.6, -2, False),
         (-1.75, -2, False),
         (-2.0, -2, True),
+        (-4.5, -3, False),
     ],
 )
 def test_a_clock_was_corrected_if_it_was_wrong_before_and_is_not_now(

@@ -65,6 +65,8 @@ def test_three_repeated_steps_show_a_clock_that_is_slower_than_the_meter_sends()
     assert cadences(1, 1, [10, 10, 10], stood_s=5.0) == [None, None, 10.0], "telegrams fill half of the step"
     assert cadences(1, 1, [10, 10, 10], stood_s=4.9) == [None] * 3, "it may be a line that loses telegrams"
     assert cadences(1, 1, [5, 10, 5], stood_s=9.0) == [None] * 3, "its steps differ too much"
+    assert cadences(6.5, 6.5, [10, 10, 10], stood_s=9.0)[-1] == 10.0
+    assert cadences(6.6, 6.6, [10, 10, 10], stood_s=9.0)[-1] is None, "it is less than half as long again"
 
 
 @pytest.mark.parametrize(("step", "is_clock"), [(11, True), (12, False)])
