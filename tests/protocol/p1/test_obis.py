@@ -209,3 +209,11 @@ def test_a_unit_is_known_in_every_case_that_meters_write_it_in(as_sent: str, uni
 @pytest.mark.parametrize("unit", ["", "x", "kWhh", "k W", "m³", "Ah", "%", "none"])
 def test_an_unknown_unit_is_none(unit: str) -> None:
     assert canonical_unit(unit) is None
+
+
+def test_there_are_three_phases_four_m_bus_channels_and_five_tariffs() -> None:
+    ends = {entry.name.rpartition("_")[2] for entry in ENTRIES.values()}
+    assert {end for end in ends if re.fullmatch(r"[lt]\d", end)} == {"l1", "l2", "l3", "t1", "t2", "t3", "t4", "t5"}
+    assert {entry.name[:5] for entry in ENTRIES.values() if entry.name.startswith("mbus")} == {
+        f"mbus{n}" for n in (1, 2, 3, 4)
+    }
