@@ -97,13 +97,18 @@ def load_clients() -> list[Client]:
 
 
 def find_clients(words: Sequence[str], clients: Sequence[Client]) -> list[Client]:
-    """Return the clients whose names contain all of these words, in any case; else those that contain any of them."""
+    """Return the clients whose names contain all of these words, in any case; else those that contain any of them.
+
+    Whole words come before parts of words: `sma` is SMA, and not SmartEVSE.
+    """
     sought = [word.casefold() for text in words for word in text.split() if len(word) > 1]
-    names = {client.name: " ".join([client.name, *client.also]).casefold() for client in clients}
+    texts = {client.name: " ".join([client.name, *client.also]).casefold() for client in clients}
+    whole_words = {name: text.split() for name, text in texts.items()}
     for matches in (all, any):
-        found = [client for client in clients if matches(word in names[client.name] for word in sought)]
-        if found:
-            return found
+        for names in (whole_words, texts):
+            found = [client for client in clients if matches(word in names[client.name] for word in sought)]
+            if found:
+                return found
     return []
 
 

@@ -60,6 +60,8 @@ def test_the_table_is_on_the_page() -> None:
     [
         (["SolarEdge inverter"], ["SolarEdge inverter"]),
         (["smartevse"], ["SmartEVSE"]),
+        (["sma"], ["SMA"]),
+        (["Victron GX"], ["Victron GX", "Victron GX over RS-485"]),
         (["a", "GX"], ["Victron GX", "Victron GX over RS-485"]),
         (["KLEFR"], ["Webasto Unite"]),
         (["nobody"], []),
