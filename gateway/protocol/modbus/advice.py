@@ -156,14 +156,19 @@ def advise(exchange: Exchange, units: UnitTable) -> Advice | None:
 
 
 def _refused(read: ReadRequest, unit: Unit) -> str | None:
-    """Return the name of the first register in a read that is not served while it is absent."""
+    """Return the name of the first register in a read that is not served because it is absent.
+
+    If the telegram has come after the request and lacks none of them, it is the first one that can be refused.
+    """
     place = unit.register_map.place(read.function_code, read.address, read.count)
-    names = (
-        register.name
+    refusing = [
+        register
         for register in unit.register_map.registers
         if register.refuses_absent and register.place < place + read.count and place < register.place + register.length
-    )
-    return next(names, None)
+    ]
+    absent = {each.start for each in unit.snapshot.refused} if unit.snapshot else set()
+    chosen = next((each for each in refusing if each.place in absent), next(iter(refusing), None))
+    return chosen.name if chosen else None
 
 
 def _elsewhere(read: ReadRequest, unit: Unit, units: UnitTable) -> Advice:

@@ -146,6 +146,13 @@ def test_a_value_that_is_absent_is_named_for_each_read_that_has_a_part_of_it(add
     assert advice_on(read(8, 2), 1, units) is None
 
 
+def test_a_value_that_the_telegram_has_is_not_named_as_absent() -> None:
+    registers = [number(10, "a", name="power"), number(11, "absent", name="frequency")]
+    compiled = register_map([block(0, 14)], [replace(each, refuses_absent=True) for each in registers])
+    units = UnitTable({1: small_unit(compiled)})
+    assert advice_on(read(10, 2), 1, units) == Advice(Mistake.ABSENT_VALUE, register="frequency")
+
+
 def test_there_is_no_advice_on_a_request_that_was_busy() -> None:
     pdu = bytes.fromhex(read(101, 2))
     assert advise(Exchange(0, CLIENT.name, 1, pdu, b"\x83\x06"), UNITS) is None
