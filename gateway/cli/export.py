@@ -172,6 +172,6 @@ def _with_present(unit: ExportedUnit) -> ExportedUnit:
     present = {
         register.name
         for register in unit.register_map.registers
-        if decode(register, result.registers[register.name]) is not None
+        if (raw := result.registers.get(register.name)) and decode(register, raw) is not None
     }
     return replace(unit, present=present)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from pymodbus import FramerType
@@ -31,7 +32,7 @@ class ReadResult:
     """The registers that a server returned, and the problems of the requests that failed."""
 
     registers: dict[str, bytes] = field(default_factory=dict)
-    """Bytes of each register, by its name. A register that could not be read has no entry."""
+    """Bytes of each register, by its name. One that could not be read, or is not served while absent, has no entry."""
     problems: list[str] = field(default_factory=list)
     missing: int = 0
     """Number of requests for registers that the server does not have."""
@@ -63,9 +64,14 @@ class ReadingClient:
             raise ConnectionError(f"no server on {self._where}. Is the gateway running, and is the port correct?")
 
     def read(self, register_map: RegisterMap) -> ReadResult:
-        """Read all registers of a map; a request that fails becomes a problem of the result."""
+        """Read all registers of a map; a request that fails becomes a problem of the result.
+
+        A request that fails because a register in it is absent is sent again in halves, down to that register.
+        """
         result = ReadResult()
-        for request in read_plan(register_map, register_map.registers):
+        requests = deque(read_plan(register_map, register_map.registers))
+        while requests:
+            request = requests.popleft()
             is_holding = register_map.function_code_of(request[0]) == 3
             send = self._client.read_holding_registers if is_holding else self._client.read_input_registers
             first, end = request[0].address, request[-1].end
@@ -76,8 +82,12 @@ class ReadingClient:
                 result.problems.append(f"{where}: no response ({error})")
                 self._client.connect()  # type: ignore[no-untyped-call]
                 continue
-            if response.isError():
-                code = response.exception_code
+            code = response.exception_code if response.isError() else 0
+            if code == ExceptionCode.SERVER_DEVICE_FAILURE and any(each.refuses_absent for each in request):
+                middle = len(request) // 2
+                requests.extendleft(part for part in (request[middle:], request[:middle]) if len(request) > 1)
+                continue
+            if code:
                 meaning = f", {EXCEPTIONS[code]}" if code in EXCEPTIONS else ""
                 result.missing += code == ExceptionCode.ILLEGAL_DATA_ADDRESS
                 result.problems.append(f"{where}: exception 0x{code:02X}{meaning}")

@@ -17,8 +17,8 @@ from tests.peers.harness import SIMULATED, Gateway, free_port, running
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A simulated household under its native map, and as an SDM630 on input registers."""
-    server = {"units": {1: {}, 2: {"map": "eastron-sdm630"}}}
+    """A simulated household under its native map, as an SDM630 on input registers, and without codes for absent."""
+    server = {"units": {1: {}, 2: {"map": "eastron-sdm630"}, 3: {"map": "dsmr-strict"}}}
     gateway = Gateway(tmp_path_factory.mktemp("read"), SIMULATED, server)
     with running(gateway):
         gateway.wait_for_telegrams(1)
@@ -38,6 +38,29 @@ def test_every_register_is_read_and_decoded(gateway: Gateway) -> None:
     assert 200 < float(rows["voltage_l1"]["now"].split()[0]) < 260
     assert rows["frequency"]["now"] == "—"
     assert int(rows["telegrams"]["now"]) >= 1
+
+
+def test_registers_that_are_not_served_while_absent_do_not_hide_the_others(gateway: Gateway) -> None:
+    result = read(gateway.port, "--map", "dsmr-strict", "--unit", "3", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = {row["name"]: row["now"] for row in json.loads(result.stdout)}
+    native = {row["name"]: row["now"] for row in json.loads(read(gateway.port, "--json").stdout)}
+    assert rows["power_net"].endswith(" W")
+    assert {name for name, now in rows.items() if now == "—"} - {"telegram_delay"} == {
+        name for name, now in native.items() if now == "—"
+    } - {"telegram_delay"}
+
+
+def test_an_export_of_what_is_present_leaves_out_registers_that_are_not_served(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    choice = ["--host", "127.0.0.1", "--port", str(gateway.port), "--map", "dsmr-strict", "--unit", "3"]
+    result = invoke("export", "telegraf", *choice, "--present")
+    assert result.exit_code == 0, result.stderr
+    assert "power_net" in result.stdout
+    assert "frequency" not in result.stdout
+    assert "frequency" in invoke("export", "telegraf", *choice).stdout
 
 
 def test_input_registers_are_read_where_the_map_has_them(gateway: Gateway) -> None:
