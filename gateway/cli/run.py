@@ -123,7 +123,7 @@ def _uvloop() -> asyncio.AbstractEventLoop:
     try:
         return new_uvloop()
     except ImportError:
-        raise click.UsageError("uvloop is not installed: pip install 'dsmr-modbus-gateway[uvloop]'") from None
+        raise click.UsageError("uvloop is not installed. Run in the folder of the project: pip install '.[uvloop]'") from None
 
 
 def config_without_file(path: Path, ports: Sequence[str]) -> Config:

@@ -38,7 +38,7 @@ class PassthroughConfig(BaseModel):
     @classmethod
     def _check_announce(cls, value: bool) -> bool:
         if value and find_spec("zeroconf") is None:
-            hint = "Install it with pip install 'dsmr-modbus-gateway[mdns]', or remove announce"
+            hint = "Run pip install '.[mdns]' in the folder of the project, or remove announce"
             raise invalid("zeroconf-missing", "announce needs zeroconf, which is not installed", hint)
         return value
 

@@ -34,7 +34,7 @@ MAX_TEXTS = 32
 RESOLVE_MS = 1000
 """Longest time in which a device that has been found reports its address, in milliseconds."""
 DOMAIN = "local."
-_INSTALL = "Run: pip install 'dsmr-modbus-gateway[mdns]'"
+_INSTALL = "Run in the folder of the project: pip install '.[mdns]'"
 
 
 class Announced(NamedTuple):

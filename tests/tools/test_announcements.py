@@ -60,9 +60,9 @@ def test_a_machine_without_a_network_says_so() -> None:
 def test_without_the_library_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ifaddr", None)
     monkeypatch.setitem(sys.modules, "zeroconf.asyncio", None)
-    with pytest.raises(ProblemError, match=r"pip install 'dsmr-modbus-gateway\[mdns\]'"):
+    with pytest.raises(ProblemError, match=r"pip install '\.\[mdns\]'"):
         networks_here()
-    with pytest.raises(ProblemError, match=r"pip install 'dsmr-modbus-gateway\[mdns\]'"):
+    with pytest.raises(ProblemError, match=r"pip install '\.\[mdns\]'"):
         asyncio.run(search([HOME_WIZARD], 0.1, LOOPBACK, lambda *_: True))
 
 
