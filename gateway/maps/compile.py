@@ -56,8 +56,7 @@ def compile_map(
 
     """
     problems: list[Problem] = []
-    registers = _registers(whole, placed, without, problems)
-    _check_overlaps(registers, problems)
+    registers = _all_registers(whole, placed, without, problems)
     blocks = blocks_of(whole, [register for register, _ in registers], documents["blocks"], problems)
     if knows_blocks:
         _check_blocks(registers, blocks, whole, problems)
@@ -117,6 +116,15 @@ def check_length(placed: Sequence[PlacedEntry], document: Document) -> None:
 def _expressions(item: PlacedEntry) -> Iterator[str]:
     yield str(item.entry.value)
     yield from (item.entry.bits or {}).values()
+
+
+def _all_registers(
+    whole: MapFile, placed: Sequence[PlacedEntry], without: frozenset[str], problems: list[Problem]
+) -> list[Pair]:
+    """Return the registers as `_registers`, after a check that they do not overlap."""
+    registers = _registers(whole, placed, without, problems)
+    _check_overlaps(registers, problems)
+    return registers
 
 
 def _registers(

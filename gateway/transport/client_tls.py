@@ -18,7 +18,7 @@ _ALERTS = {
     "CERTIFICATE_UNKNOWN": "it is not accepted",
     "UNSUPPORTED_CERTIFICATE": "it is of another kind",
 }
-"""Why the other end refuses the certificate of this one, by the name of its alert (RFC 8446, 6.2)."""
+"""Reason why the other end refuses the certificate of this one, by the name of its alert (RFC 8446, 6.2)."""
 
 
 class ClientCertificate(NamedTuple):
