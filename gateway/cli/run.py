@@ -123,7 +123,9 @@ def _uvloop() -> asyncio.AbstractEventLoop:
     try:
         return new_uvloop()
     except ImportError:
-        raise click.UsageError("uvloop is not installed. Run in the folder of the project: pip install '.[uvloop]'") from None
+        raise click.UsageError(
+            "uvloop is not installed: run pip install '.[uvloop]' in the folder of the project"
+        ) from None
 
 
 def config_without_file(path: Path, ports: Sequence[str]) -> Config:
