@@ -161,6 +161,12 @@ def test_two_values_that_contradict_each_other_leave_none() -> None:
     assert not {"mbus1_reading", "power_import"} & readings.units.keys()
 
 
+def test_two_counts_without_unit_that_contradict_each_other_leave_none() -> None:
+    readings = read_lines("0-0:96.14.0(0001)", "0-0:96.14.0(0002)", "1-0:1.7.0(00.100*kW)")
+    assert "tariff" not in readings.values
+    assert readings.values["power_import"] == 100
+
+
 def test_a_third_value_does_not_bring_back_what_two_others_contradict() -> None:
     readings = read_lines(*(f"1-0:1.7.0(00.{watts}*kW)" for watts in (100, 200, 100)))
     assert "power_import" not in readings.values
@@ -265,3 +271,20 @@ def test_no_bytes_raise(body: bytes) -> None:
 )
 def test_a_power_factor_of_four_digits_is_in_thousandths(sent: str, factor: str) -> None:
     assert read(only(telegram_of(f"1-0:13.7.0({sent})"))).values["power_factor"] == Decimal(factor)
+
+
+GAS_AT_NOON = "0-1:24.1.0(003)", "0-1:24.2.1(260101120000W)(00001.000*m3)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["1-0:1.7.0()"], ["1-0:1.7.0(x)"]),
+        (["1-0:1.7.0(00.100*kW)"], ["1-0:1.7.0(x)"]),
+        (["0-0:1.0.0(260101120000W)", *GAS_AT_NOON], ["0-0:1.0.0(260101115959W)", *GAS_AT_NOON]),
+        (["0-0:1.0.0(260101115959W)", *GAS_AT_NOON], ["0-0:1.0.0(260101120000W)", *GAS_AT_NOON]),
+    ],
+)
+def test_what_is_read_on_from_the_telegram_before_is_the_same(before: list[str], after: list[str]) -> None:
+    first, second = only(telegram_of(*before)), only(telegram_of(*after))
+    assert read(second, read(first)) == read(second)

@@ -52,6 +52,13 @@ def test_a_jump_that_the_counters_show_is_believed_at_once() -> None:
     assert meter.send(300, counted_wh=4) == set()
 
 
+def test_a_jump_within_one_second_is_shown_by_the_counters_too() -> None:
+    meter = Meter()
+    meter.send(300)
+    meter.moment -= 9
+    assert meter.send(10_300, counted_wh=3) == set()
+
+
 def test_counters_that_rise_more_than_the_new_power_do_not_show_it() -> None:
     meter = Meter()
     meter.send(300)
