@@ -1,8 +1,10 @@
 """TCP connections to hosts: the first of the host's addresses that responds ("happy eyeballs").
 
 All that look up the same name at the same time share one look-up. One that takes longer than an attempt to connect goes
-on, and the next attempt waits for the same one. So a name server that responds after five seconds is slow, but enough,
-and each name keeps at most one of the few threads for look-ups.
+on, and its result is for the next attempt. So a slow name server is enough, whatever the pauses between attempts are.
+
+The event loop has few threads, and other work needs them too: the files of the status page, a reload. So only some of
+them wait for name servers at a time, and further names wait for their turn.
 """
 
 from __future__ import annotations
@@ -13,21 +15,47 @@ import socket
 from asyncio.staggered import staggered_race
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gateway.problems.problem import Problem
 from gateway.problems.system import connection_timeout, name_server_timeout
+from gateway.runtime.clock import now
+from gateway.runtime.threads import LOOP_THREADS
 
 HAPPY_EYEBALLS_DELAY_S = 0.25
 """Time after which the next address of a host is tried as well."""
 
+LOOK_UPS = LOOP_THREADS - 3
+"""Largest number of names that are looked up at a time."""
+KEPT_S = 60.0
+"""Time for which addresses are kept that were found when nobody waited for them any more."""
+
 _Address = tuple[int, int, int, str, tuple[Any, ...]]
 """Family, type and protocol of a socket, a name, and the address, as `getaddrinfo` returns them."""
-_LookUps = dict[str, asyncio.Task[list[_Address]]]
+
+
+class _Found(NamedTuple):
+    """The addresses of a name, and the moment at which they were found."""
+
+    addresses: list[_Address]
+    moment: float
+
+
+_LookUp = asyncio.Task[_Found]
+
+
+class _LookUps:
+    """The look-ups of an event loop."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(LOOK_UPS)
+        self.by_host: dict[str, _LookUp] = {}
+        """Those that go on, and those whose addresses nobody has used yet."""
+
 
 _look_ups: WeakKeyDictionary[asyncio.AbstractEventLoop, _LookUps] = WeakKeyDictionary()
-"""The look-ups that go on, by event loop and host."""
+"""The look-ups by event loop."""
 
 
 async def connect_socket(host: str, port: int) -> socket.socket:
@@ -49,9 +77,8 @@ async def connect_socket(host: str, port: int) -> socket.socket:
 
 def not_in_time(host: str, limit_s: float) -> Problem:
     """Return why there was no connection to a host within `limit_s` seconds."""
-    if host in _look_ups.get(asyncio.get_running_loop(), {}):
-        return name_server_timeout(limit_s)
-    return connection_timeout(limit_s)
+    look_up = _look_ups_of(asyncio.get_running_loop()).by_host.get(host)
+    return name_server_timeout(limit_s) if look_up and not look_up.done() else connection_timeout(limit_s)
 
 
 async def _attempt(found: _Address, port: int) -> socket.socket:
@@ -78,18 +105,39 @@ def _numeric_address(host: str) -> list[_Address]:
 async def _look_up(host: str) -> list[_Address]:
     """Return the addresses of a name; a look-up that has begun is shared, and is not ended with those that wait."""
     loop = asyncio.get_running_loop()
-    look_ups = _look_ups.setdefault(loop, {})
-    if host not in look_ups:
-        look_ups[host] = loop.create_task(_addresses(loop, host), name=f"look up {host}")
-        look_ups[host].add_done_callback(partial(_end, look_ups, host))
-    return await asyncio.shield(look_ups[host])
+    look_ups = _look_ups_of(loop)
+    look_up = look_ups.by_host.get(host)
+    if look_up is None or _is_old(look_up):
+        look_up = look_ups.by_host[host] = loop.create_task(_addresses(look_ups, host), name=f"look up {host}")
+        look_up.add_done_callback(partial(_forget_error, look_ups, host))
+    try:
+        return (await asyncio.shield(look_up)).addresses
+    finally:
+        if look_up.done():
+            _forget(look_ups, host, look_up)
 
 
-async def _addresses(loop: asyncio.AbstractEventLoop, host: str) -> list[_Address]:
-    return [*await loop.getaddrinfo(host, 0, type=socket.SOCK_STREAM)]
+def _look_ups_of(loop: asyncio.AbstractEventLoop) -> _LookUps:
+    if loop not in _look_ups:
+        _look_ups[loop] = _LookUps()
+    return _look_ups[loop]
 
 
-def _end(look_ups: _LookUps, host: str, look_up: asyncio.Task[list[_Address]]) -> None:
-    del look_ups[host]
-    if not look_up.cancelled():
-        look_up.exception()  # maybe nobody waits for it any more
+def _is_old(look_up: _LookUp) -> bool:
+    return look_up.done() and now() - look_up.result().moment > KEPT_S
+
+
+async def _addresses(look_ups: _LookUps, host: str) -> _Found:
+    async with look_ups.turns:
+        found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    return _Found([*found], now())
+
+
+def _forget_error(look_ups: _LookUps, host: str, look_up: _LookUp) -> None:
+    if look_up.cancelled() or look_up.exception():
+        _forget(look_ups, host, look_up)
+
+
+def _forget(look_ups: _LookUps, host: str, look_up: _LookUp) -> None:
+    if look_ups.by_host.get(host) is look_up:
+        del look_ups.by_host[host]

@@ -10,7 +10,9 @@ from unittest.mock import patch
 
 import pytest
 
-from gateway.transport.connecting import connect_socket, not_in_time
+from gateway.runtime.threads import LOOP_THREADS
+from gateway.transport import connecting
+from gateway.transport.connecting import LOOK_UPS, connect_socket, not_in_time
 
 NAME = "p1.example.org"
 LIMIT_S = 60.0
@@ -61,16 +63,73 @@ async def test_those_that_connect_to_a_name_at_the_same_time_share_a_look_up(nam
 
 
 async def test_a_look_up_that_takes_longer_than_an_attempt_serves_the_next_one(names: NameServer, port: int) -> None:
-    first = asyncio.create_task(connect_socket(NAME, port))
-    await asyncio.sleep(0)
-    first.cancel()
-    await asyncio.gather(first, return_exceptions=True)
+    await given_up(NAME, port)
     second = asyncio.create_task(connect_socket(NAME, port))
     await asyncio.sleep(0)
     names.responds.set()
     async with asyncio.timeout(LIMIT_S):
         (await second).close()
     assert names.asked == [NAME]
+
+
+async def test_a_look_up_that_ends_between_two_attempts_serves_the_next_one(names: NameServer, port: int) -> None:
+    await given_up(NAME, port)
+    names.responds.set()
+    await turns()
+    assert not_in_time(NAME, 3).code == "connection-timeout"
+    (await connect_socket(NAME, port)).close()
+    assert names.asked == [NAME]
+    (await connect_socket(NAME, port)).close()
+    assert names.asked == [NAME, NAME], "an address is used once"
+
+
+async def test_an_address_that_nobody_has_used_is_soon_forgotten(
+    names: NameServer, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "KEPT_S", -1.0)
+    await given_up(NAME, port)
+    names.responds.set()
+    await turns()
+    (await connect_socket(NAME, port)).close()
+    assert names.asked == [NAME, NAME]
+
+
+async def test_a_name_that_nobody_waits_for_any_more_and_is_not_found_is_looked_up_again(
+    names: NameServer, port: int
+) -> None:
+    names.addresses.clear()
+    await given_up(NAME, port)
+    names.responds.set()
+    await turns()
+    names.addresses.append("127.0.0.1")
+    (await connect_socket(NAME, port)).close()
+    assert names.asked == [NAME, NAME]
+
+
+async def test_forty_names_without_response_leave_threads_for_other_work(names: NameServer, port: int) -> None:
+    attempts = [asyncio.create_task(connect_socket(f"p1-{number}.example.org", port)) for number in range(40)]
+    await turns()
+    assert len(names.asked) == LOOK_UPS < LOOP_THREADS
+    assert not_in_time("p1-39.example.org", 3).code == "name-server-timeout"
+    names.responds.set()
+    async with asyncio.timeout(LIMIT_S):
+        for each in await asyncio.gather(*attempts):
+            each.close()
+    assert len(set(names.asked)) == len(names.asked) == 40
+
+
+async def given_up(name: str, port: int) -> None:
+    """Begin to connect, and give up before the name server responds."""
+    attempt = asyncio.create_task(connect_socket(name, port))
+    await turns()
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+
+
+async def turns() -> None:
+    """Let the event loop do what is due."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def test_a_name_that_is_not_found_is_looked_up_again(names: NameServer, port: int) -> None:
