@@ -1,7 +1,8 @@
 """The way of a message to the nodes that subscribe to its topic, and the limit of each subscription.
 
 Who publishes far too much on one topic must not end the connection, over which the other meters come too. So messages
-are counted for each subscription. One with too many is ended for a while, and the others go on.
+are counted for each subscription, or for each topic that fits it where each has a sender of its own. A subscription
+with too many is ended for a while, and the others go on.
 """
 
 from __future__ import annotations

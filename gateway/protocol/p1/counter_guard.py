@@ -53,8 +53,9 @@ METERS_KEPT = 2
 """Number of meters per M-Bus channel whose counters are kept: the present one and the one before."""
 
 MBUS_COUNTERS = {f"mbus{n}_reading": f"mbus{n}_identifier" for n in MBUS_CHANNELS}
-_MBUS_TYPES = {f"mbus{n}_reading": f"mbus{n}_type" for n in MBUS_CHANNELS}
 """Counter of an M-Bus channel → the name of its meter's identifier."""
+_MBUS_TYPES = {f"mbus{n}_reading": f"mbus{n}_type" for n in MBUS_CHANNELS}
+"""Counter of an M-Bus channel → the name of its meter's device type."""
 COUNTERS = frozenset({entry.name for entry in ENTRIES.values() if entry.unit in ("Wh", "varh")} | MBUS_COUNTERS.keys())
 """Names of the counters."""
 

@@ -92,7 +92,7 @@ class Readings(NamedTuple):
 
     def with_values(self, values: dict[str, Value], units: dict[str, str]) -> Readings:
         """Return readings with other values, which those of the next telegram are not built from."""
-        return self._replace(values=values, units=units, raw_lines=())
+        return self._replace(values=values, units=units, raw_lines=(), basis=None)
 
 
 def read_ahead(lines: bytes, previous: Readings | None, ahead: dict[bytes, Reading]) -> None:
