@@ -24,12 +24,7 @@ from gateway.problems.quoting import cut
 from gateway.protocol.modbus.pdu import READ_FUNCTION_CODES
 from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.registers.expression import (
-    Evaluate,
-    ExpressionError,
-    compile_expression,
-    conditions_of,
-)
+from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression, conditions_of
 from gateway.protocol.registers.register import TABLE, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
 
