@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.protocol.freshness import fresh_until
 from gateway.protocol.modbus.unit import OnStale, Unit
+from gateway.protocol.p1.guards import PHASES_KEPT_S
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings
 from gateway.protocol.p1.serving import Received
@@ -25,9 +26,6 @@ from gateway.runtime.ticking import Rest, look_each
 TICK_S = 1.0
 AFTER_LIMIT_S = 0.005
 """Time after the limit at which readings are looked at: timers of the event loop may be early by a clock's tick."""
-PHASES_KEPT_S = 600.0
-"""Time for which a meter that has sent several phases has to send none of L2 and L3 before it counts as one with one
-phase."""
 _IDENTITY = ("identification", "equipment_identifier")
 """Readings that tell one meter from another."""
 WHEN_STALE = {

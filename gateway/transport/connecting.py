@@ -3,8 +3,8 @@
 All that look up the same name at the same time share one look-up. One that takes longer than an attempt to connect goes
 on, and its result is for the next attempt. So a slow name server is enough, whatever the pauses between attempts are.
 
-The event loop has few threads, and other work needs them too: the files of the status page, a reload. So only some of
-them wait for name servers at a time, and further names wait for their turn.
+The event loop has few threads, and other work needs them too: serial devices, files of the status page, a reload. So
+only some of them wait for name servers at a time, and further names wait for their turn.
 """
 
 from __future__ import annotations

@@ -25,6 +25,9 @@ from gateway.protocol.p1.unchecked_guard import UncheckedGuard
 
 METERS_KEPT = 2
 """Number of meters on one line whose state is kept."""
+PHASES_KEPT_S = 600.0
+"""Time for which a meter that has sent several phases has to send none of L2 and L3 before it counts as one with one
+phase."""
 
 
 class _Meter:
@@ -38,7 +41,7 @@ class _Meter:
 
 
 class _Phases:
-    """The phases of one meter: whether it has sent L2 or L3, and its newest telegram has neither.
+    """The phases of one meter: whether it has sent L2 or L3 a while ago, and its newest telegram has neither.
 
     The total is the power of L1 for a meter with one phase only (`derive`).
     """
@@ -46,16 +49,19 @@ class _Phases:
     def __init__(self) -> None:
         self._codes: frozenset[str] | None = None
         self._has_others = False
-        self._have_vanished = False
+        """Whether the telegrams with these codes have L2 or L3."""
+        self._had_others_at = float("-inf")
 
-    def judge(self, readings: Readings) -> Readings:
+    def judge(self, readings: Readings, arrived: float) -> Readings:
         """Return the readings, without a power of L1 that is the total of all phases."""
         if readings.codes is not self._codes:
             self._codes = readings.codes
-            has_others = not OTHER_PHASES.isdisjoint(line.name for line in readings.lines)
-            self._have_vanished = self._has_others and not has_others
-            self._has_others = self._has_others or has_others
-        if not self._have_vanished or not _POWERS_L1.isdisjoint(line.name for line in readings.lines):
+            self._has_others = not OTHER_PHASES.isdisjoint(line.name for line in readings.lines)
+        if self._has_others:
+            self._had_others_at = arrived
+            return readings
+        has_one = arrived - self._had_others_at > PHASES_KEPT_S
+        if has_one or not _POWERS_L1.isdisjoint(line.name for line in readings.lines):
             return readings
         values = {name: value for name, value in readings.values.items() if name not in _FROM_TOTAL}
         return readings.with_values(values, {name: unit for name, unit in readings.units.items() if name in values})
@@ -89,7 +95,7 @@ class Guards:
         identity = identity_of(readings)
         twins = self._twins_of(identity)
         meter = self._of(identity + twins.assign(readings, arrived))
-        readings = meter.phases.judge(meter.channels.choose(readings, arrived))
+        readings = meter.phases.judge(meter.channels.choose(readings, arrived), arrived)
         withheld = meter.counters.judge(telegram, readings, arrived)
         twins.note(readings, withheld, arrived)
         self.suffix = twins.suffix

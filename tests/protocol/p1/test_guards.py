@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.protocol.p1.doubt import Doubt, Withheld
-from gateway.protocol.p1.guards import METERS_KEPT, Guards, identity_of
+from gateway.protocol.p1.guards import METERS_KEPT, PHASES_KEPT_S, Guards, identity_of
 from gateway.protocol.p1.meter import MeterState, Received
 from gateway.protocol.p1.readings import Readings, read
 from gateway.simulation.forms import simulated_meter, simulated_versions
@@ -278,3 +278,15 @@ def test_the_total_is_not_the_power_of_l1_while_the_other_phases_of_a_meter_are_
         assert (rest.values["power_net"], rest.values["current_l1"]) == (2000, 3)
     own = judged(guards, 5, "1-0:21.7.0(00.500*kW)", "1-0:22.7.0(00.000*kW)")
     assert own.values["power_net_l1"] == 500
+
+
+def test_a_meter_that_sends_l1_alone_for_ten_minutes_has_one_phase() -> None:
+    def judged(guards: Guards, second: float, *lines: str) -> Readings:
+        telegram = only(telegram_of(*TOTALS, *lines))
+        return guards.judge(telegram, read(telegram), second)[0]
+
+    guards = Guards()
+    for begin in (0.0, 5000.0):
+        judged(guards, begin, "1-0:51.7.0(005*A)", "1-0:71.7.0(001*A)")
+        assert "power_net_l1" not in judged(guards, begin + PHASES_KEPT_S).values
+        assert judged(guards, begin + PHASES_KEPT_S + 1).values["power_net_l1"] == 2000
