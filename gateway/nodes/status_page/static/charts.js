@@ -45,7 +45,7 @@ export function create(gateway, refresh) {
     };
     render(tools, h("h1", t("charts")),
       segments(t("chart_range"), ["hour", "day"].map((each) => [each, t(`chart_${each}`)]), range, (wanted) => choose(chosen, wanted)),
-      names.length > 1 && dropdown(names, names.includes(chosen) ? chosen : meter?.name, (name) => { choose(name, range); gateway.restream(); },
+      names.length > 1 && dropdown(names, meter?.name, (name) => { choose(name, range); gateway.restream(); },
         { "aria-label": t("meter") }),
       h("span.grow"), h("span.soft.small.wide-only", t("chart_hint")),
       past.points.length > 0 && h("a.btn", { href: `download/history?${new URLSearchParams({ meter: meter.name, range })}`, download: "" }, t("chart_csv")));

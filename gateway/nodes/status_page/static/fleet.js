@@ -130,7 +130,7 @@ export function create(gateway) {
       cell("why", reasonOf(meter)),
       cell(`num power live ${watts === null ? "soft" : watts < 0 ? "exp" : "imp"}`,
         watts === null ? "—" : `${watts < 0 ? "↑" : "↓"} ${fixed(Math.abs(watts))}`),
-      cell("line", points && meter.spark([meter.pointsAt, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
+      cell("line", points && meter.spark([points, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
       cell(`num ${{ fresh: "", late: "warn" }[of] ?? (age === null ? "soft" : "bad")}`, ageWords(age)),
       cell("num soft", interval === null ? "—" : `${fixed(interval, interval < 1 ? 1 : 0)} s`),
       cell(`num ${errors > MANY_ERRORS ? "bad" : errors ? "" : "soft"}`, number(errors)),

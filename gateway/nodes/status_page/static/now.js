@@ -94,12 +94,12 @@ function powerOf({ power_net_w: watts, units }) {
   const digits = fixed(watts === null ? null : Math.abs(watts));
   const big = h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), watts !== null && h("small", "W"));
   if (watts === null) return { kind: "soft", words: t("now_no_power"), big };
-  const kind = watts < 0 ? "exp" : "imp";
+  const kind = watts < 0 ? "exp" : watts > 0 ? "imp" : "soft";
   const value = signed(watts);
   const unit = units.find((each) => each.power_address !== null);
   return {
     kind, big, words: t(watts < 0 ? "now_exporting" : watts > 0 ? "now_importing" : "now_balanced"),
-    sign: s("svg.way", { width: 138, height: 36 }, s("use", { href: "#way" }), s("use", { href: `#way-${kind}` })),
+    sign: s("svg.way", { width: 138, height: 36 }, s("use", { href: "#way" }), watts !== 0 && s("use", { href: `#way-${kind}` })),
     say: unit ? t("now_read_at", { value, unit: unit.unit_id, address: unit.power_address }) : t("now_value", { value }),
   };
 }
