@@ -216,6 +216,11 @@ def test_registers_are_searched_sorted_and_filtered(visit: Visitor) -> None:
     page.get_by_role("button", name="Name").click()
     page.wait_for_selector('th[aria-sort="descending"]:has-text("Name")')
     assert page.locator("button.name").first.inner_text() == names[-1]
+    page.get_by_role("button", name="Value").click()
+    page.wait_for_selector('th[aria-sort="ascending"]:has-text("Value")')
+    values = page.locator("tr[data-register] td:nth-child(4)").all_inner_texts()
+    zero = next(index for index, value in enumerate(values) if value in {"0", "0 W", "0 A"})
+    assert any(re.match(r"[1-9]", value) for value in values[zero:])
     page.get_by_label("Unit").select_option(label="2: abb-b23 (modbus " + str(page_server(page)) + ", house)")
     page.wait_for_selector('caption:has-text("register map abb-b23")')
     visitor.screenshot("registers")
@@ -340,6 +345,53 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         visitor.context.close()
 
 
+def test_what_is_chosen_is_never_shown_with_the_values_of_another(visit: Visitor, port: SerialPort) -> None:
+    """Without a response of the gateway, the page shows nothing; an older one would look current."""
+    visitor = visit()
+    with port.sending(TELEGRAM):
+        page = visitor.open("registers")
+        page.wait_for_selector("tr[data-register]")
+        page.route("**/api/*", lambda _route: None)
+        page.get_by_label("Unit").select_option("0/2")
+        page.locator("tr[data-register]").first.wait_for(state="detached")
+        page.unroute_all(behavior="ignoreErrors")
+        page = visitor.open("telegram")
+        page.locator("ol.telegram").wait_for()
+        page.route("**/api/*", lambda _route: None)
+        page.get_by_label("Meter").select_option("barn")
+        page.locator("ol.telegram").wait_for(state="detached")
+        page.unroute_all(behavior="ignoreErrors")
+        page = visitor.open("charts/house")
+        page.get_by_role("img", name="Net power").wait_for()
+        page.get_by_label("Meter").wait_for()
+        page.route("**/events*", lambda _route: None)
+        page.get_by_label("Meter").select_option("barn")
+        assert page.get_by_label("Meter").input_value() == "house"
+
+
+def test_values_are_struck_while_the_gateway_does_not_respond(visit: Visitor, gateway: Served) -> None:
+    """A network that stops closes no connection, and the page has no other sign of it for some time."""
+    pages = [visit().open(view) for view in ("registers", "telegram")]
+    for page in pages:
+        page.locator("main > div:not(.lost) .live").first.wait_for()
+    gateway.pause()
+    try:
+        for page in pages:
+            page.locator("main > div.lost .live").first.wait_for()
+    finally:
+        gateway.resume()
+    for page in pages:
+        page.locator("main > div:not(.lost) .live").first.wait_for()
+
+
+def test_a_net_power_of_zero_has_no_direction(visit: Visitor, port: SerialPort) -> None:
+    balanced = re.sub(rb"(1-0:[12]\.7\.0\()[\d.]+", rb"\g<1>00.000", TELEGRAM)
+    page = visit().open("now/barn")
+    with port.sending(balanced):
+        page.get_by_text("Nothing imported or exported").wait_for()
+        assert page.locator(".direction.soft use").count() == 1
+
+
 def test_an_export_is_downloaded(visit: Visitor, gateway: Served) -> None:
     visitor = visit()
     page = visitor.open("connect")
@@ -439,7 +491,7 @@ def test_what_is_stale_is_shown_as_that_in_now_and_charts(visit: Visitor, port: 
 
 PURE = """async () => {
   const { digitsOf, nice, timeTicks, runs, gaps, path } = await import("./static/drawing.js");
-  const { meterState } = await import("./static/marks.js");
+  const { meterState, meterStates } = await import("./static/marks.js");
   const { series } = await import("./static/series.js");
   const meter = { age_s: 1, telegrams: 5, late_after_s: 3, stale_after_s: 5 };
   const unserved = { ...meter, age_s: null };
@@ -510,6 +562,8 @@ PURE = """async () => {
     path: path([[1, 2]]),
     states: [[meter, 0], [meter, 2.5], [meter, 4.5], [meter, 0, true], [unserved, 0], [unseen, 0]]
       .map(([each, elapsed, isLost]) => meterState(each, elapsed, isLost).state),
+    counted: [[19, 4.5], [20, 4.5], [20, 9.5]]
+      .map(([count, elapsed]) => meterStates(Array(count).fill(meter), elapsed, false).at(-1).state),
     grew, asked, fresh: known(152, 1, true), stale: known(152, 20, false), later: known(3725, 1, true),
   };
 }"""
@@ -521,6 +575,7 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert set(found["ticks"]) == {0}
     assert (found["runs"], found["gaps"], found["path"]) == ([[1], [2, 3]], [[None, None]], "M1.0 2.0h1")
     assert found["states"] == ["fresh", "late", "stale", "lost", "stale", "never"]
+    assert found["counted"] == ["stale", "fresh", "stale"], "the status of many meters comes every 5 s"
     assert (found["grew"], found["asked"]) == ([True, True, False, True], [0, 0, 130])
     assert found["fresh"] == [152, [[105, 1], [115, 2], [125, 3], [135, 5], [145, 6], [152, 7]]]
     assert found["stale"] == [132, [[105, 1], [115, 2], [125, 3], [132, 5]]]

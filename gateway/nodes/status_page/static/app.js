@@ -1,7 +1,7 @@
 // The frame of the page: it receives the gateway's events, shows the chosen view, and says when it has lost the gateway.
 
 import { h, phone, render, s } from "./dom.js";
-import { mark, meterState } from "./marks.js";
+import { mark, meterState, meterStates } from "./marks.js";
 import { ageWords, moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
 
 const VIEWS = ["now", "flow", "fleet", "charts", "registers", "telegram", "clients", "connect"];
@@ -39,6 +39,11 @@ const gateway = {
     const { meters, meter } = gateway.event ?? {};
     const found = meter && meters.find(({ name }) => name === meter.name);
     return found && { ...found, ...meter, ...gateway.stateOf(found), at: gateway.now() };
+  },
+  // Whether the readings of a meter are served, as far as the newest status says.
+  isServed(name) {
+    const { meters } = gateway.status;
+    return meterStates(meters, gateway.elapsed(), false)[meters.findIndex((each) => each.name === name)]?.isServed;
   },
   meterCount: () => Object.values(gateway.event.counts).reduce((sum, count) => sum + count),
   async get(path, parameters = {}) {
@@ -117,7 +122,7 @@ function summary() {
   if (gateway.isLost) return ["lost", t("state_lost")];
   if (!isServing) return ["stale", t("state_broken")];
   const all = gateway.meterCount();
-  const states = meters.map(gateway.stateOf);
+  const states = meterStates(meters, gateway.elapsed(), false);
   if (all === 1 && meters.length) {
     const [{ state, age }] = states;
     const shown = meters[0].is_simulated && state === "fresh" ? "simulated" : state;

@@ -4,6 +4,7 @@
 import { h, s } from "./dom.js";
 import { ageWords, clock, fixed, span, t } from "./texts.js";
 
+const [MANY_METERS, MANY_EVERY_S] = [20, 5]; // as in `channels.py`
 const SHAPES = { late: "M2.5 10.5V4a1.5 1.5 0 0 1 1.5-1.5h6.5z", stale: "M4.3 4.3l4.4 4.4M8.7 4.3l-4.4 4.4" };
 
 // The state of a meter: fresh, late, stale, never or lost, with the age of its readings in seconds, and whether these
@@ -13,6 +14,12 @@ export function meterState(meter, elapsed, isLost) {
   const state = isLost ? "lost" : age === null ? (meter.telegrams ? "stale" : "never")
     : age > meter.stale_after_s ? "stale" : age > meter.late_after_s ? "late" : "fresh";
   return { state, age, isServed: ["fresh", "late"].includes(state) };
+}
+
+// The states of all meters of an event. The whole status of many meters comes seldom: what came since is not known here.
+export function meterStates(meters, elapsed, isLost) {
+  const unknown = meters.length < MANY_METERS ? 0 : MANY_EVERY_S;
+  return meters.map((meter) => meterState(meter, Math.max(0, elapsed - unknown), isLost));
 }
 
 // A mark of 13 px: fresh, late, stale, never, lost, idle, simulated or warning. Without a label a screen reader skips it.

@@ -5,12 +5,14 @@ import { sorting, table } from "./table.js";
 import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 
+const OLD_MS = 5000; // the values are asked for each second
+
 // A row is sorted by what is shown of it, unless `by` returns another value.
 const COLUMNS = [
   { name: "address", kind: "num", text: ({ address }) => address },
   { name: "number", kind: "num optional", text: ({ number }) => number },
   { name: "name", text: ({ name }) => name },
-  { name: "value", kind: "live", text: valueOf, by: ({ text }) => parseFloat(text) || text || "" },
+  { name: "value", kind: "live", text: valueOf, by: ({ text }) => (text === null ? "" : Number.isNaN(Number(text)) ? text : Number(text)) },
   { name: "content", kind: "optional live", text: ({ words }) => words },
   { name: "type", kind: "optional", text: ({ type, length }) => (type === "string" && length > 1 ? `string[${length}]` : type) },
   { name: "obis", kind: "optional codes", text: ({ codes }) => codes.join("\n") },
@@ -20,7 +22,7 @@ const COLUMNS = [
 export function create(gateway, refresh) {
   const state = { unit: null, search: "", absentOnly: false, chosen: null, line: null };
   const order = sorting(COLUMNS, "address", show);
-  const element = make(h("div"));
+  const [element, tools] = [h("div"), h("div.controls")].map(make);
   let data = null;
   let telegram = null;
 
@@ -29,16 +31,26 @@ export function create(gateway, refresh) {
     show();
   }
 
-  function controls() {
+  // An event brings no values of registers, so the rows stay: to draw hundreds of them again takes long.
+  function update() {
     const units = gateway.status.servers.flatMap(({ name, units: all }, index) => all
       .map(({ unit_id: id, map, meter }) => [`${index}/${id}`, `${id}: ${map} (${name}, ${meter})`]));
     // A reload can take the unit away.
     if (!units.some(([unit]) => unit === state.unit)) [state.unit, data] = [units[0]?.[0] ?? null, null];
-    return h("div.controls",
-      select(t("unit"), units, state.unit, (unit) => { change({ unit, chosen: null, line: null }); refresh(); }),
+    render(tools,
+      select(t("unit"), units, state.unit, chooseUnit),
       h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
       checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
       identifiersBox(gateway, refresh));
+    element.classList.toggle("lost", data !== null && performance.now() - data.receivedAt > OLD_MS);
+    if (!data) render(element, tools);
+  }
+
+  // The values of the unit before would look like those of this one.
+  function chooseUnit(unit) {
+    data = null;
+    change({ unit, chosen: null, line: null });
+    refresh();
   }
 
   function isWanted(row) {
@@ -65,8 +77,8 @@ export function create(gateway, refresh) {
   }
 
   function show() {
-    const tools = controls();
-    if (!data) return render(element, tools);
+    update();
+    if (!data) return;
     const shown = order.sort(data.registers.filter(isWanted));
     const lines = state.line === null ? data.registers.find(({ name }) => name === state.chosen)?.lines : [state.line];
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
@@ -78,15 +90,21 @@ export function create(gateway, refresh) {
 
   return {
     element,
-    update: show,
+    update,
     // The gateway's own values change without a telegram, and a client reads them as they are now.
-    tick: refresh,
+    tick() {
+      update();
+      refresh();
+    },
     async refresh() {
-      if (state.unit === null) return;
-      const [server, unit] = state.unit.split("/");
+      const asked = state.unit;
+      if (asked === null) return;
+      const [server, unit] = asked.split("/");
       const identifiers = gateway.showsIdentifiers;
-      data = await gateway.get("api/registers", { server, unit, identifiers });
-      telegram = await gateway.get("api/telegram", { meter: data.meter, identifiers });
+      const registers = await gateway.get("api/registers", { server, unit, identifiers });
+      const newest = await gateway.get("api/telegram", { meter: registers.meter, identifiers });
+      if (asked !== state.unit) return;
+      [data, telegram] = [{ ...registers, receivedAt: performance.now() }, newest];
       show();
     },
   };

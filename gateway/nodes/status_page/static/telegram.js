@@ -28,9 +28,11 @@ export function create(gateway, refresh) {
   function show() {
     const names = gateway.status.meters.map(({ name }) => name);
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
+    if (data?.meter !== state.meter) data = null; // that of another meter would look like the one of this meter
     const controls = h("div.controls",
-      select(t("meter"), names, state.meter, (meter) => { state.meter = meter; refresh(); }),
+      select(t("meter"), names, state.meter, (meter) => { state.meter = meter; show(); refresh(); }),
       copyButton(() => data?.text), identifiersBox(gateway, refresh));
+    element.classList.toggle("lost", Boolean(data?.is_fresh) && !gateway.isServed(data.meter));
     render(element, controls, data && h("div.columns", newest(data), recent(data)));
     if (state.line !== null) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
   }
@@ -47,7 +49,10 @@ export function create(gateway, refresh) {
   return {
     element,
     update: show,
-    tick() { if (data && !data.is_fresh) refresh(); },
+    tick() {
+      show();
+      if (data && !data.is_fresh) refresh();
+    },
     async refresh() {
       if (state.meter === null) return;
       data = await gateway.get("api/telegram", { meter: state.meter, identifiers: gateway.showsIdentifiers });
