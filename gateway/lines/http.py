@@ -97,8 +97,10 @@ class HttpLine(Line):
     async def _make_session(self) -> ClientSession:
         import aiohttp  # noqa: PLC0415 - only where there is such a line
 
+        from gateway.lines.http_client import connector_to  # noqa: PLC0415
+
         headers = {"Accept": "text/plain", "Accept-Encoding": "identity"} | await self._login()
-        connector = aiohttp.TCPConnector(limit=2, ssl=await self._tls(), use_dns_cache=False)
+        connector = connector_to(await self._tls(), limit=2)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers, auto_decompress=False
         )

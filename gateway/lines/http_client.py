@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
 from contextlib import suppress
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut, quoted
 from gateway.problems.system import connection_problem, connection_timeout
 from gateway.transport.client_tls import tls_problem
+from gateway.transport.connecting import look_up
 
 CLOSE_S = 0.5
 """Longest time in which the close of a WebSocket can be sent."""
@@ -69,11 +72,41 @@ def client_problem(error: BaseException, limit_s: float) -> ProblemError:
     return ProblemError(problem_of("not-the-protocol", f"the host does not speak this protocol ({reason})"))
 
 
+class Names(AbstractResolver):
+    """The look-ups that all lines share, so that those of aiohttp do not take all threads."""
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            OSError: the name is not found.
+
+        """
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=_numeric(*address), port=port, family=kind, proto=protocol, flags=flags)
+            for kind, _, protocol, _, address in await look_up(host)
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: the look-ups are shared."""
+
+
+def _numeric(address: str, _port: int, _flow: int = 0, scope: int = 0) -> str:
+    return f"{address}%{scope}" if scope else address
+
+
+def connector_to(tls: ssl.SSLContext | bool, *, limit: int, force_close: bool = False) -> aiohttp.TCPConnector:
+    """Return a connector for at most `limit` connections to one host, whose name is looked up for each."""
+    return aiohttp.TCPConnector(limit=limit, ssl=tls, resolver=Names(), use_dns_cache=False, force_close=force_close)
+
+
 def websocket_session(tls: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     """Return a session for one WebSocket, which follows no redirect and keeps no cookie."""
     tracing = aiohttp.TraceConfig()
     tracing.on_request_redirect.append(_refuse_redirect)
-    connector = aiohttp.TCPConnector(limit=1, ssl=tls, use_dns_cache=False, force_close=True)
+    connector = connector_to(tls, limit=1, force_close=True)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing])
 
 
@@ -83,10 +116,12 @@ async def _refuse_redirect(
     raise ProblemError(status_problem(sent.response.status, sent.response.headers.get("Location", "")))
 
 
-async def close_websocket(session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse[bool] | None) -> None:
+async def close_websocket(
+    session: aiohttp.ClientSession, websocket: aiohttp.ClientWebSocketResponse[bool] | None
+) -> None:
     """Close a WebSocket, if there is one, and its session, without waiting long for the other end."""
-    if socket is not None:
+    if websocket is not None:
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_S):
-                await socket.close()
+                await websocket.close()
     await session.close()

@@ -31,14 +31,14 @@ LOOK_UPS = LOOP_THREADS - 3
 KEPT_S = 60.0
 """Time for which addresses are kept that were found when nobody waited for them any more."""
 
-_Address = tuple[int, int, int, str, tuple[Any, ...]]
+Address = tuple[int, int, int, str, tuple[Any, ...]]
 """Family, type and protocol of a socket, a name, and the address, as `getaddrinfo` returns them."""
 
 
 class _Found(NamedTuple):
     """The addresses of a name, and the moment at which they were found."""
 
-    addresses: list[_Address]
+    addresses: list[Address]
     moment: float
 
 
@@ -65,7 +65,7 @@ async def connect_socket(host: str, port: int) -> socket.socket:
         OSError: the name is not found, or no address can be connected to.
 
     """
-    found = _numeric_address(host) or await _look_up(host)
+    found = _numeric_address(host) or await look_up(host)
     if len(found) == 1:
         return await _attempt(found[0], port)
     first: socket.socket | None
@@ -77,11 +77,11 @@ async def connect_socket(host: str, port: int) -> socket.socket:
 
 def not_in_time(host: str, limit_s: float) -> Problem:
     """Return why there was no connection to a host within `limit_s` seconds."""
-    look_up = _look_ups_of(asyncio.get_running_loop()).by_host.get(host)
-    return name_server_timeout(limit_s) if look_up and not look_up.done() else connection_timeout(limit_s)
+    begun = _look_ups_of(asyncio.get_running_loop()).by_host.get(host)
+    return name_server_timeout(limit_s) if begun and not begun.done() else connection_timeout(limit_s)
 
 
-async def _attempt(found: _Address, port: int) -> socket.socket:
+async def _attempt(found: Address, port: int) -> socket.socket:
     family, kind, protocol, _, (address, _, *rest) = found
     sock = socket.socket(family, kind, protocol)
     try:
@@ -93,7 +93,7 @@ async def _attempt(found: _Address, port: int) -> socket.socket:
     return sock
 
 
-def _numeric_address(host: str) -> list[_Address]:
+def _numeric_address(host: str) -> list[Address]:
     """Return the address of a host that is given as one, which takes no thread; empty for a name."""
     for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
         with suppress(OSError):
@@ -102,19 +102,24 @@ def _numeric_address(host: str) -> list[_Address]:
     return []
 
 
-async def _look_up(host: str) -> list[_Address]:
-    """Return the addresses of a name; a look-up that has begun is shared, and is not ended with those that wait."""
+async def look_up(host: str) -> list[Address]:
+    """Return the addresses of a name; a look-up that has begun is shared, and is not ended with those that wait.
+
+    Raises:
+        OSError: the name is not found.
+
+    """
     loop = asyncio.get_running_loop()
     look_ups = _look_ups_of(loop)
-    look_up = look_ups.by_host.get(host)
-    if look_up is None or _is_old(look_up):
-        look_up = look_ups.by_host[host] = loop.create_task(_addresses(look_ups, host), name=f"look up {host}")
-        look_up.add_done_callback(partial(_forget_error, look_ups, host))
+    begun = look_ups.by_host.get(host)
+    if begun is None or _is_old(begun):
+        begun = look_ups.by_host[host] = loop.create_task(_addresses(look_ups, host), name=f"look up {host}")
+        begun.add_done_callback(partial(_forget_error, look_ups, host))
     try:
-        return (await asyncio.shield(look_up)).addresses
+        return (await asyncio.shield(begun)).addresses
     finally:
-        if look_up.done():
-            _forget(look_ups, host, look_up)
+        if begun.done():
+            _forget(look_ups, host, begun)
 
 
 def _look_ups_of(loop: asyncio.AbstractEventLoop) -> _LookUps:
@@ -123,8 +128,8 @@ def _look_ups_of(loop: asyncio.AbstractEventLoop) -> _LookUps:
     return _look_ups[loop]
 
 
-def _is_old(look_up: _LookUp) -> bool:
-    return look_up.done() and now() - look_up.result().moment > KEPT_S
+def _is_old(begun: _LookUp) -> bool:
+    return begun.done() and now() - begun.result().moment > KEPT_S
 
 
 async def _addresses(look_ups: _LookUps, host: str) -> _Found:
@@ -133,11 +138,11 @@ async def _addresses(look_ups: _LookUps, host: str) -> _Found:
     return _Found([*found], now())
 
 
-def _forget_error(look_ups: _LookUps, host: str, look_up: _LookUp) -> None:
-    if look_up.cancelled() or look_up.exception():
-        _forget(look_ups, host, look_up)
+def _forget_error(look_ups: _LookUps, host: str, done: _LookUp) -> None:
+    if done.cancelled() or done.exception():
+        _forget(look_ups, host, done)
 
 
-def _forget(look_ups: _LookUps, host: str, look_up: _LookUp) -> None:
-    if look_ups.by_host.get(host) is look_up:
+def _forget(look_ups: _LookUps, host: str, done: _LookUp) -> None:
+    if look_ups.by_host.get(host) is done:
         del look_ups.by_host[host]

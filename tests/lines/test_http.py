@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aiohttp import web
 
 from gateway.lines import http
 from gateway.lines.http import MAX_BODY_BYTES, HttpLine, retry_after
+from gateway.lines.websocket import WebSocketLine
 from gateway.problems.problem import ProblemError
 from gateway.runtime.clock import unix_now
+from gateway.transport.connecting import LOOK_UPS
 from tests.certificates import HOST_CERTIFICATES, host_tls
 from tests.lines.http_device import TELEGRAM, Device, device, serving
 from tests.nodes.p1_bench import Bench, running
@@ -268,3 +273,26 @@ async def test_an_attempt_that_is_cancelled_leaves_no_connection() -> None:
 
 def test_a_line_that_was_never_opened_can_be_closed() -> None:
     HttpLine(Device().url).close()
+
+
+@pytest.mark.parametrize("line", [HttpLine, WebSocketLine])
+async def test_forty_names_without_response_leave_threads_for_other_work(
+    line: Callable[[str], HttpLine | WebSocketLine],
+) -> None:
+    scheme = "http" if line is HttpLine else "ws"
+    asked: list[str] = []
+
+    async def look_up(host: str, _port: int, **_options: Any) -> None:
+        asked.append(host)
+        await asyncio.get_running_loop().create_future()
+
+    with patch.object(asyncio.get_running_loop(), "getaddrinfo", look_up):
+        lines = [line(f"{scheme}://p1-{number}.example.org/") for number in range(40)]
+        attempts = [asyncio.create_task(each.open(lambda _data: None)) for each in lines]
+        await until(lambda: asked)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(asked) == LOOK_UPS
+        for each in attempts:
+            each.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
