@@ -4,7 +4,8 @@ All that look up the same name at the same time share one look-up. One that take
 on, and its result is for the next attempt. So a slow name server is enough, whatever the pauses between attempts are.
 
 The event loop has few threads, and other work needs them too: serial devices, files of the status page, a reload. So
-only some of them wait for name servers at a time, and further names wait for their turn.
+only some of them wait for name servers at a time, and further names wait for their turn. Names that failed the last
+time have turns of their own: they do not delay those that work.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from gateway.runtime.threads import LOOP_THREADS
 HAPPY_EYEBALLS_DELAY_S = 0.25
 """Time after which the next address of a host is tried as well."""
 
-LOOK_UPS = LOOP_THREADS - 3
-"""Largest number of names that are looked up at a time."""
+LOOK_UPS = (LOOP_THREADS - 2) // 2
+"""Largest number of names that are looked up at a time, and of names that failed the last time."""
 KEPT_S = 60.0
 """Time for which addresses are kept that were found when nobody waited for them any more."""
 
@@ -50,6 +51,9 @@ class _LookUps:
 
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(LOOK_UPS)
+        self.turns_of_failing = asyncio.Semaphore(LOOK_UPS)
+        self.failing: set[str] = set()
+        """Hosts whose last look-up failed."""
         self.by_host: dict[str, _LookUp] = {}
         """Those that go on, and those whose addresses nobody has used yet."""
 
@@ -133,8 +137,10 @@ def _is_old(begun: _LookUp) -> bool:
 
 
 async def _addresses(look_ups: _LookUps, host: str) -> _Found:
-    async with look_ups.turns:
+    async with look_ups.turns_of_failing if host in look_ups.failing else look_ups.turns:
+        look_ups.failing.add(host)
         found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    look_ups.failing.discard(host)
     return _Found([*found], now())
 
 

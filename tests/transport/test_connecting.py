@@ -109,13 +109,32 @@ async def test_a_name_that_nobody_waits_for_any_more_and_is_not_found_is_looked_
 async def test_forty_names_without_response_leave_threads_for_other_work(names: NameServer, port: int) -> None:
     attempts = [asyncio.create_task(connect_socket(f"p1-{number}.example.org", port)) for number in range(40)]
     await turns()
-    assert len(names.asked) == LOOK_UPS < LOOP_THREADS
+    assert len(names.asked) == LOOK_UPS < LOOP_THREADS / 2
     assert not_in_time("p1-39.example.org", 3).code == "name-server-timeout"
     names.responds.set()
     async with asyncio.timeout(LIMIT_S):
         for each in await asyncio.gather(*attempts):
             each.close()
     assert len(set(names.asked)) == len(names.asked) == 40
+
+
+async def test_names_that_failed_do_not_delay_others(names: NameServer, port: int) -> None:
+    failing = [f"p1-{number}.example.org" for number in range(20)]
+    names.addresses.clear()
+    names.responds.set()
+    await asyncio.gather(*(connect_socket(each, port) for each in failing), return_exceptions=True)
+    names.responds.clear()
+    names.asked.clear()
+    attempts = [asyncio.create_task(connect_socket(each, port)) for each in (*failing, NAME)]
+    await turns()
+    assert names.asked == [*failing[:LOOK_UPS], NAME]
+    names.addresses.append("127.0.0.1")
+    names.responds.set()
+    async with asyncio.timeout(LIMIT_S):
+        for each in await asyncio.gather(*attempts):
+            each.close()
+    await given_up(failing[0], port)
+    assert not connecting._look_ups[asyncio.get_running_loop()].failing
 
 
 async def given_up(name: str, port: int) -> None:
