@@ -108,7 +108,7 @@ PROOFS = (
         r"^(?P<clients>\d+) clients: (?P<responses>\d+) responses, .*^memory: (?P<first>\S+) MB at first, at most "
         r"(?P<growth>\S+) MB; descriptors: (?P<descriptors>\d+) .* log: (?P<lines>\d+) lines\nverdict: as promised",
         "{count} telegrams to {readers} readers, byte for byte; {responses} responses, 0 torn, 0 old; memory {growth} "
-        "MB after the first hour's worth, {descriptors} descriptors throughout, {lines} lines of log",
+        "MB after the first twentieth, {descriptors} descriptors throughout, {lines} lines of log",
     ),
     Proof(
         "sources",

@@ -14,7 +14,8 @@ subscriber of a broker (mosquitto) checks each message. Control+C ends the run e
 The second form sends a telegram per second from each kind of source of `sources.py` to one gateway, and checks each
 response and its age.
 
-Both measure the memory, the file descriptors and the log of the gateway.
+Both measure the memory, the file descriptors and the log of the gateway; the first form from a twentieth of the
+telegrams on, the second one from the first minutes on.
 """
 
 from __future__ import annotations
@@ -44,8 +45,6 @@ from benchmarks.steadiness import Steadiness, start_mosquitto
 
 MONTH = 2_600_000
 """Number of telegrams of a meter that sends one per second, in 30 days."""
-HOUR = 3600
-"""Number of telegrams after which the memory may grow no more than the limit."""
 READERS = 5
 AHEAD = 16
 """Largest number of telegrams between meter and slowest reader: half of what the gateway buffers per reader."""
@@ -161,7 +160,7 @@ def run_month(folder: Path, total: int) -> None:
         there.close()  # so that the end of the clients is seen, should they fail
         steadiness = Steadiness(gateway)
         begun, used = time.monotonic(), cpu_s(gateway.pid)
-        number, size, hour = 0, telegrams.size, min(HOUR, total // 10)
+        number, size, step = 0, telegrams.size, max(1, total // SHOWN)
         is_over: list[bool] = []
         signal.signal(signal.SIGINT, lambda *_: is_over.append(True))
         while number < total and not is_over:
@@ -169,9 +168,9 @@ def run_month(folder: Path, total: int) -> None:
             readers.sent(send())
             sent.value = telegrams.count
             readers.take((number - AHEAD) * size)
-            if number == hour:
-                steadiness.begin()
-            if number % max(1, total // SHOWN) == 0:
+            if number == step:
+                steadiness.begin()  # what is kept of the newest requests and events is full by now
+            if number % step == 0:
                 steadiness.look()
                 rate = number / (time.monotonic() - begun)
                 print(f"after {number:>8} telegrams: {steadiness}, {rate:.0f} telegrams per second", flush=True)

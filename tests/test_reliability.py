@@ -54,7 +54,7 @@ OUTPUTS: dict[str, tuple[str, str]] = {
         ),
         (
             "2,600,000 telegrams to 5 readers, byte for byte; 169,000 responses, 0 torn, 0 old; memory +0.29 MB after "
-            "the first hour's worth, 29 descriptors throughout, 7 lines of log"
+            "the first twentieth, 29 descriptors throughout, 7 lines of log"
         ),
     ),
     "sources": (
