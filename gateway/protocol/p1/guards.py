@@ -49,7 +49,7 @@ class _Phases:
     def __init__(self) -> None:
         self._codes: frozenset[str] | None = None
         self._has_others = False
-        """Whether the telegrams with these codes have L2 or L3."""
+        """True if the telegrams with these codes have L2 or L3."""
         self._had_others_at = float("-inf")
 
     def judge(self, readings: Readings, arrived: float) -> Readings:
