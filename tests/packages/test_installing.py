@@ -101,13 +101,14 @@ def test_a_file_for_the_containers_is_read_from_where_it_is_written(tmp_path: Pa
     for command in those(r"echo P1_.*"):
         told = re.sub(r"/dev/serial/by-id/\S+?(?=\)| )", str(device), command)
         subprocess.run(["sh", "-c", told], cwd=tmp_path, check=True)
+    host = those(r"echo P1_HOST=.*")[-1].split()[1].removeprefix("P1_HOST=")
     for command in those(r"docker compose .* up --detach"):
         *options, _, _ = shlex.split(command)[2:]
         words = [*compose_command(), *options, "config"]
         result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         (service,) = yaml.safe_load(result.stdout)["services"].values()
-        assert {str(device), "192.168.1.13"} & set(service["environment"].values())
+        assert {str(device), host} & set(service["environment"].values())
         assert service.get("group_add", [str(device.stat().st_gid)]) == [str(device.stat().st_gid)]
 
 
