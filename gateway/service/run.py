@@ -100,6 +100,7 @@ def run_gateway(
     try:
         loop.set_default_executor(ready_executor())
     except RuntimeError:
+        loop.close()
         _log.error(
             "the gateway ends: the system starts no threads. Is there memory left? systemd and Docker start it again"
         )
@@ -107,13 +108,14 @@ def run_gateway(
     try:
         return loop.run_until_complete(_run(load, path, log or LogSettings()))
     except FileError as error:
-        loop.close()
         if not is_temporary(error):
             raise
         for problem in error.problems:
             _log.error("configuration: %s", problem)
         _log.error("configuration: the gateway ends; systemd and Docker start it again, and it then tries again")
         return EXIT_TEMPORARY
+    finally:
+        loop.close()
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
