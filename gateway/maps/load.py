@@ -78,9 +78,9 @@ def find_map(name: str, beside: Path, start: str = "the folder of gateway.yaml")
 
 
 _INHERITED = (
-    *("function_codes", "word_order", "byte_order", "gaps", "blocks", "absent", "accept_writes", "unit_id"),
-    *("requires", "keeps"),
-)
+    "function_codes", "word_order", "byte_order", "gaps", "blocks", "absent", "accept_writes", "unit_id", "requires",
+    "keeps",
+)  # fmt: skip
 """Settings that a map takes over from the maps it extends or includes, unless it has its own."""
 
 

@@ -108,7 +108,8 @@ def _tariff_sum(way: str) -> tuple[frozenset[str], Compute]:
 _PHASE_QUANTITIES = ("voltage", "current", "power_net", *(f"power_{way}" for way in WAYS))
 OTHER_PHASES = frozenset(f"{quantity}{suffix}" for quantity in _PHASE_QUANTITIES for suffix in PHASE_SUFFIXES[2:])
 """Readings of L2 and L3."""
-_POWERS_L1 = frozenset(f"power_{name}_l1" for name in ("net", *WAYS))
+POWERS_L1 = frozenset(f"power_{name}_l1" for name in ("net", *WAYS))
+"""Powers of L1."""
 
 
 def _power_of_one_phase(values: Mapping[str, Value], without_value: AbstractSet[str]) -> Value | None:
@@ -117,7 +118,7 @@ def _power_of_one_phase(values: Mapping[str, Value], without_value: AbstractSet[
     Some meters with one phase, in Belgium, Hungary and Lithuania, send their power as a total only.
     """
     lines = values.keys() | without_value
-    if "current_l1" not in values or not OTHER_PHASES.isdisjoint(lines) or not _POWERS_L1.isdisjoint(lines):
+    if "current_l1" not in values or not OTHER_PHASES.isdisjoint(lines) or not POWERS_L1.isdisjoint(lines):
         return None
     taken, given = (values.get(f"power_{way}") for way in WAYS)
     if isinstance(taken, Decimal) and isinstance(given, Decimal):

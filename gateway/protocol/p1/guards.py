@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from gateway.protocol.p1.counter_guard import CounterGuard
 from gateway.protocol.p1.demand_history import month_of
-from gateway.protocol.p1.derive import OTHER_PHASES
+from gateway.protocol.p1.derive import OTHER_PHASES, POWERS_L1
 from gateway.protocol.p1.doubt import Doubt, Withheld
 from gateway.protocol.p1.live_channel import LiveChannels
 from gateway.protocol.p1.names import sources
@@ -61,13 +61,12 @@ class _Phases:
             self._had_others_at = arrived
             return readings
         has_one = arrived - self._had_others_at > PHASES_KEPT_S
-        if has_one or not _POWERS_L1.isdisjoint(line.name for line in readings.lines):
+        if has_one or not POWERS_L1.isdisjoint(line.name for line in readings.lines):
             return readings
         values = {name: value for name, value in readings.values.items() if name not in _FROM_TOTAL}
         return readings.with_values(values, {name: unit for name, unit in readings.units.items() if name in values})
 
 
-_POWERS_L1 = frozenset({"power_net_l1", "power_import_l1", "power_export_l1"})
 _FROM_TOTAL = frozenset({"power_net_l1", "current_signed_l1"})
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,24 @@ passthrough:
   - {meter: house, listen: "127.0.0.1:0"}
 """
 PAGE = 'status_page: {listen: "127.0.0.1:0"}\n'
+
+
+@contextmanager
+def counting_turns() -> Iterator[Callable[[], int]]:
+    """Count the turns of the event loop; what this yields returns the number of the present one."""
+    turn = 0
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    try:
+        yield lambda: turn
+    finally:
+        counting.cancel()
 
 
 @dataclass

@@ -16,7 +16,7 @@ from gateway.nodes.status_page.frame import state_of
 from gateway.nodes.status_page.query import Page
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime import clock
-from tests.nodes.status_page.bench import PAGE, Bench, serving
+from tests.nodes.status_page.bench import PAGE, Bench, counting_turns, serving
 from tests.peers.harness import ModbusClient, read_request
 from tests.waiting import until
 
@@ -79,25 +79,18 @@ async def test_an_event_is_another_one_after_a_change_and_each_second(
 async def test_an_event_is_made_in_turns_so_that_no_request_waits_for_all_meters(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = 0
     looked: list[int] = []
 
-    async def count_turns() -> None:
-        nonlocal turn
-        while True:
-            turn += 1
-            await asyncio.sleep(0)
-
     def look(meter: MeterState, moment: float) -> str:
-        looked.append(turn)
+        looked.append(turn())
         return state_of(meter, moment)
 
     monkeypatch.setattr("gateway.nodes.status_page.fleet.METERS_IN_TURN", 2)
     monkeypatch.setattr("gateway.nodes.status_page.fleet.state_of", look)
-    channel, counting = FleetChannel(Page(bench.wiring)), asyncio.create_task(count_turns())
-    for event in (await channel.whole(), await channel.change(), await channel.change()):
-        assert sum(read(event)["counts"].values()) == 4
-    counting.cancel()
+    channel = FleetChannel(Page(bench.wiring))
+    with counting_turns() as turn:
+        for event in (await channel.whole(), await channel.change(), await channel.change()):
+            assert sum(read(event)["counts"].values()) == 4
     assert len(looked) == 12
     assert max(Counter(looked).values()) == 2
 

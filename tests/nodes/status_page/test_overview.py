@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections import Counter
@@ -14,7 +13,7 @@ import pytest
 from gateway.nodes.status_page.labels import MarkView, mark_view
 from gateway.nodes.status_page.overview import status
 from gateway.runtime.status import Status
-from tests.nodes.status_page.bench import PAGE, SEVERAL, Bench, serving
+from tests.nodes.status_page.bench import PAGE, SEVERAL, Bench, counting_turns, serving
 
 
 @pytest.fixture
@@ -51,25 +50,17 @@ async def test_the_flow_has_its_nodes_and_wires(tmp_path: Path) -> None:
 async def test_a_status_is_made_in_turns_so_that_no_request_waits_for_all_nodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = 0
     looked: list[int] = []
 
-    async def count_turns() -> None:
-        nonlocal turn
-        while True:
-            turn += 1
-            await asyncio.sleep(0)
-
     def look(shown: Status) -> MarkView:
-        looked.append(turn)
+        looked.append(turn())
         return mark_view(shown)
 
     monkeypatch.setattr("gateway.nodes.status_page.json_text.ITEMS_IN_TURN", 2)
     monkeypatch.setattr("gateway.nodes.status_page.overview.mark_view", look)
     async with serving(tmp_path, SEVERAL + PAGE) as bench:
-        counting = asyncio.create_task(count_turns())
-        made = json.loads(await status(bench.wiring, 0.0))
-        counting.cancel()
+        with counting_turns() as turn:
+            made = json.loads(await status(bench.wiring, 0.0))
     assert [meter["name"] for meter in made["meters"]] == ["house", "barn"]
     assert len(looked) == len(made["nodes"]) > 10
     assert max(Counter(looked).values()) == 2
