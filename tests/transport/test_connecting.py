@@ -47,6 +47,16 @@ def port() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", NAME])
+async def test_small_messages_are_sent_without_delay(names: NameServer, port: int, host: str) -> None:
+    names.responds.set()
+    sock = await connect_socket(host, port)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=sock)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    transport.close()
+    await asyncio.sleep(0)
+
+
 async def test_those_that_connect_to_a_name_at_the_same_time_share_a_look_up(names: NameServer, port: int) -> None:
     attempts = [asyncio.create_task(connect_socket(NAME, port)) for _ in range(3)]
     await asyncio.sleep(0)
