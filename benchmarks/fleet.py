@@ -76,7 +76,7 @@ def measure(count: int, seconds: float) -> dict[str, float]:
         gateway = stack.enter_context(Program(command, folder, ports[-1]))
         gateway.wait_for_port()
         start_s = many.wait_for_all(gateway, count, ports)
-        time.sleep(2.0)  # the first telegrams are served after a moment
+        time.sleep(many.SETTLING_S)
         came = accepted(count, ports)
         begun, used, theirs = time.monotonic(), cpu_s(gateway), sum(map(cpu_s, brokers))
         time.sleep(seconds)
