@@ -10,7 +10,7 @@ export function create(gateway) {
     element,
     update() {
       const { problems } = gateway.event;
-      const title = t("broken_count", { n: number(problems.length) });
+      const title = t("broken_count", { n: problems.length });
       render(element, h("div.bar", mark("stale"), h("h1", t("broken_title"))),
         h("section.card", h("p", t("broken_safe")), h("p.soft", t("broken_restart"))),
         card("", title, null, problems.map(fault)));

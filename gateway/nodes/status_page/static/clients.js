@@ -3,7 +3,7 @@
 import { card, chip, copyButton, h, make, render } from "./dom.js";
 import { clientMark } from "./marks.js";
 import { table } from "./table.js";
-import { ageWords, clock, exceptionText, fixed, insteadOfValues, inWords, number, t } from "./texts.js";
+import { ageWords, clock, exceptionText, insteadOfValues, inWords, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
 const NO_FAULT = ["absent value", "silent meter"];
@@ -15,10 +15,10 @@ const HOST_COLUMNS = [
   ["hosts_reads", null, (host) => (host.kind === "passthrough" ? t("hosts_telegrams") : host.reads || asked(host))],
   ["hosts_got", null, (host) => h("span.live", host.kind === "passthrough" ? host.meter : gotten(host))],
   ["unit", "num", ({ unit_id: unit }) => unit ?? "—"],
-  ["rate", "num", ({ requests_per_s: rate }) => (rate === null ? "—" : fixed(rate, 1))],
+  ["rate", "num", ({ requests_per_s: rate }) => number(rate, 1)],
   ["responses", "num", counted("answers")],
   ["hosts_mistakes", "num", (host) => h("span", { class: host.mistakes ? "bad" : "soft" }, counted("mistakes")(host))],
-  ["hosts_connections", "small", ({ transport, connections: n }) => ({ udp: "UDP", serial: "RTU" })[transport] ?? t("hosts_open", { n: number(n) })],
+  ["hosts_connections", "small", ({ transport, connections: n }) => ({ udp: "UDP", serial: "RTU" })[transport] ?? t("hosts_open", { n })],
   ["last", "num soft", ({ last_at: at }, now) => (at === null ? "—" : ageWords(Math.max(0, now - at)))],
 ];
 
@@ -30,10 +30,10 @@ export function create(gateway, refresh) {
   function show() {
     const { hosts: { hosts, more_hosts: more, advices, at, requests_per_s: rate }, requests, receivedAt } = found;
     const wrong = new Set(advices.map(({ host }) => host)).size;
-    const counts = [t("hosts_count", { n: number(hosts.length + more) }), t("hosts_rate", { n: fixed(rate, 1) }),
-      wrong && t("hosts_wrong", { n: number(wrong) })];
+    const counts = [t("hosts_count", { n: hosts.length + more }), t("hosts_rate", { n: number(rate, 1) }),
+      wrong && t("hosts_wrong", { n: wrong })];
     const now = at + (performance.now() - receivedAt) / 1000;
-    const rows = [hosts.map((host) => hostRow(host, now)), more > 0 && h("tr", h("td.soft", { colspan: HOST_COLUMNS.length }, t("hosts_more", { n: number(more) })))];
+    const rows = [hosts.map((host) => hostRow(host, now)), more > 0 && h("tr", h("td.soft", { colspan: HOST_COLUMNS.length }, t("hosts_more", { n: more })))];
     const newest = requests.filter(({ advice }) => advice || !state.mistakesOnly).slice(0, REQUESTS_SHOWN);
     const toggle = (key, text) => chip(t(text), state[key], () => { state[key] = !state[key]; show(); });
     render(element, h("div.bar", h("h1", t("clients")), h("p.soft", counts.filter(Boolean).join(" · "))),
@@ -88,7 +88,7 @@ function detailOf(host) {
 }
 
 function asked({ address, count }) {
-  return Number.isInteger(address) ? t("hosts_asked", { address, n: number(count) }) : "—";
+  return Number.isInteger(address) ? t("hosts_asked", { address, n: count }) : "—";
 }
 
 function gotten(request) {
@@ -96,7 +96,7 @@ function gotten(request) {
   const nothing = insteadOfValues(request);
   if (nothing) return h("span.exc", nothing, exception !== null && `: ${t(`exception_${exception}`)}`);
   if (!values.length) return h("span.mono.soft", words || "—");
-  return [...values.map(valueWords), more > 0 && t("hosts_more_values", { n: number(more) })].filter(Boolean).join(", ");
+  return [...values.map(valueWords), more > 0 && t("hosts_more_values", { n: more })].filter(Boolean).join(", ");
 }
 
 export function valueWords({ name, ...value }) {
@@ -113,7 +113,7 @@ function adviceTexts({ unit_id: unit, function_code: code, address, count, advic
 function adviceCard(each) {
   const [change, reason] = adviceTexts(each);
   const { advice: { instead }, exception } = each;
-  const times = t(exception === null ? "hosts_times" : "hosts_times_exception", { n: number(each.times), exception: exceptionText(exception) });
+  const times = t(exception === null ? "hosts_times" : "hosts_times_exception", { n: each.times, exception: exceptionText(exception) });
   return h("section.advice", clientMark("mistake"), h("div", h("p", h("b", `${nameOf(each)}: ${change}`)), h("p.soft", `${reason} ${times}`)),
     instead !== null && copyButton(() => String(instead), t("hosts_copy", { value: instead }), { class: "btn main" }));
 }

@@ -111,30 +111,22 @@ export function copyButton(text, label = t("copy"), properties = {}) {
   return h("button", { ...properties, onclick: ({ currentTarget }) => text() && copy(text(), currentTarget) }, label);
 }
 
-async function copy(text, button) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Without https a browser offers no clipboard, but it copies a selection.
-    const area = make(h("textarea", { readonly: true, "aria-hidden": "true" }, text));
-    button.after(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-    button.focus();
-  }
+// Without https a browser offers no `navigator.clipboard`, but each copies a selection.
+function copy(text, button) {
+  const area = make(h("textarea", { readonly: true, "aria-hidden": "true" }, text));
+  button.after(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  button.focus();
   button.dataset.copied = t("copied");
   setTimeout(() => delete button.dataset.copied, 1500);
 }
 
 // An option is its text, or a pair of a value and a text.
-export function dropdown(options, chosen, onchange, properties = {}) {
-  return h("select", { value: chosen, onchange: ({ target }) => onchange(target.value), ...properties },
-    options.map((option) => [option].flat()).map(([value, text = value]) => h("option", { value }, text)));
-}
-
-export function select(label, ...rest) {
-  return h("label", `${label} `, dropdown(...rest));
+export function select(label, options, chosen, onchange) {
+  return h("label", `${label} `, h("select", { value: chosen, onchange: ({ target }) => onchange(target.value) },
+    options.map((option) => [option].flat()).map(([value, text = value]) => h("option", { value }, text))));
 }
 
 export function checkbox(label, checked, onchange) {

@@ -59,7 +59,7 @@ export function limited(value, low, high) {
   return Math.max(low, Math.min(high, value));
 }
 
-function picture(width, height, label, ...content) {
+export function picture({ width, height, label }, ...content) {
   return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-label": label }, content);
 }
 
@@ -68,8 +68,8 @@ function hatch(from, to, y, height) {
 }
 
 // A chart of what a series knows. `kind` has a function for each line, the values that the axis has room for, and how they
-// are drawn. Returns the drawing with its places of times and values; null while there is nothing to draw.
-export function plot(past, kind, width, cursor) {
+// are drawn. Returns the content of the picture with its places of times and values; null while there is nothing to draw.
+export function plot(past, kind, width) {
   const { points, at, span, isServed } = past;
   const { height, left = 0, right } = kind;
   const known = points.filter((point) => kind.lines.some((line) => Number.isFinite(line(point))));
@@ -81,16 +81,15 @@ export function plot(past, kind, width, cursor) {
   const x = (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1);
   const y = (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low));
   const chart = { ...past, known, ends, high, left, edge, floor, x, y };
-  const label = t(kind.label, { from: hours(at - span), lowest: kind.say(Math.min(...ends)), highest: kind.say(Math.max(...ends)), refused: refusedIn(known) });
+  const label = t(`chart_${kind.name}_label`, { from: hours(at - span), lowest: kind.say(Math.min(...ends)), highest: kind.say(Math.max(...ends)), refused: refusedIn(known) });
   const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.hole?.(chart, from, to)]);
-  return { ...chart, drawing: picture(width, height, label, kind.back?.(chart),
-    values(chart, kind, ticks), times(chart, width), holes, kind.limits?.(past).map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` })),
-    kind.draw(chart), cursor) };
+  return { ...chart, width, height, label, content: s("g", kind.back?.(chart), values(chart, kind, ticks), times(chart, width), holes,
+    kind.limits?.(past).map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` })), kind.draw(chart)) };
 }
 
 // Net power in two colours: the chart of Charts and of Now.
 export const POWER = {
-  divisor: 1000, write: signed, say: watts,
+  name: "power", divisor: 1000, write: signed, say: watts,
   lines: [(point) => point.power_mean_w],
   ends: (point) => [point.power_lowest_w, point.power_highest_w],
   ticks: powerTicks,
@@ -146,7 +145,7 @@ export function spark(values, width, height, [low, high]) {
   const step = width / Math.max(1, values.length - 1);
   const x = (index) => limited(index * step, 0, width);
   const y = (value) => 2 + (height - 4) * (1 - (value - low) / (high - low));
-  return picture(width, height, null,
+  return picture({ width, height },
     gaps(points, ({ value }) => value !== null).map(([first, last]) => hatch(x(first.at - 0.5), x(last.at + 0.5), 0, height)),
     s("path.axis", { d: `M0 ${y(0)}H${width}` }), area(linesOf(points, ({ value }) => value, x, y), y(0)));
 }

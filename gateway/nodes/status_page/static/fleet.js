@@ -4,7 +4,7 @@ import { chip, h, make, memo, phone, render, searchField } from "./dom.js";
 import { spark } from "./drawing.js";
 import { mark, meterState } from "./marks.js";
 import { sorting } from "./table.js";
-import { ageWords, fixed, labelText, number, t } from "./texts.js";
+import { ageWords, labelText, number, t } from "./texts.js";
 
 const OVERSCAN = 4;
 const [ROW_PX, PHONE_ROW_PX] = [44, 64]; // as in the style sheet
@@ -98,14 +98,14 @@ export function create(gateway) {
     const counted = Object.fromEntries(STATES.map((name) => [name, meters.filter(({ state: of }) => of === name).length]));
     const some = (...names) => names.filter((name) => counted[name]);
     const served = meters.filter(({ watts }) => watts !== null);
-    const kw = (sign) => fixed(served.reduce((total, { watts }) => total + Math.max(0, sign * watts), 0) / 1000, 1);
+    const kw = (sign) => number(served.reduce((total, { watts }) => total + Math.max(0, sign * watts), 0) / 1000, 1);
     const label = some(...STATES).map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
     render(sum,
       h("div", h("p.fleet-count", number(counted.fresh + counted.late), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
-        h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: number(counted[name]) })).join(" · "))),
+        h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: counted[name] })).join(" · "))),
       h("div.fleet-bar", { role: "img", "aria-label": label }, some(...STATES).map((name) => h(`i.${name}`, { style: { "flex-grow": counted[name] } }))),
       h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
-        h("p.soft.small", t(served.length === all ? "fleet_sum_all" : "fleet_sum", { n: number(served.length), left: number(all - served.length) }))));
+        h("p.soft.small", t(served.length === all ? "fleet_sum_all" : "fleet_sum", { n: served.length, left: number(all - served.length) }))));
   }
 
   function place() {
@@ -129,10 +129,10 @@ export function create(gateway) {
         h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
       cell("why", reasonOf(meter)),
       cell(`num power live ${watts === null ? "soft" : watts < 0 ? "exp" : "imp"}`,
-        watts === null ? "—" : `${watts < 0 ? "↑" : "↓"} ${fixed(Math.abs(watts))}`),
+        watts === null ? "—" : `${watts < 0 ? "↑" : "↓"} ${number(watts, 0, "never")}`),
       cell("line", points && meter.spark([points, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
       cell(`num ${{ fresh: "", late: "warn" }[of] ?? (age === null ? "soft" : "bad")}`, ageWords(age)),
-      cell("num soft", interval === null ? "—" : `${fixed(interval, interval < 1 ? 1 : 0)} s`),
+      cell("num soft", interval === null ? "—" : `${number(interval, interval < 1 ? 1 : 0)} s`),
       cell(`num ${errors > MANY_ERRORS ? "bad" : errors ? "" : "soft"}`, number(errors)),
       cell(`num ${clients ? "" : "warn"}`, number(clients)));
   }
@@ -175,7 +175,7 @@ function rangeOf(points) {
 function reasonOf({ state, errors, clients, due_s: due, label }) {
   if (state === "late") return t("fleet_late_why", { due: ageWords(due) });
   if (state === "fresh") return t(errors > MANY_ERRORS ? "fleet_fresh_errors" : clients ? "fleet_fresh" : "fleet_fresh_unread",
-    { n: number(errors) });
+    { n: errors });
   if (!label || COUNTS_ITSELF.includes(label.code)) return t("fleet_quiet");
   return labelText(typeof label.values.problem === "object" ? label.values.problem : label);
 }

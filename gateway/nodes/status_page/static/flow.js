@@ -5,7 +5,7 @@
 import { hostFacts, nameOf, valueWords } from "./clients.js";
 import { card, facts, h, make, phone, render, s, select } from "./dom.js";
 import { CLIENT_MARKS, mark, meterState } from "./marks.js";
-import { ageWords, clock, detailName, fixed, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
+import { ageWords, clock, detailName, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
 
 const [BEAD_MS, HOP_MS, BEAD_EVERY_MS] = [320, 240, 900];
 const BEAD_STEPS = [0, 0.25, 0.5, 0.75, 1]; // of a wire
@@ -74,7 +74,7 @@ export function create(gateway) {
     const isSilent = !isAlive && unit === "telegrams";
     const [value, digits] = shows === "power" ? [power, 0] : [rate, 1];
     if (isSilent ? shows !== "telegrams" : value === null) return null;
-    const text = !isSilent ? t(`flow_${shows}`, { n: fixed(value, digits) }) : isUnsent ? "—" : t("flow_stale");
+    const text = !isSilent ? t(`flow_${shows}`, { n: number(value, digits) }) : isUnsent ? "—" : t("flow_stale");
     return h(`span.wire-label.live.${shows === "requests" ? "out" : "into"}`, { class: !isAlive && !isUnsent && "off" }, text);
   }
 
@@ -89,7 +89,7 @@ export function create(gateway) {
 
   function showTotals() {
     const { totals: sums, clients, more_clients: more } = event;
-    const perS = (n) => t("flow_per_s", { n: fixed(n, 1) });
+    const perS = (n) => t("flow_per_s", { n: number(n, 1) });
     const shown = { telegrams: perS(sums.telegrams_per_s), refused: number(sums.refused), requests: perS(sums.requests_per_s),
       exceptions: number(sums.exceptions), clients: number(clients.length + more) };
     render(totals, Object.entries(shown).map(([name, text]) => h("div", h("span.soft.small", t(`flow_total_${name}`)),

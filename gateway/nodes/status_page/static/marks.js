@@ -2,7 +2,7 @@
 // A state never depends on an event that has to come: the page's own clock makes a meter late and stale.
 
 import { h, s } from "./dom.js";
-import { ageWords, clock, fixed, span, t } from "./texts.js";
+import { ageWords, clock, span, t } from "./texts.js";
 
 const [MANY_METERS, MANY_EVERY_S] = [20, 5]; // as in `channels.py`
 const SHAPES = { late: "M2.5 10.5V4a1.5 1.5 0 0 1 1.5-1.5h6.5z", stale: "M4.3 4.3l4.4 4.4M8.7 4.3l-4.4 4.4" };
@@ -47,7 +47,7 @@ export function ageLine({ source, telegrams, state, age, at, due_s: due, late_af
     h("p.age-head", mark(state), h("span", { class: { late: "warn", stale: "bad" }[state] },
       t(`age_${kind}`, { age: ageWords(age), due: span(due), since: isKnown ? clock(at - age) : "" })),
       h("span.grow", kind !== "never" ? t("age_rule", { due: span(due), limit: span(limit) })
-        : line && `${line}, ${t("now_bytes", { n: fixed(source.details.bytes_received ?? 0) })}`)),
+        : line && `${line}, ${t("now_bytes", { n: source.details.bytes_received ?? 0 })}`)),
     h("div.age-track", { "aria-hidden": "true" }, h("i", { style: { transform: `scaleX(${share(age)})` } }),
       isKnown && [h("b", place(due)), h("b", place(late))]),
     h("div.age-labels", { "aria-hidden": "true" }, isKnown ? [

@@ -2,16 +2,15 @@
 // No reading is shown as fresh that is not: the page's own clock takes them away, without waiting for an event.
 
 import { card, facts, h, make, memo, render, s, segments } from "./dom.js";
-import { limited, plot, POWER } from "./drawing.js";
+import { limited, picture, plot, POWER } from "./drawing.js";
 import { ageLine, clientMark, mark } from "./marks.js";
 import { phasesCard } from "./phases.js";
 import { series } from "./series.js";
-import { ageWords, clock, dayTime, fixed, hours, insteadOfValues, labelText, language, refusal, signed, t } from "./texts.js";
+import { ageWords, clock, dayTime, hours, insteadOfValues, labelText, language, number, refusal, signed, t } from "./texts.js";
 
 const DAY_S = 86_400;
 const BEATS_S = 60;
 const READERS = 8;
-const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
 
 export function create(gateway) {
   const hour = series("hour");
@@ -37,8 +36,7 @@ export function create(gateway) {
     const past = hour.known(meter);
     const box = element.querySelector("figure");
     const size = [box?.clientWidth, box?.clientHeight];
-    const figure = drawn([meter.name, past.points[0]?.at, past.points.length, Math.floor(meter.at / REDRAW_S), meter.isServed, size, language],
-      () => hourChart(past, size));
+    const figure = drawn([past.key, size], () => hourChart(past, size));
     render(element, h("div.g", hero(meter, choice(meter.name), figure), todayCard(meter), !meter.isServed && meanwhileCard(meter),
       meter.phases.length > 0 && phasesCard(meter, past.points), lineCard(meter),
       readersCard(hosts.filter((host) => host.meters.includes(meter.name)), meter)));
@@ -91,7 +89,7 @@ function hero(meter, choice, figure) {
 }
 
 function powerOf({ power_net_w: watts, units }) {
-  const digits = fixed(watts === null ? null : Math.abs(watts));
+  const digits = number(watts, 0, "never");
   const big = h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), watts !== null && h("small", "W"));
   if (watts === null) return { kind: "soft", words: t("now_no_power"), big };
   const kind = watts < 0 ? "exp" : watts > 0 ? "imp" : "soft";
@@ -125,11 +123,12 @@ function nothingOf({ source, telegrams, state }) {
 
 function hourChart(past, [width, height]) {
   const kind = {
-    ...POWER, label: "now_hour_label", height: limited(height ?? 0, 150, 260), right: 46, ends: POWER.lines[0],
+    ...POWER, height: limited(height ?? 0, 150, 260), right: 46, ends: POWER.lines[0],
     draw: (chart) => [POWER.draw(chart), s("text", { x: chart.edge + 46, y: chart.floor + 19, "text-anchor": "end" }, "kW"),
       past.isServed && s("circle.dot", { cx: chart.x(chart.known.at(-1).at), cy: chart.y(chart.known.at(-1).power_mean_w), r: 4 })],
   };
-  return plot(past, kind, Math.max(260, width ?? 0))?.drawing ?? h("p.empty", t("now_hour_empty"));
+  const chart = plot(past, kind, Math.max(260, width ?? 0));
+  return chart ? picture(chart, chart.content) : h("p.empty", t("now_hour_empty"));
 }
 
 // Stale counters are still shown, with the time of their telegram. Other stale values are removed or struck through.
@@ -150,7 +149,7 @@ function todayCard(meter) {
 
 function counter(name, value, digits, unit, note, key) {
   const sign = key && s("svg", { width: 12, height: 12 }, s(`rect.key-${key}`, { width: 12, height: 12, rx: 2 }));
-  return stat([sign, t(name)], [h("span", fixed(value, digits)), Number.isFinite(value) && h("small", ` ${unit}`)], note);
+  return stat([sign, t(name)], [h("span", number(value, digits)), Number.isFinite(value) && h("small", ` ${unit}`)], note);
 }
 
 function stat(name, value, note) {
@@ -175,7 +174,7 @@ function meanwhileCard({ units, source, name, state, at, age }) {
 function lineCard(meter) {
   const { today, variant, is_simulated: isSimulated, phases } = meter;
   return card(phases.length ? ".s4" : ".s12", t("now_line"), h("span.grow.soft.small", t("now_line_note")), beatStrip(meter),
-    facts(".facts", [[t("now_telegrams"), fixed(today?.telegrams ?? 0)], [t("now_refused"), fixed(today?.refused ?? 0)],
+    facts(".facts", [[t("now_telegrams"), number(today?.telegrams ?? 0)], [t("now_refused"), number(today?.refused ?? 0)],
       [t("now_meter"), [variant, isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
 }
 
@@ -196,7 +195,7 @@ function beatStrip({ beats, due_s: due, late_after_s: late, at, isServed }) {
 }
 
 function readersCard(hosts, { isServed }) {
-  const count = hosts.length > 0 && h("span.soft.small", t("now_clients", { n: fixed(hosts.length) }));
+  const count = hosts.length > 0 && h("span.soft.small", t("now_clients", { n: hosts.length }));
   return card(".s12", t("now_who"), [count, h("span.grow", h("a", { href: "#clients" }, t("now_all_clients")))],
     hosts.length ? h("ul.who", hosts.slice(0, READERS).map((host) => readerItem(host, isServed))) : h("p.soft", t("now_nobody")));
 }
@@ -204,7 +203,7 @@ function readersCard(hosts, { isServed }) {
 function readerItem(host, isServed) {
   const state = host.state === "ok" && !isServed ? "stale" : host.state;
   const isWrong = state === "mistake";
-  const rate = host.requests_per_s !== null && t("now_per_s", { n: fixed(host.requests_per_s, 1) });
+  const rate = host.requests_per_s !== null && t("now_per_s", { n: number(host.requests_per_s, 1) });
   const what = host.name ? host.host : host.map ?? host.transport;
   return h("li", h("a", { href: "#clients", class: isWrong && "trouble" }, clientMark(state), h("b", host.name || host.host),
     h("span", [what, rate].filter(Boolean).join(" · ")), h("span", isWrong ? t("hosts_state_mistake")

@@ -2,7 +2,7 @@
 
 import { card, h, s } from "./dom.js";
 import { limited } from "./drawing.js";
-import { fixed, signed, t } from "./texts.js";
+import { number, signed, t } from "./texts.js";
 
 const RANGES_W = [500, 1000, 2500, 5750, 11_500, 23_000];
 const NEAR_LIMIT_V = 3;
@@ -13,7 +13,7 @@ export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits, isServ
   // The smallest range that has room for the last hour; so it shrinks only an hour after a peak.
   const largest = Math.max(0, ...[...phases.map(({ power_w: power }) => power), ...hours.flat()].map(Math.abs));
   const range = RANGES_W.find((each) => each >= largest) ?? 5000 * Math.ceil(largest / 5000);
-  const end = (key) => h("span", t(key, { kw: fixed(range / 1000, range % 1000 ? 1 : 0) }));
+  const end = (key) => h("span", t(key, { kw: number(range / 1000, range % 1000 ? 1 : 0) }));
   const notes = [t("now_range_note"), fuse && t("now_fuse", { n: phases.length, a: fuse })].filter(Boolean).join(" · ");
   return card(".s8", t("now_phases"), h("span.grow.soft.small", notes), h("div.phases",
     h("span.head"), h("span.head.ends", end("now_axis_export"), end("now_axis_import")), h("span.head.num", "W"), h("span.head", t("now_voltage")),
@@ -56,6 +56,6 @@ function currentBar(amperes, fuse) {
 
 function limitBar(kind, value, unit, limit, drawn) {
   const isKnown = Number.isFinite(value);
-  return h(`div.limits.${kind}`, h("p", h("span", { class: isKnown && "live" }, isKnown ? `${fixed(value, 1)} ${unit}` : "—"), h("span.soft.small", limit)),
+  return h(`div.limits.${kind}`, h("p", h("span", { class: isKnown && "live" }, isKnown ? `${number(value, 1)} ${unit}` : "—"), h("span.soft.small", limit)),
     drawn && stretched({ height: 6 }, "0 0 100 6", s("rect.track", { width: 100, height: 6 }), isKnown && drawn));
 }

@@ -1,6 +1,7 @@
 // The history of a meter as the page keeps it: a point for each bucket of the gateway, completed as buckets end.
 
 const ASK_AFTER_S = 10; // the length of the shortest bucket
+const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
 const SPANS = { hour: 3600, day: 86_400 };
 
 // The last hour or day of the meter that is shown.
@@ -23,12 +24,14 @@ export function series(range) {
       points.splice(0, points.findIndex(isKnown));
       return true;
     },
-    // What is known of a meter at a moment: points up to `end`, which is now only while the readings are fresh.
+    // What is known of a meter at a moment: points up to `end`, which is now only while the readings are fresh. With the same
+    // `key`, it looks the same.
     known({ name, at, age, isServed, late_after_s: late }) {
       const own = name === meter ? points : [];
       const end = isServed ? at : age === null ? (own.findLast(isKnown)?.at ?? 0) + bucketS / 2 : at - age;
       const shown = own.filter((point) => point.at > at - span && point.at - bucketS / 2 < end);
-      return { at, span, end, isServed, late, bucketS, points: shown.map((point) => (point.at > end ? { ...point, at: end } : point)) };
+      const key = [name, shown[0]?.at, shown.length, Math.floor(at / REDRAW_S), isServed];
+      return { key, at, span, end, isServed, late, bucketS, points: shown.map((point) => (point.at > end ? { ...point, at: end } : point)) };
     },
   };
 }

@@ -2,7 +2,7 @@
 
 const LANGUAGES = ["en", "nl"];
 const OWN_SYMBOLS = { group: "\u202f", minusSign: "−" };
-let texts = { page: {}, kinds: {}, titles: {}, details: {}, labels: {}, problems: {} };
+let texts = { page: {} };
 export let language = "en";
 let locale = "en"; // the visitor's own kind of the language, such as British English
 const formats = new Map();
@@ -20,10 +20,10 @@ export async function setLanguage(wanted) {
   document.documentElement.lang = wanted;
 }
 
-// The text of a key. For a single one, `n: "1"`, it can have another form.
-export function t(key, values = {}) {
-  const single = values.n === "1" && texts.page[`${key}_one`];
-  return fill(single || (texts.page[key] ?? key), values);
+// The text of a key. A number `n` is written as one; for a single one, the text can have another form.
+export function t(key, { n, ...values } = {}) {
+  const single = n === 1 && texts.page[`${key}_one`];
+  return fill(single || (texts.page[key] ?? key), { ...values, n: typeof n === "number" ? number(n) : n });
 }
 
 // The label of a node: the name of its kind and, where there are several of that kind, what tells them apart.
@@ -80,7 +80,7 @@ export function insteadOfValues({ is_answered: isAnswered, exception }) {
 export function inWords({ value, unit, bits, unix_time: time }) {
   if (value === null) return "—";
   if (bits?.length) return bits.map((bit) => (bit.startsWith("gateway_") ? t(`bit_${bit.slice(8)}`) : bit)).join(", ");
-  return (time ?? null) === null ? [minus(value), unit].filter(Boolean).join(" ") : moment(time);
+  return (time ?? null) === null ? [`${value}`.replace(/^-(?=\d)/, "−"), unit].filter(Boolean).join(" ") : moment(time);
 }
 
 // Numbers without a fraction stay as they are: they can be ports.
@@ -101,17 +101,8 @@ function formatOf(Kind, options) {
   return formats.get(key);
 }
 
-export function number(value, digits = 0) {
-  return formatOf(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
-}
-
-// A number of the gateway, with a true minus.
-export function minus(text) {
-  return `${text}`.replace(/^-(?=\d)/, "−");
-}
-
 // With so many digits after the point and a true minus, a dash for what is not known; thousands have a thin space from 10,000 on.
-export function fixed(value, digits = 0, signDisplay = "negative") {
+export function number(value, digits = 0, signDisplay = "negative") {
   if (!Number.isFinite(value)) return "—";
   const format = formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: "min2", signDisplay });
   return format.formatToParts(value).map(({ type, value: part }) => OWN_SYMBOLS[type] ?? part).join("");
@@ -119,17 +110,17 @@ export function fixed(value, digits = 0, signDisplay = "negative") {
 
 // With the sign of a direction: also a plus.
 export function signed(value, digits) {
-  return fixed(value, digits, "exceptZero");
+  return number(value, digits, "exceptZero");
 }
 
 // An age that is looked at while it grows: 0.4 s, 47 s, 4 min 12 s, 3 h 05 min.
 export function ageWords(seconds) {
   if (seconds === null) return "—";
-  if (seconds < 99.5) return t("age_s", { n: fixed(seconds, seconds < 9.95 ? 1 : 0) });
+  if (seconds < 99.5) return t("age_s", { n: number(seconds, seconds < 9.95 ? 1 : 0) });
   const twoDigits = (value) => String(Math.floor(value)).padStart(2, "0");
   if (seconds < 3600) return t("age_min_s", { min: Math.floor(seconds / 60), s: twoDigits(seconds % 60) });
   if (seconds < 172_800) return t("age_h_min", { h: Math.floor(seconds / 3600), min: twoDigits((seconds / 60) % 60) });
-  return t("age_d", { n: fixed(seconds / 86_400) });
+  return t("age_d", { n: seconds / 86_400 });
 }
 
 const timeAs = (options) => (unix) => formatOf(Intl.DateTimeFormat, options).format(new Date(unix * 1000));
@@ -141,5 +132,5 @@ export const moment = timeAs({ dateStyle: "short", timeStyle: "medium" });
 
 // A length of time that is configured: 5 s, 2.5 s, 2 min.
 export function span(seconds) {
-  return seconds < 120 ? t("age_s", { n: number(seconds, 1) }) : ageWords(seconds);
+  return seconds < 120 ? t("age_s", { n: number(seconds, seconds % 1 ? 1 : 0) }) : ageWords(seconds);
 }
