@@ -10,6 +10,7 @@ from pathlib import Path
 # Whole, before the gateway imports it without its decryption, with which tests compare the gateway's own.
 import dsmr_parser.parsers  # noqa: F401
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -18,15 +19,26 @@ OWN_TELEGRAMS = ROOT / "tests" / "telegrams"
 SHARED_TELEGRAMS = ROOT.parent / "shared" / "telegrams"
 REQUIRE_PEERS = os.environ.get("GATEWAY_TESTS_REQUIRE_PEERS") == "1"
 
+# Both measure real time, which depends on what else the machine does.
+settings.register_profile("any-load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-load")
+
 WAITING_MOST = [ROOT / "tests" / room for room in ("packages", "peers", "", "simulation", "service", "cli")]
 """Folders whose files have few tests, and wait long for other programs or for time to pass."""
 SHARE_AN_INSTALLATION = ("tests/packages/", "tests/test_packaging.py", "tests/test_readme.py")
 """Files that use what is built and installed once per worker, which takes longer than each of their tests."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, so that none of them runs alone at the end while a worker is idle."""
+    """Mark the files that share an installation, and put those that take longest first.
+
+    So none of them runs alone at the end while a worker is idle.
+    """
     rank = {folder: number for number, folder in enumerate(WAITING_MOST)}
+    for item in items:
+        if _shares(item.nodeid):
+            item.add_marker("installed")
     items.sort(key=lambda item: (not _shares(item.nodeid), rank.get(item.path.parent, len(rank))))
 
 
