@@ -91,10 +91,14 @@ def message_refused(topic: str, code: int) -> Problem:
     return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
 
 
-def topic_flooded(topic: str, subscribed: str) -> Problem:
-    """Return that far too many messages come on a topic, for which a subscription is left out."""
+def topic_flooded(topic: str, counted: str) -> Problem:
+    """Return that far too many messages come on a topic, or on all topics that fit a filter."""
     shown = printable(topic[:MAX_TOPIC_CHARACTERS])
-    what = f"too many messages, such as on '{shown}'; '{subscribed}' is not received for a minute"
+    what = f"too many messages on '{shown}', which is not received for a minute"
+    if topic != counted:
+        what = (
+            f"too many messages on '{counted}', such as on '{shown}'; new senders there are not received for a minute"
+        )
     hint = "Only one gateway may publish there: see who does, and the access list of the broker"
     return problem_of("mqtt-topic-flood", what, hint, short="too many messages on a topic")
 

@@ -263,11 +263,9 @@ class MqttBroker(Node):
 
     def _take(self, message: Message) -> None:
         self.received += 1
-        if topic := self._dispatcher.dispatch(message, self.messages.receivers):
-            self._dispatcher.mute(topic, now())
-            self._client.unsubscribe([topic])
-            self._subscribed.pop(topic, None)
-            self._refused = now(), (problem := topic_flooded(message.topic, topic))
+        if flood := self._dispatcher.dispatch(message, self.messages.receivers):
+            self._dispatcher.mute(flood, now())  # the next look changes the subscriptions
+            self._refused = now(), (problem := topic_flooded(message.topic, flood.topic))
             self.log_seldom(logging.WARNING, str(problem), alike=problem.short)
 
     def _skip(self, _size: int) -> None:
