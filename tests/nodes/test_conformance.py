@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from gateway.nodes.modbus_server import ModbusServer
+from gateway.protocol.modbus.rtu import append_crc
 from gateway.protocol.modbus.unit import OnStale, Unit
 from tests.conftest import ROOT
 from tests.nodes.transports import NAMES, Client, StreamClient, connect, make_unit, mbap, serve
@@ -224,6 +225,15 @@ async def test_frame_with_a_wrong_crc_is_not_answered(served: Served) -> None:
         pytest.skip("has no CRC")
     assert isinstance(served.client, StreamClient)
     served.client.writer.write(bytes.fromhex("0103000000018409"))
+    assert await served.client.ask(read(3, 5, 1)) == registers(3, 5)
+
+
+async def test_over_rtu_the_last_of_several_requests_gets_a_response(served: Served) -> None:
+    if served.name not in ("serial", "rtu_over_tcp"):
+        pytest.skip("has transaction ids")
+    assert isinstance(served.client, StreamClient)
+    served.client.writer.write(append_crc(b"\1" + read(3, 9, 1)) + append_crc(b"\1" + read(3, 7, 1)))
+    assert await served.client.receive() == (1, registers(3, 7))
     assert await served.client.ask(read(3, 5, 1)) == registers(3, 5)
 
 

@@ -301,12 +301,14 @@ async def test_a_client_that_takes_its_answers_late_gets_them_all(tmp_path: Path
 @pytest.mark.parametrize("name", ["tcp", "rtu_over_tcp"])
 async def test_a_half_closed_client_gets_all_its_answers_and_is_forgotten(tmp_path: Path, name: str) -> None:
     async with serve(name, tmp_path, make_unit(tmp_path)) as server, client_of(server, tmp_path) as client:
-        for _ in range(300):
+        is_rtu = name == "rtu_over_tcp"  # where of several requests only the last one gets a response
+        count = 1 if is_rtu else 300
+        for _ in range(count):
             await client.send(1, READ_125)
         client.writer.write_eof()
         async with asyncio.timeout(LIMIT_S):
             received = await client.reader.read()
-        assert len(received) == 300 * (255 if name == "rtu_over_tcp" else LONGEST_ANSWER_BYTES)
+        assert len(received) == count * (255 if is_rtu else LONGEST_ANSWER_BYTES)
         await until(lambda: not len(server.clients))
 
 

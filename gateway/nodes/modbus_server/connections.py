@@ -167,7 +167,11 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
 
     def _respond(self, received: bytes, moment: float) -> None:
         assert self._transport is not None
-        if self._hold:
+        if self._hold and self._framing is respond_rtu:
+            # The client has given that request up, and would take its response for the response to the new one.
+            self._hold.cancel()
+            self._hold = self._counted.held = None
+        elif self._hold:
             # Requests behind the one that is held back wait too. Until one comes, reading shows a client that leaves.
             self._rest += received
             self._transport.pause_reading()

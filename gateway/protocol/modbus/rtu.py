@@ -7,6 +7,11 @@ serial line, and only if it came alone between two silences.
 On a serial line the responses of other units arrive too, and some adapters return what is sent. To respond to a
 response would keep the line busy for ever. Therefore these get no response: the function code of an exception response,
 a frame of another length than a request with its function code, and the frame that was just sent.
+
+A client over RTU sends the next request when it has the response to the one before, or has given that one up (V1.02,
+2.4.1). A response has no transaction id: the client would take the response to a request that it gave up for the
+response to the next one, which is about another register. So of several requests that were received together, or while
+one is held back, only the last one gets a response.
 """
 
 from __future__ import annotations
@@ -36,11 +41,11 @@ def append_crc(frame: bytes) -> bytes:
 
 
 def respond_rtu(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Responses:
-    """Respond to every whole request in `buffer`, up to one that is held back (`client.held`).
+    """Respond to the last whole request in `buffer`, unless it is held back (`client.held`).
 
     Bytes at which no request begins are skipped, one by one.
     """
-    responses: list[bytes] = []
+    newest = 0, b""
     position, end = 0, len(buffer)
     in_vain = 0
     while end - position >= _MIN_FRAME_BYTES:
@@ -49,20 +54,19 @@ def respond_rtu(buffer: Buffer, responder: Responder, now: float, client: Counte
             break
         frame = bytes(buffer[position : position + length])
         if length and crc16(frame, CRC_START) == 0:
-            response = _respond(frame, responder, now, client)
-            if client.held:
-                break
-            if response:
-                responses.append(response)
+            responder.monitor.ignored += bool(newest[1])
+            newest = position, frame
             position += length
         else:
             position += 1
             in_vain += length
             if in_vain > MAX_NOISE_BYTES:
                 position = end
-    client.responses += len(responses)
+    begin, frame = newest
+    response = _respond(frame, responder, now, client) if frame else b""
+    client.responses += bool(response)
     client.at = now
-    return b"".join(responses), position, True
+    return response, begin if client.held else position, True
 
 
 def respond_after_silence(frame: bytes, responder: Responder, now: float, client: CountedClient) -> bytes:

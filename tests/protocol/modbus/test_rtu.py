@@ -106,6 +106,7 @@ EXCHANGES = [
 ]
 STREAM = b"".join(frame(pdu) for pdu, _ in EXCHANGES)
 ANSWERS = b"".join(frame(pdu) for _, pdu in EXCHANGES)
+LAST_ANSWER = frame(EXCHANGES[-1][1])
 
 
 @pytest.mark.parametrize(("request_pdu", "response_pdu"), EXCHANGES, ids=[f"fc{pdu[0]}" for pdu, _ in EXCHANGES])
@@ -116,19 +117,30 @@ def test_a_request_is_answered_when_its_last_byte_has_come(request_pdu: bytes, r
         assert ask(whole[:length]) == (b"", 0)
 
 
-def test_requests_in_one_segment_are_answered_in_order() -> None:
-    assert ask(STREAM) == (ANSWERS, len(STREAM))
+def test_of_requests_that_come_together_the_last_one_gets_a_response() -> None:
+    to = responder()
+    assert ask(STREAM, to) == (LAST_ANSWER, len(STREAM))
+    assert (to.monitor.noted, to.monitor.ignored) == (1, len(EXCHANGES) - 1)
 
 
-def test_a_stream_cut_anywhere_is_answered_alike() -> None:
+def test_a_request_that_was_given_up_is_not_answered_before_the_next_one() -> None:
+    to = responder()
+    given_up, next_one = frame(read_pdu(0, 2)), frame(read_pdu(2, 2))
+    assert ask(given_up + next_one, to) == (frame(words(2, 3)), 16)
+    assert ask(given_up + next_one[:5], to) == (frame(words(0, 1)), 8)
+
+
+def test_a_stream_cut_anywhere_gives_the_last_response_of_each_part() -> None:
     for cut in range(len(STREAM) + 1):
-        assert feed([STREAM[:cut], STREAM[cut:]]) == (ANSWERS, b"")
+        answers, rest = feed([STREAM[:cut], STREAM[cut:]])
+        assert answers.endswith(LAST_ANSWER)
+        assert rest == b""
     assert feed(bytes((byte,)) for byte in STREAM) == (ANSWERS, b"")
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
 def test_any_kind_of_buffer_is_read(kind: type) -> None:
-    assert ask(kind(bytearray(STREAM))) == (ANSWERS, len(STREAM))
+    assert ask(kind(bytearray(STREAM))) == (LAST_ANSWER, len(STREAM))
 
 
 @pytest.mark.parametrize("bit", range(8 * 8))
@@ -243,7 +255,7 @@ def test_any_bytes_give_only_whole_frames(parts: list[bytes], is_serial: bool) -
     assert answers == expected
     silent = respond_after_silence(received, responder(is_serial=is_serial), 0.0, CLIENT)
     assert silent == b"" or crc(silent[:-2]) == silent[-2:]
-    assert feed(bytes((byte,)) for byte in received)[0] == ask(received)[0]
+    assert feed(bytes((byte,)) for byte in received)[0].endswith(ask(received)[0])
 
 
 def test_the_rest_of_much_noise_is_skipped() -> None:
@@ -255,8 +267,8 @@ def test_the_rest_of_much_noise_is_skipped() -> None:
 
 def test_each_response_is_counted_at_its_client() -> None:
     client = CountedClient("line", 0.0)
-    ask(frame(read_pdu(0, 1)) * 3, client=client)
-    ask(frame(read_pdu(0, 1)), client=client)
+    for _ in range(4):
+        ask(frame(read_pdu(0, 1)), client=client)
     assert client.responses == 4
 
 
@@ -282,10 +294,10 @@ COUNTED = {
 @pytest.mark.parametrize("function_code", COUNTED)
 def test_a_request_with_a_byte_count_ends_where_that_says(function_code: int) -> None:
     request = frame(bytes.fromhex(COUNTED[function_code]))
-    responses, used = ask(request + frame(read_pdu(0, 1)))
-    assert used == len(request) + 8
-    assert responses.endswith(frame(words(0)))
-    assert responses[1] & 0x7F == function_code
+    assert ask(request + frame(read_pdu(0, 1))) == (frame(words(0)), len(request) + 8)
+    response, used = ask(request)
+    assert used == len(request)
+    assert response[1] & 0x7F == function_code
     for size in range(len(request)):
         assert ask(request[:size]) == (b"", 0), "it is not complete"
 
