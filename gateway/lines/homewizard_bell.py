@@ -71,7 +71,7 @@ class Bell:
             try:
                 await self._listen(tls, pairing)
             except Exception as error:  # whatever it is, telegrams come without a bell
-                self.state = str(client_problem(error, CONNECT_TIMEOUT_S).problem)
+                self.state = str(client_problem(error, CONNECT_TIMEOUT_S, self._url).problem)
             finally:
                 self.state = "not connected" if self.state == CONNECTED else self.state
             if now() - begun > STEADY_S:

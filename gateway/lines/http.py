@@ -126,20 +126,16 @@ class HttpLine(Line):
             ProblemError: there is no response, or it is not a telegram.
 
         """
-        from gateway.lines.http_client import client_problem  # noqa: PLC0415 - only where there is such a line
+        from gateway.lines.http_client import client_problem, response_timeout  # noqa: PLC0415 - only if needed
 
         self._requests += 1
         try:
             async with asyncio.timeout(limit_s), self._request(session) as response:
                 body = await _body_of(response)
         except TimeoutError as error:
-            what = f"no complete response within {limit_s:.0f} s"
-            hint = "Is the device on, and is its Wi-Fi good?"
-            raise ProblemError(
-                problem_of("no-response", what, hint, short=f"no response within {limit_s:.0f} s", seconds=limit_s)
-            ) from error
+            raise ProblemError(response_timeout(self._url, limit_s)) from error
         except Exception as error:
-            raise client_problem(error, limit_s) from error
+            raise client_problem(error, limit_s, self._url) from error
         if problem := self._refusal(response, body):
             self._not_before = now() + retry_after(response)
             raise ProblemError(problem)

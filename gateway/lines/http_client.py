@@ -14,12 +14,13 @@ from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut, quoted
-from gateway.problems.system import connection_problem, connection_timeout
+from gateway.problems.system import connection_problem, name_server_timeout
 from gateway.transport.client_tls import tls_problem
-from gateway.transport.connecting import look_up
+from gateway.transport.connecting import is_looking_up, look_up, not_in_time
 
 CLOSE_S = 0.5
 """Longest time in which the close of a WebSocket can be sent."""
@@ -49,12 +50,21 @@ def status_problem(status: int, where: str = "") -> Problem:
     return problem_of("http-status", what, _HINTS.get(status, ""), short=f"HTTP status {status}", status=status)
 
 
-def client_problem(error: BaseException, limit_s: float) -> ProblemError:
+def response_timeout(url: str, limit_s: float) -> Problem:
+    """Return why a host has not responded completely within `limit_s` seconds."""
+    if is_looking_up(_host_of(url)):
+        return name_server_timeout(limit_s)
+    what, short = f"no complete response within {limit_s:.0f} s", f"no response within {limit_s:.0f} s"
+    return problem_of("no-response", what, "Is the device on, and is its Wi-Fi good?", short=short, seconds=limit_s)
+
+
+def client_problem(error: BaseException, limit_s: float, url: str = "") -> ProblemError:
     """Return the error to raise for one that aiohttp, ssl or the system raised while connecting.
 
     Args:
         error: the error.
         limit_s: longest time in seconds that the attempt may take.
+        url: the address, if `Names` looks up its host.
 
     """
     if isinstance(error, ProblemError):
@@ -62,7 +72,7 @@ def client_problem(error: BaseException, limit_s: float) -> ProblemError:
     if isinstance(error, aiohttp.WSServerHandshakeError) and error.status != 101:
         return ProblemError(status_problem(error.status))
     if isinstance(error, TimeoutError):
-        return ProblemError(connection_timeout(limit_s), errno.ETIMEDOUT)
+        return ProblemError(not_in_time(_host_of(url), limit_s), errno.ETIMEDOUT)
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     if isinstance(cause, ssl.SSLError | ssl.CertificateError):
         return ProblemError(tls_problem(cause))
@@ -70,6 +80,11 @@ def client_problem(error: BaseException, limit_s: float) -> ProblemError:
         return ProblemError(connection_problem(cause), cause.errno)
     reason = cut(getattr(error, "message", "") or str(error) or type(error).__name__)
     return ProblemError(problem_of("not-the-protocol", f"the host does not speak this protocol ({reason})"))
+
+
+def _host_of(url: str) -> str:
+    """Return the host of a URL, as aiohttp looks it up."""
+    return URL(url).raw_host or ""
 
 
 class Names(AbstractResolver):

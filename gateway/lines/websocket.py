@@ -84,7 +84,7 @@ class WebSocketLine(Line):
         except BaseException as error:
             await session.close()
             if isinstance(error, Exception):
-                raise client_problem(error, CONNECT_TIMEOUT_S) from error
+                raise client_problem(error, CONNECT_TIMEOUT_S, self._url) from error
             raise
         if (sock := socket.get_extra_info("socket")) is not None:
             watch_peer(sock)

@@ -3,7 +3,7 @@
 All that look up the same name at the same time share one look-up. One that takes longer than an attempt to connect goes
 on, and its result is for the next attempt. So a slow name server is enough, whatever the pauses between attempts are.
 
-The event loop has few threads, and other work needs them too: serial devices, files of the status page, a reload. So
+The event loop has few threads, and other work needs them too: serial devices, files, a reload. So
 only some of them wait for name servers at a time, and further names wait for their turn. Names that failed the last
 time have turns of their own: they do not delay those that work.
 """
@@ -81,8 +81,13 @@ async def connect_socket(host: str, port: int) -> socket.socket:
 
 def not_in_time(host: str, limit_s: float) -> Problem:
     """Return why there was no connection to a host within `limit_s` seconds."""
+    return name_server_timeout(limit_s) if is_looking_up(host) else connection_timeout(limit_s)
+
+
+def is_looking_up(host: str) -> bool:
+    """Return whether no name server has responded yet with the addresses of a host."""
     begun = _look_ups_of(asyncio.get_running_loop()).by_host.get(host)
-    return name_server_timeout(limit_s) if begun and not begun.done() else connection_timeout(limit_s)
+    return begun is not None and not begun.done()
 
 
 async def _attempt(found: Address, port: int) -> socket.socket:

@@ -7,13 +7,14 @@ import gzip
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from aiohttp import web
 
-from gateway.lines import http
+from gateway.lines import http, websocket
 from gateway.lines.http import MAX_BODY_BYTES, HttpLine, retry_after
 from gateway.lines.websocket import WebSocketLine
 from gateway.problems.problem import ProblemError
@@ -296,3 +297,21 @@ async def test_forty_names_without_response_leave_threads_for_other_work(
         for each in attempts:
             each.cancel()
         await asyncio.gather(*attempts, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("module", "line"), [(http, HttpLine), (websocket, WebSocketLine)])
+async def test_a_name_server_that_does_not_respond_is_named_as_the_reason(
+    module: ModuleType, line: Callable[[str], HttpLine | WebSocketLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_RESPONSE_S" if line is HttpLine else "CONNECT_TIMEOUT_S", 0.01)
+    scheme = "http" if line is HttpLine else "ws"
+    asked: list[str] = []
+
+    async def look_up(host: str, _port: int, **_options: Any) -> None:
+        asked.append(host)
+        await asyncio.get_running_loop().create_future()
+
+    with patch.object(asyncio.get_running_loop(), "getaddrinfo", look_up), pytest.raises(ProblemError) as caught:
+        await line(f"{scheme}://P1-Mühle.example.org/").open(lambda _data: None)
+    assert caught.value.problem.code == "name-server-timeout"
+    assert asked == ["xn--p1-mhle-q2a.example.org"]
