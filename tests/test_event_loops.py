@@ -8,6 +8,7 @@ import gc
 import logging
 import socket
 import ssl
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from gateway.nodes.p1_port import P1Port
 from gateway.problems.problem import ProblemError
 from gateway.protocol.modbus.tcp import Responses
 from gateway.protocol.p1.meter import MeterState
-from gateway.service.run import FileLimitLog
+from gateway.runtime.threads import ready_executor
+from gateway.service.run import FileLimitLog, new_uvloop
 from gateway.transport import tls
+from gateway.transport.connecting import look_up
 from tests.nodes.transports import connect, make_unit, serve
 from tests.waiting import until
 
@@ -34,7 +37,9 @@ READ, ANSWER = bytes.fromhex("0300050001"), bytes.fromhex("03020005")
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
-    loop = pytest.importorskip("uvloop").new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    loop = new_uvloop() if request.param == "uvloop" else asyncio.new_event_loop()
     yield loop
     loop.close()
 
@@ -133,6 +138,24 @@ def test_a_meter_that_nobody_serves_is_refused_on_either_event_loop(loop: asynci
         port = listener.getsockname()[1]
     with pytest.raises(ProblemError, match="the connection is refused"):
         loop.run_until_complete(TcpLine("127.0.0.1", port).open(lambda _data: None))
+
+
+def test_a_name_is_looked_up_in_a_thread_that_runs_already_on_either_event_loop(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.set_default_executor(ready_executor(1))
+    ready = {thread.ident for thread in threading.enumerate()}
+    asked_by: list[int] = []
+
+    def respond(host: str, port: int, *_options: int) -> list[object]:
+        asked_by.append(threading.get_ident())
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", respond)
+    assert [address[0] for *_, address in loop.run_until_complete(look_up("p1.example.org"))] == ["p1.example.org"]
+    assert asked_by[0] != threading.get_ident()
+    assert asked_by[0] in ready, "a thread that starts later may end the process, or wait for ever"
+    loop.run_until_complete(loop.shutdown_default_executor())
 
 
 class Laborious:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -119,13 +120,21 @@ def run_gateway(
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
-    """Return an event loop of uvloop.
+    """Return an event loop of uvloop, which looks up names in the threads of its executor, as asyncio does.
+
+    uvloop itself would start threads for the first name, and ends the process if the system starts none.
 
     Raises:
         ImportError: uvloop is not installed.
 
     """
-    loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
+    base: Any = import_module("uvloop").Loop
+
+    class Loop(base):  # type: ignore[misc]
+        async def getaddrinfo(self, *place: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002
+            return await self.run_in_executor(None, socket.getaddrinfo, *place, family, type, proto, flags)
+
+    loop: asyncio.AbstractEventLoop = Loop()
     return loop
 
 
