@@ -16,7 +16,7 @@ from threading import Barrier, Event
 BEGIN_LIMIT_S = 5.0
 """Time after which a thread that has not begun never will."""
 LOOP_THREADS = 8
-"""Number of threads for what blocks: devices, files of the status page, and names (`gateway.transport.connecting`)."""
+"""Number of threads for what blocks: devices, files, and names (`gateway.transport.connecting`)."""
 
 
 class Thread:

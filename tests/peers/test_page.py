@@ -141,6 +141,17 @@ def test_a_change_of_status_reaches_the_browser_by_itself(visit: Visitor, gatewa
     page.wait_for_selector(f'{server}[aria-label*="no client"]', state="attached")
 
 
+def test_a_page_loads_itself_again_when_the_gateway_has_another_version(visit: Visitor) -> None:
+    page = visit().open("flow")
+    page.evaluate("window.isOld = true")
+    status = page.evaluate("fetch('api/status').then((response) => response.json())") | {"version": "99"}
+    event = f"data: {json.dumps(status)}\n\n"
+    page.route("**/events*", lambda route: route.fulfill(body=event, content_type="text/event-stream"), times=1)
+    page.evaluate("location.hash = 'clients'")
+    page.wait_for_function("() => !window.isOld")
+    page.wait_for_selector("main[data-view=clients]")
+
+
 def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path) -> None:
     """Constants stay where `on_stale` keeps them; no other value is shown but the one that a client gets."""
     page_port = free_port()

@@ -48,9 +48,9 @@ Make = Callable[[], Awaitable[bytes]]
 """A function that makes a response."""
 
 
-def make_app(page: Page, stream: Stream, access: Access, framed_by: tuple[str, ...]) -> ASGIApp:
+def make_app(page: Page, stream: Stream, access: Access, files: Files, framed_by: tuple[str, ...]) -> ASGIApp:
     """Return the application."""
-    gateway, shared, files = page.gateway, Shared(page.signature), Files()
+    gateway, shared = page.gateway, Shared(page.signature)
 
     def route(path: str, respond: Callable[[Query], Response]) -> Route:
         # A coroutine runs in the event loop. Starlette would run a function in a thread, while values change.

@@ -1,15 +1,16 @@
-"""The files of the page: read in a thread of the event loop, and sent again only if they have changed.
+"""The files of the page: read when the page starts, and sent again only if the browser has another version of them.
 
-Starlette's own endpoint for files starts threads while the gateway runs, which can wait for ever with no memory left
-(`gateway/runtime/threads.py`).
+So an upgrade that replaces or removes files under a running gateway changes nothing until the gateway is restarted: all
+files of the page, and the API that they use, are of one version.
 """
 
 from __future__ import annotations
 
-import asyncio
+from functools import cache
 from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,19 +20,38 @@ STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
 
 
-class Files:
-    """The endpoint of all files of a folder, as they are named when the page starts."""
+class _File(NamedTuple):
+    content: bytes
+    tag: str
+    media_type: str | None
 
-    def __init__(self, folder: Path = STATIC) -> None:
-        self._paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        """Return a file with the tag of its content."""
+        content = path.read_bytes()
+        return cls(content, f'"{sha256(content).hexdigest()}"', guess_type(path)[0])
+
+
+@cache
+def page_files() -> Files:
+    """Return the files of the page, which are read once."""
+    return Files(STATIC)
+
+
+class Files:
+    """The endpoint of all files of a folder, as they are at this moment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {
+            path.relative_to(folder).as_posix(): _File.read(path) for path in folder.rglob("*") if path.is_file()
+        }
 
     async def respond(self, request: Request) -> Response:
         """Return the file that the path names, or 304 if the client has it already; without a name, the index."""
-        path = self._paths.get(request.path_params.get("name", INDEX))
-        if path is None:
+        file = self._files.get(request.path_params.get("name", INDEX))
+        if file is None:
             raise HTTPException(404)
-        content = await asyncio.to_thread(path.read_bytes)
-        tag = f'"{sha256(content).hexdigest()}"'
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers={"ETag": tag})
-        return Response(content, headers={"ETag": tag}, media_type=guess_type(path)[0])
+        headers = {"ETag": file.tag}
+        if file.tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, headers=headers, media_type=file.media_type)

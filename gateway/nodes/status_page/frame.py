@@ -14,6 +14,7 @@ from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.redaction import redact_line
 from gateway.runtime import clock
 from gateway.runtime.clock import unix_now
+from gateway.version import version
 
 FEW_METERS = 3
 """Largest number of meters that every event has, and that a drawing of the flow has room for."""
@@ -25,6 +26,7 @@ class FrameFields(TypedDict):
     """The fields of a `FrameView`."""
 
     at: float
+    version: str
     counts: CountsView
     meters: list[MeterView]
     problems: list[ProblemView]
@@ -45,6 +47,7 @@ def frame(
     """Return the fields of a `FrameView` with these meters; `counted` is the number of all by state, if known."""
     return {
         "at": round(unix_now(), 3),
+        "version": version(),
         "counts": counted or counts(state_of(meter, moment) for meter in gateway.meters.values()),
         "meters": [meter_view(meter, moment) for meter in meters],
         "problems": [problem_view(each, gateway.excerpts.get(each.place)) for each in gateway.problems],

@@ -117,6 +117,8 @@ class FrameView:
     """The beginning of each event: what the page shows around every view."""
 
     at: float
+    version: str
+    """The version of the gateway; a page of another version loads itself again."""
     counts: CountsView
     meters: list[MeterView] = field(default_factory=list)
     """The meters; events for one view name only those it needs."""
@@ -136,7 +138,6 @@ class FrameView:
 class StatusView(FrameView):
     """The status of the whole gateway."""
 
-    version: str
     running_s: float
     nodes: list[NodeView] = field(default_factory=list)
     wires: list[WireView] = field(default_factory=list)

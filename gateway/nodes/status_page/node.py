@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.nodes.status_page.access import Access, StatusPageSettings, read_password
 from gateway.nodes.status_page.app import make_app
 from gateway.nodes.status_page.channels import Channels
+from gateway.nodes.status_page.files import page_files
 from gateway.nodes.status_page.memory import Memory
 from gateway.nodes.status_page.observation import Gateway
 from gateway.nodes.status_page.query import Page
@@ -85,7 +86,7 @@ class StatusPage(Node):
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        password = await self._read_password()
+        files, password = await asyncio.to_thread(page_files), await self._read_password()
         where = str(self.settings)
         try:
             listener = await listen_on(self.settings.host, self.settings.port)
@@ -95,7 +96,7 @@ class StatusPage(Node):
             raise ProblemError(problem, error.errno) from error
         self.port = listener.getsockname()[1]
         self._access = access = Access(self.settings, password, lambda text: self.log_seldom(logging.WARNING, text))
-        app = make_app(self._page, self._stream, access, self.settings.framed_by)
+        app = make_app(self._page, self._stream, access, files, self.settings.framed_by)
         self.gate = gate = Gate(access.needs_password, self._note_turned_away)
         self._server = server = PageServer(app, access.is_allowed, gate)
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="page server")

@@ -20,7 +20,6 @@ from gateway.protocol.registers.register_map import RegisterMap
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Node
 from gateway.runtime.output import Wire
-from gateway.version import version
 
 
 async def status(gateway: Gateway, started: float, *, has_advice: bool = False) -> bytes:
@@ -28,7 +27,6 @@ async def status(gateway: Gateway, started: float, *, has_advice: bool = False) 
     moment = now()
     view = StatusView(
         **frame(gateway, moment, (), has_advice=has_advice),
-        version=version(),
         running_s=round(moment - started, 1),
         faults=list(map(str, gateway.problems)),
     )
