@@ -10,6 +10,7 @@ const ON_PHONE = ["flow", "charts", "clients"]; // beside the first one
 const FEW_METERS = 3;
 const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
 const RETRY_MS = 3_000;
+const SLOW_MS = 5_000; // without an event or a response: what is shown can be old
 const BEAT_MS = 250;
 const TICK_MS = 1_000;
 const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and the values are old
@@ -25,6 +26,7 @@ let events = null;
 let watchdog = null;
 let isRefreshing = false;
 let isOutdated = false;
+let askedAt = 0;
 let isReady = false; // the newest event is one of the stream of the view
 
 const gateway = {
@@ -80,6 +82,7 @@ async function refresh() {
   try {
     while (isOutdated) {
       isOutdated = false;
+      askedAt = performance.now();
       if (isReady) await view.refresh?.();
     }
   } catch {
@@ -259,6 +262,7 @@ setInterval(() => {
 }, BEAT_MS);
 setInterval(() => {
   if (document.hidden || !gateway.event) return;
+  main.classList.toggle("lost", isRefreshing && performance.now() - Math.max(askedAt, gateway.receivedAt) > SLOW_MS);
   showFrame();
   if (isReady) view?.tick?.();
 }, TICK_MS);

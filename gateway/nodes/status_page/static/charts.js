@@ -2,7 +2,7 @@
 // only what is fresh is called "now".
 
 import { h, make, memo, render, s, segments, select } from "./dom.js";
-import { limited, linesOf, nice, outline, picture, plot, POWER, powerTicks, refusedIn, TOP, watts } from "./drawing.js";
+import { limited, linesOf, nice, outline, picture, plot, POWER, powerTicks, TOP, watts } from "./drawing.js";
 import { isKnown, series } from "./series.js";
 import { table } from "./table.js";
 import { hours, moment, number, signed, t } from "./texts.js";
@@ -70,7 +70,7 @@ export function create(gateway, refresh) {
     const shown = nearest ?? known.at(-1);
     const when = nearest ? hours(nearest.at) : !isServed ? t("chart_last", { at: hours(end) })
       : span === 3600 ? t("axis_now") : t("chart_newest", { n: bucketS / 60 });
-    return [h("span.soft", when), isKnown(shown) ? kind.read(shown, nearest ? [shown] : known) : h("b", t("chart_nothing"))];
+    return [h("span.soft", when), isKnown(shown) ? kind.read(shown) : h("b", t("chart_nothing"))];
   }
 
   function cursor(kind, { x, y, floor }) {
@@ -188,7 +188,7 @@ const intervalChart = {
       }),
       points.filter(({ refused }) => refused).map(({ at }) => s("path.refused", { d: `M${x(at) - 4} ${TOP + 2}l8 8m0-8l-8 8` }))];
   },
-  read: ({ longest_interval_s: interval }, points) => [
+  read: ({ longest_interval_s: interval, refused }) => [
     h("span", `${t("chart_longest")} `, h("b", `${number(interval || 0, 1)} s`)),
-    h("span", `${t("chart_refused")} `, h("b", { class: refusedIn(points) && "bad" }, number(refusedIn(points))))],
+    h("span", `${t("chart_refused")} `, h("b", { class: refused && "bad" }, number(refused)))],
 };

@@ -13,7 +13,7 @@ const counted = (name) => (host) => (host.kind === "passthrough" ? "—" : numbe
 const HOST_COLUMNS = [
   ["hosts_host", null, (host) => h("span.host", clientMark(host.state), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
   ["hosts_reads", null, (host) => (host.kind === "passthrough" ? t("hosts_telegrams") : host.reads || asked(host))],
-  ["hosts_got", null, (host) => h("span.live", host.kind === "passthrough" ? host.meter : gotten(host))],
+  ["hosts_got", null, (host) => (host.kind === "passthrough" ? host.meter : gotten(host))],
   ["unit", "num", ({ unit_id: unit }) => unit ?? "—"],
   ["rate", "num", ({ requests_per_s: rate }) => number(rate, 1)],
   ["responses", "num", counted("answers")],
@@ -60,7 +60,7 @@ export function create(gateway, refresh) {
 }
 
 function hostRow(host, now) {
-  return h("tr", { "data-host": host.host }, HOST_COLUMNS.map(([name, kind, content]) => h("td", { class: kind, "data-name": t(name) }, content(host, now))));
+  return h("tr.live", { "data-host": host.host }, HOST_COLUMNS.map(([name, kind, content]) => h("td", { class: kind, "data-name": t(name) }, content(host, now))));
 }
 
 function requestRow(request, hosts) {

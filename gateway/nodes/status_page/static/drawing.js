@@ -104,7 +104,7 @@ export function watts(value) {
   return `${signed(value)} W`;
 }
 
-export function refusedIn(points) {
+function refusedIn(points) {
   return points.reduce((sum, { refused }) => sum + refused, 0);
 }
 

@@ -5,8 +5,6 @@ import { sorting, table } from "./table.js";
 import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 
-const OLD_MS = 5000; // the values are asked for each second
-
 // A row is sorted by what is shown of it, unless `by` returns another value.
 const COLUMNS = [
   { name: "address", kind: "num", text: ({ address }) => address },
@@ -42,7 +40,6 @@ export function create(gateway, refresh) {
       h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
       checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
       identifiersBox(gateway, refresh));
-    element.classList.toggle("lost", data !== null && performance.now() - data.receivedAt > OLD_MS);
     if (!data) render(element, tools);
   }
 
@@ -82,7 +79,7 @@ export function create(gateway, refresh) {
     const shown = order.sort(data.registers.filter(isWanted));
     const lines = state.line === null ? data.registers.find(({ name }) => name === state.chosen)?.lines : [state.line];
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
-    render(element, tools, h("p.soft", t("choose_register")), h("p.bad", !data.is_fresh && stalenessOf(data)), h("div.columns",
+    render(element, tools, h("p.soft", t("choose_register")), !data.is_fresh && h("p.bad", stalenessOf(data)), h("div.columns",
       table(t("registers"), order.heads("th", { scope: "col" }), shown.map(rowOf), { kind: ".tall", caption }),
       scroller("div.tall", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null })))));
     if (lines?.length === 1) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
@@ -104,7 +101,7 @@ export function create(gateway, refresh) {
       const registers = await gateway.get("api/registers", { server, unit, identifiers });
       const newest = await gateway.get("api/telegram", { meter: registers.meter, identifiers });
       if (asked !== state.unit) return;
-      [data, telegram] = [{ ...registers, receivedAt: performance.now() }, newest];
+      [data, telegram] = [registers, newest];
       show();
     },
   };

@@ -5,7 +5,7 @@ import { table } from "./table.js";
 import { ageWords, clock, inWords, moment, number, refusal, t } from "./texts.js";
 
 export function telegramList(telegram, marked, choose) {
-  return h("ol.telegram", { start: 2 }, (telegram?.lines ?? []).map((line, index) => h("li", { class: marked.includes(index) && "marked" },
+  return h("ol.telegram.live", { start: 2 }, (telegram?.lines ?? []).map((line, index) => h("li", { class: marked.includes(index) && "marked" },
     h("button", { "aria-pressed": marked.includes(index), onclick: () => choose(index) }, line.text),
     h("span.meaning", { class: line.fault && "bad" }, `${line.name}: ${line.fault ?? valueOf(line)}`))));
 }
