@@ -1,8 +1,8 @@
-"""Readings that depend on the meter's country: the low tariff, the time zone of its clock, and net power in Germany.
+"""Readings that depend on the meter's country: the low tariff, the time zone of its clock, net power, some names.
 
 The lines of a telegram contain neither. In the Netherlands tariff 1 is the low one, in Belgium and Hungary tariff 2.
 The flag W of a time stamp means the country's own standard time, while `obis_line.parse_timestamp` assumes that of
-Amsterdam.
+Amsterdam. And some codes mean something else in one country than in all others.
 
 A German meter may send its power under one code only, 1-0:1.7.0. An EasyMeter sends it with a sign, so that it is net
 power: `(-000116.77*W)` while the house exports. A meter that counts no export has none to subtract. Of any other meter
@@ -55,9 +55,12 @@ def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readin
     shift_s = (CENTRAL_EUROPE_H - variant.utc_offset_h) * _SECONDS_PER_HOUR
     low_tariff = _low_tariff(readings, variant, detected)
     is_net = detected.signed_import is not None and _import_is_net(readings, detected.signed_import)
-    if not low_tariff and not shift_s and not is_net:
+    unnamed = variant.unnamed or detected.unnamed
+    if not low_tariff and not shift_s and not is_net and not unnamed:
         return readings
     values, units = {**readings.values}, {**readings.units}
+    if unnamed:
+        readings = _unname(readings, values, units, unnamed)
     if low_tariff:
         _name_tariffs(values, units, low_tariff)
     if is_net:
@@ -71,6 +74,16 @@ def interpret(readings: Readings, variant: Variant, detected: Variant) -> Readin
         time = None if readings.time is None else readings.time + shift_s
         return interpreted._replace(lines=lines, time=time)
     return interpreted
+
+
+def _unname(readings: Readings, values: dict[str, Value], units: dict[str, str], codes: frozenset[str]) -> Readings:
+    """Name the readings of these codes by the code, as those of an unknown one."""
+    for code in codes:
+        name = ENTRIES[code].name
+        if name in values:
+            values[code], units[code] = values.pop(name), units.pop(name)
+    lines = [line._replace(name=line.code) if line.code in codes else line for line in readings.lines]
+    return readings._replace(lines=tuple(lines))
 
 
 def _low_tariff(readings: Readings, variant: Variant, detected: Variant) -> int | None:

@@ -61,6 +61,8 @@ class Variant:
     if meters of the variant always send export under a code of its own."""
     never_sends: tuple[str, ...] = ()
     """Quantities of which no telegram of it has the value of a phase, such as `voltage`; also derived ones."""
+    unnamed: frozenset[str] = frozenset()
+    """OBIS codes that mean something else in its telegrams than in those of other variants."""
 
     def sends(self, reading: str) -> bool:
         """Return False if no meter of this variant sends the reading, which may be derived from others."""
@@ -71,6 +73,8 @@ class Variant:
 _PHASES = ("l1", "l2", "l3")
 _LATER = ("power_import", "power_export", "power_net", "current", "current_signed", "voltage")
 """Quantities per phase that meters before DSMR 4 do not send."""
+_FUSE_LIMITS = frozenset({"1-0:31.4.0", "1-0:51.4.0", "1-0:71.4.0"})
+"""OBIS codes of the fuse limits. In Lithuania they are mean currents (value group D = 4, IEC 62056-61)."""
 
 
 VARIANTS: dict[str, Variant] = {
@@ -95,7 +99,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("ISKRA_IE", "Iskra IE", FAST_LINE, 1, has_checksum=True),
         Variant("SAGEMCOM_T210_D_R", "Austria, Sagemcom T210-D-r", FAST_LINE, 10, has_checksum=True),
         Variant("Q3D", "Germany, EasyMeter Q3D and D0 push", SLOW_LINE, 2, has_checksum=False, signed_import="ESY5Q3D"),
-        Variant("LT", "Lithuania, ESO", FAST_LINE, 10, has_checksum=True, utc_offset_h=2),
+        Variant("LT", "Lithuania, ESO", FAST_LINE, 10, has_checksum=True, utc_offset_h=2, unnamed=_FUSE_LIMITS),
         Variant("WARMTELINK", "WarmteLink, heat only", FAST_LINE, 10, has_checksum=True),
     )
 }

@@ -165,3 +165,28 @@ def test_only_the_clock_is_moved_to_the_time_of_the_country() -> None:
     for variant in VARIANTS.values():
         values = {line.name: line.value for line in interpret(readings, variant, variant).lines}
         assert (values["tariff"], values["mbus1_type"]) == (2, 3)
+
+
+MEAN_CURRENT = ("0-0:1.0.0(230808113811S)", "1-0:31.7.0(0000.005*kA)", "1-0:31.4.0(0000.003*kA)")
+
+
+@pytest.mark.parametrize("shown", ["LT", "5"])
+def test_a_mean_current_in_lithuania_is_no_fuse_limit(shown: str) -> None:
+    for variant, detected in {("LT", shown), (shown, "LT")}:
+        raw = read(only(telegram_of(*MEAN_CURRENT)))
+        readings = interpret(raw, VARIANTS[variant], VARIANTS[detected])
+        assert "fuse_limit_l1" not in readings.values
+        assert (readings.values["1-0:31.4.0"], readings.units["1-0:31.4.0"]) == (3, "A")
+        assert [line.name for line in readings.lines] == ["clock", "current_l1", "1-0:31.4.0"]
+        assert raw.values["fuse_limit_l1"] == 3, "the next telegram is built from it"
+
+
+def test_a_mean_current_without_a_value_has_no_name_either() -> None:
+    readings = interpret(read(only(telegram_of(*MEAN_CURRENT[:2], "1-0:31.4.0()"))), VARIANTS["LT"], VARIANTS["LT"])
+    assert "1-0:31.4.0" not in readings.values
+
+
+def test_a_fuse_limit_elsewhere_is_one() -> None:
+    for version in VARIANTS.keys() - {"LT"}:
+        readings = interpret(read(only(telegram_of(*MEAN_CURRENT))), VARIANTS[version], VARIANTS[version])
+        assert readings.values["fuse_limit_l1"] == 3
