@@ -15,9 +15,7 @@ import errno
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any, TypeVar
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -25,57 +23,44 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.problems.problem import Place, ProblemError
 from gateway.problems.system import file_problem
-from gateway.transport.client_tls import ClientCertificate, tls_problem, trust
+from gateway.transport.client_tls import tls_problem, trust
 from gateway.transport.connecting import connect_socket, not_in_time
 from gateway.transport.mqtt_connection import Connection, PahoClient, Takers, no_response
 from gateway.transport.mqtt_message import Message, encode
-from gateway.transport.mqtt_problems import disconnected, ended, login_refused, not_connected, too_old, topic_refused
+from gateway.transport.mqtt_options import Broker, Limits, Options, limits_of
+from gateway.transport.mqtt_problems import (
+    disconnected,
+    ended,
+    login_refused,
+    no_login,
+    no_qos_1,
+    not_connected,
+    too_old,
+    topic_refused,
+)
 from gateway.transport.secret_file import read_login
 from gateway.transport.timed_reading import read_in_time
 
 __all__ = ["Broker", "Message", "MqttClient", "Options"]
 
-CONNECT_TIMEOUT_S = 10.0
 RESPONSE_TIMEOUT_S = 5.0
 """Longest time that a broker may take to accept a login or a subscription."""
 
 _OLD_PROTOCOL = 132
 """Reason code of a broker that does not speak this version of MQTT."""
+_NO_RETAIN = 154
+"""Reason code of a broker that stores no messages, and so refuses the will."""
+_TOO_LONG = 149
+"""Reason code for a packet that is longer than the broker allows."""
 NUMBERS = range(0x8000, 0x10000)
 """Numbers of messages with QoS 1; paho counts its subscriptions from 1 on."""
+
+_USUAL = Options()
 
 OnDone = Callable[[int | None], None]
 """Called once with the broker's reason code for a message, or None if the connection ends before it comes."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """An MQTT broker, and the login there."""
-
-    host: str
-    port: int
-    is_tls: bool = False
-    user: str | None = None
-    password_file: Path | None = None
-    ca: Path | None = None
-    """PEM file of the only authorities that are trusted; None for those of the system."""
-    certificate: ClientCertificate | None = None
-    """The certificate of this client, and its key; None for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The way in which a client connects."""
-
-    client_id: str | None = None
-    """The id at the broker, which ends another connection with it; None for a random one."""
-    will: Message | None = None
-    """The message that the broker publishes, and stores, when this client is gone without closing."""
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
-    needs_new: bool = False
-    """True to refuse a broker that does not speak MQTT 5."""
 
 
 class MqttClient:
@@ -87,7 +72,7 @@ class MqttClient:
         on_message: Callable[[Message], None],
         on_skipped: Callable[[int], None],
         max_per_s: int,
-        options: Options = Options(),
+        options: Options = _USUAL,
     ) -> None:
         """Prepare a client.
 
@@ -103,8 +88,8 @@ class MqttClient:
         self._takers = Takers(on_message, on_skipped, self._note_done)
         self._broker = broker
         self._options = options
-        self._window = len(NUMBERS)
-        self._can_store = True
+        self._limits, self._window = Limits(), len(NUMBERS)
+        self._can_store_will = True
         self._numbers = cycle(NUMBERS)
         self._unacknowledged: dict[int, OnDone] = {}
         self._versions = [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311][: 1 if options.needs_new else 2]
@@ -121,13 +106,16 @@ class MqttClient:
 
         """
         limit_s = self._options.connect_timeout_s
+        self._connection = None
         try:
             tls, password = await read_in_time(self._read_files)
             async with asyncio.timeout(limit_s):
                 return await self._log_in(tls, password)
         except TimeoutError:
+            is_connected = self._connection is not None
             self.close()
-            raise ProblemError(not_in_time(self._broker.host, limit_s), errno.ETIMEDOUT) from None
+            problem = no_login(limit_s) if is_connected else not_in_time(self._broker.host, limit_s)
+            raise ProblemError(problem, errno.ETIMEDOUT) from None
         except (ProblemError, asyncio.CancelledError):
             self.close()
             raise
@@ -187,6 +175,8 @@ class MqttClient:
     def publish(self, message: Message, on_done: OnDone | None = None) -> bool:
         """Publish a message; False if there is no connection, or the broker takes no more now.
 
+        One that is longer than the broker allows is not sent: it would end the connection. It counts as refused.
+
         Args:
             message: the message.
             on_done: called once if True is returned. The message is sent with QoS 1 then, with QoS 0 if it is None.
@@ -197,8 +187,12 @@ class MqttClient:
             return False
         if on_done:
             number = next(each for each in self._numbers if each not in self._unacknowledged)
-        is_stored = message.is_retained and self._can_store
+        is_stored = message.is_retained and self._limits.can_store
         packet = encode(message, number, is_new=connection.is_new, is_stored=is_stored)
+        if len(packet) > self._limits.packet_bytes:
+            if on_done:
+                asyncio.get_running_loop().call_soon(on_done, _TOO_LONG)
+            return on_done is not None
         if on_done and number is not None:
             self._unacknowledged[number] = on_done
         connection.send(packet)
@@ -219,27 +213,30 @@ class MqttClient:
         return tls, None if password is None else password.decode("utf-8", "replace")
 
     async def _log_in(self, tls: ssl.SSLContext | None, password: str | None) -> asyncio.Future[Exception | None]:
-        connection = await self._attempt(self._versions[0], tls, password)
-        code = await self._response(connection, connection.login)
+        connection, code = await self._attempt(self._versions[0], tls, password)
         is_old = code is not None and code.value == _OLD_PROTOCOL
         if len(self._versions) > 1 and (code is None or is_old):
-            connection.finish()
-            connection = await self._attempt(self._versions[1], tls, password)
-            code = await self._response(connection, connection.login)
+            connection, code = await self._attempt(self._versions[1], tls, password)
             if code is not None and not code.is_failure:
                 del self._versions[0]
+        elif self._can_store_will and code is not None and code.value == _NO_RETAIN:
+            self._can_store_will = False
+            connection, code = await self._attempt(self._versions[0], tls, password)
         if code is None:
             raise ProblemError(ended(connection.closed.result()))
         if code.is_failure:
             raise ProblemError(too_old() if is_old and self._options.needs_new else login_refused(code))
+        if self._options.will and not self._limits.has_qos_1:
+            raise ProblemError(no_qos_1())
         connection.begin_pings()
         connection.closed.add_done_callback(self._forget)
         return connection.closed
 
     async def _attempt(
         self, version: MQTTProtocolVersion, tls: ssl.SSLContext | None, password: str | None
-    ) -> Connection:
-        """Connect, and send the login in a version of the protocol."""
+    ) -> tuple[Connection, Any]:
+        """Connect, log in with a version of the protocol, and return the broker's reason code; None if it closes."""
+        self.close()
         host, port, options = self._broker.host, self._broker.port, self._options
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: Connection(self._takers, self.max_per_s),
@@ -253,19 +250,18 @@ class MqttClient:
         if self._broker.user is not None:
             paho.username_pw_set(self._broker.user, password)
         if will := options.will:
-            paho.will_set(will.topic, will.payload, 1, retain=True)
+            paho.will_set(will.topic, will.payload, 1, retain=self._can_store_will)
         paho.on_connect = lambda _client, _data, _flags, *found: self._note_login(connection, *found)
         paho.on_subscribe = lambda _client, _data, _mid, codes, _properties: _settle(connection.subscription, codes)
         paho.on_disconnect = lambda _client, _data, flags, code, _properties: (
             connection.finish(disconnected(code)) if flags.is_disconnect_packet_from_server else None
         )
         connection.begin(paho, host, port)
-        return connection
+        return connection, await self._response(connection, connection.login)
 
     def _note_login(self, connection: Connection, code: Any, properties: Any) -> None:
-        # Without a limit of the broker it is 65,535 (MQTT 5.0, 3.2.2.3.3).
-        self._window = min(getattr(properties, "ReceiveMaximum", len(NUMBERS)), len(NUMBERS))
-        self._can_store = bool(getattr(properties, "RetainAvailable", True))
+        self._limits = limits_of(properties)
+        self._window = min(self._limits.window, len(NUMBERS))
         _settle(connection.login, code)
 
     def _note_done(self, number: int, code: int) -> None:

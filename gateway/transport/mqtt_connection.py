@@ -177,7 +177,12 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def has_room(self) -> bool:
         """Return whether more may be published."""
-        return self._transport is not None and self._transport.get_write_buffer_size() < MAX_UNSENT_BYTES
+        transport = self._transport  # one that has failed is closed before `closed` is done
+        return (
+            transport is not None
+            and not transport.is_closing()
+            and transport.get_write_buffer_size() < MAX_UNSENT_BYTES
+        )
 
     def finish(self, problem: Problem | None = None, *, with_will: bool = False) -> None:
         """Close at once, for a reason if there is one; the broker publishes the will only if `with_will`."""

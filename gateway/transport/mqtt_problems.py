@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,14 @@ MAX_TOPIC_CHARACTERS = 100
 """Largest number of characters of a topic that somebody else has chosen and that a problem shows."""
 _SESSION_TAKEN_OVER = 142
 """Reason code for a client whose id another one has logged in with."""
+_NO_QOS = 155
+"""Reason code for a login with a will of QoS 1 at a broker that only allows QoS 0."""
+_REMEDIES = {
+    135: "Allow this user to write the topic, in the access list of the broker",
+    149: "Allow longer messages at the broker, such as max_packet_size 65536 in mosquitto",
+    151: "Raise the limit of this user at the broker, or publish less",
+}
+"""Reason code of a message that is refused to what helps (MQTT 5.0, 3.4.2.1)."""
 
 
 def not_connected(error: OSError) -> Problem:
@@ -52,8 +61,25 @@ def login_refused(code: Any) -> Problem:
         what = f"the broker refuses the login: {reason}"
         hint = "Check user and password_file, and what the broker allows this user"
         return problem_of("mqtt-login-refused", what, hint, short="the broker refuses the login")
+    if code.value == _NO_QOS:
+        return no_qos_1()
     what = f"the broker refuses the connection: {reason}"
     return problem_of("mqtt-refused", what, "Look in the log of the broker", short="the broker refuses the connection")
+
+
+def no_qos_1() -> Problem:
+    """Return that a broker only takes messages that it does not acknowledge."""
+    what = "the broker only takes messages with QoS 0, and what the gateway publishes needs QoS 1"
+    hint = "Allow QoS 1 at the broker (max_qos in mosquitto), or use another broker"
+    return problem_of("mqtt-no-qos-1", what, hint, short="the broker does not allow QoS 1")
+
+
+def no_login(limit_s: float) -> Problem:
+    """Return that a broker takes a connection, and does not respond to the login."""
+    what = f"the broker does not respond to the login for {limit_s:.0f} s"
+    short = f"the broker does not respond for {limit_s:.0f} s"
+    hint = "Is the broker busy or stopped? Does it speak MQTT 5?"
+    return problem_of("mqtt-no-response", what, hint, short=short, seconds=round(limit_s))
 
 
 def nothing_acknowledged() -> Problem:
@@ -82,13 +108,17 @@ def topic_refused(topic: str, code: Any) -> Problem:
 
 def message_refused(topic: str, code: int) -> Problem:
     """Return that a broker refuses a message that was published."""
-    try:
-        reason = str(ReasonCode(PacketTypes.PUBACK, identifier=code))
-    except KeyError:
-        reason = f"reason code {code}"
-    what = f"the broker refuses the message on '{topic}': {reason}"
-    hint = "Allow this user to write the topic, in the access list of the broker"
+    what = f"the broker refuses the message on '{topic}': {_reason(code)}"
+    hint = _REMEDIES.get(code, "Look in the log of the broker")
     return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
+
+
+def _reason(code: int) -> str:
+    """Return a reason code in words: that of an acknowledgement, or of the end of a connection."""
+    for kind in (PacketTypes.PUBACK, PacketTypes.DISCONNECT):
+        with suppress(KeyError, ValueError):  # paho raises both
+            return str(ReasonCode(kind, identifier=code))
+    return f"reason code {code}"
 
 
 def topic_flooded(topic: str, counted: str) -> Problem:

@@ -16,6 +16,7 @@ from gateway.transport import mqtt
 from gateway.transport.mqtt import Broker, Message, MqttClient, Options
 from gateway.transport.mqtt_connection import Connection, Takers
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
+from gateway.transport.mqtt_problems import message_refused
 from tests.conftest import own_telegram
 from tests.waiting import until
 
@@ -260,6 +261,41 @@ async def test_a_broker_that_does_not_respond_to_the_login_is_given_up(monkeypat
         await reader.packet()
 
     assert await problem_of_opening(serve) == "mqtt-no-response"
+
+
+@pytest.mark.parametrize("code", range(128, 256))
+def test_every_reason_code_of_a_refused_message_is_a_problem(code: int) -> None:
+    assert message_refused("a", code).short == "the broker refuses messages"
+
+
+async def test_a_broker_that_takes_a_connection_and_no_login_is_no_host_that_is_off() -> None:
+    async def serve(reader: Reader, _writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        await reader.packet()
+
+    async with broker(serve) as port:
+        options = Options(connect_timeout_s=0.05, needs_new=True)
+        client = MqttClient(Broker("127.0.0.1", port), lambda _message: None, lambda _size: None, MAX_PER_S, options)
+        with pytest.raises(ProblemError, match=r"does not respond to the login .* Does it speak MQTT 5"):
+            await client.connect()
+
+
+async def test_a_broker_that_allows_only_qos_0_is_refused_by_a_client_that_publishes() -> None:
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        await reader.packet()
+        writer.write(b"\x20\x05\x00\x00\x02\x24\x00")
+        await reader.packet()
+
+    async with broker(serve) as port:
+        options = Options(will=Message("status", b"offline", is_retained=True))
+        where = Broker("127.0.0.1", port)
+        client = MqttClient(where, lambda _message: None, lambda _size: None, MAX_PER_S, options)
+        with pytest.raises(ProblemError) as caught:
+            await client.connect()
+        assert caught.value.problem.code == "mqtt-no-qos-1"
+        reader = MqttClient(where, lambda _message: None, lambda _size: None, MAX_PER_S)
+        await reader.connect()
+        reader.close()
 
 
 async def test_a_refused_topic_is_a_problem_that_says_so() -> None:

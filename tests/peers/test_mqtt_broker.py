@@ -110,6 +110,44 @@ async def test_a_refused_message_is_reported_and_does_not_delay_the_others(tmp_p
             assert "'dsmr/v1/other/house/telegram': Not authorized. Allow this user to write the topic" in text
 
 
+async def test_a_message_that_is_too_long_for_the_broker_is_reported_and_ends_no_connection(tmp_path: Path) -> None:
+    port = free_port()
+    with running(Mosquitto(tmp_path, port, "allow_anonymous true", "max_packet_size 400")):
+        node = broker_at(port)
+        async with connected(node):
+            for number in range(2000):  # as many meters, none of which makes the next one wait
+                offer(node, Message(f"long/{number}", bytes(400)))
+            offer(node, Message("short", b"x"))
+            # The status of the edge is the other one.
+            await until(lambda: node.details()["messages_published"] == 1)
+            await until(lambda: node.details()["messages_refused"] == 2000)
+            await until(lambda: node.status.label.code == "mqtt-message-refused")
+            assert node.connections == 1
+            (_, text, _) = node.recent_problems[0]
+            assert ": Packet too large. Allow longer messages at the broker" in text
+
+
+async def test_a_broker_that_stores_nothing_is_used(tmp_path: Path) -> None:
+    port = free_port()
+    with running(Mosquitto(tmp_path, port, "allow_anonymous true", "retain_available false")):
+        node = broker_at(port)
+        async with connected(node):
+            offer(node, Message("a", b"x", is_retained=True))
+            await until(lambda: node.details()["messages_published"] == 1)
+            assert not node.recent_problems
+
+
+async def test_a_broker_without_acknowledgements_is_reported(tmp_path: Path) -> None:
+    port = free_port()
+    with running(Mosquitto(tmp_path, port, "allow_anonymous true", "max_qos 0")):
+        node = broker_at(port)
+        task = asyncio.create_task(node.run())
+        await until(lambda: node.recent_problems)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert "the broker only takes messages with QoS 0" in node.recent_problems[0][1]
+
+
 async def test_the_newest_message_waits_for_a_broker_that_was_killed(tmp_path: Path) -> None:
     port = free_port()
     mosquitto = Mosquitto(tmp_path, port)

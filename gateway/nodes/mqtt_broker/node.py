@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ CONNECT_TIMEOUT_S, SLOW_CONNECT_TIMEOUT_S = 3.0, 10.0
 """Longest time until the broker has accepted the login, if it has to speak MQTT 5 and if it need not."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 """Upper bounds of the random pause before the first and before a later attempt to connect."""
-LASTING = frozenset({"mqtt-login-refused", "mqtt-too-old"})
+LASTING = frozenset({"mqtt-login-refused", "mqtt-too-old", "mqtt-no-qos-1"})
 """Codes of problems that another attempt does not solve; a broker may lock out who tries too often."""
 SLOW_PAUSE_S = 10.0
 """Pause after such a problem."""
@@ -80,6 +81,8 @@ class MqttBroker(Node):
         self._connected_at = float("inf")
         self._reconnects = False
         self._last_problem: Problem | None = None
+        self._logged_problems: set[str] = set()
+        """Codes of the problems that were logged since the last steady connection."""
         self._is_logged_as_lost = True
         self._refused: tuple[float, Problem] | None = None
         # A broker of MQTT 3.1.1 is asked twice.
@@ -159,6 +162,7 @@ class MqttBroker(Node):
                     continue
                 if now() - self._connected_at > STEADY_S:
                     self._pause_bound, self._last_problem = FIRST_PAUSE_S, None
+                    self._logged_problems.clear()
                 await self._pause(problem)
         finally:
             self._client.close(with_will=True)
@@ -234,9 +238,11 @@ class MqttBroker(Node):
             pause = SLOW_PAUSE_S
         elif problem.code == "mqtt-taken-over" or (problem.code == "broker-closed" and self._last_problem):
             pause += TAKEN_OVER_PAUSE_S
-        self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=round(pause))
-        if problem != self._last_problem:
-            self._last_problem, self._is_logged_as_lost = problem, True
+        self.show(Colour.RED, Mark.RING, "retrying", problem=label_of(problem), seconds=ceil(pause))
+        self._last_problem = problem
+        if problem.code not in self._logged_problems:
+            self._logged_problems.add(problem.code)
+            self._is_logged_as_lost = True
             remedy = "trying again until it works"
             self.log(logging.WARNING, f"{problem}; {remedy}", alike=f"{problem.short}; {remedy}")
         await asyncio.sleep(pause)
