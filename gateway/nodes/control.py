@@ -38,6 +38,7 @@ LINES_AT_ONCE = 8
 """Number of lines that are sent without a pause."""
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
+LOOK_AGAIN_S = 5.0
 OTHER_TIMEOUT_S = 2.0
 """Longest time for the response of a program that listens on the socket already."""
 MAX_ANSWER_LINE_BYTES = 1_000_000
@@ -125,8 +126,7 @@ class Control(Node):
     async def run(self) -> None:
         """Listen until cancelled."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if other := await self._other():
-            raise OSError(f"{other}: `dsmr-gateway requests` would show the requests to it, and not to this gateway")
+        await self._wait_for_others()
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -143,6 +143,14 @@ class Control(Node):
         finally:
             server.close()
             self._path.unlink(missing_ok=True)
+
+    async def _wait_for_others(self) -> None:
+        """Wait until no other program listens on the socket."""
+        while other := await self._other():
+            self.show(Colour.YELLOW, Mark.RING, "socket-in-use")
+            self.log_seldom(logging.WARNING, f"{other}. This gateway works, but its commands do not reach it")
+            self.ready.set()
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _other(self) -> str:
         """Return the program that listens on the socket, as text; an empty text if there is none.
@@ -164,7 +172,8 @@ class Control(Node):
         finally:
             writer.transport.abort()
         if is_gateway:
-            return f"another gateway{by} uses {self._path}"
+            hint = "To run both, set RUNTIME_DIRECTORY to another folder for this one and for its commands"
+            return f"another gateway{by} uses {self._path}. {hint}"
         return f"a program{by}, perhaps another gateway that does not respond, listens on {self._path}. Stop it"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

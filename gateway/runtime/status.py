@@ -18,6 +18,7 @@ TEXTS: Mapping[str, str] = {
     # Every node
     "not-started": "not started",
     "ready": "ready",
+    "socket-in-use": "another program uses the socket of the commands",
     "failed": "failed: {error}, see the log",
     # Ports that the gateway listens on
     "waiting-for-port": "waiting for the port",

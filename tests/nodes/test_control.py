@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import stat
 from pathlib import Path
@@ -29,6 +30,7 @@ from gateway.nodes.control import (
 from gateway.protocol.modbus.monitor import CountedClient, Exchange, Monitor
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.health import GOOD, Health
+from gateway.runtime.status import Colour
 from tests.waiting import running, until
 
 LIMIT_S = 60.0
@@ -153,13 +155,35 @@ async def test_only_its_own_user_can_open_it_and_it_is_gone_afterwards(path: Pat
     assert folder_of(path) == []
 
 
-async def test_a_socket_left_behind_is_taken_over_and_one_that_answers_is_not(path: Path) -> None:
+async def test_a_socket_left_behind_is_taken_over_and_one_that_responds_is_not(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     first = Control(path, {"first": Monitor()}, healthy)
     leave_behind(path)
     async with running(first):
-        with pytest.raises(OSError, match=r"another gateway .* would show the requests to it"):
-            await asyncio.wait_for(Control(path, {}, healthy).run(), LIMIT_S)
-        assert await shown(path) == []
+        second = Control(path, {"second": Monitor()}, healthy)
+        async with running(second):
+            assert str(second.status) == "yellow ring: another program uses the socket of the commands"
+            assert await shown(path) == []
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert len(lines) == 1, lines
+    assert lines[0][0] == "WARNING"
+    assert f"another gateway (process {os.getpid()}) uses {path}. To run both, set RUNTIME_DIRECTORY" in lines[0][1]
+
+
+async def test_a_socket_that_another_gateway_gives_up_is_used_without_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.01)
+    async with running(Control(path, {}, healthy)) as first:
+        waiting = Control(path, {}, healthy, lambda: {"nodes": []})
+        task = asyncio.create_task(waiting.run())
+        await until(lambda: waiting.status.colour is Colour.YELLOW)
+    del first
+    await until(lambda: waiting.status.colour is Colour.GREEN)
+    assert await shown(path, REPORT) == [{"nodes": []}]
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_path_that_cannot_be_made_free_is_named_with_the_way_out(path: Path) -> None:

@@ -93,28 +93,28 @@ def test_root_trusts_the_owner_of_a_folder_that_only_root_can_make(tmp_path: Pat
     assert not is_trusted_owner(STRANGER - 1, folder / "socket")
 
 
-async def other_at(path: Path, response: bytes) -> str:
-    """Return the error of a gateway whose socket another program has opened, which responds to each question alike."""
+async def other_at(path: Path, response: bytes, caplog: pytest.LogCaptureFixture) -> str:
+    """Return the log of a gateway whose socket another program has opened, which responds to each question alike."""
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(response)
         writer.close()
 
-    async with await asyncio.start_unix_server(respond, path):
-        with pytest.raises(OSError, match="would show the requests to it") as error:
-            await Control(path, {}, good).run()
-    return str(error.value)
+    async with await asyncio.start_unix_server(respond, path), running(Control(path, {}, good)):
+        return caplog.records[-1].getMessage()
 
 
 @pytest.mark.parametrize("response", [b"", b"hello\n", b"[]\n", b"7\n", b'{"is": 1}\n', 2_000_000 * b"x"])
-async def test_a_program_that_does_not_respond_as_a_gateway_is_not_called_one(tmp_path: Path, response: bytes) -> None:
-    text = await other_at(tmp_path / "socket", response)
+async def test_a_program_that_does_not_respond_as_a_gateway_is_not_called_one(
+    tmp_path: Path, response: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = await other_at(tmp_path / "socket", response, caplog)
     assert f"a program (process {os.getpid()}), perhaps another gateway that does not respond, listens on" in text
 
 
-async def test_a_program_that_responds_as_a_gateway_is_called_one(tmp_path: Path) -> None:
-    text = await other_at(tmp_path / "socket", b'{"is_healthy": true, "reason": "", "since": 1.0}\n')
-    assert text.startswith(
-        f"another gateway (process {os.getpid()}) uses {tmp_path}/socket: `dsmr-gateway requests` would"
-    )
+async def test_a_program_that_responds_as_a_gateway_is_called_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = await other_at(tmp_path / "socket", b'{"is_healthy": true, "reason": "", "since": 1.0}\n', caplog)
+    assert f"another gateway (process {os.getpid()}) uses {tmp_path}/socket. To run both" in text
