@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -39,20 +40,19 @@ class StatusPageConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_password(self) -> StatusPageConfig:
-        if not (self.password_file or self.trust or _is_local(self.listen.host)):
+        if not (self.password_file or self.trust or self.is_local):
             what = f"other machines can reach {self.listen}, and there is no password"
             hint = "Add password_file:, or trust: with the addresses that need none, or listen on 127.0.0.1"
             raise invalid("password-missing", what, hint)
         return self
 
+    @property
+    def is_local(self) -> bool:
+        """Return whether only this machine can open the page."""
+        host = self.listen.host
+        with suppress(ValueError):
+            return ip_address(host).is_loopback
+        return host == "localhost"
+
     def __str__(self) -> str:
         return str(self.listen)
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -127,6 +127,7 @@ def status_page_settings(config: StatusPageConfig, folder: Path) -> StatusPageSe
     return StatusPageSettings(
         host=config.listen.host,
         port=config.listen.port,
+        is_local=config.is_local,
         password_file=config.password_file and folder / config.password_file,
         allow=tuple(config.allow),
         trust=tuple(config.trust),

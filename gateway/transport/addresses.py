@@ -30,16 +30,6 @@ def own_address() -> str:
     return ""
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can connect to a host name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def peer_of(transport: asyncio.Transport) -> tuple[Address, str]:
     """Return the address of the connected client, and its name."""
     return name_peer(*transport.get_extra_info("peername")[:2])

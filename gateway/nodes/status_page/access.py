@@ -34,6 +34,8 @@ class StatusPageSettings:
     host: str
     """Address to listen on, empty for all."""
     port: int
+    is_local: bool = False
+    """True if only this machine can connect to the address."""
     password_file: Path | None = None
     allow: tuple[Network, ...] = ()
     """Networks whose browsers are served; empty for all."""

@@ -27,7 +27,7 @@ from gateway.protocol.p1.telegram import RefusedTelegram
 from gateway.runtime.clock import now
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.status import Colour, Mark, label_of
-from gateway.transport.addresses import is_loopback, own_address, place_of
+from gateway.transport.addresses import own_address, place_of
 from gateway.transport.descriptors import FEW_DESCRIPTORS
 from gateway.transport.http_gate import Gate
 from gateway.transport.http_server import PageServer
@@ -103,7 +103,7 @@ class StatusPage(Node):
         streaming = asyncio.create_task(self._stream.run(), name="page events")
         remembering = asyncio.create_task(self._memory.run(), name="page history") if self._memory else None
         self.ready.set()
-        self.log(logging.INFO, f"status page: open {_address(self.settings.host, self.port)}")
+        self.log(logging.INFO, f"status page: open {_address(self.settings, self.port)}")
         try:
             while not (serving.done() or streaming.done()):
                 self._show()
@@ -153,8 +153,8 @@ class StatusPage(Node):
             self.show(Colour.GREEN, Mark.RING, "no-viewer")
 
 
-def _address(host: str, port: int) -> str:
+def _address(settings: StatusPageSettings, port: int) -> str:
     """Return the address that browsers open, and from where they can."""
-    if is_loopback(host):
-        return f"http://{place_of(host, port)} on this machine; other machines need listen and password_file"
-    return f"http://{place_of(host or own_address() or 'localhost', port)}"
+    if settings.is_local:
+        return f"http://{place_of(settings.host, port)} on this machine; other machines need listen and password_file"
+    return f"http://{place_of(settings.host or own_address() or 'localhost', port)}"
