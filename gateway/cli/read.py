@@ -69,11 +69,8 @@ def read_command(
     Without HOST, it reads the first server in gateway.yaml, or that of `dsmr-gateway run --demo` if there is no
     gateway.yaml. It prints which server it reads.
     """
-    import logging
-
     from gateway.tools.reading_client import ReadingClient
 
-    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     is_map_given = ctx.get_parameter_source("name") is not ParameterSource.DEFAULT
     target = _choose(host, port, unit, name if is_map_given else None)
     register_map = named_map(target.map)

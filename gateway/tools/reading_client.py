@@ -1,13 +1,17 @@
-"""Modbus client that reads all registers of a map from a server, such as a gateway or a real meter."""
+"""Modbus client that reads all registers of a map from a server, such as a gateway or a real meter.
+
+pymodbus logs the bytes of what it cannot read. The results say in words what is wrong, so its log is switched off.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass, field
 
 from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient, ModbusUdpClient
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ModbusException, ModbusIOException
 
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.protocol.modbus.read_plan import read_plan
@@ -43,6 +47,7 @@ class ReadingClient:
 
     def __init__(self, host: str, port: int, unit_id: int, transport: str = "tcp") -> None:
         """Prepare the connection; `transport` is `tcp`, `rtu_over_tcp` or `udp`."""
+        logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
         kind = ModbusUdpClient if transport == "udp" else ModbusTcpClient
         framer = FramerType.RTU if transport == "rtu_over_tcp" else FramerType.SOCKET
         self._client = kind(host, port=port, framer=framer, timeout=TIMEOUT_S, retries=0)
@@ -78,8 +83,8 @@ class ReadingClient:
             count, where = end - first, f"{first} to {end - 1}"
             try:
                 response = send(first, count=count, device_id=self._unit_id)
-            except ModbusException as error:
-                result.problems.append(f"{where}: no response ({error})")
+            except (ModbusException, OSError) as error:
+                result.problems.append(f"{where}: {self._failure(error)}")
                 self._client.connect()  # type: ignore[no-untyped-call]
                 continue
             code = response.exception_code if response.isError() else 0
@@ -102,3 +107,9 @@ class ReadingClient:
                 start = 2 * (register.address - first)
                 result.registers[register.name] = data[start : start + 2 * register.length]
         return result
+
+    def _failure(self, error: Exception) -> str:
+        """Return why a request has no response."""
+        is_late = isinstance(error, ModbusIOException)
+        what = f"no response within {TIMEOUT_S:.0f} s" if is_late else "the server closed the connection"
+        return f"{what}. Is {self._where} a Modbus server, and does it serve unit {self._unit_id}?"

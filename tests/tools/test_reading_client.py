@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -43,3 +44,29 @@ def test_an_exception_response_is_a_problem_with_the_meaning_of_its_code(code: i
     result = read_from(lambda request: request[:4] + bytes((0, 3, request[6], request[7] | 0x80, code)))
     assert f"100 to 224: {text}" in result.problems
     assert result.registers == {}
+
+
+@pytest.mark.parametrize("greeting", [b"HTTP/1.0 400 Bad Request\r\n\r\nhello", b""], ids=["web server", "closes"])
+def test_a_server_that_is_not_modbus_is_named_without_a_log_of_its_bytes(
+    greeting: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        port = server.getsockname()[1]
+        client = ReadingClient("127.0.0.1", port, 7)
+        client.connect()
+        result = client.read(named_map("abb-b23"))
+        server.shutdown(socket.SHUT_RDWR)
+    assert result.registers == {}
+    assert {problem.partition(": ")[2] for problem in result.problems} == {
+        f"the server closed the connection. Is 127.0.0.1:{port} a Modbus server, and does it serve unit 7?"
+    }
+    assert caplog.text == ""
+    assert capfd.readouterr() == ("", "")
