@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from gateway.files.validation import suggest
@@ -24,7 +23,7 @@ from gateway.problems.quoting import cut
 from gateway.protocol.modbus.pdu import READ_FUNCTION_CODES
 from gateway.protocol.p1.identifiers import describe, identifies
 from gateway.protocol.p1.names import GATEWAY_PREFIX, NAMES
-from gateway.protocol.registers.expression import Evaluate, ExpressionError, compile_expression, conditions_of
+from gateway.protocol.registers.expression import Expression, ExpressionError, compile_expression, conditions_of
 from gateway.protocol.registers.register import TABLE, Block, Register
 from gateway.protocol.registers.register_map import RegisterMap
 
@@ -51,10 +50,10 @@ def compile_map(
 
     """
     problems: list[Problem] = []
-    registers = _all_registers(whole, placed, without, problems)
+    registers = _registers(whole, placed, without, problems)
     blocks = blocks_of(whole, [register for register, _ in registers], documents["blocks"], problems)
-    if knows_blocks:
-        _check_blocks(registers, blocks, whole, problems)
+    _check_places(registers, blocks if knows_blocks else None, whole, problems)
+    requires = _requires(whole, documents["requires"], problems)
     compiled = RegisterMap(
         name=whole.name or "",
         title=whole.title,
@@ -64,8 +63,8 @@ def compile_map(
         clients=tuple(whole.clients),
         unit_id=whole.unit_id,
         accept_writes=frozenset(whole.accept_writes or ()),
-        requires=_requires(whole, documents["requires"], problems),
-        conditions=_conditions(whole, placed) | _keeps(whole, documents["keeps"], problems),
+        requires={text: expression.evaluate for text, expression in requires.items()},
+        conditions=_conditions(requires, registers) | _keeps(whole, documents["keeps"], problems),
         settings=_settings(whole.settings, placed),
         remarks=tuple(remarks_of(registers, has_blocks=whole.blocks is not None)),
         blocks=tuple(join(blocks)),
@@ -113,15 +112,6 @@ def _expressions(item: PlacedEntry) -> Iterator[str]:
     yield from (item.entry.bits or {}).values()
 
 
-def _all_registers(
-    whole: MapFile, placed: Sequence[PlacedEntry], without: frozenset[str], problems: list[Problem]
-) -> list[Pair]:
-    """Return the registers as `_registers`, after a check that they do not overlap."""
-    registers = _registers(whole, placed, without, problems)
-    _check_overlaps(registers, problems)
-    return registers
-
-
 def _registers(
     whole: MapFile, placed: Sequence[PlacedEntry], without: frozenset[str], problems: list[Problem]
 ) -> list[Pair]:
@@ -151,7 +141,8 @@ def _mark_identifiers(register: Register, entry: RegisterEntry) -> Register:
     return replace(register, description=description, identifies=True, has_pseudonym=entry.pseudonym)
 
 
-def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> dict[str, Evaluate]:
+def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> dict[str, Expression]:
+    """Return the conditions of a map that a telegram has to meet, by their text."""
     requires = {}
     for index, text in enumerate(whole.requires or []):
         try:
@@ -160,7 +151,7 @@ def _requires(whole: MapFile, document: Document, problems: list[Problem]) -> di
             problems.append(document.problem(("requires", index), "invalid-expression", str(error), code_hint(text)))
             continue
         problems += [_unknown(name, document, "requires", index) for name in sorted(expression.names - NAMES.keys())]
-        requires[text] = expression.evaluate
+        requires[text] = expression
     return requires
 
 
@@ -176,15 +167,19 @@ def _unknown(name: str, document: Document, key: str, index: int) -> Problem:
     return document.problem((key, index), "unknown-reading", what, hint, name=cut(name))
 
 
-def _conditions(whole: MapFile, placed: Sequence[PlacedEntry]) -> frozenset[frozenset[str]]:
-    """Return the readings of each `unless()`; what is wrong with an expression is reported elsewhere."""
-    values = (text for item in placed for text in (item.entry.value, *(item.entry.bits or {}).values()))
-    found: set[frozenset[str]] = set()
-    for text in map(str, (*values, *(whole.requires or ()))):
-        if "unless" in text:
-            with suppress(ExpressionError):
-                found.update(conditions_of(compile_expression(text, whole.settings).tree))
-    return frozenset(found)
+def _conditions(requires: Mapping[str, Expression], registers: Sequence[Pair]) -> frozenset[frozenset[str]]:
+    """Return the readings of each `unless()`."""
+    found = frozenset(names for expression in requires.values() for names in conditions_of(expression.tree))
+    return found.union(*(register.conditions for register, _ in registers))
+
+
+def _check_places(
+    registers: Sequence[Pair], blocks: Sequence[Block] | None, whole: MapFile, problems: list[Problem]
+) -> None:
+    """Check that no register overlaps another one or leaves its block; None for blocks that are not known."""
+    _check_overlaps(registers, problems)
+    if blocks is not None:
+        _check_blocks(registers, blocks, whole, problems)
 
 
 def _check_overlaps(registers: Sequence[Pair], problems: list[Problem]) -> None:

@@ -28,6 +28,7 @@ from gateway.protocol.registers.expression import (
     Expression,
     ExpressionError,
     compile_expression,
+    conditions_of,
     readings_of,
     unit_of,
 )
@@ -61,6 +62,7 @@ class RegisterBuilder:
         self._byte_order: Order = item.entry.byte_order or whole.byte_order or "big"
         self._function_codes = frozenset(whole.function_codes or READ_FUNCTION_CODES)
         self._uses: frozenset[str] = frozenset()
+        self._conditions: frozenset[frozenset[str]] = frozenset()
 
     def build(self, *, is_absent: bool) -> Register | None:
         """Return the register, or None when the entry has problems."""
@@ -92,6 +94,7 @@ class RegisterBuilder:
             function_code=entry.function_code,
             is_alone=entry.alone,
             refuses_absent=self._absent_choice() == EXCEPTION,
+            conditions=self._conditions,
         )
 
     def _parts(self) -> tuple[int, bytes, Encode, Evaluate | None]:
@@ -198,6 +201,7 @@ class RegisterBuilder:
             return None
         self._note_names(key, expression.names, ValueType.NUMBER)
         self._uses = self._uses.union(*map(readings_of, expression.codes))
+        self._conditions = self._conditions.union(conditions_of(expression.tree))
         # The unit of an unknown code is on its line only.
         if key == "value" and expression.names <= NAMES.keys() and all(map(unit_of, expression.codes)):
             self._check_unit(expression)

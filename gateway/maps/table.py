@@ -22,7 +22,7 @@ Row = dict[str, str]
 
 ABSENT = "—"
 SHOWN_CHARACTERS = 39
-"""Width of a register's value and of its words in a table for a terminal: eight words."""
+"""Width of a register's value, and of its content in hexadecimal, in a table for a terminal: eight registers."""
 READ_COLUMNS = ("address", "register", "name", "now", "words", "description")
 """Columns of the table that `dsmr-gateway read` shows."""
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?: [A-Za-z0-9/]+)?")

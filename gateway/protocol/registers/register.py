@@ -85,6 +85,8 @@ class Register:
     """True if only a read of exactly its registers gets it."""
     refuses_absent: bool = False
     """True if reads that include it get an exception while it is absent: its clients know no code for absent."""
+    conditions: frozenset[frozenset[str]] = frozenset()
+    """For each `unless()` in its expression, the names of the readings that must all be absent."""
     place: int = field(init=False)
     """Its first place: its address, counted on through the tables of its map."""
 
