@@ -27,8 +27,6 @@ CURRENT = ("sign(current_l{phase}, power_net_l{phase})", "current_l{phase}")
 VOLTAGE = ("voltage_l{phase}",)
 TRANSPORTS = {"tcp": {}, "rtu_over_tcp": {"rtu": True}, "udp": {"udp": True}}
 """Transport to the keys that select it."""
-STRICT = "dsmr-strict"
-"""Native map without codes for absent."""
 COMSETS = ("8N1", "8E1")
 """Formats of a serial line that evcc accepts."""
 
@@ -46,7 +44,8 @@ def _code_remarks(units: Sequence[ExportedUnit]) -> str:
     """Return a comment for each unit whose power may be a code for absent, which evcc takes for a number."""
     powers = [(unit, power) for unit in units if (power := _find(unit, POWER)) is not None]
     return "".join(
-        f"# {unit.label}: evcc takes the code for an absent reading for a number. Serve map: {STRICT} to it.\n"
+        f"# {unit.label}: evcc takes the code for an absent reading for a number.\n"
+        "# Serve evcc the map that `dsmr-gateway clients evcc` shows first.\n"
         for unit, power in powers
         if not (power.refuses_absent or unit.register_map.requires or power.type_name.startswith("float"))
     )
