@@ -107,7 +107,8 @@ def _other_meter(item: Unused) -> Problem:
     what = f"{cut(item.edge)} publishes another meter under this name; its telegrams are not used"
     hint = (
         "Give each edge and each meter a name of its own. If this is the new meter of an edge that keeps its name, it"
-        " is used five minutes after the last telegram of the old one; if the edge is new as well, restart this gateway"
+        " is used five minutes after the last telegram of the old one; if the edge is new as well, remove the meter"
+        " from the configuration of this gateway, reload, add it again, and reload"
     )
     return problem_of("mqtt-other-meter", what, hint, short="another meter under this name")
 
