@@ -153,10 +153,7 @@ class Control(Node):
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _other(self) -> str:
-        """Return the program that listens on the socket, as text; an empty text if there is none.
-
-        Only a program that responds as a gateway does is called one.
-        """
+        """Return the program that listens on the socket; empty for none. Only one that responds so is a gateway."""
         try:
             reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_LINE_BYTES)
         except OSError:
