@@ -15,7 +15,6 @@ import errno
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
-from itertools import cycle
 from typing import Any, TypeVar
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -26,7 +25,7 @@ from gateway.problems.system import file_problem
 from gateway.transport.client_tls import tls_problem, trust
 from gateway.transport.connecting import connect_socket, not_in_time
 from gateway.transport.mqtt_connection import Connection, PahoClient, Takers, no_response
-from gateway.transport.mqtt_message import Message, encode
+from gateway.transport.mqtt_message import NUMBERS, Message, encode, message_numbers
 from gateway.transport.mqtt_options import Broker, Limits, Options, limits_of
 from gateway.transport.mqtt_problems import (
     disconnected,
@@ -52,8 +51,6 @@ _NO_RETAIN = 154
 """Reason code of a broker that stores no messages, and so refuses the will."""
 _TOO_LONG = 149
 """Reason code for a packet that is longer than the broker allows."""
-NUMBERS = range(0x8000, 0x10000)
-"""Numbers of messages with QoS 1; paho counts its subscriptions from 1 on."""
 
 _USUAL = Options()
 
@@ -90,7 +87,7 @@ class MqttClient:
         self._options = options
         self._limits, self._window = Limits(), len(NUMBERS)
         self._can_store_will = True
-        self._numbers = cycle(NUMBERS)
+        self._numbers = message_numbers()
         self._unacknowledged: dict[int, OnDone] = {}
         self._versions = [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311][: 1 if options.needs_new else 2]
         self._paho: PahoClient | None = None

@@ -10,7 +10,9 @@ limit: it is added to a position, and a position that misses the end of its part
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 PUBLISH, PUBACK = 0x30, 0x40
@@ -21,6 +23,8 @@ CORRELATION, SUBSCRIPTION, ALIAS, USER_PROPERTY = 0x09, 0x0B, 0x23, 0x26
 """Identifiers of all properties that a message can have (MQTT 5.0, 3.3.2.3)."""
 MAX_NUMBER_BYTES = 4
 """Largest length of a number of variable length (MQTT 5.0, 1.5.5)."""
+NUMBERS = range(0x8000, 0x10000)
+"""Numbers of messages with QoS 1; paho counts its subscriptions from 1 on."""
 
 
 class Message(NamedTuple):
@@ -54,6 +58,11 @@ class _RefusedError(ValueError):
     def __init__(self, refusal: Refusal = Refusal.MALFORMED) -> None:
         super().__init__(refusal)
         self.refusal = refusal
+
+
+def message_numbers() -> Iterator[int]:
+    """Return the numbers of messages, again and again; `itertools.cycle` would keep all of them, which takes 1.3 MB."""
+    return chain.from_iterable(repeat(NUMBERS))
 
 
 def encode(message: Message, number: int | None, *, is_new: bool, is_stored: bool) -> bytes:

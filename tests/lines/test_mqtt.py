@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from gateway.problems.problem import ProblemError
 from gateway.transport import mqtt
 from gateway.transport.mqtt import Broker, Message, MqttClient, Options
 from gateway.transport.mqtt_connection import Connection, Takers
+from gateway.transport.mqtt_message import NUMBERS, message_numbers
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
 from gateway.transport.mqtt_problems import message_refused
 from tests.conftest import own_telegram
@@ -441,3 +443,14 @@ async def test_a_line_is_never_written_to() -> None:
     line = line_to(1)
     assert line.write(b"x") is False
     line.close()
+
+
+def test_the_numbers_of_messages_begin_again_and_take_no_memory() -> None:
+    numbers = message_numbers()
+    assert next(numbers) == NUMBERS[0]
+    tracemalloc.start()
+    try:
+        assert [number for number, _ in zip(numbers, NUMBERS, strict=False) if number == NUMBERS[0]] == [NUMBERS[0]]
+        assert tracemalloc.get_traced_memory()[0] < 10_000
+    finally:
+        tracemalloc.stop()
