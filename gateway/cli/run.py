@@ -72,10 +72,12 @@ def run_command(
     import logging
 
     from gateway.cli.logs import occupy_standard_descriptors, set_up_logging
+    from gateway.runtime.memory import share_heap
     from gateway.service.log_settings import LogSettings
     from gateway.service.run import ConfigSource, run_gateway
 
     occupy_standard_descriptors()
+    share_heap()
     log = LogSettings("debug" if verbose else level, form)
     set_up_logging(log.level, log.form)
     is_given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT

@@ -1,4 +1,4 @@
-"""The memory that is free after a configuration was loaded, and the work of the garbage collector."""
+"""The heap of the C library, the memory that is free after the start, and the work of the garbage collector."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ import gc
 
 OBJECTS_PER_METER = 50
 """Number of objects that a meter's newest telegram consists of, as the garbage collector counts them."""
+_M_ARENA_MAX = -8
+"""Number of the option for the largest number of heaps, in glibc's malloc.h."""
 _OF_PYTHON = gc.get_threshold()
 """Thresholds of the garbage collector that Python begins with."""
+
+
+def share_heap() -> None:
+    """Let all threads allocate from one heap; call it before any thread is started.
+
+    By default glibc gives each thread a heap of its own, which keeps the most that the thread ever needed. So the
+    memory would grow with each thread that does a job for the first time, for days after the start.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl has one heap
+    if set_option:
+        set_option(_M_ARENA_MAX, 1)
 
 
 def settle() -> None:

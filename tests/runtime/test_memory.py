@@ -25,6 +25,25 @@ print(hasattr(ctypes.CDLL(None), "malloc_trim"), before - resident_kb())
 """
 
 
+HEAPS = """
+import ctypes
+from threading import Barrier, Thread
+from gateway.runtime.memory import share_heap
+
+library = ctypes.CDLL(None)
+if not hasattr(library, "mallopt"):
+    raise SystemExit("no option")
+share_heap()
+all_run = Barrier(8)
+threads = [Thread(target=lambda: (all_run.wait(), bytearray(1000), all_run.wait())) for _ in range(8)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+library.malloc_stats()
+"""
+
+
 THRESHOLD = """
 import gc
 from gateway.runtime.memory import collect_seldom
@@ -42,6 +61,14 @@ print(of_one == of_python, of_many, gc.get_threshold() == of_python, gc.isenable
 def test_the_garbage_collector_looks_less_often_at_the_telegrams_of_many_meters() -> None:
     output = subprocess.run([sys.executable, "-c", THRESHOLD], check=True, capture_output=True, text=True).stdout
     assert output.split() == ["True", "50000", "True", "True"]
+
+
+def test_all_threads_share_one_heap() -> None:
+    done = subprocess.run([sys.executable, "-c", HEAPS], check=False, capture_output=True, text=True)
+    if "no option" in done.stderr:
+        pytest.skip("this C library has one heap")
+    assert done.returncode == 0
+    assert done.stderr.count("Arena ") == 1
 
 
 def test_free_memory_is_returned_where_the_c_library_can() -> None:
