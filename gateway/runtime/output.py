@@ -60,4 +60,5 @@ class Output(Generic[T]):
     @property
     def wires(self) -> tuple[Wire, ...]:
         """Return one wire per receiver."""
-        return tuple(Wire(self._source, target) for target in self._targets)
+        # From a list: Python keeps the memory of up to 2,000 tuples of each length that it made from a generator.
+        return tuple([Wire(self._source, target) for target in self._targets])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from gateway.runtime.flow import Flow, Node
@@ -45,3 +46,15 @@ async def test_a_node_that_is_disconnected_sends_nothing_and_has_no_wires() -> N
     assert Flow([a, b]).wires == []
     output.connect(b, object())
     assert Flow([a, b]).wires == [Wire(a, b)]
+
+
+async def test_wires_that_are_looked_at_again_and_again_take_no_memory() -> None:
+    source = Plain("source")
+    output: Output[object] = Output(source)
+    for number in range(12):
+        output.connect(Plain(str(number)), object())
+    assert len(output.wires) == 12
+    before = sys.getallocatedblocks()
+    for _ in range(2000):
+        assert output.wires
+    assert sys.getallocatedblocks() - before < 500
