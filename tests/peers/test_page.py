@@ -111,7 +111,7 @@ def test_the_flow_is_drawn_with_all_nodes_and_wires(visit: Visitor, gateway: Ser
         assert node(page, "2: abb-b23").get_attribute("aria-expanded") == "true"
         page.keyboard.press("Escape")
         assert node(page, "2: abb-b23").get_attribute("aria-expanded") == "false"
-        assert page.locator(".drawer").count() == 0
+        assert not page.locator(".drawer").is_visible()
         page.get_by_text("house: the first telegram arrived").wait_for()
 
 
@@ -201,7 +201,7 @@ def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path)
             visitor.context.close()
 
 
-def test_registers_are_searched_sorted_and_filtered(visit: Visitor) -> None:
+def test_registers_are_searched_and_filtered(visit: Visitor) -> None:
     visitor = visit()
     page = visitor.open("registers")
     page.wait_for_selector("tr[data-register]")
@@ -220,18 +220,6 @@ def test_registers_are_searched_sorted_and_filtered(visit: Visitor) -> None:
     assert absent < everything
     assert set(page.locator("tr[data-register] td:nth-child(4)").all_inner_texts()) == {"—"}
     page.get_by_label("absent only").uncheck()
-    page.get_by_role("button", name="Name").click()
-    page.wait_for_selector('th[aria-sort="ascending"]:has-text("Name")')
-    names = page.locator("button.name").all_inner_texts()
-    assert names == sorted(names)
-    page.get_by_role("button", name="Name").click()
-    page.wait_for_selector('th[aria-sort="descending"]:has-text("Name")')
-    assert page.locator("button.name").first.inner_text() == names[-1]
-    page.get_by_role("button", name="Value").click()
-    page.wait_for_selector('th[aria-sort="ascending"]:has-text("Value")')
-    values = page.locator("tr[data-register] td:nth-child(4)").all_inner_texts()
-    zero = next(index for index, value in enumerate(values) if value in {"0", "0 W", "0 A"})
-    assert any(re.match(r"[1-9]", value) for value in values[zero:])
     page.get_by_label("Unit").select_option(label="2: abb-b23 (modbus " + str(page_server(page)) + ", house)")
     page.wait_for_selector('caption:has-text("register map abb-b23")')
     visitor.screenshot("registers")
@@ -331,7 +319,7 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         page.locator(".fleet-port").evaluate("(port) => port.scrollTo(0, 1e6)")
         page.locator(".fleet-row[data-order='59']").wait_for()
         assert rows.count() <= 40
-        page.keyboard.press("/")
+        page.keyboard.press("Alt+/")
         page.keyboard.type("kade-17")
         page.wait_for_function("() => document.querySelectorAll('.fleet-row').length === 1")
         assert rows.first.inner_text().startswith("kade-17")
@@ -354,7 +342,7 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         page.locator(".wire-label", has_text="—").first.wait_for()
         assert page.locator(".wire-label.off", has_text="stale").count() == 0
         visitor.page.goto(f"{visitor.origin}/#now/kade-1")
-        page.locator(".hero[data-state=fresh]").wait_for()
+        page.locator(".hero.fresh").wait_for()
         page.locator("#pill", has_text="2 of 60 fresh").wait_for()
         assert visitor.errors == []
         visitor.context.close()
@@ -487,13 +475,13 @@ def test_what_is_stale_is_shown_as_that_in_now_and_charts(visit: Visitor, port: 
     visitor = visit()
     page = visitor.open("now/barn")
     with port.sending(TELEGRAM):
-        page.wait_for_selector(".hero[data-state=fresh] .imp, .hero[data-state=fresh] .exp")
+        page.wait_for_selector(".hero.fresh .imp, .hero.fresh .exp")
         page.get_by_text("power_net").wait_for()
         # A time without its day would look like one of today.
         page.get_by_text(re.compile(r"^read at \d+ Jun")).wait_for()
         assert page.locator(".watts.live").count() == 3
         visitor.screenshot("now_fresh")
-    page.wait_for_selector(".hero[data-state=stale]")
+    page.wait_for_selector(".hero.stale")
     page.get_by_text("The present power is not known.").wait_for()
     page.get_by_text("Unit 3 (dsmr-5): exception 0x0B.").wait_for()
     assert page.locator(".live").count() == 0
@@ -778,17 +766,16 @@ def test_a_configuration_that_cannot_be_used_is_explained_until_it_is_fixed(brow
         visitor = Visit(browser, page_port)
         page = visitor.page
         page.goto(f"{visitor.origin}/#flow")
-        page.locator(".fault-head", has_text="unknown key. Did you mean simulate?").wait_for()
+        page.locator("#problems summary", has_text="unknown key. Did you mean simulate?").wait_for()
         page.get_by_text("Nothing is served.").wait_for()
-        assert not page.locator("#problems").is_visible()
         wrong = page.locator(".fault li.wrong")
         assert (wrong.evaluate("(line) => line.value"), wrong.inner_text().split()) == (2, ["simulat:", "true"])
         assert wrong.locator("mark").inner_text() == "simulat"
         assert visitor.accessibility_faults() == []
         visitor.screenshot("faults")
         page.get_by_role("button", name="Nederlands").click()
-        page.locator(".fault-head b", has_text="onbekende sleutel").wait_for()
-        assert page.locator(".fault-more").inner_text() == "unknown key. Did you mean simulate?"
+        page.locator("#problems summary b", has_text="onbekende sleutel").wait_for()
+        assert page.locator("#problems p[lang=en]").inner_text() == "unknown key. Did you mean simulate?"
         page.get_by_role("button", name="English").click()
         config.write_text(config.read_text().replace("simulat:", "simulate:"))
         page.locator("#pill", has_text="Simulated").wait_for()

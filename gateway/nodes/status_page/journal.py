@@ -81,8 +81,11 @@ class Journal:
         found += [_of_client(event) for event in self._clients.look(moment)]
         if self._gateway.reloaded is not self._reloaded:
             self._reloaded = self._gateway.reloaded
-            is_applied = bool(self._reloaded and self._reloaded.is_applied)
-            found.append(_change("reloaded" if is_applied else "reload_refused", ""))
+            if self._reloaded and self._reloaded.is_applied:
+                changes = "; ".join(self._reloaded.changes)
+                found.append(_change("reloaded", "", values={"changes": changes or "nothing has changed"}))
+            else:
+                found.append(_change("reload_refused", ""))
         self.number += len(found)
         self._changes.extend(found)
 

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.nodes.status_page.fleet import FleetChannel
 from gateway.nodes.status_page.frame import state_of
+from gateway.nodes.status_page.observation import Reload
 from gateway.nodes.status_page.query import Page
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime import clock
@@ -145,6 +146,15 @@ async def test_changes_of_state_are_kept_and_limited(bench: Bench) -> None:
     assert len(kept.changes) == 50
     assert kept.number > 50
     assert len((await bench.get("/api/changes")).data["changes"]) <= 50
+
+
+async def test_a_reload_is_a_change_that_names_what_changed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Page(bench.wiring)
+    for changes in (("meter a", "unit 2"), ()):
+        monkeypatch.setattr(type(bench.wiring), "reloaded", Reload(at=1.0, is_applied=True, changes=changes))
+        page.journal.look(clock.now())
+    reloads = [each for each in page.journal.changes().changes if each.kind == "reloaded"]
+    assert [each.values["changes"] for each in reloads] == ["nothing has changed", "meter a; unit 2"]
 
 
 async def test_the_number_of_hosts_that_are_remembered_is_bounded(

@@ -1,18 +1,19 @@
 // The frame of the page: it receives the gateway's events, shows the chosen view, and says when it has lost the gateway.
 
+import { problemItem } from "./broken.js";
 import { h, phone, render, s } from "./dom.js";
 import { mark, meterState, meterStates } from "./marks.js";
-import { ageWords, moment, number, preferredLanguage, problemText, setLanguage, t } from "./texts.js";
+import { ageWords, number, preferredLanguage, setLanguage, t } from "./texts.js";
 
 const VIEWS = ["now", "flow", "fleet", "charts", "registers", "telegram", "clients", "connect"];
-const REPLACED_WHILE_BROKEN = ["now", "flow", "fleet", "charts"];
+const NEEDS_METERS = ["now", "flow", "fleet", "charts"];
 const ON_PHONE = ["flow", "charts", "clients"]; // beside the first one
 const FEW_METERS = 3;
 const SILENCE_MS = 40_000; // the gateway sends an event at least every 15 s
 const RETRY_MS = 3_000;
 const SLOW_MS = 5_000; // without an event or a response: what is shown can be old
 const BEAT_MS = 250;
-const TICK_MS = 1_000;
+const BEATS_PER_TICK = 4;
 const ASLEEP_MS = 8_000; // longer between two beats: the machine slept, and the values are old
 const BANNER_AFTER_S = 2; // a page that was hidden gets an event at once when it is shown again: only what lasts is announced
 const NEXT_THEME = { auto: "dark", dark: "light", light: "auto" };
@@ -24,28 +25,23 @@ let view = null;
 let viewName = "";
 let events = null;
 let watchdog = null;
+let askedAt = 0;
 let isRefreshing = false;
 let isOutdated = false;
-let askedAt = 0;
 let isReady = false; // the newest event is one of the stream of the view
 
 const gateway = {
-  status: null, event: null, path: [], receivedAt: 0, isLost: false, showsIdentifiers: false,
+  status: null, event: null, meterName: "", receivedAt: 0, isLost: false, showsIdentifiers: false,
   restream: listen,
   // Seconds since the newest event, so that the ages on the page keep growing, and the present time of the gateway.
   elapsed: () => (performance.now() - gateway.receivedAt) / 1000,
   now: () => gateway.event.at + gateway.elapsed(),
   stateOf: (meter) => meterState(meter, gateway.elapsed(), gateway.isLost),
-  // The meter that is watched, with its state at this moment. An event has all meters where they are few, otherwise this one.
+  // The meter of the stream, with its state at this moment. An event has all meters where they are few, otherwise this one.
   watched() {
     const { meters, meter } = gateway.event ?? {};
     const found = meter && meters.find(({ name }) => name === meter.name);
     return found && { ...found, ...meter, ...gateway.stateOf(found), at: gateway.now() };
-  },
-  // Whether the readings of a meter are served, as far as the newest status says.
-  isServed(name) {
-    const { meters } = gateway.status;
-    return meterStates(meters, gateway.elapsed(), false)[meters.findIndex((each) => each.name === name)]?.isServed;
   },
   meterCount: () => Object.values(gateway.event.counts).reduce((sum, count) => sum + count),
   async get(path, parameters = {}) {
@@ -79,17 +75,12 @@ async function refresh() {
   isOutdated = true;
   if (isRefreshing) return;
   isRefreshing = true;
-  try {
-    while (isOutdated) {
-      isOutdated = false;
-      askedAt = performance.now();
-      if (isReady) await view.refresh?.();
-    }
-  } catch {
-    // The stream of events shows whether the gateway can be reached.
-  } finally {
-    isRefreshing = false;
+  while (isOutdated && isReady) {
+    isOutdated = false;
+    askedAt = performance.now();
+    await view.refresh?.().catch(() => {}); // the stream of events shows whether the gateway can be reached
   }
+  isRefreshing = false;
 }
 
 function setLost(isLost) {
@@ -103,22 +94,18 @@ function setLost(isLost) {
 function showFrame() {
   render(byId("tabs"), tabs());
   const isLostLong = gateway.isLost && gateway.elapsed() > BANNER_AFTER_S;
-  render(byId("banner"), isLostLong && [mark("stale"), h("span", t("lost"))]);
+  render(byId("banner"), isLostLong && [mark("stale"), t("lost")]);
   if (!gateway.event) return;
-  const { problems, warnings, reload, is_serving: isServing } = gateway.event;
-  list("problems", t(isServing ? "problems" : "problems_none_served"), viewName === "broken" ? [] : problems);
+  const { problems, warnings, is_serving: isServing } = gateway.event;
+  list("problems", t(isServing ? "problems" : "broken_title"), problems);
   list("warnings", t("warnings"), warnings);
-  render(byId("reload"), reload?.is_applied && t("reloaded", { at: moment(reload.at), changes: reload.changes.join("; ") || t("reload_nothing") }));
   const [state, word, age] = summary();
   // Only the word is announced: the age changes each second.
   render(byId("pill"), mark(state), h("span", word), age && h("span.soft", { "aria-hidden": "true" }, age));
 }
 
 function list(id, title, problems) {
-  render(byId(id), problems.length > 0 && [h("h2", { id: `${id}-title` }, title), h("ul", problems.map((problem) => {
-    const { place, translation, english } = problemText(problem);
-    return h("li", place, translation ?? english, translation && h("div", { lang: "en" }, english));
-  }))]);
+  render(byId(id), problems.length > 0 && [h("h2", { id: `${id}-title` }, title), problems.map(problemItem(!gateway.event.is_serving))]);
 }
 
 // The state of the only meter with its age, or how many are fresh.
@@ -146,21 +133,18 @@ function names() {
   return count < 2 ? others : count > FEW_METERS ? ["fleet", ...others] : VIEWS;
 }
 
-// The view of the address, by default the first one; while nothing is served, the one that says why.
+// The view of the address, by default the first one; while nothing is served, what that means.
 function wantedView() {
   const asked = location.hash.slice(1).split("/")[0];
   const name = VIEWS.includes(asked) ? asked : names()[0];
-  return gateway.event?.is_serving === false && REPLACED_WHILE_BROKEN.includes(name) ? "broken" : name;
+  return gateway.event?.is_serving === false && NEEDS_METERS.includes(name) ? "broken" : name;
 }
 
 async function choose() {
   const name = wantedView();
   viewName = name;
-  try {
-    gateway.path = location.hash.split("/").slice(1).map(decodeURIComponent);
-  } catch { // an address that somebody typed
-    gateway.path = [];
-  }
+  // This reads an address that somebody typed without encoding too.
+  gateway.meterName = new URLSearchParams(`meter=${location.hash.split("/")[1] ?? ""}`).get("meter");
   document.title = `${t(name)} · DSMR Modbus gateway`;
   showFrame();
   const { create } = await import(`./${name}.js`).catch(() => ({}));
@@ -173,7 +157,7 @@ async function choose() {
   view?.close?.();
   isReady = false;
   view = create(gateway, refresh);
-  render(main, !view.element.querySelector("h1") && h("h1.vh", t(name)), view.element);
+  render(main, h("h1.vh", t(name)), view.element);
   main.dataset.view = name;
   listen();
 }
@@ -232,12 +216,12 @@ async function showInLanguage(wanted) {
   await setLanguage(wanted);
   skip.textContent = t("skip");
   byId("tabs").ariaLabel = t("views");
-  const [other, title] = wanted === "nl" ? ["en", "English"] : ["nl", "Nederlands"];
+  const [lang, name] = wanted === "nl" ? ["en", "EN: English"] : ["nl", "NL: Nederlands"];
   const onclick = () => {
-    localStorage.setItem("language", other);
-    showInLanguage(other);
+    localStorage.setItem("language", lang);
+    showInLanguage(lang);
   };
-  Object.assign(byId("language"), { onclick, lang: other, textContent: other.toUpperCase(), ariaLabel: `${other.toUpperCase()}: ${title}` });
+  Object.assign(byId("language"), { onclick, lang, textContent: name.slice(0, 2), ariaLabel: name });
   setTheme(localStorage.getItem("theme") ?? "auto");
   await choose();
 }
@@ -253,36 +237,28 @@ function setTheme(theme) {
 }
 
 let lastBeat = Date.now();
+let beats = 0;
 setInterval(() => {
   const pause = Date.now() - lastBeat;
   lastBeat = Date.now();
   if (document.hidden) return;
   if (pause > ASLEEP_MS) wake();
-  if (isReady) view?.beat?.();
-}, BEAT_MS);
-setInterval(() => {
-  if (document.hidden || !gateway.event) return;
+  if (isReady) view.beat?.();
+  if (++beats % BEATS_PER_TICK || !gateway.event) return;
   main.classList.toggle("lost", isRefreshing && performance.now() - Math.max(askedAt, gateway.receivedAt) > SLOW_MS);
   showFrame();
-  if (isReady) view?.tick?.();
-}, TICK_MS);
+  if (isReady) view.tick?.();
+}, BEAT_MS);
 
 skip.onclick = () => {
   main.focus();
   return false; // the address stays
 };
-addEventListener("keydown", (event) => {
-  const search = byId("search");
-  if (event.key !== "/" || !search || event.target.closest("input, select, textarea")) return;
-  event.preventDefault();
-  search.focus();
-});
 addEventListener("hashchange", () => {
   scrollTo(0, 0);
   choose();
 });
 addEventListener("visibilitychange", wake);
-addEventListener("pageshow", (event) => { if (event.persisted) wake(); });
 addEventListener("resize", () => {
   showFrame();
   if (isReady) view?.resize?.();

@@ -1,32 +1,22 @@
-// A configuration that cannot be used: what to change, in the lines of the file itself.
+// Problems and warnings of the configuration: what to change, in the lines of the file itself.
 
-import { card, h, make, render, scroller } from "./dom.js";
-import { mark } from "./marks.js";
-import { number, problemText, t } from "./texts.js";
+import { h, scroller } from "./dom.js";
+import { problemText, t } from "./texts.js";
 
-export function create(gateway) {
-  const element = make(h("div.broken"));
-  return {
-    element,
-    update() {
-      const { problems } = gateway.event;
-      const title = t("broken_count", { n: problems.length });
-      render(element, h("div.bar", mark("stale"), h("h1", t("broken_title"))),
-        h("section.card", h("p", t("broken_safe")), h("p.soft", t("broken_restart"))),
-        card("", title, null, problems.map(fault)));
-    },
-  };
+// What is shown in the place of the views that need a meter, while nothing is served.
+export function create() {
+  return { element: h("div", h("section.card", h("p", t("broken_safe")), h("p.soft", t("broken_restart")))), update() {} };
 }
 
-function fault(problem) {
-  const { file, line, lines, path } = problem;
-  const { translation, english } = problemText(problem);
-  const name = file.split("/").at(-1);
-  return h("article.fault",
-    h("p.fault-head", h("b", translation ?? english),
-      h("span.soft.mono.small", [line ? `${name}:${line}:${problem.column}` : file, path].filter(Boolean).join(" · "))),
-    translation && h("p.soft.fault-more", { lang: "en" }, english),
-    lines.length > 0 && scroller("div", `${name}:${line}`, h("ol.mono", lines.map((each) => sourceLine(each, problem)))));
+export function problemItem(isOpen) {
+  return (problem) => {
+    const { file, line, column, lines, path } = problem;
+    const { translation, english } = problemText(problem);
+    const place = [line ? `${file.split("/").at(-1)}:${line}:${column}` : file, path].filter(Boolean).join(" · ");
+    return h("details.fault", { open: isOpen }, h("summary", h("b", translation ?? english), " ", h("span.soft.mono", place)),
+      translation && h("p.soft", { lang: "en" }, english),
+      lines.length > 0 && scroller("div", place, h("ol.mono", lines.map((each) => sourceLine(each, problem)))));
+  };
 }
 
 // A line of the file under its number, with what is wrong in it marked.

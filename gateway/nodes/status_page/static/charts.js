@@ -24,7 +24,7 @@ export function create(gateway, refresh) {
   const charts = [powerChart, phaseChart, voltageChart, intervalChart].map((kind) => ({ kind, drawn: memo() }));
   const rows = memo();
   const element = make(h("div"));
-  let [chosen, range, cursorAt, hasTable] = [gateway.path[0] ?? "", "hour", null, false];
+  let [chosen, range, cursorAt, hasTable] = [gateway.meterName, "hour", null, false];
   let past = { points: [] };
   let nearest = null; // the point at the cursor
   let names = [];
@@ -43,7 +43,7 @@ export function create(gateway, refresh) {
     render(element, h("div.bar", h("h1", t("charts")),
       segments(t("chart_range"), ["hour", "day"].map((each) => [each, t(`chart_${each}`)]), range, (wanted) => choose(chosen, wanted)),
       names.length > 1 && select(t("meter"), names, meter?.name, (name) => { choose(name, range); gateway.restream(); }),
-      h("span.grow"), h("span.soft.small.wide-only", t("chart_hint")),
+      h("span.grow"), h("span.soft.small.optional", t("chart_hint")),
       past.points.length > 0 && h("a.btn", { href: `download/history?${new URLSearchParams({ meter: meter.name, range })}`, download: "" }, t("chart_csv"))),
     h("div.g", charts.map(chartCard)),
     past.points.length > 0 && h("details.as-table", { open: hasTable, ontoggle: ({ target }) => { hasTable = target.open; show(); } },

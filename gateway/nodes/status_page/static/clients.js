@@ -94,7 +94,7 @@ function asked({ address, count }) {
 function gotten(request) {
   const { exception, values, more_values: more, words } = request;
   const nothing = insteadOfValues(request);
-  if (nothing) return h("span.exc", nothing, exception !== null && `: ${t(`exception_${exception}`)}`);
+  if (nothing) return h("span.bad", nothing, exception !== null && `: ${t(`exception_${exception}`)}`);
   if (!values.length) return h("span.mono.soft", words || "—");
   return [...values.map(valueWords), more > 0 && t("hosts_more_values", { n: more })].filter(Boolean).join(", ");
 }

@@ -18,7 +18,7 @@ export function create(gateway) {
     const client = clients?.find((each) => each.name === name);
     const ways = client?.ways.map(({ select: there, map }, index) => [String(index), `${there}: ${map}`]) ?? [];
     render(element, clients && h("section.card",
-      h("div.controls", select(t("i_have"), [["", t("choose_client")], ...clients.map((each) => each.name)], name,
+      h("div.bar", select(t("i_have"), [["", t("choose_client")], ...clients.map((each) => each.name)], name,
         (chosen) => choose({ name: chosen, way: "0" })),
       ways.length > 1 && select(t("reads_meter"), ways, way, (chosen) => choose({ way: chosen }))),
       h("div", { "aria-live": "polite" }, client && advice(client, client.ways[way], servers))),

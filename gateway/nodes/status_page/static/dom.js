@@ -133,9 +133,8 @@ export function checkbox(label, checked, onchange) {
   return h("label", h("input", { type: "checkbox", checked, onchange: ({ target }) => onchange(target.checked) }), ` ${label}`);
 }
 
-// The field that "/" on the keyboard goes to; see `app.js`.
 export function searchField(value, oninput, properties = {}) {
-  return h("input", { type: "search", id: "search", value, oninput: ({ target }) => oninput(target.value), ...properties });
+  return h("input", { type: "search", accesskey: "/", value, oninput: ({ target }) => oninput(target.value), ...properties });
 }
 
 // Buttons of which one is pressed; `choices` are pairs of a name and what is on the button.

@@ -90,7 +90,7 @@ export function create(gateway) {
       { class: "inp", "aria-label": t("search"), placeholder: t("fleet_search") }),
       h("div.bar.chips", Object.entries(FILTERS).map(([filter, test]) => chip([t(`fleet_${filter}`), " ", h("b", number(meters.filter(test).length))],
         filter === state.filter, () => change({ filter })))),
-      h("span.grow"), chip(t("fleet_scale"), state.sharesScale, () => change({ sharesScale: !state.sharesScale }), { class: "wide-only", title: t("fleet_scale_why") }));
+      h("span.grow"), chip(t("fleet_scale"), state.sharesScale, () => change({ sharesScale: !state.sharesScale }), { class: "optional", title: t("fleet_scale_why") }));
   }
 
   function showSums() {

@@ -9,24 +9,21 @@ import { ageWords, clock, detailName, labelText, moment, nodeLabel, number, t, v
 
 const [BEAD_MS, HOP_MS, BEAD_EVERY_MS] = [320, 240, 900];
 const BEAD_STEPS = [0, 0.25, 0.5, 0.75, 1]; // of a wire
-const [IDLE_MS, IDLE_EVERY_MS] = [300_000, 5000]; // after so long without a pointer or a key, a bead comes seldom
 const CHANGES_SHOWN = 12;
-const TARGETS = { client: "clients", "Modbus server": "clients", "register map": "registers", "DSMR parser": "telegram", "P1 port": "telegram" };
 const MARKS = { green: "fresh", yellow: "warning", red: "stale", grey: "never", blue: "simulated" };
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let usedAt = performance.now();
-for (const kind of ["pointerdown", "pointermove", "keydown"]) addEventListener(kind, () => { usedAt = performance.now(); });
 
 export function create(gateway) {
-  const [head, boxes, over, drawer, totals, log] = [h("div.bar"), h("div.nodes"), h("div"), h("div"), h("section.card.totals"), h("ol.log")].map(make);
-  const drawing = make(h("div.flow-drawing", boxes, over));
-  const flow = h("section.flow", { "aria-label": t("flow_label") }, drawing, drawer);
-  const element = make(h("div", head, flow, totals, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")), log)));
+  const [boxes, over, element] = [h("div.nodes"), h("div"), h("div")].map(make);
+  const drawing = make(h("section.flow", { "aria-label": t("flow_label") }, boxes, over));
+  const drawer = make(h("section.drawer", { id: "details", popover: "auto", "aria-label": t("flow_details"),
+    onbeforetoggle: ({ newState }) => { if (newState === "closed") choose(null); } }));
   const beadAt = new Map();
   let event = null;
   let stale = [];
   let chosen = null;
+  let changes = null;
   let lastChange = -1;
 
   function update() {
@@ -43,10 +40,11 @@ export function create(gateway) {
     const places = new Map(event.places.map((place, index) => [place.name, { ...place, ...bodyOf(boxes.children[index]) }]));
     const drawn = wires.map((wire) => [wire, lineOf(wire, places)]).filter(([, line]) => line);
     render(over, s("svg.wires", drawn.map(([{ isAlive }, line]) => s("path.wire", { class: !isAlive && "dead", d: line }))),
-      drawn.map(([{ key }]) => h("i.bead", { key, "aria-hidden": "true" })));
-    showHead();
-    showTotals();
-    render(drawer, nodes.has(chosen) && drawerOf(nodes.get(chosen), places.get(chosen)));
+      drawn.map(([{ key }]) => h("i.bead", { key })));
+    render(element, headOf(event), drawing, drawer, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")),
+      h("ol.log", changes?.slice(0, CHANGES_SHOWN).map(changeItem), changes?.length === 0 && h("li.soft", t("flow_no_changes")))));
+    if (nodes.has(chosen)) showDetails(nodes.get(chosen), places.get(chosen));
+    else if (chosen) drawer.hidePopover();
     if (isNew && before && !gateway.isLost) pulse(drawn, before, places);
   }
 
@@ -61,9 +59,10 @@ export function create(gateway) {
     const isBeside = ({ source, target, shows }) => shows && node.name === (shows === "requests" ? source : target);
     return h("button.node", {
       "data-node": node.name, key: node.name, style: { "--column": column, "--row": row, "--depth": depth }, title: text,
-      "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen, onclick: () => choose(node.name),
+      "aria-label": `${nodeLabel(node)}: ${word}, ${text}`, "aria-expanded": node.name === chosen,
+      popovertarget: "details", popovertargetaction: "show", onclick: () => choose(node.name),
     },
-    h(`span.body.kind-${kind}`, s("svg.glyph", { width: 30, height: 30 }, s("use", { href: `#glyph-${kind}` })),
+    h(`span.body.kind-${kind}`, s("svg.glyph", s("use", { href: `#glyph-${kind}` })),
       h("span.label", nodeLabel({ ...node, label: node.short }))),
     h("span.text", mark(gateway.isLost ? "stale" : state), h("span", text)), wires.filter(isBeside).map(wireLabel));
   }
@@ -78,72 +77,57 @@ export function create(gateway) {
     return h(`span.wire-label.live.${shows === "requests" ? "out" : "into"}`, { class: !isAlive && !isUnsent && "off" }, text);
   }
 
-  function showHead() {
-    const { meters, shown, names } = event;
+  function headOf({ meters, shown, names }) {
     const flows = meters.length > 0 && !stale.length;
     const words = flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
-    render(head, h("h1", t("flow")), mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
+    return h("div.bar", h("h1", t("flow")), mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
       names.length > 0 && select(t("meter"), names, shown[0], (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
-  }
-
-  function showTotals() {
-    const { totals: sums, clients, more_clients: more } = event;
-    const perS = (n) => t("flow_per_s", { n: number(n, 1) });
-    const shown = { telegrams: perS(sums.telegrams_per_s), refused: number(sums.refused), requests: perS(sums.requests_per_s),
-      exceptions: number(sums.exceptions), clients: number(clients.length + more) };
-    render(totals, Object.entries(shown).map(([name, text]) => h("div", h("span.soft.small", t(`flow_total_${name}`)),
-      h("b.live", { class: name === "exceptions" && sums.exceptions > 0 && "warn" }, text))));
   }
 
   // A bead on each wire that a new telegram passes, each hop after the one before, and one for the requests of a second.
   function pulse(drawn, counts, places) {
-    if (still.matches || document.hidden) return;
+    if (still.matches) return;
     const now = performance.now();
-    const every = now - usedAt > IDLE_MS ? IDLE_EVERY_MS : BEAD_EVERY_MS;
-    const [lines, beads] = [over.querySelectorAll(".wire"), over.querySelectorAll(".bead")];
+    const [lines, beads] = [".wire", ".bead"].map((each) => over.querySelectorAll(each));
     drawn.forEach(([{ key, source, unit, meter, per_s: rate, isAlive }], index) => {
-      const isPassed = unit === "requests" ? rate > 0 : event.totals.telegrams[meter] > counts[meter];
-      if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < every) return;
+      const isRequest = unit === "requests";
+      const isPassed = isRequest ? rate > 0 : event.totals.telegrams[meter] > counts[meter];
+      if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < BEAD_EVERY_MS) return;
       beadAt.set(key, now);
       const line = lines[index];
       const frames = BEAD_STEPS.map((share) => line.getPointAtLength(share * line.getTotalLength()))
         .map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)`, opacity: 1 }));
-      beads[index].animate(frames, { duration: BEAD_MS, delay: unit === "requests" ? 0 : (places.get(source).column - 1) * HOP_MS });
+      beads[index].animate(frames, { duration: BEAD_MS, delay: isRequest ? 0 : (places.get(source).column - 1) * HOP_MS });
     });
   }
 
   function choose(name) {
-    const before = boxes.querySelector("[aria-expanded=true]");
-    chosen = chosen === name ? null : name;
+    chosen = name;
     update();
-    (drawer.querySelector("h2") ?? before)?.focus();
   }
 
-  // The details of a node, on the side away from it.
-  function drawerOf(node, { x }) {
+  // The details of a node, on the side away from it. The browser opens and closes them.
+  function showDetails(node, { x }) {
     const { word, text } = statusOf(node);
-    const target = TARGETS[node.kind];
-    const close = () => choose(node.name);
-    return h("section.drawer", { class: x > drawing.clientWidth / 2 && "left", "aria-label": t("flow_details"),
-      onkeydown: ({ key }) => key === "Escape" && close() },
-    h("div.hd", h("h2", { tabindex: -1 }, nodeLabel(node)), h("span.grow"), h("button.icon", { "aria-label": t("flow_close"), onclick: close }, "✕")),
-    h("p", `${word}: ${text}`), facts(".live", node.host ? clientFacts(node.host, gateway.now()) : nodeFacts(node)),
-    target && h("a.btn", { href: `#${target}` }, t(target)));
+    drawer.classList.toggle("left", x > drawing.clientWidth / 2);
+    render(drawer, h("div.hd", h("h2", { tabindex: -1, autofocus: "" }, nodeLabel(node)), h("span.grow"),
+      h("button.icon", { popovertarget: "details", "aria-label": t("flow_close") }, "✕")),
+    h("p", `${word}: ${text}`), facts(".live", node.host ? clientFacts(node.host, gateway.now()) : nodeFacts(node)));
   }
 
   const observer = new ResizeObserver(update);
   observer.observe(drawing);
   return {
     element,
-    stream: { view: "flow", ...(gateway.path[0] && { meter: gateway.path[0] }) },
+    stream: { view: "flow", meter: gateway.meterName },
     update,
     beat() { if (event && `${staleMeters()}` !== `${stale}`) update(); },
     async refresh() {
       if (!event || event.changes === lastChange) return;
       lastChange = event.changes;
-      const { changes } = await gateway.get("api/changes");
-      render(log, changes.length ? changes.slice(0, CHANGES_SHOWN).map(changeItem) : h("li.soft", t("flow_no_changes")));
+      ({ changes } = await gateway.get("api/changes"));
+      update();
     },
     close: () => observer.disconnect(),
   };
@@ -173,7 +157,7 @@ function nodeFacts({ since, details }) {
 
 function changeItem({ at, kind, colour, subject, seconds, label, values }) {
   const text = t(`change_${kind}`, { subject, after: seconds === null ? "" : ageWords(seconds), reason: label && `: ${labelText(label)}`, ...values });
-  return h("li", h("span.soft", clock(at)), mark(MARKS[colour]), h("span", text));
+  return h("li", h("span.soft.nowrap", clock(at)), mark(MARKS[colour]), h("span", text));
 }
 
 // Where the body of a node is in the drawing, in pixels.

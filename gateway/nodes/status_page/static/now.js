@@ -16,7 +16,7 @@ export function create(gateway) {
   const hour = series("hour");
   const drawn = memo();
   const element = make(h("div"));
-  let chosen = gateway.path[0] ?? "";
+  let chosen = gateway.meterName;
   let hosts = [];
   let shown = "";
 
@@ -80,7 +80,7 @@ function hero(meter, choice, figure) {
   const { name, state, age, isServed, is_simulated: isSimulated } = meter;
   const { kind, sign, words, big, say } = isServed ? powerOf(meter) : state === "never" || age === null ? nothingOf(meter) : silenceOf(meter);
   const hasTitle = state !== "never" && !(isSimulated && choice);
-  return h("section.card.s8.hero", { "data-state": state, "aria-label": `${name}: ${t("now_net_power")}` },
+  return h(`section.card.s8.hero.${state}`, { "aria-label": `${name}: ${t("now_net_power")}` },
     h("div",
       h("div.hero-top", choice, hasTitle && h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
         isSimulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
@@ -153,7 +153,7 @@ function counter(name, value, digits, unit, note, key) {
 }
 
 function stat(name, value, note) {
-  return h("div.stat", h("dt", name), h("dd", value), h("dd.note-row", note));
+  return h("div.stat", h("dt", name), h("dd", value), h("dd.small.soft", note));
 }
 
 function meanwhileCard({ units, source, name, state, at, age }) {

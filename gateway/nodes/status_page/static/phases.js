@@ -20,7 +20,7 @@ export function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits, isServ
     h("span.head", t("now_current")),
     phases.map((phase, index) => {
       const { power_w: power, voltage_v: voltage, current_a: current } = isServed ? phase : {};
-      return [index > 0 && h("span.between"), h("b", `L${index + 1}`), powerBar(power, hours[index], range), voltageBar(voltage, limits),
+      return [h("b", `L${index + 1}`), powerBar(power, hours[index], range), voltageBar(voltage, limits),
         currentBar(current, fuse)];
     })));
 }

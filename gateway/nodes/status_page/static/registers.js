@@ -1,46 +1,32 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
 import { checkbox, h, make, render, scroller, searchField, select } from "./dom.js";
-import { sorting, table } from "./table.js";
+import { table } from "./table.js";
 import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 
-// A row is sorted by what is shown of it, unless `by` returns another value.
 const COLUMNS = [
   { name: "address", kind: "num", text: ({ address }) => address },
   { name: "number", kind: "num optional", text: ({ number }) => number },
   { name: "name", text: ({ name }) => name },
-  { name: "value", kind: "live", text: valueOf, by: ({ text }) => (text === null ? "" : Number.isNaN(Number(text)) ? text : Number(text)) },
+  { name: "value", kind: "live", text: valueOf },
   { name: "content", kind: "optional live", text: ({ words }) => words },
   { name: "type", kind: "optional", text: ({ type, length }) => (type === "string" && length > 1 ? `string[${length}]` : type) },
   { name: "obis", kind: "optional codes", text: ({ codes }) => codes.join("\n") },
-  { name: "age", text: (row) => (isAbsent(row) ? "—" : ageWords(row.age_s)), by: ({ age_s: age }) => age ?? -1 },
-].map((column) => ({ by: column.text, ...column }));
+  { name: "age", text: (row) => (isAbsent(row) ? "—" : ageWords(row.age_s)) },
+];
 
 export function create(gateway, refresh) {
   const state = { unit: null, search: "", absentOnly: false, chosen: null, line: null };
-  const order = sorting(COLUMNS, "address", show);
-  const [element, tools] = [h("div"), h("div.controls")].map(make);
+  const element = make(h("div"));
   let data = null;
   let telegram = null;
+  let units = [];
 
   function change(changes) {
     Object.assign(state, changes);
     show();
-  }
-
-  // An event brings no values of registers, so the rows stay: to draw hundreds of them again takes long.
-  function update() {
-    const units = gateway.status.servers.flatMap(({ name, units: all }, index) => all
-      .map(({ unit_id: id, map, meter }) => [`${index}/${id}`, `${id}: ${map} (${name}, ${meter})`]));
-    // A reload can take the unit away.
-    if (!units.some(([unit]) => unit === state.unit)) [state.unit, data] = [units[0]?.[0] ?? null, null];
-    render(tools,
-      select(t("unit"), units, state.unit, chooseUnit),
-      h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
-      checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
-      identifiersBox(gateway, refresh));
-    if (!data) render(element, tools);
+    element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
   }
 
   // The values of the unit before would look like those of this one.
@@ -56,14 +42,11 @@ export function create(gateway, refresh) {
   }
 
   function rowOf(register) {
-    const { name, words, text, is_stale: isStale, is_withheld: isWithheld } = register;
+    const { name, text, is_stale: isStale, is_withheld: isWithheld } = register;
     const isMarked = name === state.chosen || register.lines.includes(state.line);
-    const more = {
-      value: { title: isAbsent(register) && t(isWithheld ? "identifiers_off" : "absent"), class: isStale || text === null ? "live soft" : "live" },
-      content: { title: words || null },
-    };
-    return h("tr", { class: isMarked && "marked", key: name, "data-register": name }, COLUMNS.map((column) =>
-      h("td", { class: column.kind, ...more[column.name] }, column.name === "name" ? nameButton(register, isMarked) : column.text(register))));
+    const value = { title: isAbsent(register) && t(isWithheld ? "identifiers_off" : "absent"), class: (isStale || text === null) && "soft" };
+    return h("tr", { class: isMarked && "marked", key: name, "data-register": name }, COLUMNS.map((column) => h("td", { class: column.kind },
+      column.name === "name" ? nameButton(register, isMarked) : column.name === "value" ? h("span", value, column.text(register)) : column.text(register))));
   }
 
   // A long name can break after each underscore.
@@ -73,16 +56,30 @@ export function create(gateway, refresh) {
       name.split(/(?<=_)/).map((part) => [h("wbr"), part]));
   }
 
+  // A reload can take the unit away. An event brings no values of registers, so the rows stay: to draw hundreds of them again
+  // takes long.
+  function update() {
+    units = gateway.status.servers.flatMap(({ name, units: all }, index) => all
+      .map(({ unit_id: id, map, meter }) => [`${index}/${id}`, `${id}: ${map} (${name}, ${meter})`]));
+    if (!units.some(([unit]) => unit === state.unit)) [state.unit, data] = [units[0]?.[0] ?? null, null];
+    if (!data) show();
+  }
+
   function show() {
-    update();
-    if (!data) return;
-    const shown = order.sort(data.registers.filter(isWanted));
+    render(element, h("div.bar",
+      select(t("unit"), units, state.unit, chooseUnit),
+      h("label", `${t("search")} `, searchField(state.search, (search) => change({ search }))),
+      checkbox(t("absent_only"), state.absentOnly, (absentOnly) => change({ absentOnly })),
+      identifiersBox(gateway, refresh)), data && values());
+  }
+
+  function values() {
+    const shown = data.registers.filter(isWanted);
     const lines = state.line === null ? data.registers.find(({ name }) => name === state.chosen)?.lines : [state.line];
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
-    render(element, tools, h("p.soft", t("choose_register")), !data.is_fresh && h("p.bad", stalenessOf(data)), h("div.columns",
-      table(t("registers"), order.heads("th", { scope: "col" }), shown.map(rowOf), { kind: ".tall", caption }),
-      scroller("div.tall", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null })))));
-    if (lines?.length === 1) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
+    return [h("p.soft", t("choose_register")), !data.is_fresh && h("p.bad", stalenessOf(data)), h("div.g",
+      table(t("registers"), COLUMNS.map(({ name, kind }) => [name, kind]), shown.map(rowOf), { kind: ".tall.s8", caption }),
+      scroller("div.tall.s4", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null }))))];
   }
 
   return {

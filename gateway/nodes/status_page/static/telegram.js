@@ -29,18 +29,16 @@ export function create(gateway, refresh) {
     const names = gateway.status.meters.map(({ name }) => name);
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
     if (data?.meter !== state.meter) data = null; // that of another meter would look like the one of this meter
-    const controls = h("div.controls",
+    const controls = h("div.bar",
       select(t("meter"), names, state.meter, (meter) => { state.meter = meter; show(); refresh(); }),
       copyButton(() => data?.text), identifiersBox(gateway, refresh));
-    element.classList.toggle("lost", Boolean(data?.is_fresh) && !gateway.isServed(data.meter));
-    render(element, controls, data && h("div.columns", newest(data), recent(data)));
-    if (state.line !== null) element.querySelector("li.marked")?.scrollIntoView({ block: "nearest" });
+    render(element, controls, data && h("div.g.top", newest(data), recent(data)));
   }
 
   function newest({ identification, age_s: seconds, is_fresh: isFresh, is_masked: isMasked, text }) {
     const age = ageWords(seconds);
     const isOld = seconds !== null && !isFresh;
-    return h("section.card", h("h2", { class: isOld && "bad" }, isOld ? t("telegram_last", { age }) : t("newest_telegram")),
+    return h("section.card.s8", h("h2", { class: isOld && "bad" }, isOld ? t("telegram_last", { age }) : t("newest_telegram")),
       h("p.mono.live", identification ?? t("no_telegram"), seconds !== null && ` (${isFresh ? age : t("stale", { age })})`),
       telegramList(data, [state.line], (line) => { state.line = state.line === line ? null : line; show(); }),
       h("p.soft", isMasked && text !== null && t("masked")));
@@ -51,7 +49,7 @@ export function create(gateway, refresh) {
     update: show,
     tick() {
       show();
-      if (data && !data.is_fresh) refresh();
+      refresh();
     },
     async refresh() {
       if (state.meter === null) return;
@@ -62,7 +60,7 @@ export function create(gateway, refresh) {
 }
 
 function recent({ recent: results }) {
-  return h("section.card", table(t("last_ten"), [["arrived"], ["interval"], ["result"]], results.map(({ at, interval_s: interval, fault }) => h("tr",
+  return h("section.card.s4", table(t("last_ten"), [["arrived"], ["interval"], ["result"]], results.map(({ at, interval_s: interval, fault }) => h("tr",
     h("td", clock(at)), h("td", interval === null ? "—" : `${number(interval, 2)} s`),
     h("td", { class: fault && "bad" }, fault ? t("refused", { reason: refusal(fault) }) : t("accepted")))), { caption: t("last_ten") }));
 }
