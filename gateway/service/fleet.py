@@ -103,10 +103,12 @@ class Fleet:
         self, config: MqttConfig, edge: Edge, channels: Mapping[str, Channel], sources: Mapping[str, Source]
     ) -> list[Node]:
         is_for_home_assistant = "home_assistant" in config.publish
+        publisher = self._readings
         if not is_for_home_assistant and "readings" not in config.publish:
+            if publisher:
+                publisher.keep(set())
             self._readings = None
             return []
-        publisher = self._readings
         if not publisher or (publisher.edge, publisher.is_for_home_assistant) != (edge, is_for_home_assistant):
             publisher = self._readings = ReadingsPublisher(edge, is_for_home_assistant=is_for_home_assistant)
         publisher.keep(set(channels))

@@ -170,6 +170,31 @@ def test_the_tick_goes_to_all_brokers_each_second_and_at_once_to_one_that_is_con
     assert len(fleet.links[0].published) == 4
 
 
+def test_a_broker_over_which_no_telegrams_come_is_reported_before_the_other_one_fails(fleet: Fleet) -> None:
+    def send(*indices: int) -> str:
+        message = fleet.message(fleet.tick())
+        for index in indices:
+            fleet.takers[index](message)
+        fleet.look(1.0)
+        return fleet.receiver.status.text
+
+    for _ in range(3):
+        assert send(0, 1)
+    assert send(0, 1) == "1 of 1 meters online"
+    texts = [send(0) for _ in range(int(receiver_node.QUIET_S) + 3)]
+    assert texts[: int(receiver_node.QUIET_S)] == ["1 of 1 meters online"] * int(receiver_node.QUIET_S)
+    assert texts[-1] == "no telegrams over b:1883"
+    assert send(0, 1) == "1 of 1 meters online"
+    # A meter that pauses is quiet at both.
+    fleet.look(2 * receiver_node.QUIET_S)
+    assert send(0, 1) == "1 of 1 meters online"
+    # A broker that is connected again has its time.
+    fleet.links[1].is_connected = False
+    send(0)
+    fleet.links[1].is_connected = True
+    assert send(0) == "1 of 1 meters online"
+
+
 def test_a_telegram_without_checksum_ends_with_its_message(fleet: Fleet) -> None:
     for _ in range(3):
         fleet.moment += 10.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 
 from gateway.exports.home_assistant_mqtt import Device, discovery, discovery_topic, sensors_of
 from gateway.nodes.mqtt_publisher.channel import Channel, Edge, MessageBroker
@@ -74,8 +75,12 @@ class ReadingsPublisher(Node):
         return partial(self._publish, watched)
 
     def keep(self, names: set[str]) -> None:
-        """Forget the meters that are not among these."""
-        self._watched = {name: each for name, each in self._watched.items() if name in names}
+        """Forget the meters that are not among these; what brokers have stored about them is no longer online."""
+        for name in self._watched.keys() - names:
+            watched = self._watched.pop(name)
+            if watched.is_fresh:
+                self._note_freshness(watched, is_fresh=False)
+                self._offer_readings(watched, watched.channel)
 
     def note_broker(self, broker: MessageBroker, is_connected: bool) -> None:
         """Publish everything to a broker that has come online."""
@@ -163,7 +168,11 @@ class ReadingsPublisher(Node):
             moment = now()
             is_fresh = watched.is_fresh and meter.is_fresh(moment)
             payload = readings_json(meter, self.edge.name, moment, is_fresh=is_fresh)
-            return Message(topic, payload, content_type=CONTENT_TYPE)
+            # A broker must not keep it longer for a subscriber that is away.
+            expires_s = (
+                ceil(meter.served.measured + meter.stale_after_s - moment) if is_fresh and meter.served else None
+            )
+            return Message(topic, payload, expires_s=expires_s, content_type=CONTENT_TYPE)
 
         channel.offer(topic, make)
 

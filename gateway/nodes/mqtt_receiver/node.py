@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import NamedTuple, Protocol
 
 from gateway.nodes.mqtt_receiver.meter import Arrival, MqttMeter
-from gateway.nodes.mqtt_receiver.problems import forged_ticks
+from gateway.nodes.mqtt_receiver.problems import forged_ticks, quiet_broker
+from gateway.problems.problem import Problem
 from gateway.protocol.fleet.inbox import Outcome
 from gateway.protocol.fleet.presence import Presence, decode_status
 from gateway.protocol.fleet.rendezvous import brokers_of
@@ -36,6 +38,8 @@ from gateway.transport.mqtt import Message
 
 FORGED_SHOWN_S = 60.0
 """Time for which the status reports a tick that somebody else has published under the name of this gateway."""
+QUIET_S = 30.0
+"""Time for which telegrams come over other brokers only, before a broker is reported: longer than slow meters pause."""
 PARTS = 10
 """Number of parts in which all meters are looked at within a second, so that no look takes long."""
 
@@ -94,7 +98,11 @@ class MqttReceiver(Node):
         self._turns = count()
         self._online: set[MqttMeter] = set()
         self._forged, self._forged_at = 0, float("-inf")
-        self.received = self.not_ours = 0
+        self.not_ours = 0
+        self._received = Counter[str]()
+        """The number of messages of each broker."""
+        self._moved: dict[str, tuple[int, float]] = {}
+        """The number of messages of each broker, and the moment of the look at which it had changed."""
 
     def details(self) -> Details:
         """Return how many meters are online, and what became of all messages."""
@@ -153,7 +161,7 @@ class MqttReceiver(Node):
     # Messages
 
     def _take(self, link: Link, message: Message) -> None:
-        self.received += 1
+        self._received[link.place] += 1
         parts = message.topic[self._after_prefix :].split("/")
         if len(parts) == 3 and parts[2] == TELEGRAM:
             if self._known is not self.meters.receivers:
@@ -193,7 +201,7 @@ class MqttReceiver(Node):
         if turn == 0:
             self._tick()
             self._note_forged(moment)
-            self._show(len(connected), moment)
+            self._show(len(connected), self._quiet_broker(moment), moment)
 
     def _note_forged(self, moment: float) -> None:
         """Log that ticks came back that this gateway has not sent."""
@@ -201,7 +209,27 @@ class MqttReceiver(Node):
             self._forged, self._forged_at = self.ticks.forged, moment
             self.log_seldom(logging.WARNING, str(forged_ticks()))
 
-    def _show(self, connected: int, moment: float) -> None:
+    def _quiet_broker(self, moment: float) -> Problem | None:
+        """Return that a connected broker sends nothing, while telegrams of its meters come over other brokers."""
+        for link in self._links:
+            count, place = self._received[link.place], link.place
+            before, since = self._moved.get(place, (None, moment))
+            if count != before or not link.is_connected:
+                self._moved[place] = count, moment
+            elif moment - since > QUIET_S and self._comes_elsewhere(place, since + QUIET_S):
+                problem = quiet_broker(place)
+                self.log_seldom(logging.WARNING, str(problem), alike=problem.short)
+                return problem
+        return None
+
+    def _comes_elsewhere(self, place: str, moment: float) -> bool:
+        """Return whether a telegram of a meter of this broker has come since `moment`."""
+        return any(
+            meter.meter.newest is not None and meter.meter.newest.arrived > moment and place in meter.places
+            for meter in self._online
+        )
+
+    def _show(self, connected: int, quiet: Problem | None, moment: float) -> None:
         total = len(self.meters.receivers)
         self._online.intersection_update(meter for _, meter in self.meters.receivers)
         values: Mapping[str, int] = {"count": len(self._online), "total": total}
@@ -209,6 +237,8 @@ class MqttReceiver(Node):
             self.show(Colour.RED, Mark.RING, "no-broker")
         elif moment - self._forged_at <= FORGED_SHOWN_S:
             self.show(Colour.YELLOW, Mark.DOT, label_of(forged_ticks()))
+        elif quiet:
+            self.show(Colour.YELLOW, Mark.DOT, label_of(quiet))
         elif len(self._online) < total or connected < len(self._links):
             self.show(Colour.YELLOW, Mark.DOT, "meters-online", **values)
         else:

@@ -29,6 +29,13 @@ def no_broker(places: Iterable[str]) -> Problem:
     )
 
 
+def quiet_broker(place: str) -> Problem:
+    """Return that no telegrams come over a connected broker."""
+    what = f"no telegrams come over {place}: their meters are stale if the other broker fails"
+    hint = "Do the gateways at the meters reach this broker, and may this user read the telegrams there?"
+    return problem_of("mqtt-broker-quiet", what, hint, short=f"no telegrams over {place}", broker=place)
+
+
 def edge_offline(edge: str) -> Problem:
     """Return that the gateway at the meter is offline."""
     what = f"{cut(edge)} is offline"
