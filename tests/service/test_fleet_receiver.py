@@ -43,13 +43,16 @@ def receiver(wiring: Wiring) -> MqttReceiver | None:
     return next((node for node in wiring.flow.nodes if isinstance(node, MqttReceiver)), None)
 
 
+def meters(wiring: Wiring) -> dict[str, MqttMeter]:
+    return {node.meter.name: node for node in wiring.flow.nodes if isinstance(node, MqttMeter)}
+
+
 def test_each_meter_is_subscribed_to_at_two_brokers_and_a_simulated_one_at_none(tmp_path: Path) -> None:
     wiring = wire(tmp_path, TWO + BROKERS + SERVER)
-    meters = {node.meter.name: node for node in wiring.flow.nodes if isinstance(node, MqttMeter)}
-    assert meters.keys() == {"flat1", "flat3"}
+    assert meters(wiring).keys() == {"flat1", "flat3"}
     found = topics(wiring)
     assert found.keys() == {"a:1883", "b:1883", "c:8883"}
-    for name, meter in meters.items():
+    for name, meter in meters(wiring).items():
         topic = f"dsmr/v1/+/{name}/telegram"
         assert {place for place, each in found.items() if topic in each} == set(meter.places)
         assert len(meter.places) == 2
@@ -80,7 +83,7 @@ def test_an_edge_reads_the_ticks_of_more_gateways_than_a_telegram_names(tmp_path
 
 def test_a_reload_keeps_the_receiver_and_changes_its_topics(tmp_path: Path) -> None:
     wiring = wire(tmp_path, TWO + BROKERS + SERVER)
-    before = receiver(wiring)
+    before, first = receiver(wiring), meters(wiring)
     assert before
 
     def reload(text: str) -> MqttReceiver | None:
@@ -92,6 +95,10 @@ def test_a_reload_keeps_the_receiver_and_changes_its_topics(tmp_path: Path) -> N
     assert reload(TWO.replace("flat3", "flat4") + BROKERS + SERVER) is before
     assert "dsmr/v1/+/flat4/telegram" in set.union(*topics(wiring).values())
     assert "dsmr/v1/+/flat3/telegram" not in set.union(*topics(wiring).values())
+    assert reload(TWO + BROKERS + SERVER) is before
+    again = meters(wiring)
+    assert again["flat1"] is first["flat1"]
+    assert again["flat3"] is not first["flat3"], "a meter that was removed may be another one when it is added again"
     other = reload(TWO + BROKERS.replace("serving", "serving-2") + SERVER)
     assert other is not None
     assert other is not before, "a tick under another name is another one"
