@@ -192,22 +192,18 @@ async def renew(nodes: Sequence[Node], renewal: Renewal) -> None:
         closed = await clients.renew_tls(tls) if tls else 0
         if closed:
             node.log(logging.INFO, f"{closed} connections are closed: the new client_ca has not signed the certificate")
+    renewed = {
+        "renew_tls": renewal.tls,
+        "renew_password": renewal.password,
+        "renew_tokens": renewal.tokens,
+        "renew_keys": renewal.keys,
+        "renew_login": renewal.logins,
+    }
     for node in nodes:
-        take_tls = getattr(node, "renew_tls", None)
-        if take_tls and renewal.tls:
-            take_tls(renewal.tls)
-        take = getattr(node, "renew_password", None)
-        if take and renewal.password:
-            take(renewal.password)
-        take_tokens = getattr(node, "renew_tokens", None)
-        if take_tokens and renewal.tokens:
-            take_tokens(renewal.tokens)
-        take_keys = getattr(node, "renew_keys", None)
-        if take_keys and renewal.keys:
-            take_keys(renewal.keys)
-        take_logins = getattr(node, "renew_login", None)
-        if take_logins and renewal.logins:
-            take_logins(renewal.logins)
+        for name, content in renewed.items():
+            take = getattr(node, name, None)
+            if take and content:
+                take(content)
 
 
 def _load(files: TlsFiles, *, is_replaced: bool) -> tuple[Sequence[tuple[str, Problem]], ServerTls | None]:
