@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
+import secrets
 import shutil
 import struct
 import sys
 import tempfile
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -22,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.runtime import clock
+from gateway.runtime import clock, threads
 from tests.simulation.loop import START_S, VirtualLoop
 from tests.simulation.network import HOST, Network
 from tests.simulation.truth import Oracle, Written, decode, telegram
@@ -54,11 +56,26 @@ class _VirtualClock:
         return UNIX_START_S + self.now() - START_S + self.jump_s
 
 
+class _NoThread(threads.Thread):
+    """Work that is done at once: a thread would take real time, and how much virtual time passes meanwhile differs."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self.begun, self.over = threading.Event(), threading.Event()
+        self.ident = threading.get_ident()
+        self._run = run
+        self._work()
+
+
 assert "pytest" not in sys.modules, "a process of its own: the clock is replaced for all modules"
 MACHINE = _VirtualClock()
 clock.now = MACHINE.now
 clock.unix_now = MACHINE.unix_now
 clock.is_synchronised = MACHINE.is_synchronised
+threads.Thread = _NoThread  # type: ignore[misc]
+# The same seed has to give the same run.
+secrets.randbelow = random.randrange
+secrets.randbits = random.getrandbits
+secrets.token_hex = lambda nbytes=None: f"{random.getrandbits(8 * (nbytes or 32)):x}"
 
 from gateway.transport import listening  # noqa: E402 - after the clock
 
