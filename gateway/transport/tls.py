@@ -9,6 +9,7 @@ import asyncio
 import errno
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from gateway.files.regular_file import accessing
 from gateway.transport.certificates import expiries_of, is_signed_by
 from gateway.transport.secret_file import read_secret
+from gateway.transport.timed_reading import read_in_time
 
 HANDSHAKE_TIMEOUT_S = 10.0
 MEANWHILE = "the connection ended meanwhile"
@@ -24,6 +26,8 @@ RECORD_HEADER_BYTES = 5
 """Size of the header of a TLS record: its type, two bytes of version, and two of length (RFC 8446, 5.1)."""
 HANDSHAKE_RECORD = 22
 MAX_RECORD_BYTES = 16_384
+MAX_SESSIONS = 100
+"""Number of sessions that are kept for clients to resume. Each takes up to 11 kB."""
 
 Turn = Callable[[Callable[[], bool]], Awaitable[None]]
 """A function that waits for the turn of a client, and skips it if its argument returns False then."""
@@ -132,18 +136,24 @@ class ServerTls:
         self.files = files
         self.authorities = read_secret(files.client_ca) if files.client_ca else b""
         """The content of the file of authorities; empty where clients need no certificate."""
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.sslobject_class = _Handshake
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.sslobject_class = _Handshake
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         with accessing(files.key):  # another file may have taken its place since
-            self._context.load_cert_chain(files.certificate, files.key, _no_password)
+            self.context.load_cert_chain(files.certificate, files.key, _no_password)
         if files.client_ca:
             with accessing(files.client_ca):
-                self._context.load_verify_locations(files.client_ca)
-            self._context.verify_mode = ssl.CERT_REQUIRED
+                self.context.load_verify_locations(files.client_ca)
+            self.context.verify_mode = ssl.CERT_REQUIRED
         self._free: list[_OneHandshake] = []
+        self._max_sessions = MAX_SESSIONS
         self.expiries = expiries_of(files)
         """The end of validity of each file."""
+
+    @property
+    def sessions(self) -> int:
+        """Return the number of sessions that are kept: those of clients with TLS 1.2 that know no session tickets."""
+        return self.context.session_stats()["number"]
 
     def trusts(self, certificate: bytes) -> bool:
         """Return whether a client with this certificate (DER) may stay; its handshake was with other authorities."""
@@ -177,11 +187,24 @@ class ServerTls:
         await turn(lambda: not transport.is_closing())
         if transport.is_closing():  # the handshake would not notice that the connection is closed
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
+        if self.sessions >= self._max_sessions:
+            await self._drop_sessions()
         context = self._free.pop() if self._free else _OneHandshake(ssl.PROTOCOL_TLS_SERVER)
-        context.shared, context.free, context.transport, context.early = self._context, self._free, transport, early
+        context.shared, context.free, context.transport, context.early = self.context, self._free, transport, early
         secured = await asyncio.get_running_loop().start_tls(
             transport, client, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
         )
         if secured is None or transport.is_closing():
             raise ConnectionAbortedError(errno.ECONNABORTED, MEANWHILE)
         return secured
+
+    async def _drop_sessions(self) -> None:
+        """Go on with another context; Python has no other way to empty the cache of one, which OpenSSL fills for hours.
+
+        If the files cannot be used now, or are others than before, the next attempt is after as many sessions again.
+        """
+        self._max_sessions *= 2
+        with suppress(OSError):
+            another = await read_in_time(ServerTls, self.files)
+            if another.authorities == self.authorities:
+                self.context, self._max_sessions = another.context, MAX_SESSIONS

@@ -23,6 +23,8 @@ GONE_AFTER_S = 60.0
 """Time without requests and connections after which a host is gone."""
 MAX_HOSTS = 256
 """Largest number of hosts that are remembered."""
+MAX_NAMES = 1000
+"""Largest number of names of clients whose host is kept; a client that connects again has another name."""
 MAX_READ = 8192
 """Largest number of pairs of a meter and a host that reads it."""
 
@@ -124,7 +126,7 @@ class ClientWatch:
 
     def _host(self, client: str) -> str:
         if client not in self._hosts:
-            if len(self._hosts) >= MAX_READ:
+            if len(self._hosts) >= MAX_NAMES:
                 self._hosts.clear()
             self._hosts[client] = host_of(client)
         return self._hosts[client]
