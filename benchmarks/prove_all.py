@@ -106,9 +106,11 @@ PROOFS = (
         "python -m benchmarks.soak",
         r"^(?P<readers>\d+) readers received each of (?P<count>\d+) telegrams, byte for byte.*"
         r"^(?P<clients>\d+) clients: (?P<responses>\d+) responses, .*^memory: (?P<first>\S+) MB at first, at most "
-        r"(?P<growth>\S+) MB; descriptors: (?P<descriptors>\d+) .* log: (?P<lines>\d+) lines\nverdict: as promised",
+        r"(?P<growth>\S+) MB, and (?P<later>\S+) MB after the second look; descriptors: (?P<descriptors>\d+) .* log: "
+        r"(?P<lines>\d+) lines\nverdict: as promised",
         "{count} telegrams to {readers} readers, byte for byte; {responses} responses, 0 torn, 0 old; memory {growth} "
-        "MB after the first twentieth, {descriptors} descriptors throughout, {lines} lines of log",
+        "MB after the first 3,600 telegrams, of which {later} MB after the first twentieth; {descriptors} descriptors "
+        "throughout, {lines} lines of log",
     ),
     Proof(
         "sources",

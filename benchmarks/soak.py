@@ -14,8 +14,8 @@ subscriber of a broker (mosquitto) checks each message. Control+C ends the run e
 The second form sends a telegram per second from each kind of source of `sources.py` to one gateway, and checks each
 response and its age.
 
-Both measure the memory, the file descriptors and the log of the gateway; the first form from a twentieth of the
-telegrams on, the second one from the first minutes on.
+Both measure the memory, the file descriptors and the log of the gateway; the first form from the telegrams of the first
+hour on, the second one from the first minutes on.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from benchmarks.steadiness import Steadiness, start_mosquitto
 
 MONTH = 2_600_000
 """Number of telegrams of a meter that sends one per second, in 30 days."""
+HOUR = 3600
+"""Number of telegrams after which the memory may grow no more than the limit: those of an hour."""
 READERS = 5
 AHEAD = 16
 """Largest number of telegrams between meter and slowest reader: half of what the gateway buffers per reader."""
@@ -168,8 +170,9 @@ def run_month(folder: Path, total: int) -> None:
             readers.sent(send())
             sent.value = telegrams.count
             readers.take((number - AHEAD) * size)
-            if number == step:
-                steadiness.begin()  # what is kept of the newest requests and events is full by now
+            if number == HOUR:
+                steadiness.begin()
+                print(f"after {number:>8} telegrams: {steadiness}", flush=True)
             if number % step == 0:
                 steadiness.look()
                 rate = number / (time.monotonic() - begun)

@@ -45,9 +45,10 @@ class Steadiness:
 
     def summary(self) -> str:
         """Describe the changes in a line."""
-        first, most = self._memory_mb[0], max(self._memory_mb)
+        first, then, most = self._memory_mb[0], self._memory_mb[1], max(self._memory_mb)
         return (
-            f"memory: {first:.1f} MB at first, at most {most - first:+.2f} MB; descriptors: {self._descriptors[0]} at "
+            f"memory: {first:.1f} MB at first, at most {most - first:+.2f} MB, and {most - then:+.2f} MB after the "
+            f"second look; descriptors: {self._descriptors[0]} at "
             f"first, {max(self._descriptors)} at most; log: {self._program.log_lines} lines"
         )
 
