@@ -129,7 +129,7 @@ def topic_flooded(topic: str, counted: str) -> Problem:
         what = (
             f"too many messages on '{counted}', such as on '{shown}'; new senders there are not received for a minute"
         )
-    hint = "Only one gateway may publish there: see who does, and the access list of the broker"
+    hint = "Only one gateway may publish there: see who does. Do bridges send it in a circle? Look at the access list"
     return problem_of("mqtt-topic-flood", what, hint, short="too many messages on a topic")
 
 
