@@ -319,7 +319,7 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         page.locator(".fleet-port").evaluate("(port) => port.scrollTo(0, 1e6)")
         page.locator(".fleet-row[data-order='59']").wait_for()
         assert rows.count() <= 40
-        page.keyboard.press("Alt+/")
+        page.locator("[accesskey='/']").focus()
         page.keyboard.type("kade-17")
         page.wait_for_function("() => document.querySelectorAll('.fleet-row').length === 1")
         assert rows.first.inner_text().startswith("kade-17")

@@ -86,10 +86,7 @@ export function create(gateway, refresh) {
     element,
     update,
     // The gateway's own values change without a telegram, and a client reads them as they are now.
-    tick() {
-      update();
-      refresh();
-    },
+    tick: refresh,
     async refresh() {
       const asked = state.unit;
       if (asked === null) return;

@@ -47,10 +47,7 @@ export function create(gateway, refresh) {
   return {
     element,
     update: show,
-    tick() {
-      show();
-      refresh();
-    },
+    tick: refresh,
     async refresh() {
       if (state.meter === null) return;
       data = await gateway.get("api/telegram", { meter: state.meter, identifiers: gateway.showsIdentifiers });
