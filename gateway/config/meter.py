@@ -24,6 +24,8 @@ SOURCE_KEYS = frozenset[str]().union(*(kind.keys for kind in SCHEMES.values()))
 """Keys that only some kinds of source have."""
 
 MAX_USER_CHARACTERS = 256
+MAX_IDENTIFIER_CHARACTERS = 96
+"""Longest equipment identifier, in the hexadecimal digits of its line (DSMR 5.0.2 P1, 6.12)."""
 MIN_POLL_S, MAX_POLL_S = 0.1, 5.0
 """Bounds of `poll`: a small device bears no more requests, and the age of a telegram is not known better."""
 
@@ -114,6 +116,7 @@ class MeterKeys(BaseModel):
     token_file: Path | None = None
     poll: Duration | None = None
     decryption: DecryptionConfig | None = None
+    equipment_identifier: Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS)] | None = None
     dsmr_version: Annotated[str, BeforeValidator(_version), WithJsonSchema(_VERSION_SCHEMA)] = AUTO
     baudrate: int | None = Field(default=None, ge=300, le=4_000_000)
     bytesize: Literal[7, 8] | None = None

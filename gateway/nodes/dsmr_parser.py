@@ -156,7 +156,7 @@ class DsmrParser(Node):
 
     def _take(self, item: Telegram | RefusedTelegram, arrived: float) -> None:
         # A correct checksum is enough to pass the telegram on as it came, before its readings are parsed.
-        if isinstance(item, Telegram) and item.checked:
+        if isinstance(item, Telegram) and item.checked and not self._meter.identifiers:
             self._pass_on(item)
         # Bytes that drip in were written earlier: no meter takes longer for its telegram than the slowest line.
         came = min(self._last_read, self._begun + self._gap_s + len(item.raw) / SLOWEST_BYTES_PER_S)
@@ -174,7 +174,7 @@ class DsmrParser(Node):
             error = label("refused-" + result.reason.replace(" ", "-"))
             self._note_error(f"refused: {result.reason} ({result.detail})", error)
         else:
-            if not result.telegram.checked:
+            if not result.telegram.checked or self._meter.identifiers:
                 self._pass_on(result.telegram)
             self._is_new_connection = False
             self._serve()

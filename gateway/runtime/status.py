@@ -81,6 +81,7 @@ TEXTS: Mapping[str, str] = {
     "refused-oversize": "telegram too long",
     "refused-form": "malformed telegram",
     "refused-implausible": "implausible telegram",
+    "refused-other-meter": "telegram of another meter",
     "refused-unconfirmed": "waits for a second telegram",
     # Register maps
     "not-served-yet": "telegrams are not served yet",

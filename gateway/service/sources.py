@@ -12,6 +12,7 @@ from gateway.lines.line import Line
 from gateway.lines.serial import SerialLine
 from gateway.nodes.dsmr_parser import GAP_FAST_S, GAP_SLOW_S, DsmrParser
 from gateway.nodes.p1_port import P1Port
+from gateway.protocol.p1.identifiers import identifiers_of
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.variants import FAST_LINE, VARIANTS, SerialSettings
 from gateway.runtime.flow import Node
@@ -76,6 +77,7 @@ def make_source(name: str, config: MeterConfig, folder: Path, state: Path | None
     """
     variant = None if config.dsmr_version == AUTO else VARIANTS[config.dsmr_version]
     meter = MeterState(name, variant, config.stale_after, is_simulated=config.simulate)
+    meter.identifiers = identifiers_of(None if config.simulate else config.equipment_identifier)
     lines = p1_connections(config, folder)
     usual = variant.line if variant else FAST_LINE
     if config.is_from_brokers and not config.simulate:

@@ -19,7 +19,7 @@ from gateway.runtime.clock import now
 from gateway.runtime.status import Colour
 from tests.conftest import own_telegram
 from tests.nodes.parsing import ripen
-from tests.protocol.p1.stream import later, telegram_of
+from tests.protocol.p1.stream import later, resealed, telegram_of
 from tests.waiting import running, until
 
 GOOD = own_telegram("v50_sagemcom-t210d")
@@ -89,6 +89,19 @@ async def test_a_checked_telegram_is_passed_on_before_it_is_read_and_any_other_o
     slow.feed(SLOW + SLOW + other + other, 0)
     slow.parser.receive(b"", 100)
     assert passed_slow == [(SLOW, 1), (other, 2)]
+
+
+async def test_a_telegram_of_another_meter_is_not_passed_on_if_one_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench, passed = Bench(), list[bytes]()
+    bench.meter.identifiers = frozenset({"TEST-T210D-000008"})
+    bench.parser.telegrams.connect(bench.parser, lambda telegram: passed.append(telegram.raw))
+    other = resealed(GOOD.replace(b"303038)", b"303039)", 1))
+    bench.feed(GOOD + other + later(GOOD, 1), 0)
+    assert passed == bench.raw == [GOOD, later(GOOD, 1)]
+    assert bench.refused == {RefusalReason.OTHER_METER: 1}
+    assert any("telegram refused: other meter (it has another" in message for message in messages(caplog))
 
 
 @pytest.mark.parametrize("size", [None, 1, 7, 512])

@@ -118,6 +118,10 @@ _REFUSED: Mapping[RefusalReason, tuple[str, str]] = {
         "a line cannot be read, or a required line is missing",
         "Check the cable, and the speed and parity of the line",
     ),
+    RefusalReason.OTHER_METER: (
+        "they are from another meter than the configured one",
+        "Check the address of the source, and equipment_identifier",
+    ),
     RefusalReason.UNCONFIRMED: (
         "without a checksum, they are used once two of them agree",
         "Wait for the next telegram; if it does not help, check the cable",

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 
 from gateway.protocol.p1.names import NAMES, ValueType
-from gateway.protocol.p1.obis import Value
+from gateway.protocol.p1.obis import Kind, Value
+from gateway.protocol.p1.value_groups import decode
 
 _HARMLESS = frozenset({"p1_version", "emucs_version"})
 """Text readings that identify nobody."""
@@ -26,6 +27,14 @@ def describe(description: str, *, has_pseudonym: bool) -> str:
     """Return the description of a register with an identifier, with what clients get if they may not read it."""
     instead = "a pseudonym" if has_pseudonym else "absent"
     return "; ".join(filter(None, (description, f"{instead} unless the unit has identifiers: true")))
+
+
+def identifiers_of(text: str | None) -> frozenset[str]:
+    """Return the identifiers that a text may stand for: itself, and what it means as the digits of a line; or none."""
+    if text is None:
+        return frozenset()
+    decoded, _, _ = decode(Kind.OCTETS, [text])
+    return frozenset({text, str(decoded)})
 
 
 def pseudonym(identifier: Value) -> str:

@@ -38,6 +38,8 @@ MAX_DRAFTS = 4
 """Largest number of times that a telegram is read before its end line has come."""
 ERROR_WINDOW_S = 60.0
 """Time during which an error counts as recent."""
+OTHER_METER = "it has another equipment identifier than the configured one, or none"
+"""Detail of the refusal of another meter's telegram; it quotes no identifier."""
 
 
 class _Interpreted(NamedTuple):
@@ -57,6 +59,8 @@ class MeterState:
     written_after = UNPROVEN
     """Moment after which the next telegram was written; set before its bytes where its way proves one."""
 
+    identifiers: frozenset[str] = frozenset()
+    """The equipment identifiers of the only meter whose telegrams are accepted; empty to accept any meter."""
     fresh_since = freshness.NEVER
     """Moment since which the readings have been fresh without interruption."""
     interval_s: float | None = None
@@ -220,6 +224,8 @@ class MeterState:
         refusal = refuse(telegram, readings, variant, before, elapsed)
         if refusal and refusal.reason is not RefusalReason.IMPLAUSIBLE:
             return refusal
+        if self.identifiers and readings.values.get("equipment_identifier") not in self.identifiers:
+            return RefusedTelegram(telegram.raw, RefusalReason.OTHER_METER, OTHER_METER)
         plausible, withheld = self.guards.judge(telegram, readings, arrived)
         if not telegram.checked:
             refusal = self._confirmation.refuse(telegram, readings, refusal, arrived)

@@ -44,6 +44,8 @@ class RefusalReason(StrEnum):
     """A telegram without checksum has a line that cannot be read, or a required line is missing."""
     IMPLAUSIBLE = "implausible"
     """A telegram without checksum contradicts the one before it."""
+    OTHER_METER = "other meter"
+    """The telegram is not from the meter that the configuration names."""
     UNCONFIRMED = "unconfirmed"
     """The first telegram of a meter without checksum: it is used when the next one agrees with it. This is no error."""
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.p1.doubt import Doubt
+from gateway.protocol.p1.identifiers import identifiers_of
 from gateway.protocol.p1.meter import (
     ERROR_WINDOW_S,
     STALE_AFTER_FAST_S,
@@ -23,7 +24,7 @@ from gateway.protocol.p1.status_values import status_values
 from gateway.protocol.p1.telegram import RefusalReason, RefusedTelegram
 from gateway.protocol.p1.variants import VARIANTS
 from tests.conftest import own_telegram
-from tests.protocol.p1.stream import Item, feed, later, only, telegram_of
+from tests.protocol.p1.stream import Item, feed, later, only, resealed, telegram_of
 from tests.telegrams.make import crc16
 
 NEW = own_telegram("v50_sagemcom-t210d")
@@ -118,6 +119,26 @@ def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: RefusalRe
     assert meter.newest is None
     assert not meter.is_fresh(START + 5)
     assert meter.refused == {fault: 5}
+
+
+IDENTIFIER = "TEST-T210D-000008"
+
+
+@pytest.mark.parametrize("configured", [IDENTIFIER, IDENTIFIER.encode().hex().upper()])
+def test_a_meter_that_is_named_is_the_only_one_that_is_used(configured: str) -> None:
+    meter = meter_of()
+    meter.identifiers = identifiers_of(configured)
+    for arrived in range(3):
+        assert isinstance(take(meter, later(NEW, arrived), START + arrived), Received)
+    served = meter.served
+    for wrong in (NEW.replace(b"(544553542D54323130442D303030303038)", each) for each in (b"(54455354)", b"()")):
+        refused = take(meter, resealed(wrong), START + 3)
+        assert isinstance(refused, RefusedTelegram)
+        assert refused.reason is RefusalReason.OTHER_METER
+        assert "TEST" not in refused.detail
+    assert meter.served is served
+    assert meter.has_recent_errors(START + 4)
+    assert meter.refused[RefusalReason.OTHER_METER] == 2
 
 
 def test_the_configured_version_decides_whether_a_checksum_must_be_there() -> None:
