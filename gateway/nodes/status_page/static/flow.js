@@ -8,11 +8,14 @@ import { CLIENT_MARKS, mark, meterState } from "./marks.js";
 import { ageWords, clock, detailName, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
 
 const [BEAD_MS, HOP_MS, BEAD_EVERY_MS] = [320, 240, 900];
+const [IDLE_MS, IDLE_EVERY_MS] = [300_000, 5000]; // after so long without a pointer or a key, a bead comes seldom
 const BEAD_STEPS = [0, 0.25, 0.5, 0.75, 1]; // of a wire
 const CHANGES_SHOWN = 12;
 const MARKS = { green: "fresh", yellow: "warning", red: "stale", grey: "never", blue: "simulated" };
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
+let usedAt = 0;
+for (const kind of ["pointerdown", "pointermove", "keydown"]) addEventListener(kind, () => { usedAt = performance.now(); });
 
 export function create(gateway) {
   const [boxes, over, element] = [h("div.nodes"), h("div"), h("div")].map(make);
@@ -89,11 +92,12 @@ export function create(gateway) {
   function pulse(drawn, counts, places) {
     if (still.matches) return;
     const now = performance.now();
+    const every = now - usedAt > IDLE_MS ? IDLE_EVERY_MS : BEAD_EVERY_MS;
     const [lines, beads] = [".wire", ".bead"].map((each) => over.querySelectorAll(each));
     drawn.forEach(([{ key, source, unit, meter, per_s: rate, isAlive }], index) => {
       const isRequest = unit === "requests";
       const isPassed = isRequest ? rate > 0 : event.totals.telegrams[meter] > counts[meter];
-      if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < BEAD_EVERY_MS) return;
+      if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < every) return;
       beadAt.set(key, now);
       const line = lines[index];
       const frames = BEAD_STEPS.map((share) => line.getPointAtLength(share * line.getTotalLength()))
