@@ -29,8 +29,11 @@ _REMEDIES = {
     135: "Allow this user to write the topic, in the access list of the broker",
     149: "Allow longer messages at the broker, such as max_packet_size 65536 in mosquitto",
     151: "Raise the limit of this user at the broker, or publish less",
+    156: "Ask who runs the broker for its new address, and write that in brokers",
+    157: "Ask who runs the broker for its new address, and write that in brokers",
 }
-"""Reason code of a message that is refused to what helps (MQTT 5.0, 3.4.2.1)."""
+"""Reason code of a refusal or of the end of a connection to what helps (MQTT 5.0, 2.4)."""
+_LOOK_IN_LOG = "Look in the log of the broker"
 
 
 def not_connected(error: OSError) -> Problem:
@@ -64,7 +67,8 @@ def login_refused(code: Any) -> Problem:
     if code.value == _NO_QOS:
         return no_qos_1()
     what = f"the broker refuses the connection: {reason}"
-    return problem_of("mqtt-refused", what, "Look in the log of the broker", short="the broker refuses the connection")
+    hint = _REMEDIES.get(code.value, _LOOK_IN_LOG)
+    return problem_of("mqtt-refused", what, hint, short="the broker refuses the connection")
 
 
 def no_qos_1() -> Problem:
@@ -96,7 +100,8 @@ def disconnected(code: Any) -> Problem:
         hint = "Give each gateway an edge of its own, and name each broker once"
         return problem_of("mqtt-taken-over", what, hint, short="another client has the same id")
     what = f"the broker ended the connection: {cut(str(code))}"
-    return problem_of("mqtt-ended", what, "Look in the log of the broker", short="the broker ended the connection")
+    hint = _REMEDIES.get(code.value, _LOOK_IN_LOG)
+    return problem_of("mqtt-ended", what, hint, short="the broker ended the connection")
 
 
 def topic_refused(topic: str, code: Any) -> Problem:
@@ -109,7 +114,7 @@ def topic_refused(topic: str, code: Any) -> Problem:
 def message_refused(topic: str, code: int) -> Problem:
     """Return that a broker refuses a message that was published."""
     what = f"the broker refuses the message on '{topic}': {_reason(code)}"
-    hint = _REMEDIES.get(code, "Look in the log of the broker")
+    hint = _REMEDIES.get(code, _LOOK_IN_LOG)
     return problem_of("mqtt-message-refused", what, hint, short="the broker refuses messages")
 
 

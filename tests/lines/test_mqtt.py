@@ -10,6 +10,8 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.lines.mqtt import MAX_PER_S, MqttLine, telegram_of
 from gateway.problems.problem import ProblemError
@@ -18,7 +20,7 @@ from gateway.transport.mqtt import Broker, Message, MqttClient, Options
 from gateway.transport.mqtt_connection import Connection, Takers
 from gateway.transport.mqtt_message import NUMBERS, message_numbers
 from gateway.transport.mqtt_packets import MAX_PACKET_BYTES, NotMqttError, Packets
-from gateway.transport.mqtt_problems import message_refused
+from gateway.transport.mqtt_problems import disconnected, login_refused, message_refused
 from tests.conftest import own_telegram
 from tests.waiting import until
 
@@ -268,6 +270,17 @@ async def test_a_broker_that_does_not_respond_to_the_login_is_given_up(monkeypat
 @pytest.mark.parametrize("code", range(128, 256))
 def test_every_reason_code_of_a_refused_message_is_a_problem(code: int) -> None:
     assert message_refused("a", code).short == "the broker refuses messages"
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"), [(149, "max_packet_size"), (157, "new address"), (139, "log of the broker")]
+)
+def test_the_end_of_a_connection_has_its_remedy(code: int, remedy: str) -> None:
+    assert remedy in str(disconnected(ReasonCode(PacketTypes.DISCONNECT, identifier=code)))
+
+
+def test_a_broker_that_has_moved_asks_for_its_new_address() -> None:
+    assert "new address" in str(login_refused(ReasonCode(PacketTypes.CONNACK, identifier=157)))
 
 
 async def test_a_broker_that_takes_a_connection_and_no_login_is_no_host_that_is_off() -> None:
