@@ -137,6 +137,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End `closed`, with the error if there is one."""
         self._end(exc)
+        # asyncio's TLS refers to this connection. Without that cycle its buffers, 256 KiB, are freed at once.
+        self._transport = None
 
     # What paho calls
 
@@ -148,9 +150,9 @@ class Connection(asyncio.BufferedProtocol):
         return data
 
     def send(self, data: bytes) -> int:
-        """Send a packet of paho."""
-        assert self._transport
-        self._transport.write(bytes(data))
+        """Send a packet of paho; after the connection is lost, drop it."""
+        if self._transport:
+            self._transport.write(bytes(data))
         return len(data)
 
     def setblocking(self, _flag: bool) -> None:

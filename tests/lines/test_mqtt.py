@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tracemalloc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -467,3 +469,19 @@ def test_the_numbers_of_messages_begin_again_and_take_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[0] < 10_000
     finally:
         tracemalloc.stop()
+
+
+class Kept(asyncio.Transport):
+    """A transport that can be referred to weakly."""
+
+
+async def test_a_connection_that_is_lost_lets_its_transport_go() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        transport = Kept({"socket": near})
+        connection = Connection(Mock(Takers), MAX_PER_S)
+        connection.connection_made(transport)
+        gone = weakref.ref(transport)
+        connection.connection_lost(None)
+        del transport
+        assert gone() is None

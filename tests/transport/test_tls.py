@@ -1,8 +1,9 @@
-"""A listener with TLS keeps a limited number of sessions for clients that want to resume one."""
+"""A listener with TLS keeps little of clients that have left: few sessions, and none of their connections."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from gateway.transport import tls
 from gateway.transport.tls import ServerTls
 from tests.certificates import client_context, make_certificates
+from tests.nodes.transports import connect, make_unit, serve
+from tests.waiting import until
 
 
 class Accepted(asyncio.Protocol):
@@ -76,3 +79,19 @@ async def test_clients_are_served_while_the_files_cannot_be_read(
     assert await handshakes(server, tmp_path, 4) == [1, 2, 3, 4]
     files.certificate.write_bytes(certificate)
     assert await handshakes(server, tmp_path, 1) == [1]
+
+
+async def test_a_modbus_client_that_has_left_is_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    def left() -> int:
+        return sum(type(each).__name__ == "_Handshake" for each in gc.get_objects())
+
+    async with serve("tls", tmp_path, make_unit(tmp_path)) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            async with connect(server, tmp_path) as client:
+                assert await client.ask(bytes.fromhex("0300050001")) == bytes.fromhex("03020005")
+                assert left() == 1
+            await until(lambda: not left())
+        finally:
+            gc.enable()

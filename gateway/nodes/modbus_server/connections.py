@@ -143,6 +143,8 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
             self._stall.cancel()
         if self._hold:
             self._hold.cancel()
+        # asyncio's TLS refers to this client. Without that cycle its buffers, 256 KiB, are freed at once.
+        self._transport = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer for the next bytes."""
@@ -161,9 +163,9 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
             wait_a_turn(self._transport, self._go_on)  # type: ignore[arg-type]
 
     def _go_on(self) -> None:
-        assert self._transport is not None
-        if self._stall is None and self._hold is None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        transport = self._transport
+        if transport and self._stall is None and self._hold is None and not transport.is_closing():
+            transport.resume_reading()
 
     def _respond(self, received: bytes, moment: float) -> None:
         assert self._transport is not None
