@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.nodes.status_page.labels import LabelView
+
 
 @dataclass(frozen=True, slots=True)
 class AdviceView:
@@ -12,6 +14,11 @@ class AdviceView:
     mistake: str
     instead: int | None
     register: str | None
+    is_mistake: bool
+    """False if the client does nothing wrong."""
+    change: LabelView
+    """Sentence about the change in the client."""
+    reason: LabelView
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ POINTS, POINT_S = 30, 120.0
 NO_TELEGRAM = -1.0
 MANY_METERS, ONE_ROW_IN = 50, 5
 """Number of meters above which an event compares only one row in so many."""
+COUNTS_ON = ("line-receiving", "line-quiet", "plain")
+"""Codes of the labels that say no more than how old the newest telegram is."""
 METERS_IN_TURN = 10
 """Number of meters that are looked at in one turn of the event loop."""
 
@@ -75,8 +77,8 @@ class FleetRowView:
     """Telegrams that were refused in the last 24 hours."""
     clients: int
     """Hosts that read it."""
-    label: LabelView
-    """Status of the node that reads it."""
+    label: LabelView | None
+    """Reason why no telegram comes: a problem, or the status of the line; None if that says only for how long."""
 
 
 _Row = tuple[bool, float, float, float, float | None, int, int, str, tuple[str, ...]]
@@ -141,7 +143,7 @@ class FleetChannel:
                 row = self._row(meter, clients.get(meter.name, 0), node, moment)
                 if position >= len(rows) or rows[position] != row:
                     rows[position : position + 1] = [row]
-                    views.append(FleetRowView(position, *row[:7], label_view(node.status.label)))
+                    views.append(FleetRowView(position, *row[:7], _reason(node.status.label)))
             changed += map(to_json, views)
             if whole:
                 fleet += [to_json(_meter(meter, lines[meter.name])) for meter in some]
@@ -171,6 +173,13 @@ class FleetChannel:
         if known is None or known[0] != total or moment - known[1] > 300:
             known = self._errors[meter] = total, moment, self._page.history(meter).refused_in_day(moment)
         return known[2]
+
+
+def _reason(label: Label) -> LabelView | None:
+    """Return why no telegram comes; None for a status that says only for how long, as the age does."""
+    problem = label.values.get("problem")
+    reason = problem if isinstance(problem, Label) else label
+    return None if label.code in COUNTS_ON else label_view(reason)
 
 
 def _words(label: Label) -> tuple[str, tuple[str, ...]]:

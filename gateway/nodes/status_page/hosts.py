@@ -252,7 +252,7 @@ def _advice_view(host: str, server: ObservedServer, exchanges: Sequence[Exchange
         exception=exception_in(last.response),
         times=len(exchanges),
         last_at=unix_time(last.at),
-        advice=advice_view(advice),
+        advice=advice_view(advice, last),
     )
 
 

@@ -9,8 +9,9 @@ from itertools import islice
 from gateway.nodes.status_page.client_views import AdviceView, ClientView, Requests, RequestView
 from gateway.nodes.status_page.decoded import MASK, Decoded, values_in
 from gateway.nodes.status_page.frame import unix_time
+from gateway.nodes.status_page.labels import LabelView
 from gateway.nodes.status_page.observation import ObservedServer, ServedUnits
-from gateway.protocol.modbus.advice import BLAMELESS, Advice, advise
+from gateway.protocol.modbus.advice import BLAMELESS, Advice, advice_sentences, advise
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.modbus.pdu import ReadRequest, decode_read, exception_in
 from gateway.protocol.registers.register_map import RegisterMap
@@ -111,9 +112,11 @@ def decoded(exchange: Exchange, server: ObservedServer) -> Decoded:
     return values_in(unit.register_map, read, response[2:])
 
 
-def advice_view(advice: Advice) -> AdviceView:
-    """Return the view of an advice."""
-    return AdviceView(advice.mistake.value, advice.instead, advice.register)
+def advice_view(advice: Advice, exchange: Exchange) -> AdviceView:
+    """Return the view of an advice for a request."""
+    change, reason = (LabelView(each.code, dict(each.values), each.text) for each in advice_sentences(advice, exchange))
+    is_mistake = advice.mistake not in BLAMELESS
+    return AdviceView(advice.mistake.value, advice.instead, advice.register, is_mistake, change, reason)
 
 
 def _request(exchange: Exchange, server: ObservedServer, advices: dict[AdviceKey, Advice | None]) -> RequestView:
@@ -141,7 +144,7 @@ def _request(exchange: Exchange, server: ObservedServer, advices: dict[AdviceKey
         words=MASK if words and is_masked else words,
         values=values.values,
         more_values=values.more,
-        advice=advice_view(advice) if advice else None,
+        advice=advice_view(advice, exchange) if advice else None,
     )
 
 

@@ -64,7 +64,17 @@ class Advice:
     """Name of the register that the client probably wants."""
 
 
-_TEXTS = {
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an advice, by its code and the values in it, for a translation."""
+
+    code: str
+    values: dict[str, str | int]
+    text: str
+    """In English."""
+
+
+TEXTS = {
     Mistake.UNIT_ID: (
         "Read unit {instead} instead of unit {unit}.",
         "Unit {unit} is not configured.",
@@ -107,7 +117,7 @@ _TEXTS = {
     ),
 }
 """For each mistake, the sentence about what to change, and the one with the reason."""
-_OPEN_TEXTS = {
+OPEN_TEXTS = {
     Mistake.UNIT_ID: "Read a unit that is configured.",
     Mistake.FUNCTION: "Turn this request off in the client, if that is possible.",
 }
@@ -116,20 +126,31 @@ BLAMELESS = frozenset((Mistake.ABSENT_VALUE, Mistake.SILENT_METER))
 """The outcomes that are no mistake of the client."""
 
 
-def advice_text(advice: Advice, exchange: Exchange) -> str:
-    """Return an advice for a request: what to change, and the reason. The status page has the same texts."""
+def advice_sentences(advice: Advice, exchange: Exchange) -> tuple[Sentence, Sentence]:
+    """Return an advice for a request: what to change, and the reason."""
     read = decode_read(exchange.request)
-    change, reason = _TEXTS[advice.mistake]
-    if advice.instead is None:
-        change = _OPEN_TEXTS.get(advice.mistake, change)
-    return f"{change} {reason}".format(
-        unit=exchange.unit_id,
-        function=exchange.request[0],
-        address=read.address if read else None,
-        count=read.count if read else None,
-        instead=advice.instead,
-        register=advice.register,
+    values = {
+        "unit": exchange.unit_id,
+        "function": exchange.request[0],
+        "address": read.address if read else "—",
+        "count": read.count if read else "—",
+        "instead": "—" if advice.instead is None else advice.instead,
+        "register": advice.register or "—",
+    }
+    code = f"advice-{advice.mistake.replace(' ', '-')}"
+    change, reason = TEXTS[advice.mistake]
+    is_open = advice.instead is None and advice.mistake in OPEN_TEXTS
+    if is_open:
+        change = OPEN_TEXTS[advice.mistake]
+    return (
+        Sentence(f"{code}-open" if is_open else code, values, change.format(**values)),
+        Sentence(f"{code}-reason", values, reason.format(**values)),
     )
+
+
+def advice_text(advice: Advice, exchange: Exchange) -> str:
+    """Return an advice for a request in English: what to change, and the reason."""
+    return " ".join(sentence.text for sentence in advice_sentences(advice, exchange))
 
 
 def advise(exchange: Exchange, units: UnitTable) -> Advice | None:

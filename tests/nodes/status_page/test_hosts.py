@@ -98,7 +98,8 @@ async def test_a_repeated_mistake_is_one_advice_with_its_number_of_requests(benc
     found = await hosts_of(bench)
     (advice,) = found["advices"]
     assert (advice["host"], advice["address"], advice["times"], advice["exception"]) == ("127.0.0.1", 40_101, 5, 2)
-    assert advice["advice"] == {"mistake": "manual number", "instead": 100, "register": "power_net"}
+    assert advice["advice"] | {"mistake": "manual number", "instead": 100, "register": "power_net"} == advice["advice"]
+    assert advice["advice"]["change"]["text"] == "Read power_net at address 100 instead of 40101."
     (host,) = found["hosts"]
     assert (host["state"], host["mistakes"], host["errors"]) == ("mistake", 5, 5)
 

@@ -36,7 +36,10 @@ async def test_requests_are_listed_with_their_likely_mistakes(bench: Bench) -> N
     assert [request["exception"] for request in listed["requests"]] == [1, 10, None, None]
     advice = [request["advice"] and request["advice"]["mistake"] for request in listed["requests"]]
     assert advice == ["function", "unit id", "one off", None]
-    assert listed["requests"][2]["advice"] == {"mistake": "one off", "instead": 100, "register": "power_net"}
+    one_off = listed["requests"][2]["advice"]
+    assert (one_off["mistake"], one_off["instead"], one_off["register"]) == ("one off", 100, "power_net")
+    assert one_off["change"]["code"] == "advice-one-off"
+    assert one_off["is_mistake"]
     (client,) = listed["clients"]
     assert (client["client"], client["answers"], client["errors"], client["unit_id"]) == (name, 4, 2, 1)
     assert len((await bench.get("/api/requests?limit=2")).data["requests"]) == 2

@@ -15,7 +15,8 @@ from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_errors import TOO_DEEP
 from gateway.maps.load import find_map, load_map, map_names
 from gateway.nodes.status_page.files import STATIC
-from gateway.protocol.modbus.advice import _OPEN_TEXTS, _TEXTS, Advice, Mistake, advice_text
+from gateway.protocol.modbus.advice import OPEN_TEXTS, Advice, Mistake, advice_sentences, advice_text
+from gateway.protocol.modbus.advice import TEXTS as ADVICE
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.p1.age.verdict import Kind
 from gateway.protocol.p1.telegram import RefusalReason
@@ -134,8 +135,11 @@ def test_the_page_has_the_same_texts_in_each_language(section: str) -> None:
 def test_every_code_of_the_gateway_has_an_english_and_a_dutch_text_with_the_same_values() -> None:
     assert texts("en")["labels"] == {}, "the gateway sends the English text itself"
     dutch = texts("nl")["labels"]
-    assert dutch.keys() == TEXTS.keys() | problem_codes()
-    for code, text in TEXTS.items():
+    advice = {code_of(mistake): change for mistake, (change, _) in ADVICE.items()}
+    advice |= {f"{code_of(mistake)}-reason": reason for mistake, (_, reason) in ADVICE.items()}
+    advice |= {f"{code_of(mistake)}-open": change for mistake, change in OPEN_TEXTS.items()}
+    assert dutch.keys() == TEXTS.keys() | problem_codes() | advice.keys()
+    for code, text in [*TEXTS.items(), *advice.items()]:
         assert placeholders(text) == placeholders(dutch[code]), code
 
 
@@ -206,14 +210,16 @@ async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
         assert named == texts(language)["details"].keys()
 
 
-def test_the_command_line_gives_the_same_advice_as_the_page() -> None:
-    page = texts("en")["page"]
-    for mistake, (change, reason) in _TEXTS.items():
-        assert page[f"advice_{mistake.replace(' ', '_')}"] == change
-        assert page[f"advice_{mistake.replace(' ', '_')}_reason"] == reason
-    for mistake, text in _OPEN_TEXTS.items():
-        assert page[f"advice_{mistake.replace(' ', '_')}_open"] == text
+def code_of(mistake: Mistake) -> str:
+    """The code of the sentence about what to change."""
+    return f"advice-{mistake.replace(' ', '-')}"
+
+
+def test_an_advice_has_all_its_values_and_a_code_for_each_sentence() -> None:
+    dutch = texts("nl")["labels"]
     exchange = Exchange(0, "client", 1, bytes.fromhex("0300650002"), b"\x83\x02")
     for mistake in Mistake:
         assert "{" not in advice_text(Advice(mistake, 3, "power_net"), exchange)
-        assert "None" not in advice_text(Advice(mistake, register="power_net"), exchange) or mistake not in _OPEN_TEXTS
+        assert "—" not in advice_text(Advice(mistake, register="power_net"), exchange) or mistake not in OPEN_TEXTS
+        for advice in (Advice(mistake), Advice(mistake, 3, "power_net")):
+            assert all(sentence.code in dutch for sentence in advice_sentences(advice, exchange))

@@ -32,7 +32,12 @@ let isReady = false; // the newest event is one of the stream of the view
 
 const gateway = {
   status: null, event: null, meterName: "", receivedAt: 0, isLost: false, showsIdentifiers: false,
-  restream: listen,
+  // Shows another meter, here and in the views that are opened next.
+  watch(name) {
+    gateway.meterName = name;
+    history.replaceState(null, "", `#${viewName}/${encodeURIComponent(name)}`);
+    listen();
+  },
   // Seconds since the newest event, so that the ages on the page keep growing, and the present time of the gateway.
   elapsed: () => (performance.now() - gateway.receivedAt) / 1000,
   now: () => gateway.event.at + gateway.elapsed(),
@@ -144,7 +149,7 @@ async function choose() {
   const name = wantedView();
   viewName = name;
   // This reads an address that somebody typed without encoding too.
-  gateway.meterName = new URLSearchParams(`meter=${location.hash.split("/")[1] ?? ""}`).get("meter");
+  gateway.meterName = new URLSearchParams(`meter=${location.hash.split("/")[1] ?? ""}`).get("meter") || gateway.meterName;
   document.title = `${t(name)} · DSMR Modbus gateway`;
   showFrame();
   const { create } = await import(`./${name}.js`).catch(() => ({}));

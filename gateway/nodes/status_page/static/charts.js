@@ -1,22 +1,21 @@
 // The last hour or the last day of a meter in four charts with one cursor. A time without telegrams is a gap, and
 // only what is fresh is called "now".
 
-import { h, make, memo, render, s, segments, select } from "./dom.js";
-import { limited, linesOf, nice, outline, picture, plot, POWER, powerTicks, TOP, watts } from "./drawing.js";
-import { isKnown, series } from "./series.js";
-import { table } from "./table.js";
+import { h, make, memo, render, s, segments, table } from "./dom.js";
+import { isKnown, limited, linesOf, nice, outline, picture, plot, POWER, powerTicks, series, TOP, watts } from "./drawing.js";
+import { meterChoice } from "./marks.js";
 import { hours, moment, number, signed, t } from "./texts.js";
 
 const [LOWEST_V, HIGHEST_V] = [207, 253];
 const PHASES = [1, 2, 3];
-const LEFT = 44; // space for the labels of values
 const JUMP = 10;
 const TABLE = [
-  ["chart_power", "W", ({ power_mean_w: mean }) => signed(mean)],
-  ["chart_lowest", "W", ({ power_lowest_w: lowest }) => signed(lowest)],
-  ["chart_highest", "W", ({ power_highest_w: highest }) => signed(highest)],
-  ["chart_longest", "s", ({ longest_interval_s: longest }) => number(longest, 1)],
-  ["chart_refused", null, ({ refused }) => number(refused)],
+  ["time", null, ({ at }) => moment(at)],
+  ["fleet_power", "num", ({ power_mean_w: mean }) => signed(mean)],
+  ["chart_lowest", "num", ({ power_lowest_w: lowest }) => signed(lowest)],
+  ["chart_highest", "num", ({ power_highest_w: highest }) => signed(highest)],
+  ["chart_longest_s", "num", ({ longest_interval_s: longest }) => number(longest, 1)],
+  ["chart_refused", "num", ({ refused }) => number(refused)],
 ];
 
 export function create(gateway, refresh) {
@@ -24,69 +23,56 @@ export function create(gateway, refresh) {
   const charts = [powerChart, phaseChart, voltageChart, intervalChart].map((kind) => ({ kind, drawn: memo() }));
   const rows = memo();
   const element = make(h("div"));
-  let [chosen, range, cursorAt, hasTable] = [gateway.meterName, "hour", null, false];
+  let [range, cursorAt] = ["hour", null];
   let past = { points: [] };
-  let nearest = null; // the point at the cursor
-  let names = [];
+  let chosen = null; // the point at the cursor
 
   function show() {
     const meter = gateway.watched();
     past = meter ? kept[range].known(meter) : { points: [] };
-    const distance = (point) => Math.abs(point.at - cursorAt);
-    nearest = cursorAt === null ? null : past.points.reduce((best, each) => (best && distance(best) <= distance(each) ? best : each), null);
-    const choose = (name, wanted) => {
-      [chosen, range, cursorAt] = [name, wanted, null];
-      show();
-      refresh();
-    };
+    chosen = cursorAt === null ? null : past.points.findLast(({ at }) => at - past.bucketS / 2 <= cursorAt) ?? past.points[0];
     const places = element.querySelectorAll(".plot").length;
-    render(element, h("div.bar", h("h1", t("charts")),
-      segments(t("chart_range"), ["hour", "day"].map((each) => [each, t(`chart_${each}`)]), range, (wanted) => choose(chosen, wanted)),
-      names.length > 1 && select(t("meter"), names, meter?.name, (name) => { choose(name, range); gateway.restream(); }),
+    render(element, h("div.bar",
+      segments(t("chart_range"), ["hour", "day"].map((each) => [each, t(`chart_${each}`)]), range,
+        (wanted) => { [range, cursorAt] = [wanted, null]; show(); refresh(); }),
+      meter && meterChoice(gateway),
       h("span.grow"), h("span.soft.small.optional", t("chart_hint")),
       past.points.length > 0 && h("a.btn", { href: `download/history?${new URLSearchParams({ meter: meter.name, range })}`, download: "" }, t("chart_csv"))),
-    h("div.g", charts.map(chartCard)),
-    past.points.length > 0 && h("details.as-table", { open: hasTable, ontoggle: ({ target }) => { hasTable = target.open; show(); } },
-      h("summary", t("chart_table")), hasTable && rows(past.key, tableOfPoints)));
+    past.points.length ? h("div.g", charts.map(chartCard)) : h("p.empty", t("chart_empty")),
+    h("details", { hidden: !past.points.length }, h("summary", t("chart_table")),
+      rows(past.key, () => table(t("chart_table"), TABLE, past.points.toReversed(), { kind: ".tall" }))));
     if (places < element.querySelectorAll(".plot").length) show(); // now the space for the drawings is known
   }
 
   // A chart of the kind that a table below describes: its readout, its picture, and the cursor for pointer and keyboard.
   // A meter that sends no such reading, or hundreds of meters, have no such chart.
   function chartCard({ kind, drawn }) {
-    const { name, size, unit, isOptional } = kind;
+    const { name, size, unit } = kind;
     const width = element.querySelector(`#chart-${name} .plot`)?.clientWidth ?? 0;
     const chart = drawn([past.key, width], () => plot(past, kind, Math.max(260, width)));
     const title = t(`chart_${name}`);
-    return (chart || !isOptional) && h(`section.card.chart.${size}`,
+    return chart && h(`section.card.chart.${size}`,
       { id: `chart-${name}`, tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key },
-      h("div.hd", h("h2", `${title} `, h("span.soft.small", unit)), h("p.readout", chart && readout(kind, chart))),
-      h("div.plot", { onpointermove: (event) => chart && point(event, chart), onpointerleave: () => move(null) },
-        chart ? picture(chart, chart.content, nearest && cursor(kind, chart)) : h("p.empty", t("chart_empty"))));
+      h("div.hd", h("h2", `${title} `, h("span.soft.small", unit)), h("p.readout", readout(kind, chart))),
+      h("div.plot", { onpointermove: (event) => point(event, chart), onpointerleave: () => move(null) },
+        picture(chart, chart.content, chosen && cursor(kind, chart))));
   }
 
   // The values at the cursor; without one, the newest, which are called "now" only while they are fresh.
   function readout(kind, { known, end, isServed, span, bucketS }) {
-    const shown = nearest ?? known.at(-1);
-    const when = nearest ? hours(nearest.at) : !isServed ? t("chart_last", { at: hours(end) })
+    const shown = chosen ?? known.at(-1);
+    const when = chosen ? hours(chosen.at) : !isServed ? t("chart_last", { at: hours(end) })
       : span === 3600 ? t("axis_now") : t("chart_newest", { n: bucketS / 60 });
     return [h("span.soft", when), isKnown(shown) ? kind.read(shown) : h("b", t("chart_nothing"))];
   }
 
   function cursor(kind, { x, y, floor }) {
-    const cx = x(nearest.at);
-    const places = kind.lines.map((line) => y(line(nearest))).filter(Number.isFinite);
+    const cx = x(chosen.at);
+    const places = kind.lines.map((line) => y(line(chosen))).filter(Number.isFinite);
     return [s("path.cursor", { d: `M${cx} ${TOP}V${floor}` }), places.map((cy) => s("circle.dot", { r: 3.5, cx, cy }))];
   }
 
-  function tableOfPoints() {
-    const heads = TABLE.map(([name, unit]) => h("th.num", { scope: "col" }, t(name), unit && ` (${unit})`));
-    return table(t("chart_table"), [["time"], ...heads], past.points.toReversed().map((each) => h("tr", h("td", moment(each.at)),
-      isKnown(each) ? TABLE.map(([, , text]) => h("td.num", text(each))) : h("td.soft", { colspan: TABLE.length }, t("chart_no_telegrams")))),
-    { kind: ".tall" });
-  }
-
-  // All charts show the point nearest to a time; null takes the cursor away. Only the keyboard makes a readout speak.
+  // All charts show the point at a time; null takes the cursor away. Only the keyboard makes a readout speak.
   function move(at, speaker) {
     for (const each of element.querySelectorAll(".readout")) each.ariaLive = each === speaker ? "polite" : "off";
     cursorAt = at;
@@ -100,7 +86,7 @@ export function create(gateway, refresh) {
 
   function key(event) {
     const { points } = past;
-    const index = nearest ? points.indexOf(nearest) : points.length;
+    const index = chosen ? points.indexOf(chosen) : points.length;
     const step = event.shiftKey ? JUMP : 1;
     const wanted = { ArrowLeft: index - step, ArrowRight: index + step, Home: 0, End: points.length, Escape: null }[event.key];
     if (wanted === undefined || !points.length) return;
@@ -111,40 +97,30 @@ export function create(gateway, refresh) {
 
   return {
     element,
-    get stream() { return { view: "now", meter: chosen }; },
+    get stream() { return { view: "now", meter: gateway.meterName }; },
     update: show,
     tick: show,
     resize: show,
     async refresh() {
       const meter = gateway.watched();
       if (!meter) return;
-      if (names.length !== gateway.meterCount()) names = (await gateway.get("api/status")).meters.map(({ name }) => name);
       if (await kept[range].follow(gateway, meter.name)) show();
     },
   };
 }
 
 const powerChart = {
-  ...POWER, unit: "kW", size: "s12", height: 206, left: LEFT, right: 14, hole: holeLabel,
+  ...POWER, unit: "kW", size: "s12", height: 206,
   read: ({ power_mean_w: mean, power_lowest_w: lowest, power_highest_w: highest }) => Number.isFinite(mean) && [
     h("b", { class: mean < 0 ? "exp" : "imp" }, mean < 0 ? "↑ " : "↓ ", t(mean < 0 ? "chart_export" : "chart_import", { w: number(mean, 0, "never") })),
     h("span.soft", t("chart_between", { lowest: signed(lowest), highest: signed(highest) }))],
 };
 
-// The begin and the end of a time without telegrams, where there is space for them.
-function holeLabel({ x, edge, at }, from, to) {
-  const [begin, end, isOpen] = [x(from), x(to), to === at];
-  if (end - begin <= 40 && !isOpen) return null;
-  const centre = Math.min((begin + end) / 2, edge - 44);
-  const words = isOpen ? t("chart_since", { at: hours(from) }) : `${hours(from)}–${hours(to)}`;
-  return [t("chart_no_telegrams"), words].map((text, line) => s("text.gap-label", { x: centre, y: TOP + 15 + 15 * line, "text-anchor": "middle" }, text));
-}
-
 // A chart with a line for each phase. `value` returns what is drawn of a phase at a point.
 function phased(value, write, kind) {
   const lines = PHASES.map((phase) => (point) => value(point, phase));
   return {
-    size: "s6", height: 168, left: LEFT, right: 14, isOptional: true, lines, write: number,
+    size: "s6", height: 168, lines,
     draw: ({ points, x, y }) => lines.map((line, index) => s(`path.phase.phase-${index + 1}`, { d: outline(linesOf(points, line, x, y)) })),
     read: (point) => PHASES.filter((phase) => Number.isFinite(value(point, phase))).map((phase) => h("span",
       s("svg.key", { width: 20, height: 4 }, s(`path.phase.phase-${phase}`, { d: "M0 2H20" })),
@@ -155,27 +131,23 @@ function phased(value, write, kind) {
 
 const phaseChart = phased((point, phase) => point[`power_l${phase}_w`], (value) => signed(value / 1000, 2), {
   name: "phases", unit: "kW", divisor: 1000, write: signed, say: watts, ticks: powerTicks,
-  ends: (point) => PHASES.map((phase) => point[`power_l${phase}_w`]),
 });
 
 const voltages = (point, phase) => [point[`voltage_l${phase}_lowest_v`], point[`voltage_l${phase}_highest_v`]];
 const middle = (point, phase) => voltages(point, phase).reduce((sum, value) => sum + value / 2, 0);
 
 const voltageChart = phased(middle, (value) => number(value, 1), {
-  name: "voltage", unit: "V", say: (value) => `${number(value, 1)} V`,
+  name: "voltage", unit: "V",
   ends: (point) => PHASES.flatMap((phase) => voltages(point, phase)),
   isBad: (point, phase) => voltages(point, phase).some((value) => value < LOWEST_V || value > HIGHEST_V),
   ticks: (values) => [10 * Math.floor(Math.min(LOWEST_V, ...values) / 10), LOWEST_V, 220, 230, 240, HIGHEST_V,
     10 * Math.ceil(Math.max(HIGHEST_V, ...values) / 10)],
   limits: () => [LOWEST_V, HIGHEST_V],
-  back: ({ y, left, edge }) => s("rect.allowed", { x: left, y: y(HIGHEST_V), width: edge - left, height: y(LOWEST_V) - y(HIGHEST_V) }),
 });
 
 const intervalChart = {
-  name: "interval", unit: "s", size: "s12", height: 100, left: LEFT, right: 14, write: number,
-  say: (value) => `${number(value, 1)} s`,
+  name: "interval", unit: "s", size: "s12", height: 100,
   lines: [(point) => point.longest_interval_s],
-  ends: (point) => [point.longest_interval_s],
   ticks: (intervals, { late }) => nice(0, Math.max(1.3 * late, ...intervals.map((interval) => Math.min(interval, 4 * late))), 2),
   limits: ({ late }) => [late],
   draw({ points, known, x, y, high, left, edge, late, bucketS, span }) {

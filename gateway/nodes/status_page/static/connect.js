@@ -3,6 +3,8 @@
 import { copyButton, facts, h, make, render, scroller, select } from "./dom.js";
 import { mapTitle, t } from "./texts.js";
 
+const COPIED = ["device", "host", "port", "unit_id"];
+
 export function create(gateway) {
   const element = make(h("div"));
   let [name, way] = ["", "0"];
@@ -56,9 +58,9 @@ function advice(client, way, servers) {
 function serverCard(server, index) {
   // The gateway is reachable at the address at which this page was opened.
   const host = server.host || location.hostname.replace(/^\[|\]$/g, "");
-  const where = server.device ? [["device", copied("device", server.device)]] : [["host", copied("host", host)], ["port", copied("port", server.port)]];
   return h("section.card", h("h2", server.name),
-    settings([["transport", server.transport], ...where, ["tls", server.has_tls ? t("tls_value") : null]]),
+    settings([["transport", server.transport], ["device", server.device], ["host", !server.device && host], ["port", !server.device && server.port],
+      ["tls", server.has_tls && t("tls_value")]]),
     h("div.units", server.units.map((unit) => unitCard(server, index, unit, host))));
 }
 
@@ -68,20 +70,16 @@ function unitCard(server, index, unit, host) {
   const { unit_id: id, first_register: register, first_address: address } = unit;
   return h("section.card", h("h2", `${id}: ${mapTitle(unit.title)}`),
     settings([
-      ["unit_id", copied("unit_id", id)], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
-      ["word_order", t(unit.word_order)], ["when_offline", unit.shows_test_pattern ? null : t(`on_stale_${unit.on_stale}`)],
+      ["unit_id", id], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
+      ["word_order", t(unit.word_order)], ["when_offline", !unit.shows_test_pattern && t(`on_stale_${unit.on_stale}`)],
       ["first", register && t("first_value", { register, address })],
     ]),
     h("details", h("summary", t("downloads")), h("ul", file("download/map", {}, t("map_csv")),
       Object.entries(server.exports).map(([format, program]) => file("download/export", { format, host }, t("for_program", { program }))))));
 }
 
-// Facts by the keys of their texts.
+// Facts by the keys of their texts. What is typed into a client can be copied.
 function settings(pairs) {
-  return facts("", pairs.map(([name, value]) => [t(name), value]));
-}
-
-// What is typed into a client can be copied.
-function copied(name, value) {
-  return [h("span.mono", value), " ", copyButton(() => String(value), t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` })];
+  return facts("", pairs.map(([name, value]) => [t(name), COPIED.includes(name) && (value || value === 0)
+    ? [h("span.mono", value), " ", copyButton(() => `${value}`, t("copy"), { "aria-label": `${t("copy")}: ${t(name)}` })] : value]));
 }

@@ -1,11 +1,57 @@
-// Helpers of drawings. Those without an element in them are pure: numbers in, numbers and path texts out.
+// The history of a meter as the page keeps it, and how it is drawn. Helpers without an element in them are pure: numbers in,
+// numbers and path texts out.
 
 import { s } from "./dom.js";
-import { isKnown } from "./series.js";
-import { hours, signed, t } from "./texts.js";
+import { hours, number, signed, t } from "./texts.js";
 
 export const [TOP, BOTTOM] = [8, 24]; // space above and below the values of a chart
 const STEPS_S = [60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+const ASK_AFTER_S = 10; // the length of the shortest bucket
+const REDRAW_S = 10; // the axis of time moves on, whether telegrams come or not
+const SPANS = { hour: 3600, day: 86_400 };
+
+// The last hour or day of the meter that is shown: a point for each bucket of the gateway, completed as buckets end.
+export function series(range) {
+  const span = SPANS[range];
+  let [meter, points, bucketS, askAt] = [null, [], 0, 0];
+
+  return {
+    // Asks the gateway for what is new, and returns whether there was a response.
+    async follow(gateway, name) {
+      if (name !== meter) [meter, points, askAt] = [name, [], 0];
+      if (gateway.event.at < askAt) return false;
+      // The newest bucket is asked for again, as it may not have ended.
+      const newer = await gateway.get("api/series", { meter: name, range, since: points.at(-1)?.at ?? 0 });
+      bucketS = newer.bucket_s;
+      askAt = newer.at + ASK_AFTER_S;
+      points = [...points.filter(({ at }) => at < newer.first), ...pointsOf(newer)].filter(({ at }) => at > newer.at - span);
+      // Before the first known bucket, this gateway was not there to measure.
+      points.splice(0, points.findIndex(isKnown));
+      return true;
+    },
+    // What is known of a meter at a moment: points up to `end`, which is now only while the readings are fresh. With the same
+    // `key`, it looks the same.
+    known({ name, at, age, isServed, late_after_s: late }) {
+      const own = name === meter ? points : [];
+      const end = isServed ? at : age === null ? (own.findLast(isKnown)?.at ?? 0) + bucketS / 2 : at - age;
+      const shown = own.filter((point) => point.at > at - span && point.at - bucketS / 2 < end);
+      const key = [name, span, shown[0]?.at, shown.length, Math.floor(at / REDRAW_S), isServed];
+      return { key, at, span, end, isServed, late, bucketS, points: shown.map((point) => (point.at > end ? { ...point, at: end } : point)) };
+    },
+  };
+}
+
+// A point has the moment in the middle of its bucket and the values of all columns, NaN for what was not measured.
+function pointsOf({ first, bucket_s: length, columns }) {
+  return columns.telegrams.map((_, index) => {
+    const values = Object.entries(columns).map(([name, column]) => [name, column[index] ?? NaN]);
+    return { at: first + (index + 0.5) * length, ...Object.fromEntries(values) };
+  });
+}
+
+export function isKnown({ telegrams }) {
+  return telegrams > 0;
+}
 
 // Round values from `low` to `high`, about `count` steps; they enclose both.
 export function nice(low, high, count) {
@@ -71,25 +117,25 @@ function hatch(from, to, y, height) {
 // are drawn. Returns the content of the picture with its places of times and values; null while there is nothing to draw.
 export function plot(past, kind, width) {
   const { points, at, span, isServed } = past;
-  const { height, left = 0, right } = kind;
+  const { height, left = 44, right = 14, ends: endsOf = (point) => kind.lines.map((line) => line(point)), say = (value) => `${number(value, 1)} ${kind.unit}` } = kind;
   const known = points.filter((point) => kind.lines.some((line) => Number.isFinite(line(point))));
   if (!known.length) return null;
-  const ends = known.flatMap(kind.ends).filter(Number.isFinite);
+  const ends = known.flatMap(endsOf).filter(Number.isFinite);
   const ticks = kind.ticks(ends, past);
   const [low, high] = [ticks[0], ticks.at(-1)];
   const [edge, floor] = [width - right, height - BOTTOM];
   const x = (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1);
   const y = (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low));
   const chart = { ...past, known, ends, high, left, edge, floor, x, y };
-  const label = t(`chart_${kind.name}_label`, { from: hours(at - span), lowest: kind.say(Math.min(...ends)), highest: kind.say(Math.max(...ends)), refused: refusedIn(known) });
-  const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.hole?.(chart, from, to)]);
-  return { ...chart, width, height, label, content: s("g", kind.back?.(chart), values(chart, kind, ticks), times(chart, width), holes,
+  const label = t(`chart_${kind.name}_label`, { from: hours(at - span), lowest: say(Math.min(...ends)), highest: say(Math.max(...ends)), refused: refusedIn(known) });
+  const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.saysGaps && gapLabel(x(from), x(to), to === at && from)]);
+  return { ...chart, width, height, label, content: s("g", values(chart, kind, ticks), times(chart, width), holes,
     kind.limits?.(past).map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` })), kind.draw(chart)) };
 }
 
 // Net power in two colours: the chart of Charts and of Now.
 export const POWER = {
-  name: "power", divisor: 1000, write: signed, say: watts,
+  name: "power", saysGaps: true, divisor: 1000, write: signed, say: watts,
   lines: [(point) => point.power_mean_w],
   ends: (point) => [point.power_lowest_w, point.power_highest_w],
   ticks: powerTicks,
@@ -108,8 +154,14 @@ function refusedIn(points) {
   return points.reduce((sum, { refused }) => sum + refused, 0);
 }
 
+// The words in a time without telegrams, where there is space for them; `since` when it began, if it lasts.
+function gapLabel(begin, end, since) {
+  return (since || end - begin > 120) && s("text.gap-label", { x: end - 6, y: TOP + 15, "text-anchor": "end" },
+    t("chart_no_telegrams"), since && ` ${t("chart_since", { at: hours(since) })}`);
+}
+
 // The lines of round values, with labels in the wider space.
-function values({ left, edge, y }, { divisor = 1, write }, ticks) {
+function values({ left, edge, y }, { divisor = 1, write = number }, ticks) {
   const digits = digitsOf(ticks.map((tick) => tick / divisor));
   const place = left ? { x: left - 8, "text-anchor": "end" } : { x: edge + 7 };
   return ticks.map((tick) => [s("path.axis", { class: tick === 0 && "zero", d: `M${left} ${y(tick)}H${edge}` }),
@@ -118,8 +170,7 @@ function values({ left, edge, y }, { divisor = 1, write }, ticks) {
 
 // Round times, and "now" at an end that is fresh.
 function times({ at, span, isServed, left, edge, floor, x }, width) {
-  const count = width < 420 ? 4 : width < 700 ? 6 : 8;
-  const shown = timeTicks(at - span, at, count).filter((tick) => x(tick) > left + 14 && edge - x(tick) > (isServed ? 46 : 14));
+  const shown = timeTicks(at - span, at, limited(Math.floor(width / 100), 4, 8)).filter((tick) => x(tick) > left + 14 && edge - x(tick) > (isServed ? 46 : 14));
   const label = (place, anchor, text) => s("text", { x: place, y: floor + 19, "text-anchor": anchor }, text);
   return [shown.map((tick) => [s("path.axis", { d: `M${x(tick)} ${floor}v4` }), label(x(tick), "middle", hours(tick))]),
     isServed && label(edge, "end", t("axis_now"))];

@@ -1,19 +1,15 @@
 // Many meters: how many are fresh, which are not and why, and a line for each. Only the rows in sight are in the page.
 
-import { chip, h, make, memo, phone, render, searchField } from "./dom.js";
+import { checkbox, h, make, memo, phone, render, searchField, segments, sorting } from "./dom.js";
 import { spark } from "./drawing.js";
 import { mark, meterState } from "./marks.js";
-import { sorting } from "./table.js";
 import { ageWords, labelText, number, t } from "./texts.js";
 
 const OVERSCAN = 4;
 const [ROW_PX, PHONE_ROW_PX] = [44, 64]; // as in the style sheet
 const POINTS_FOR_MS = 120_000;
-const QUIET_S = 1.5; // an event comes each second
 const MANY_ERRORS = 3;
-const STATES = ["fresh", "late", "stale", "never"];
-const RANK = { never: 0, stale: 0, late: 1, fresh: 2 };
-const COUNTS_ITSELF = ["line-receiving", "line-quiet", "plain"]; // the row shows the age already
+const STATES = ["fresh", "late", "never", "stale"]; // the worst last
 
 const FILTERS = {
   all: () => true,
@@ -24,33 +20,28 @@ const FILTERS = {
   unread: (meter) => meter.clients === 0,
 };
 
-export function create(gateway) {
+export function create(gateway, refresh) {
   const state = { search: "", filter: "all", sharesScale: false };
   const order = sorting([
     { name: "mark", title: h("span.vh", t("fleet_state")) },
     { name: "meter", by: (meter) => [meter.name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase()] },
-    { name: "fleet_state", by: (meter) => [RANK[meter.state], -meter.errors, meter.position] },
+    { name: "fleet_state", by: (meter) => [-STATES.indexOf(meter.state), -meter.errors, meter.position] },
     { name: "fleet_power", by: (meter) => -(meter.watts ?? -Infinity), kind: "num" },
     { name: "fleet_hour" },
     { name: "age", by: (meter) => -(meter.age ?? Infinity), kind: "num" },
-    { name: "interval", kind: "num" },
     { name: "fleet_errors", by: (meter) => -meter.errors, kind: "num" },
     { name: "clients", by: (meter) => meter.clients, kind: "num" },
   ], "fleet_state", fill);
-  const [sum, tools, heads, none] = [h("section.card.fleet-sum"), h("div.bar"), h("div.fleet-head", { role: "row" }), h("div")].map(make);
   const space = make(h("div.fleet-space", { role: "presentation" }));
-  const port = make(h("div.fleet-port", { tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: place }, space));
-  const element = make(h("div", sum, tools,
-    h("section.card.table-card", h("div", { role: "table", "aria-label": t("fleet_meters") }, h("div", { role: "rowgroup" }, heads), port), none)));
+  const port = make(h("div.fleet-port", { tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: () => { place(); refresh(); } }, space));
+  const element = make(h("div"));
   let meters = [];
   let shown = [];
-  let applied = null;
-  let asksPoints = false;
+  let inSight = [];
 
   // An event has all meters, or only what changed since the one before.
   function apply(event) {
-    if (event === applied || !event?.telegrams || event.nodes) return;
-    applied = event;
+    if (!event?.telegrams) return;
     if (event.fleet) {
       const before = new Map(meters.map((meter) => [meter.name, meter]));
       meters = event.fleet.map((meter, position) => ({ pointsAt: -POINTS_FOR_MS, spark: memo(), ...before.get(meter.name), ...meter, position,
@@ -72,11 +63,10 @@ export function create(gateway) {
     const search = state.search.toLowerCase();
     const isFound = (meter) => !search || `${meter.name} ${meter.line} ${reasonOf(meter)}`.toLowerCase().includes(search);
     shown = order.sort(meters.filter((meter) => FILTERS[state.filter](meter) && isFound(meter)));
-    showSums();
-    showTools();
-    render(heads, order.heads("span", { role: "columnheader" }));
-    render(none, !shown.length && h("p.none.soft", t("fleet_none"), " ",
-      h("button", { onclick: () => change({ filter: "all", search: "" }) }, t("fleet_show_all"))));
+    render(element, sums(), tools(), h("section.card.table-card", h("div", { role: "table", "aria-label": t("fleet_meters") },
+      h("div", { role: "rowgroup" }, h("div.fleet-head", { role: "row" }, order.heads("span", { role: "columnheader" }))), port),
+    !shown.length && h("p.none.soft", t("fleet_none"), " ",
+      h("button", { onclick: () => change({ filter: "all", search: "" }) }, t("fleet_show_all")))));
     place();
   }
 
@@ -85,41 +75,37 @@ export function create(gateway) {
     fill();
   }
 
-  function showTools() {
-    render(tools, searchField(state.search, (search) => change({ search }),
+  function tools() {
+    return h("div.bar", searchField(state.search, (search) => change({ search }),
       { class: "inp", "aria-label": t("search"), placeholder: t("fleet_search") }),
-      h("div.bar.chips", Object.entries(FILTERS).map(([filter, test]) => chip([t(`fleet_${filter}`), " ", h("b", number(meters.filter(test).length))],
-        filter === state.filter, () => change({ filter })))),
-      h("span.grow"), chip(t("fleet_scale"), state.sharesScale, () => change({ sharesScale: !state.sharesScale }), { class: "optional", title: t("fleet_scale_why") }));
+      segments(t("fleet_state"), Object.entries(FILTERS).map(([filter, test]) => [filter, [t(`fleet_${filter}`), h("b", number(meters.filter(test).length))]]),
+        state.filter, (filter) => change({ filter })),
+      h("span.grow"), h("span.optional", checkbox(t("fleet_scale"), state.sharesScale, (sharesScale) => change({ sharesScale }))));
   }
 
-  function showSums() {
+  function sums() {
     const all = meters.length;
-    const counted = Object.fromEntries(STATES.map((name) => [name, meters.filter(({ state: of }) => of === name).length]));
-    const some = (...names) => names.filter((name) => counted[name]);
+    const some = ["stale", "never", "late"].map((name) => [name, meters.filter(({ state: of }) => of === name).length]).filter(([, n]) => n);
     const served = meters.filter(({ watts }) => watts !== null);
     const kw = (sign) => number(served.reduce((total, { watts }) => total + Math.max(0, sign * watts), 0) / 1000, 1);
-    const label = some(...STATES).map((name) => `${number(counted[name])} ${t(`fleet_word_${name}`)}`).join(", ");
-    render(sum,
-      h("div", h("p.fleet-count", number(counted.fresh + counted.late), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
-        h("p.soft", some("stale", "never", "late").map((name) => t(`fleet_count_${name}`, { n: counted[name] })).join(" · "))),
-      h("div.fleet-bar", { role: "img", "aria-label": label }, some(...STATES).map((name) => h(`i.${name}`, { style: { "flex-grow": counted[name] } }))),
+    return h("section.card.fleet-sum",
+      h("div", h("p.fleet-count", number(meters.filter(({ isServed }) => isServed).length), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
+        h("p.soft", some.map(([name, n]) => t(`fleet_count_${name}`, { n })).join(" · "))),
       h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
-        h("p.soft.small", t(served.length === all ? "fleet_sum_all" : "fleet_sum", { n: served.length, left: number(all - served.length) }))));
+        h("p.soft.small", t("fleet_sum", { n: served.length, left: number(all - served.length) }))));
   }
 
   function place() {
     const height = phone.matches ? PHONE_ROW_PX : ROW_PX;
     space.style.height = `${shown.length * height}px`;
     const first = Math.max(0, Math.floor(port.scrollTop / height) - OVERSCAN);
-    const inSight = shown.slice(first, first + Math.ceil(port.clientHeight / height) + 2 * OVERSCAN);
+    inSight = shown.slice(first, first + Math.ceil(port.clientHeight / height) + 2 * OVERSCAN);
     const range = state.sharesScale ? rangeOf(meters.flatMap(({ points }) => points ?? [])) : null;
     render(space, inSight.map((meter, index) => rowOf(meter, first + index, height, range)));
-    askPoints(inSight);
   }
 
   function rowOf(meter, index, height, range) {
-    const { name, age, state: of, watts, errors, clients, points, interval_s: interval, is_simulated: isSimulated } = meter;
+    const { name, age, state: of, watts, errors, clients, points, is_simulated: isSimulated } = meter;
     const shownState = gateway.isLost ? "lost" : isSimulated && of === "fresh" ? "simulated" : of;
     const cell = (kind, ...content) => h("span", { role: "cell", class: kind }, content);
     return h("div.fleet-row", { class: of, role: "row", key: meter.position, "data-order": index, "aria-rowindex": index + 2,
@@ -131,27 +117,9 @@ export function create(gateway) {
       cell(`num power live ${watts === null ? "soft" : watts < 0 ? "exp" : "imp"}`,
         watts === null ? "—" : `${watts < 0 ? "↑" : "↓"} ${number(watts, 0, "never")}`),
       cell("line", points && meter.spark([points, range], () => spark(points, 132, 28, range ?? rangeOf(points)))),
-      cell(`num ${{ fresh: "", late: "warn" }[of] ?? (age === null ? "soft" : "bad")}`, ageWords(age)),
-      cell("num soft", interval === null ? "—" : `${number(interval, interval < 1 ? 1 : 0)} s`),
+      cell("num old", ageWords(age)),
       cell(`num ${errors > MANY_ERRORS ? "bad" : errors ? "" : "soft"}`, number(errors)),
       cell(`num ${clients ? "" : "warn"}`, number(clients)));
-  }
-
-  async function askPoints(inSight) {
-    const moment = performance.now();
-    const wanted = inSight.filter((meter) => moment - meter.pointsAt > POINTS_FOR_MS);
-    if (asksPoints || phone.matches || !wanted.length || gateway.isLost) return;
-    asksPoints = true;
-    for (const meter of wanted) meter.pointsAt = moment;
-    try {
-      const { lines } = await gateway.get("api/sparklines", wanted.map(({ name }) => ["meter", name]));
-      for (const { meter: name, points } of lines) Object.assign(wanted.find((meter) => meter.name === name), { points });
-      place();
-    } catch {
-      // Rows without a line say the same in numbers.
-    } finally {
-      asksPoints = false;
-    }
   }
 
   return {
@@ -159,11 +127,20 @@ export function create(gateway) {
     stream: { view: "fleet" },
     update() {
       apply(gateway.event);
-      if (meters.length) fill();
+      if (gateway.event?.fleet) fill();
     },
-    // The readings become older while no event comes.
-    tick() { if (gateway.elapsed() > QUIET_S && meters.length) fill(); },
+    tick: fill, // the readings become older while no event comes
     resize: place,
+    // Rows without a line say the same in numbers.
+    async refresh() {
+      const moment = performance.now();
+      const wanted = inSight.filter((meter) => moment - meter.pointsAt > POINTS_FOR_MS);
+      if (!wanted.length || phone.matches) return;
+      for (const meter of wanted) meter.pointsAt = moment;
+      const { lines } = await gateway.get("api/sparklines", wanted.map(({ name }) => ["meter", name]));
+      for (const { meter: name, points } of lines) wanted.find((meter) => meter.name === name).points = points;
+      place();
+    },
   };
 }
 
@@ -176,6 +153,5 @@ function reasonOf({ state, errors, clients, due_s: due, label }) {
   if (state === "late") return t("fleet_late_why", { due: ageWords(due) });
   if (state === "fresh") return t(errors > MANY_ERRORS ? "fleet_fresh_errors" : clients ? "fleet_fresh" : "fleet_fresh_unread",
     { n: errors });
-  if (!label || COUNTS_ITSELF.includes(label.code)) return t("fleet_quiet");
-  return labelText(typeof label.values.problem === "object" ? label.values.problem : label);
+  return label ? labelText(label) : t("fleet_quiet");
 }

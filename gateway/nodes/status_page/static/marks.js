@@ -1,7 +1,7 @@
 // The state of a meter and how it is drawn: the mark, the pill and the age line.
 // A state never depends on an event that has to come: the page's own clock makes a meter late and stale.
 
-import { h, s } from "./dom.js";
+import { h, s, segments } from "./dom.js";
 import { ageWords, clock, span, t } from "./texts.js";
 
 const [MANY_METERS, MANY_EVERY_S] = [20, 5]; // as in `channels.py`
@@ -33,6 +33,16 @@ export const CLIENT_MARKS = { ok: "fresh", mistake: "warning", stale: "stale", i
 
 export function clientMark(state) {
   return mark(CLIENT_MARKS[state], t(`hosts_state_${state}`));
+}
+
+// The meter that a view shows: a choice between a few with their states, or the name of one of many, which Fleet lists.
+export function meterChoice(gateway) {
+  const { meters, meter } = gateway.event;
+  if (meters.length === 1) return gateway.meterCount() > 1 && h("b", meter.name);
+  return segments(t("meter"), meters.map((each) => {
+    const { state } = gateway.stateOf(each);
+    return [each.name, [mark(state, state === "fresh" ? null : t(`state_${state}`)), each.name]];
+  }), meter.name, gateway.watch);
 }
 
 // The line from 0 to the age at which the readings are stale. Beside it are interval and limit, or what came of a meter

@@ -1,13 +1,12 @@
 // How much, which way, and whether that is true now: the newest readings of one meter.
 // No reading is shown as fresh that is not: the page's own clock takes them away, without waiting for an event.
 
-import { card, facts, h, make, memo, render, s, segments } from "./dom.js";
-import { limited, picture, plot, POWER } from "./drawing.js";
-import { ageLine, clientMark, mark } from "./marks.js";
-import { phasesCard } from "./phases.js";
-import { series } from "./series.js";
-import { ageWords, clock, dayTime, hours, insteadOfValues, labelText, language, number, refusal, signed, t } from "./texts.js";
+import { card, facts, h, make, memo, render, s } from "./dom.js";
+import { limited, nice, picture, plot, POWER, series } from "./drawing.js";
+import { ageLine, clientMark, mark, meterChoice } from "./marks.js";
+import { ageWords, clock, dayTime, hours, insteadOfValues, labelText, number, refusal, signed, t } from "./texts.js";
 
+const NEAR_LIMIT_V = 3;
 const DAY_S = 86_400;
 const BEATS_S = 60;
 const READERS = 8;
@@ -16,15 +15,7 @@ export function create(gateway) {
   const hour = series("hour");
   const drawn = memo();
   const element = make(h("div"));
-  let chosen = gateway.meterName;
   let hosts = [];
-  let shown = "";
-
-  function choose(name) {
-    chosen = name;
-    history.replaceState(null, "", `#now/${encodeURIComponent(name)}`);
-    gateway.restream();
-  }
 
   function show() {
     const meter = gateway.watched();
@@ -32,39 +23,22 @@ export function create(gateway) {
       if (gateway.event?.is_serving) render(element, h("p.soft", t("now_no_meter")));
       return;
     }
-    shown = meter.state;
     const past = hour.known(meter);
     const box = element.querySelector("figure");
     const size = [box?.clientWidth, box?.clientHeight];
     const figure = drawn([past.key, size], () => hourChart(past, size));
-    render(element, h("div.g", hero(meter, choice(meter.name), figure), todayCard(meter), !meter.isServed && meanwhileCard(meter),
+    render(element, h("div.g", hero(meter, meterChoice(gateway), figure), todayCard(meter), !meter.isServed && meanwhileCard(meter),
       meter.phases.length > 0 && phasesCard(meter, past.points), lineCard(meter),
       readersCard(hosts.filter((host) => host.meters.includes(meter.name)), meter)));
     if (!box) show(); // now the space for the drawing is known
   }
 
-  function choice(current) {
-    const { meters } = gateway.event;
-    if (meters.length === 1) return gateway.meterCount() > 1 && h("b", current);
-    return segments(t("meter"), meters.map((meter) => {
-      const { state } = gateway.stateOf(meter);
-      return [meter.name, [mark(state, state === "fresh" ? null : t(`state_${state}`)), meter.name]];
-    }), current, choose);
-  }
-
   return {
     element,
-    get stream() { return { view: "now", meter: chosen }; },
+    get stream() { return { view: "now", meter: gateway.meterName }; },
     update: show,
-    tick: show,
+    beat: show, // stale readings are removed at that moment, and not with the next second
     resize: show,
-    beat() {
-      const [meter, line] = [gateway.watched(), element.querySelector(".age")];
-      if (!meter || !line) return;
-      // Stale readings are removed at that moment, and not with the next second.
-      if (meter.state === shown) render(line, ageLine(meter));
-      else show();
-    },
     async refresh() {
       const meter = gateway.watched();
       if (!meter) return;
@@ -79,10 +53,9 @@ export function create(gateway) {
 function hero(meter, choice, figure) {
   const { name, state, age, isServed, is_simulated: isSimulated } = meter;
   const { kind, sign, words, big, say } = isServed ? powerOf(meter) : state === "never" || age === null ? nothingOf(meter) : silenceOf(meter);
-  const hasTitle = state !== "never" && !(isSimulated && choice);
   return h(`section.card.s8.hero.${state}`, { "aria-label": `${name}: ${t("now_net_power")}` },
     h("div",
-      h("div.hero-top", choice, hasTitle && h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
+      h("div.hero-top", choice || h("span", t(isServed ? "now_net_power" : "now_net_power_last")),
         isSimulated && h("span.simulated", mark("simulated"), t("now_simulated"))),
       h("p.direction", { class: kind }, sign, h("span", words)), big, h("p.soft", say)),
     h("figure", figure), h("div.age", ageLine(meter)));
@@ -93,12 +66,11 @@ function powerOf({ power_net_w: watts, units }) {
   const big = h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), watts !== null && h("small", "W"));
   if (watts === null) return { kind: "soft", words: t("now_no_power"), big };
   const kind = watts < 0 ? "exp" : watts > 0 ? "imp" : "soft";
-  const value = signed(watts);
   const unit = units.find((each) => each.power_address !== null);
   return {
     kind, big, words: t(watts < 0 ? "now_exporting" : watts > 0 ? "now_importing" : "now_balanced"),
     sign: s("svg.way", { width: 138, height: 36 }, s("use", { href: "#way" }), watts !== 0 && s("use", { href: `#way-${kind}` })),
-    say: unit ? t("now_read_at", { value, unit: unit.unit_id, address: unit.power_address }) : t("now_value", { value }),
+    say: unit && t("now_read_at", { value: signed(watts), unit: unit.unit_id, address: unit.power_address }),
   };
 }
 
@@ -123,7 +95,7 @@ function nothingOf({ source, telegrams, state }) {
 
 function hourChart(past, [width, height]) {
   const kind = {
-    ...POWER, height: limited(height ?? 0, 150, 260), right: 46, ends: POWER.lines[0],
+    ...POWER, left: 0, height: limited(height ?? 0, 150, 260), right: 46, ends: POWER.lines[0],
     draw: (chart) => [POWER.draw(chart), s("text", { x: chart.edge + 46, y: chart.floor + 19, "text-anchor": "end" }, "kW"),
       past.isServed && s("circle.dot", { cx: chart.x(chart.known.at(-1).at), cy: chart.y(chart.known.at(-1).power_mean_w), r: 4 })],
   };
@@ -137,7 +109,7 @@ function todayCard(meter) {
   const times = today && { since: hours(today.since), at: hours(at - (age ?? 0)) };
   const readAt = gasAt && t("now_gas_at", { at: (at - gasAt < DAY_S / 2 ? hours : dayTime)(gasAt) });
   const hasQuarter = isServed && demand !== null;
-  return card(".s4", t("now_today"), h("span.grow.soft.small", today && t(isServed ? "now_since" : "now_as_of", times)),
+  return card(".s4", t("now_today"), today && t(isServed ? "now_since" : "now_as_of", times),
     h("dl.stats", counter("now_imported", today?.import_kwh, 2, "kWh", null, "imp"), counter("now_exported", today?.export_kwh, 2, "kWh", null, "exp"),
       gas !== null && counter("now_gas", today?.gas_m3, 3, "m³", readAt),
       tariff !== null && stat(t("now_tariff"), [h("span", { class: !isServed && "struck" }, isLow === null ? tariff : t(isLow ? "now_low" : "now_normal")),
@@ -159,10 +131,9 @@ function stat(name, value, note) {
 function meanwhileCard({ units, source, name, state, at, age }) {
   const kind = ["lost", "never"].includes(state) ? state : "stale";
   const gets = ({ unit_id: unit, map, on_stale: onStale }) => t("now_unit_gets", { unit, map, gets: t(`now_gets_${onStale}`) });
-  const trouble = language === "en" && source?.details.last_trouble; // the gateway has it in English only
   const values = {
     clients: units.map(gets).join(" ") || t("now_no_unit"),
-    line: source && [t("now_line_is", { status: labelText(source.status.label) }), trouble && `${trouble}.`].filter(Boolean).join(" "),
+    line: source && t("now_line_is", { status: labelText(source.status.label) }),
     at: clock(at - (age ?? 0)), device: source?.details.line?.split(/[ ,]/)[0] ?? name,
   };
   const isLoud = kind === "stale" && units.some((unit) => unit.on_stale === "hold");
@@ -170,10 +141,60 @@ function meanwhileCard({ units, source, name, state, at, age }) {
     h("p.soft", { class: part === 1 && isLoud && "bad" }, t(`now_${kind}_text_${part}`, values))))));
 }
 
+// What is not served is not shown. `points` are the buckets of the last hour: the range shrinks only an hour after a peak.
+function phasesCard({ phases, main_fuse_a: fuse, limits_v: limits, isServed }, points) {
+  const hours = phases.map((_, index) => points.map((point) => point[`power_l${index + 1}_w`]).filter(Number.isFinite));
+  const range = nice(0, Math.max(500, ...[...phases.map(({ power_w: power }) => power), ...hours.flat()].map(Math.abs)), 4).at(-1);
+  const end = (key) => h("span", t(key, { kw: number(range / 1000, range % 1000 ? 1 : 0) }));
+  const notes = [t("now_range_note"), fuse && t("now_fuse", { n: phases.length, a: fuse })].filter(Boolean).join(" · ");
+  return card(".s8", t("now_phases"), notes, h("div.phases",
+    h("span.head"), h("span.head.ends", end("now_axis_export"), end("now_axis_import")), h("span.head.num", "W"), h("span.head", t("now_voltage")),
+    h("span.head", t("now_current")),
+    phases.map((phase, index) => {
+      const { power_w: power, voltage_v: voltage, current_a: current } = isServed ? phase : {};
+      return [h("b", `L${index + 1}`), powerBar(power, hours[index], range), voltageBar(voltage, limits),
+        currentBar(current, fuse)];
+    })));
+}
+
+const strip = (height, ...content) => s("svg", { width: "100%", height }, content);
+const block = (kind, from, to, height, y = 0) => s(`rect.${kind}`, { x: `${from}%`, y, width: `${to - from}%`, height });
+const upright = (kind, place, y1, y2) => s(`line.${kind}`, { x1: `${place}%`, x2: `${place}%`, y1, y2 });
+
+function powerBar(watts, hour, range) {
+  const isKnown = Number.isFinite(watts);
+  const kind = !isKnown ? "soft" : watts < 0 ? "exp" : "imp";
+  const place = (value) => 50 + 50 * limited(value / range, -1, 1);
+  const bar = (name, from, to) => block(name, place(from), place(to), 16, 2);
+  return [
+    strip(20, bar("track.wide", -range, range), hour.length > 0 && bar("whisker", Math.min(...hour), Math.max(...hour)),
+      isKnown && bar(`bar-${kind}`, Math.min(0, watts), Math.max(0, watts)), watts < 0 && upright("edge-exp", place(watts), 2, 18),
+      upright("centre", 50, 0, 20)),
+    h("span.watts", { class: isKnown ? `${kind} live` : kind }, signed(watts)),
+  ];
+}
+
+function voltageBar(volts, [lowest, highest]) {
+  const isNear = volts > highest - NEAR_LIMIT_V || volts < lowest + NEAR_LIMIT_V;
+  const place = 100 * limited((volts - lowest) / (highest - lowest), 0, 1);
+  return limitBar("voltage", volts, "V", `${lowest}–${highest}`, upright(isNear ? "needle.near" : "needle", place, -3, 9));
+}
+
+function currentBar(amperes, fuse) {
+  return limitBar("current", amperes, "A", fuse && t("now_of_fuse", { a: fuse }),
+    fuse && block(amperes > fuse ? "fill.near" : "fill", 0, 100 * limited(amperes / fuse, 0, 1), 6));
+}
+
+function limitBar(kind, value, unit, limit, drawn) {
+  const isKnown = Number.isFinite(value);
+  return h(`div.limits.${kind}`, h("p", h("span", { class: isKnown && "live" }, isKnown ? `${number(value, 1)} ${unit}` : "—"), h("span.soft.small", limit)),
+    drawn && strip(6, block("track", 0, 100, 6), isKnown && drawn));
+}
+
 // The telegrams of the last minute, a bar for each, as high as its interval.
 function lineCard(meter) {
   const { today, variant, is_simulated: isSimulated, phases } = meter;
-  return card(phases.length ? ".s4" : ".s12", t("now_line"), h("span.grow.soft.small", t("now_line_note")), beatStrip(meter),
+  return card(phases.length ? ".s4" : ".s12", t("now_line"), t("now_line_note"), beatStrip(meter),
     facts(".facts", [[t("now_telegrams"), number(today?.telegrams ?? 0)], [t("now_refused"), number(today?.refused ?? 0)],
       [t("now_meter"), [variant, isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
 }
@@ -182,7 +203,7 @@ function beatStrip({ beats, due_s: due, late_after_s: late, at, isServed }) {
   const shown = beats.filter((beat) => at - beat.at < BEATS_S);
   const accepted = shown.filter(({ fault }) => fault === null).length;
   const end = (time) => limited(100 * (1 - (at - time) / BEATS_S), 1, 100);
-  const silence = (from, to) => s("rect.gap", { x: `${end(from)}%`, width: `${Math.max(0, end(to) - end(from) - 1)}%`, height: 50 });
+  const silence = (from, to) => block("gap", end(from), Math.max(end(from), end(to) - 1), 50);
   const last = shown.at(-1)?.at ?? 0;
   return s("svg", { width: "100%", height: 56, "aria-label": t("now_beats_label", { accepted, refused: shown.length - accepted }) },
     shown.map(({ at: time, interval_s: before, fault }) => {

@@ -1,7 +1,6 @@
 // The registers of a unit as a client reads them now, beside the telegram that their values come from.
 
-import { checkbox, h, make, render, scroller, searchField, select } from "./dom.js";
-import { table } from "./table.js";
+import { checkbox, h, make, render, scroller, searchField, select, table } from "./dom.js";
 import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 

@@ -1,8 +1,13 @@
 // The newest telegram with the meaning of each line, and the results of the last telegrams.
 
-import { checkbox, copyButton, h, make, render, select } from "./dom.js";
-import { table } from "./table.js";
+import { checkbox, copyButton, h, make, render, select, table } from "./dom.js";
 import { ageWords, clock, inWords, moment, number, refusal, t } from "./texts.js";
+
+const RECENT = [
+  ["arrived", null, ({ at }) => clock(at)],
+  ["interval", null, ({ interval_s: interval }) => `${number(interval, 2)} s`],
+  ["result", null, ({ fault }) => (fault ? h("span.bad", t("refused", { reason: refusal(fault) })) : t("accepted"))],
+];
 
 export function telegramList(telegram, marked, choose) {
   return h("ol.telegram.live", { start: 2 }, (telegram?.lines ?? []).map((line, index) => h("li", { class: marked.includes(index) && "marked" },
@@ -57,7 +62,5 @@ export function create(gateway, refresh) {
 }
 
 function recent({ recent: results }) {
-  return h("section.card.s4", table(t("last_ten"), [["arrived"], ["interval"], ["result"]], results.map(({ at, interval_s: interval, fault }) => h("tr",
-    h("td", clock(at)), h("td", interval === null ? "—" : `${number(interval, 2)} s`),
-    h("td", { class: fault && "bad" }, fault ? t("refused", { reason: refusal(fault) }) : t("accepted")))), { caption: t("last_ten") }));
+  return h("section.card.s4", table(t("last_ten"), RECENT, results, { caption: t("last_ten") }));
 }

@@ -66,7 +66,7 @@ export function problemText({ code, file, line, column, path, what, hint, values
   };
 }
 
-export function exceptionText(code) {
+function exceptionText(code) {
   return t("exception", { code: (code ?? 0).toString(16).toUpperCase().padStart(2, "0") });
 }
 
