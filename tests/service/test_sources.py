@@ -9,9 +9,11 @@ from itertools import count
 from pathlib import Path
 
 from gateway.config import load_config, load_maps
+from gateway.config.meter import MeterConfig
 from gateway.lines.homewizard_identity import Pairing
 from gateway.protocol.modbus.pdu import ExceptionCode
 from gateway.runtime.clock import now, unix_now
+from gateway.service.sources import make_source
 from gateway.service.wiring import Wiring
 from tests.lines.homewizard_device import SERIAL, TOKEN, HomeWizard, Maker, homewizard
 from tests.lines.http_device import device
@@ -134,3 +136,10 @@ async def test_nothing_old_is_served_whatever_a_homewizard_device_does(tmp_path:
             await until(is_fresh)
             writing.cancel()
         assert len(seen) >= 5
+
+
+def test_a_source_accepts_the_configured_meter_only(tmp_path: Path) -> None:
+    named = MeterConfig(equipment_identifier="E0047")
+    assert make_source("house", named, tmp_path, None).meter.identifiers == {"E0047"}
+    for other in (MeterConfig(), MeterConfig(equipment_identifier="E0047", simulate=True)):
+        assert make_source("house", other, tmp_path, None).meter.identifiers == frozenset()
