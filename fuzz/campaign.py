@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from fuzz.harness import CORPUS, TARGETS
 
-OPTIONS = ("-max_len=2048", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1")
+OPTIONS = ("-max_len=2048", "-timeout=300", "-rss_limit_mb=2048", "-print_final_stats=1")
+"""Limits of libFuzzer. The one for an input is real time, so it has to be long enough for a busy machine."""
 _EXECUTIONS = re.compile(r"stat::number_of_executed_units: (\d+)")
 _COVERAGE = re.compile(r"cov: (\d+) ft: (\d+)")
 
