@@ -17,6 +17,7 @@ from fuzz.harness import Source, fuzz
 from gateway.config import load_config, load_maps
 from gateway.nodes.status_page.access import Access, StatusPageSettings
 from gateway.nodes.status_page.app import OPEN_TO_ALL, make_app
+from gateway.nodes.status_page.files import page_files
 from gateway.nodes.status_page.node import StatusPage
 from gateway.protocol.p1.telegram import TelegramReader
 from gateway.service.wiring import Wiring
@@ -25,6 +26,7 @@ from tests.nodes.status_page.bench import HOUSE, PAGE
 
 PASSWORD = b"correct horse"
 SETTINGS = StatusPageSettings("127.0.0.1", 0)
+FILES = page_files()
 NOT_HTTP = (400, b"Invalid HTTP request received.")
 """Response of uvicorn to what h11 cannot read; it closes the connection."""
 STATUSES = {200, 206, 304, 307, 400, 401, 403, 404, 405, 413, 416, 429}
@@ -86,7 +88,7 @@ def page() -> StatusPage:
 def make_page(password: bytes | None) -> ASGIApp:
     """Return the application of the page, with a password or without."""
     digest = None if password is None else hashlib.sha256(password).digest()
-    return make_app(page()._page, page()._stream, Access(SETTINGS, digest), ())  # noqa: SLF001
+    return make_app(page()._page, page()._stream, Access(SETTINGS, digest), FILES, ())  # noqa: SLF001
 
 
 if __name__ == "__main__":
