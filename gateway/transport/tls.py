@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,12 @@ class ServerTls:
             OSError: a file cannot be read or does not fit (ssl.SSLError is one).
 
         """
-        for path in (files.certificate, files.key):
-            read_secret(path)  # ssl itself would wait for a pipe
+        own = [read_secret(path) for path in (files.certificate, files.key)]  # ssl itself would wait for a pipe
         self.files = files
         self.authorities = read_secret(files.client_ca) if files.client_ca else b""
         """The content of the file of authorities; empty where clients need no certificate."""
+        self.digest = sha256(b"\0".join((*own, self.authorities))).digest()
+        """The hash of the content of all files."""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.sslobject_class = _Handshake
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -206,5 +208,5 @@ class ServerTls:
         self._max_sessions *= 2
         with suppress(OSError):
             another = await read_in_time(ServerTls, self.files)
-            if another.authorities == self.authorities:
+            if another.digest == self.digest:  # others are used after a reload
                 self.context, self._max_sessions = another.context, MAX_SESSIONS

@@ -68,6 +68,20 @@ async def test_clients_without_session_tickets_take_a_limited_amount_of_memory(
     assert await handshakes(server, tmp_path, 5) == [1, 2, 1, 2, 1]
 
 
+async def test_a_renewed_certificate_is_not_used_before_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "MAX_SESSIONS", 2)
+    folder, other = tmp_path / "own", tmp_path / "other"
+    for each in (folder, other):
+        each.mkdir()
+    files, renewed = make_certificates(folder), make_certificates(other)
+    server = ServerTls(files)
+    renewed.certificate.replace(files.certificate)
+    renewed.key.replace(files.key)
+    assert await handshakes(server, folder, 3) == [1, 2, 3]
+
+
 async def test_clients_are_served_while_the_files_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
