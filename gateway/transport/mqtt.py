@@ -210,13 +210,14 @@ class MqttClient:
         return tls, None if password is None else password.decode("utf-8", "replace")
 
     async def _log_in(self, tls: ssl.SSLContext | None, password: str | None) -> asyncio.Future[Exception | None]:
+        self._can_store_will = True  # the broker may have other settings since the last time
         connection, code = await self._attempt(self._versions[0], tls, password)
         is_old = code is not None and code.value == _OLD_PROTOCOL
         if len(self._versions) > 1 and (code is None or is_old):
             connection, code = await self._attempt(self._versions[1], tls, password)
             if code is not None and not code.is_failure:
                 del self._versions[0]
-        elif self._can_store_will and code is not None and code.value == _NO_RETAIN:
+        elif code is not None and code.value == _NO_RETAIN:
             self._can_store_will = False
             connection, code = await self._attempt(self._versions[0], tls, password)
         if code is None:

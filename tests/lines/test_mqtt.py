@@ -315,6 +315,26 @@ async def test_a_broker_that_allows_only_qos_0_is_refused_by_a_client_that_publi
         reader.close()
 
 
+async def test_a_broker_that_stores_messages_again_stores_the_will_again() -> None:
+    are_stored: list[bool] = []
+
+    async def serve(reader: Reader, writer: asyncio.StreamWriter) -> None:
+        _, login = await reader.packet()
+        are_stored.append(bool(login[7] & 0x20))  # Will Retain, MQTT 5.0, 3.1.2.7
+        writer.write(b"\x20\x03\x00\x9a\x00" if len(are_stored) == 1 else ACCEPTED_5)
+        await reader.packet()
+
+    async with broker(serve) as port:
+        options = Options(will=Message("status", b"offline", is_retained=True))
+        client = MqttClient(Broker("127.0.0.1", port), lambda _message: None, lambda _size: None, MAX_PER_S, options)
+        await client.connect()
+        assert are_stored == [True, False]
+        client.close()
+        await client.connect()
+        assert are_stored == [True, False, True]
+        client.close()
+
+
 async def test_a_refused_topic_is_a_problem_that_says_so() -> None:
     assert await problem_of_opening(subscribed(code=0x87)) == "mqtt-topic-refused"
 
