@@ -102,7 +102,7 @@ class MqttReceiver(Node):
         self._received = Counter[str]()
         """The number of messages of each broker."""
         self._moved: dict[str, tuple[int, float]] = {}
-        """The number of messages of each broker, and the moment of the look at which it had changed."""
+        """The number of messages of each broker, and the moment of the last look at which it was not behind others."""
 
     def details(self) -> Details:
         """Return how many meters are online, and what became of all messages."""
@@ -214,7 +214,7 @@ class MqttReceiver(Node):
         for link in self._links:
             count, place = self._received[link.place], link.place
             before, since = self._moved.get(place, (None, moment))
-            if count != before or not link.is_connected:
+            if count != before or not link.is_connected or not self._comes_elsewhere(place, since):
                 self._moved[place] = count, moment
             elif moment - since > QUIET_S and self._comes_elsewhere(place, since + QUIET_S):
                 problem = quiet_broker(place)
@@ -225,7 +225,7 @@ class MqttReceiver(Node):
     def _comes_elsewhere(self, place: str, moment: float) -> bool:
         """Return whether a telegram of a meter of this broker has come since `moment`."""
         return any(
-            meter.meter.newest is not None and meter.meter.newest.arrived > moment and place in meter.places
+            meter.meter.newest is not None and meter.meter.newest.arrived >= moment and place in meter.places
             for meter in self._online
         )
 
