@@ -41,11 +41,11 @@ def append_crc(frame: bytes) -> bytes:
 
 
 def respond_rtu(buffer: Buffer, responder: Responder, now: float, client: CountedClient) -> Responses:
-    """Respond to the last whole request in `buffer`, unless it is held back (`client.held`).
+    """Respond to the last whole request in `buffer`; if that is held back (`client.held`), its bytes are not used.
 
     Bytes at which no request begins are skipped, one by one.
     """
-    newest = 0, b""
+    begin, newest = 0, b""
     position, end = 0, len(buffer)
     in_vain = 0
     while end - position >= _MIN_FRAME_BYTES:
@@ -54,16 +54,16 @@ def respond_rtu(buffer: Buffer, responder: Responder, now: float, client: Counte
             break
         frame = bytes(buffer[position : position + length])
         if length and crc16(frame, CRC_START) == 0:
-            responder.monitor.ignored += bool(newest[1])
-            newest = position, frame
+            if newest:
+                _count_ignored(newest, responder)
+            begin, newest = position, frame
             position += length
         else:
             position += 1
             in_vain += length
             if in_vain > MAX_NOISE_BYTES:
                 position = end
-    begin, frame = newest
-    response = _respond(frame, responder, now, client) if frame else b""
+    response = _respond(newest, responder, now, client) if newest else b""
     client.responses += bool(response)
     client.at = now
     return response, begin if client.held else position, True
@@ -97,9 +97,14 @@ def _respond(frame: bytes, responder: Responder, now: float, client: CountedClie
     unit_id = frame[0]
     if frame[1] & EXCEPTION_BIT or (frame == client.echo and now - client.at <= ECHO_S):
         client.echo = b""
-        responder.monitor.ignored += responder.units.by_id[unit_id] is not None
+        _count_ignored(frame, responder)
         return b""
     pdu = responder.respond(frame[1:-2], unit_id, now, client)
     response = append_crc(bytes((unit_id,)) + pdu) if pdu is not None else b""
     client.echo = response
     return response
+
+
+def _count_ignored(frame: bytes, responder: Responder) -> None:
+    """Count a frame without a response, unless it is for a unit of another device on the line."""
+    responder.monitor.ignored += responder.units.by_id[frame[0]] is not None

@@ -123,6 +123,12 @@ def test_of_requests_that_come_together_the_last_one_gets_a_response() -> None:
     assert (to.monitor.noted, to.monitor.ignored) == (1, len(EXCHANGES) - 1)
 
 
+def test_requests_to_other_devices_on_the_line_are_not_counted_as_ignored() -> None:
+    to = responder(is_serial=True)
+    assert ask(frame(read_pdu(0, 2), unit_id=9) * 2 + frame(read_pdu(0, 2)), to) == (frame(words(0, 1)), 24)
+    assert to.monitor.ignored == 0
+
+
 def test_a_request_that_was_given_up_is_not_answered_before_the_next_one() -> None:
     to = responder()
     given_up, next_one = frame(read_pdu(0, 2)), frame(read_pdu(2, 2))
