@@ -39,6 +39,7 @@ LINES_AT_ONCE = 8
 MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 LOOK_AGAIN_S = 5.0
+"""Pause before the next look whether another program still listens on the socket."""
 OTHER_TIMEOUT_S = 2.0
 """Longest time for the response of a program that listens on the socket already."""
 MAX_ANSWER_LINE_BYTES = 1_000_000
@@ -153,7 +154,7 @@ class Control(Node):
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _other(self) -> str:
-        """Return the program that listens on the socket; empty for none. Only one that responds so is a gateway."""
+        """Return a text about the program that listens on the socket; empty if there is none."""
         try:
             reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_LINE_BYTES)
         except OSError:

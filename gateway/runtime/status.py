@@ -18,10 +18,10 @@ TEXTS: Mapping[str, str] = {
     # Every node
     "not-started": "not started",
     "ready": "ready",
-    "socket-in-use": "another program uses the socket of the commands",
     "failed": "failed: {error}, see the log",
     # Ports that the gateway listens on
     "waiting-for-port": "waiting for the port",
+    "socket-in-use": "another program uses the socket of the commands",
     "announced": "announced, port {port}",
     "no-client": "no client",
     "client": "1 client",

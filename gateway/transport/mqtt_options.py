@@ -10,8 +10,9 @@ from gateway.transport.client_tls import ClientCertificate
 from gateway.transport.mqtt_message import Message
 
 CONNECT_TIMEOUT_S = 10.0
+"""Longest time until the broker has accepted the login."""
 NO_LIMIT = 1 << 28
-"""More than the longest packet of MQTT has."""
+"""Size in bytes that no packet of MQTT has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ class Limits(NamedTuple):
     packet_bytes: int = NO_LIMIT
     """Largest size of a packet."""
     can_store: bool = True
+    """False if it does not accept messages that it has to retain."""
     has_qos_1: bool = True
+    """False if it only accepts messages with QoS 0."""
 
 
 def limits_of(properties: Any) -> Limits:

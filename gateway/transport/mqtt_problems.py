@@ -29,10 +29,9 @@ _REMEDIES = {
     135: "Allow this user to write the topic, in the access list of the broker",
     149: "Allow longer messages at the broker, such as max_packet_size 65536 in mosquitto",
     151: "Raise the limit of this user at the broker, or publish less",
-    156: "Ask who runs the broker for its new address, and write that in brokers",
-    157: "Ask who runs the broker for its new address, and write that in brokers",
+    **dict.fromkeys((156, 157), "Ask the administrator of the broker for its new address, and write it in brokers"),
 }
-"""Reason code of a refusal or of the end of a connection to what helps (MQTT 5.0, 2.4)."""
+"""Reason code of a refusal, or of the end of a connection → what to do (MQTT 5.0, 2.4)."""
 _LOOK_IN_LOG = "Look in the log of the broker"
 
 

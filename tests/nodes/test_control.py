@@ -175,11 +175,10 @@ async def test_a_socket_that_another_gateway_gives_up_is_used_without_an_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.01)
-    async with running(Control(path, {}, healthy)) as first:
+    async with running(Control(path, {}, healthy)):
         waiting = Control(path, {}, healthy, lambda: {"nodes": []})
         task = asyncio.create_task(waiting.run())
         await until(lambda: waiting.status.colour is Colour.YELLOW)
-    del first
     await until(lambda: waiting.status.colour is Colour.GREEN)
     assert await shown(path, REPORT) == [{"nodes": []}]
     task.cancel()

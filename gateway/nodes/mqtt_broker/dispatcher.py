@@ -23,7 +23,6 @@ MAX_KNOWN_TOPICS = 20_000
 """Largest number of topics whose subscriptions are remembered; all are forgotten when there are more."""
 MAX_KNOWN_TOPIC_CHARACTERS = 300
 """Longest topic that is remembered: 20,000 of the longest that MQTT allows would take a gigabyte."""
-
 MAX_STAND_INS = 1000
 """Largest number of topics that are subscribed to in place of a filter with too many messages."""
 

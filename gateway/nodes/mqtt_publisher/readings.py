@@ -75,7 +75,7 @@ class ReadingsPublisher(Node):
         return partial(self._publish, watched)
 
     def keep(self, names: set[str]) -> None:
-        """Forget the meters that are not among these; what brokers have stored about them is no longer online."""
+        """Forget the meters that are not among these; publish before that those are no longer online."""
         for name in self._watched.keys() - names:
             watched = self._watched.pop(name)
             if watched.is_fresh:

@@ -39,7 +39,7 @@ def page_files() -> Files:
 
 
 class Files:
-    """The endpoint of all files of a folder, as they are at this moment."""
+    """The endpoint of all files of a folder, which are read when it is made."""
 
     def __init__(self, folder: Path) -> None:
         self._files = {

@@ -1,8 +1,8 @@
 """Readings that depend on the meter's country: the low tariff, the time zone of its clock, net power, some names.
 
-The lines of a telegram contain neither. In the Netherlands tariff 1 is the low one, in Belgium and Hungary tariff 2.
-The flag W of a time stamp means the country's own standard time, while `obis_line.parse_timestamp` assumes that of
-Amsterdam. And some codes mean something else in one country than in all others.
+The lines of a telegram do not show its country. In the Netherlands tariff 1 is the low one, in Belgium and Hungary
+tariff 2. The flag W of a time stamp means the country's own standard time, while `obis_line.parse_timestamp` assumes
+that of Amsterdam. In Lithuania the codes of the fuse limits have mean currents, so these readings have no name.
 
 A German meter may send its power under one code only, 1-0:1.7.0. An EasyMeter sends it with a sign, so that it is net
 power: `(-000116.77*W)` while the house exports. A meter that counts no export has none to subtract. Of any other meter
