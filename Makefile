@@ -11,6 +11,7 @@
 # make bounds   run the core's tests with the lowest and the newest allowed libraries, on each of PYTHONS
 # make format   format the code, and fix the style errors that ruff can fix
 # make pages    generate the register pages and the map schema from the register maps
+# make pictures   make the pictures of the documentation again, with Chromium
 # make pins     write the pinned libraries with hashes; UPGRADE=1 takes the newest and shows what changed, and
 #               MOVE="library==version" moves only these
 # make images   pin the newest base image of the Dockerfiles by its digest
@@ -41,7 +42,7 @@ ENVIRONMENT := build/environment
 # The folder that docker/wheels.sh has filled, if it has run already.
 WHEELS :=
 
-.PHONY: setup run test prove prove-all fuzz coverage coverage-all mutants bounds check peers format pages wheel deb home-assistant pins images sbom audit advisory clean
+.PHONY: setup run test prove prove-all fuzz coverage coverage-all mutants bounds check peers format pages pictures wheel deb home-assistant pins images sbom audit advisory clean
 
 setup: $(STAMP)
 
@@ -131,6 +132,9 @@ pages: setup
 	$(BIN)/dsmr-gateway schema map > register_maps/map.schema.json
 	$(BIN)/dsmr-gateway maps --pages docs/registers
 	$(BIN)/dsmr-gateway clients --page docs/clients/README.md
+
+pictures: setup
+	$(BIN)/python -m tests.peers.pictures
 
 wheel: setup
 	$(BIN)/python -m build --outdir $(DIST)

@@ -3,7 +3,7 @@
 import { checkbox, h, make, memo, phone, render, searchField, segments, sorting } from "./dom.js";
 import { spark } from "./drawing.js";
 import { mark, meterState } from "./marks.js";
-import { ageWords, labelText, number, t } from "./texts.js";
+import { ageWords, labelText, number, span, t } from "./texts.js";
 
 const OVERSCAN = 4;
 const [ROW_PX, PHONE_ROW_PX] = [44, 64]; // as in the style sheet
@@ -89,7 +89,7 @@ export function create(gateway, refresh) {
     const served = meters.filter(({ watts }) => watts !== null);
     const kw = (sign) => number(served.reduce((total, { watts }) => total + Math.max(0, sign * watts), 0) / 1000, 1);
     return h("section.card.fleet-sum",
-      h("div", h("p.fleet-count", number(meters.filter(({ isServed }) => isServed).length), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
+      h("div", h("p.fleet-count.live", number(meters.filter(({ isServed }) => isServed).length), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
         h("p.soft", some.map(([name, n]) => t(`fleet_count_${name}`, { n })).join(" · "))),
       h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
         h("p.soft.small", t("fleet_sum", { n: served.length, left: number(all - served.length) }))));
@@ -112,7 +112,7 @@ export function create(gateway, refresh) {
       style: { transform: `translateY(${index * height}px)` } },
       cell("", mark(shownState, t(`state_${shownState}`))),
       cell("name", h("a", { href: `#now/${encodeURIComponent(name)}` }, name),
-        h("span.soft.small.mono", isSimulated ? t("state_simulated") : meter.line)),
+        h("span.soft.small.mono", isSimulated ? t("now_simulated") : meter.line)),
       cell("why", reasonOf(meter)),
       cell(`num power live ${watts === null ? "soft" : watts < 0 ? "exp" : "imp"}`,
         watts === null ? "—" : `${watts < 0 ? "↑" : "↓"} ${number(watts, 0, "never")}`),
@@ -150,7 +150,7 @@ function rangeOf(points) {
 }
 
 function reasonOf({ state, errors, clients, due_s: due, label }) {
-  if (state === "late") return t("fleet_late_why", { due: ageWords(due) });
+  if (state === "late") return t("fleet_late_why", { due: span(due) });
   if (state === "fresh") return t(errors > MANY_ERRORS ? "fleet_fresh_errors" : clients ? "fleet_fresh" : "fleet_fresh_unread",
     { n: errors });
   return label ? labelText(label) : t("fleet_quiet");

@@ -82,7 +82,7 @@ export function create(gateway) {
 
   function headOf({ meters, shown, names }) {
     const flows = meters.length > 0 && !stale.length;
-    const words = flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
+    const words = gateway.isLost ? t("state_lost") : flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
     return h("div.bar", mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
       names.length > 0 && select(t("meter"), names, shown[0], (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));

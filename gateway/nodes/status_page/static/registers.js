@@ -12,7 +12,7 @@ const COLUMNS = [
   { name: "content", kind: "optional live", text: ({ words }) => words },
   { name: "type", kind: "optional", text: ({ type, length }) => (type === "string" && length > 1 ? `string[${length}]` : type) },
   { name: "obis", kind: "optional codes", text: ({ codes }) => codes.join("\n") },
-  { name: "age", text: (row) => (isAbsent(row) ? "—" : ageWords(row.age_s)) },
+  { name: "age", kind: "live", text: (row) => (isAbsent(row) ? "—" : ageWords(row.age_s)) },
 ];
 
 export function create(gateway, refresh) {
