@@ -515,10 +515,12 @@ PURE = """async () => {
   const { create } = await import("./static/fleet.js");
   const limits = { due_s: 1, late_after_s: 3, stale_after_s: 10, interval_s: 1 };
   const row = { position: 0, has_sent: true, ...limits, errors: 0, clients: 1 };
-  const fleet = create({
-    isLost: false, receivedAt: performance.now(), elapsed: () => 20, get: async () => ({ lines: [] }),
+  let respond;
+  const many = {
+    isLost: false, receivedAt: performance.now(), elapsed: () => 20, get: () => new Promise((done) => { respond = done; }),
     event: { fleet: [{ name: "m", line: "/dev/x", is_simulated: false }], rows: [row], telegrams: [0, 100, 5] },
-  });
+  };
+  const fleet = create(many);
   const fresh = () => fleet.element.querySelector(".fleet-count").firstChild.textContent;
   fleet.update();
   const served = [fresh()];
@@ -527,6 +529,12 @@ PURE = """async () => {
   fleet.tick();
   served.push(fresh());
   performance.now = real;
+  // Another event with all meters comes before the response.
+  many.event = { ...many.event };
+  fleet.update();
+  respond({ lines: [{ meter: "m", points: [1, 2] }] });
+  await new Promise((done) => setTimeout(done));
+  const lines = fleet.element.querySelectorAll(".line svg").length;
   const { create: createFlow } = await import("./static/flow.js");
   let elapsed = 0;
   const wire = (target, unit) => (
@@ -555,7 +563,7 @@ PURE = """async () => {
   flow.close();
   flow.element.remove();
   return {
-    wires,
+    wires, lines,
     served, digits: [[0, 1], [0, 0.3, 0.7], [0, 0.025]].map(digitsOf),
     nice: [nice(-1.4, 1.9, 4), nice(0, 0.1, 4), nice(0, 4, 2)],
     ticks: timeTicks(1_000_000, 1_003_600, 5, 3600).map((at) => (at + 3600) % 900),
@@ -585,6 +593,7 @@ def test_the_helpers_of_drawings_and_states_count_right(visit: Visitor) -> None:
     assert found["digits"] == [0, 1, 3]
     assert found["served"] == ["1", "0"], "a fleet becomes stale while no event comes"
     assert found["wires"] == [0, 2], "and so do the wires of the flow"
+    assert found["lines"] == 1, "the line of the last hour is shown also after another event"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

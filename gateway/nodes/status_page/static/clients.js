@@ -50,7 +50,6 @@ export function create(gateway, refresh) {
     update() {},
     tick: refresh,
     async refresh() {
-      if (gateway.isLost || gateway.event?.is_serving === false) return;
       const [hosts, { requests }] = await Promise.all([gateway.get("api/hosts"), gateway.get("api/requests")]);
       found = { hosts, requests: isPaused ? found.requests : requests, receivedAt: performance.now() };
       show();
