@@ -88,12 +88,14 @@ def main() -> None:
             visit.page.locator(".who li").nth(1).wait_for()
             # A minute of telegrams.
             visit.page.wait_for_function("() => document.querySelectorAll('.beat').length > 55")
-            visit.page.set_viewport_size({"width": 1280, "height": 780})
+            visit.page.set_viewport_size({"width": 1280, "height": 800})
             visit.page.screenshot(path=IMAGES / "status-page.png")
             visit.open("flow").get_by_text("192.168.1.40").first.wait_for()
         port.unplug()
         visit.page.set_viewport_size({"width": 1280, "height": 860})
         visit.page.get_by_text("barn is stale").wait_for()
+        # The line, its parser, its unit and the client of the unit.
+        visit.page.wait_for_function("() => document.querySelectorAll('.node .mk.stale').length === 4")
         visit.page.screenshot(path=IMAGES / "status-page-flow.png")
 
 
