@@ -1,15 +1,17 @@
-"""Growth of a status page that stays open, in the browser and in the gateway.
+"""First paint of the status page, its growth while it stays open, and what it costs the gateway.
 
     python -m benchmarks.open_page [--seconds S] [--meters N] [--every S]
 
-A browser (Chromium, by Playwright) shows the page of a gateway with simulated meters, and goes to another view each
-`--every` seconds. After each round through the views, and a collection of garbage, it prints the heap of the scripts,
-the nodes of the document, the listeners, and the memory of the gateway. The first half of the samples is warm-up.
+A browser (Chromium, by Playwright) shows the page of a gateway with simulated meters. It prints the first paint of new
+visitors, who have no cache. Then one visitor goes to another view each `--every` seconds. After each round through the
+views, and a collection of garbage, it prints the heap of the scripts, the nodes of the document, the listeners, and the
+memory and the CPU of the gateway. The first half of the samples is warm-up.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.peers.harness import Gateway, free_port, running
 
 FEW, MANY = ("now", "flow", "charts", "telegram", "registers", "clients"), ("fleet", "flow", "charts")
 MB = 1e6
+VISITORS = 11
 START_LIMIT_S = 600.0
 """Longest time until a gateway with a thousand meters listens, on a busy machine."""
 
@@ -39,6 +42,8 @@ def main() -> None:
         units: dict[str, Any] = {"units": {1: {"meter": "house-1"}}}
         with running(gateway := Gateway(Path(folder), {}, units, settings=settings)):
             gateway.wait_for_port(page_port, START_LIMIT_S)
+            paints = [first_paint(browser, page_port) for _ in range(VISITORS)]
+            print(f"first paint      {statistics.median(paints):.0f} ms ({min(paints):.0f} to {max(paints):.0f})")
             samples = list(look(Visit(browser, page_port), gateway, given))
     warm = samples[len(samples) // 2 :]
     for name in warm[0]:
@@ -52,6 +57,17 @@ def meters(count: int) -> dict[str, Any]:
     return {f"house-{number}": {"simulate": True, "dsmr_version": version} for number in range(1, count + 1)}
 
 
+def first_paint(browser: Any, port: int) -> float:
+    """Return the milliseconds until a new visitor sees something of the page."""
+    visit = Visit(browser, port)
+    page = visit.page
+    page.goto(visit.origin)
+    page.wait_for_selector("main[data-view] > div")
+    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    visit.context.close()
+    return float(painted)
+
+
 def look(visit: Visit, gateway: Gateway, given: argparse.Namespace) -> Iterator[dict[str, float]]:
     """Go from view to view until the time is over, and yield a sample after each round."""
     views = FEW if given.meters == 1 else MANY
@@ -59,13 +75,16 @@ def look(visit: Visit, gateway: Gateway, given: argparse.Namespace) -> Iterator[
     devtools = visit.context.new_cdp_session(visit.page)
     devtools.send("Performance.enable")
     begin = time.monotonic()
+    busy, since = gateway.busy_s, begin
     while time.monotonic() < begin + given.seconds:
         for view in views:
             # As a person does: the page stays, and only the part behind the # changes.
             visit.page.evaluate(f"location.hash = '{view}'")
             visit.page.wait_for_selector(f"main[data-view={view}]")
             time.sleep(given.every)
-        sample = measured(devtools, gateway)
+        cpu = 100 * (gateway.busy_s - busy) / (time.monotonic() - since)
+        sample = measured(devtools, gateway) | {"gateway CPU %": cpu}
+        busy, since = gateway.busy_s, time.monotonic()
         print(
             f"{time.monotonic() - begin:7.0f} s  " + "  ".join(f"{name} {value:.2f}" for name, value in sample.items()),
             flush=True,

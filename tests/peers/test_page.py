@@ -517,7 +517,8 @@ PURE = """async () => {
   const row = { position: 0, has_sent: true, ...limits, errors: 0, clients: 1 };
   let respond;
   const many = {
-    isLost: false, receivedAt: performance.now(), elapsed: () => 20, get: () => new Promise((done) => { respond = done; }),
+    isLost: false, receivedAt: performance.now(), elapsed: () => 20,
+    get: () => new Promise((done) => { respond = done; }),
     event: { fleet: [{ name: "m", line: "/dev/x", is_simulated: false }], rows: [row], telegrams: [0, 100, 5] },
   };
   const fleet = create(many);
