@@ -531,10 +531,11 @@ PURE = """async () => {
   served.push(fresh());
   performance.now = real;
   // Another event with all meters comes before the response.
+  const asking = fleet.refresh();
   many.event = { ...many.event };
   fleet.update();
   respond({ lines: [{ meter: "m", points: [1, 2] }] });
-  await new Promise((done) => setTimeout(done));
+  await asking;
   const lines = fleet.element.querySelectorAll(".line svg").length;
   const { create: createFlow } = await import("./static/flow.js");
   let elapsed = 0;

@@ -138,7 +138,7 @@ export function create(gateway, refresh) {
       if (!wanted.length || phone.matches) return;
       for (const meter of wanted) meter.pointsAt = moment;
       const { lines } = await gateway.get("api/sparklines", wanted.map(({ name }) => ["meter", name]));
-      for (const { meter: name, points } of lines) wanted.find((meter) => meter.name === name).points = points;
+      for (const { meter: name, points } of lines) meters.find((meter) => meter.name === name).points = points;
       place();
     },
   };
