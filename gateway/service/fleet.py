@@ -103,15 +103,16 @@ class Fleet:
         self, config: MqttConfig, edge: Edge, channels: Mapping[str, Channel], sources: Mapping[str, Source]
     ) -> list[Node]:
         is_for_home_assistant = "home_assistant" in config.publish
+        is_published = is_for_home_assistant or "readings" in config.publish
         publisher = self._readings
-        if not is_for_home_assistant and "readings" not in config.publish:
-            if publisher:
-                publisher.keep(set())
+        is_same = publisher and (publisher.edge, publisher.is_for_home_assistant) == (edge, is_for_home_assistant)
+        if publisher:
+            publisher.keep(set(channels) if is_published and is_same else set())
+        if not is_published:
             self._readings = None
             return []
-        if not publisher or (publisher.edge, publisher.is_for_home_assistant) != (edge, is_for_home_assistant):
+        if not publisher or not is_same:
             publisher = self._readings = ReadingsPublisher(edge, is_for_home_assistant=is_for_home_assistant)
-        publisher.keep(set(channels))
         for broker in self.brokers:
             publisher.messages.connect(broker, broker)
             broker.states.connect(publisher, partial(publisher.note_broker, broker))

@@ -9,9 +9,11 @@ import pytest
 from gateway.config import load_config, load_maps
 from gateway.files.yaml_file import FileError
 from gateway.nodes.mqtt_broker import MqttBroker
+from gateway.nodes.mqtt_publisher.readings import ReadingsPublisher
 from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver
 from gateway.protocol.fleet.ticks import MAX_TICKS
 from gateway.service.wiring import Wiring
+from gateway.transport.mqtt import Message
 
 BROKERS = 'mqtt: {brokers: ["mqtt://a", "mqtt://b", "mqtts://c"], edge: serving}\n'
 TWO = "meters:\n  flat1: {source: mqtt}\n  flat2: {source: mqtt, simulate: true}\n  flat3: {source: mqtt}\n"
@@ -103,6 +105,33 @@ def test_a_reload_keeps_the_receiver_and_changes_its_topics(tmp_path: Path) -> N
     assert other is not None
     assert other is not before, "a tick under another name is another one"
     assert reload("meter: {simulate: true}\n" + BROKERS) is None
+
+
+@pytest.mark.parametrize(
+    ("publish", "meter", "offline"),
+    [
+        ("[readings]", "house", []),
+        ("[readings]", "other", ["house"]),
+        ("[home_assistant]", "other", ["house"]),
+        ("[telegrams]", "house", ["house"]),
+    ],
+)
+def test_what_a_reload_no_longer_publishes_is_reported_as_offline(
+    tmp_path: Path, publish: str, meter: str, offline: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def text(publish: str, meter: str) -> str:
+        mqtt = f'mqtt: {{brokers: ["mqtt://a"], edge: site, publish: {publish}}}\n'
+        return f"meters: {{{meter}: {{simulate: true}}}}\nmodbus: []\n{mqtt}"
+
+    offered: dict[str, Message | None] = {}
+    monkeypatch.setattr(MqttBroker, "offer", lambda _broker, topic, make: offered.update({topic: make()}))
+    wiring = wire(tmp_path, text("[readings]", "house"))
+    (publisher,) = (node for node in wiring.flow.nodes if isinstance(node, ReadingsPublisher))
+    publisher._watched["house"].is_fresh = True
+    config = load_config(written(tmp_path, text(publish, meter)), {})
+    wiring._build(config, load_maps(config, tmp_path))
+    found = [topic for topic, message in offered.items() if message and message.payload == b"offline"]
+    assert found == [f"dsmr/v1/site/{each}/availability" for each in offline]
 
 
 @pytest.mark.parametrize(
