@@ -12,8 +12,8 @@ const JUMP = 10;
 const TABLE = [
   ["time", null, ({ at }) => moment(at)],
   ["fleet_power", "num", ({ power_mean_w: mean }) => signed(mean)],
-  ["chart_lowest", "num", ({ power_lowest_w: lowest }) => signed(lowest)],
-  ["chart_highest", "num", ({ power_highest_w: highest }) => signed(highest)],
+  ["chart_lowest", "num optional", ({ power_lowest_w: lowest }) => signed(lowest)],
+  ["chart_highest", "num optional", ({ power_highest_w: highest }) => signed(highest)],
   ["chart_longest_s", "num", ({ longest_interval_s: longest }) => number(longest, 1)],
   ["chart_refused", "num", ({ refused }) => number(refused)],
 ];
