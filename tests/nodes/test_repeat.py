@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.nodes.modbus_server.hold import Hold
 from gateway.protocol.modbus.repeat import Repeat, Repeats
 from gateway.protocol.modbus.responder import UnitTable
 from gateway.protocol.modbus.rtu import append_crc
@@ -132,6 +133,22 @@ async def test_over_rtu_a_request_behind_it_replaces_it(tmp_path: Path) -> None:
         publish(unit, 2)
         assert await client.ask(READ) == shows(2)
         assert server.responder.monitor.noted == 3
+
+
+async def test_over_rtu_the_wait_of_a_request_that_is_sent_again_does_not_begin_again(tmp_path: Path) -> None:
+    unit = waiting_unit(tmp_path)
+    async with serve("rtu_over_tcp", tmp_path, unit) as server, connect(server, tmp_path) as client:
+        assert unit.repeats
+        assert await client.ask(READ) == shows(1)
+        await client.send(1, READ)
+        await until(lambda: waits(unit))
+        (first,) = unit.repeats.waiting
+        await client.send(1, READ)
+        await until(lambda: waits(unit) and first not in unit.repeats.waiting)  # type: ignore[union-attr]
+        (second,) = unit.repeats.waiting
+        assert isinstance(first, Hold)
+        assert isinstance(second, Hold)
+        assert second.held.until == first.held.until
 
 
 async def test_over_rtu_half_a_request_behind_it_leaves_it_waiting(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
 
     def _respond(self, received: bytes, moment: float) -> None:
         assert self._transport is not None
+        before = self._hold.held if self._hold else None
         if self._hold and self._framing is respond_rtu:
             # The client has given that request up, and would take its response for the response to the new one.
             self._hold.cancel()
@@ -185,8 +186,10 @@ class StreamClient(ModbusConnection, asyncio.BufferedProtocol):
         self._rest = data[used:]
         if responses:
             self._transport.write(responses)
-        if self._counted.held:
-            self._hold = Hold(self._counted.held, self._end_hold)
+        if held := self._counted.held:
+            if before and before.asked == held.asked and before.repeats is held.repeats:
+                held.until = before.until  # a client that sends it again does not wait for ever
+            self._hold = Hold(held, self._end_hold)
         elif not is_modbus or len(self._rest) > RECEIVE_BUFFER_BYTES:
             self._transport.close()
 
