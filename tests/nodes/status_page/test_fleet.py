@@ -162,6 +162,7 @@ async def test_the_number_of_hosts_that_are_remembered_is_bounded(
 ) -> None:
     monkeypatch.setattr("gateway.nodes.status_page.client_watch.MAX_HOSTS", 8)
     monkeypatch.setattr("gateway.nodes.status_page.client_watch.MAX_READ", 8)
+    monkeypatch.setattr("gateway.nodes.status_page.client_watch.MAX_NAMES", 8)
     page, server = Page(bench.wiring), bench.wiring.servers[0]
     moment = clock.now()
     for number in range(100):
