@@ -29,7 +29,7 @@ POINTS, POINT_S = 30, 120.0
 NO_TELEGRAM = -1.0
 MANY_METERS, ONE_ROW_IN = 50, 5
 """Number of meters above which an event compares only one row in so many."""
-COUNTS_ON = ("line-receiving", "line-quiet", "plain")
+AGE_CODES = ("line-receiving", "line-quiet", "plain")
 """Codes of the labels that say no more than how old the newest telegram is."""
 METERS_IN_TURN = 10
 """Number of meters that are looked at in one turn of the event loop."""
@@ -179,7 +179,7 @@ def _reason(label: Label) -> LabelView | None:
     """Return why no telegram comes; None for a status that says only for how long, as the age does."""
     problem = label.values.get("problem")
     reason = problem if isinstance(problem, Label) else label
-    return None if label.code in COUNTS_ON else label_view(reason)
+    return None if label.code in AGE_CODES else label_view(reason)
 
 
 def _words(label: Label) -> tuple[str, tuple[str, ...]]:

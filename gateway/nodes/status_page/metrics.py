@@ -69,7 +69,7 @@ _TOTALS = {
     ),
     "requests_ignored": (
         "modbus_ignored",
-        "frames and datagrams that are no single request, such as responses of another server",
+        "frames and datagrams without a response: responses of another server, and requests that a later one replaces",
     ),
     "messages_received": ("mqtt_messages_received", "messages received from an MQTT broker"),
     "messages_used": ("mqtt_messages_used", "messages whose telegrams were used"),

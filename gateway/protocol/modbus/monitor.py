@@ -103,7 +103,8 @@ class Monitor:
         self.exceptions: Counter[tuple[int, int, int]] = Counter()
         """Number of exception responses, by unit id, function code and exception code."""
         self.ignored = 0
-        """Number of frames and datagrams that are no single request, such as responses of another server."""
+        """Number of frames and datagrams that get no response: they are no single request, such as responses of another
+        server, or over RTU a later request replaces them."""
         self._named_units: set[int] = set()
         self._clients: dict[str, CountedClient] = {}
         self._requests: dict[tuple[int, int], Tally] = {}
