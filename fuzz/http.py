@@ -27,8 +27,8 @@ from tests.nodes.status_page.bench import HOUSE, PAGE
 PASSWORD = b"correct horse"
 SETTINGS = StatusPageSettings("127.0.0.1", 0)
 FILES = page_files()
-NOT_HTTP = (400, b"Invalid HTTP request received.")
-"""Response of uvicorn to what h11 cannot read; it closes the connection."""
+NOT_HTTP = ((400, b"Invalid HTTP request received."), (400, b""))
+"""Responses of uvicorn to what h11 cannot read, the second one after a HEAD; it closes the connection."""
 STATUSES = {200, 206, 304, 307, 400, 401, 403, 404, 405, 413, 416, 429}
 HEADERS = {"content-security-policy", "x-content-type-options", "referrer-policy"}
 
@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
     app = make_page(PASSWORD if has_password else None)
     done = exchange(app, source.segments())
     assert not done.errors
-    if done.responses and (done.responses[-1].status, done.responses[-1].body) == NOT_HTTP:
+    if done.responses and (done.responses[-1].status, done.responses[-1].body) in NOT_HTTP:
         done.responses.pop()
     assert len(done.responses) <= len(done.requests)
     for scope, response in zip(done.requests, done.responses, strict=False):

@@ -1,8 +1,6 @@
 """uvicorn's server in the gateway's own event loop, with limits of our own.
 
-This uses more than uvicorn's public interface: `H11Protocol` with its `cycle`, `conn`, `flow`, `transport`,
-`app_state`, `connections` and `handle_events`, and `Server.server_state`, `startup` and `capture_signals`.
-`tests/nodes/status_page/test_uvicorn_contract.py` guards them.
+This uses more than uvicorn's public interface; `tests/nodes/status_page/test_uvicorn_contract.py` guards all of it.
 """
 
 from __future__ import annotations
@@ -150,6 +148,10 @@ class BrowserConnection(H11Protocol, asyncio.BufferedProtocol):
         elif self._deadline is None:
             self._set_deadline()
         return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Respond to what is not HTTP, and close; h11 raises an error for a text after a HEAD request."""
+        super().send_400_response("" if self.scope and self.scope["method"] == "HEAD" else msg)
 
     def pause_writing(self) -> None:
         """Stop sending, and close the connection if that takes too long."""

@@ -77,6 +77,9 @@ async def test_a_second_request_that_does_not_end_is_cut_off(bench: Bench, monke
 
 
 async def test_garbage_is_refused_and_the_page_keeps_running(bench: Bench) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+
     def say(data: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", bench.page.port), timeout=LIMIT_S) as sock:
             sock.sendall(data)
@@ -94,7 +97,9 @@ async def test_garbage_is_refused_and_the_page_keeps_running(bench: Bench) -> No
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
     ):
         answer = await asyncio.to_thread(say, data)
         assert not answer or answer.startswith(b"HTTP/1.1 4"), data[:20]
+    assert not errors
     assert (await bench.get("/healthz")).status == 200

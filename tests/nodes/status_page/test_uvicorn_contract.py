@@ -87,7 +87,7 @@ async def serving() -> AsyncIterator[Serving]:
     "name",
     [
         *("__init__", "connection_made", "data_received", "connection_lost", "handle_events"),
-        *("pause_writing", "resume_writing"),
+        *("pause_writing", "resume_writing", "send_400_response"),
     ],
 )
 def test_the_protocol_has_the_methods_that_are_overridden(name: str) -> None:
