@@ -72,7 +72,6 @@ class FleetRowView:
     due_s: float
     late_after_s: float
     stale_after_s: float
-    interval_s: float | None
     errors: int
     """Telegrams that were refused in the last 24 hours."""
     clients: int
@@ -81,7 +80,7 @@ class FleetRowView:
     """Reason why no telegram comes: a problem, or the status of the line; None if that says only for how long."""
 
 
-_Row = tuple[bool, float, float, float, float | None, int, int, str, tuple[str, ...]]
+_Row = tuple[bool, float, float, float, int, int, str, tuple[str, ...]]
 """The values of a row that decide whether it is sent."""
 
 
@@ -143,7 +142,7 @@ class FleetChannel:
                 row = self._row(meter, clients.get(meter.name, 0), node, moment)
                 if position >= len(rows) or rows[position] != row:
                     rows[position : position + 1] = [row]
-                    views.append(FleetRowView(position, *row[:7], _reason(node.status.label)))
+                    views.append(FleetRowView(position, *row[:6], _reason(node.status.label)))
             changed += map(to_json, views)
             if whole:
                 fleet += [to_json(_meter(meter, lines[meter.name])) for meter in some]
@@ -158,7 +157,6 @@ class FleetChannel:
             meter.cadence_s,
             late_after_s(meter),
             meter.stale_after_s,
-            _steady_interval(meter),
             self._errors_of(meter, moment),
             clients,
             *_words(node.status.label),
@@ -186,14 +184,6 @@ def _words(label: Label) -> tuple[str, tuple[str, ...]]:
     """Return the code of a label and the texts in it; its numbers count seconds, which the page does itself."""
     texts = (each.code if isinstance(each, Label) else each for each in label.values.values())
     return label.code, tuple(each for each in texts if isinstance(each, str))
-
-
-def _steady_interval(meter: MeterState) -> float | None:
-    """Return the interval of a meter in whole seconds; as expected if it is nearly so, since it never is exactly."""
-    interval, due = meter.interval_s, meter.cadence_s
-    if interval is None:
-        return None
-    return due if due / 2 < interval < 2 * due else float(round(interval))
 
 
 async def _in_turns(meters: Sequence[MeterState]) -> AsyncIterator[tuple[int, Sequence[MeterState]]]:

@@ -69,28 +69,10 @@ class FlowWireView:
     """Number on the wire, each shown once: `telegrams`, `power`, `requests`, or `per_s` to a client."""
 
 
-@dataclass(frozen=True, slots=True)
-class TotalsView:
-    """Sums over the meters and servers that are shown."""
-
-    telegrams_per_s: float
-    telegrams: dict[str, int]
-    """Telegrams that were accepted so far, by meter; a new one is a bead on the wires."""
-    refused: int
-    """Telegrams that were refused so far."""
-    requests_per_s: float
-    requests: int
-    exceptions: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowView(FrameView):
     """An event of the flow."""
 
-    shown: list[str]
-    """Names of the meters that are shown."""
-    names: list[str]
-    """Names of all meters, where one has to be chosen; else empty."""
     nodes: list[FlowNodeView]
     wires: list[FlowWireView]
     """The wires between the nodes, and those to the clients."""
@@ -99,7 +81,9 @@ class FlowView(FrameView):
     clients: list[HostView] = field(default_factory=list)
     """The clients of the servers and passthroughs that are shown."""
     more_clients: int = 0
-    totals: TotalsView
+    """Number of clients that are not among `clients`."""
+    accepted: dict[str, int]
+    """Telegrams that were accepted so far, by meter; a new one is a bead on the wires."""
     changes: int
     """Number of changes of state so far; `/api/changes` has the newest."""
 
@@ -131,19 +115,16 @@ class FlowChannel:
         rates = {meter.name: self._rate(meter, moment) for meter in meters}
         found = self._page.book.hosts()
         clients = [host for host in found.hosts if names.intersection(host.servers) and _reads(host, meters)]
-        every = list(gateway.meters) if len(gateway.meters) > FEW_METERS else []
         wires = [*_wires(nodes, meters, rates, served), *_client_wires(clients[:HOSTS_SHOWN], names)]
         kinds = {node.name: node.kind for node in nodes} | {_client(host): "client" for host in clients[:HOSTS_SHOWN]}
         view = FlowView(
             **frame(gateway, moment, meters, has_advice=self._page.clients.has_mistake),
-            shown=[meter.name for meter in meters],
-            names=every,
             nodes=list(map(_node, nodes)),
             wires=wires,
             places=places(kinds, [(wire.source, wire.target) for wire in wires]),
             clients=clients[:HOSTS_SHOWN],
             more_clients=max(0, len(clients) - HOSTS_SHOWN),
-            totals=_totals(meters, rates, served, found.requests_per_s),
+            accepted={meter.name: meter.accepted for meter in meters},
             changes=self._page.journal.number,
         )
         return to_json(view)
@@ -283,17 +264,3 @@ def _requests_per_s(served: ServedUnits) -> dict[int, float]:
             break
         moments.setdefault(record[0], []).append(at)
     return {unit_id: rate(each[::-1], moment) or 0.0 for unit_id, each in moments.items()}
-
-
-def _totals(
-    meters: Sequence[MeterState], rates: Mapping[str, float], served: Sequence[ServedUnits], per_s: float
-) -> TotalsView:
-    monitors = [each.server.responder.monitor for each in served]
-    return TotalsView(
-        telegrams_per_s=round(sum(rates.values()), 1),
-        telegrams={meter.name: meter.accepted for meter in meters},
-        refused=sum(meter.refused.total() for meter in meters),
-        requests_per_s=round(per_s, 1),
-        requests=sum(monitor.noted for monitor in monitors),
-        exceptions=sum(monitor.exceptions.total() for monitor in monitors),
-    )

@@ -39,8 +39,6 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     await asyncio.to_thread(ask)
     page = Page(bench.wiring)
     flow = await read(FlowChannel(page, ""))
-    assert flow["shown"] == ["house", "barn"]
-    assert flow["names"] == []
     assert [meter["name"] for meter in flow["meters"]] == ["house", "barn"]
     kinds = {node["name"]: node["kind"] for node in flow["nodes"]}
     assert "control" not in kinds.values()
@@ -62,7 +60,7 @@ async def test_wires_carry_telegrams_requests_and_power(bench: Bench) -> None:
     )
     assert {place["name"] for place in flow["places"]} == {*kinds, to_client["target"]}
     assert (client["host"], client["servers"]) == ("127.0.0.1", [server])
-    assert flow["totals"]["requests"] == 10
+    assert flow["accepted"].keys() == {"house", "barn"}
     assert all(node["since"] > 1e9 for node in flow["nodes"])
 
 
@@ -76,11 +74,10 @@ async def test_among_many_meters_one_is_shown_with_all_that_its_telegrams_pass(t
         await settle(bench)
         page = Page(bench.wiring)
         flow = await read(FlowChannel(page, "c"))
-        assert (flow["shown"], flow["names"]) == (["c"], ["a", "b", "c", "d"])
         kinds = sorted(node["kind"] for node in flow["nodes"])
         assert kinds == ["DSMR parser", "Modbus server", "register map", "simulated meter", "status page"]
         assert [meter["name"] for meter in flow["meters"]] == ["c"]
-        assert (await read(FlowChannel(page, "no such meter")))["shown"] == ["a"]
+        assert list((await read(FlowChannel(page, "no such meter")))["accepted"]) == ["a"]
         channel = FlowChannel(page, "c")
         before = channel.signature()
         accepted = bench.wiring.meters["c"].accepted

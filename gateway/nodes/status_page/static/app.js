@@ -60,7 +60,7 @@ function receive({ data }) {
   const before = gateway.event?.version;
   gateway.event = JSON.parse(data);
   if (before && before !== gateway.event.version) return location.reload(); // the files of this page are old
-  if (gateway.event.nodes) gateway.status = gateway.event;
+  if (gateway.event.servers) gateway.status = gateway.event;
   gateway.receivedAt = performance.now();
   isReady = true;
   setLost(false);

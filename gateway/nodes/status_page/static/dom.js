@@ -158,44 +158,11 @@ export function facts(kind, pairs) {
   return h(`dl${kind}`, pairs.filter(([, value]) => isShown(value)).map(([name, ...value]) => [h("dt", name), h("dd", value)]));
 }
 
-// A table that scrolls in itself. A column has the key of a text, a class, and what a cell shows of an item; or the columns
-// are heads of `sorting`, and the items rows.
+// A table that scrolls in itself. A column has the key of a text, a class, and what a cell shows of an item; an item can also
+// be the row that shows it.
 export function table(label, columns, items, { kind = "", caption = null, body } = {}) {
   const head = ([name, kindOf]) => h("th", { scope: "col", class: kindOf }, t(name));
   const row = (item) => h("tr", columns.map(([name, kindOf, content]) => h("td", { class: kindOf, "data-name": t(name) }, content(item))));
   return scroller(`div${kind}`, label, h("table", caption && h("caption", caption),
-    h("thead", h("tr", columns.map((each) => (each.children ? each : head(each))))), h("tbody", { class: body }, items.map((each) => (each.children ? each : row(each))))));
-}
-
-// The order of rows. Each column has a name, and `by`: a value to sort a row by, or several.
-export function sorting(columns, first, show) {
-  let [chosen, sign] = [first, 1];
-
-  function head(tag, { name, by, kind, title = t(name) }, properties) {
-    if (!by) return h(tag, { class: kind, ...properties }, title);
-    const order = name !== chosen ? "none" : sign > 0 ? "ascending" : "descending";
-    const sort = () => {
-      [chosen, sign] = [name, name === chosen ? -sign : 1];
-      show();
-    };
-    return h(tag, { class: kind, "aria-sort": order, ...properties }, h("button", { onclick: sort }, title));
-  }
-
-  return {
-    heads: (tag, properties) => columns.map((column) => head(tag, column, properties)),
-    sort(rows) {
-      const { by } = columns.find(({ name }) => name === chosen);
-      const keyed = rows.map((row) => [row, [by(row)].flat()]);
-      return keyed.sort(([, one], [, other]) => sign * compare(one, other)).map(([row]) => row);
-    },
-  };
-}
-
-// Numbers come before texts.
-function compare(one, other) {
-  const at = one.findIndex((value, index) => value !== other[index]);
-  if (at < 0) return 0;
-  const [a, b] = [one[at], other[at]];
-  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-  return a < b ? -1 : 1;
+    h("thead", h("tr", columns.map(head))), h("tbody", { class: body }, items.map((each) => (each.children ? each : row(each))))));
 }

@@ -1,6 +1,6 @@
 // Many meters: how many are fresh, which are not and why, and a line for each. Only the rows in sight are in the page.
 
-import { checkbox, h, make, memo, phone, render, searchField, segments, sorting } from "./dom.js";
+import { checkbox, h, make, memo, phone, render, searchField, segments } from "./dom.js";
 import { spark } from "./drawing.js";
 import { mark, meterState } from "./marks.js";
 import { ageWords, labelText, number, span, t } from "./texts.js";
@@ -10,6 +10,18 @@ const [ROW_PX, PHONE_ROW_PX] = [44, 64]; // as in the style sheet
 const POINTS_FOR_MS = 120_000;
 const MANY_ERRORS = 3;
 const STATES = ["fresh", "late", "never", "stale"]; // the worst last
+
+// The columns, each with what a row is sorted by: a value, or several.
+const COLUMNS = [
+  { name: "mark", title: () => h("span.vh", t("fleet_state")) },
+  { name: "meter", by: ({ name }) => name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase() },
+  { name: "fleet_state", by: (meter) => [-STATES.indexOf(meter.state), -meter.errors, meter.position] },
+  { name: "fleet_power", by: ({ watts }) => -(watts ?? -Infinity), kind: "num" },
+  { name: "fleet_hour" },
+  { name: "age", by: ({ age }) => -(age ?? Infinity), kind: "num" },
+  { name: "fleet_errors", by: ({ errors }) => -errors, kind: "num" },
+  { name: "clients", by: ({ clients }) => clients, kind: "num" },
+];
 
 const FILTERS = {
   all: () => true,
@@ -21,17 +33,7 @@ const FILTERS = {
 };
 
 export function create(gateway, refresh) {
-  const state = { search: "", filter: "all", sharesScale: false };
-  const order = sorting([
-    { name: "mark", title: h("span.vh", t("fleet_state")) },
-    { name: "meter", by: (meter) => [meter.name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase()] },
-    { name: "fleet_state", by: (meter) => [-STATES.indexOf(meter.state), -meter.errors, meter.position] },
-    { name: "fleet_power", by: (meter) => -(meter.watts ?? -Infinity), kind: "num" },
-    { name: "fleet_hour" },
-    { name: "age", by: (meter) => -(meter.age ?? Infinity), kind: "num" },
-    { name: "fleet_errors", by: (meter) => -meter.errors, kind: "num" },
-    { name: "clients", by: (meter) => meter.clients, kind: "num" },
-  ], "fleet_state", fill);
+  const state = { search: "", filter: "all", sharesScale: false, column: COLUMNS[2], sign: 1 };
   const space = make(h("div.fleet-space", { role: "presentation" }));
   const port = make(h("div.fleet-port", { tabindex: 0, role: "rowgroup", "aria-label": t("fleet_meters"), onscroll: () => { place(); refresh(); } }, space));
   const element = make(h("div"));
@@ -62,9 +64,9 @@ export function create(gateway, refresh) {
     }
     const search = state.search.toLowerCase();
     const isFound = (meter) => !search || `${meter.name} ${meter.line} ${reasonOf(meter)}`.toLowerCase().includes(search);
-    shown = order.sort(meters.filter((meter) => FILTERS[state.filter](meter) && isFound(meter)));
+    shown = sorted(meters.filter((meter) => FILTERS[state.filter](meter) && isFound(meter)));
     render(element, sums(), tools(), h("section.card.table-card", h("div", { role: "table", "aria-label": t("fleet_meters") },
-      h("div", { role: "rowgroup" }, h("div.fleet-head", { role: "row" }, order.heads("span", { role: "columnheader" }))), port),
+      h("div", { role: "rowgroup" }, h("div.fleet-head", { role: "row" }, COLUMNS.map(headOf))), port),
     !shown.length && h("p.none.soft", t("fleet_none"), " ",
       h("button", { onclick: () => change({ filter: "all", search: "" }) }, t("fleet_show_all")))));
     place();
@@ -73,6 +75,19 @@ export function create(gateway, refresh) {
   function change(changes) {
     Object.assign(state, changes);
     fill();
+  }
+
+  function headOf(column) {
+    const { name, by, kind, title = () => t(name) } = column;
+    const sign = state.column === column && state.sign;
+    return h("span", { role: "columnheader", class: kind, "aria-sort": by && (!sign ? "none" : sign > 0 ? "ascending" : "descending") },
+      by ? h("button", { onclick: () => change({ column, sign: -sign || 1 }) }, title()) : title());
+  }
+
+  function sorted(rows) {
+    const { column: { by }, sign } = state;
+    const keyed = rows.map((row) => [row, [by(row)].flat()]);
+    return keyed.sort(([, one], [, other]) => sign * compare(one, other)).map(([row]) => row);
   }
 
   function tools() {
@@ -142,6 +157,11 @@ export function create(gateway, refresh) {
       place();
     },
   };
+}
+
+function compare(one, other) {
+  const at = one.findIndex((value, index) => value !== other[index]);
+  return at < 0 ? 0 : one[at] < other[at] ? -1 : 1;
 }
 
 function rangeOf(points) {

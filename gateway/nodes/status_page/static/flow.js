@@ -3,7 +3,7 @@
 // `offset-path` costs half as much processor time again.
 
 import { hostFacts, nameOf, valueWords } from "./clients.js";
-import { card, facts, h, make, phone, render, s, select } from "./dom.js";
+import { card, facts, h, make, phone, render, s } from "./dom.js";
 import { CLIENT_MARKS, mark, meterState } from "./marks.js";
 import { ageWords, clock, detailName, labelText, moment, nodeLabel, number, t, valueText } from "./texts.js";
 
@@ -30,8 +30,8 @@ export function create(gateway) {
   let lastChange = -1;
 
   function update() {
-    const isNew = gateway.event?.totals && gateway.event !== event;
-    const before = event?.totals.telegrams;
+    const isNew = gateway.event?.accepted && gateway.event !== event;
+    const before = event?.accepted;
     if (isNew) event = gateway.event;
     if (!event) return;
     stale = staleMeters();
@@ -44,7 +44,7 @@ export function create(gateway) {
     const drawn = wires.map((wire) => [wire, lineOf(wire, places)]).filter(([, line]) => line);
     render(over, s("svg.wires", drawn.map(([{ isAlive }, line]) => s("path.wire", { class: !isAlive && "dead", d: line }))),
       drawn.map(([{ key }]) => h("i.bead", { key })));
-    render(element, headOf(event), drawing, drawer, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")),
+    render(element, headOf(event), drawing, event.more_clients > 0 && h("p.soft", t("hosts_more", { n: event.more_clients })), drawer, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")),
       h("ol.log", changes?.slice(0, CHANGES_SHOWN).map(changeItem), changes?.length === 0 && h("li.soft", t("flow_no_changes")))));
     if (nodes.has(chosen)) showDetails(nodes.get(chosen), places.get(chosen));
     else if (chosen) drawer.hidePopover();
@@ -80,12 +80,12 @@ export function create(gateway) {
     return h(`span.wire-label.live.${shows === "requests" ? "out" : "into"}`, { class: !isAlive && !isUnsent && "off" }, text);
   }
 
-  function headOf({ meters, shown, names }) {
+  // Among many meters, the one of the drawing is chosen in Fleet.
+  function headOf({ meters }) {
     const flows = meters.length > 0 && !stale.length;
-    const words = gateway.isLost ? t("state_lost") : flows ? t(names.length ? "flow_one_flows" : "flow_all_flow", { meter: shown[0] })
+    const words = gateway.isLost ? t("state_lost") : flows ? t(meters.length > 1 ? "flow_all_flow" : "flow_one_flows", { meter: meters[0].name })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
-    return h("div.bar", mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words), h("span.grow"),
-      names.length > 0 && select(t("meter"), names, shown[0], (name) => { location.hash = `#flow/${encodeURIComponent(name)}`; }));
+    return h("p.bar", mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words));
   }
 
   // A bead on each wire that a new telegram passes, each hop after the one before, and one for the requests of a second.
@@ -96,7 +96,7 @@ export function create(gateway) {
     const [lines, beads] = [".wire", ".bead"].map((each) => over.querySelectorAll(each));
     drawn.forEach(([{ key, source, unit, meter, per_s: rate, isAlive }], index) => {
       const isRequest = unit === "requests";
-      const isPassed = isRequest ? rate > 0 : event.totals.telegrams[meter] > counts[meter];
+      const isPassed = isRequest ? rate > 0 : event.accepted[meter] > counts[meter];
       if (!isPassed || !isAlive || now - (beadAt.get(key) ?? -Infinity) < every) return;
       beadAt.set(key, now);
       const line = lines[index];

@@ -109,12 +109,12 @@ function todayCard(meter) {
   const times = today && { since: hours(today.since), at: hours(at - (age ?? 0)) };
   const readAt = gasAt && t("now_gas_at", { at: (at - gasAt < DAY_S / 2 ? hours : dayTime)(gasAt) });
   const hasQuarter = isServed && demand !== null;
-  return card(".s4", t("now_today"), today && t(isServed ? "now_since" : "now_as_of", times),
+  return card("", t("now_today"), today && t(isServed ? "now_since" : "now_as_of", times),
     h("dl.stats", counter("now_imported", today?.import_kwh, 2, "kWh", null, "imp"), counter("now_exported", today?.export_kwh, 2, "kWh", null, "exp"),
       gas !== null && counter("now_gas", today?.gas_m3, 3, "m³", readAt),
       tariff !== null && stat(t("now_tariff"), [h("span", { class: !isServed && "struck" }, isLow === null ? tariff : t(isLow ? "now_low" : "now_normal")),
         isLow !== null && h("small", ` ${tariff}`)])),
-    (peak !== null || demand !== null) && [h("hr.rule"),
+    (peak !== null || demand !== null) && [h("hr"),
       h("dl.stats", counter("now_peak", (peak ?? NaN) / 1000, 2, "kW", peakAt && dayTime(peakAt)),
         counter("now_quarter", hasQuarter ? demand / 1000 : null, 2, "kW", hasQuarter && t("now_quarter_of", { n: Math.floor((at % 900) / 60) })))]);
 }
@@ -137,7 +137,7 @@ function meanwhileCard({ units, source, name, state, at, age }) {
     at: clock(at - (age ?? 0)), device: source?.details.line?.split(/[ ,]/)[0] ?? name,
   };
   const isLoud = kind === "stale" && units.some((unit) => unit.on_stale === "hold");
-  return card(".s12", t(`now_${kind}_title`), null, h("div.g", [1, 2, 3].map((part) => h("div.s4", h("h3", t(`now_${kind}_${part}`)),
+  return card(".s12", t(`now_${kind}_title`), null, h("div.g", [1, 2, 3].map((part) => h("div", h("h3", t(`now_${kind}_${part}`)),
     h("p.soft", { class: part === 1 && isLoud && "bad" }, t(`now_${kind}_text_${part}`, values))))));
 }
 
@@ -194,7 +194,7 @@ function limitBar(kind, value, unit, limit, drawn) {
 // The telegrams of the last minute, a bar for each, as high as its interval.
 function lineCard(meter) {
   const { today, variant, is_simulated: isSimulated, phases } = meter;
-  return card(phases.length ? ".s4" : ".s12", t("now_line"), t("now_line_note"), beatStrip(meter),
+  return card(phases.length ? "" : ".s12", t("now_line"), t("now_line_note"), beatStrip(meter),
     facts(".facts", [[t("now_telegrams"), number(today?.telegrams ?? 0)], [t("now_refused"), number(today?.refused ?? 0)],
       [t("now_meter"), [variant, isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
 }

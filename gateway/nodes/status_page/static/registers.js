@@ -78,7 +78,7 @@ export function create(gateway, refresh) {
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
     return [h("p.soft", t("choose_register")), !data.is_fresh && h("p.bad", stalenessOf(data)), h("div.g",
       table(t("registers"), COLUMNS.map(({ name, kind }) => [name, kind]), shown.map(rowOf), { kind: ".tall.s8", caption }),
-      scroller("div.tall.s4", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null }))))];
+      scroller("div.tall", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null }))))];
   }
 
   return {

@@ -26,7 +26,7 @@ export function identifiersBox(gateway, refresh) {
 }
 
 export function create(gateway, refresh) {
-  const state = { meter: null, line: null };
+  const state = { meter: gateway.meterName, line: null };
   const element = make(h("div"));
   let data = null;
 
@@ -35,7 +35,7 @@ export function create(gateway, refresh) {
     if (!names.includes(state.meter)) state.meter = names[0] ?? null;
     if (data?.meter !== state.meter) data = null; // that of another meter would look like the one of this meter
     const controls = h("div.bar",
-      select(t("meter"), names, state.meter, (meter) => { state.meter = meter; show(); refresh(); }),
+      select(t("meter"), names, state.meter, (meter) => { gateway.meterName = state.meter = meter; show(); refresh(); }),
       copyButton(() => data?.text), identifiersBox(gateway, refresh));
     render(element, controls, data && h("div.g.top", newest(data), recent(data)));
   }
@@ -62,5 +62,5 @@ export function create(gateway, refresh) {
 }
 
 function recent({ recent: results }) {
-  return h("section.card.s4", table(t("last_ten"), RECENT, results, { caption: t("last_ten") }));
+  return h("section.card", table(t("last_ten"), RECENT, results, { caption: t("last_ten") }));
 }

@@ -54,13 +54,11 @@ export function labelText({ code, values, text }) {
   return translation ? fill(translation, values, valueText) : text;
 }
 
-// A problem of the configuration: its place, its text in the page's language by its code, and the English sentence
-// with the hint, which has the details too.
-export function problemText({ code, file, line, column, path, what, hint, values }) {
-  const position = line ? `${file}:${line}:${column}` : file;
+// A problem of the configuration: its text in the page's language by its code, and the English sentence with the hint,
+// which has the details too.
+export function problemText({ code, what, hint, values }) {
   const translation = texts.problems[code] ?? texts.labels[code];
   return {
-    place: [position, path].filter(Boolean).map((each) => `${each}: `).join(""),
     translation: translation && fill(translation, values),
     english: hint ? `${what}. ${hint}` : what,
   };
