@@ -228,26 +228,33 @@ def test_responses_of_such_a_unit_are_not_kept_to_be_sent_again() -> None:
     assert not responder.ready
 
 
-@pytest.mark.parametrize("is_rtu", [False, True])
-def test_requests_behind_one_that_is_held_back_stay_in_the_buffer(is_rtu: bool) -> None:
+def test_requests_behind_one_that_is_held_back_stay_in_the_buffer() -> None:
     unit, client = repeating_unit(), new_client()
     responder = responder_of({1: unit})
-    respond = respond_rtu if is_rtu else respond_tcp
-    requests = [
-        append_crc(b"\1" + read_pdu(address, 1)) if is_rtu else mbap(address, read_pdu(address, 1))
-        for address in (7, 0, 8)
-    ]
-    respond(requests[1], responder, 0.0, client)
+    requests = [mbap(address, read_pdu(address, 1)) for address in (7, 0, 8)]
+    respond_tcp(requests[1], responder, 0.0, client)
     noted = responder.monitor.noted
-    responses, used, is_modbus = respond(b"".join(requests), responder, 0.2, client)
-    assert responses == (append_crc(b"\1" + words(7)) if is_rtu else mbap(7, words(7)))
+    responses, used, is_modbus = respond_tcp(b"".join(requests), responder, 0.2, client)
+    assert responses == mbap(7, words(7))
     assert (used, is_modbus) == (len(requests[0]), True)
     assert responder.monitor.noted == noted + 1
     assert client.held
     client.held = None
     publish(unit, 1)
-    responses, used, _ = respond(b"".join(requests[1:]), responder, 0.3, client)
+    responses, used, _ = respond_tcp(b"".join(requests[1:]), responder, 0.3, client)
     assert used == len(requests[1] + requests[2])
+    assert client.held is None
+
+
+def test_over_rtu_a_request_that_is_held_back_stays_in_the_buffer_until_the_next_one() -> None:
+    unit, client = repeating_unit(), new_client()
+    responder = responder_of({1: unit})
+    before, held, behind = (append_crc(b"\1" + read_pdu(address, 1)) for address in (7, 0, 8))
+    respond_rtu(held, responder, 0.0, client)
+    assert respond_rtu(before + held + behind[:5], responder, 0.2, client) == (b"", len(before), True)
+    assert client.held
+    client.held = None
+    assert respond_rtu(held + behind, responder, 0.3, client) == (append_crc(b"\1" + words(8)), 16, True)
     assert client.held is None
 
 
