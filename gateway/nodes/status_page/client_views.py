@@ -112,11 +112,11 @@ class HostView:
     """Role in the certificate of the client; empty without one."""
     unit_id: int | None = None
     map: str | None = None
-    answers: int = 0
-    """Responses so far."""
-    errors: int = 0
+    answers: int | None = None
+    """Responses so far; None for a passthrough, as `errors` and `mistakes`."""
+    errors: int | None = None
     """Exception responses to its newest requests."""
-    mistakes: int = 0
+    mistakes: int | None = None
     """Number of its newest requests that are likely a mistake."""
     function_code: int | None = None
     address: int | None = None

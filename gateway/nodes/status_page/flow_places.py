@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 COLUMNS = {
-    "push listener": 0,
-    **dict.fromkeys(("P1 port", "simulated meter", "MQTT source"), 1),
+    **dict.fromkeys(("push listener", "MQTT receiver"), 0),
+    **dict.fromkeys(("P1 port", "simulated meter", "MQTT meter"), 1),
     "decryption": 2,
     "DSMR parser": 3,
     **dict.fromkeys(("register map", "passthrough", "status page"), 4),
-    "client": 6,
+    **dict.fromkeys(("MQTT broker", "client"), 6),
 }
 """The column of each kind of node; that of other kinds is `SERVER`."""
 LISTENER, SOURCE, LEAF, SERVER, CLIENT = 0, 1, 4, 5, 6

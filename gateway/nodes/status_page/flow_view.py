@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from gateway.nodes.status_page.client_views import HostView
-from gateway.nodes.status_page.flow_places import PlaceView, column_of, places
+from gateway.nodes.status_page.flow_places import LISTENER, PlaceView, column_of, places
 from gateway.nodes.status_page.frame import FEW_METERS, frame, net_power, unix_time
 from gateway.nodes.status_page.json_text import to_json
 from gateway.nodes.status_page.labels import MarkView, mark_view, short_label
@@ -28,8 +28,8 @@ UPDATE_EVERY_S = 0.5
 """Shortest time between two events."""
 HOSTS_SHOWN = 12
 """Largest number of clients that are drawn; the newest ones."""
-PUSH_LISTENER, REGISTER_MAP = "push listener", "register map"
-"""Kinds of nodes."""
+REGISTER_MAP = "register map"
+"""Kind of nodes."""
 PARSER, PARSER_NAME = column_of("DSMR parser"), "/parser"
 """Column of parsers, and the end of their names."""
 
@@ -147,7 +147,7 @@ class FlowChannel:
         found = dict.fromkeys(
             node
             for node in gateway.flow.nodes
-            if node.kind == PUSH_LISTENER and any(wire.target in begins for wire in _wires_from(node))
+            if column_of(node.kind) == LISTENER and any(wire.target in begins for wire in _wires_from(node))
         )
         left = list(reversed(begins))
         while left:
@@ -197,7 +197,9 @@ def _wires(
     for node in nodes:
         for wire in _wires_from(node):
             source, target = wire.source, wire.target
-            if target not in nodes or (source.name, target.name) in views:
+            # What a broker receives is drawn from the receiver on: no wire goes back to the left.
+            is_back = column_of(target.kind) < column_of(source.kind)
+            if is_back or target not in nodes or (source.name, target.name) in views:
                 continue
             unit = None
             if source.kind == REGISTER_MAP and target.name in units:

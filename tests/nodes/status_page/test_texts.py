@@ -15,6 +15,7 @@ from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_errors import TOO_DEEP
 from gateway.maps.load import find_map, load_map, map_names
 from gateway.nodes.status_page.files import STATIC
+from gateway.nodes.status_page.flow_places import COLUMNS
 from gateway.protocol.modbus.advice import OPEN_TEXTS, Advice, Mistake, advice_sentences, advice_text
 from gateway.protocol.modbus.advice import TEXTS as ADVICE
 from gateway.protocol.modbus.monitor import Exchange
@@ -188,6 +189,14 @@ def test_every_kind_of_node_has_a_dutch_name() -> None:
     kinds = {kind for path in (ROOT / "gateway" / "nodes").rglob("*.py") for kind in node_kinds(path)}
     assert texts("en")["kinds"] == {}, "the gateway sends the English name itself"
     assert kinds - {"line output"} == texts("nl")["kinds"].keys(), "a line output is never on the page"
+
+
+def test_every_kind_of_node_that_is_drawn_has_a_glyph_and_a_place_for_its_kind() -> None:
+    kinds = {kind for path in (ROOT / "gateway" / "nodes").rglob("*.py") for kind in node_kinds(path)}
+    drawn = {"client"} | kinds - {"line output", "control", "announcement"}
+    glyphs = re.findall(r'id="glyph-([^"]+)"', (STATIC / "index.html").read_text())
+    assert sorted(glyphs) == sorted(kind.lower().replace(" ", "-") for kind in drawn)
+    assert COLUMNS.keys() <= drawn
 
 
 def test_every_title_of_a_register_map_with_words_in_it_has_a_dutch_one() -> None:

@@ -1,14 +1,13 @@
 // The last hour or the last day of a meter in four charts with one cursor. A time without telegrams is a gap, and
 // only what is fresh is called "now".
 
-import { h, make, memo, render, s, segments, table } from "./dom.js";
-import { isKnown, limited, linesOf, nice, outline, picture, plot, POWER, powerTicks, series, TOP, watts } from "./drawing.js";
+import { h, make, memo, render, s, segments, table, textOf } from "./dom.js";
+import { isKnown, linesOf, nice, outline, picture, plot, POWER, powerTicks, series, TOP, watts } from "./drawing.js";
 import { meterChoice } from "./marks.js";
 import { hours, moment, number, signed, t } from "./texts.js";
 
 const [LOWEST_V, HIGHEST_V] = [207, 253];
 const PHASES = [1, 2, 3];
-const JUMP = 10;
 const TABLE = [
   ["time", null, ({ at }) => moment(at)],
   ["fleet_power", "num", ({ power_mean_w: mean }) => signed(mean)],
@@ -44,16 +43,19 @@ export function create(gateway, refresh) {
     if (places < element.querySelectorAll(".plot").length) show(); // now the space for the drawings is known
   }
 
-  // A chart of the kind that a table below describes: its readout, its picture, and the cursor for pointer and keyboard.
+  // A chart of the kind that a table below describes: its readout, its picture, and the cursor, which the pointer moves
+  // and, for the keyboard, a slider that is not seen; at its end there is no cursor.
   // A meter that sends no such reading, or hundreds of meters, have no such chart.
   function chartCard({ kind, drawn }) {
     const { name, size, unit } = kind;
     const width = element.querySelector(`#chart-${name} .plot`)?.clientWidth ?? 0;
     const chart = drawn([past.key, width], () => plot(past, kind, Math.max(260, width)));
-    const title = t(`chart_${name}`);
-    return chart && h(`section.card.chart.${size}`,
-      { id: `chart-${name}`, tabindex: 0, role: "group", "aria-label": title, "aria-description": t("chart_hint"), onkeydown: key },
-      h("div.hd", h("h2", `${title} `, h("span.soft.small", unit)), h("p.readout", readout(kind, chart))),
+    if (!chart) return null;
+    const [title, words, { points }] = [t(`chart_${name}`), readout(kind, chart), past];
+    return h(`section.card.chart.${size}`, { id: `chart-${name}` },
+      h("div.hd", h("h2", `${title} `, h("span.soft.small", unit)), h("p.readout", words)),
+      h("input.vh", { type: "range", max: points.length, value: chosen ? points.indexOf(chosen) : points.length,
+        "aria-label": title, "aria-valuetext": textOf(words), oninput: ({ target }) => move(points[target.value]?.at ?? null) }),
       h("div.plot", { onpointermove: (event) => point(event, chart), onpointerleave: () => move(null) },
         picture(chart, chart.content, chosen && cursor(kind, chart))));
   }
@@ -72,9 +74,8 @@ export function create(gateway, refresh) {
     return [s("path.cursor", { d: `M${cx} ${TOP}V${floor}` }), places.map((cy) => s("circle.dot", { r: 3.5, cx, cy }))];
   }
 
-  // All charts show the point at a time; null takes the cursor away. Only the keyboard makes a readout speak.
-  function move(at, speaker) {
-    for (const each of element.querySelectorAll(".readout")) each.ariaLive = each === speaker ? "polite" : "off";
+  // All charts show the point at a time; null takes the cursor away.
+  function move(at) {
     cursorAt = at;
     show();
   }
@@ -82,17 +83,6 @@ export function create(gateway, refresh) {
   function point({ clientX, currentTarget }, { left, edge, at, span }) {
     const share = (clientX - currentTarget.getBoundingClientRect().left - left) / (edge - left);
     move(share < 0 || share > 1 ? null : at - (1 - share) * span);
-  }
-
-  function key(event) {
-    const { points } = past;
-    const index = chosen ? points.indexOf(chosen) : points.length;
-    const step = event.shiftKey ? JUMP : 1;
-    const wanted = { ArrowLeft: index - step, ArrowRight: index + step, Home: 0, End: points.length, Escape: null }[event.key];
-    if (wanted === undefined || !points.length) return;
-    event.preventDefault();
-    if (wanted === null) move(null);
-    else move(points[limited(wanted, 0, points.length - 1)].at, event.currentTarget.querySelector(".readout"));
   }
 
   return {

@@ -5,16 +5,14 @@ import { clientMark } from "./marks.js";
 import { ageWords, clock, insteadOfValues, inWords, labelText, number, t } from "./texts.js";
 
 const REQUESTS_SHOWN = 60;
-// A passthrough gets telegrams, and counts no responses.
-const counted = (name) => (host) => (host.kind === "passthrough" ? "—" : number(host[name]));
 const HOST_COLUMNS = [
   ["hosts_host", null, (host) => h("span.host", clientMark(host.state), h("b", nameOf(host)), h("span.soft.small", detailOf(host)))],
   ["hosts_reads", null, (host) => (host.kind === "passthrough" ? t("hosts_telegrams") : host.reads || asked(host))],
   ["hosts_got", null, (host) => (host.kind === "passthrough" ? host.meter : gotten(host))],
   ["unit", "num", ({ unit_id: unit }) => unit ?? "—"],
   ["rate", "num", ({ requests_per_s: rate }) => number(rate, 1)],
-  ["responses", "num", counted("answers")],
-  ["hosts_mistakes", "num", (host) => h("span", { class: host.mistakes ? "bad" : "soft" }, counted("mistakes")(host))],
+  ["responses", "num", ({ answers }) => number(answers)],
+  ["hosts_mistakes", "num", ({ mistakes }) => h("span", { class: mistakes ? "bad" : "soft" }, number(mistakes))],
   ["hosts_connections", "small", ({ transport, connections: n }) => ({ udp: "UDP", serial: "RTU" })[transport] ?? t("hosts_open", { n })],
   ["last", "num soft", ({ last_at: at, now }) => (at === null ? "—" : ageWords(Math.max(0, now - at)))],
 ];

@@ -25,6 +25,11 @@ function describe(namespace, tag, [first, ...rest]) {
 const isShown = (value) => ![null, undefined, false].includes(value);
 const shown = (children) => children.flat(Infinity).filter(isShown);
 
+// The words of descriptions, for a screen reader.
+export function textOf(parts) {
+  return shown([parts]).map((part) => (part.children ? textOf(part.children) : part)).join(" ");
+}
+
 // An element that its maker fills; `render` puts it in its place and leaves what is in it.
 export function make(description) {
   return Object.assign(create(description), { isOwned: true });
@@ -158,11 +163,11 @@ export function facts(kind, pairs) {
   return h(`dl${kind}`, pairs.filter(([, value]) => isShown(value)).map(([name, ...value]) => [h("dt", name), h("dd", value)]));
 }
 
-// A table that scrolls in itself. A column has the key of a text, a class, and what a cell shows of an item; an item can also
-// be the row that shows it.
-export function table(label, columns, items, { kind = "", caption = null, body } = {}) {
+// A table that scrolls in itself. A column has the key of a text, a class, and what a cell shows of an item. `rowOf` returns
+// the properties of the row of an item.
+export function table(label, columns, items, { kind = "", caption = null, body, rowOf = () => ({}) } = {}) {
   const head = ([name, kindOf]) => h("th", { scope: "col", class: kindOf }, t(name));
-  const row = (item) => h("tr", columns.map(([name, kindOf, content]) => h("td", { class: kindOf, "data-name": t(name) }, content(item))));
+  const row = (item) => h("tr", rowOf(item), columns.map(([name, kindOf, content]) => h("td", { class: kindOf, "data-name": t(name) }, content(item))));
   return scroller(`div${kind}`, label, h("table", caption && h("caption", caption),
-    h("thead", h("tr", columns.map(head))), h("tbody", { class: body }, items.map((each) => (each.children ? each : row(each))))));
+    h("thead", h("tr", columns.map(head))), h("tbody", { class: body }, items.map(row))));
 }

@@ -151,7 +151,7 @@ function clientText(host) {
 
 function clientFacts(host, now) {
   const { servers, map, errors } = host;
-  return [...hostFacts(host, now), [t("server"), servers.join(", ")], [t("map"), map], [t("errors"), host.kind === "passthrough" ? null : number(errors)]];
+  return [...hostFacts(host, now), [t("server"), servers.join(", ")], [t("map"), map], [t("errors"), number(errors)]];
 }
 
 function nodeFacts({ since, details }) {

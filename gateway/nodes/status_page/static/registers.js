@@ -4,20 +4,19 @@ import { checkbox, h, make, render, scroller, searchField, select, table } from 
 import { identifiersBox, telegramList } from "./telegram.js";
 import { ageWords, insteadOfValues, inWords, t } from "./texts.js";
 
-const COLUMNS = [
-  { name: "address", kind: "num", text: ({ address }) => address },
-  { name: "number", kind: "num optional", text: ({ number }) => number },
-  { name: "name", text: ({ name }) => name },
-  { name: "value", kind: "live", text: valueOf },
-  { name: "content", kind: "optional live", text: ({ words }) => words },
-  { name: "type", kind: "optional", text: ({ type, length }) => (type === "string" && length > 1 ? `string[${length}]` : type) },
-  { name: "obis", kind: "optional codes", text: ({ codes }) => codes.join("\n") },
-  { name: "age", kind: "live", text: (row) => (isAbsent(row) ? "—" : ageWords(row.age_s)) },
-];
-
 export function create(gateway, refresh) {
   const state = { unit: null, search: "", absentOnly: false, chosen: null, line: null };
   const element = make(h("div"));
+  const columns = [
+    ["address", "num", ({ address }) => address],
+    ["number", "num optional", ({ number }) => number],
+    ["name", null, nameButton],
+    ["value", "live", valueCell],
+    ["content", "optional live", ({ words }) => words],
+    ["type", "optional", ({ type, length }) => (type === "string" && length > 1 ? `string[${length}]` : type)],
+    ["obis", "optional codes", ({ codes }) => codes.join("\n")],
+    ["age", "live", (row) => (isAbsent(row) ? "—" : ageWords(row.age_s))],
+  ];
   let data = null;
   let telegram = null;
   let units = [];
@@ -40,18 +39,13 @@ export function create(gateway, refresh) {
     return (!state.absentOnly || isAbsent(row)) && texts.join(" ").toLowerCase().includes(state.search.toLowerCase());
   }
 
-  function rowOf(register) {
-    const { name, text, is_stale: isStale, is_withheld: isWithheld } = register;
-    const isMarked = name === state.chosen || register.lines.includes(state.line);
-    const value = { title: isAbsent(register) && t(isWithheld ? "identifiers_off" : "absent"), class: (isStale || text === null) && "soft" };
-    return h("tr", { class: isMarked && "marked", key: name, "data-register": name }, COLUMNS.map((column) => h("td", { class: column.kind },
-      column.name === "name" ? nameButton(register, isMarked) : column.name === "value" ? h("span", value, column.text(register)) : column.text(register))));
-  }
+  const isMarked = ({ name, lines }) => name === state.chosen || lines.includes(state.line);
 
   // A long name can break after each underscore.
-  function nameButton({ name, description }, isMarked) {
+  function nameButton(register) {
+    const { name, description } = register;
     const choose = () => change({ chosen: state.chosen === name ? null : name, line: null });
-    return h("button.name", { title: description || null, "aria-pressed": isMarked, onclick: choose },
+    return h("button.name", { title: description || null, "aria-pressed": isMarked(register), onclick: choose },
       name.split(/(?<=_)/).map((part) => [h("wbr"), part]));
   }
 
@@ -77,7 +71,8 @@ export function create(gateway, refresh) {
     const lines = state.line === null ? data.registers.find(({ name }) => name === state.chosen)?.lines : [state.line];
     const caption = t("registers_caption", { count: shown.length, all: data.registers.length, unit: data.unit_id, map: data.map });
     return [h("p.soft", t("choose_register")), !data.is_fresh && h("p.bad", stalenessOf(data)), h("div.g",
-      table(t("registers"), COLUMNS.map(({ name, kind }) => [name, kind]), shown.map(rowOf), { kind: ".tall.s8", caption }),
+      table(t("registers"), columns, shown, { kind: ".tall.s8", caption,
+        rowOf: (register) => ({ class: isMarked(register) && "marked", key: register.name, "data-register": register.name }) }),
       scroller("div.tall", t("newest_telegram"), telegramList(telegram, lines ?? [], (line) => change({ line: state.line === line ? null : line, chosen: null }))))];
   }
 
@@ -102,6 +97,11 @@ export function create(gateway, refresh) {
 
 function isAbsent(row) {
   return row.is_answered && row.exception === null && row.text === null;
+}
+
+function valueCell(row) {
+  const { text, is_stale: isStale, is_withheld: isWithheld } = row;
+  return h("span", { title: isAbsent(row) && t(isWithheld ? "identifiers_off" : "absent"), class: (isStale || text === null) && "soft" }, valueOf(row));
 }
 
 // What a client gets now. A client that gets no value sees none here either.
