@@ -210,12 +210,14 @@ def _wires(
                 name = None if unit.unit.shows_test_pattern else unit.meter.name
                 view = FlowWireView(source.name, target.name, "requests", per_s, None, is_alive, name, "requests")
             else:
-                meter = owners.get(source)
+                column = column_of(source.kind)
+                # The telegrams of all meters pass a listener, and those of one pass each of its wires.
+                meter = owners.get(target if column == LISTENER else source)
                 is_alive = bool(meter and meter.is_fresh(now()))
                 power = net_power(meter) if meter and target.kind == REGISTER_MAP and is_alive else None
                 passed = rates[meter.name] if meter else None
                 name = meter.name if meter else None
-                shows = "telegrams" if column_of(source.kind) < PARSER else None
+                shows = "telegrams" if LISTENER < column < PARSER else None
                 if target.kind == REGISTER_MAP and not any(
                     each.shows for each in views.values() if each.source == source.name
                 ):

@@ -86,7 +86,7 @@ async def test_among_many_meters_one_is_shown_with_all_that_its_telegrams_pass(t
 
 
 MQTT = """\
-meters: {flat: {source: mqtt}}
+meters: {flat: {source: mqtt}, house: {simulate: true}}
 mqtt: {brokers: ["mqtt://127.0.0.1:1"], publish: [telegrams, readings]}
 modbus: [{listen: "127.0.0.1:0", units: {1: {meter: flat}}}]
 """
@@ -96,6 +96,8 @@ async def test_a_meter_over_mqtt_is_drawn_from_left_to_right(tmp_path: Path) -> 
     async with serving(tmp_path, MQTT + PAGE, waits=False) as bench:
         flow = await read(FlowChannel(Page(bench.wiring), ""))
     columns = {place["name"]: place["column"] for place in flow["places"]}
+    received = next(wire for wire in flow["wires"] if wire["source"] == "mqtt receiver")
+    assert (received["meter"], received["is_alive"], received["shows"]) == ("flat", False, None)
     assert [columns[name] for name in ("mqtt receiver", "flat/mqtt", "flat/parser")] == [1, 2, 3]
     assert all(columns[wire["source"]] < columns[wire["target"]] for wire in flow["wires"])
     assert ("flat/mqtt", "telegrams") in [(wire["source"], wire["shows"]) for wire in flow["wires"]]

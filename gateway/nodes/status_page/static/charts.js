@@ -8,13 +8,14 @@ import { hours, moment, number, signed, t } from "./texts.js";
 
 const [LOWEST_V, HIGHEST_V] = [207, 253];
 const PHASES = [1, 2, 3];
+const numeric = (name, key, write, digits) => [name, "num", (point) => write(point[key], digits)];
 const TABLE = [
   ["time", null, ({ at }) => moment(at)],
-  ["fleet_power", "num", ({ power_mean_w: mean }) => signed(mean)],
-  ["chart_lowest", "num optional", ({ power_lowest_w: lowest }) => signed(lowest)],
-  ["chart_highest", "num optional", ({ power_highest_w: highest }) => signed(highest)],
-  ["chart_longest_s", "num", ({ longest_interval_s: longest }) => number(longest, 1)],
-  ["chart_refused", "num", ({ refused }) => number(refused)],
+  numeric("fleet_power", "power_mean_w", signed),
+  numeric("chart_lowest", "power_lowest_w", signed),
+  numeric("chart_highest", "power_highest_w", signed),
+  numeric("chart_longest_s", "longest_interval_s", number, 1),
+  numeric("chart_refused", "refused", number),
 ];
 
 export function create(gateway, refresh) {
@@ -30,7 +31,7 @@ export function create(gateway, refresh) {
     const meter = gateway.watched();
     past = meter ? kept[range].known(meter) : { points: [] };
     chosen = cursorAt === null ? null : past.points.findLast(({ at }) => at - past.bucketS / 2 <= cursorAt) ?? past.points[0];
-    const places = element.querySelectorAll(".plot").length;
+    const box = element.querySelector(".plot");
     render(element, h("div.bar",
       segments(t("chart_range"), ["hour", "day"].map((each) => [each, t(`chart_${each}`)]), range,
         (wanted) => { [range, cursorAt] = [wanted, null]; show(); refresh(); }),
@@ -40,7 +41,7 @@ export function create(gateway, refresh) {
     past.points.length ? h("div.g", charts.map(chartCard)) : h("p.empty", t("chart_empty")),
     h("details", { hidden: !past.points.length }, h("summary", t("chart_table")),
       rows(past.key, () => table(t("chart_table"), TABLE, past.points.toReversed(), { kind: ".tall" }))));
-    if (places < element.querySelectorAll(".plot").length) show(); // now the space for the drawings is known
+    if (!box && element.querySelector(".plot")) show(); // now the space for the drawings is known
   }
 
   // A chart of the kind that a table below describes: its readout, its picture, and the cursor, which the pointer moves

@@ -79,7 +79,7 @@ function detailOf(host) {
 }
 
 function asked({ address, count }) {
-  return Number.isInteger(address) ? t("hosts_asked", { address, n: count }) : "—";
+  return address !== null ? t("hosts_asked", { address, n: count }) : "—";
 }
 
 function gotten(request) {

@@ -7,7 +7,7 @@ const COPIED = ["device", "host", "port", "unit_id"];
 
 export function create(gateway) {
   const element = make(h("div"));
-  let [name, way] = ["", "0"];
+  let [name, way] = ["", 0];
   let clients = null;
 
   function choose(changes) {
@@ -18,10 +18,10 @@ export function create(gateway) {
   function show() {
     const { servers } = gateway.status;
     const client = clients?.find((each) => each.name === name);
-    const ways = client?.ways.map(({ select: there, map }, index) => [String(index), `${there}: ${map}`]) ?? [];
+    const ways = client?.ways.map(({ select: there, map }, index) => [index, `${there}: ${map}`]) ?? [];
     render(element, clients && h("section.card",
       h("div.bar", select(t("i_have"), [["", t("choose_client")], ...clients.map((each) => each.name)], name,
-        (chosen) => choose({ name: chosen, way: "0" })),
+        (chosen) => choose({ name: chosen, way: 0 })),
       ways.length > 1 && select(t("reads_meter"), ways, way, (chosen) => choose({ way: chosen }))),
       h("div", { "aria-live": "polite" }, client && advice(client, client.ways[way], servers))),
     servers.length ? servers.map(serverCard) : h("section.card", t("no_servers")));

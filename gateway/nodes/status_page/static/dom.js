@@ -165,7 +165,7 @@ export function facts(kind, pairs) {
 
 // A table that scrolls in itself. A column has the key of a text, a class, and what a cell shows of an item. `rowOf` returns
 // the properties of the row of an item.
-export function table(label, columns, items, { kind = "", caption = null, body, rowOf = () => ({}) } = {}) {
+export function table(label, columns, items, { kind = "", caption, body, rowOf = () => ({}) } = {}) {
   const head = ([name, kindOf]) => h("th", { scope: "col", class: kindOf }, t(name));
   const row = (item) => h("tr", rowOf(item), columns.map(([name, kindOf, content]) => h("td", { class: kindOf, "data-name": t(name) }, content(item))));
   return scroller(`div${kind}`, label, h("table", caption && h("caption", caption),

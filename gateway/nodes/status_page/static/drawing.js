@@ -110,7 +110,7 @@ export function picture({ width, height, label }, ...content) {
 }
 
 function hatch(from, to, y, height) {
-  return to - from < 0.5 ? null : s("rect.gap", { x: from, y, width: to - from, height });
+  return to - from >= 0.5 && s("rect.gap", { x: from, y, width: to - from, height });
 }
 
 // A chart of what a series knows. `kind` has a function for each line, the values that the axis has room for, and how they
@@ -127,7 +127,8 @@ export function plot(past, kind, width) {
   const x = (time) => left + (edge - left) * limited(1 - (at - time) / span, 0, 1);
   const y = (value) => TOP + (floor - TOP) * (1 - (value - low) / (high - low));
   const chart = { ...past, known, ends, high, left, edge, floor, x, y };
-  const label = t(`chart_${kind.name}_label`, { from: hours(at - span), lowest: say(Math.min(...ends)), highest: say(Math.max(...ends)), refused: refusedIn(known) });
+  const label = t(`chart_${kind.name}_label`, { from: hours(at - span), lowest: say(Math.min(...ends)), highest: say(Math.max(...ends)),
+    refused: known.reduce((sum, { refused }) => sum + refused, 0) });
   const holes = silences(past).map(([from, to]) => [hatch(x(from), x(to), TOP, floor - TOP), kind.saysGaps && gapLabel(x(from), x(to), to === at && from)]);
   return { ...chart, width, height, label, content: s("g", values(chart, kind, ticks), times(chart, width), holes,
     kind.limits?.(past).map((limit) => s("path.limit", { d: `M${left} ${y(limit)}H${edge}` })), kind.draw(chart)) };
@@ -148,10 +149,6 @@ export function powerTicks(powers) {
 
 export function watts(value) {
   return `${signed(value)} W`;
-}
-
-function refusedIn(points) {
-  return points.reduce((sum, { refused }) => sum + refused, 0);
 }
 
 // The words in a time without telegrams, where there is space for them; `since` when it began, if it lasts.

@@ -9,13 +9,13 @@ const OVERSCAN = 4;
 const [ROW_PX, PHONE_ROW_PX] = [44, 64]; // as in the style sheet
 const POINTS_FOR_MS = 120_000;
 const MANY_ERRORS = 3;
-const STATES = ["fresh", "late", "never", "stale"]; // the worst last
+const STATES = ["stale", "never", "late", "fresh"]; // the worst first
 
 // The columns, each with what a row is sorted by: a value, or several.
 const COLUMNS = [
   { name: "mark", title: () => h("span.vh", t("fleet_state")) },
   { name: "meter", by: ({ name }) => name.replace(/\d+/g, (digits) => digits.padStart(9, "0")).toLowerCase() },
-  { name: "fleet_state", by: (meter) => [-STATES.indexOf(meter.state), -meter.errors, meter.position] },
+  { name: "fleet_state", by: (meter) => [STATES.indexOf(meter.state), -meter.errors, meter.position] },
   { name: "fleet_power", by: ({ watts }) => -(watts ?? -Infinity), kind: "num" },
   { name: "fleet_hour" },
   { name: "age", by: ({ age }) => -(age ?? Infinity), kind: "num" },

@@ -44,7 +44,7 @@ export function create(gateway) {
     const drawn = wires.map((wire) => [wire, lineOf(wire, places)]).filter(([, line]) => line);
     render(over, s("svg.wires", drawn.map(([{ isAlive }, line]) => s("path.wire", { class: !isAlive && "dead", d: line }))),
       drawn.map(([{ key }]) => h("i.bead", { key })));
-    render(element, headOf(event), drawing, event.more_clients > 0 && h("p.soft", t("hosts_more", { n: event.more_clients })), drawer, card("", t("flow_changes"), h("span.soft.small", t("flow_newest_first")),
+    render(element, headOf(event), drawing, event.more_clients > 0 && h("p.soft", t("hosts_more", { n: event.more_clients })), drawer, card("", t("flow_changes"), t("flow_newest_first"),
       h("ol.log", changes?.slice(0, CHANGES_SHOWN).map(changeItem), changes?.length === 0 && h("li.soft", t("flow_no_changes")))));
     if (nodes.has(chosen)) showDetails(nodes.get(chosen), places.get(chosen));
     else if (chosen) drawer.hidePopover();
@@ -82,10 +82,10 @@ export function create(gateway) {
 
   // Among many meters, the one of the drawing is chosen in Fleet.
   function headOf({ meters }) {
-    const flows = meters.length > 0 && !stale.length;
-    const words = gateway.isLost ? t("state_lost") : flows ? t(meters.length > 1 ? "flow_all_flow" : "flow_one_flows", { meter: meters[0].name })
+    const flows = !stale.length;
+    const words = gateway.isLost ? t("state_lost") : flows ? t(meters.length > 1 ? "flow_all_flow" : "flow_one_flows", { meter: meters[0]?.name })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
-    return h("p.bar", mark(gateway.isLost || !flows ? "stale" : "fresh"), h("span", words));
+    return h("p.bar", mark(gateway.isLost || !flows ? "stale" : "fresh"), words);
   }
 
   // A bead on each wire that a new telegram passes, each hop after the one before, and one for the requests of a second.
@@ -150,8 +150,7 @@ function clientText(host) {
 }
 
 function clientFacts(host, now) {
-  const { servers, map, errors } = host;
-  return [...hostFacts(host, now), [t("server"), servers.join(", ")], [t("map"), map], [t("errors"), number(errors)]];
+  return [...hostFacts(host, now), [t("server"), host.servers.join(", ")], [t("map"), host.map], [t("errors"), number(host.errors)]];
 }
 
 function nodeFacts({ since, details }) {

@@ -10,7 +10,7 @@ const RECENT = [
 ];
 
 export function telegramList(telegram, marked, choose) {
-  return h("ol.telegram.live", { start: 2 }, (telegram?.lines ?? []).map((line, index) => h("li", { class: marked.includes(index) && "marked" },
+  return h("ol.telegram.live", { start: 2 }, telegram.lines.map((line, index) => h("li", { class: marked.includes(index) && "marked" },
     h("button", { "aria-pressed": marked.includes(index), onclick: () => choose(index) }, line.text),
     h("span.meaning", { class: line.fault && "bad" }, `${line.name}: ${line.fault ?? valueOf(line)}`))));
 }
@@ -37,7 +37,8 @@ export function create(gateway, refresh) {
     const controls = h("div.bar",
       select(t("meter"), names, state.meter, (meter) => { gateway.meterName = state.meter = meter; show(); refresh(); }),
       copyButton(() => data?.text), identifiersBox(gateway, refresh));
-    render(element, controls, data && h("div.g.top", newest(data), recent(data)));
+    render(element, controls, data && h("div.g.top", newest(data),
+      h("section.card", table(t("last_ten"), RECENT, data.recent, { caption: t("last_ten") }))));
   }
 
   function newest({ identification, age_s: seconds, is_fresh: isFresh, is_masked: isMasked, text }) {
@@ -59,8 +60,4 @@ export function create(gateway, refresh) {
       show();
     },
   };
-}
-
-function recent({ recent: results }) {
-  return h("section.card", table(t("last_ten"), RECENT, results, { caption: t("last_ten") }));
 }

@@ -64,14 +64,10 @@ export function problemText({ code, what, hint, values }) {
   };
 }
 
-function exceptionText(code) {
-  return t("exception", { code: (code ?? 0).toString(16).toUpperCase().padStart(2, "0") });
-}
-
 // What a client got if it got no values, else null.
 export function insteadOfValues({ is_answered: isAnswered, exception }) {
   if (!isAnswered) return t("no_response");
-  return exception === null ? null : exceptionText(exception);
+  return exception === null ? null : t("exception", { code: exception.toString(16).toUpperCase().padStart(2, "0") });
 }
 
 // A value of a register: the names of the bits that are set, a time, or a number with its unit.
