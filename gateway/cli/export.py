@@ -14,6 +14,7 @@ from gateway.cli.output import echo
 from gateway.cli.parameters import EVERY_ADDRESS, MapName, default_config, named_map, unit_id_or_default
 
 if TYPE_CHECKING:
+    from gateway.config import Config
     from gateway.config.modbus import ModbusConfig
     from gateway.exports import ExportedUnit, Target
 
@@ -108,13 +109,20 @@ def _configured(path: Path, choice: _Choice) -> list[ExportedUnit]:
         if choice.unit_id in (None, unit_id) and choice.map in (None, unit.map, maps[unit.map].name)
     ]
     if not chosen:
-        there = "; ".join(
-            f"unit {unit_id} on {server} with map {unit.map}"
-            for server in config.modbus
-            for unit_id, unit in server.units.items()
-        )
-        raise click.UsageError(f"no unit in {path} is what these options choose. There are: {there}")
+        raise click.UsageError(f"no unit in {path} is what these options choose. There are: {_all_units(config)}")
     return [ExportedUnit(register_map, _target(server, unit_id, choice)) for server, unit_id, register_map in chosen]
+
+
+def _all_units(config: Config) -> str:
+    """Return the unit ids of each server and map, as ranges: a table may have thousands of units."""
+    from gateway.problems.listing import listed, numbered
+
+    found = dict[tuple[str, str], list[int]]()
+    for server in config.modbus:
+        for unit_id, unit in server.units.items():
+            found.setdefault((str(server), unit.map), []).append(unit_id)
+    parts = [f"{numbered('unit', ids)} on {server} with map {name}" for (server, name), ids in found.items()]
+    return listed(parts, between="; ")
 
 
 def _target(server: ModbusConfig, unit_id: int, choice: _Choice) -> Target:

@@ -127,6 +127,8 @@ def _unknown_key(document: Document, loc: Loc, model: type[BaseModel]) -> Proble
         hint = "Type the key again: one of its characters is invisible"
         return document.problem(loc, "unknown-key", f"unknown key {quoted(key)}", hint, key=cut(key))
     hint = _right_level(document, loc, model) or suggest(key, known) or _elsewhere(document, loc, model)
+    if not hint and key.isdecimal() and _value_at(document.data, loc) is None:  # `scale: 0,1` is two keys
+        hint = "If it is the end of a number with a comma, write a point, such as 0.1"
     hint = hint or f"Known here: {', '.join(known)}"
     return document.problem(loc, "unknown-key", "unknown key", hint, key=cut(key))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.problems.listing import listed
 from gateway.protocol.p1.meter import MeterState
 from gateway.runtime.flow import Node
+from gateway.runtime.status import label
 
 GOOD = "ok"
 
@@ -52,7 +53,7 @@ def assess(
         good_since = max(good_since, node.since)
     for meter in meters:
         if meter.newest is None:
-            problems.append(Health(f"{meter.name}: no telegram yet", started))
+            problems.append(Health(f"{meter.name}: {_none_accepted(meter)}", started))
         elif not meter.is_fresh(now):
             since = meter.newest.arrived
             reason = f"no telegram for {now - since:.0f} s"
@@ -65,3 +66,11 @@ def assess(
         return Health(GOOD, good_since, note)
     problems.sort(key=lambda problem: problem.since)
     return Health(listed([problem.reason for problem in problems], between="; "), problems[0].since, note)
+
+
+def _none_accepted(meter: MeterState) -> str:
+    """Return why a meter has no telegram: none came, or all were refused."""
+    if meter.newest_refused is None:
+        return "no telegram yet"
+    code = "refused-" + meter.newest_refused.reason.replace(" ", "-")
+    return f"no telegram accepted yet, the newest was refused: {label(code).text}"

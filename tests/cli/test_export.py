@@ -115,6 +115,13 @@ def test_options_that_choose_no_unit_name_the_units_that_are_there(config: Path)
     assert "unit 7 on :5020 with map abb-b23" in result.stderr
 
 
+def test_many_units_that_are_there_are_named_as_ranges(config: Path) -> None:
+    units = ", ".join(f"{unit_id}: {{}}" for unit_id in range(1, 41))
+    config.write_text(f'meter: {{simulate: true}}\nmodbus: [{{listen: ":5020", units: {{{units}}}}}]\n')
+    result = invoke("export", "node-red", "--host", "h", "--unit", "99")
+    assert "There are: units 1-40 on :5020 with map dsmr\n" in result.stderr
+
+
 def test_a_configuration_that_is_not_valid_is_reported_as_by_check(config: Path) -> None:
     config.write_text("meter: {simulate: 7}\n")
     assert invoke("export", "node-red", "--host", "h").exit_code == 78

@@ -121,6 +121,10 @@ def test_an_included_part_counts_as_if_written_there(tmp_path: Path) -> None:
         ("include: [nope]\n", "own.yaml:1:11: include[0]: there is no register map 'nope'. `dsmr-gateway maps`"),
         ("without: [pwr*]\n", "own.yaml:1:11: without[0]: no register is called pwr*"),
         ("without: [powr]\n", "own.yaml:1:11: without[0]: no register is called powr. Did you mean power?"),
+        (
+            "blocks: [{address: 0, length: 1,5}]\n",
+            "own.yaml:1:33: blocks[0].5: unknown key. If it is the end of a number with a comma, write a point",
+        ),
         ("extend: dsmr\n", "own.yaml:1:1: extend: unknown key. Did you mean extends?"),
         ("function_codes: [5]\n", "own.yaml:1:18: function_codes[0]: 5 is not one of 3, 4"),
         ("word_order: bg\n", "own.yaml:1:1: word_order: 'bg' is not one of big, little. Did you mean big?"),

@@ -278,6 +278,26 @@ def test_a_forged_tick_beside_a_true_one_is_reported_and_the_readings_stay_fresh
     assert fleet.receiver.status.text == "0 of 1 meters online"
 
 
+def test_telegrams_of_another_meter_than_the_configured_one_are_not_called_copies(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet.state.identifiers = frozenset({"E0047000073608137"})
+    for _ in range(15):
+        fleet.moment += 1.0
+        message = fleet.message(fleet.tick())
+        for take in fleet.takers:
+            take(message)
+    assert fleet.state.newest is None
+    assert fleet.look() == "telegrams refused"
+    assert "they are from another meter than the configured one. Check the address of the source" in caplog.text
+    assert "sends nothing new" not in caplog.text
+    fleet.state.identifiers = frozenset()
+    for _ in range(3):
+        fleet.moment += 1.0
+        fleet.takers[0](fleet.message(fleet.tick()))
+    assert "refused" not in fleet.look()
+
+
 def test_old_messages_say_that_nothing_new_comes_and_a_minute_old_ones_that_they_are_old(fleet: Fleet) -> None:
     tick = fleet.tick()
     message = fleet.message(tick)

@@ -64,6 +64,16 @@ def test_a_port_that_cannot_be_opened_is_the_meters_silence() -> None:
     assert assess([failed], [], STARTED, 200).is_good
 
 
+def test_a_meter_of_which_every_telegram_is_refused_is_not_called_silent() -> None:
+    refusing = meter()
+    refusing.identifiers = frozenset({"E0047000073608137"})
+    for second in range(2):
+        (telegram,) = TelegramReader().feed(later(own_telegram("v50_sagemcom-t210d"), second))
+        refusing.take(telegram, STARTED + second, 0)
+    reason = assess([node()], [refusing], STARTED, 200).reason
+    assert reason == "house: no telegram accepted yet, the newest was refused: telegram of another meter"
+
+
 def test_a_meter_that_was_never_online_is_a_problem_since_the_start() -> None:
     health = assess([node()], [meter()], STARTED, 200)
     assert (health.reason, health.since) == ("house: no telegram yet", STARTED)

@@ -19,6 +19,7 @@ from gateway.problems.quoting import cut
 from gateway.protocol.fleet.inbox import Inbox, Incoming, Outcome, Verdict
 from gateway.protocol.fleet.newest import Stamp
 from gateway.protocol.fleet.ticks import Ticks
+from gateway.protocol.p1.diagnosis import explain_refusal
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.readings import Readings
 from gateway.runtime.flow import Details, Node
@@ -160,6 +161,9 @@ class MqttMeter(Node):
         """Return why there are no telegrams."""
         if not is_connected:
             return problems.no_broker(self.places)
+        refused = self.meter.refusal_since_newest(moment - RECENT_S)
+        if refused:
+            return explain_refusal(refused)
         unused = self._unused
         if unused and self._explains(unused, moment):
             return problems.unused(unused)

@@ -167,7 +167,7 @@ def explain(sample: bytes, refused: RefusedTelegram | None, *, is_closed: bool) 
     if diagnosis:
         return diagnosis
     if refused:
-        return _explain_refusal(refused)
+        return explain_refusal(refused)
     if not sample or is_closed:
         return None
     if b"/" in sample:
@@ -177,7 +177,8 @@ def explain(sample: bytes, refused: RefusedTelegram | None, *, is_closed: bool) 
     return problem_of("not-a-telegram", what, "Check that this is a P1 port, and the speed of the line")
 
 
-def _explain_refusal(refused: RefusedTelegram) -> Problem:
+def explain_refusal(refused: RefusedTelegram) -> Problem:
+    """Return why a telegram that came whole is not accepted, with the remedy."""
     other = name_checksum(refused.raw)
     if other:
         return problem_of(

@@ -270,6 +270,11 @@ class MeterState:
         """Return True where nothing changes but the age of readings: the line is closed, and nothing is fresh."""
         return not (self.is_connected or self.serving.is_pending or self.is_fresh(now))
 
+    def refusal_since_newest(self, since: float) -> RefusedTelegram | None:
+        """Return the telegram that was refused last, if that was after `since` and after the newest accepted one."""
+        accepted = self.newest.arrived if self.newest else freshness.NEVER
+        return self.newest_refused if self._last_error > max(since, accepted) else None
+
     def has_recent_errors(self, now: float) -> bool:
         """Return True when a telegram was refused, or a line could not be read, in the last minute."""
         return now - self._last_error < ERROR_WINDOW_S
