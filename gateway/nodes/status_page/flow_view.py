@@ -194,6 +194,7 @@ def _wires(
     requested = {each.server.name: _requests_per_s(each) for each in served}
     owners = _owners(meters, nodes)
     views: dict[tuple[str, str], FlowWireView] = {}
+    with_power: set[str] = set()
     for node in nodes:
         for wire in _wires_from(node):
             source, target = wire.source, wire.target
@@ -210,23 +211,27 @@ def _wires(
                 name = None if unit.unit.shows_test_pattern else unit.meter.name
                 view = FlowWireView(source.name, target.name, "requests", per_s, None, is_alive, name, "requests")
             else:
-                column = column_of(source.kind)
                 # The telegrams of all meters pass a listener, and those of one pass each of its wires.
-                meter = owners.get(target if column == LISTENER else source)
-                is_alive = bool(meter and meter.is_fresh(now()))
-                power = net_power(meter) if meter and target.kind == REGISTER_MAP and is_alive else None
-                passed = rates[meter.name] if meter else None
-                name = meter.name if meter else None
-                shows = "telegrams" if LISTENER < column < PARSER else None
-                if target.kind == REGISTER_MAP and not any(
-                    each.shows for each in views.values() if each.source == source.name
-                ):
-                    shows = "power"
-                view = FlowWireView(source.name, target.name, "telegrams", passed, power, is_alive, name, shows)
+                meter = owners.get(target if column_of(source.kind) == LISTENER else source)
+                has_power = target.kind == REGISTER_MAP and source.name not in with_power
+                view = _telegram_wire(wire, meter, rates, has_power=has_power)
+                with_power.update([source.name] if has_power else [])
             views[source.name, target.name] = view
     # A passthrough also gets the bytes of the line, for telegrams that only it can pass on; one wire to it is enough.
     parsed = {target for source, target in views if source.endswith(PARSER_NAME)}
     return [view for (source, target), view in views.items() if target not in parsed or source.endswith(PARSER_NAME)]
+
+
+def _telegram_wire(
+    wire: Wire, meter: MeterState | None, rates: Mapping[str, float], *, has_power: bool
+) -> FlowWireView:
+    """Return a wire that telegrams pass; its label is the power beside one map, or the rate before the parser."""
+    source, target = wire.source, wire.target
+    is_alive = bool(meter and meter.is_fresh(now()))
+    power = net_power(meter) if meter and target.kind == REGISTER_MAP and is_alive else None
+    shows = "power" if has_power else "telegrams" if LISTENER < column_of(source.kind) < PARSER else None
+    passed, name = (rates[meter.name], meter.name) if meter else (None, None)
+    return FlowWireView(source.name, target.name, "telegrams", passed, power, is_alive, name, shows)
 
 
 def _client(host: HostView) -> str:
