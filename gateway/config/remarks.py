@@ -22,6 +22,8 @@ def config_remarks(document: Document, config: Config) -> list[str]:
         for problem in (
             *_unserved(document, config),
             *_shared_sources(document, config),
+            *_shared_identifiers(document, config),
+            *_without_source(document, config),
             *_early_watchdogs(document, config),
             *_unused_brokers(document, config),
         )
@@ -64,6 +66,27 @@ def _network_source(meter: MeterConfig) -> tuple[str, str, str] | None:
     if (source := meter.parsed_source) and not source.is_bare:
         return source.host.lower(), str(source.port), source.path
     return (meter.host.lower(), meter.port or "", "/") if meter.host else None
+
+
+def _shared_identifiers(document: Document, config: Config) -> Iterator[Problem]:
+    """Yield the meters that have the equipment identifier of another one."""
+    first: dict[str, str] = {}
+    for loc, meter in config.located_meters():
+        if identifier := meter.equipment_identifier:
+            before = first.setdefault(identifier, dotted(loc))
+            if before != dotted(loc):
+                what = f"{cut(identifier)} is the equipment identifier of {before} already"
+                hint = "One of the two has no telegrams with it, unless both read the same meter: correct one"
+                yield document.problem((*loc, "equipment_identifier"), "identifier-of-another-meter", what, hint)
+
+
+def _without_source(document: Document, config: Config) -> Iterator[Problem]:
+    """Yield the meters among several for which no source is configured."""
+    meters = list(config.located_meters())
+    for loc, meter in meters:
+        if len(meters) > 1 and not (meter.port or meter.host or meter.source or meter.simulate):
+            what = f"no source is configured, so the meter is read from {meter.device}"
+            yield document.problem(loc, "default-source", what, "Write its source, host or port")
 
 
 def _early_watchdogs(document: Document, config: Config) -> Iterator[Problem]:

@@ -9,6 +9,8 @@ import pytest
 from gateway.config import check_config
 from gateway.config.remarks import config_remarks
 
+IDENTIFIERS = (("a", "E0047000073605419"), ("b", "E0047000073605420"), ("c", "E0047000073605419"))
+
 
 def remarks_of(folder: Path, text: str) -> list[str]:
     path = folder / "gateway.yaml"
@@ -51,6 +53,24 @@ def test_two_meters_of_one_host_with_different_ports_or_topics_are_not_reported(
         ("{simulate: true, host: p1.local, port: 2001}", "{host: p1.local, port: 2001}"),
     ):
         assert remarks_of(tmp_path, f"meters:\n  a: {first}\n  b: {second}\n{units}") == []
+
+
+def test_two_meters_with_one_identifier_are_reported(tmp_path: Path) -> None:
+    meters = "".join(f"  {name}: {{port: /dev/{name}, equipment_identifier: {each}}}\n" for name, each in IDENTIFIERS)
+    units = "modbus: [{units: {1: {meter: a}, 2: {meter: b}, 3: {meter: c}}}]"
+    [remark] = remarks_of(tmp_path, f"meters:\n{meters}{units}")
+    assert remark == (
+        "4:21: meters.c.equipment_identifier: E0047000073605419 is the equipment identifier of meters.a already."
+        " One of the two has no telegrams with it, unless both read the same meter: correct one"
+    )
+
+
+def test_a_meter_among_several_without_a_source_is_reported(tmp_path: Path) -> None:
+    units = "modbus: [{units: {1: {meter: a}, 2: {meter: b}}}]"
+    [remark] = remarks_of(tmp_path, f"meters:\n  a: {{port: /dev/a}}\n  b: {{dsmr_version: '5'}}\n{units}")
+    what = "no source is configured, so the meter is read from /dev/ttyUSB0"
+    assert remark == f"3:3: meters.b: {what}. Write its source, host or port"
+    assert remarks_of(tmp_path, "meter: {dsmr_version: '5'}") == []
 
 
 def test_readings_that_stay_fresh_longer_than_the_watchdog_waits_are_reported(tmp_path: Path) -> None:
