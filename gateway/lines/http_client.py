@@ -11,10 +11,10 @@ import socket
 import ssl
 from contextlib import suppress
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.quoting import cut, quoted
@@ -83,8 +83,8 @@ def client_problem(error: BaseException, limit_s: float, url: str = "") -> Probl
 
 
 def _host_of(url: str) -> str:
-    """Return the host of a URL, as aiohttp looks it up."""
-    return URL(url).raw_host or ""
+    """Return the host of a URL, as aiohttp looks it up: an international name in ASCII."""
+    return (urlsplit(url).hostname or "").encode("idna").decode()
 
 
 class Names(AbstractResolver):

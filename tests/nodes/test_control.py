@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import stat
@@ -165,9 +166,9 @@ async def test_a_socket_left_behind_is_taken_over_and_one_that_responds_is_not(
         async with running(second):
             assert str(second.status) == "yellow ring: another program uses the socket of the commands"
             assert await shown(path) == []
-    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    lines = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert len(lines) == 1, lines
-    assert lines[0][0] == "WARNING"
+    assert lines[0][0] == logging.WARNING
     assert f"another gateway (process {os.getpid()}) uses {path}. To run both, set RUNTIME_DIRECTORY" in lines[0][1]
 
 
