@@ -51,6 +51,12 @@ def test_a_message_without_a_tick_of_this_run_proves_nothing() -> None:
     assert inbox.take(incoming(properties(ticks.next(2.0))), ticks).outcome is Outcome.USED, "nothing was remembered"
 
 
+def test_a_tick_that_was_never_sent_is_reported_as_forged() -> None:
+    ticks, inbox = Ticks("g", 1, lambda: 2), Inbox()
+    tick = ticks.next(9.5)
+    assert inbox.take(incoming(properties(tick._replace(number=tick.number + 1))), ticks).outcome is Outcome.FORGED_TICK
+
+
 def test_a_stored_message_is_never_used() -> None:
     ticks, inbox = Ticks("g", 1, lambda: 1), Inbox()
     message = properties(ticks.next(9.5))

@@ -232,6 +232,12 @@ def peak_of(clock: str, peak: str, kw: str = "05.001") -> tuple[Readings, Guards
     return guards.judge(telegram, read(telegram), 0)[0], guards
 
 
+def test_without_a_clock_the_month_of_a_demand_is_not_judged() -> None:
+    readings, guards = peak_of("", "260430194500S")
+    assert readings.values["demand_peak"] == Decimal(5001)
+    assert not guards.withheld
+
+
 @pytest.mark.parametrize("clock", ["260501000000S", "260501005959S", "260530120000S", "270430120000S"])
 def test_the_highest_demand_of_a_past_month_is_not_that_of_this_month(clock: str) -> None:
     readings, guards = peak_of(clock, "260430194500S")

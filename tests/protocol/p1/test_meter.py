@@ -121,6 +121,7 @@ def test_refused_telegrams_alone_leave_a_meter_without_readings(fault: RefusalRe
     assert meter.refused == {fault: 5}
 
 
+VERSIONS = ((0, b"0.2.8(50)"), (1, b"0.2.8(42)"))
 IDENTIFIER = "TEST-T210D-000008"
 
 
@@ -139,6 +140,21 @@ def test_a_meter_that_is_named_is_the_only_one_that_is_used(configured: str) -> 
     assert meter.served is served
     assert meter.has_recent_errors(START + 4)
     assert meter.refused[RefusalReason.OTHER_METER] == 2
+
+
+def test_a_meter_that_reports_another_version_is_detected_again() -> None:
+    meter = meter_of("5")
+    found = [take(meter, resealed(later(NEW, n).replace(b"0.2.8(50)", version)), START + n) for n, version in VERSIONS]
+    assert [each.detected for each in found if isinstance(each, Received)] == [VARIANTS["5"], VARIANTS["4"]]
+
+
+def test_the_refusal_after_the_newest_telegram_is_the_one_to_report() -> None:
+    meter = meter_of()
+    take(meter, resealed(NEW), START)
+    assert meter.refusal_since_newest(START - 60) is None
+    refused = take(meter, BAD[RefusalReason.CHECKSUM], START + 1)
+    assert meter.refusal_since_newest(START - 60) is refused
+    assert meter.refusal_since_newest(START + 1) is None
 
 
 def test_the_configured_version_decides_whether_a_checksum_must_be_there() -> None:
