@@ -67,7 +67,7 @@ class Journal:
         self.number = 0
         """Number of changes so far."""
         self._meters: dict[MeterState, tuple[bool | None, float]] = {}
-        """For each meter, True if it was fresh at the last look (None before its first telegram), and since when."""
+        """For each meter, True if it was fresh at the last look (None before it was ever fresh), and since when."""
         self._failing: set[Node] | None = None
         self._reloaded: Reload | None = gateway.reloaded
 
@@ -93,7 +93,8 @@ class Journal:
         before, self._meters = self._meters, {}
         for name, meter in self._gateway.meters.items():
             was, since = before.get(meter, (None, moment))
-            is_fresh = meter.is_fresh(moment) if meter.newest else None
+            # Fresh can come after the first telegram: a telegram over MQTT can be a stored one.
+            is_fresh = meter.is_fresh(moment) or (None if was is None else False)
             if is_fresh is not was:
                 if is_fresh:
                     kind, seconds = ("meter_first", None) if was is None else ("meter_fresh", round(moment - since, 1))

@@ -126,6 +126,16 @@ async def test_each_row_has_its_clients_and_the_frame_a_mistake(bench: Bench) ->
     assert mistake.values == {"unit": 2, "address": 40_101, "mistake": "manual number"}
 
 
+async def test_a_meter_whose_first_telegram_was_not_fresh_is_not_fresh_again(bench: Bench) -> None:
+    await settle(bench)
+    page = Page(bench.wiring)
+    moment = clock.now()
+    page.journal.look(moment + 100)
+    page.journal.look(moment)
+    kinds = {each.kind for each in page.journal.changes().changes if each.subject == "a"}
+    assert kinds == {"meter_first"}
+
+
 async def test_changes_of_state_are_kept_and_limited(bench: Bench) -> None:
     await settle(bench)
     page = Page(bench.wiring)
