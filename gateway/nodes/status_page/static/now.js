@@ -63,7 +63,7 @@ function hero(meter, choice, figure) {
 
 function powerOf({ power_net_w: watts, units }) {
   const digits = number(watts, 0, "never");
-  const big = h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), watts !== null && h("small", "W"));
+  const big = h("p.big", { class: digits.length > 4 && "long" }, h("span", digits), watts !== null && h("small", " W"));
   if (watts === null) return { kind: "soft", words: t("now_no_power"), big };
   const kind = watts < 0 ? "exp" : watts > 0 ? "imp" : "soft";
   const unit = units.find((each) => each.power_address !== null);
