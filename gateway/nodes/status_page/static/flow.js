@@ -85,7 +85,7 @@ export function create(gateway) {
     const flows = !stale.length;
     const words = gateway.isLost ? t("state_lost") : flows ? t(meters.length > 1 ? "flow_all_flow" : "flow_one_flows", { meter: meters[0]?.name })
       : t(stale.length < meters.length ? "flow_some_stale" : "flow_all_stale", { names: stale.join(", ") });
-    return h("p", mark(gateway.isLost || !flows ? "stale" : "fresh"), " ", words);
+    return h("p.tools", mark(gateway.isLost || !flows ? "stale" : "fresh"), words);
   }
 
   // A bead on each wire that a new telegram passes, each hop after the one before, and one for the requests of a second.
