@@ -215,7 +215,8 @@ def _wires(
                 meter = owners.get(target if column_of(source.kind) == LISTENER else source)
                 has_power = target.kind == REGISTER_MAP and source.name not in with_power
                 view = _telegram_wire(wire, meter, rates, has_power=has_power)
-                with_power.update([source.name] if has_power else [])
+                if has_power:
+                    with_power.add(source.name)
             views[source.name, target.name] = view
     # A passthrough also gets the bytes of the line, for telegrams that only it can pass on; one wire to it is enough.
     parsed = {target for source, target in views if source.endswith(PARSER_NAME)}

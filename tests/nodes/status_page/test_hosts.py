@@ -15,7 +15,7 @@ from gateway.nodes.status_page import requests
 from gateway.nodes.status_page.hosts import HostBook, probable_clients
 from gateway.nodes.status_page.requests import host_of, rate
 from gateway.runtime.clock import now
-from tests.nodes.status_page.bench import PAGE, SEVERAL, Bench, serving
+from tests.nodes.status_page.bench import PAGE, SEVERAL, Bench, counting_turns, serving
 from tests.peers.harness import ModbusClient, read_request
 from tests.waiting import until
 
@@ -154,16 +154,7 @@ async def test_a_list_of_many_hosts_is_found_in_turns_of_the_loop(bench: Bench) 
         client = server.responder.monitor.client(f"10.0.0.{number}:5000", moment)
         pdu = read_request(100, 2)
         server.responder.monitor.note(moment, client, 1, pdu, server.responder.respond(pdu, 1, moment, client))
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    found = await HostBook(bench.wiring).hosts_in_turns()
-    counting.cancel()
-    assert len(found.hosts) == 60
-    assert turns >= 60
+    with counting_turns() as turn:
+        found = await HostBook(bench.wiring).hosts_in_turns()
+        assert len(found.hosts) == 60
+        assert turn() >= 60
