@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, program
 from tests.nodes.status_page.bench import PAGE, SEVERAL, serving
 
 FOLDER = ROOT / "docs" / "monitoring"
@@ -74,11 +73,26 @@ def test_each_alert_says_what_to_do_and_is_in_the_documentation() -> None:
 
 
 def test_prometheus_understands_the_rules() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("there is no promtool here; it is in the package prometheus of Debian")
-    result = subprocess.run([promtool, "check", "rules", RULES], capture_output=True, text=True, check=False)
+    result = subprocess.run([program("promtool"), "check", "rules", RULES], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_each_alert_fires_for_its_fault_only() -> None:
+    tests = Path(__file__).with_name("alerts_test.yaml")
+    fired = set(re.findall(r'alertname="(\w+)"', tests.read_text()))
+    assert fired == {rule["alert"] for rule in rules()}
+    result = subprocess.run([program("promtool"), "test", "rules", tests], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+async def test_prometheus_has_no_objection_to_the_metrics(tmp_path: Path) -> None:
+    async with serving(tmp_path, SEVERAL + PAGE + "metrics: {readings: true}\n") as bench:
+        metrics = (await bench.get("/metrics")).body
+    result = await asyncio.to_thread(
+        subprocess.run, [program("promtool"), "check", "metrics"], input=metrics, capture_output=True, check=False
+    )
+    # It would have energy in joules; a reading keeps the unit of its meter.
+    assert result.stderr.decode() == 'dsmr_gateway_reading_watt_hours use base unit "seconds" instead of "hours"\n'
 
 
 def test_the_dashboard_has_the_form_that_grafana_imports() -> None:

@@ -3,7 +3,7 @@
 set -u
 missing=""
 # Each as the package, or as the program and the package where they differ.
-for entry in apparmor_parser:apparmor avahi-daemon chromium docker-compose fish haproxy ip:iproute2 mbpoll mosquitto npm pipx ser2net \
+for entry in apparmor_parser:apparmor avahi-daemon chromium docker-compose fish haproxy ip:iproute2 mbpoll mosquitto npm pipx promtool:prometheus ser2net \
   shellcheck socat strace systemd-analyze:systemd unshare:util-linux zsh; do
   PATH="$PATH:/usr/sbin" command -v "${entry%%:*}" >/dev/null 2>&1 || missing="$missing ${entry##*:}"
 done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -193,8 +194,10 @@ class _Gateway(Collector):
         )
         for node in self._gateway.flow.nodes:
             labels = [node.name, node.kind]
-            for reason, count in sorted(turned_away_by(node).items()):
-                turned_away.add_metric([*labels, reason], count)
+            if (counts := turned_away_by(node)) is not None:
+                # The first one that is turned away has to be an increase, for which Prometheus needs the 0 before.
+                for reason in TurnedAway:
+                    turned_away.add_metric([*labels, reason], counts[reason])
             up.add_metric(labels, not node.status.is_failure)
             for detail, value in node.details().items():
                 if detail in _COUNTS and value is not None:
@@ -204,10 +207,10 @@ class _Gateway(Collector):
         return up, clients, turned_away, *families.values()
 
 
-def turned_away_by(node: Node) -> Mapping[TurnedAway, int]:
-    """Return how many connections a node has refused or closed, by reason; empty if it has no connections."""
+def turned_away_by(node: Node) -> Counter[TurnedAway] | None:
+    """Return how many connections a node has refused or closed, by reason; None if it accepts none."""
     clients = getattr(node, "clients", node)
-    counts: Mapping[TurnedAway, int] = getattr(clients, "turned_away", {})
+    counts: Counter[TurnedAway] | None = getattr(clients, "turned_away", None)
     return counts
 
 

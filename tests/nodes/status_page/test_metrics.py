@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.transport.shares import TurnedAway
 from tests.nodes.status_page.bench import LIMIT_S, PAGE, SEVERAL, serving
 from tests.peers.harness import ModbusClient, read_request
 
@@ -50,4 +51,8 @@ async def test_metrics_follow_the_rules_of_prometheus(tmp_path: Path) -> None:
     assert all(number == 1 for key, number in value.items() if key[0] == "dsmr_gateway_node_up")
     refusing = {sample.labels["kind"] for sample in families["dsmr_gateway_clients_refused"].samples}
     assert refusing == {"Modbus server", "passthrough", "status page"}
+    # Prometheus sees no increase in a series that begins with 1.
+    turned_away = families["dsmr_gateway_clients_turned_away"].samples
+    assert {sample.labels["kind"] for sample in turned_away} >= refusing
+    assert {(sample.labels["reason"], sample.value) for sample in turned_away} == {(each, 0) for each in TurnedAway}
     assert "process_resident_memory_bytes" in families
