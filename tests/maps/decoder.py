@@ -1,7 +1,7 @@
 """What a register map says, read without the gateway's own loader, types or expressions.
 
 A second reading of `docs/register-maps.md`, to hold the first one against: the YAML file is read with
-`yaml.safe_load`, registers are decoded with `struct`, and expressions are evaluated over fractions.
+PyYAML as it is, registers are decoded with `struct`, and expressions are evaluated over fractions.
 
     layout = read_layout(path)                        # the registers of a map, by address
     registers = {100: 0x0001, 101: 0x86A0}            # address → word, as read from a server
@@ -139,7 +139,7 @@ def _find(name: str, beside: Path) -> Path:
 
 def _collect(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]], set[str]]:
     """Settings, register entries by name, and names of those without value; the nearer map's word counts."""
-    document = yaml.safe_load(path.read_text())
+    document = yaml.load(path.read_text(), yaml.CSafeLoader)  # its parser in C accepts more tabs than the other one
     settings: dict[str, Any] = {}
     listed: dict[str, dict[str, Any]] = {}
     without: set[str] = set()
