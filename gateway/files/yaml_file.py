@@ -42,6 +42,8 @@ _BEGIN_NODES = ("\n", ",", ":", "[", "{", "?", "-")
 _READ_OTHERWISE = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
 """A text that YAML 1.1 reads as a number in base 8 or 60: 0100 as 64, 1:30 as 90, 1:30.5 as 90.5."""
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
+"""A zero byte, which no path, name or address can have, and half a character, which cannot be written as UTF-8."""
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """Number of beginnings of levels below which the recursive parser in C cannot run out of stack."""
@@ -237,6 +239,8 @@ def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         return [_plain(document, item, (*loc, index), loader) for index, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _plain_mapping(document, node, loc, loader)
+    if not _is_text(document, node, loc):
+        return _NO_CHARACTER.sub("", node.value)  # so that nothing else is said to be missing
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value
     if node.tag in _NUMBERS and not _is_clear_number(document, node.value, loc):
@@ -247,6 +251,18 @@ def _plain(document: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         what = f"YAML cannot read {quoted(node.value)}"
         document.problems.append(document.problem(loc, "unreadable-value", what, "Put it in quotes"))
         return None
+
+
+def _is_text(document: Document, node: yaml.Node, loc: Loc) -> bool:
+    """Return whether a key or value has only characters that a text can have; add the problem where it does not."""
+    found = _NO_CHARACTER.search(node.value)
+    if found:
+        what = f"{quoted(found[0])} cannot be part of a text"
+        problem = problem_of(
+            "invisible-character", what, "Type the text again", place=_place(document, node.start_mark, loc)
+        )
+        document.problems.append(problem)
+    return found is None
 
 
 def _is_clear_number(document: Document, text: str, loc: Loc) -> bool:
@@ -278,6 +294,8 @@ def _plain_mapping(document: Document, node: yaml.MappingNode, loc: Loc, loader:
             place = _place(document, key_node.start_mark, loc)
             what = "a key must be a word or a number"
             document.problems.append(problem_of("key-not-plain", what, place=place))
+            continue
+        if not _is_text(document, key_node, loc):
             continue
         key = _key(key_node, loader)
         here = (*loc, str(key))

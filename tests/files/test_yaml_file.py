@@ -107,6 +107,18 @@ def test_a_number_that_yaml_takes_for_another_is_reported(number: str) -> None:
     assert parse(f"{{{number}: a}}", "f").data == {number: "a"}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (r'port: "/dev/tty\0USB0"', "f:1:7: port"),
+        (r'meters: {"a\0b": 1}', "f:1:10: meters"),
+        (r'allow: ["1.2.3.4", "1.2\0"]', "f:1:20: allow[1]"),
+    ],
+)
+def test_a_zero_byte_is_no_part_of_a_text(text: str, place: str) -> None:
+    assert faults_in(text) == [f"{place}: '\\x00' cannot be part of a text. Type the text again"]
+
+
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!own", "!!int", "!<tag:yaml.org,2002:str>"])
 def test_a_tag_is_refused_and_nothing_is_made_of_it(tag: str) -> None:
     (told,) = faults_in(f"a: {tag} '1'")
