@@ -50,7 +50,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row that is not empty."""
+    """A row that has more than remarks."""
 
     line: int
     cells: Mapping[str, Cell]
@@ -205,4 +205,5 @@ def _read_row(table: Table, names: Sequence[str], cells: Sequence[Cell]) -> None
             table.refuse(cell, "invisible-character", what, "Type the text again, on one line")
         else:
             row.setdefault(name, cell)
-    table.rows.append(Row(cells[0].line, row))
+    if row:
+        table.rows.append(Row(cells[0].line, row))

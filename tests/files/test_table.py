@@ -34,7 +34,7 @@ def problems(text: str) -> list[str]:
         "name,unit\rflat1,1\rflat2,2\r",
         "\n# a fleet, in 2026\n\nName, Unit ,,\nflat1 , 1,,\n,,,\n\n# flat9,9\n flat2,2\n",
         '"name","unit"\n"flat1","1"\n"flat2", "2"\n',
-        'name,# remarks,unit\nflat1,"door, left\nand a ""bell""",1\nflat2,,2\n',
+        'name,# remarks,unit\n,ground floor,\nflat1,"door, left\nand a ""bell""",1\nflat2,,2\n',
         'name,"# door; floor; ""bell""; none",unit\nflat1,,1\nflat2,,2\n',
         'name,"# door;\nfloor; none; nothing",unit\nflat1,,1\nflat2,,2\n',
         'name;# 5" or 6";unit\nflat1;;1\nflat2;;2\n',
