@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.files.yaml_file import Document, FileError, Loc, parse
 from gateway.problems.problem import Place, Problem, problem_of
-from gateway.problems.quoting import printable
+from gateway.problems.quoting import cut, printable
 
 PREFIX = "DSMR_GATEWAY_"
 SEPARATOR = "__"
@@ -71,7 +71,7 @@ def _key(name: str, container: Any, part: str) -> Any:
     """Return the key or position for a part of a variable's name, which is in capitals."""
     if isinstance(container, list):
         if not part.isdecimal() or int(part) > len(container):
-            what = f"{part} is not a position in a list of {len(container)} entries"
+            what = f"{cut(part)} is not a position in a list of {len(container)} entries"
             hint = f"The next position is {len(container)}"
             raise FileError([problem_of("not-a-position", what, hint, place=Place(name))])
         return int(part)

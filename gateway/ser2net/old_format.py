@@ -10,7 +10,7 @@ from gateway.problems.quoting import cut, quoted
 from gateway.ser2net.connection import MAX_CONNECTIONS, MODEM_LINES, OFF, XONXOFF, Ser2netConnection
 
 _LINE = re.compile(
-    r"(?:(?P<host>\[[^\]]*\]|[^,:]*(?:,[^,:]*)*),)?(?P<port>[0-9]{1,9}):(?P<state>\w+):(?P<timeout>[^:]*):"
+    r"(?:(?P<host>\[[^\]]*\]|[^,:\[\]]*(?:,[^,:\[\]]*)*),)?(?P<port>[0-9]{1,9}):(?P<state>\w+):(?P<timeout>[^:]*):"
     r"(?P<device>[^:]*):(?P<options>.*)"
 )
 _NO_PORT = re.compile(

@@ -94,6 +94,7 @@ def test_names_of_the_file_are_found_whatever_their_letters(tmp_path: Path) -> N
             "DSMR_GATEWAY_MODBUS__3__LISTEN: 3 is not a position in a list of 1 entries",
         ),
         ({"MODBUS__X__LISTEN": ":1"}, "DSMR_GATEWAY_MODBUS__X__LISTEN: X is not a position"),
+        ({"MODBUS__A\x1b": ":1"}, r"DSMR_GATEWAY_MODBUS__A\x1b: A\x1b is not a position"),
         ({"METERS__1__PORT": "/dev/a"}, "DSMR_GATEWAY_METERS__1__PORT: meters.1: a text is expected"),
         ({"MODBUS__0__ALLOW__0": "nowhere"}, "DSMR_GATEWAY_MODBUS__0__ALLOW__0: modbus[0].allow[0]: "),
         (

@@ -189,6 +189,7 @@ def test_aliases_defaults_layers_and_options_of_the_yaml_form_are_understood(tmp
         ("", "1:1: the file serves no serial port over TCP"),
         ("# nothing\n", "1:1: the file serves no serial port"),
         ("2001:raw:600\n", "1:1: 2001: this is not port:state:timeout:device:options"),
+        ("[::1,2001:raw:0:/dev/p1:9600\n", "1:1: [: this is not port:state:timeout:device:options"),
         ("\n  2001:cooked:0:/dev/p1:9600\n", "2:3: 2001: 'cooked' is not one of raw"),
         ("70000:raw:0:/dev/p1:9600\n", "1:1: 70000: 70000 is not a TCP port"),
         ("2001:raw:soon:/dev/p1:9600\n", "'soon' is not a number of seconds"),
