@@ -10,7 +10,8 @@ from typing import ClassVar, Self
 from unittest.mock import patch
 
 from gateway.config import maps as config_maps
-from gateway.files.yaml_file import MAX_FILE_BYTES, Document, load
+from gateway.files.document import Document
+from gateway.files.yaml_file import MAX_FILE_BYTES, load
 from gateway.maps import load as map_loader
 from gateway.maps.file import Part, read_part
 from gateway.problems.problem import Problem

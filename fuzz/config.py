@@ -13,7 +13,7 @@ from fuzz.built_in import remembered
 from fuzz.harness import check_error, check_problems, fuzz
 from gateway.config import CheckedConfig, check_config
 from gateway.config.environment import PREFIX, SEPARATOR
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 
 END = b"\x1e"
 """Byte between the file and each variable of an input."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from gateway.files.yaml_file import FileError
+    from gateway.files.document import FileError
     from gateway.problems.problem import Problem
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fuzz.built_in import remembered
 from fuzz.harness import check_error, fuzz
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.maps.load import load_map
 from gateway.protocol.registers.register_map import RegisterMap
 from tests.conftest import own_telegram

@@ -9,7 +9,7 @@ from pathlib import Path
 from fuzz.built_in import remembered
 from fuzz.harness import check_error, check_problems, fuzz
 from gateway.config import check_config
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.ser2net import convert
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-")

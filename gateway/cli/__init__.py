@@ -51,7 +51,7 @@ class Commands(click.Group):
             raise
         except Exception as error:
             from gateway.cli.output import echo
-            from gateway.files.yaml_file import FileError
+            from gateway.files.document import FileError
 
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 echo(f"The output is not complete: {error.strerror}", err=True)

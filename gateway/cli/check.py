@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.config import CheckedConfig, Config
     from gateway.config.meter import MeterConfig
-    from gateway.files.yaml_file import Document, Loc
+    from gateway.files.document import Document, Loc
     from gateway.problems.problem import Problem
     from gateway.tools.probing import ProbeResult
 
@@ -37,7 +37,7 @@ def check_command(ctx: click.Context, config: Path, *, probes: bool, as_json: bo
     used now.
     """
     from gateway.config import check_config
-    from gateway.files.yaml_file import FileError
+    from gateway.files.document import FileError
 
     try:
         checked = check_config(config)

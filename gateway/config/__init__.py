@@ -14,8 +14,9 @@ from gateway.config.references import ABOUT_METERS, check_references
 from gateway.config.root import Config
 from gateway.config.salvage import is_lost, salvage_config
 from gateway.config.status_page import StatusPageConfig
+from gateway.files.document import Document, FileError
 from gateway.files.validation import validate
-from gateway.files.yaml_file import Document, FileError, is_there, load
+from gateway.files.yaml_file import is_there, load
 from gateway.problems.problem import Problem, in_order
 
 __all__ = [

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from gateway.files.yaml_file import Document, FileError, Loc, parse
+from gateway.files.document import Document, FileError, Loc
+from gateway.files.yaml_file import parse
 from gateway.problems.problem import Place, Problem, problem_of
 from gateway.problems.quoting import cut, printable
 

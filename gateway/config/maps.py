@@ -9,8 +9,8 @@ from pathlib import Path
 
 from gateway.config.modbus import UnitConfig
 from gateway.config.root import Config
+from gateway.files.document import Document, FileError, Loc
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, FileError, Loc
 from gateway.maps.constants import UNIT_ID
 from gateway.maps.load import MapSource, UnknownMapError, find_map
 from gateway.problems.listing import numbered

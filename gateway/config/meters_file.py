@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.rows import add_rows
+from gateway.files.document import Document, FileError
 from gateway.files.table import MAX_TABLE_BYTES, decode, parse_table
-from gateway.files.yaml_file import Document, FileError, read_file
+from gateway.files.yaml_file import read_file
 from gateway.problems.problem import Place, Problem, problem_of
 from gateway.problems.quoting import cut_path, quoted
 

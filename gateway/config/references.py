@@ -8,8 +8,8 @@ from gateway.config.meter import MeterConfig
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.root import Config
 from gateway.config.types import Listen
+from gateway.files.document import Document, Loc, dotted
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, Loc, dotted
 from gateway.problems.listing import listed, ranges
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut, quoted

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gateway.config.meter import MeterConfig
 from gateway.config.root import Config
-from gateway.files.yaml_file import Document, dotted
+from gateway.files.document import Document, dotted
 from gateway.problems.listing import listed
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut

@@ -16,7 +16,7 @@ from gateway.config.passthrough import PassthroughConfig
 from gateway.config.push import PushConfig
 from gateway.config.status_page import StatusPageConfig
 from gateway.config.types import MAX_LISTENERS
-from gateway.files.yaml_file import Loc
+from gateway.files.document import Loc
 
 
 class Config(BaseModel):

@@ -29,8 +29,8 @@ from gateway.config.columns import (
 from gateway.config.modbus import MODBUS_PORT, MODBUS_TLS_PORT
 from gateway.config.source import split_source
 from gateway.config.types import listen_of
+from gateway.files.document import Document, Loc
 from gateway.files.table import Cell, Row, Table
-from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import cut, quoted
 

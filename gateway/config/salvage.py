@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.config.root import Config
+from gateway.files.document import Document, Loc
 from gateway.files.validation import loc_in, problems_of
-from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Place, Problem
 
 MAX_ROUNDS = 10

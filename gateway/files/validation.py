@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from gateway.files.document import Document, FileError, Loc, dotted
 from gateway.files.pydantic_errors import is_plain, sentence_of, shown
-from gateway.files.yaml_file import Document, FileError, Loc, dotted
 from gateway.problems.problem import HERE, Problem, Scalar, in_order, problem_of
 from gateway.problems.quoting import cut, quoted
 

@@ -9,23 +9,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from gateway.files.document import Document, FileError, Loc, dotted
 from gateway.files.pydantic_errors import KEYS_EXPECTED
 from gateway.files.regular_file import accessing, read_regular_file
 from gateway.files.yaml_errors import TOO_DEEP, TOO_DEEP_TEXT, syntax_problem
-from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, Scalar, in_order, problem_of
-from gateway.problems.quoting import cut, cut_path, quoted
+from gateway.problems.problem import MAX_PROBLEMS, Place, in_order, problem_of
+from gateway.problems.quoting import cut_path, quoted
 from gateway.problems.system import file_problem
-
-Loc = tuple[str | int, ...]
-"""Path to a value: keys as text, positions in lists as int."""
 
 MAX_FILE_BYTES = 1_000_000
 """Largest size of a file."""
@@ -47,66 +44,6 @@ _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 _BEGINS_LEVEL = re.compile(r"[\[{?-]")
 _MANY_LEVELS = 1000
 """Number of beginnings of levels below which the recursive parser in C cannot run out of stack."""
-
-
-class FileError(Exception):
-    """A file that cannot be used, with all its problems."""
-
-    def __init__(self, problems: Sequence[Problem], document: Document | None = None) -> None:
-        """Carry `problems`, and the document where the rest of it could be read."""
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = list(problems)
-        self.document = document
-
-
-@dataclass
-class Document:
-    """A YAML file as plain data, with the place of every key and value."""
-
-    file: str
-    data: Any = None
-    size: int = 0
-    """Number of characters of the file."""
-    digest: bytes = b""
-    """Digest of the content of the file."""
-    places: dict[Loc, tuple[int, int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    variables: dict[Loc, str] = field(default_factory=dict)
-    """The values that do not come from the file, each with the environment variable that it comes from."""
-    elsewhere: dict[Loc, tuple[str, int, int]] = field(default_factory=dict)
-    """The values that come from another file, each with that file, the line and the column."""
-
-    def position(self, loc: Loc) -> tuple[int, int]:
-        """Return line and column of `loc`, or of the nearest thing around it that is in the file."""
-        while loc and loc not in self.places:
-            loc = loc[:-1]
-        return self.places.get(loc, (1, 1))
-
-    def place(self, loc: Loc) -> Place:
-        """Return the place of `loc`: in the file, in another one, or in an environment variable."""
-        for overridden, variable in self.variables.items():
-            is_within = loc[: len(overridden)] == overridden
-            is_around = overridden[: len(loc)] == loc and loc not in self.places
-            if is_within or is_around:
-                return Place(variable, path=dotted(loc))
-        for end in range(len(loc), 0, -1) if self.elsewhere else ():
-            if loc[:end] in self.elsewhere:
-                return Place(*self.elsewhere[loc[:end]], dotted(loc))
-            if loc[:end] in self.places:
-                break
-        return Place(self.file, *self.position(loc), dotted(loc))
-
-    def problem(self, loc: Loc, code: str, what: str, hint: str = "", *, short: str = "", **values: Scalar) -> Problem:
-        """Return a problem at `loc`; the other arguments are those of `problem_of`."""
-        return problem_of(code, what, hint, short=short, place=self.place(loc), **values)
-
-
-def dotted(loc: Loc) -> str:
-    """Return a path as text: `modbus[0].units.1`."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{cut(part)}" if text else cut(part)
-    return text
 
 
 def is_there(path: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from gateway.files.yaml_file import Document
+from gateway.files.document import Document
 from gateway.maps.file import BlockEntry, MapFile
 from gateway.problems.problem import Problem
 from gateway.protocol.modbus.pdu import ADDRESSES

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from gateway.files.document import Document, FileError
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import Document, FileError
 from gateway.maps.blocks import blocks_of, join, start_of
 from gateway.maps.codes import code_hint
 from gateway.maps.constants import UNIT_ID, Constants

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.files.document import Document, Loc
 from gateway.files.validation import invalid, salvage
-from gateway.files.yaml_file import Document, Loc
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import quoted
 from gateway.protocol.modbus.pdu import ADDRESSES

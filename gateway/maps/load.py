@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.files.document import Document, FileError, Loc
 from gateway.files.validation import suggest
-from gateway.files.yaml_file import MAX_FILE_BYTES, Document, FileError, Loc, is_there, load
+from gateway.files.yaml_file import MAX_FILE_BYTES, is_there, load
 from gateway.maps.compile import check_length, compile_again, compile_map
 from gateway.maps.constants import UNIT_ID, check_settings
 from gateway.maps.file import MAX_REGISTERS, MapFile, Part, PlacedEntry, read_part

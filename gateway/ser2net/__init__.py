@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.problems.problem import Place, in_order, problem_of
 from gateway.ser2net.connection import Ser2netConnection
 from gateway.ser2net.old_format import read_old_format

@@ -9,7 +9,8 @@ import re
 
 import yaml
 
-from gateway.files.yaml_file import MAX_DEPTH, MAX_NODES, FileError
+from gateway.files.document import FileError
+from gateway.files.yaml_file import MAX_DEPTH, MAX_NODES
 from gateway.problems.problem import MAX_PROBLEMS, Place, Problem, problem_of
 from gateway.problems.quoting import cut, quoted
 from gateway.ser2net.connection import (

@@ -12,8 +12,8 @@ from io import FileIO
 from pathlib import Path
 
 from gateway.config import Config, read_document
+from gateway.files.document import FileError
 from gateway.files.regular_file import accessing, check_kind
-from gateway.files.yaml_file import FileError
 from gateway.problems.problem import Problem, ProblemError, problem_of
 from gateway.problems.system import file_problem
 from gateway.runtime.audit import ACCEPTED, AuditFormatter, Event, fields_of, record

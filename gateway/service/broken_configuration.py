@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.config import Config, Maps
 from gateway.config.status_page import StatusPageConfig
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.nodes.control import Control, socket_path
 from gateway.nodes.status_page.observation import Excerpt, Reload, ServedReaders, ServedUnits
 from gateway.problems.problem import Place, Problem

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from gateway.config import Config, Maps
-from gateway.files.yaml_file import Loc, dotted
+from gateway.files.document import Loc, dotted
 from gateway.problems.listing import listed
 from gateway.protocol.registers.register import Register
 from gateway.protocol.registers.register_map import RegisterMap

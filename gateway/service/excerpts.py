@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gateway.files.yaml_file import FileError, read_file
+from gateway.files.document import FileError
+from gateway.files.yaml_file import read_file
 from gateway.nodes.status_page.observation import Excerpt
 from gateway.problems.problem import Place, Problem
 from gateway.service.timed_load import load_in_time

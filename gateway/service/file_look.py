@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.config import Config, read_document
 from gateway.config.types import CertificateConfig
-from gateway.files.yaml_file import Loc
+from gateway.files.document import Loc
 from gateway.problems.problem import Place, Problem
 from gateway.service.meter_files import key_files, meter_files
 from gateway.service.node_settings import tls_files

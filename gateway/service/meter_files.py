@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.config import Config
-from gateway.files.yaml_file import Loc
+from gateway.files.document import Loc
 from gateway.problems.problem import Problem, problem_of
 from gateway.transport.secret_file import read_token
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.config import Config, Maps
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.problems.problem import Problem
 from gateway.runtime.audit import ACCEPTED, REFUSED, Event, record
 from gateway.service.changes import changes_between

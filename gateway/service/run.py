@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import Config, Maps, load_status_page
+from gateway.files.document import FileError
 from gateway.files.regular_file import accessing
-from gateway.files.yaml_file import FileError, is_there
+from gateway.files.yaml_file import is_there
 from gateway.problems.problem import Place, problem_of
 from gateway.runtime.audit import ACCEPTED, Event, record
 from gateway.runtime.clock import now

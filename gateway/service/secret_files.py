@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.config import Config, read_document
-from gateway.files.yaml_file import FileError, Loc, dotted
+from gateway.files.document import FileError, Loc, dotted
 from gateway.problems.problem import Problem
 from gateway.problems.system import file_problem
 from gateway.runtime.clock import utc_now

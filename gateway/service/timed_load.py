@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.problems.problem import ProblemError
 from gateway.transport.timed_reading import TEMPORARY, read_in_time
 

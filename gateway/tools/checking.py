@@ -17,7 +17,7 @@ from gateway.config import Config
 from gateway.config.meter import MeterConfig
 from gateway.config.source import HOMEWIZARD
 from gateway.config.types import CertificateConfig, Listen
-from gateway.files.yaml_file import Document, Loc, dotted
+from gateway.files.document import Document, Loc, dotted
 from gateway.problems.problem import Problem, in_order
 from gateway.problems.system import device_problem, file_problem, listening_problem
 from gateway.runtime.clock import utc_now

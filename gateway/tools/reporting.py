@@ -15,7 +15,7 @@ import yaml
 
 from gateway.config import load_config
 from gateway.config.masking import masked
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.nodes.control import REPORT, ask, running_socket_path
 from gateway.problems.problem import Problem
 from gateway.runtime.clock import utc_now

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config, load_config
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 
 
 def load(folder: Path, text: str) -> Config:

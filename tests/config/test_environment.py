@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config, load_config
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 
 FILE = """\
 meter: {port: /dev/ttyUSB0, dsmr_version: "4"}

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config import load_config
 from gateway.config.mqtt import BrokerAddress
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 
 LEAST = "mqtt:\n  brokers: [mqtt://broker.local]\n"
 

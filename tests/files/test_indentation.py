@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.files.yaml_file import FileError, parse
+from gateway.files.document import FileError
+from gateway.files.yaml_file import parse
 
 TOO_DEEP = "meter:\n  port: /dev/ttyUSB0\n    dsmr_version: 5\n"
 BETWEEN = "meter:\n  port: /dev/ttyUSB0\n dsmr_version: 5\n"

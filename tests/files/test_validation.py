@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from gateway.files.document import Document, FileError
 from gateway.files.validation import invalid, suggest, validate
-from gateway.files.yaml_file import Document, FileError, parse
+from gateway.files.yaml_file import parse
 from gateway.problems.problem import MAX_PROBLEMS
 
 

@@ -12,17 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.files.yaml_file import (
-    MAX_DEPTH,
-    MAX_FILE_BYTES,
-    Document,
-    FileError,
-    Loc,
-    dotted,
-    is_there,
-    load,
-    parse,
-)
+from gateway.files.document import Document, FileError, Loc, dotted
+from gateway.files.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, is_there, load, parse
 from gateway.problems.problem import Place, problem_of
 
 TWICE = "the key is given twice, first on line"

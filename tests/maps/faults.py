@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.maps.load import load_map
 
 GIVE_ABSENT = "For a register that is never available, write value: absent"

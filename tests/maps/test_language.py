@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.maps.load import load_map
 from gateway.nodes.register_map import RegisterMapNode
 from gateway.protocol.modbus.pdu import ExceptionCode

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.maps.load import MAX_CHAIN, find_map, load_map, map_names
 from gateway.protocol.p1.obis import Value
 from tests.conftest import ROOT

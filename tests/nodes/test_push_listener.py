@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from gateway.config import check_config, load_config, load_maps
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.nodes import push_listener
 from gateway.nodes.push_listener import MAX_BODY_BYTES, MAX_DROPPED_BYTES, PATH, PushListener
 from gateway.runtime.clock import now, unix_now

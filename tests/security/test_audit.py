@@ -19,7 +19,7 @@ import pytest
 import gateway.runtime.audit
 import gateway.service.audit_log
 from gateway.config import Config, check_config
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.runtime.audit import ACCEPTED, BURST, REFUSED, SESSION_S, Event, Strangers, record
 from gateway.service.audit_log import AuditLog, audit_problem
 from tests.certificates import add_certificate, client_context, make_certificates

@@ -13,14 +13,9 @@ import pytest
 from gateway.config import check_config
 from gateway.config.maps import MAX_MAPS
 from gateway.config.types import MAX_LISTENERS, MAX_NETWORKS
+from gateway.files.document import FileError
 from gateway.files.regular_file import read_regular_file
-from gateway.files.yaml_file import (
-    MAX_FILE_BYTES,
-    MAX_NODES,
-    MAX_NUMBER_CHARACTERS,
-    FileError,
-    load,
-)
+from gateway.files.yaml_file import MAX_FILE_BYTES, MAX_NODES, MAX_NUMBER_CHARACTERS, load
 from gateway.maps.compile import MAX_EXPRESSIONS_LENGTH
 from gateway.maps.file import (
     MAX_BITS,

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from gateway.config import load_config
-from gateway.files.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, FileError
+from gateway.files.document import FileError
+from gateway.files.yaml_file import MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES
 from gateway.problems.quoting import MAX_QUOTED_CHARACTERS
 from gateway.ser2net import convert
 from gateway.ser2net.connection import MAX_CONNECTIONS

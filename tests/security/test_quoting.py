@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import check_config
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.maps.load import load_map
 from gateway.problems.problem import Problem
 from gateway.problems.quoting import MAX_QUOTED_CHARACTERS, cut, cut_path, quoted

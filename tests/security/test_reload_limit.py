@@ -18,8 +18,8 @@ import gateway.service.reload
 import gateway.service.run
 import gateway.transport.timed_reading
 from gateway.config import Config, Maps, check_config
+from gateway.files.document import FileError
 from gateway.files.regular_file import read_regular_file
-from gateway.files.yaml_file import FileError
 from gateway.problems.problem import Problem, ProblemError
 from gateway.runtime.audit import ACCEPTED, Event, record
 from gateway.service.audit_log import AuditLog

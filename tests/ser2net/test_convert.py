@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import Config, load_config
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.ser2net import convert
 
 USUAL = "2001:raw:600:/dev/ttyUSB0:115200 NONE 1STOPBIT 8DATABITS XONXOFF LOCAL -RTSCTS"

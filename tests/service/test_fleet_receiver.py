@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import load_config, load_maps
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.nodes.mqtt_broker import MqttBroker
 from gateway.nodes.mqtt_publisher.readings import ReadingsPublisher
 from gateway.nodes.mqtt_receiver import MqttMeter, MqttReceiver

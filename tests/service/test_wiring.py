@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from gateway.config import Config, load_config, load_maps
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.lines.rfc2217 import Rfc2217Line
 from gateway.lines.serial import SerialLine
 from gateway.lines.tcp import TcpLine

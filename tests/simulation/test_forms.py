@@ -14,7 +14,7 @@ from dsmr_parser.objects import CosemObject, MBusObject
 from dsmr_parser.parsers import TelegramParser
 
 import gateway.simulation.forms as module
-from gateway.files.yaml_file import FileError
+from gateway.files.document import FileError
 from gateway.protocol.p1.meter import MeterState
 from gateway.protocol.p1.obis import Value
 from gateway.protocol.p1.reading import Reading

@@ -14,8 +14,9 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.files.document import FileError
 from gateway.files.validation import invalid, suggest, validate
-from gateway.files.yaml_file import FileError, load
+from gateway.files.yaml_file import load
 from gateway.protocol.p1.variants import VARIANTS
 from gateway.simulation.household import Scenario
 from gateway.simulation.meter import GAS, Medium, SimulatedMeter, TelegramForm
