@@ -32,7 +32,7 @@ START_LIMIT_S = 600.0
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=3600.0, help="duration")
-    options.add_argument("--meters", type=int, default=1, help="number of simulated meters; many send each 10 s")
+    options.add_argument("--meters", type=int, default=1, help="number of simulated meters, which send each second")
     options.add_argument("--every", type=float, default=10.0, help="seconds between two views")
     given = options.parse_args()
     print(machine())
@@ -52,9 +52,8 @@ def main() -> None:
 
 
 def meters(count: int) -> dict[str, Any]:
-    """Return the configuration of simulated meters: one that sends each second, or many that send each 10 s."""
-    version = "5" if count == 1 else "4"
-    return {f"house-{number}": {"simulate": True, "dsmr_version": version} for number in range(1, count + 1)}
+    """Return the configuration of simulated meters that send each second."""
+    return {f"house-{number}": {"simulate": True, "dsmr_version": "5"} for number in range(1, count + 1)}
 
 
 def first_paint(browser: Any, port: int) -> float:
