@@ -144,10 +144,12 @@ def _read_on(previous: Readings, basis: Basis, body: bytes, ahead: Mapping[bytes
     lines = [*previous.lines]
     changed: dict[str, Value] = {}
     for number in compress(count(), map(ne, raw_lines, previous.raw_lines)):
+        if not number:  # the identification
+            return None
         raw = raw_lines[number]
         # A value group on a line of its own cannot be read as a line, so it has another form.
         old, new = lines[number - 1], ahead.get(raw) or read_line(raw.decode("latin-1"))
-        if not number or not _is_same_form(old, new):
+        if not _is_same_form(old, new):
             return None
         lines[number - 1] = new
         if new.base_value is not None:

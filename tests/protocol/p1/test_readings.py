@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.p1.readings import MAX_LINES, LineError, Readings, read
+from gateway.protocol.p1.readings import MAX_LINES, LineError, Readings, read, read_body
 from gateway.protocol.p1.telegram import Telegram
 from tests.conftest import own_telegram
 from tests.protocol.p1.stream import only, telegram_of
@@ -288,3 +288,16 @@ GAS_AT_NOON = "0-1:24.1.0(003)", "0-1:24.2.1(260101120000W)(00001.000*m3)"
 def test_what_is_read_on_from_the_telegram_before_is_the_same(before: list[str], after: list[str]) -> None:
     first, second = only(telegram_of(*before)), only(telegram_of(*after))
     assert read(second, read(first)) == read(second)
+
+
+HEADERS = "/ABC5A", "/ABC5B", ""
+BODY_LINES = "1-0:1.7.0(00.100*kW)", "1-0:1.7.0(00.200*kW)", "1-0:1.8.1(000001.000*kWh)", "(00001)", "x"
+
+
+@given(*[st.tuples(st.sampled_from(HEADERS), st.lists(st.sampled_from(BODY_LINES), max_size=3))] * 2)
+@settings(derandomize=True, deadline=None)
+def test_short_telegrams_are_the_same_after_any_other(
+    before: tuple[str, list[str]], after: tuple[str, list[str]]
+) -> None:
+    first, second = ("\r\n".join([header, "", *lines]).encode() for header, lines in (before, after))
+    assert read_body(second, read_body(first)) == read_body(second)
