@@ -37,8 +37,8 @@ def check(data: bytes) -> None:
     """Check that no reading is fresh that is more than 1.5 s older than the limit, whatever the line or the clock does.
 
     This holds after ten telegrams in time, for one fault of the line or clock, or two of the line; and no meter in
-    time is stale because of its clock for more than 15 s, or than its clock was set back. Telegrams without any order get a verdict, and what is shown
-    came from the meter that is shown, and counts as measured before it came.
+    time is stale because of its clock for more than 15 s, or than its clock was set back. Telegrams without any order
+    get a verdict, and what is shown came from the meter that is shown, and counts as measured before it came.
     """
     source = Source(data)
     kind = source.number(len(FAULTS))

@@ -139,13 +139,11 @@ def read_body(
 def _read_on(previous: Readings, basis: Basis, body: bytes, ahead: Mapping[bytes, Reading]) -> Readings | None:
     """Return the readings of a telegram that has the lines of the one before, with other values; else None."""
     raw_lines = split_at_line_ends(body)
-    if len(raw_lines) != len(previous.raw_lines):
+    if len(raw_lines) != len(previous.raw_lines) or raw_lines[:1] != previous.raw_lines[:1]:
         return None
     lines = [*previous.lines]
     changed: dict[str, Value] = {}
     for number in compress(count(), map(ne, raw_lines, previous.raw_lines)):
-        if not number:  # the identification
-            return None
         raw = raw_lines[number]
         # A value group on a line of its own cannot be read as a line, so it has another form.
         old, new = lines[number - 1], ahead.get(raw) or read_line(raw.decode("latin-1"))
