@@ -105,8 +105,10 @@ coverage: setup
 
 # The other tests run copies of the gateway that they install elsewhere, which are not measured. They take longest: they
 # build packages and images, with deadlines that a slower Python misses.
+# Programs that a test starts without root rights, or in a copy of this folder, write what they have covered too.
 coverage-all: setup peers
-	$(PARALLEL) -m "not installed" --cov=gateway --cov-fail-under=95
+	data=$$(mktemp -d) && trap 'rm -r "$$data"' EXIT && chmod a+rwx "$$data" && \
+	COVERAGE_FILE=$$data/coverage $(PARALLEL) -m "not installed" --cov=gateway --cov-fail-under=95
 
 # Only those who run them install mutmut, which has many libraries, and atheris.
 $(MUTMUT): $(STAMP)
