@@ -59,7 +59,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["meter", "meters", "modbus", "passthrough", "status_page"]), _VALUES))
 def test_any_data_has_valid_parts_and_problems_with_places(data: dict[str, Any]) -> None:
     salvaged = salvage_config(parse(yaml.safe_dump(data), "f"))

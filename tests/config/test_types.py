@@ -108,7 +108,7 @@ def test_what_cannot_be_looked_up_is_no_host(host: str) -> None:
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,9}(?:\.[a-z0-9-]{1,9}){0,2}", fullmatch=True)
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 @given(st.ip_addresses().map(str) | NAMES, st.integers(0, 65535))
 def test_every_address_is_read_as_it_is_shown(host: str, port: int) -> None:
     address = Listen(host=host, port=port)

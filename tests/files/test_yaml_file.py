@@ -264,7 +264,7 @@ def test_an_unusable_file_is_reported_by_its_name(tmp_path: Path) -> None:
     assert load(large).data is None
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from("a1:&*!-[]{}'\"\n\t ,?|>#%@\x00é\ufeff"), max_size=40))
 def test_whatever_is_read_is_data_or_faults_with_a_place(text: str) -> None:
     problems = [problem_of("none", "no problem", place=Place("f", 1, 1))]
@@ -283,7 +283,7 @@ _PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 @given(_PLAIN)
 def test_what_yaml_writes_is_read_again(data: object) -> None:
     class Dumper(yaml.SafeDumper):

@@ -171,7 +171,7 @@ def test_a_reader_that_refuses_the_option_is_not_told_of_control_lines() -> None
     assert port.take(Negotiation(WONT, COM_PORT)) == b""
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_both_ends_stay_silent_or_answer_shortly_whatever_comes(stream: bytes) -> None:
     for end in (ComPortReader(FAST_LINE), server()):

@@ -24,7 +24,7 @@ def test_the_crc_has_the_published_check_values(start: int, expected: int) -> No
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_crc_of_two_parts_is_that_of_the_whole(first: bytes, second: bytes) -> None:
     assert crc16(second, crc16(first)) == crc16(first + second) == make.crc16(first + second)
 
@@ -35,7 +35,7 @@ def test_the_checksum_of_hungarian_meters_is_that_of_the_catalogue() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 0xFFFF))
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_library_and_the_tables_agree(data: bytes, crc: int) -> None:
     with patch.dict(crc16_module._functions):
         if not crc16_module.use_library():

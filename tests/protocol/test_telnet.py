@@ -97,7 +97,7 @@ def test_garbage_leaves_few_bytes_and_the_next_telegram_whole(kinds: range | tup
         assert TELEGRAM in b"".join(item for item in received if isinstance(item, bytes))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=600), st.integers(1, 50))
 def test_pieces_give_the_same_as_the_whole(stream: bytes, piece_bytes: int) -> None:
     assert separated(stream, piece_bytes) == separated(stream, 10_000)
@@ -110,7 +110,7 @@ def test_a_subnegotiation_comes_back_as_it_was_sent(option: int, content: bytes)
     assert separated(bytes(sent)) == [sent]
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_data_comes_back_as_it_was_sent(data: bytes) -> None:
     assert separated(escape(data)) == ([data] if data else [])

@@ -220,7 +220,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150)
 @given(LINES)
 def test_any_file_is_converted_or_its_faults_are_reported(lines: list[str]) -> None:
     try:

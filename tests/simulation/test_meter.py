@@ -105,7 +105,6 @@ def test_unknown_version_is_refused(version: str) -> None:
 @given(versions, times)
 @example("2.2", 0)
 @example("5", OCTOBER - 1)
-@settings(derandomize=True, deadline=None)
 def test_every_telegram_has_the_lines_of_its_version(version: str, at: int) -> None:
     raw = METERS[version].telegram(at)
     assert raw.startswith(b"/SIM5\\2GATEWAY-DEMO\r\n\r\n")
@@ -119,7 +118,6 @@ def test_every_telegram_has_the_lines_of_its_version(version: str, at: int) -> N
 
 
 @given(versions, times)
-@settings(derandomize=True, deadline=None)
 def test_every_telegram_is_framed_and_checked(version: str, at: int) -> None:
     raw = METERS[version].telegram(at)
     (telegram,) = TelegramReader().feed(raw)
@@ -136,7 +134,7 @@ def test_a_changed_digit_breaks_the_checksum() -> None:
 
 
 @given(versions, st.integers(-5, 5), st.lists(times, min_size=2, max_size=4))
-@settings(derandomize=True, deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_a_telegram_depends_on_version_seed_and_time_alone(version: str, seed: int, asked: list[int]) -> None:
     meter, other = simulated_meter(version, seed), simulated_meter(version, seed)
     forwards = [meter.telegram(at) for at in asked]
@@ -225,7 +223,6 @@ def test_weeks_count_alike_on_either_side_of_summer_time() -> None:
 @example("5", OCTOBER - 1, 1)
 @example("4", MARCH - HOUR_S, 2 * HOUR_S)
 @example("4", OCTOBER - HOUR_S, 2 * HOUR_S)
-@settings(derandomize=True, deadline=None)
 def test_counters_never_fall_nor_jump(version: str, at: int, elapsed_s: int) -> None:
     codes = (*ENERGIES, "0-1:24.3.0" if version == "2.2" else "0-1:24.2.1")
     before, after = (
@@ -238,7 +235,6 @@ def test_counters_never_fall_nor_jump(version: str, at: int, elapsed_s: int) -> 
 
 
 @given(st.sampled_from(["4", "5"]), times)
-@settings(derandomize=True, deadline=None)
 def test_phases_add_up_to_the_total(version: str, at: int) -> None:
     raw = METERS[version].telegram(at)
     imported, exported = numbers(raw, "1-0:1.7.0", "1-0:2.7.0")
@@ -250,7 +246,6 @@ def test_phases_add_up_to_the_total(version: str, at: int) -> None:
 
 
 @given(times)
-@settings(derandomize=True, deadline=None)
 def test_currents_are_power_by_voltage(at: int) -> None:
     raw = METERS["5"].telegram(at)
     for first_c in (21, 41, 61):
@@ -311,7 +306,6 @@ def test_only_the_tariff_in_force_counts(*, is_low: bool) -> None:
 @given(st.sampled_from(["4", "5"]), dated_times)
 @example("4", OCTOBER - 1)
 @example("5", OCTOBER)
-@settings(derandomize=True, deadline=None)
 def test_the_clock_tells_the_time(version: str, at: int) -> None:
     stamp = read(METERS[version].telegram(at))["0-0:1.0.0"].strip("()")
     assert parse_timestamp(stamp) == at

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.simulation.wall_clock import FIRST_MONDAY, WallClock
@@ -16,7 +16,6 @@ moments = st.integers(1_704_067_200, 2_051_222_400)
 
 
 @given(st.sampled_from(ZONES), moments)
-@settings(derandomize=True, deadline=None)
 def test_it_shows_local_time(zone: str, at: int) -> None:
     clock, local = WallClock(zone), datetime.fromtimestamp(at, ZoneInfo(zone))
     shown = clock.at(at)
@@ -28,7 +27,6 @@ def test_it_shows_local_time(zone: str, at: int) -> None:
 
 
 @given(moments)
-@settings(derandomize=True, deadline=None)
 def test_one_that_keeps_normal_time_goes_evenly(at: int) -> None:
     clock = WallClock("Europe/Stockholm", keeps_normal_time=True)
     shown = clock.at(at)

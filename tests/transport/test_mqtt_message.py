@@ -285,7 +285,8 @@ def test_no_bytes_of_a_broker_raise_an_exception(pieces: list[bytes]) -> None:
             if connection.closed.done():
                 error = connection.closed.result()
                 assert isinstance(error, ProblemError)
-                assert error.problem.code == "mqtt-malformed"
+                # A packet that names a great length counts as the messages that would fill it.
+                assert error.problem.code in {"mqtt-malformed", "mqtt-flood"}
                 *_, last, aborted = transport.written
                 assert last[:2] == b"\xe0\x01", "disconnect with a reason code"
                 assert last[2] in [*Refusal]

@@ -122,7 +122,7 @@ texts = st.text(max_size=300)
 
 
 @given(st.builds(Identification, texts, texts, texts, texts, texts, texts, texts), st.integers(1, 3))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_asking_on_where_more_follows_gives_every_object_once(identification: Identification, read_code: int) -> None:
     found: dict[int, bytes] = {}
     object_id = 0

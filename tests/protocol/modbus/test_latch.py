@@ -346,7 +346,7 @@ HALVES = st.lists(
 
 
 @given(HALVES)
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_two_halves_are_never_torn_as_pairs_from_the_first_read_nor_as_the_first_pair_after_a_pause(
     steps: list[tuple[float, bool, int]],
 ) -> None:
@@ -388,7 +388,7 @@ def test_a_pair_after_a_half_that_was_given_up_is_not_torn() -> None:
 
 
 @given(STEPS)
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_no_interleaving_of_reads_and_telegrams_tears_a_value(steps: list[tuple[float, bool, int, int]]) -> None:
     unit = wide_unit()
     assemblies = {span.start: Assembly(len(span)) for span in WIDE}

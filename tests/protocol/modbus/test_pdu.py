@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.modbus.monitor import Monitor
@@ -27,7 +27,6 @@ def test_the_worked_examples_of_the_specification_are_decoded() -> None:
 
 
 @given(st.sampled_from(READ_FUNCTION_CODES), st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
-@settings(derandomize=True, deadline=None)
 def test_a_read_is_decoded_as_it_was_encoded_and_not_when_it_is_shorter_or_longer(
     function_code: int, address: int, count: int
 ) -> None:
@@ -52,7 +51,6 @@ def test_only_an_exception_response_has_an_exception_code() -> None:
 
 
 @given(st.binary(min_size=1, max_size=7))
-@settings(derandomize=True, deadline=None)
 def test_the_server_reads_registers_only_in_requests_that_decode(pdu: bytes) -> None:
     response = respond_to_read(pdu, small_unit(), 0.0, CLIENT)
     read = decode_read(pdu)
@@ -63,7 +61,6 @@ def test_the_server_reads_registers_only_in_requests_that_decode(pdu: bytes) -> 
 
 
 @given(st.binary(min_size=2, max_size=4))
-@settings(derandomize=True, deadline=None)
 def test_the_monitor_counts_what_is_an_exception_response(response: bytes) -> None:
     monitor = Monitor()
     monitor.name_units([1])
@@ -73,7 +70,6 @@ def test_the_monitor_counts_what_is_an_exception_response(response: bytes) -> No
 
 
 @given(st.integers(0, 20), st.integers(0, 20))
-@settings(derandomize=True, deadline=None)
 def test_the_server_keeps_no_exception_response_to_send_again(address: int, count: int) -> None:
     asked = responder_of({1: small_unit()})
     response = ask(mbap(1, read_pdu(address, count)), asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.modbus.pdu import MAX_READ_REGISTERS
@@ -45,7 +45,6 @@ def test_only_the_wanted_registers_are_read() -> None:
 
 
 @given(st.sets(st.integers(0, 398), max_size=60), st.integers(1, 399))
-@settings(derandomize=True, deadline=None)
 def test_every_register_is_read_once_within_the_limits(addresses: set[int], border: int) -> None:
     apart = [address for address in sorted(addresses) if address % 2 == 0 and address + 1 != border]
     blocks = [block(0, border), block(border, 400)]

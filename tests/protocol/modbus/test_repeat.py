@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.modbus.monitor import CountedClient
@@ -275,7 +275,6 @@ def test_what_is_remembered_of_clients_is_bounded() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 0.4), st.booleans(), st.integers(0, 2)), max_size=60))
-@settings(derandomize=True, deadline=None)
 def test_no_request_gets_a_telegram_twice_and_none_waits_too_long(steps: list[tuple[float, bool, int]]) -> None:
     """Ask again when the time of a request that is held back is over, as a connection does."""
     unit, client = repeating_unit(), new_client()

@@ -74,7 +74,7 @@ def test_the_crc_is_the_documents(body: str, expected: str) -> None:
 
 
 @given(st.binary(max_size=256))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_crc_agrees_with_the_one_worked_out_bit_by_bit(data: bytes) -> None:
     assert append_crc(data) == data + crc(data)
 
@@ -250,7 +250,7 @@ pieces = st.lists(
 
 
 @given(pieces, st.booleans())
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_give_only_whole_frames(parts: list[bytes], is_serial: bool) -> None:
     received = b"".join(parts)
     to = responder(is_serial=is_serial)

@@ -106,7 +106,7 @@ def test_a_stream_that_comes_byte_by_byte_is_answered_alike() -> None:
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=30))
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_stream_cut_many_times_is_answered_alike(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
     segments = [STREAM[a:b] for a, b in pairwise(places)]
@@ -184,7 +184,7 @@ def test_the_longest_request_fits_what_a_connection_keeps() -> None:
     st.sampled_from(OnStale),
     st.booleans(),
 )
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_bytes_give_whole_answers_to_whole_requests(parts: list[bytes], on_stale: OnStale, is_fresh: bool) -> None:
     received = b"".join(parts)
     now = BORDER if is_fresh else BORDER + 1

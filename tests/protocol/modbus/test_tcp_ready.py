@@ -154,7 +154,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=40), st.sampled_from(OnStale))
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_responses_are_the_same_as_if_each_were_computed_from_scratch(
     story: list[tuple[Any, ...]], on_stale: OnStale
 ) -> None:

@@ -338,7 +338,7 @@ def test_a_meter_without_checksum_is_judged_in_the_same_way() -> None:
 
 
 @given(st.integers(0, 900_000_000), st.lists(st.tuples(st.integers(0, 16), st.integers(1, 120)), max_size=30))
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_counter_of_a_house_is_ever_withheld(first: int, steps: list[tuple[int, int]]) -> None:
     meter, second, wh = Meter(), 0, first
     for each, seconds in steps:
@@ -347,7 +347,7 @@ def test_no_counter_of_a_house_is_ever_withheld(first: int, steps: list[tuple[in
 
 
 @given(st.lists(st.sampled_from([0, 888_888_888, None]), min_size=1, max_size=30))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_wrong_number_is_never_believed_before_it_came_twice_in_a_row(sent: list[int | None]) -> None:
     meter, believed = Meter(), 5_000_000
     meter.counts(believed)

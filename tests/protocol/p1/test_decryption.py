@@ -223,7 +223,7 @@ PARTS = st.one_of(
 )
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(PARTS, max_size=8), st.lists(st.integers(1, 900), min_size=1, max_size=20), st.booleans())
 def test_whatever_comes_only_telegrams_of_the_meter_pass_in_their_order(
     parts: list[bytes], sizes: list[int], is_verified: bool
@@ -265,7 +265,7 @@ def test_no_flipped_bit_gives_another_telegram(authentication_key: bytes | None)
         assert authentication_key is None or len(passed) == 1, bit
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 8 * 560), min_size=2, max_size=6, unique=True))
 def test_no_flipped_bits_pass_the_tag(bits: list[int]) -> None:
     frame = encrypted(LUXEMBOURG)

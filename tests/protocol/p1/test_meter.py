@@ -456,7 +456,7 @@ ITEMS += [item for raw in BAD.values() for item in feed([raw])]
 
 
 @given(st.lists(st.tuples(st.sampled_from(ITEMS), st.floats(0, 100)), max_size=12), st.sampled_from([None, "2.2", "5"]))
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_comes_the_newest_is_the_last_that_was_believed_and_all_are_counted(
     items: list[tuple[Item, float]], version: str | None
 ) -> None:

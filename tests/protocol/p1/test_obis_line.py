@@ -57,7 +57,7 @@ def test_redaction_leaves_a_data_line_a_data_line(name: str) -> None:
 
 
 @given(st.from_regex(r"[0-9]{1,4}-[0-9]{1,4}:[0-9.]{5,12}(\*255)?(\([0-9A-F]{6,30}\)){1,2}", fullmatch=True))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_redaction_keeps_the_code_of_exactly_the_lines_that_are_read(line: str) -> None:
     (reading,) = read(only(telegram_of(line))).lines
     is_read = reading.error != "not an OBIS line"
@@ -152,7 +152,7 @@ def test_a_date_that_means_never_and_what_is_no_date_give_none(text: str) -> Non
 
 
 @given(st.integers(utc(2001, 1, 2), utc(2068, 12, 30)), st.sampled_from([("S", 2), ("W", 1)]))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_moment_comes_back_from_its_stamp(moment: int, zone: tuple[str, int]) -> None:
     flag, hours = zone
     local = datetime.fromtimestamp(moment, UTC) + timedelta(hours=hours)
@@ -160,7 +160,7 @@ def test_every_moment_comes_back_from_its_stamp(moment: int, zone: tuple[str, in
 
 
 @given(st.one_of(st.text(max_size=16), st.from_regex(r"[0-9]{12}[SWX]?", fullmatch=True)))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_text_raises_or_gives_a_moment_out_of_range(text: str) -> None:
     moment = parse_timestamp(text)
     assert moment is None or utc(2001, 1, 1) <= moment < utc(2069, 1, 1)

@@ -77,7 +77,7 @@ def assert_begins_with_the_next_telegram(telegrams: list[bytes], pieces: list[tu
     assert joined(pieces, joins) == expected
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.permutations(PLAIN), PLACES, st.integers(0, 40))
 def test_a_reader_begins_at_the_next_telegram_however_the_bytes_are_grouped(
     telegrams: list[bytes], places: list[list[int]], joins: int
@@ -86,7 +86,7 @@ def test_a_reader_begins_at_the_next_telegram_however_the_bytes_are_grouped(
     assert_begins_with_the_next_telegram(telegrams, pieces, joins % len(pieces))
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.integers(0, 400), min_size=2, max_size=5), PLACES, st.integers(0, 40))
 def test_a_reader_of_an_encrypted_stream_begins_at_the_next_tag(
     seeds: list[int], places: list[list[int]], joins: int
@@ -211,7 +211,7 @@ def test_half_a_frame_before_a_silence_does_not_take_from_the_next() -> None:
     assert reader.feed(FRAME, MAX_PAUSE_IN_FRAME_S + 0.1) == [FRAME]
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.sampled_from([FRAME, frame(40), TITLE, b"\xdb", b"\x82\xff", TEXT_LINES, b"\x30" * 20]), max_size=8),
     st.data(),

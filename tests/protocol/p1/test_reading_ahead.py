@@ -186,7 +186,7 @@ CHANGES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(NAMES), st.lists(st.tuples(CHANGES, st.integers(0, 6)), max_size=4))
 def test_readings_do_not_depend_on_those_of_the_telegram_before(
     name: str, changes: list[tuple[tuple[bytes, bytes], int]]
@@ -223,7 +223,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(PARTS, max_size=30), st.integers(1, 40))
 def test_whatever_comes_what_is_given_belongs_to_the_telegram_that_is_open(parts: list[bytes], size: int) -> None:
     stream, reader, given = b"".join(parts), TelegramReader(), b""

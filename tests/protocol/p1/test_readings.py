@@ -246,7 +246,7 @@ LINES = st.builds(lambda code, groups: code + "".join(f"({group})" for group in 
 
 
 @given(st.lists(LINES, max_size=8))
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_line_raises_and_each_is_a_reading(lines: list[str]) -> None:
     body = "\r\n".join(["/X5", "", *lines, ""]).encode("latin-1")
     readings = read(Telegram(body + b"!\r\n", len(body), checked=False))
@@ -259,7 +259,7 @@ def test_no_line_raises_and_each_is_a_reading(lines: list[str]) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_bytes_raise(body: bytes) -> None:
     readings = read(Telegram(body + b"!", len(body), checked=False))
     assert read(Telegram(body + b"!", len(body), checked=False), readings) == readings
@@ -295,7 +295,6 @@ BODY_LINES = "1-0:1.7.0(00.100*kW)", "1-0:1.7.0(00.200*kW)", "1-0:1.8.1(000001.0
 
 
 @given(*[st.tuples(st.sampled_from(HEADERS), st.lists(st.sampled_from(BODY_LINES), max_size=3))] * 2)
-@settings(derandomize=True, deadline=None)
 def test_short_telegrams_are_the_same_after_any_other(
     before: tuple[str, list[str]], after: tuple[str, list[str]]
 ) -> None:

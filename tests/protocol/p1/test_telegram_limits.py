@@ -139,7 +139,7 @@ STREAM = st.lists(_FRAGMENTS, max_size=14).map(b"".join)
 
 
 @given(STREAM, st.lists(st.integers(0, 6000), max_size=12))
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_bytes_in_any_grouping_give_what_the_whole_gives(stream: bytes, cuts: list[int]) -> None:
     borders = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     whole = feed([stream])
@@ -148,7 +148,7 @@ def test_any_bytes_in_any_grouping_give_what_the_whole_gives(stream: bytes, cuts
 
 
 @given(STREAM)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_comes_out_of_any_bytes_is_a_part_of_them_and_is_what_it_says(stream: bytes) -> None:
     position = 0
     for item in feed([stream]):
@@ -165,13 +165,13 @@ def test_what_comes_out_of_any_bytes_is_a_part_of_them_and_is_what_it_says(strea
 
 
 @given(STREAM)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_after_any_bytes_a_line_end_is_enough_for_the_next_telegram_to_be_whole(stream: bytes) -> None:
     assert good(feed([stream + b"\r\n" + GOOD]))[-1:] == [GOOD]
 
 
 @given(st.lists(st.tuples(STREAM, st.booleans()), max_size=5))
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_and_silences_leave_a_reader_that_works(pieces: list[tuple[bytes, bool]]) -> None:
     reader = TelegramReader()
     for piece, silent in pieces:

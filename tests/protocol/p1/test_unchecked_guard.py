@@ -129,7 +129,7 @@ def test_a_telegram_without_power_or_tariff_is_no_trouble() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 1)), min_size=1, max_size=30))
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_power_that_came_twice_is_never_withheld(sent: list[tuple[int, int]]) -> None:
     meter = Meter()
     for kilowatts, tenths in sent:

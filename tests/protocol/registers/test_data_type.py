@@ -81,7 +81,7 @@ def test_every_type_has_a_decoder_here() -> None:
 
 
 @given(st.data(), names, orders, orders)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_encoded_decodes_to_the_same_number(
     data: st.DataObject, name: str, word_order: Order, byte_order: Order
 ) -> None:
@@ -146,7 +146,7 @@ def test_a_single_register_has_a_byte_order_and_no_word_order(name: str) -> None
 
 
 @given(st.binary(max_size=16).filter(lambda data: len(data) % 2 == 0), orders, orders)
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_an_order_applied_twice_is_undone(data: bytes, word_order: Order, byte_order: Order) -> None:
     assert reorder(reorder(data, word_order, byte_order), word_order, byte_order) == data
 
@@ -168,7 +168,7 @@ def test_text_is_ascii_cut_and_filled_up_with_nul(text: str, registers: int, exp
 
 
 @given(st.text(max_size=40), st.integers(1, 16))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_text_always_fills_its_registers_with_ascii(text: str, registers: int) -> None:
     encoded = encode_text(text, registers)
     assert len(encoded) == 2 * registers

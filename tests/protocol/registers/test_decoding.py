@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.registers.data_type import TYPES, Order
@@ -48,7 +48,6 @@ def test_steps_become_the_unit_of_the_register() -> None:
 
 
 @given(st.sampled_from(INTEGERS), st.sampled_from(["1", "0.1", "0.001", "10", "-1"]), orders, orders, st.data())
-@settings(derandomize=True, deadline=None)
 def test_every_whole_number_of_a_type_comes_back(
     type_name: str, scale: str, word_order: Order, byte_order: Order, data: st.DataObject
 ) -> None:
@@ -61,7 +60,6 @@ def test_every_whole_number_of_a_type_comes_back(
 
 
 @given(st.decimals(-(10**6), 10**6, places=2), orders, orders)
-@settings(derandomize=True, deadline=None)
 def test_a_float_comes_back_to_the_digits_that_it_keeps(value: Decimal, word_order: Order, byte_order: Order) -> None:
     double = scaled("float64", "1", "0", word_order, byte_order)
     assert decode(double, double.encode(value)[0]) == value

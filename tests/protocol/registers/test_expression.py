@@ -230,7 +230,7 @@ def _deeper(frames: int, call: Callable[[], Value]) -> Decimal:
 
 
 @given(st.text(alphabet=st.sampled_from("ab01.+-*/(), \n\t'\"#_=<>[]{}:;\\minaxfrst\0\u00e9"), max_size=60) | st.text())
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     try:
         expression = compile_expression(text)
@@ -257,7 +257,7 @@ def formulas() -> st.SearchStrategy[str]:
 
 
 @given(formulas())
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_formula_agrees_with_exact_fractions(text: str) -> None:
     # Python itself works it out, over numbers that lose nothing.
     exact = {name: Fraction(VALUES[name]) for name in ("a", "b", "n")} | {"min": min, "max": max}

@@ -105,7 +105,7 @@ per_units = st.sampled_from(["1", "0.1", "0.001", "1000", "-1", "3600", "0.25", 
 
 
 @given(decimals, per_units, st.integers(-1000, 1000), st.sampled_from(sorted(LETTERS)))
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_value_becomes_the_nearest_number_of_its_type_or_absent(
     value: Decimal, per_unit: str, offset: int, type_name: str
 ) -> None:
@@ -207,7 +207,7 @@ def test_a_moment_in_unix_seconds_survives_the_years() -> None:
 
 
 @given(st.decimals(0, 6000, places=3))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_tenths_agree_with_decimals_own_rounding(value: Decimal) -> None:
     expected = int(value.quantize(Decimal("0.1"), ROUND_HALF_EVEN) * 10)
     assert encoded(value, per_unit="0.1") == (expected, True)

@@ -195,7 +195,7 @@ def test_the_test_pattern_shows_every_register_its_address() -> None:
 
 
 @given(st.dictionaries(st.sampled_from("abcde"), st.integers(-(2**70), 2**70) | decimals))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_values_give_a_whole_snapshot(values: dict[str, Value]) -> None:
     snapshot = kinds("absent").readings.encode(values)
     data = snapshot.read(0, 16)

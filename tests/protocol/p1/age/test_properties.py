@@ -36,7 +36,7 @@ from tests.protocol.p1.age.scenarios import (
 
 SEEDS = int(os.environ.get("AGE_SEEDS", "6"))
 """Seeds of each kind."""
-fast = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+fast = settings(max_examples=60)
 
 
 @pytest.mark.parametrize("kind", KINDS)
