@@ -37,9 +37,15 @@ cp "$here/gateway.yaml" "$root/etc/dsmr-gateway/"
 cp "$source/LICENSE" "$root/usr/share/doc/dsmr-gateway/copyright"
 cp -r "$source/CHANGELOG.md" "$source"/docs/* "$root/usr/share/doc/dsmr-gateway/"
 echo /etc/dsmr-gateway/gateway.yaml > "$root/DEBIAN/conffiles"
-for script in postinst prerm postrm; do
-  install -m 755 "$here/$script" "$root/DEBIAN/"
-done
+cp "$here/postinst" "$here/prerm" "$here/postrm" "$root/DEBIAN/"
+
+# The umask of the checkout and the kind of file system are not part of the package: modes as Debian has them, and the
+# size as dpkg-gencontrol computes it.
+find "$root" -type d -exec chmod 755 {} +
+find "$root" -type f -exec chmod 644 {} +
+find "$root$environment/bin" "$root/DEBIAN" -type f ! -name conffiles -exec chmod 755 {} +
+size=$(find "$root" -path "$root/DEBIAN" -prune -o -printf '%y %s\n' |
+  awk '{ size += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print size }')
 
 # As Debian orders them, 1.0~rc1 is before 1.0.
 version=$(basename "$wheels"/dsmr_modbus_gateway-*.whl | cut -d- -f2 | sed -E 's/(a|b|rc|\.dev)[0-9]/~&/')
@@ -52,7 +58,7 @@ Package: dsmr-gateway
 Version: $version
 Architecture: $architecture
 Maintainer: The DSMR Modbus gateway project <dsmr-gateway@localhost>
-Installed-Size: $(du -sk "$root" | cut -f1)
+Installed-Size: $size
 Depends: $(python3 -c 'import sys; v = sys.version_info; print(f"python3 (>= {v[0]}.{v[1]}), python3 (<< {v[0]}.{v[1] + 1}~)")'), libc6 (>= 2.28)
 Section: net
 Priority: optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -28,11 +29,25 @@ UNIT = "dsmr-gateway.service"
 CONFIG = "/etc/dsmr-gateway/gateway.yaml"
 
 
+def checkout_for_its_owner_alone(folder: Path) -> Path:
+    """Copy what the package takes from the checkout, as git writes it under the strictest umask."""
+    before = os.umask(0o077)
+    try:
+        for name in ("docker", "docs", "gateway/service"):
+            shutil.copytree(ROOT / name, folder / name, copy_function=shutil.copyfile)
+        for name in ("LICENSE", "CHANGELOG.md"):
+            shutil.copyfile(ROOT / name, folder / name)
+    finally:
+        os.umask(before)
+    return folder
+
+
 class Installed:
     """A machine that is this one but for what the package does to it."""
 
     def __init__(self, folder: Path, wheels: Path) -> None:
-        command = ["sh", ROOT / "docker" / "debian" / "build.sh", folder, wheels]
+        source = checkout_for_its_owner_alone(folder / "checkout")
+        command = ["sh", source / "docker" / "debian" / "build.sh", folder, wheels]
         result = subprocess.run(
             command, env={**SYSTEM, **QUICKLY}, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False
         )
@@ -68,6 +83,14 @@ def test_the_package_names_the_python_that_it_was_built_for(machine: Installed) 
         ["dpkg-deb", "-f", machine.package, "Description"], capture_output=True, text=True, check=True
     )
     assert f"with Python {version.strip()}. On another release, build it again there." in described.stdout
+
+
+def test_its_files_have_the_modes_that_debian_wants_whatever_the_checkout_has(machine: Installed) -> None:
+    listed = subprocess.run(["dpkg-deb", "--contents", machine.package], capture_output=True, text=True, check=True)
+    rows = [(line.split()[0], line.split()[5]) for line in listed.stdout.splitlines()]
+    expected = {"d": "drwxr-xr-x", "-": "-rw-r--r--", "l": "lrwxrwxrwx"}
+    other = [(mode, name) for mode, name in rows if mode != expected[mode[0]]]
+    assert other == [("-rwxr-xr-x", "./usr/lib/dsmr-gateway/bin/dsmr-gateway")]
 
 
 def test_nothing_in_it_names_the_place_where_it_was_built(machine: Installed) -> None:
