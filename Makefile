@@ -139,7 +139,7 @@ pictures: setup
 	$(BIN)/python -m tests.peers.pictures
 
 wheel: setup
-	$(BIN)/python -m build --outdir $(DIST)
+	$(BIN)/python -m build --no-isolation --outdir $(DIST)
 
 $(TOOLS)/%:
 	$(PYTHON) -m venv $@
