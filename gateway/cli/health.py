@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from gateway.cli.output import echo, echo_json
-from gateway.cli.parameters import json_option
+from gateway.cli.parameters import json_option, the_running_gateway
 
 RESPONSE_TIMEOUT_S = 5.0
 """Longest time in seconds until the whole response is there."""
@@ -26,6 +26,7 @@ class _Health(NamedTuple):
     reason: str
     since: datetime
     note: str = ""
+    configuration: str = ""
 
 
 @click.command("health")
@@ -49,7 +50,8 @@ def health_command(url: str | None, *, meters: bool, as_json: bool) -> None:
     if as_json:
         echo_json(health._asdict() | {"since": health.since.timestamp()}, indent=None)
     else:
-        echo(f"{health.reason}, since {health.since:%Y-%m-%d %H:%M:%S}")
+        where = f" ({health.configuration})" if health.configuration else ""
+        echo(f"{health.reason}, since {health.since:%Y-%m-%d %H:%M:%S}{where}")
         if health.note:
             echo(health.note, err=True)
     sys.exit(0 if health.is_healthy else 1)
@@ -132,7 +134,8 @@ def _health_in(text: bytes) -> _Health:
     if not (isinstance(is_healthy, bool) and isinstance(reason, str) and isinstance(since, (int, float))):
         raise ValueError(_OTHER)
     try:
-        return _Health(is_healthy, reason, datetime.fromtimestamp(since).astimezone(), str(data.get("note", "")))
+        texts = (str(data.get(name, "")) for name in ("note", "configuration"))
+        return _Health(is_healthy, reason, datetime.fromtimestamp(since).astimezone(), *texts)
     except (OverflowError, OSError, ValueError):
         raise ValueError(_OTHER) from None
 
@@ -140,13 +143,13 @@ def _health_in(text: bytes) -> _Health:
 def _ask_socket(*, meters: bool) -> _Health:
     import asyncio
 
-    from gateway.nodes.control import HEALTH, HEALTH_WITH_METERS, ask, running_socket_path
+    from gateway.transport.control_socket import HEALTH, HEALTH_WITH_METERS, ask
 
-    lines: list[bytes] = []
+    lines, path = list[bytes](), the_running_gateway()
 
     async def ask_in_time() -> None:
         async with asyncio.timeout(RESPONSE_TIMEOUT_S) as limit:
-            await ask(running_socket_path(), HEALTH_WITH_METERS if meters else HEALTH, lines.append)
+            await ask(path, HEALTH_WITH_METERS if meters else HEALTH, lines.append)
         if limit.expired():  # `ask` ends without an error when it is cancelled
             raise TimeoutError
 

@@ -75,6 +75,21 @@ form_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def the_running_gateway() -> Path:
+    """Return the socket of the running gateway.
+
+    Raises:
+        click.UsageError: two run that this user has access to.
+
+    """
+    from gateway.transport.control_socket import TwoGatewaysError, running_socket_path
+
+    try:
+        return running_socket_path()
+    except TwoGatewaysError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def default_config() -> Path:
     """Return gateway.yaml in this folder; where there is none, that of the service, if this user can read it."""
     from gateway.files.yaml_file import is_there

@@ -9,7 +9,7 @@ import click
 
 from gateway.cli import EXIT_CONFIGURATION
 from gateway.cli.output import echo, echo_json
-from gateway.cli.parameters import NO_ACCESS, json_option
+from gateway.cli.parameters import NO_ACCESS, json_option, the_running_gateway
 
 
 @click.command("reload")
@@ -17,13 +17,14 @@ from gateway.cli.parameters import NO_ACCESS, json_option
 def reload_command(*, as_json: bool) -> None:
     """Let the running gateway read its configuration again, and show what has changed.
 
-    If the configuration has a problem, nothing changes, and the exit code is 78; it is 1 if no gateway is running.
+    If the configuration has a problem, nothing changes, and the exit code is 78; it is 1 if no gateway is running, or
+    if there are two.
     """
     import asyncio
 
-    from gateway.nodes.control import RELOAD, ask, running_socket_path
+    from gateway.transport.control_socket import RELOAD, ask
 
-    path, lines = running_socket_path(), list[bytes]()
+    path, lines = the_running_gateway(), list[bytes]()
     try:
         asyncio.run(ask(path, RELOAD, lines.append))
         result = json.loads(lines[0])
@@ -35,10 +36,13 @@ def reload_command(*, as_json: bool) -> None:
         sys.exit(1)
     if as_json:
         echo_json(result)
+    elif two := result.get("two"):
+        echo(f"Nothing is reloaded. {two}.", err=True)
     elif result["is_applied"]:
-        echo(f"Reloaded: {'; '.join(result['changes']) or 'nothing has changed'}")
+        what = result.get("configuration")
+        echo(f"Reloaded{f' {what}' if what else ''}: {'; '.join(result['changes']) or 'nothing has changed'}")
     else:
         echo("Nothing is changed, because the configuration has problems:", err=True)
         for problem in result["problems"]:
             echo(problem, err=True)
-    sys.exit(0 if result["is_applied"] else EXIT_CONFIGURATION)
+    sys.exit(0 if result["is_applied"] else 1 if result.get("two") else EXIT_CONFIGURATION)

@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from gateway.cli.output import echo, echo_json
-from gateway.cli.parameters import NO_ACCESS, json_option
+from gateway.cli.parameters import NO_ACCESS, json_option, the_running_gateway
 
 _NOTHING_SERVED = "The gateway serves nothing, because its configuration has problems:"
 _ADVICE_INDENT = 16 * " "
@@ -23,7 +23,7 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
     """Show the last requests of Modbus clients to the running gateway, the responses, and likely mistakes."""
     import asyncio
 
-    from gateway.nodes.control import FOLLOW, ONCE, ask, running_socket_path
+    from gateway.transport.control_socket import FOLLOW, ONCE, ask
 
     def show(line: bytes) -> None:
         exchange = json.loads(line)
@@ -40,7 +40,7 @@ def requests_command(*, follow: bool, as_json: bool) -> None:
         if exchange["advice"]:
             echo(f"{_ADVICE_INDENT}{exchange['advice']}")
 
-    path = running_socket_path()
+    path = the_running_gateway()
     try:
         asyncio.run(ask(path, FOLLOW if follow else ONCE, show))
     except BrokenPipeError:

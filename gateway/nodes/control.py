@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
 from heapq import merge
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
 from gateway.protocol.modbus.monitor import Exchange, Monitor
-from gateway.runtime.clock import unix_time
+from gateway.runtime.clock import now, unix_time
 from gateway.runtime.flow import Details, Node
 from gateway.runtime.health import Health
 from gateway.runtime.status import Colour, Mark
+from gateway.transport.control_socket import (
+    ANOTHER,
+    FOLLOW,
+    HEALTH,
+    HEALTH_WITH_METERS,
+    MAX_RESPONSE_LINE_BYTES,
+    ONCE,
+    RELOAD,
+    REPORT,
+    SOURCES,
+)
 from gateway.transport.listening import lengthen_queue
-from gateway.transport.peer import ROOT, is_trusted_owner, peer_of
+from gateway.transport.peer import ROOT, peer_of
 from gateway.transport.shares import TurnedAway, room_for, turned_away_details
 from gateway.transport.turns import Turns
 
-SOCKET_NAME = "dsmr-gateway.sock"
-SERVICE_FOLDER = Path("/run/dsmr-gateway")
-"""The RuntimeDirectory of the systemd unit."""
 POLL_S = 0.25
 MAX_CONNECTIONS = 32
 """Largest number of connections; the process with the most gives one up for another process."""
@@ -40,13 +47,15 @@ MAX_QUESTION_BYTES = 100
 QUESTION_TIMEOUT_S = 5.0
 LOOK_AGAIN_S = 5.0
 """Pause before the next look whether another program still listens on the socket."""
+ANOTHER_LASTS_S = 3 * LOOK_AGAIN_S
+"""Time after its last look after which another gateway has ended."""
 OTHER_TIMEOUT_S = 2.0
 """Longest time for the response of a program that listens on the socket already."""
-MAX_ANSWER_LINE_BYTES = 1_000_000
-FOLLOW, ONCE, REPORT = b"requests follow\n", b"requests\n", b"report\n"
 FULL = "too many programs are connected to the socket of the gateway: new connections are refused"
-HEALTH, HEALTH_WITH_METERS = b"health\n", b"health meters\n"
-SOURCES, RELOAD = b"sources\n", b"reload\n"
+_TWO = (
+    "Two gateways of this user run here: process {own} with {configuration}, and process {other}. `kill -HUP` and the "
+    "number reloads one of them. To ask each of them, set RUNTIME_DIRECTORY to another folder for one and its commands"
+)
 
 
 class Assess(Protocol):
@@ -56,29 +65,14 @@ class Assess(Protocol):
         """Return the health, including that of the meters if `counts_meters`."""
 
 
-def socket_path() -> Path:
-    """Return the path of the socket: in the folder of systemd, of the session, or of the user."""
-    folder = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR")
-    return Path(folder or _home() / ".cache" / "dsmr-gateway") / SOCKET_NAME
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:  # a user without an entry and without HOME, as some containers have
-        return Path("/")
-
-
-def running_socket_path() -> Path:
-    """Return the socket of this user's gateway. If it has none, return that of the service, if the user may use it."""
-    own, service = socket_path(), SERVICE_FOLDER / SOCKET_NAME
-    return service if not os.access(own, os.F_OK) and os.access(service, os.W_OK) else own
-
-
 class Control(Node):
     """The socket for the command line."""
 
     kind = "control"
+    configuration = ""
+    """File of the configuration; empty without one."""
+    _another = 0, -inf
+    """The process of another gateway that wants the socket, and when it asked for it."""
 
     def __init__(
         self,
@@ -156,14 +150,14 @@ class Control(Node):
     async def _other(self) -> str:
         """Return a text about the program that listens on the socket; empty if there is none."""
         try:
-            reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_LINE_BYTES)
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_RESPONSE_LINE_BYTES)
         except OSError:
             return ""
         process = peer_of(writer.get_extra_info("socket")).process
         by = f" (process {process})" if process else ""
         try:
             async with asyncio.timeout(OTHER_TIMEOUT_S):
-                writer.write(HEALTH)
+                writer.write(ANOTHER)
                 is_gateway = "is_healthy" in json.loads(await reader.readline())
         except (OSError, ValueError, TypeError, TimeoutError):
             is_gateway = False
@@ -184,6 +178,8 @@ class Control(Node):
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 question = await reader.readline()
                 await self._turn(writer)
+            if question == ANOTHER:
+                self._another = peer.process, now()
             await self._respond(question, reader, writer)
         except (OSError, ValueError, TimeoutError):
             pass  # the client is gone, or sent no question
@@ -222,10 +218,27 @@ class Control(Node):
             finally:
                 self._viewers -= 1
         elif question == RELOAD:
-            refusal = {"is_applied": False, "changes": [], "problems": list(self._problems())}
-            writer.write(json.dumps(await self._reload() if self._reload else refusal).encode() + b"\n")
-        elif question in (HEALTH, HEALTH_WITH_METERS):
-            writer.write(_verdict(self._assess(counts_meters=question == HEALTH_WITH_METERS)))
+            writer.write(json.dumps(await self._reloaded()).encode() + b"\n")
+        elif question in (HEALTH, HEALTH_WITH_METERS, ANOTHER):
+            health = self._assess(counts_meters=question == HEALTH_WITH_METERS)
+            writer.write(_verdict(health, self.configuration, self._two()))
+
+    async def _reloaded(self) -> Mapping[str, object]:
+        """Reload and return the result; do not guess which gateway is meant if there are two."""
+        configuration = {"configuration": self.configuration}
+        if two := self._two():
+            return {"is_applied": False, "changes": [], "problems": [], "two": two} | configuration
+        if self._reload is None:
+            return {"is_applied": False, "changes": [], "problems": list(self._problems())} | configuration
+        return {**await self._reload(), **configuration}
+
+    def _two(self) -> str:
+        """Return a text about another gateway that wants the socket too; empty if there is none."""
+        process, asked = self._another
+        if now() - asked > ANOTHER_LASTS_S:
+            return ""
+        configuration = self.configuration or "no file"
+        return _TWO.format(own=os.getpid(), configuration=configuration, other=process)
 
     async def _send_requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_endless: bool
@@ -260,9 +273,14 @@ class Control(Node):
             await asyncio.sleep(POLL_S)
 
 
-def _verdict(health: Health) -> bytes:
-    since = round(unix_time(health.since), 3)
-    data = {"is_healthy": health.is_good, "reason": health.reason, "since": since, "note": health.note}
+def _verdict(health: Health, configuration: str, two: str) -> bytes:
+    data = {
+        "is_healthy": health.is_good,
+        "reason": health.reason,
+        "since": round(unix_time(health.since), 3),
+        "note": ". ".join(filter(None, (health.note, two))),
+        "configuration": configuration,
+    }
     return json.dumps(data).encode() + b"\n"
 
 
@@ -278,22 +296,3 @@ def _line(server: str, exchange: Exchange, advice: str) -> bytes:
         "advice": advice,
     }
     return json.dumps(fields).encode() + b"\n"
-
-
-async def ask(path: Path, question: bytes, show: Callable[[bytes], None]) -> None:
-    """Send a question to the running gateway, and call `show` with each line that it sends.
-
-    Raises:
-        OSError: no gateway is running.
-
-    """
-    reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_LINE_BYTES)
-    user = peer_of(writer.get_extra_info("socket")).user
-    if not is_trusted_owner(user, path):
-        writer.close()
-        raise PermissionError(errno.EPERM, f"the socket belongs to another user, with the user id {user}")
-    with suppress(asyncio.CancelledError):
-        writer.write(question)
-        async for line in reader:
-            show(line)
-    writer.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.config import Config, Maps
 from gateway.config.status_page import StatusPageConfig
 from gateway.files.document import FileError
-from gateway.nodes.control import Control, socket_path
+from gateway.nodes.control import Control
 from gateway.nodes.status_page.observation import Excerpt, Reload, ServedReaders, ServedUnits
 from gateway.problems.problem import Place, Problem
 from gateway.protocol.p1.meter import MeterState
@@ -21,6 +21,7 @@ from gateway.runtime.report_data import describe
 from gateway.service.excerpts import excerpts_in_time
 from gateway.service.node_settings import status_page_settings
 from gateway.service.timed_load import load_in_time
+from gateway.transport.control_socket import socket_path
 
 TRY_EVERY_S = 2.0
 """Seconds between two attempts to load the files."""
@@ -44,15 +45,17 @@ class ConfigErrorGateway:
     reload_counts: Mapping[str, int] = {}
     exports_readings = False
 
-    def __init__(self, config: StatusPageConfig, folder: Path) -> None:
-        """Show the page of `config`; relative paths in it begin at `folder`."""
+    def __init__(self, config: StatusPageConfig, path: Path) -> None:
+        """Show the page of `config`, which is in the file `path`."""
         from gateway.nodes.status_page.node import StatusPage  # noqa: PLC0415 - only where there is one
 
         self.problems: Sequence[Problem] = ()
         self.excerpts: Mapping[Place, Excerpt] = {}
         self._started = now()
-        page = StatusPage(f"status page {config}", status_page_settings(config, folder), self)
-        self.flow = Flow([page, Control(socket_path(), {}, self.health, self._describe, problems=self._texts)])
+        page = StatusPage(f"status page {config}", status_page_settings(config, path.parent), self)
+        control = Control(socket_path(), {}, self.health, self._describe, problems=self._texts)
+        control.configuration = str(path.absolute())
+        self.flow = Flow([page, control])
 
     def main_fuse(self, meter: str) -> int | None:  # noqa: ARG002 - there are no meters
         """Return None."""

@@ -180,6 +180,7 @@ async def _run(load: Load, path: Path, log: LogSettings) -> int:
     log.apply(loaded[0].log)
     wiring = Wiring(*loaded, path.parent)
     wiring.log_settings, wiring.reloads.asked = log, reload
+    wiring.control.configuration = await load_in_time(_file_of, load, path)
     secrets = wiring.secrets = SecretFiles(path)
     audit = wiring.audit = AuditLog(path)
     await _begin_audit(audit, loaded[0])
@@ -203,6 +204,11 @@ async def _run(load: Load, path: Path, log: LogSettings) -> int:
     audit.close()
     _log.info("stopped")
     return 0
+
+
+def _file_of(load: Load, path: Path) -> str:
+    """Return the file of the configuration; empty if it comes from elsewhere."""
+    return str(path.absolute()) if isinstance(load, ConfigSource) and is_there(path) else ""
 
 
 async def _begin_audit(audit: AuditLog, config: Config) -> None:
@@ -256,7 +262,7 @@ async def _load(load: Load, path: Path, manager: ServiceManager, stop: asyncio.E
         page = await load_in_time(load_status_page, path)
         if page is None:
             raise
-        gateway = ConfigErrorGateway(page, path.parent)
+        gateway = ConfigErrorGateway(page, path)
         reporting = asyncio.create_task(
             manager.report(lambda: gateway.health(counts_meters=False).reason), name="report to systemd"
         )

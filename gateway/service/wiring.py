@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.config import Config, Maps
 from gateway.config.passthrough import PassthroughConfig
 from gateway.config.status_page import StatusPageConfig
-from gateway.nodes.control import Control, socket_path
+from gateway.nodes.control import Control
 from gateway.nodes.modbus_server import ModbusServer
 from gateway.nodes.p1_port import P1Port
 from gateway.nodes.status_page.observation import Excerpt, Reload, ServedReaders, ServedUnits
@@ -44,6 +44,7 @@ from gateway.service.reload_record import ReloadRecord
 from gateway.service.servers import Servers, key_of, numbered
 from gateway.service.sources import Source, connect_passthrough, connect_posts, make_source
 from gateway.service.state_folder import state_folder
+from gateway.transport.control_socket import socket_path
 
 if TYPE_CHECKING:
     from gateway.nodes.announcement import Announcement
@@ -87,7 +88,7 @@ class Wiring:
         self._page: tuple[str, StatusPage] | None = None
         self._monitors: dict[str, Monitor] = {}
         self.reloads = ReloadRecord()
-        self._control = Control(
+        self.control = Control(
             socket_path(),
             self._monitors,
             self.health,
@@ -216,7 +217,7 @@ class Wiring:
         self._nodes += [node for offer in self._offers.values() for node in offer if node]
         self._connect_fleet(config, by_name)
         self._connect_page(config.status_page)
-        self._nodes.append(self._control)
+        self._nodes.append(self.control)
 
     def _connect_passthroughs(self, configs: list[PassthroughConfig], sources: Mapping[str, Source]) -> None:
         known, self._offers = self._offers, {}

@@ -16,9 +16,9 @@ import yaml
 from gateway.config import load_config
 from gateway.config.masking import masked
 from gateway.files.document import FileError
-from gateway.nodes.control import REPORT, ask, running_socket_path
 from gateway.problems.problem import Problem
 from gateway.runtime.clock import utc_now
+from gateway.transport.control_socket import REPORT, ask, running_socket_path
 
 DEFAULT_NAME = "gateway.yaml"
 PACKAGE = "dsmr-modbus-gateway"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.nodes.control import SOURCES, ask, running_socket_path
+from gateway.transport.control_socket import SOURCES, ask, running_sockets
 
 ASK_LIMIT_S = 3.0
 """Longest time for its response, and for the look-up of the names in its configuration."""
@@ -79,7 +79,7 @@ async def ask_running_gateway() -> RunningGateway:
     lines: list[bytes] = []
     with suppress(OSError, TimeoutError, ValueError, KeyError, TypeError):
         async with asyncio.timeout(ASK_LIMIT_S):
-            await ask(running_socket_path(), SOURCES, lines.append)
+            await ask(running_sockets()[0], SOURCES, lines.append)
             for host, port in running.take(lines[0]) if lines else ():
                 await running.look_up(host, port)
     return running

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +13,7 @@ import yaml
 
 from gateway.cli.run import FORMS, LEVELS
 from gateway.config.log import Form, Level
+from gateway.transport.control_socket import ANOTHER, SOCKET_NAME, ask
 from tests.cli.calling import invoke
 from tests.peers.harness import SIMULATED, Gateway, running
 
@@ -28,7 +31,7 @@ def test_a_reload_shows_what_has_changed_or_the_problems(here: Path) -> None:
     with running(gateway):
         gateway.wait_for_telegrams(1)
         nothing = invoke("reload")
-        assert (nothing.exit_code, nothing.stdout) == (0, "Reloaded: nothing has changed\n")
+        assert (nothing.exit_code, nothing.stdout) == (0, f"Reloaded {path}: nothing has changed\n")
 
         path.write_text(yaml.safe_dump(config | {"modbsu": []}))
         refused = invoke("reload")
@@ -38,16 +41,24 @@ def test_a_reload_shows_what_has_changed_or_the_problems(here: Path) -> None:
         # A restart would not help: for a check that restarts the gateway this is a note, for monitoring a problem.
         health = invoke("health")
         assert (health.exit_code, health.stdout[:3]) == (0, "ok,")
+        assert health.stdout.endswith(f" ({path})\n")
         assert "the last reload was refused, and nothing is changed: " in health.stderr
         assert invoke("health", "--meters").stdout.startswith("the last reload was refused")
 
         path.write_text(yaml.safe_dump(config | {"log": {"level": "debug", "format": "json"}}))
         changed = json.loads(invoke("reload", "--json").stdout)
-        assert changed == {"is_applied": True, "changes": ["settings: log.level, log.format"], "problems": []}
+        result = {"is_applied": True, "changes": ["settings: log.level, log.format"], "problems": []}
+        assert changed == result | {"configuration": str(path)}
         assert "the last reload" not in invoke("health").stderr
         line = json.loads(gateway.wait_for_log(r"\{.*reloaded.*\}")[-1])
         assert (line["level"], line["message"]) == ("info", "reloaded: settings: log.level, log.format")
         assert line["time"].endswith("Z")
+
+        asyncio.run(ask(here / SOCKET_NAME, ANOTHER, lambda _line: None))
+        unclear = invoke("reload")
+        assert unclear.exit_code == 1
+        expected = f"process {gateway.pid} with {path}, and process {os.getpid()}."
+        assert unclear.stderr.startswith(f"Nothing is reloaded. Two gateways of this user run here: {expected}")
 
 
 def test_without_a_gateway_the_exit_code_says_so() -> None:

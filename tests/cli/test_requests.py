@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nodes.control import SOCKET_NAME
+from gateway.transport.control_socket import SOCKET_NAME
 from tests.cli.calling import invoke
 from tests.peers.harness import SIMULATED, Gateway, free_port, running, wait_until
 

@@ -8,30 +8,35 @@ import logging
 import os
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.nodes import control as module
-from gateway.nodes.control import (
-    FOLLOW,
-    HEALTH,
-    HEALTH_WITH_METERS,
-    MAX_VIEWERS,
-    ONCE,
-    REPORT,
-    SOCKET_NAME,
-    SOURCES,
-    Control,
-    ask,
-    running_socket_path,
-    socket_path,
-)
+from gateway.nodes.control import MAX_VIEWERS, Control
 from gateway.protocol.modbus.monitor import CountedClient, Exchange, Monitor
 from gateway.runtime.clock import now, unix_now
 from gateway.runtime.health import GOOD, Health
 from gateway.runtime.status import Colour
+from gateway.transport import control_socket
+from gateway.transport.control_socket import (
+    ANOTHER,
+    FOLLOW,
+    HEALTH,
+    HEALTH_WITH_METERS,
+    ONCE,
+    RELOAD,
+    REPORT,
+    SOCKET_NAME,
+    SOURCES,
+    TwoGatewaysError,
+    ask,
+    running_socket_path,
+    socket_path,
+)
 from tests.waiting import running, until
 
 LIMIT_S = 60.0
@@ -166,6 +171,7 @@ async def test_a_socket_left_behind_is_taken_over_and_one_that_responds_is_not(
         async with running(second):
             assert str(second.status) == "yellow ring: another program uses the socket of the commands"
             assert await shown(path) == []
+            assert "two" in (await shown(path, RELOAD))[0]
     lines = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert len(lines) == 1, lines
     assert lines[0][0] == logging.WARNING
@@ -291,12 +297,53 @@ def test_a_gateway_that_is_a_service_is_asked_where_the_user_runs_none(
     own, service = tmp_path / "own", tmp_path / "service"
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
-    monkeypatch.setattr(module, "SERVICE_FOLDER", service)
+    monkeypatch.setattr(control_socket, "SERVICE_FOLDER", service)
     assert running_socket_path() == own / SOCKET_NAME
-    for folder in (service, own):
-        folder.mkdir()
-        (folder / SOCKET_NAME).touch()
-        assert running_socket_path() == folder / SOCKET_NAME
+    leave_behind(own / SOCKET_NAME)
+    with listening(service / SOCKET_NAME):
+        assert running_socket_path() == service / SOCKET_NAME, "one that was killed leaves its socket behind"
+        (own / SOCKET_NAME).unlink()
+        with listening(own / SOCKET_NAME):
+            with pytest.raises(TwoGatewaysError, match=f"RUNTIME_DIRECTORY={own} or RUNTIME_DIRECTORY={service}"):
+                running_socket_path()
+            for folder in (own, service):
+                monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+                assert running_socket_path() == folder / SOCKET_NAME
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[None]:
+    path.parent.mkdir(exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        yield
+
+
+async def test_a_gateway_does_not_reload_when_another_one_may_be_meant(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloads = 0
+
+    async def reload() -> dict[str, object]:
+        nonlocal reloads
+        reloads += 1
+        return {"is_applied": True, "changes": [], "problems": []}
+
+    control = Control(path, {}, healthy, reload=reload)
+    control.configuration = "/a/gateway.yaml"
+    async with running(control):
+        (result,) = await shown(path, RELOAD)
+        assert (reloads, result["configuration"]) == (1, "/a/gateway.yaml")
+        assert (await shown(path, HEALTH))[0]["configuration"] == "/a/gateway.yaml"
+        await shown(path, ANOTHER)
+        (result,) = await shown(path, RELOAD)
+        assert (reloads, result["is_applied"]) == (1, False)
+        assert f"process {os.getpid()} with /a/gateway.yaml, and process {os.getpid()}." in result["two"]
+        assert (await shown(path, HEALTH))[0]["note"] == result["two"]
+        monkeypatch.setattr(module, "ANOTHER_LASTS_S", -1)
+        await shown(path, RELOAD)
+        assert reloads == 2, "the other one has ended"
 
 
 async def test_a_request_comes_with_the_advice_about_it(path: Path) -> None:

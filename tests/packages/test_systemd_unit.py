@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from gateway.nodes.control import SERVICE_FOLDER
+from gateway.transport.control_socket import SERVICE_FOLDER
 from tests.certificates import client_context, make_certificates
 from tests.conftest import ROOT, own_telegram, program
 from tests.peers.harness import (

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway.nodes import control
-from gateway.nodes.control import HEALTH, ONCE, Control, ask
+from gateway.nodes.control import Control
 from gateway.protocol.modbus.monitor import CountedClient, Exchange, Monitor
 from gateway.runtime.health import Health
+from gateway.transport import control_socket
+from gateway.transport.control_socket import HEALTH, ONCE, ask
 from gateway.transport.peer import Peer, is_trusted_owner
 from tests.waiting import running
 
@@ -71,14 +73,13 @@ def test_the_gateway_of_this_user_is_trusted(tmp_path: Path) -> None:
 
 
 def test_the_socket_of_another_user_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "peer_of", lambda _socket: Peer(1, STRANGER))
+    monkeypatch.setattr(control_socket, "peer_of", lambda _socket: Peer(1, STRANGER))
     with pytest.raises(PermissionError, match="another user"):
         asyncio.run(asked(tmp_path / "socket"))
 
 
 def test_another_user_gets_nothing_from_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "peer_of", lambda _socket: Peer(1, STRANGER))
-    monkeypatch.setattr(control, "is_trusted_owner", lambda _user, _path: True)
     assert asyncio.run(asked(tmp_path / "socket")) == []
 
 

@@ -23,6 +23,7 @@ from gateway.runtime.health import Health
 from gateway.transport import http_gate as gate
 from gateway.transport.addresses import name_peer, source_of
 from gateway.transport.clients import Admission, Eviction
+from gateway.transport.control_socket import HEALTH, ask
 from gateway.transport.peer import Peer
 from gateway.transport.shares import TurnedAway, room_for
 from tests.nodes.passthrough_bench import Bench
@@ -225,15 +226,15 @@ async def test_idle_programs_at_the_control_socket_lock_no_other_program_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "MAX_CONNECTIONS", 3)
-    processes = iter([1, 1, 1, 1, 2, 2])  # `ask` looks at the gateway, too
+    processes = iter([1, 1, 1, 1, 2])
     monkeypatch.setattr(control, "peer_of", lambda _socket: Peer(next(processes), os.geteuid()))
-    path = tmp_path / control.SOCKET_NAME
+    path = tmp_path / "socket"
     node = Control(path, {}, lambda *, counts_meters: Health("", 0.0))
     async with running(node):
         idle = [await asyncio.open_unix_connection(path) for _ in range(4)]
         assert await idle[3][0].read() == b""
         lines = list[bytes]()
-        await asyncio.wait_for(control.ask(path, control.HEALTH, lines.append), LIMIT_S)
+        await asyncio.wait_for(ask(path, HEALTH, lines.append), LIMIT_S)
         assert len(lines) == 1
         assert await is_ended(idle[0][0])
         assert node.turned_away == {TurnedAway.FULL: 1, TurnedAway.UNFAIR: 1}

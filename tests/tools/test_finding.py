@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nodes.control import Control, socket_path
+from gateway.nodes.control import Control
 from gateway.problems.problem import ProblemError, problem_of
 from gateway.runtime.clock import now
 from gateway.runtime.health import GOOD, Health
@@ -17,6 +17,7 @@ from gateway.tools import finding
 from gateway.tools.announcements import Announced, Announcements
 from gateway.tools.finding import MAX_SHOWN, TRIES_AT_ONCE, Found, Network, SearchResult, find
 from gateway.tools.probing import ProbeResult
+from gateway.transport.control_socket import socket_path
 from tests.announcing import LOOPBACK
 from tests.waiting import running
 
