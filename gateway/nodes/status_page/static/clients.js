@@ -13,7 +13,7 @@ const HOST_COLUMNS = [
   ["rate", "num", ({ requests_per_s: rate }) => number(rate, 1)],
   ["responses", "num", ({ answers }) => number(answers)],
   ["hosts_mistakes", "num", ({ mistakes }) => h("span", { class: mistakes ? "bad" : "soft" }, number(mistakes))],
-  ["hosts_connections", "small", ({ transport, connections: n }) => ({ udp: "UDP", serial: "RTU" })[transport] ?? t("hosts_open", { n })],
+  ["hosts_connections", null, ({ transport, connections: n }) => ({ udp: "UDP", serial: "RTU" })[transport] ?? t("hosts_open", { n })],
   ["last", "num soft", ({ last_at: at, now }) => (at === null ? "—" : ageWords(Math.max(0, now - at)))],
 ];
 const REQUEST_COLUMNS = [
