@@ -197,6 +197,9 @@ def test_an_offline_meter_shows_what_a_client_gets(browser: Any, tmp_path: Path)
             page = visitor.open("flow")
             node(page, "2: own").click()
             page.get_by_text("A read gets no response.").wait_for()
+            page = visitor.open("fleet")
+            page.get_by_text("meters in the sum: 0; left out: 1").wait_for()
+            assert "kW" not in page.locator(".fleet-sum").inner_text(), "the sum of no meters is no power"
             assert visitor.errors == []
             visitor.context.close()
 

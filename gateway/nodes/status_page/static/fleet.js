@@ -106,8 +106,8 @@ export function create(gateway, refresh) {
     return h("section.card.fleet-sum",
       h("div", h("p.fleet-count.live", number(meters.filter(({ isServed }) => isServed).length), h("small", ` ${t("fleet_of", { all: number(all) })}`)),
         h("p.soft", some.map(([name, n]) => t(`fleet_count_${name}`, { n })).join(" · "))),
-      h("div.num", h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
-        h("p.soft.small", t("fleet_sum", { n: served.length, left: number(all - served.length) }))));
+      h("div.num", served.length > 0 && h("p.live", h("b.imp", `↓ ${kw(1)} kW`), ` ${t("fleet_import")} · `, h("b.exp", `↑ ${kw(-1)} kW`), ` ${t("fleet_export")}`),
+        h("p.soft.small", t("fleet_sum", { n: served.length, left: all - served.length }))));
   }
 
   function place() {

@@ -163,7 +163,7 @@ function changeItem({ at, kind, colour, subject, seconds, label, values }) {
   return h("li", h("span.soft.nowrap", clock(at)), mark(MARKS[colour]), h("span", text));
 }
 
-// Where the body of a node is in the drawing, in pixels.
+// The body of a node in the drawing, in pixels.
 function bodyOf({ offsetLeft: x, offsetTop: top, firstChild: { offsetWidth: width, offsetHeight: height } }) {
   return { x, y: top + height / 2, right: x + width, bottom: top + height };
 }
