@@ -37,6 +37,7 @@ def clients_command(name: tuple[str, ...], *, as_json: bool, page: Path | None) 
     For each meter that the client can read: register map, unit id, transport, and a configuration of the gateway.
     """
     from gateway.maps.clients import clients_table, find_clients, load_clients
+    from gateway.problems.quoting import quoted
 
     clients = load_clients()
     if page:
@@ -55,7 +56,10 @@ def clients_command(name: tuple[str, ...], *, as_json: bool, page: Path | None) 
         for client in chosen:
             _show(client)
     if not chosen:
-        echo(f"No client is called {' '.join(name)!r}. `dsmr-gateway clients` lists all.", err=True)
+        text = " ".join(name)
+        readers = ", ".join(client.name for client in clients if any(text.lower() in way.map for way in client.ways))
+        hint = f"These read a meter of that name: {readers}" if readers else "`dsmr-gateway clients` lists all"
+        echo(f"No client is called {quoted(text)}. {hint}.", err=True)
         sys.exit(1)
 
 

@@ -21,6 +21,8 @@ MAX_FOUND = 1000
 """Largest number of errors that become problems: of a value with several possible types, each has one."""
 MAX_COMPARED, MAX_WORD_CHARACTERS = 500, 60
 """Largest number of known words, and of characters, that a misspelled word is compared with and by."""
+MIN_PART_CHARACTERS = 3
+"""Smallest length of a part of a known word that stands for it."""
 
 
 def invalid(code: str, what: str, hint: str = "", *, short: str = "", **values: Scalar) -> PydanticCustomError:
@@ -80,12 +82,15 @@ def salvage(document: Document, model: type[Model], entries: str) -> SalvageResu
 
 
 def suggest(word: str, known: Sequence[str]) -> str:
-    """Return `Did you mean ...?` with the most similar known word, or nothing if none is similar."""
+    """Return `Did you mean ...?` with the most similar known word, or one that contains this one; or nothing."""
     import difflib  # noqa: PLC0415 - only when something is wrong
 
     if len(known) > MAX_COMPARED:
         known = [name for name in known if name[:1] == word[:1]][:MAX_COMPARED]
-    near = difflib.get_close_matches(word[:MAX_WORD_CHARACTERS], known, n=1)
+    word = word[:MAX_WORD_CHARACTERS]
+    near = difflib.get_close_matches(word, known, n=1)
+    if not near and len(word) >= MIN_PART_CHARACTERS:
+        near = [name for name in known if word.casefold() in name.casefold()]
     return f"Did you mean {near[0]}?" if near else ""
 
 

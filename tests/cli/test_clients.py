@@ -19,7 +19,13 @@ def test_the_command_shows_what_to_configure() -> None:
 def test_a_client_that_is_not_in_the_table_ends_with_exit_code_1() -> None:
     result = invoke("clients", "nobody")
     assert result.exit_code == 1
-    assert "No client is called 'nobody'" in result.stderr
+    assert result.stderr == "No client is called 'nobody'. `dsmr-gateway clients` lists all.\n"
+
+
+def test_the_name_of_a_meter_names_the_clients_that_read_it() -> None:
+    result = invoke("clients", "EM24")
+    assert result.exit_code == 1
+    assert "These read a meter of that name: evcc, KEBA, mbmd" in result.stderr
 
 
 def test_all_clients_are_listed_as_text_and_as_json() -> None:

@@ -134,6 +134,8 @@ def test_an_empty_file_is_one_without_keys() -> None:
     [
         ("dsmr_versoin", "Did you mean dsmr_version?"),
         ("prot", "Did you mean port?"),
+        ("DSMR", "Did you mean dsmr_version?"),
+        ("ds", ""),
         ("xyz", ""),
         ("", ""),
     ],
