@@ -37,9 +37,19 @@ class ReadResult:
 
     registers: dict[str, bytes] = field(default_factory=dict)
     """Bytes of each register, by its name. One that could not be read, or is not served while absent, has no entry."""
-    problems: list[str] = field(default_factory=list)
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    """Reason → the addresses of the requests that failed for it."""
     missing: int = 0
     """Number of requests for registers that the server does not have."""
+
+    @property
+    def problems(self) -> list[str]:
+        """The reasons of the failures, each with the addresses that it concerns."""
+        return [f"{', '.join(places)}: {reason}" for reason, places in self.failures.items()]
+
+    def fail(self, place: str, reason: str) -> None:
+        """Add a failed request for the registers at `place`."""
+        self.failures.setdefault(reason, []).append(place)
 
 
 class ReadingClient:
@@ -84,7 +94,7 @@ class ReadingClient:
             try:
                 response = send(first, count=count, device_id=self._unit_id)
             except (ModbusException, OSError) as error:
-                result.problems.append(f"{where}: {self._failure(error)}")
+                result.fail(where, self._failure(error))
                 self._client.connect()  # type: ignore[no-untyped-call]
                 continue
             code = response.exception_code if response.isError() else 0
@@ -95,12 +105,10 @@ class ReadingClient:
             if code:
                 meaning = f", {EXCEPTIONS[code]}" if code in EXCEPTIONS else ""
                 result.missing += code == ExceptionCode.ILLEGAL_DATA_ADDRESS
-                result.problems.append(f"{where}: exception 0x{code:02X}{meaning}")
+                result.fail(where, f"exception 0x{code:02X}{meaning}")
                 continue
             if len(response.registers) != count:
-                result.problems.append(
-                    f"{where}: {len(response.registers)} registers in the response instead of {count}"
-                )
+                result.fail(where, f"{len(response.registers)} registers in the response instead of {count}")
                 continue
             data = b"".join(word.to_bytes(2, "big") for word in response.registers)
             for register in request:
