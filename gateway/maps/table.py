@@ -23,7 +23,7 @@ Row = dict[str, str]
 ABSENT = "—"
 SHOWN_CHARACTERS = 39
 """Width of a register's value, and of its content in hexadecimal, in a table for a terminal: eight registers."""
-READ_COLUMNS = ("address", "register", "name", "now", "words", "description")
+READ_COLUMNS = ("address", "register", "name", "now", "hex", "description")
 """Columns of the table that `dsmr-gateway read` shows."""
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?: [A-Za-z0-9/]+)?")
 """A number, with its unit if it has one."""
@@ -47,7 +47,7 @@ def rows(register_map: RegisterMap, data: RegisterBytes | None = None) -> list[R
             row["function"] = _function(register)
         if data is not None:
             raw = data.get(register.name)
-            row |= {"now": shown(register, raw), "words": raw.hex(" ", 2) if raw else ""}
+            row |= {"now": shown(register, raw), "hex": raw.hex(" ", 2) if raw else ""}
         table.append(row | {"description": register.description})
     return table
 
@@ -100,7 +100,7 @@ def _columns(table: Sequence[Row]) -> list[str]:
 
 def _short(column: str, text: str) -> str:
     """Shorten a long text, which would make its column that wide in every row."""
-    is_long = column in ("now", "words") and len(text) > SHOWN_CHARACTERS
+    is_long = column in ("now", "hex") and len(text) > SHOWN_CHARACTERS
     return f"{text[: SHOWN_CHARACTERS - 1]}…" if is_long else text
 
 

@@ -76,9 +76,9 @@ def test_input_registers_are_read_where_the_map_has_them(gateway: Gateway) -> No
 
 def test_text_shows_a_line_for_each_register(gateway: Gateway) -> None:
     lines = read(gateway.port).stdout.splitlines()
-    assert lines[0].split() == ["address", "register", "name", "now", "words", "description"]
+    assert lines[0].split() == ["address", "register", "name", "now", "hex", "description"]
     # Long texts of the meter do not push apart what is looked for.
-    assert lines[0].index("words") < 80
+    assert lines[0].index("hex") < 80
     assert lines[0].index("description") < 120
     assert any(line.startswith("100") and "power_net" in line for line in lines)
 

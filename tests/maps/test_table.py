@@ -46,7 +46,7 @@ def own_map(tmp_path: Path) -> str:
 
 def test_the_values_of_a_telegram_stand_beside_the_registers(own_map: str) -> None:
     table = json.loads(run("map", own_map, "--telegram", str(TELEGRAM), "--format", "json").stdout)
-    assert {row["name"]: (row["now"], row["words"]) for row in table} == {
+    assert {row["name"]: (row["now"], row["hex"]) for row in table} == {
         "power": ("2.486 kW", "09b6 0000"),
         "volts": ("228.7 V", "08f4"),
         "volts_float": ("228.7 V", "b333 4364"),
