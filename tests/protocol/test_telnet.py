@@ -156,3 +156,5 @@ def test_both_ends_may_ask_at_the_same_time() -> None:
     options = Options(ours=[BINARY], theirs=[])
     assert options.ask() == bytes([IAC, WILL, BINARY])
     assert options.take(Negotiation(DO, BINARY)) == b""
+    assert options.take(Negotiation(DONT, BINARY)) == bytes([IAC, WONT, BINARY])
+    assert options.take(Negotiation(DO, BINARY)) == bytes([IAC, WILL, BINARY]), "what was asked has been answered"

@@ -77,7 +77,11 @@ def test_any_topic_is_parts_that_make_it_again_or_none(levels: list[str]) -> Non
 
 @pytest.mark.parametrize(
     ("prefix", "is_valid"),
-    [("dsmr/v1", True), ("a", True), ("", False), ("/a", False), ("a//b", False), ("a/+", False), ("$share/a", False)],
+    [
+        *(("dsmr/v1", True), ("a", True), ("", False), ("/a", False), ("a//b", False), ("a/+", False)),
+        *(("$share/a", False), ("a" * topics.MAX_PREFIX_CHARACTERS, True)),
+        ("a" * (topics.MAX_PREFIX_CHARACTERS + 1), False),
+    ],
 )
 def test_a_prefix_has_levels_without_wildcards(prefix: str, is_valid: bool) -> None:
     assert topics.is_valid_prefix(prefix) is is_valid

@@ -36,6 +36,8 @@ def test_a_request_ends_before_a_register_that_would_make_it_too_long() -> None:
 def test_a_request_does_not_cross_from_one_block_into_the_next() -> None:
     two = map_of([block(0, 10), block(20, 30)], [8, 20, 22])
     assert spans(read_plan(two, two.registers)) == [(8, 10), (20, 24)]
+    beside = map_of([block(0, 10), block(10, 20)], [8, 10, 12])
+    assert spans(read_plan(beside, beside.registers)) == [(8, 10), (10, 14)]
 
 
 def test_only_the_wanted_registers_are_read() -> None:

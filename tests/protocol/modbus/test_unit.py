@@ -201,6 +201,10 @@ def test_a_unit_with_another_telegram_after_a_reload_shows_that_one() -> None:
     after.publish(after.register_map.readings.encode({"a": 8}), BORDER)
     after.succeed(before)
     assert after.read(0, 1, ARRIVED) == b"\0\x08"
+    before, after = successors()
+    after.publish(before.snapshot, BORDER + 1)
+    after.succeed(before)
+    assert after.fresh_until == BORDER + 1
     nothing = small_unit(a=None)
     nothing.succeed(before)
     assert nothing.snapshot is None

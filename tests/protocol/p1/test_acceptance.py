@@ -206,7 +206,7 @@ def test_every_character_lost_or_doubled_is_seen_where_it_makes_another_value() 
 def test_an_identification_with_a_damaged_character_is_refused(damage: bytes) -> None:
     bad = judge(changed(OLD, b"MT382", b"MT" + damage + b"82"))
     assert bad is not None
-    assert bad.reason is RefusalReason.FORM
+    assert (bad.reason, bad.detail) == (RefusalReason.FORM, "the identification is not readable")
 
 
 def test_a_number_may_change_its_sign() -> None:

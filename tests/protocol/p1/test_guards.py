@@ -35,11 +35,19 @@ def test_nothing_is_compared_across_the_meters_of_a_line() -> None:
     assert guards.withheld == {Doubt.LEAPT: 1}
 
 
+def test_meters_with_identifiers_of_their_own_are_no_twins() -> None:
+    guards = Guards()
+    for second in range(100):
+        for device, wh in ((41, 5_000_000), (42, 7000)):
+            assert "energy_import_t1" in sent(guards, second, device, wh + second).values
+            assert guards.suffix == ""
+
+
 def test_only_some_meters_are_kept() -> None:
     guards = Guards()
     for device in range(40, 60):
         sent(guards, float(device), device, 5000)
-    assert len(guards._meters) == METERS_KEPT
+    assert len(guards._meters) == len(guards._twins) == METERS_KEPT
 
 
 def test_what_is_derived_from_a_withheld_reading_is_withheld_too() -> None:

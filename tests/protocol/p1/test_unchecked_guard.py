@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.protocol.p1 import unchecked_guard
 from gateway.protocol.p1.doubt import Doubt
 from gateway.protocol.p1.readings import read
 from gateway.protocol.p1.unchecked_guard import UncheckedGuard
 from tests.protocol.p1.stream import only, unchecked
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        (0, 0, True),
+        (500, 0, True),
+        (501, 0, False),
+        (9000, 10_000, True),
+        (8999, 10_000, False),
+        (-9000, -10_000, True),
+    ],
+)
+def test_powers_are_the_same_within_500_w_or_a_tenth(one: int, other: int, is_same: bool) -> None:
+    assert unchecked_guard._is_same(Decimal(one), Decimal(other)) is is_same
 
 
 class Meter:
