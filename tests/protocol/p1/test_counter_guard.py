@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.p1.counter_guard import METERS_KEPT, CounterGuard
 from gateway.protocol.p1.doubt import Doubt, Withheld
-from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.readings import Readings, read
 from tests.protocol.p1.stream import only, telegram_of, unchecked
 
 
@@ -32,10 +32,13 @@ class Meter:
 
     def __init__(self) -> None:
         self.guard = CounterGuard()
+        self.before: Readings | None = None
 
     def send(self, arrived: float, *sent: str) -> list[Withheld]:
         telegram = only(telegram_of(*sent))
-        return self.guard.judge(telegram, read(telegram), arrived)
+        # Lines that did not change are those of the telegram before.
+        self.before = read(telegram, self.before)
+        return self.guard.judge(telegram, self.before, arrived)
 
     def counts(self, *counts: int, step_s: float = 1) -> list[bool]:
         """Which of these values of one counter, sent each `step_s` seconds, are withheld."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.p1 import unchecked_guard
 from gateway.protocol.p1.doubt import Doubt
-from gateway.protocol.p1.readings import read
+from gateway.protocol.p1.readings import Readings, read
 from gateway.protocol.p1.unchecked_guard import UncheckedGuard
 from tests.protocol.p1.stream import only, unchecked
 
@@ -37,6 +37,7 @@ class Meter:
         self.guard = UncheckedGuard()
         self.wh = 5_000_000
         self.moment = 0.0
+        self.before: Readings | None = None
 
     def send(self, watts: int, counted_wh: int = 0, export: int = 0, tariff: int = 1) -> set[Doubt]:
         self.wh += counted_wh
@@ -49,7 +50,8 @@ class Meter:
         )
 
     def judge(self, *lines: str) -> set[Doubt]:
-        return {item.doubt for item in self.guard.judge(read(only(unchecked(*lines))), self.moment)}
+        self.before = read(only(unchecked(*lines)), self.before)
+        return {item.doubt for item in self.guard.judge(self.before, self.moment)}
 
     def phases(self, total: str, *phases: str) -> set[Doubt]:
         self.moment += 2
