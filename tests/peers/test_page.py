@@ -449,6 +449,8 @@ def test_a_chosen_client_is_shown_in_dutch_on_a_phone(visit: Visitor, scheme: st
     page.get_by_label("Ik heb een").select_option("evcc")
     page.get_by_label("Meter die hij leest").select_option(label="template cg-emt3xx, RS485 over TCP: cg-em3xx")
     page.get_by_text("RTU over TCP: RTU-frames met CRC").wait_for()
+    page.get_by_label("Meter die hij leest").select_option("0")
+    page.get_by_text("een eigen meter (type custom), uit `dsmr-gateway export evcc`", exact=True).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
     assert visitor.accessibility_faults() == []
     visitor.screenshot(f"connect_evcc_phone_{scheme}")
@@ -661,6 +663,22 @@ def test_the_theme_follows_the_system_unless_chosen(visit: Visitor) -> None:
     page.reload()
     page.get_by_role("button", name="Theme: light").wait_for()
     assert page.evaluate(background) == "rgb(243, 244, 246)"
+
+
+CUT = """(selector) => [...document.querySelectorAll(selector)]
+  .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)"""
+"""The elements that show less than their content."""
+
+
+def test_dutch_fits_in_the_flow_and_in_the_table_of_the_charts(visit: Visitor) -> None:
+    page = visit(locale="nl-NL").open()
+    page.locator(".label", has_text="statuspagina :").wait_for()
+    assert [text for text in page.evaluate(CUT, ".label") if ":" in text[3:]] == [], "ports"
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("link", name="Grafieken").click()
+    page.locator("summary").click()
+    page.locator(".tall td").first.wait_for()
+    assert page.evaluate(CUT, ".tall") == []
 
 
 def test_it_is_usable_on_a_phone(visit: Visitor) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.files.pydantic_errors import SENTENCES, sentence_of
 from gateway.files.yaml_errors import TOO_DEEP
+from gateway.maps.clients import load_clients
 from gateway.maps.load import find_map, load_map, map_names
 from gateway.nodes.status_page.files import STATIC
 from gateway.nodes.status_page.flow_places import COLUMNS
@@ -21,6 +22,7 @@ from gateway.protocol.modbus.advice import TEXTS as ADVICE
 from gateway.protocol.modbus.monitor import Exchange
 from gateway.protocol.p1.age.verdict import Kind
 from gateway.protocol.p1.telegram import RefusalReason
+from gateway.protocol.p1.variants import VARIANTS
 from gateway.runtime.status import TEXTS
 from tests.certificates import make_certificates
 from tests.conftest import ROOT
@@ -199,11 +201,24 @@ def test_every_kind_of_node_that_is_drawn_has_a_glyph_and_a_place_for_its_kind()
     assert COLUMNS.keys() <= drawn
 
 
-def test_every_title_of_a_register_map_with_words_in_it_has_a_dutch_one() -> None:
+def test_every_english_title_and_text_of_a_client_has_a_dutch_one() -> None:
     titles = {load_map(find_map(name, ROOT)).title for name in map_names()}
-    words = re.compile(r"\b(and|as|for|layout|meter|series|version|of|the|with)\b")
+    titles |= {variant.title for variant in VARIANTS.values()}
+    for client in load_clients():
+        titles |= {client.why_not, *(way.select for way in client.ways)}
+    words = re.compile(
+        r"(?<!-)\b(an?|added|and|as|detects|for|from|layout|meters?(?!:)|only|series|version|of|or|the|with)\b"
+        r"|^(Austria|Belgium|Germany|Hungary|Lithuania|Luxembourg|Sweden)\b"
+    )
     assert texts("en")["titles"] == {}, "the gateway sends the English title itself"
     assert texts("nl")["titles"].keys() == set(filter(words.search, titles))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_only_the_view_and_the_end_of_a_fresh_chart_are_called_now(language: str) -> None:
+    """All other texts are shown while a meter is stale too."""
+    page = texts(language)["page"]
+    assert {key for key, text in page.items() if re.search(r"\b(now|nu)\b", text, re.IGNORECASE)} == {"now", "axis_now"}
 
 
 async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:

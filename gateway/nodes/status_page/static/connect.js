@@ -18,7 +18,7 @@ export function create(gateway) {
   function show() {
     const { servers } = gateway.status;
     const client = clients?.find((each) => each.name === name);
-    const ways = client?.ways.map(({ select: there, map }, index) => [index, `${there}: ${map}`]) ?? [];
+    const ways = client?.ways.map(({ select: there, map }, index) => [index, `${mapTitle(there)}: ${map}`]) ?? [];
     render(element, clients && h("section.card",
       h("div.bar", select(t("i_have"), [["", t("choose_client")], ...clients.map((each) => each.name)], name,
         (chosen) => choose({ name: chosen, way: 0 })),
@@ -39,14 +39,14 @@ export function create(gateway) {
 }
 
 function advice(client, way, servers) {
-  if (!way) return h("p", { lang: "en" }, t("not_possible", { why: client.why_not }));
+  if (!way) return h("p", t("not_possible", { why: mapTitle(client.why_not) }));
   const { serial, transport, configuration, on_stale: onStale } = way;
   // The units that serve this map already, over the same transport.
   const already = servers.filter((server) => server.transport === transport)
     .flatMap(({ name, units }) => units.filter(({ map }) => map === way.map).map(({ unit_id: unit }) => t("already_value", { unit, server: name })));
   return [
     settings([
-      ["select_there", h("span", { lang: "en" }, way.select)], ["map", way.map], ["unit_id", way.unit_id], ["transport", t(`transport_${transport}`)],
+      ["select_there", mapTitle(way.select)], ["map", way.map], ["unit_id", way.unit_id], ["transport", t(`transport_${transport}`)],
       ["serial_line", serial && t("serial_line_value", { ...serial, word: t(`parity_${serial.parity}`), stop: t(`stopbit_${serial.stopbits}`) })],
       ["when_offline", `on_stale: ${onStale}. ${t(`on_stale_${onStale}`)}`], ["tested", t(`tested_${way.tested}`)],
       ["already", already.join(", ") || null], ["documentation", client.page && `docs/clients/${client.page}`],

@@ -45,7 +45,7 @@ export function create(gateway, refresh) {
   function nameButton(register) {
     const { name, description } = register;
     const choose = () => change({ chosen: state.chosen === name ? null : name, line: null });
-    return h("button.name", { title: description || null, "aria-pressed": isMarked(register), onclick: choose },
+    return h("button.name", { lang: "en", title: description || null, "aria-pressed": isMarked(register), onclick: choose },
       name.split(/(?<=_)/).map((part) => [h("wbr"), part]));
   }
 
