@@ -22,6 +22,19 @@ _PRINTABLE = re.compile(r"[ -~]*")
 DIGITS_OF_THOUSANDTHS = 4
 """Smallest number of digits, without a decimal point, of a power factor in thousandths."""
 
+_HIGHEST_POWER = Decimal(100_000_000)
+LARGEST = {
+    "W": _HIGHEST_POWER,
+    "VA": _HIGHEST_POWER,
+    "var": _HIGHEST_POWER,
+    "A": Decimal(10_000),
+    "Hz": Decimal(100),
+}
+"""Base unit → the largest value that any connection has, also one of a factory with transformers.
+
+A number above it is a code for no value, all ones in 16 or 32 bits, such as 2147483.647 kW or 65535 A.
+"""
+
 _PARSE_NUMBER = ValueParser(Decimal).parse
 _PARSE_COUNT = ValueParser(int).parse
 
@@ -79,7 +92,10 @@ def to_base(entry: Entry, value: Value | None, unit: str | None) -> tuple[Value 
     base, factor = UNIT_FACTORS[known]
     if entry.unit not in (None, base):
         raise UnreadableError(f"unit {quoted(unit)}, expected {entry.unit}")
-    return (value if factor == 1 else value * factor), base
+    base_value = value if factor == 1 else value * factor
+    if base in LARGEST and abs(base_value) > LARGEST[base]:
+        raise UnreadableError(f"{quoted(f'{value}*{unit}')} is more than any connection has")
+    return base_value, base
 
 
 def _decode_number(groups: list[str]) -> _Decoded:

@@ -98,6 +98,8 @@ def test_a_number_is_converted_by_the_unit_on_its_line(
         *(("0-1:24.2.1(0)", "1 value groups"), ("0-1:24.2.1(1)(2)(3)", "3 value groups")),
         *(("0-1:24.3.0(120214090000)(00)(60)(1)(m3)(1.0)", "6 value groups"), ("1-0:1.6.0(210118070000W)(2*A)", "W")),
         *((f"1-0:1.8.1({'9' * 19}*kWh)", "not a number"), ("1-0:1.7.0(1*" + "k" * 9 + ")", "not a number")),
+        *(("1-0:1.7.0(2147483.647*kW)", "more than any"), ("1-0:1.7.0(4294967295*W)", "more than any")),
+        *(("1-0:31.7.0(65535*A)", "more than any"), ("1-0:36.7.0(-2147483648*W)", "more than any")),
     ],
 )
 def test_a_line_of_the_wrong_shape_is_a_fault_and_no_value(line: str, why: str) -> None:
