@@ -69,10 +69,6 @@ class Control(Node):
     """The socket for the command line."""
 
     kind = "control"
-    configuration = ""
-    """File of the configuration; empty without one."""
-    _another = 0, -inf
-    """The process of another gateway that wants the socket, and when it asked for it."""
 
     def __init__(
         self,
@@ -99,6 +95,10 @@ class Control(Node):
 
         """
         super().__init__("control")
+        self.configuration = ""
+        """File of the configuration; empty without one."""
+        self._another = 0, -inf
+        """The process of another gateway that wants the socket, and when it asked for it."""
         self._describe = describe
         self._advise = advise
         self._problems = problems
