@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.protocol.modbus.latch import FORGET_S, LATCH_S, MAX_CUTS, MAX_LATCHES, Image
 from gateway.protocol.modbus.monitor import CountedClient
 from gateway.protocol.modbus.pdu import ExceptionCode
+from gateway.protocol.modbus.repeat import Repeat, Repeats
 from gateway.protocol.modbus.responder import Responder
 from gateway.protocol.modbus.unit import FOREVER, OnStale, Unit
 from gateway.protocol.p1.obis import Value
@@ -151,6 +152,14 @@ def test_the_half_of_another_value_comes_from_the_latched_telegram_for_a_quarter
     publish(unit, 2)
     assert read(unit, 3, LATCH_S) == [1]
     assert read(unit, 5, LATCH_S + MOMENT_S) == [2]
+
+
+def test_where_a_client_gets_each_telegram_once_another_value_comes_from_the_newest() -> None:
+    unit = Unit(wide_map(), OnStale.EXCEPTION, lambda _now: {}, repeats=Repeats(Repeat.BUSY, 1.0))
+    publish(unit, 1)
+    assert read(unit, 1, 0.0) == [1]
+    publish(unit, 2)
+    assert read(unit, 3, LATCH_S) == [2]
 
 
 def test_each_client_has_its_own_latch() -> None:
