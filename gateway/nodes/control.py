@@ -99,11 +99,8 @@ class Control(Node):
         """File of the configuration; empty without one."""
         self._another = 0, -inf
         """The process of another gateway that wants the socket, and when it asked for it."""
-        self._describe = describe
-        self._advise = advise
-        self._problems = problems
-        self._sources = sources
-        self._reload = reload
+        self._describe, self._advise, self._problems = describe, advise, problems
+        self._sources, self._reload = sources, reload
         self._path = path
         self._monitors = monitors
         self._assess = assess
