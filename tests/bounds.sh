@@ -32,7 +32,7 @@ for python in "$@"; do
     "$uv" pip install --quiet --python "$environment/bin/python" --requirement "$environment/libraries.txt" \
       "pytest>=8" "pytest-asyncio>=0.24" "pytest-xdist>=3.6" "hypothesis>=6.100" "jsonschema>=4.20"
     "$uv" pip install --quiet --python "$environment/bin/python" --no-deps --editable .
-    # shellcheck disable=SC2086 - tests are several paths
+    # shellcheck disable=SC2086 # tests are several paths
     "$environment/bin/python" -m pytest -q $tests || failed="$failed $python with $resolution;"
     tr '\n' ' ' < "$environment/libraries.txt"
     echo

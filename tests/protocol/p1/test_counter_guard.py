@@ -112,6 +112,11 @@ def test_a_leap_of_a_counter_that_stood_is_withheld_while_another_one_moves(leap
     assert (item.name, item.doubt) == ("energy_import_t2", Doubt.LEAPT)
 
 
+def test_after_a_wrong_value_a_counter_that_stood_long_may_not_rise_more_than_before() -> None:
+    counts = [*(100 * [5_000_000]), 5_000_400, 5_000_300, 5_000_001]
+    assert Meter().counts(*counts) == [*(100 * [False]), True, True, False]
+
+
 @pytest.mark.parametrize(("step_s", "power_w"), [(10, 17_000), (60, 9000), (900, 3000), (900, 50_000)])
 def test_a_meter_may_write_its_counters_more_seldom_than_its_telegrams(step_s: int, power_w: int) -> None:
     meter = Meter()

@@ -240,6 +240,15 @@ def peak_of(clock: str, peak: str, kw: str = "05.001") -> tuple[Readings, Guards
     return guards.judge(telegram, read(telegram), 0)[0], guards
 
 
+def test_a_demand_and_a_counter_are_withheld_together() -> None:
+    guards = Guards()
+    for second, wh in enumerate((5_000_000, 0)):
+        peak = "1-0:1.6.0(260430194500S)(05.001*kW)"
+        telegram = only(telegram_of(f"0-0:1.0.0(26050100000{second}S)", f"1-0:1.8.1({wh / 1000:010.3f}*kWh)", peak))
+        _, withheld = guards.judge(telegram, read(telegram), float(second))
+    assert {item.name for item in withheld} == {"energy_import_t1", "demand_peak"}
+
+
 def test_without_a_clock_the_month_of_a_demand_is_not_judged() -> None:
     readings, guards = peak_of("", "260430194500S")
     assert readings.values["demand_peak"] == Decimal(5001)
