@@ -346,6 +346,9 @@ def test_a_fleet_shows_the_broken_first_and_draws_only_what_is_in_sight(browser:
         page.get_by_text("No fresh telegrams from last.").wait_for()
         page.locator(".wire-label", has_text="—").first.wait_for()
         assert page.locator(".wire-label.off", has_text="stale").count() == 0
+        visitor.page.goto(f"{visitor.origin}/#now/last")
+        page.locator(".hero.never").wait_for()
+        assert page.locator(".facts dd").all_inner_texts() == ["—", "—", "—"], "not 0: nothing was counted yet"
         visitor.page.goto(f"{visitor.origin}/#now/kade-1")
         page.locator(".hero.fresh").wait_for()
         page.locator("#pill", has_text="2 of 60 fresh").wait_for()
