@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from gateway.protocol.p1.obis import UNIT_FACTORS, canonical_unit
 from gateway.protocol.p1.obis_line import LOCAL, VALUE_GROUP, parse_timestamp
+from gateway.protocol.p1.value_groups import LARGEST
 
 MONTHS = range(1, 14)
 """Months of a history; 1 is the month that ended last."""
@@ -111,4 +112,6 @@ def _peak(end: str, *rest: str) -> Peak | None:
     if month_end is None or match is None or factor is None:
         return None
     value, time = Decimal(match[1]) * factor, parse_timestamp(stamp)
-    return Peak(month_end, value, time) if time is not None else Peak(month_end, None, None)
+    if time is None or value > LARGEST["W"]:
+        return Peak(month_end, None, None)
+    return Peak(month_end, value, time)

@@ -37,6 +37,11 @@ def test_a_month_without_a_peak_keeps_its_place() -> None:
     assert monthly_peaks(f"(3){HEAD}{MAY}{empty}{MARCH}") == (IN_MAY, Peak(IN_APRIL.month_end, None, None), IN_MARCH)
 
 
+def test_a_month_with_a_code_for_no_value_has_no_peak() -> None:
+    code = "(200401000000S)(200305122139S)(2147483.647*kW)"
+    assert monthly_peaks(f"(3){HEAD}{MAY}{code}{MARCH}") == (IN_MAY, Peak(IN_APRIL.month_end, None, None), IN_MARCH)
+
+
 def test_a_meter_may_announce_more_months_than_it_has() -> None:
     assert monthly_peaks(f"(13){HEAD}{MAY}{APRIL}") == (IN_MAY, IN_APRIL)
 
