@@ -30,7 +30,7 @@ COMMENT = "#"
 _SEPARATORS = ";,\t"
 _CHOICE = re.compile(r"sep=(.)[;,\t]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """First line with which a file names its separator to Excel."""
-_QUOTED = re.compile(r'(?<![^;,\t ])"[^"]*(?:"|$)')
+_QUOTED = re.compile(r'(?<![^;,\t ])"(?:[^"]|"")*+(?:"|$)')
 """A part of a line in quotes, which may go on in the next line."""
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _WORKBOOK = b"PK\x03\x04"

@@ -37,11 +37,12 @@ def problems(text: str) -> list[str]:
         'name,# remarks,unit\n,ground floor,\nflat1,"door, left\nand a ""bell""",1\nflat2,,2\n',
         'name,"# door; floor; ""bell""; none",unit\nflat1,,1\nflat2,,2\n',
         'name,"# door;\nfloor; none; nothing",unit\nflat1,,1\nflat2,,2\n',
+        'name,"# a ""bell; floor; door; none""",unit\nflat1,,1\nflat2,,2\n',
         'name;# 5" or 6";unit\nflat1;;1\nflat2;;2\n',
     ],
     ids=[
         *("comma", "semicolon", "tab", "sep", "carriage return", "spaces and comments", "quotes", "remarks"),
-        *("separators in quotes", "separators in quotes on two lines", "inches"),
+        *("separators in quotes", "separators in quotes on two lines", "separators behind quotes in quotes", "inches"),
     ],
 )
 def test_tables_of_all_spreadsheets_are_read(text: str) -> None:
