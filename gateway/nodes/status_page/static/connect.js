@@ -1,7 +1,7 @@
 // What to configure for a client that the visitor chooses by name, then the settings to enter in a client, and files with them.
 
 import { copyButton, facts, h, make, render, scroller, select } from "./dom.js";
-import { mapTitle, t } from "./texts.js";
+import { titleOf, t } from "./texts.js";
 
 const COPIED = ["device", "host", "port", "unit_id"];
 
@@ -18,7 +18,7 @@ export function create(gateway) {
   function show() {
     const { servers } = gateway.status;
     const client = clients?.find((each) => each.name === name);
-    const ways = client?.ways.map(({ select: there, map }, index) => [index, `${mapTitle(there)}: ${map}`]) ?? [];
+    const ways = client?.ways.map(({ select: there, map }, index) => [index, `${titleOf(there)}: ${map}`]) ?? [];
     render(element, clients && h("section.card",
       h("div.bar", select(t("i_have"), [["", t("choose_client")], ...clients.map((each) => each.name)], name,
         (chosen) => choose({ name: chosen, way: 0 })),
@@ -39,14 +39,14 @@ export function create(gateway) {
 }
 
 function advice(client, way, servers) {
-  if (!way) return h("p", t("not_possible", { why: mapTitle(client.why_not) }));
+  if (!way) return h("p", t("not_possible", { why: titleOf(client.why_not) }));
   const { serial, transport, configuration, on_stale: onStale } = way;
   // The units that serve this map already, over the same transport.
   const already = servers.filter((server) => server.transport === transport)
     .flatMap(({ name, units }) => units.filter(({ map }) => map === way.map).map(({ unit_id: unit }) => t("already_value", { unit, server: name })));
   return [
     settings([
-      ["select_there", mapTitle(way.select)], ["map", way.map], ["unit_id", way.unit_id], ["transport", t(`transport_${transport}`)],
+      ["select_there", titleOf(way.select)], ["map", way.map], ["unit_id", way.unit_id], ["transport", t(`transport_${transport}`)],
       ["serial_line", serial && t("serial_line_value", { ...serial, word: t(`parity_${serial.parity}`), stop: t(`stopbit_${serial.stopbits}`) })],
       ["when_offline", `on_stale: ${onStale}. ${t(`on_stale_${onStale}`)}`], ["tested", t(`tested_${way.tested}`)],
       ["already", already.join(", ") || null], ["documentation", client.page && `docs/clients/${client.page}`],
@@ -68,7 +68,7 @@ function unitCard(server, index, unit, host) {
   const file = (path, more, text) => h("li", h("a",
     { href: `${path}?${new URLSearchParams({ server: index, unit: unit.unit_id, ...more })}`, download: "" }, text));
   const { unit_id: id, first_register: register, first_address: address } = unit;
-  return h("section.card", h("h2", `${id}: ${mapTitle(unit.title)}`),
+  return h("section.card", h("h2", `${id}: ${titleOf(unit.title)}`),
     settings([
       ["unit_id", id], ["map", unit.map], ["meter", unit.meter], ["function_codes", unit.function_codes.join(", ")],
       ["word_order", t(unit.word_order)], ["when_offline", !unit.shows_test_pattern && t(`on_stale_${unit.on_stale}`)],

@@ -4,7 +4,7 @@
 import { card, facts, h, make, memo, render, s } from "./dom.js";
 import { limited, nice, picture, plot, POWER, series } from "./drawing.js";
 import { ageLine, clientMark, mark, meterChoice } from "./marks.js";
-import { ageWords, clock, dayTime, hours, insteadOfValues, labelText, mapTitle, number, refusal, signed, t } from "./texts.js";
+import { ageWords, clock, dayTime, hours, insteadOfValues, labelText, titleOf, number, refusal, signed, t } from "./texts.js";
 
 const NEAR_LIMIT_V = 3;
 const DAY_S = 86_400;
@@ -196,7 +196,7 @@ function lineCard(meter) {
   const { today, variant, is_simulated: isSimulated, phases } = meter;
   return card(phases.length ? "" : ".s12", t("now_line"), t("now_line_note"), beatStrip(meter),
     facts(".facts", [[t("now_telegrams"), number(today?.telegrams)], [t("now_refused"), number(today?.refused)],
-      [t("now_meter"), [mapTitle(variant), isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
+      [t("now_meter"), [titleOf(variant), isSimulated && t("now_simulated")].filter(Boolean).join(", ") || "—"]]));
 }
 
 function beatStrip({ beats, due_s: due, late_after_s: late, at, isServed }) {

@@ -32,8 +32,8 @@ export function nodeLabel({ kind, label }) {
   return translation && label.startsWith(kind) ? translation + label.slice(kind.length) : label;
 }
 
-// The title of a register map. One of the visitor, or named after a device, has no translation.
-export function mapTitle(title) {
+// A title from the data: of a map, a meter, a client. One of the visitor, or a name, has no translation.
+export function titleOf(title) {
   return texts.titles[title] ?? title;
 }
 
@@ -81,7 +81,7 @@ export function inWords({ value, unit, bits, unix_time: time }) {
 export function valueText(value) {
   if (value === null) return "—";
   if (typeof value === "object") return labelText(value);
-  return typeof value === "string" ? mapTitle(value) : Number.isInteger(value) ? `${value}` : number(value, 1);
+  return typeof value === "string" ? titleOf(value) : Number.isInteger(value) ? `${value}` : number(value, 1);
 }
 
 function fill(text, values, shown = (value) => value ?? "") {
