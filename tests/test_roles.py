@@ -168,5 +168,6 @@ def test_an_operator_of_forty_buildings_goes_from_a_spreadsheet_to_a_fleet_with_
     # A row changes; the others stay as they are.
     rows[6] = rows[6] + "20s"
     Path("meters.csv").write_text("\n".join(["name,simulate,unit,stale_after", *rows, ""]))
-    assert user.type("dsmr-gateway reload") == "Reloaded: settings: meters.flat7.stale_after\n"
+    reloaded = user.type("dsmr-gateway reload")
+    assert reloaded == f"Reloaded {Path('gateway.yaml').absolute()}: settings: meters.flat7.stale_after\n"
     assert user.commands == 3

@@ -111,7 +111,7 @@ MAPS: dict[str, tuple[str, str, int | str]] = {
     "digits": (registers(register(value=f'"power_net * {"9" * 900}"')), "invalid-expression", "1e+30"),
     "exponents": (registers(register(value='"power_net * 1e300"')), "invalid-expression", "1e+30"),
     "products": (registers(register(value='"' + "*".join(["1e30"] * 90) + '"')), "value-does-not-fit", ""),
-    "character NUL": (registers(register(value='"a\\0b"')), "invalid-expression", ""),
+    "character NUL": (registers(register(value='"a\\0b"')), "invisible-character", ""),
     "all expressions": (
         registers(*(register(n, "+".join(["power_net"] * 90)) for n in range(1000))),
         "expressions-too-long",

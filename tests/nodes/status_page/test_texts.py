@@ -27,6 +27,7 @@ from gateway.runtime.status import TEXTS
 from tests.certificates import make_certificates
 from tests.conftest import ROOT
 from tests.nodes.status_page.bench import PAGE, serving
+from tests.waiting import until
 
 LANGUAGES = ("en", "nl")
 EVERY_NODE = """\
@@ -226,6 +227,8 @@ async def test_every_detail_of_a_node_has_a_name(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("0123456789ABCDEF")
     (tmp_path / "key").write_text(32 * "A")
     async with serving(tmp_path, EVERY_NODE + PAGE, waits=False) as bench:
+        passthrough = next(node for node in bench.wiring.flow.nodes if node.kind == "passthrough")
+        await until(lambda: any("valid_until" in name for name in passthrough.details()), "the certificate")
         nodes = (await bench.get("/api/status")).data["nodes"]
     named = {name.partition(" (")[0] for node in nodes for name in node["details"]}
     # These are counted by their reason, so that there is no counter before the first.
