@@ -300,6 +300,7 @@ def test_a_server_without_address_serves_both_protocols(tmp_path: Path) -> None:
     port = free_port()
     gateway = Gateway(tmp_path, DEMO, {"listen": f":{port}", "allow": ["127.0.0.2/32", "::1/128"]})
     with running(gateway):
+        gateway.wait_for_port(port)
         for source, is_served in (("127.0.0.2", True), ("127.0.0.1", False), ("::1", True)):
             with ModbusClient(port, source) as client:
                 if is_served:
